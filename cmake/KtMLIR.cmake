@@ -1,0 +1,37 @@
+# Finds LLVM and MLIR 22 and defines kt_mlir, what every compiler library links: either the two shared libraries or, with
+# KT_STATIC_COMPILER, nothing yet (the tools then name the static archives once; never both, LLVM refuses that at start).
+find_package(MLIR 22 REQUIRED CONFIG HINTS /usr/lib/llvm-22/lib/cmake/mlir)
+list(APPEND CMAKE_MODULE_PATH "${MLIR_CMAKE_DIR}" "${LLVM_CMAKE_DIR}")
+include(TableGen)
+include(AddLLVM)
+include(AddMLIR)
+
+add_library(kt_mlir INTERFACE)
+target_include_directories(kt_mlir SYSTEM INTERFACE ${LLVM_INCLUDE_DIRS} ${MLIR_INCLUDE_DIRS})
+target_compile_options(kt_mlir INTERFACE -fno-rtti -fno-exceptions)
+set(KT_STATIC_LIBS "")
+if(KT_STATIC_COMPILER)
+  file(GLOB KT_MLIR_ARCHIVES ${LLVM_LIBRARY_DIR}/libMLIR*.a)
+  list(FILTER KT_MLIR_ARCHIVES EXCLUDE REGEX "MLIR(CAPI|Test|.*Python|Lsp|.*Lsp|Opt|Reduce|.*Runner|.*ExecutionEngine|JitRunner|.*Query).*")
+  execute_process(COMMAND ${LLVM_TOOLS_BINARY_DIR}/llvm-config --link-static --libfiles
+                          core passes irreader jitlink nvptx x86 target
+                  OUTPUT_VARIABLE KT_LLVM_ARCHIVES OUTPUT_STRIP_TRAILING_WHITESPACE COMMAND_ERROR_IS_FATAL ANY)
+  separate_arguments(KT_LLVM_ARCHIVES)
+  target_link_options(kt_mlir INTERFACE -static-libstdc++ -static-libgcc)
+  target_link_libraries(kt_mlir INTERFACE -Wl,--start-group ${KT_MLIR_ARCHIVES} ${KT_LLVM_ARCHIVES} -Wl,--end-group z zstd)
+else()
+  target_link_libraries(kt_mlir INTERFACE ${LLVM_LIBRARY_DIR}/libMLIR.so ${LLVM_LIBRARY_DIR}/libLLVM.so)
+endif()
+
+# One precompiled header serves every compiler library: MLIR's headers cost ten seconds a file without it.
+add_library(kt_pch OBJECT ${CMAKE_CURRENT_LIST_DIR}/Pch.cpp)
+target_link_libraries(kt_pch PRIVATE kt_mlir)
+target_precompile_headers(kt_pch PRIVATE ${CMAKE_CURRENT_LIST_DIR}/Pch.h)
+
+# kt_compiler_library(NAME source... [DEPENDS target...])
+function(kt_compiler_library name)
+  cmake_parse_arguments(ARG "" "" "DEPENDS" ${ARGN})
+  add_library(${name} STATIC ${ARG_UNPARSED_ARGUMENTS})
+  target_link_libraries(${name} PUBLIC kt_mlir ${ARG_DEPENDS})
+  target_precompile_headers(${name} REUSE_FROM kt_pch)
+endfunction()
