@@ -1,6 +1,6 @@
 # Finds LLVM and MLIR 22 and defines kt_mlir, what every compiler library links: either the two shared libraries or, with
 # KT_STATIC_COMPILER, nothing yet (the tools then name the static archives once; never both, LLVM refuses that at start).
-find_package(MLIR 22 REQUIRED CONFIG HINTS /usr/lib/llvm-22/lib/cmake/mlir)
+find_package(MLIR 22.1 REQUIRED CONFIG HINTS /usr/lib/llvm-22/lib/cmake/mlir)
 list(APPEND CMAKE_MODULE_PATH "${MLIR_CMAKE_DIR}" "${LLVM_CMAKE_DIR}")
 include(TableGen)
 include(AddLLVM)

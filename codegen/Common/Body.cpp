@@ -1,0 +1,34 @@
+//===- Body.cpp - inlining scalar bodies into kernels ---------------------===//
+
+#include "codegen/Common/Body.h"
+
+using namespace mlir;
+using namespace kt;
+
+SmallVector<Value> codegen::inlineBody(OpBuilder &builder, Region &region, ValueRange leading, unsigned numOperands,
+                                       ValueRange indices, BodyHooks hooks) {
+  Block &block = region.front();
+  IRMapping map;
+  for (auto [i, v] : llvm::enumerate(leading))
+    map.map(block.getArgument(i), v);
+  for (auto [i, v] : llvm::enumerate(indices))
+    map.map(block.getArgument(leading.size() + numOperands + i), v);
+  for (Operation &op : block.without_terminator()) {
+    if (auto read = dyn_cast<ReadOp>(op)) {
+      SmallVector<Value> at;
+      for (Value v : read.getIndices())
+        at.push_back(map.lookup(v));
+      Value otherwise = read.getOtherwise() ? map.lookup(read.getOtherwise()) : Value();
+      unsigned operand = cast<BlockArgument>(read.getTensor()).getArgNumber() - leading.size();
+      map.map(read.getResult(), hooks.read(builder, operand, read, at, otherwise));
+    } else if (auto size = dyn_cast<SizeOp>(op)) {
+      map.map(size.getResult(), hooks.size(builder, size.getValue()));
+    } else {
+      builder.clone(op, map);
+    }
+  }
+  SmallVector<Value> yielded;
+  for (Value v : cast<YieldOp>(block.getTerminator()).getValues())
+    yielded.push_back(map.lookup(v));
+  return yielded;
+}

@@ -1,0 +1,87 @@
+//===- KTBase.td - the kt dialect, its types and attributes ---------------===//
+#ifndef KT_BASE
+#define KT_BASE
+
+include "mlir/IR/OpBase.td"
+include "mlir/IR/AttrTypeBase.td"
+include "mlir/IR/EnumAttr.td"
+
+def KT_Dialect : Dialect {
+  let name = "kt";
+  let cppNamespace = "::kt";
+  let summary = "Neural-network graphs over tensors with symbolic shapes";
+  let description = [{
+    A graph is a `func.func` whose values are dense row-major tensors. Every dimension is an integer expression over symbols, so shape
+    arithmetic is gone from the graph: it lives in types and attributes. Operators come in three kinds: *structured* (`kt.generic`,
+    `kt.reduce`, `kt.normalize`: a scalar body over index arithmetic), *named* (`kt.matmul`, `kt.conv`, `kt.attention`, ...: a
+    kernel family of their own) and *structural* (`kt.reshape`, `kt.item`, `kt.if`, `kt.loop`: folded into the program).
+  }];
+  let useDefaultTypePrinterParser = 1;
+  let useDefaultAttributePrinterParser = 1;
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::math::MathDialect"];
+}
+
+class KT_Attr<string name, string mn> : AttrDef<KT_Dialect, name> { let mnemonic = mn; }
+
+def KT_ExprAttr : KT_Attr<"Expr", "expr"> {
+  let summary = "An integer expression over symbols, in normal form";
+  let description = [{
+    Uniqued and kept in a normal form (a sum of products), so equal attributes are equal numbers and most equal numbers are equal
+    attributes. Build them through `kt::Expr`. A symbol whose name starts with `?` may have any value; others are never negative.
+
+    ```mlir
+    #kt.expr<seq + 1>   #kt.expr<(batch * seq) floordiv 2>   #kt.expr<min(seq, 512)>
+    ```
+  }];
+  let parameters = (ins "int":$kind, "int64_t":$imm, StringRefParameter<>:$symbol,
+                        ArrayRefParameter<"::mlir::Attribute">:$operands);
+  let hasCustomAssemblyFormat = 1;
+  let skipDefaultBuilders = 0;
+}
+
+def KT_SymTensorType : TypeDef<KT_Dialect, "SymTensor"> {
+  let mnemonic = "tensor";
+  let summary = "A dense row-major tensor with symbolic dimensions";
+  let description = [{
+    ```mlir
+    !kt.tensor<[batch, seq + past, 64] x f32>   !kt.tensor<[] x i64>
+    ```
+    Element types are f16, bf16, f32, f64, the f8 and f4 kinds, i1, i8 to i64 (signed) and ui8 to ui64.
+  }];
+  let parameters = (ins ArrayRefParameter<"::kt::ExprAttr">:$dims, "::mlir::Type":$elementType);
+  let hasCustomAssemblyFormat = 1;
+  let extraClassDeclaration = [{
+    int64_t getRank() const { return getDims().size(); }
+    /// The dimension as an expression value.
+    ::kt::Expr dim(int64_t i) const;
+    /// Product of the dimensions.
+    ::kt::Expr numElements() const;
+    /// Bytes of one element in memory: sub-byte types and booleans take one.
+    int64_t elementBytes() const;
+    bool hasStaticShape() const;
+    /// Element type of the scalar that kt.read yields: signless integers of the same width.
+    ::mlir::Type scalarType() const;
+  }];
+}
+
+class KT_Enum<string name, list<I32EnumAttrCase> cases> : I32EnumAttr<name, "", cases> {
+  let cppNamespace = "::kt";
+  let genSpecializedAttr = 0;
+}
+class KT_EnumAttr<I32EnumAttr e, string mn> : EnumAttr<KT_Dialect, e, mn>;
+
+def KT_ReduceKind : KT_Enum<"ReduceKind", [
+  I32EnumAttrCase<"add", 0>, I32EnumAttrCase<"mul", 1>, I32EnumAttrCase<"max", 2>, I32EnumAttrCase<"min", 3>,
+  I32EnumAttrCase<"argmax", 4>, I32EnumAttrCase<"argmin", 5>]>;
+def KT_ReduceKindAttr : KT_EnumAttr<KT_ReduceKind, "reduce_kind">;
+
+def KT_NormKind : KT_Enum<"NormKind", [
+  I32EnumAttrCase<"softmax", 0>, I32EnumAttrCase<"log_softmax", 1>, I32EnumAttrCase<"layer", 2>, I32EnumAttrCase<"rms", 3>]>;
+def KT_NormKindAttr : KT_EnumAttr<KT_NormKind, "norm_kind">;
+
+def KT_ScatterKind : KT_Enum<"ScatterKind", [
+  I32EnumAttrCase<"assign", 0>, I32EnumAttrCase<"add", 1>, I32EnumAttrCase<"mul", 2>, I32EnumAttrCase<"max", 3>,
+  I32EnumAttrCase<"min", 4>]>;
+def KT_ScatterKindAttr : KT_EnumAttr<KT_ScatterKind, "scatter_kind">;
+
+#endif

@@ -1,0 +1,42 @@
+//===- KTDialect.h - the kt dialect ---------------------------------------===//
+//
+// Types, attributes and operators of the graph that ktc compiles. See dialects/KT/README.md for the rationale.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef KT_DIALECTS_KT_IR_KTDIALECT_H
+#define KT_DIALECTS_KT_IR_KTDIALECT_H
+
+#include "dialects/KT/IR/Expr.h"
+#include "mlir/Bytecode/BytecodeOpInterface.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/IR/BuiltinTypes.h"
+#include "mlir/IR/Dialect.h"
+#include "mlir/IR/OpDefinition.h"
+#include "mlir/IR/OpImplementation.h"
+#include "mlir/IR/SymbolTable.h"
+#include "mlir/Interfaces/ControlFlowInterfaces.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
+
+#include "dialects/KT/IR/KTDialect.h.inc"
+#include "dialects/KT/IR/KTEnums.h.inc"
+#define GET_ATTRDEF_CLASSES
+#include "dialects/KT/IR/KTAttrs.h.inc"
+#define GET_TYPEDEF_CLASSES
+#include "dialects/KT/IR/KTTypes.h.inc"
+#define GET_OP_CLASSES
+#include "dialects/KT/IR/KTOps.h.inc"
+
+namespace kt {
+/// Width of a packed weight panel: the columns that lie side by side for one k.
+constexpr int64_t kPanel = 16;
+/// True for the ops that become kernels.
+bool isCompute(mlir::Operation *op);
+/// Bytes of one element in memory; sub-byte types and booleans take one.
+int64_t elementBytes(mlir::Type elementType);
+/// Adds the arguments a body needs (leading scalar types, operand tensors, then `indices` times index) to a fresh block of `region`.
+mlir::Block *addBody(mlir::Region &region, mlir::TypeRange leading, mlir::ValueRange operands, unsigned indices);
+} // namespace kt
+
+#endif

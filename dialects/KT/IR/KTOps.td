@@ -1,0 +1,329 @@
+//===- KTOps.td - the operators of the kt dialect -------------------------===//
+#ifndef KT_OPS
+#define KT_OPS
+
+include "dialects/KT/IR/KTBase.td"
+include "mlir/IR/BuiltinAttributes.td"
+include "mlir/IR/SymbolInterfaces.td"
+include "mlir/Interfaces/ControlFlowInterfaces.td"
+include "mlir/Interfaces/SideEffectInterfaces.td"
+
+class KT_Op<string mn, list<Trait> traits = []> : Op<KT_Dialect, mn, traits>;
+
+/// A computation: becomes one kernel. Its regions are isolated: they see the operands as block arguments.
+class KT_ComputeOp<string mn, list<Trait> traits = []> : KT_Op<mn, !listconcat([Pure, IsolatedFromAbove], traits)> {
+  let hasVerifier = 1;
+}
+
+//===----------------------------------------------------------------------===//
+// Structured
+//===----------------------------------------------------------------------===//
+
+def KT_GenericOp : KT_ComputeOp<"generic"> {
+  let summary = "Computes each element of the result with a scalar body";
+  let description = [{
+    The body's arguments are the operands, in order, then one `index` a result dimension. It reads operands with `kt.read` at any computed
+    index and yields the element. Elementwise work, broadcast, transposition, slices, padding, concatenation, gathers and resizing are all
+    of this form and fuse by inlining.
+
+    ```mlir
+    %r = kt.generic ins(%x, %b : !kt.tensor<[n, 8] x f32>, !kt.tensor<[8] x f32>) -> !kt.tensor<[n, 8] x f32> {
+    ^bb0(%X: !kt.tensor<[n, 8] x f32>, %B: !kt.tensor<[8] x f32>, %i: index, %j: index):
+      %0 = kt.read %X[%i, %j] : !kt.tensor<[n, 8] x f32>
+      %1 = kt.read %B[%j] : !kt.tensor<[8] x f32>
+      %2 = arith.addf %0, %1 : f32
+      kt.yield %2 : f32
+    }
+    ```
+  }];
+  let arguments = (ins Variadic<KT_SymTensorType>:$inputs);
+  let results = (outs KT_SymTensorType:$result);
+  let regions = (region SizedRegion<1>:$body);
+  let assemblyFormat = "(`ins` `(` $inputs^ `:` type($inputs) `)`)? attr-dict `->` type($result) $body";
+}
+
+def KT_ReduceOp : KT_ComputeOp<"reduce"> {
+  let summary = "Combines the elements of a reduction space for each element of the result";
+  let description = [{
+    `body` arguments: operands, result indices, reduction indices (one `index` an extent); it yields the element to combine. `epilogue`
+    arguments: the combined value, operands, result indices; it yields the result's element. The combined value has the type that the body
+    yields; for argmax and argmin it is the i64 row-major number of the first (last with `select_last`) winner. An empty reduction space gives the
+    neutral element. Floating-point sums may be reassociated. NaN wins max and min.
+  }];
+  let arguments = (ins Variadic<KT_SymTensorType>:$inputs, KT_ReduceKindAttr:$kind,
+                       ArrayAttr:$extents, UnitAttr:$select_last);
+  let results = (outs KT_SymTensorType:$result);
+  let regions = (region SizedRegion<1>:$body, SizedRegion<1>:$epilogue);
+  let assemblyFormat = [{
+    $kind `over` $extents (`ins` `(` $inputs^ `:` type($inputs) `)`)? attr-dict `->` type($result) $body `epilogue` $epilogue
+  }];
+}
+
+def KT_NormalizeOp : KT_ComputeOp<"normalize"> {
+  let summary = "Softmax and mean/variance norms over the trailing dimensions";
+  let description = [{
+    `body` arguments: operands, one `index` a result dimension; it yields x (f32, or f64). Over the last `axes` dimensions y is
+    softmax: exp(x - max) / sum(exp(x - max)); log_softmax: x - max - log(sum); layer: (x - mean) / sqrt(var + epsilon);
+    rms: x / sqrt(mean(x^2) + epsilon). `epilogue` arguments: y, operands, indices; it yields the result's element.
+  }];
+  let arguments = (ins Variadic<KT_SymTensorType>:$inputs, KT_NormKindAttr:$kind, I64Attr:$axes,
+                       F64Attr:$epsilon);
+  let results = (outs KT_SymTensorType:$result);
+  let regions = (region SizedRegion<1>:$body, SizedRegion<1>:$epilogue);
+  let assemblyFormat = [{
+    $kind (`ins` `(` $inputs^ `:` type($inputs) `)`)? attr-dict `->` type($result) $body `epilogue` $epilogue
+  }];
+}
+
+//===----------------------------------------------------------------------===//
+// Named
+//===----------------------------------------------------------------------===//
+
+def KT_MatmulOp : KT_ComputeOp<"matmul"> {
+  let summary = "A contraction: result[b.., m, n] = sum over k of lhs * rhs";
+  let description = [{
+    `maps` holds three projected permutations over the iteration space (b.., m, n, k): from it to lhs, rhs and result indices. Batch dimensions may
+    be missing from an operand (broadcast). The result map has every dimension but k; each result position is one of them. The extents of the
+    iteration space follow from the result type and, for k, from `depth`. Accumulates in f32 (f64 for f64, i32 for integers).
+
+    With `packed`, rhs is a weight of shape [n ceildiv 16, k, 16] (one batch of weights shared by all; zero-padded), in any element type that
+    converts to the accumulator's (f32, f16, bf16, i8); the rhs map is then unused, (b.., m, n, k) -> (n, k).
+
+    `epilogue` arguments: the accumulator, `extras`, result indices; it yields the result's element.
+  }];
+  let arguments = (ins KT_SymTensorType:$lhs, KT_SymTensorType:$rhs, Variadic<KT_SymTensorType>:$extras,
+                       AffineMapArrayAttr:$maps, KT_ExprAttr:$depth, UnitAttr:$packed);
+  let results = (outs KT_SymTensorType:$result);
+  let regions = (region SizedRegion<1>:$epilogue);
+  let assemblyFormat = [{
+    $lhs `,` $rhs (`extras` `(` $extras^ `:` type($extras) `)`)? attr-dict `:` type($lhs) `,` type($rhs) `->` type($result)
+    `epilogue` $epilogue
+  }];
+  let extraClassDeclaration = [{
+    /// Batch dimensions of the iteration space (b.., m, n, k).
+    int64_t numBatch() { return getMap(0).getNumDims() - 3; }
+    ::mlir::AffineMap getMap(unsigned i);
+    /// Extent of an iteration dimension; k is `depth`.
+    ::kt::Expr extent(unsigned dim);
+    /// The accumulator's type: what the epilogue's first argument is.
+    ::mlir::Type accumulatorType();
+  }];
+}
+
+def KT_ConvOp : KT_ComputeOp<"conv"> {
+  let summary = "A convolution over channels-last tensors with 1 to 3 spatial dimensions";
+  let description = [{
+    input [n, spatial.., c], weights packed [groups, (o/groups) ceildiv 16, taps, c/groups, 16] (zero-padded; taps row-major over `kernel`), result
+    [n, spatial.., o]. The input index along a spatial dimension is (out * stride - pad + tap * dilation), an input position if it is inside and,
+    with input dilation d (transposed convolution), divisible by d: then the position is that quotient. Outside is zero. The input is then
+    seen as stretched to (size - 1) * d + 1. `pads` holds the leading padding, an expression a spatial dimension; the trailing one follows from
+    the result's size. `epilogue` arguments: the f32 (i32 for integers) sum, `extras`, result indices; it yields the result's element.
+  }];
+  let arguments = (ins KT_SymTensorType:$input, KT_SymTensorType:$weights, Variadic<KT_SymTensorType>:$extras,
+                       DenseI64ArrayAttr:$kernel, DenseI64ArrayAttr:$strides, DenseI64ArrayAttr:$dilations,
+                       DenseI64ArrayAttr:$input_dilations, ArrayAttr:$pads, I64Attr:$groups);
+  let results = (outs KT_SymTensorType:$result);
+  let regions = (region SizedRegion<1>:$epilogue);
+  let assemblyFormat = [{
+    $input `,` $weights (`extras` `(` $extras^ `:` type($extras) `)`)? attr-dict `:` type($input) `,` type($weights) `->` type($result)
+    `epilogue` $epilogue
+  }];
+  let extraClassDeclaration = [{
+    ::mlir::Type accumulatorType();
+  }];
+}
+
+def KT_AttentionOp : KT_ComputeOp<"attention"> {
+  let summary = "softmax(score(q k^T)) v, never materialising the scores";
+  let description = [{
+    `maps` are four projected permutations: (b, h, i, d) -> query indices, (b, g, j, d) -> key indices, (b, g, j, e) -> value indices,
+    (b, h, i, e) -> result indices, with g = h floordiv `group`. `sizes` holds the expressions of b, h, i, j, d, e. The `score` region's
+    arguments: the f32 product q.k, `extras`, and the indices b, h, i, j; it yields the f32 score (scale, masks and biases are in it).
+    A row whose scores are all minus infinity gives zeros with `zero_empty`, else NaN.
+  }];
+  let arguments = (ins KT_SymTensorType:$query, KT_SymTensorType:$key, KT_SymTensorType:$value, Variadic<KT_SymTensorType>:$extras,
+                       AffineMapArrayAttr:$maps, ArrayAttr:$sizes, I64Attr:$group, UnitAttr:$zero_empty);
+  let results = (outs KT_SymTensorType:$result);
+  let regions = (region SizedRegion<1>:$score);
+  let assemblyFormat = [{
+    $query `,` $key `,` $value (`extras` `(` $extras^ `:` type($extras) `)`)? attr-dict
+    `:` type($query) `,` type($key) `,` type($value) `->` type($result) `score` $score
+  }];
+}
+
+def KT_SortOp : KT_ComputeOp<"sort"> {
+  let summary = "The first k elements of each row of the last dimension, in order";
+  let description = [{
+    Values and their i64 positions; equal elements keep their order (the lower position first). `descending` sorts the largest first. NaN counts as
+    larger than every number. k is the results' last dimension.
+  }];
+  let arguments = (ins KT_SymTensorType:$input, BoolAttr:$descending);
+  let results = (outs KT_SymTensorType:$values, KT_SymTensorType:$indices);
+  let assemblyFormat = "$input attr-dict `:` type($input) `->` type($values) `,` type($indices)";
+}
+
+def KT_ScanOp : KT_ComputeOp<"scan"> {
+  let summary = "Cumulative sum or product along the last dimension";
+  let arguments = (ins KT_SymTensorType:$input, KT_ReduceKindAttr:$kind, UnitAttr:$exclusive, UnitAttr:$reverse);
+  let results = (outs KT_SymTensorType:$result);
+  let assemblyFormat = "$kind $input attr-dict `:` type($input) `->` type($result)";
+}
+
+def KT_ScatterOp : KT_ComputeOp<"scatter"> {
+  let summary = "A copy of `base` with `updates` combined in at `indices`";
+  let description = [{
+    `indices` is [rows, depth] of i64 and addresses the first `depth` dimensions of base, seen with them as they are; `updates` is
+    [rows, rest..] with the remaining dimensions of base. Negative indices count from the end; others out of range are ignored. For `assign`, a later row
+    wins over an earlier one.
+  }];
+  let arguments = (ins KT_SymTensorType:$base, KT_SymTensorType:$indices, KT_SymTensorType:$updates, KT_ScatterKindAttr:$kind);
+  let results = (outs KT_SymTensorType:$result);
+  let assemblyFormat = [{
+    $kind $base `,` $indices `,` $updates attr-dict `:` type($base) `,` type($indices) `,` type($updates) `->` type($result)
+  }];
+}
+
+def KT_NonzeroOp : KT_ComputeOp<"nonzero"> {
+  let summary = "Row-major positions of the true elements of a flat i1 tensor, and how many there are";
+  let description = [{
+    input [n] x i1; positions [n] x i64 (the first `count` are set, the rest is zero); count [1] x i64.
+  }];
+  let arguments = (ins KT_SymTensorType:$input);
+  let results = (outs KT_SymTensorType:$positions, KT_SymTensorType:$count);
+  let assemblyFormat = "$input attr-dict `:` type($input) `->` type($positions) `,` type($count)";
+}
+
+//===----------------------------------------------------------------------===//
+// Structural
+//===----------------------------------------------------------------------===//
+
+def KT_ConstantOp : KT_Op<"constant", [Pure, ConstantLike]> {
+  let summary = "Bytes known at compile time";
+  let description = [{
+    `value` is a resource of bytes (little-endian, row-major, one element of sub-byte types a byte). `name` is the ONNX initializer's, for
+    people.
+  }];
+  let arguments = (ins ElementsAttr:$value, OptionalAttr<StrAttr>:$name);
+  let results = (outs KT_SymTensorType:$result);
+  let assemblyFormat = "$value attr-dict `:` type($result)";
+  let hasFolder = 1;
+  let hasVerifier = 1;
+  let extraClassDeclaration = [{
+    ::llvm::ArrayRef<char> bytes();
+  }];
+}
+
+def KT_ReshapeOp : KT_Op<"reshape", [Pure]> {
+  let summary = "The same bytes under other dimensions";
+  let arguments = (ins KT_SymTensorType:$source);
+  let results = (outs KT_SymTensorType:$result);
+  let assemblyFormat = "$source attr-dict `:` type($source) `->` type($result)";
+  let hasFolder = 1;
+  let hasVerifier = 1;
+}
+
+def KT_ItemOp : KT_Op<"item"> {
+  let summary = "Binds a symbol to an integer element of a tensor, waiting for the device";
+  let description = [{ `kt.item %t[3] as "?n" : !kt.tensor<[4] x i64>`. The symbol is known from here on. }];
+  let arguments = (ins KT_SymTensorType:$source, I64Attr:$index, StrAttr:$symbol);
+  let assemblyFormat = "$source `[` $index `]` `as` $symbol attr-dict `:` type($source)";
+}
+
+def KT_AssertOp : KT_Op<"assert"> {
+  let summary = "The run fails unless two expressions are equal";
+  let arguments = (ins KT_ExprAttr:$lhs, KT_ExprAttr:$rhs, StrAttr:$message);
+  let assemblyFormat = "$lhs `equals` $rhs `,` $message attr-dict";
+}
+
+def KT_IfOp : KT_Op<"if", [RecursiveMemoryEffects, NoRegionArguments, SingleBlock]> {
+  let summary = "One of two regions, by an expression";
+  let description = [{
+    Regions may use values from outside. Where the branches yield different dimensions, the result's type has fresh symbols for them, set by the
+    branch taken: `symbols` names them and `then_sizes`, `else_sizes` say their values.
+  }];
+  let arguments = (ins KT_ExprAttr:$condition, StrArrayAttr:$symbols, ArrayAttr:$then_sizes, ArrayAttr:$else_sizes);
+  let results = (outs Variadic<KT_SymTensorType>:$results);
+  let regions = (region SizedRegion<1>:$then_region, SizedRegion<1>:$else_region);
+  let assemblyFormat = "$condition attr-dict (`->` type($results)^)? `then` $then_region `else` $else_region";
+}
+
+def KT_LoopOp : KT_Op<"loop", [RecursiveMemoryEffects, SingleBlock]> {
+  let summary = "Repeats a region";
+  let description = [{
+    Runs while the iteration number is below `trips` (absent: no bound) and `condition`, evaluated before each iteration, is not zero (absent: always).
+    The region's arguments are the carried values; it yields their next values, then one piece for each scan output. Inside, the
+    symbol `induction` is the iteration number. Results: the carried values, then the scan outputs, [iterations, piece..]; `iterations` names
+    the symbol that is set afterwards. A carried value whose dimensions change has symbols of its own in its type: `symbols` names them,
+    `first_sizes` and `next_sizes` give their values before the first and after each iteration (condition may be among them).
+    `reverse` lists, a boolean a scan output, whether pieces are stored from last to first.
+  }];
+  let arguments = (ins Variadic<KT_SymTensorType>:$inits, OptionalAttr<KT_ExprAttr>:$trips, OptionalAttr<KT_ExprAttr>:$condition,
+                       StrAttr:$induction, StrAttr:$iterations, StrArrayAttr:$symbols, ArrayAttr:$first_sizes,
+                       ArrayAttr:$next_sizes, DenseBoolArrayAttr:$reverse);
+  let results = (outs Variadic<KT_SymTensorType>:$results);
+  let regions = (region SizedRegion<1>:$body);
+  let assemblyFormat = "(`init` `(` $inits^ `:` type($inits) `)`)? attr-dict (`->` type($results)^)? `do` $body";
+}
+
+//===----------------------------------------------------------------------===//
+// Inside bodies
+//===----------------------------------------------------------------------===//
+
+def KT_ReadOp : KT_Op<"read", [Pure, AttrSizedOperandSegments]> {
+  let summary = "An element of a tensor";
+  let description = [{
+    `kt.read %x[%i, %j]` asks for indices inside; with `else %v`, the value where any index of the dimensions listed in `check` is outside (all when it
+    is absent), and then the tensor is not touched.
+  }];
+  let arguments = (ins KT_SymTensorType:$tensor, Variadic<Index>:$indices, Optional<AnyType>:$otherwise,
+                       OptionalAttr<DenseI64ArrayAttr>:$check);
+  let results = (outs AnyType:$result);
+  let builders = [
+    OpBuilder<(ins "::mlir::Value":$tensor, "::mlir::ValueRange":$indices)>,
+    OpBuilder<(ins "::mlir::Value":$tensor, "::mlir::ValueRange":$indices, "::mlir::Value":$otherwise)>];
+  let assemblyFormat = "$tensor `[` $indices `]` (`else` $otherwise^ `:` type($otherwise))? attr-dict `:` type($tensor) `->` type($result)";
+  let hasVerifier = 1;
+}
+
+def KT_SizeOp : KT_Op<"size", [Pure]> {
+  let summary = "The value of an expression, as an index";
+  let arguments = (ins KT_ExprAttr:$value);
+  let results = (outs Index:$result);
+  let builders = [OpBuilder<(ins "::kt::Expr":$value)>];
+  let assemblyFormat = "$value attr-dict";
+  let hasFolder = 1;
+}
+
+def KT_YieldOp : KT_Op<"yield", [Pure, Terminator, ReturnLike]> {
+  let summary = "Ends a region";
+  let arguments = (ins Variadic<AnyType>:$values);
+  let assemblyFormat = "($values^ `:` type($values))? attr-dict";
+}
+
+//===----------------------------------------------------------------------===//
+// Kernels
+//===----------------------------------------------------------------------===//
+
+def KT_KernelOp : KT_Op<"kernel", [Symbol, IsolatedFromAbove, SingleBlock]> {
+  let summary = "One computation, shared by every launch that does the same";
+  let description = [{
+    The body's arguments are the operand tensors; it holds one compute op and a yield of its results. Every symbol in it is one of `params`, positional
+    integer arguments p0, p1, ...
+  }];
+  let arguments = (ins SymbolNameAttr:$sym_name, StrArrayAttr:$params, OptionalAttr<DictionaryAttr>:$schedule);
+  let regions = (region SizedRegion<1>:$body);
+  let assemblyFormat = "$sym_name $params attr-dict-with-keyword `computes` $body";
+  let extraClassDeclaration = [{
+    /// The op that the kernel computes.
+    ::mlir::Operation *compute();
+  }];
+}
+
+def KT_LaunchOp : KT_Op<"launch", [Pure]> {
+  let summary = "Runs a kernel on tensors and integers";
+  let arguments = (ins FlatSymbolRefAttr:$kernel, Variadic<KT_SymTensorType>:$inputs, ArrayAttr:$ints);
+  let results = (outs Variadic<KT_SymTensorType>:$results);
+  let assemblyFormat = "$kernel (`ins` `(` $inputs^ `:` type($inputs) `)`)? `ints` $ints attr-dict `->` type($results)";
+}
+
+#endif

@@ -1,0 +1,105 @@
+//===- KTStructural.cpp - constants, views, reads and kernels -------------===//
+
+#include "dialects/KT/IR/KTDialect.h"
+#include "mlir/IR/Builders.h"
+#include "mlir/IR/DialectResourceBlobManager.h"
+
+using namespace mlir;
+using namespace kt;
+
+//===----------------------------------------------------------------------===//
+// Constants
+//===----------------------------------------------------------------------===//
+
+llvm::ArrayRef<char> ConstantOp::bytes() {
+  if (auto resource = dyn_cast<DenseResourceElementsAttr>(getValue()))
+    if (AsmResourceBlob *blob = resource.getRawHandle().getBlob())
+      return blob->getData();
+  if (auto dense = dyn_cast<DenseElementsAttr>(getValue()))
+    return dense.getRawData();
+  return {};
+}
+
+OpFoldResult ConstantOp::fold(FoldAdaptor) { return getValue(); }
+
+LogicalResult ConstantOp::verify() {
+  SymTensorType type = getResult().getType();
+  if (!type.hasStaticShape())
+    return emitOpError() << "expected a constant shape but got " << type;
+  int64_t expected = *type.numElements().asConstant() * type.elementBytes();
+  if ((int64_t)bytes().size() != expected)
+    return emitOpError() << "expected " << expected << " bytes but got " << bytes().size();
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Views
+//===----------------------------------------------------------------------===//
+
+OpFoldResult ReshapeOp::fold(FoldAdaptor) {
+  if (getSource().getType() == getResult().getType())
+    return getSource();
+  if (auto inner = getSource().getDefiningOp<ReshapeOp>()) {
+    setOperand(inner.getSource());
+    return getResult();
+  }
+  return {};
+}
+
+LogicalResult ReshapeOp::verify() {
+  SymTensorType from = getSource().getType(), to = getResult().getType();
+  if (from.getElementType() != to.getElementType())
+    return emitOpError() << "expected element type " << from.getElementType() << " but got " << to.getElementType();
+  auto a = from.numElements().asConstant(), b = to.numElements().asConstant();
+  if (a && b && *a != *b)
+    return emitOpError() << "expected " << *a << " elements but got " << *b;
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Inside bodies
+//===----------------------------------------------------------------------===//
+
+void ReadOp::build(OpBuilder &builder, OperationState &state, Value tensor, ValueRange indices) {
+  build(builder, state, cast<SymTensorType>(tensor.getType()).scalarType(), tensor, indices, Value(), {});
+}
+
+void ReadOp::build(OpBuilder &builder, OperationState &state, Value tensor, ValueRange indices, Value otherwise) {
+  build(builder, state, cast<SymTensorType>(tensor.getType()).scalarType(), tensor, indices, otherwise, {});
+}
+
+LogicalResult ReadOp::verify() {
+  SymTensorType type = getTensor().getType();
+  if ((int64_t)getIndices().size() != type.getRank())
+    return emitOpError() << "expected " << type.getRank() << " indices but got " << getIndices().size();
+  if (getResult().getType() != type.scalarType())
+    return emitOpError() << "expected result type " << type.scalarType() << " but got " << getResult().getType();
+  if (getOtherwise() && getOtherwise().getType() != type.scalarType())
+    return emitOpError() << "expected else value of type " << type.scalarType() << " but got " << getOtherwise().getType();
+  if (getCheck())
+    for (int64_t d : *getCheck())
+      if (d < 0 || d >= type.getRank())
+        return emitOpError() << "expected checked dimensions below " << type.getRank() << " but got " << d;
+  return success();
+}
+
+void SizeOp::build(OpBuilder &builder, OperationState &state, Expr value) {
+  build(builder, state, builder.getIndexType(), value.attr());
+}
+
+OpFoldResult SizeOp::fold(FoldAdaptor) {
+  if (auto c = Expr(getValue()).asConstant())
+    return IntegerAttr::get(IndexType::get(getContext()), *c);
+  return {};
+}
+
+//===----------------------------------------------------------------------===//
+// Kernels
+//===----------------------------------------------------------------------===//
+
+Operation *KernelOp::compute() {
+  for (Operation &op : getBody().front())
+    if (isCompute(&op))
+      return &op;
+  return nullptr;
+}
