@@ -1,0 +1,186 @@
+//===- Body.cpp - writing the scalar bodies of structured ops -------------===//
+
+#include "compiler/Import/Body.h"
+
+using namespace mlir;
+using namespace kt;
+using namespace kt::import;
+
+SmallVector<Value> Body::indices() {
+  SmallVector<Value> all;
+  for (unsigned i = leading + operands; i < block->getNumArguments(); ++i)
+    all.push_back(block->getArgument(i));
+  return all;
+}
+
+Value Body::read(unsigned operand, ValueRange at) { return ReadOp::create(b, loc, tensor(operand), at); }
+
+Value Body::readOr(unsigned operand, ValueRange at, Value otherwise, ArrayRef<int64_t> check) {
+  auto read = ReadOp::create(b, loc, tensor(operand), at, otherwise);
+  read.setCheckAttr(b.getDenseI64ArrayAttr(check));
+  return read;
+}
+
+Value Body::readBroadcast(unsigned operand) {
+  SymTensorType from = type(operand);
+  int64_t shift = result.getRank() - from.getRank();
+  SmallVector<Value> at;
+  for (int64_t i = 0; i < from.getRank(); ++i) {
+    Expr d = from.dim(i);
+    if (d == result.dim(i + shift))
+      at.push_back(index(i + shift));
+    else if (d.isConstant(1))
+      at.push_back(idx(0));
+    else // 1 or the result's size, known only at run time
+      at.push_back(min(index(i + shift), size(d - 1)));
+  }
+  return read(operand, at);
+}
+
+Value Body::size(Expr e) {
+  if (auto c = e.asConstant())
+    return idx(*c);
+  return SizeOp::create(b, loc, e);
+}
+
+Value Body::constant(Type type, double value) {
+  if (auto f = dyn_cast<FloatType>(type))
+    return arith::ConstantOp::create(b, loc, b.getFloatAttr(f, value));
+  return integer(type, (int64_t)value);
+}
+
+Value Body::integer(Type type, int64_t value) {
+  if (isa<FloatType>(type))
+    return constant(type, (double)value);
+  return arith::ConstantOp::create(b, loc, b.getIntegerAttr(type, value));
+}
+
+static bool isFloat(Value v) { return isa<FloatType>(v.getType()); }
+
+Value Body::add(Value x, Value y) {
+  return isFloat(x) ? math<arith::AddFOp>(x, y) : x.getType().isInteger(1) ? logicalOr(x, y) : math<arith::AddIOp>(x, y);
+}
+Value Body::sub(Value x, Value y) { return isFloat(x) ? math<arith::SubFOp>(x, y) : math<arith::SubIOp>(x, y); }
+Value Body::mul(Value x, Value y) { return isFloat(x) ? math<arith::MulFOp>(x, y) : math<arith::MulIOp>(x, y); }
+
+Value Body::div(Value x, Value y, bool isUnsigned) {
+  if (isFloat(x))
+    return math<arith::DivFOp>(x, y);
+  // Division by zero and the overflow of MIN / -1 trap on x86: both get a defined result without a branch.
+  Value one = integer(x.getType(), 1), isZero = cmp(Cmp::eq, y, integer(x.getType(), 0));
+  if (isUnsigned)
+    return select(isZero, integer(x.getType(), 0), math<arith::DivUIOp>(x, select(isZero, one, y)));
+  Value isMinusOne = cmp(Cmp::eq, y, integer(x.getType(), -1));
+  Value safe = select(logicalOr(isZero, isMinusOne), one, y);
+  Value q = math<arith::DivSIOp>(x, safe);
+  return select(isZero, integer(x.getType(), 0), select(isMinusOne, neg(x), q));
+}
+
+Value Body::max(Value x, Value y, bool isUnsigned) {
+  return isFloat(x) ? math<arith::MaximumFOp>(x, y) : isUnsigned ? math<arith::MaxUIOp>(x, y) : math<arith::MaxSIOp>(x, y);
+}
+Value Body::min(Value x, Value y, bool isUnsigned) {
+  return isFloat(x) ? math<arith::MinimumFOp>(x, y) : isUnsigned ? math<arith::MinUIOp>(x, y) : math<arith::MinSIOp>(x, y);
+}
+
+Value Body::cmp(Cmp kind, Value x, Value y, bool isUnsigned) {
+  using F = arith::CmpFPredicate;
+  using I = arith::CmpIPredicate;
+  constexpr F floats[] = {F::OEQ, F::UNE, F::OLT, F::OLE, F::OGT, F::OGE};
+  constexpr I sints[] = {I::eq, I::ne, I::slt, I::sle, I::sgt, I::sge};
+  constexpr I uints[] = {I::eq, I::ne, I::ult, I::ule, I::ugt, I::uge};
+  if (isFloat(x))
+    return arith::CmpFOp::create(b, loc, floats[(int)kind], x, y);
+  return arith::CmpIOp::create(b, loc, (isUnsigned ? uints : sints)[(int)kind], x, y);
+}
+
+Value Body::select(Value condition, Value x, Value y) { return arith::SelectOp::create(b, loc, condition, x, y); }
+Value Body::neg(Value x) { return isFloat(x) ? math<arith::NegFOp>(x) : sub(integer(x.getType(), 0), x); }
+Value Body::abs(Value x, bool isUnsigned) {
+  if (isFloat(x))
+    return math<math::AbsFOp>(x);
+  return isUnsigned ? x : max(x, neg(x));
+}
+Value Body::logicalAnd(Value x, Value y) { return math<arith::AndIOp>(x, y); }
+Value Body::logicalOr(Value x, Value y) { return math<arith::OrIOp>(x, y); }
+Value Body::logicalNot(Value x) { return math<arith::XOrIOp>(x, boolean(true)); }
+Value Body::sigmoid(Value x) {
+  Value one = constant(x.getType(), 1);
+  return div(one, add(one, math<math::ExpOp>(neg(x))));
+}
+
+Type Body::computeType(Type element) {
+  if (isa<FloatType>(element))
+    return element.isF64() ? element : Type(b.getF32Type());
+  if (auto i = dyn_cast<IntegerType>(element))
+    return b.getIntegerType(i.getWidth());
+  return element;
+}
+Value Body::toCompute(Value x, Type element) { return convert(x, element, computeType(element)); }
+Value Body::fromCompute(Value x, Type element) { return convert(x, computeType(element), element); }
+
+Value Body::convert(Value x, Type from, Type to) {
+  if (from == to)
+    return x;
+  auto fromFloat = dyn_cast<FloatType>(from), toFloat = dyn_cast<FloatType>(to);
+  if (fromFloat && toFloat) {
+    if (fromFloat.getWidth() < toFloat.getWidth())
+      return arith::ExtFOp::create(b, loc, to, x);
+    if (fromFloat.getWidth() > toFloat.getWidth())
+      return arith::TruncFOp::create(b, loc, to, x);
+    return convert(convert(x, from, b.getF32Type()), b.getF32Type(), to); // f16 <-> bf16 and among the 8-bit kinds
+  }
+  Type toScalar = to.isIntOrFloat() && !toFloat ? b.getIntegerType(to.getIntOrFloatBitWidth()) : to;
+  if (fromFloat) {
+    if (to.isInteger(1))
+      return cmp(Cmp::ne, x, zero(from));
+    if (!from.isF32() && !from.isF64())
+      return convert(convert(x, from, b.getF32Type()), b.getF32Type(), to);
+    // Narrow integers wrap through i64, as the reference does for values out of range; NaN becomes the smallest number there.
+    Type i64 = b.getI64Type();
+    double limit = 9223372036854774784.0; // the largest double below 2^63
+    Value clamped = select(cmp(Cmp::lt, x, constant(from, limit)), x, constant(from, from.isF64() ? limit : 9223371487098961920.0));
+    Value safe = select(cmp(Cmp::ge, clamped, constant(from, -9223372036854775808.0)), clamped, constant(from, -9223372036854775808.0));
+    if (to.isUnsignedInteger(64)) {
+      Value big = cmp(Cmp::ge, x, constant(from, 9223372036854775808.0));
+      Value high = arith::FPToSIOp::create(b, loc, i64, select(big, sub(x, constant(from, 9223372036854775808.0)), zero(from)));
+      return select(big, math<arith::XOrIOp>(high, integer(i64, INT64_MIN)), arith::FPToSIOp::create(b, loc, i64, safe));
+    }
+    Value wide = arith::FPToSIOp::create(b, loc, i64, safe);
+    return toScalar == i64 ? wide : arith::TruncIOp::create(b, loc, toScalar, wide);
+  }
+  if (toFloat) {
+    if (!to.isF32() && !to.isF64())
+      return convert(convert(x, from, b.getF32Type()), b.getF32Type(), to);
+    return isUnsigned(from) ? Value(arith::UIToFPOp::create(b, loc, to, x)) : Value(arith::SIToFPOp::create(b, loc, to, x));
+  }
+  if (to.isInteger(1))
+    return cmp(Cmp::ne, x, integer(x.getType(), 0));
+  unsigned a = from.getIntOrFloatBitWidth(), c = to.getIntOrFloatBitWidth();
+  if (a == c)
+    return x;
+  if (a > c)
+    return arith::TruncIOp::create(b, loc, toScalar, x);
+  return isUnsigned(from) ? Value(arith::ExtUIOp::create(b, loc, toScalar, x)) : Value(arith::ExtSIOp::create(b, loc, toScalar, x));
+}
+
+Value Body::toIndex(Value x, bool isUnsigned) {
+  if (x.getType().isIndex())
+    return x;
+  return isUnsigned ? Value(arith::IndexCastUIOp::create(b, loc, b.getIndexType(), x))
+                    : Value(arith::IndexCastOp::create(b, loc, b.getIndexType(), x));
+}
+Value Body::fromIndex(Value x, Type scalar) {
+  if (scalar.isIndex())
+    return x;
+  if (isa<FloatType>(scalar))
+    return convert(fromIndex(x, b.getI64Type()), b.getI64Type(), scalar);
+  return arith::IndexCastOp::create(b, loc, scalar, x);
+}
+
+Value Body::wrapIndex(Value x, Expr limit) {
+  Value i = toIndex(x);
+  Value n = size(limit);
+  i = select(cmp(Cmp::lt, i, idx(0)), add(i, n), i);
+  return max(idx(0), min(i, size(limit - 1)));
+}

@@ -1,0 +1,91 @@
+//===- Body.h - writing the scalar bodies of structured ops ---------------===//
+//
+// The building blocks with which an operator's definition says what an element is. A definition serves every target and the shape arithmetic.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef KT_COMPILER_IMPORT_BODY_H
+#define KT_COMPILER_IMPORT_BODY_H
+
+#include "dialects/KT/IR/KTDialect.h"
+
+namespace kt::import {
+
+/// True for ui8 to ui64; scalars themselves are signless, so what matters for an operation is asked of the element type.
+inline bool isUnsigned(mlir::Type element) { return element.isUnsignedInteger() || element.isInteger(1); }
+
+/// Builds one region: scalars in, one scalar yielded.
+class Body {
+public:
+  enum class Cmp { eq, ne, lt, le, gt, ge };
+
+  mlir::OpBuilder &b;
+  mlir::Location loc;
+  /// The type whose dimensions the region's indices run over.
+  SymTensorType result;
+
+  Body(mlir::OpBuilder &b, mlir::Location loc, mlir::Block *block, unsigned leading, unsigned operands, SymTensorType result)
+      : b(b), loc(loc), result(result), block(block), leading(leading), operands(operands) {}
+
+  /// Leading scalar i: the combined value of an epilogue.
+  mlir::Value scalar(unsigned i) { return block->getArgument(i); }
+  mlir::Value tensor(unsigned operand) { return block->getArgument(leading + operand); }
+  SymTensorType type(unsigned operand) { return mlir::cast<SymTensorType>(tensor(operand).getType()); }
+  /// Index i: a result index, or after those a reduction index.
+  mlir::Value index(unsigned i) { return block->getArgument(leading + operands + i); }
+  llvm::SmallVector<mlir::Value> indices();
+
+  mlir::Value read(unsigned operand, mlir::ValueRange at);
+  /// The element, or `otherwise` where an index of `check` is outside.
+  mlir::Value readOr(unsigned operand, mlir::ValueRange at, mlir::Value otherwise, llvm::ArrayRef<int64_t> check);
+  /// The element that broadcasting (numpy's rule, trailing dimensions aligned) puts at the result's indices.
+  mlir::Value readBroadcast(unsigned operand);
+
+  mlir::Value size(Expr e);
+  mlir::Value constant(mlir::Type type, double value);
+  mlir::Value integer(mlir::Type type, int64_t value);
+  mlir::Value idx(int64_t value) { return integer(b.getIndexType(), value); }
+  mlir::Value boolean(bool value) { return integer(b.getI1Type(), value); }
+  mlir::Value zero(mlir::Type type) { return constant(type, 0); }
+
+  mlir::Value add(mlir::Value x, mlir::Value y);
+  mlir::Value sub(mlir::Value x, mlir::Value y);
+  mlir::Value mul(mlir::Value x, mlir::Value y);
+  /// Integers round to zero and a divisor of 0 gives 0.
+  mlir::Value div(mlir::Value x, mlir::Value y, bool isUnsigned = false);
+  mlir::Value max(mlir::Value x, mlir::Value y, bool isUnsigned = false);
+  mlir::Value min(mlir::Value x, mlir::Value y, bool isUnsigned = false);
+  mlir::Value cmp(Cmp kind, mlir::Value x, mlir::Value y, bool isUnsigned = false);
+  mlir::Value select(mlir::Value condition, mlir::Value x, mlir::Value y);
+  mlir::Value neg(mlir::Value x);
+  mlir::Value abs(mlir::Value x, bool isUnsigned = false);
+  mlir::Value logicalAnd(mlir::Value x, mlir::Value y);
+  mlir::Value logicalOr(mlir::Value x, mlir::Value y);
+  mlir::Value logicalNot(mlir::Value x);
+  /// 1 / (1 + exp(-x)).
+  mlir::Value sigmoid(mlir::Value x);
+  mlir::Value isNan(mlir::Value x) { return cmp(Cmp::ne, x, x); }
+  template <typename Op> mlir::Value math(mlir::Value x) { return Op::create(b, loc, x); }
+  template <typename Op> mlir::Value math(mlir::Value x, mlir::Value y) { return Op::create(b, loc, x, y); }
+
+  /// Converts between element types as ONNX's Cast does; floats to integers round to zero.
+  mlir::Value convert(mlir::Value x, mlir::Type from, mlir::Type to);
+  /// The type in which values of this element type are computed: f32 for the narrow floats, else itself (signless).
+  mlir::Type computeType(mlir::Type element);
+  mlir::Value toCompute(mlir::Value x, mlir::Type element);
+  mlir::Value fromCompute(mlir::Value x, mlir::Type element);
+  mlir::Value toIndex(mlir::Value x, bool isUnsigned = false);
+  mlir::Value fromIndex(mlir::Value x, mlir::Type scalar);
+  /// An index value where negative numbers count from the end, clamped into [0, size): data from outside never addresses outside.
+  mlir::Value wrapIndex(mlir::Value x, Expr size);
+
+private:
+  mlir::Block *block;
+  unsigned leading, operands;
+};
+
+using BodyFn = llvm::function_ref<mlir::Value(Body &)>;
+
+} // namespace kt::import
+
+#endif

@@ -1,0 +1,288 @@
+//===- Data.cpp - gathers, scatters, resizing, sorting --------------------===//
+
+#include "compiler/Import/Node.h"
+#include "compiler/Import/Proto.h"
+
+using namespace mlir;
+using namespace kt;
+using namespace kt::import;
+using Cmp = Body::Cmp;
+
+namespace {
+
+LogicalResult gather(Node &n) {
+  auto axis = n.axis(n.attrInt("axis", 0), n.rank(0));
+  if (!axis)
+    return failure();
+  SmallVector<Expr> d = n.dims(n.in(0)), out(d.begin(), d.begin() + *axis);
+  int64_t q = n.rank(1);
+  llvm::append_range(out, n.dims(n.in(1)));
+  out.append(d.begin() + *axis + 1, d.end());
+  return n.set(n.generic(n.tensor(out, n.element(0)), {n.in(0), n.in(1)}, [&](Body &b) {
+    SmallVector<Value> all = b.indices(), at(all.begin(), all.begin() + *axis);
+    at.push_back(b.wrapIndex(b.read(1, ArrayRef<Value>(all).slice(*axis, q)), d[*axis]));
+    at.append(all.begin() + *axis + q, all.end());
+    return b.read(0, at);
+  }));
+}
+
+LogicalResult gatherElements(Node &n) {
+  auto axis = n.axis(n.attrInt("axis", 0), n.rank(0));
+  if (!axis)
+    return failure();
+  Expr d = n.type(0).dim(*axis);
+  return n.set(n.generic(n.tensor(n.dims(n.in(1)), n.element(0)), {n.in(0), n.in(1)}, [&](Body &b) {
+    SmallVector<Value> at = b.indices();
+    at[*axis] = b.wrapIndex(b.read(1, at), d);
+    return b.read(0, at);
+  }));
+}
+
+LogicalResult gatherNd(Node &n) {
+  int64_t r = n.rank(0), q = n.rank(1), batch = n.attrInt("batch_dims", 0);
+  auto depth = q ? n.type(1).dim(q - 1).asConstant() : std::nullopt;
+  if (!depth || batch < 0 || batch + *depth > r || batch >= q)
+    return n.error("unsupported GatherND: expected a constant index depth that fits the input's rank");
+  SmallVector<Expr> d = n.dims(n.in(0)), i = n.dims(n.in(1)), out(i.begin(), i.end() - 1);
+  out.append(d.begin() + batch + *depth, d.end());
+  return n.set(n.generic(n.tensor(out, n.element(0)), {n.in(0), n.in(1)}, [&](Body &b) {
+    SmallVector<Value> all = b.indices(), at(all.begin(), all.begin() + batch);
+    for (int64_t k = 0; k < *depth; ++k) {
+      SmallVector<Value> where(all.begin(), all.begin() + q - 1);
+      where.push_back(b.idx(k));
+      at.push_back(b.wrapIndex(b.read(1, where), d[batch + k]));
+    }
+    at.append(all.begin() + q - 1, all.end());
+    return b.read(0, at);
+  }));
+}
+
+std::optional<ScatterKind> scatterKind(Node &n) {
+  std::string r = n.attrString("reduction", "none");
+  if (r == "none")
+    return ScatterKind::assign;
+  if (auto kind = symbolizeScatterKind(r); kind && r != "assign")
+    return kind;
+  (void)n.error("unsupported reduction '" + r + "'");
+  return std::nullopt;
+}
+
+Value scatter(Node &n, Value base, Value indices, Value updates, ScatterKind kind) {
+  return ScatterOp::create(n.b, n.loc, base.getType(), base, indices, updates, ScatterKindAttr::get(n.context, kind)).getResult();
+}
+
+LogicalResult scatterNd(Node &n) {
+  auto kind = scatterKind(n);
+  if (!kind)
+    return failure();
+  SmallVector<Expr> d = n.dims(n.in(0)), i = n.dims(n.in(1)), u = n.dims(n.in(2));
+  auto depth = i.empty() ? std::nullopt : i.back().asConstant();
+  if (!depth || *depth > (int64_t)d.size())
+    return n.error("unsupported ScatterND: expected a constant index depth of at most the input's rank");
+  Expr rows = n.expr(1);
+  for (Expr e : ArrayRef<Expr>(i).drop_back())
+    rows = rows * e;
+  SmallVector<Expr> flat{rows};
+  flat.append(d.begin() + *depth, d.end());
+  Value indices = n.reshape(n.cast(n.in(1), n.b.getI64Type()), {rows, n.expr(*depth)}), updates = n.reshape(n.in(2), flat);
+  if (!indices || !updates)
+    return failure();
+  return n.set(scatter(n, n.in(0), indices, updates, *kind));
+}
+
+LogicalResult scatterElements(Node &n) {
+  auto kind = scatterKind(n);
+  auto axis = n.axis(n.attrInt("axis", 0), n.rank(0));
+  if (!kind || !axis)
+    return failure();
+  // Every element becomes a row that addresses all dimensions.
+  int64_t rank = n.rank(0);
+  SmallVector<Expr> d = n.dims(n.in(1)), full = d;
+  full.push_back(n.expr(rank));
+  Type i64 = n.b.getI64Type();
+  Value rows = n.generic(n.tensor(full, i64), n.in(1), [&](Body &b) {
+    SmallVector<Value> at = b.indices();
+    Value k = at.pop_back_val();
+    Value v = b.convert(b.read(0, at), n.element(1), i64);
+    for (int64_t i = 0; i < rank; ++i)
+      if (i != *axis)
+        v = b.select(b.cmp(Cmp::eq, k, b.idx(i)), b.fromIndex(at[i], i64), v);
+    return v;
+  });
+  Expr count = n.type(1).numElements();
+  Value indices = n.reshape(rows, {count, n.expr(rank)}), updates = n.reshape(n.in(2), {count});
+  if (!indices || !updates)
+    return failure();
+  return n.set(scatter(n, n.in(0), indices, updates, *kind));
+}
+
+LogicalResult oneHot(Node &n) {
+  auto depth = n.sizes(n.in(1), "depth");
+  auto axis = n.axis(n.attrInt("axis", -1), n.rank(0) + 1);
+  if (!depth || depth->size() != 1 || !axis)
+    return failure();
+  SmallVector<Expr> out = n.dims(n.in(0));
+  out.insert(out.begin() + *axis, depth->front());
+  Type i64 = n.b.getI64Type();
+  return n.set(n.generic(n.tensor(out, n.element(2)), {n.in(0), n.in(2)}, [&](Body &b) {
+    SmallVector<Value> at = b.indices();
+    Value here = at[*axis];
+    at.erase(at.begin() + *axis);
+    Value i = b.convert(b.toCompute(b.read(0, at), n.element(0)), b.computeType(n.element(0)), i64);
+    Value size = b.fromIndex(b.size(depth->front()), i64);
+    i = b.select(b.cmp(Cmp::lt, i, b.integer(i64, 0)), b.add(i, size), i);
+    return b.select(b.cmp(Cmp::eq, i, b.fromIndex(here, i64)), b.read(1, b.idx(1)), b.read(1, b.idx(0)));
+  }));
+}
+
+LogicalResult trilu(Node &n) {
+  Expr k = n.expr(0);
+  if (n.has(1)) {
+    auto e = n.sizes(n.in(1), "k");
+    if (!e || e->size() != 1)
+      return failure();
+    k = e->front();
+  }
+  bool upper = n.attrInt("upper", 1);
+  int64_t rank = n.rank(0);
+  if (rank < 2)
+    return n.error("expected matrices but got rank " + Twine(rank));
+  return n.set(n.generic(n.type(0), n.in(0), [&](Body &b) {
+    Value x = b.read(0, b.indices());
+    Value shifted = b.add(b.index(rank - 2), b.size(k));
+    Value keep = b.cmp(upper ? Cmp::ge : Cmp::le, b.index(rank - 1), shifted);
+    return b.select(keep, x, b.zero(x.getType()));
+  }));
+}
+
+LogicalResult eyeLike(Node &n) {
+  Type element = n.attr("dtype") ? elementType(n.context, n.attrInt("dtype", 1)) : n.element(0);
+  int64_t k = n.attrInt("k", 0);
+  if (n.rank(0) != 2 || !element)
+    return n.error("expected a matrix and a known dtype");
+  return n.set(n.generic(n.tensor(n.dims(n.in(0)), element), {}, [&](Body &b) {
+    Type scalar = b.result.scalarType();
+    Value on = b.cmp(Cmp::eq, b.index(1), b.add(b.index(0), b.idx(k)));
+    return b.select(on, b.constant(scalar, 1), b.zero(scalar));
+  }));
+}
+
+/// Moves `axis` last, runs `fn`, and moves it back in each of its results.
+template <typename Fn> LogicalResult alongLast(Node &n, int64_t axis, Fn fn) {
+  int64_t rank = n.rank(0);
+  SmallVector<int64_t> perm, back(rank);
+  for (int64_t i = 0; i < rank; ++i)
+    if (i != axis)
+      perm.push_back(i);
+  perm.push_back(axis);
+  for (int64_t i = 0; i < rank; ++i)
+    back[perm[i]] = i;
+  SmallVector<Value> results = fn(n.transpose(n.in(0), perm));
+  for (auto [i, v] : llvm::enumerate(results))
+    if (failed(n.set(i, v ? n.transpose(v, back) : v)))
+      return failure();
+  return success();
+}
+
+LogicalResult topK(Node &n) {
+  Expr k = n.expr(n.attrInt("k", 1));
+  if (n.has(1)) {
+    auto e = n.sizes(n.in(1), "k");
+    if (!e || e->size() != 1)
+      return failure();
+    k = e->front();
+  }
+  auto axis = n.axis(n.attrInt("axis", -1), n.rank(0));
+  if (!axis)
+    return failure();
+  auto c = k.asConstant(), d = n.type(0).dim(*axis).asConstant();
+  if (c && d && (*c > *d || *c < 0))
+    return n.error("k is " + Twine(*c) + " but the axis has " + Twine(*d) + " elements");
+  if (!(c && d)) { // 0 <= k <= size
+    Expr size = n.type(0).dim(*axis);
+    if (failed(n.require(Expr::min(k, size), k, "k and what the axis has")))
+      return failure();
+  }
+  return alongLast(n, *axis, [&](Value v) -> SmallVector<Value> {
+    SmallVector<Expr> out = n.dims(v);
+    out.back() = k;
+    auto op = SortOp::create(n.b, n.loc, n.tensor(out, n.type(v).getElementType()), n.tensor(out, n.b.getI64Type()), v,
+                             n.b.getBoolAttr(n.attrInt("largest", 1)));
+    return {op.getValues(), op.getIndices()};
+  });
+}
+
+LogicalResult cumulative(Node &n, ReduceKind kind) {
+  auto a = n.constInts(n.in(1), "axis");
+  auto axis = a && a->size() == 1 ? n.axis(a->front(), n.rank(0)) : std::nullopt;
+  if (!axis)
+    return failure();
+  return alongLast(n, *axis, [&](Value v) -> SmallVector<Value> {
+    auto unit = [&](StringRef name) { return n.attrInt(name, 0) ? n.b.getUnitAttr() : UnitAttr(); };
+    return {ScanOp::create(n.b, n.loc, v.getType(), v, ReduceKindAttr::get(n.context, kind), unit("exclusive"), unit("reverse")).getResult()};
+  });
+}
+LogicalResult cumSum(Node &n) { return cumulative(n, ReduceKind::add); }
+LogicalResult cumProd(Node &n) { return cumulative(n, ReduceKind::mul); }
+
+/// Row-major positions of the true elements, as [count].
+std::pair<Value, Expr> truePositions(Node &n, Value v) {
+  Expr total = n.type(v).numElements();
+  Value flags = n.reshape(n.cast(v, n.b.getI1Type()), {total});
+  Type i64 = n.b.getI64Type();
+  auto op = NonzeroOp::create(n.b, n.loc, n.tensor({total}, i64), n.tensor({n.expr(1)}, i64), flags);
+  Expr count = n.freshSymbol("nonzero");
+  ItemOp::create(n.b, n.loc, op.getCount(), n.b.getI64IntegerAttr(0), n.b.getStringAttr(count.name()));
+  return {op.getPositions(), count};
+}
+
+LogicalResult nonZero(Node &n) {
+  auto [positions, count] = truePositions(n, n.in(0));
+  SmallVector<Expr> d = n.dims(n.in(0));
+  Type i64 = n.b.getI64Type();
+  return n.set(n.generic(n.tensor({n.expr(std::max<size_t>(1, d.size())), count}, i64), positions, [&](Body &b) {
+    Value linear = b.toIndex(b.read(0, b.index(1))), v = b.idx(0), stride = b.idx(1);
+    for (size_t i = d.size(); i-- > 0;) {
+      Value coordinate = b.math<arith::RemUIOp>(b.math<arith::DivUIOp>(linear, stride), b.max(b.idx(1), b.size(d[i])));
+      v = b.select(b.cmp(Cmp::eq, b.index(0), b.idx(i)), coordinate, v);
+      stride = b.mul(stride, b.max(b.idx(1), b.size(d[i])));
+    }
+    return b.fromIndex(v, i64);
+  }));
+}
+
+LogicalResult compress(Node &n) {
+  auto [positions, count] = truePositions(n, n.in(1));
+  bool flat = !n.attr("axis");
+  Value data = flat ? n.reshape(n.in(0), {n.type(0).numElements()}) : n.in(0);
+  auto axis = flat ? std::optional<int64_t>(0) : n.axis(n.attrInt("axis", 0), n.rank(0));
+  if (!axis)
+    return failure();
+  SmallVector<Expr> out = n.dims(data);
+  Expr d = out[*axis];
+  out[*axis] = count;
+  return n.set(n.generic(n.tensor(out, n.element(0)), {data, positions}, [&](Body &b) {
+    SmallVector<Value> at = b.indices();
+    at[*axis] = b.wrapIndex(b.read(1, at[*axis]), d);
+    return b.read(0, at);
+  }));
+}
+
+} // namespace
+
+void import::registerData(OpTable &t) {
+  t["Compress"] = compress;
+  t["CumProd"] = cumProd;
+  t["CumSum"] = cumSum;
+  t["EyeLike"] = eyeLike;
+  t["Gather"] = gather;
+  t["GatherElements"] = gatherElements;
+  t["GatherND"] = gatherNd;
+  t["NonZero"] = nonZero;
+  t["OneHot"] = oneHot;
+  t["Scatter"] = scatterElements;
+  t["ScatterElements"] = scatterElements;
+  t["ScatterND"] = scatterNd;
+  t["TopK"] = topK;
+  t["Trilu"] = trilu;
+}

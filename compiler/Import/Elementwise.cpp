@@ -1,0 +1,360 @@
+//===- Elementwise.cpp - operators that work element by element -----------===//
+//
+// A row an operator: what an element is, in f32 for the narrow floats. Broadcasting, types and shapes are the table's business.
+//
+//===----------------------------------------------------------------------===//
+
+#include "compiler/Import/Node.h"
+#include "compiler/Import/Proto.h"
+#include <numbers>
+
+using namespace mlir;
+using namespace kt;
+using namespace kt::import;
+using Cmp = Body::Cmp;
+
+namespace {
+
+using Unary = Value (*)(Body &, Value x, Node &);
+
+template <Unary fn> LogicalResult unary(Node &n) {
+  return n.set(n.map(n.element(0), n.in(0), [&](Body &b, ArrayRef<Value> x) { return fn(b, x[0], n); }));
+}
+
+template <typename Op> Value mathOp(Body &b, Value x, Node &) { return b.math<Op>(x); }
+
+Value relu(Body &b, Value x, Node &n) { return b.max(x, b.zero(x.getType()), isUnsigned(n.element(0))); }
+Value leakyRelu(Body &b, Value x, Node &n) {
+  return b.select(b.cmp(Cmp::lt, x, b.zero(x.getType())), b.mul(x, b.constant(x.getType(), n.attrFloat("alpha", 0.01))), x);
+}
+Value elu(Body &b, Value x, Node &n) {
+  Value y = b.mul(b.constant(x.getType(), n.attrFloat("alpha", 1)), b.math<math::ExpM1Op>(x));
+  return b.select(b.cmp(Cmp::lt, x, b.zero(x.getType())), y, x);
+}
+Value celu(Body &b, Value x, Node &n) {
+  Value a = b.constant(x.getType(), n.attrFloat("alpha", 1)), zero = b.zero(x.getType());
+  return b.add(b.max(zero, x), b.min(zero, b.mul(a, b.math<math::ExpM1Op>(b.div(x, a)))));
+}
+Value selu(Body &b, Value x, Node &n) {
+  Value alpha = b.constant(x.getType(), n.attrFloat("alpha", 1.67326319217681884765625));
+  Value gamma = b.constant(x.getType(), n.attrFloat("gamma", 1.05070102214813232421875));
+  return b.mul(gamma, b.select(b.cmp(Cmp::gt, x, b.zero(x.getType())), x, b.mul(alpha, b.math<math::ExpM1Op>(x))));
+}
+Value sigmoid(Body &b, Value x, Node &) { return b.sigmoid(x); }
+Value hardSigmoid(Body &b, Value x, Node &n) {
+  Type t = x.getType();
+  Value y = b.add(b.mul(x, b.constant(t, n.attrFloat("alpha", 0.2))), b.constant(t, n.attrFloat("beta", 0.5)));
+  return b.max(b.zero(t), b.min(b.constant(t, 1), y));
+}
+Value hardSwish(Body &b, Value x, Node &) {
+  Type t = x.getType();
+  Value y = b.add(b.mul(x, b.constant(t, 1.0 / 6)), b.constant(t, 0.5));
+  return b.mul(x, b.max(b.zero(t), b.min(b.constant(t, 1), y)));
+}
+Value swish(Body &b, Value x, Node &n) { // x * sigmoid(alpha x)
+  return b.mul(x, b.sigmoid(b.mul(x, b.constant(x.getType(), n.attrFloat("alpha", 1)))));
+}
+Value quickGelu(Body &b, Value x, Node &n) {
+  return b.mul(x, b.sigmoid(b.mul(x, b.constant(x.getType(), n.attrFloat("alpha", 1.702)))));
+}
+Value softplus(Body &b, Value x, Node &) { // max(x, 0) + log1p(exp(-|x|)): no overflow
+  return b.add(b.max(x, b.zero(x.getType())), b.math<math::Log1pOp>(b.math<math::ExpOp>(b.neg(b.abs(x)))));
+}
+Value softsign(Body &b, Value x, Node &) { return b.div(x, b.add(b.constant(x.getType(), 1), b.abs(x))); }
+Value mish(Body &b, Value x, Node &n) { return b.mul(x, b.math<math::TanhOp>(softplus(b, x, n))); }
+Value thresholdedRelu(Body &b, Value x, Node &n) {
+  return b.select(b.cmp(Cmp::gt, x, b.constant(x.getType(), n.attrFloat("alpha", 1))), x, b.zero(x.getType()));
+}
+Value shrink(Body &b, Value x, Node &n) {
+  Type t = x.getType();
+  Value lambd = b.constant(t, n.attrFloat("lambd", 0.5)), bias = b.constant(t, n.attrFloat("bias", 0));
+  Value low = b.select(b.cmp(Cmp::lt, x, b.neg(lambd)), b.add(x, bias), b.zero(t));
+  return b.select(b.cmp(Cmp::gt, x, lambd), b.sub(x, bias), low);
+}
+Value geluErf(Body &b, Value x) {
+  Type t = x.getType();
+  Value e = b.math<math::ErfOp>(b.mul(x, b.constant(t, std::numbers::sqrt2 / 2)));
+  return b.mul(b.mul(x, b.constant(t, 0.5)), b.add(b.constant(t, 1), e));
+}
+Value geluTanh(Body &b, Value x) {
+  Type t = x.getType();
+  Value cube = b.mul(b.mul(x, x), x);
+  Value inner = b.mul(b.constant(t, 0.7978845608028654), b.add(x, b.mul(b.constant(t, 0.044715), cube)));
+  return b.mul(b.mul(x, b.constant(t, 0.5)), b.add(b.constant(t, 1), b.math<math::TanhOp>(inner)));
+}
+Value gelu(Body &b, Value x, Node &n) { return n.attrString("approximate", "none") == "tanh" ? geluTanh(b, x) : geluErf(b, x); }
+Value reciprocal(Body &b, Value x, Node &) { return b.div(b.constant(x.getType(), 1), x); }
+Value negate(Body &b, Value x, Node &) { return b.neg(x); }
+Value absolute(Body &b, Value x, Node &n) { return b.abs(x, isUnsigned(n.element(0))); }
+Value sign(Body &b, Value x, Node &n) {
+  Type t = x.getType();
+  bool u = isUnsigned(n.element(0));
+  Value zero = b.zero(t);
+  Value negative = u ? zero : b.select(b.cmp(Cmp::lt, x, zero), b.constant(t, -1), isa<FloatType>(t) ? x : zero); // NaN and -0 stay
+  return b.select(b.cmp(Cmp::gt, x, zero, u), b.constant(t, 1), negative);
+}
+Value logicalNot(Body &b, Value x, Node &) { return b.logicalNot(x); }
+Value bitwiseNot(Body &b, Value x, Node &) { return b.math<arith::XOrIOp>(x, b.integer(x.getType(), -1)); }
+Value acosh(Body &b, Value x, Node &) { return b.math<math::AcoshOp>(x); }
+
+using Binary = Value (*)(Body &, Value x, Value y, Node &);
+
+template <Binary fn> LogicalResult binary(Node &n) {
+  if (n.element(0) != n.element(1))
+    return n.error("expected operands of one type but got " + n.typeText(0) + " and " + n.typeText(1));
+  return n.set(n.map(n.element(0), {n.in(0), n.in(1)}, [&](Body &b, ArrayRef<Value> x) { return fn(b, x[0], x[1], n); }));
+}
+/// A relation: the result is boolean, whatever the operands are.
+template <Cmp kind> LogicalResult compare(Node &n) {
+  if (n.element(0) != n.element(1))
+    return n.error("expected operands of one type but got " + n.typeText(0) + " and " + n.typeText(1));
+  return n.set(n.map(n.b.getI1Type(), {n.in(0), n.in(1)}, [&](Body &b, ArrayRef<Value> x) {
+    return b.cmp(kind, x[0], x[1], isUnsigned(n.element(0)));
+  }));
+}
+/// Any number of operands, folded from the left.
+template <Binary fn> LogicalResult variadic(Node &n) {
+  SmallVector<Value> in;
+  for (unsigned i = 0; i < n.numInputs(); ++i)
+    in.push_back(n.in(i));
+  if (in.size() == 1)
+    return n.set(in[0]);
+  return n.set(n.map(n.element(0), in, [&](Body &b, ArrayRef<Value> x) {
+    Value acc = x[0];
+    for (Value v : x.drop_front())
+      acc = fn(b, acc, v, n);
+    return acc;
+  }));
+}
+
+Value add(Body &b, Value x, Value y, Node &) { return b.add(x, y); }
+Value sub(Body &b, Value x, Value y, Node &) { return b.sub(x, y); }
+Value mul(Body &b, Value x, Value y, Node &) { return b.mul(x, y); }
+Value div(Body &b, Value x, Value y, Node &n) { return b.div(x, y, isUnsigned(n.element(0))); }
+Value maximum(Body &b, Value x, Value y, Node &n) { return b.max(x, y, isUnsigned(n.element(0))); }
+Value minimum(Body &b, Value x, Value y, Node &n) { return b.min(x, y, isUnsigned(n.element(0))); }
+Value logicalAnd(Body &b, Value x, Value y, Node &) { return b.logicalAnd(x, y); }
+Value logicalOr(Body &b, Value x, Value y, Node &) { return b.logicalOr(x, y); }
+Value logicalXor(Body &b, Value x, Value y, Node &) { return b.math<arith::XOrIOp>(x, y); }
+Value prelu(Body &b, Value x, Value slope, Node &n) {
+  return b.select(b.cmp(Cmp::lt, x, b.zero(x.getType()), isUnsigned(n.element(0))), b.mul(x, slope), x);
+}
+Value shift(Body &b, Value x, Value y, Node &n) {
+  // A shift by the width or more gives 0.
+  unsigned width = x.getType().getIntOrFloatBitWidth();
+  Value in = b.cmp(Cmp::lt, y, b.integer(y.getType(), width), true);
+  Value safe = b.select(in, y, b.integer(y.getType(), 0));
+  Value r = n.attrString("direction", "LEFT") == "RIGHT" ? b.math<arith::ShRUIOp>(x, safe) : b.math<arith::ShLIOp>(x, safe);
+  return b.select(in, r, b.integer(x.getType(), 0));
+}
+Value modulo(Body &b, Value x, Value y, Node &n) {
+  if (isa<FloatType>(x.getType())) // fmod: the sign of x
+    return b.math<arith::RemFOp>(x, y);
+  Value zero = b.integer(x.getType(), 0), isZero = b.cmp(Cmp::eq, y, zero);
+  Value safe = b.select(isZero, b.integer(x.getType(), 1), y);
+  if (isUnsigned(n.element(0)))
+    return b.math<arith::RemUIOp>(x, safe);
+  // -1 divides everything; the machine's instruction overflows there.
+  safe = b.select(b.cmp(Cmp::eq, y, b.integer(x.getType(), -1)), b.integer(x.getType(), 1), safe);
+  Value r = b.math<arith::RemSIOp>(x, safe);
+  if (n.attrInt("fmod", 0))
+    return r;
+  // The sign of y.
+  Value wrong = b.logicalAnd(b.cmp(Cmp::ne, r, zero), b.logicalOr(b.logicalAnd(b.cmp(Cmp::lt, r, zero), b.cmp(Cmp::gt, y, zero)),
+                                                                  b.logicalAnd(b.cmp(Cmp::gt, r, zero), b.cmp(Cmp::lt, y, zero))));
+  return b.select(wrong, b.add(r, y), r);
+}
+
+/// Small whole powers are products: exact, fast, and right for negative bases.
+Value power(Body &b, Value x, Value y, std::optional<double> exponent) {
+  if (exponent && *exponent == 2)
+    return b.mul(x, x);
+  if (exponent && *exponent == 3)
+    return b.mul(b.mul(x, x), x);
+  if (exponent && *exponent == 1)
+    return x;
+  if (!isa<FloatType>(x.getType())) {
+    Type f64 = b.b.getF64Type();
+    Value xf = b.convert(x, x.getType(), f64), yf = isa<FloatType>(y.getType()) ? b.convert(y, y.getType(), f64) : b.convert(y, y.getType(), f64);
+    return b.convert(b.math<math::PowFOp>(xf, yf), f64, x.getType());
+  }
+  if (exponent && *exponent == 0.5)
+    return b.math<math::SqrtOp>(x);
+  if (exponent && *exponent == -0.5)
+    return b.math<math::RsqrtOp>(x);
+  return b.math<math::PowFOp>(x, b.convert(y, y.getType(), x.getType()));
+}
+LogicalResult pow(Node &n) {
+  std::optional<double> exponent = n.constFloat(n.in(1));
+  return n.set(n.map(n.element(0), {n.in(0), n.in(1)},
+                     [&](Body &b, ArrayRef<Value> x) { return power(b, x[0], x[1], exponent); }));
+}
+
+LogicalResult where(Node &n) {
+  if (n.element(1) != n.element(2))
+    return n.error("expected operands of one type");
+  // Values pass through as they are: no rounding through f32.
+  auto shape = n.broadcast({n.dims(n.in(0)), n.dims(n.in(1)), n.dims(n.in(2))});
+  if (!shape)
+    return failure();
+  return n.set(n.generic(n.tensor(*shape, n.element(1)), {n.in(0), n.in(1), n.in(2)}, [](Body &b) {
+    return b.select(b.readBroadcast(0), b.readBroadcast(1), b.readBroadcast(2));
+  }));
+}
+
+LogicalResult cast(Node &n) {
+  Type to = elementType(n.context, n.attrInt("to", 0));
+  if (!to)
+    return n.error("unsupported Cast to " + typeName(n.attrInt("to", 0)));
+  return n.set(n.cast(n.in(0), to));
+}
+LogicalResult castLike(Node &n) { return n.set(n.cast(n.in(0), n.element(1))); }
+
+LogicalResult identity(Node &n) { return n.set(n.in(0)); }
+
+LogicalResult dropout(Node &n) { // inference: the mask is all true
+  if (n.wants(1) && failed(n.set(1, n.generic(n.tensor(n.dims(n.in(0)), n.b.getI1Type()), {}, [](Body &b) { return b.boolean(true); }))))
+    return failure();
+  return n.set(n.in(0));
+}
+
+LogicalResult clip(Node &n) {
+  // Bounds are attributes before opset 11, scalars after; an absent one is no bound.
+  SmallVector<Value> in{n.in(0)};
+  for (unsigned i : {1u, 2u})
+    if (n.has(i))
+      in.push_back(n.in(i));
+  bool u = isUnsigned(n.element(0));
+  return n.set(n.map(n.element(0), in, [&](Body &b, ArrayRef<Value> x) {
+    Value v = x[0];
+    unsigned next = 1;
+    if (n.has(1))
+      v = b.max(v, x[next++], u);
+    else if (n.attr("min"))
+      v = b.max(v, b.constant(v.getType(), n.attrFloat("min", 0)), u);
+    if (n.has(2))
+      v = b.min(v, x[next++], u);
+    else if (n.attr("max"))
+      v = b.min(v, b.constant(v.getType(), n.attrFloat("max", 0)), u);
+    return v;
+  }));
+}
+
+LogicalResult isNan(Node &n) {
+  return n.set(n.map(n.b.getI1Type(), n.in(0), [](Body &b, ArrayRef<Value> x) { return b.isNan(x[0]); }));
+}
+LogicalResult isInf(Node &n) {
+  return n.set(n.map(n.b.getI1Type(), n.in(0), [&](Body &b, ArrayRef<Value> x) {
+    Type t = x[0].getType();
+    Value up = b.cmp(Cmp::eq, x[0], b.constant(t, INFINITY)), down = b.cmp(Cmp::eq, x[0], b.constant(t, -INFINITY));
+    Value r = b.boolean(false);
+    if (n.attrInt("detect_positive", 1))
+      r = b.logicalOr(r, up);
+    if (n.attrInt("detect_negative", 1))
+      r = b.logicalOr(r, down);
+    return r;
+  }));
+}
+
+LogicalResult mean(Node &n) {
+  SmallVector<Value> in;
+  for (unsigned i = 0; i < n.numInputs(); ++i)
+    in.push_back(n.in(i));
+  return n.set(n.map(n.element(0), in, [&](Body &b, ArrayRef<Value> x) {
+    Value acc = x[0];
+    for (Value v : x.drop_front())
+      acc = b.add(acc, v);
+    return b.div(acc, b.constant(acc.getType(), x.size()));
+  }));
+}
+
+/// com.microsoft BiasGelu, FastGelu: gelu(x + bias), the bias optional.
+template <bool tanh> LogicalResult biasGelu(Node &n) {
+  SmallVector<Value> in{n.in(0)};
+  if (n.has(1))
+    in.push_back(n.in(1));
+  return n.set(n.map(n.element(0), in, [&](Body &b, ArrayRef<Value> x) {
+    Value v = x.size() > 1 ? b.add(x[0], x[1]) : x[0];
+    return tanh ? geluTanh(b, v) : geluErf(b, v);
+  }));
+}
+Value msGelu(Body &b, Value x, Node &) { return geluErf(b, x); }
+
+} // namespace
+
+void import::registerElementwise(OpTable &t) {
+  t["Abs"] = unary<absolute>;
+  t["Acos"] = unary<mathOp<math::AcosOp>>;
+  t["Acosh"] = unary<acosh>;
+  t["Asin"] = unary<mathOp<math::AsinOp>>;
+  t["Asinh"] = unary<mathOp<math::AsinhOp>>;
+  t["Atan"] = unary<mathOp<math::AtanOp>>;
+  t["Atanh"] = unary<mathOp<math::AtanhOp>>;
+  t["Ceil"] = unary<mathOp<math::CeilOp>>;
+  t["Celu"] = unary<celu>;
+  t["Cos"] = unary<mathOp<math::CosOp>>;
+  t["Cosh"] = unary<mathOp<math::CoshOp>>;
+  t["Elu"] = unary<elu>;
+  t["Erf"] = unary<mathOp<math::ErfOp>>;
+  t["Exp"] = unary<mathOp<math::ExpOp>>;
+  t["Floor"] = unary<mathOp<math::FloorOp>>;
+  t["Gelu"] = unary<gelu>;
+  t["HardSigmoid"] = unary<hardSigmoid>;
+  t["HardSwish"] = unary<hardSwish>;
+  t["LeakyRelu"] = unary<leakyRelu>;
+  t["Log"] = unary<mathOp<math::LogOp>>;
+  t["Mish"] = unary<mish>;
+  t["Neg"] = unary<negate>;
+  t["Not"] = unary<logicalNot>;
+  t["BitwiseNot"] = unary<bitwiseNot>;
+  t["Reciprocal"] = unary<reciprocal>;
+  t["Relu"] = unary<relu>;
+  t["Round"] = unary<mathOp<math::RoundEvenOp>>;
+  t["Selu"] = unary<selu>;
+  t["Shrink"] = unary<shrink>;
+  t["Sigmoid"] = unary<sigmoid>;
+  t["Sign"] = unary<sign>;
+  t["Sin"] = unary<mathOp<math::SinOp>>;
+  t["Sinh"] = unary<mathOp<math::SinhOp>>;
+  t["Softplus"] = unary<softplus>;
+  t["Softsign"] = unary<softsign>;
+  t["Sqrt"] = unary<mathOp<math::SqrtOp>>;
+  t["Swish"] = unary<swish>;
+  t["Tan"] = unary<mathOp<math::TanOp>>;
+  t["Tanh"] = unary<mathOp<math::TanhOp>>;
+  t["ThresholdedRelu"] = unary<thresholdedRelu>;
+  t["com.microsoft.Gelu"] = unary<msGelu>;
+  t["com.microsoft.QuickGelu"] = unary<quickGelu>;
+  t["com.microsoft.BiasGelu"] = biasGelu<false>;
+  t["com.microsoft.FastGelu"] = biasGelu<true>;
+
+  t["Add"] = binary<add>;
+  t["Sub"] = binary<sub>;
+  t["Mul"] = binary<mul>;
+  t["Div"] = binary<div>;
+  t["Mod"] = binary<modulo>;
+  t["PRelu"] = binary<prelu>;
+  t["BitShift"] = binary<shift>;
+  t["And"] = t["BitwiseAnd"] = binary<logicalAnd>;
+  t["Or"] = t["BitwiseOr"] = binary<logicalOr>;
+  t["Xor"] = t["BitwiseXor"] = binary<logicalXor>;
+  t["Max"] = variadic<maximum>;
+  t["Min"] = variadic<minimum>;
+  t["Sum"] = variadic<add>;
+  t["Mean"] = mean;
+  t["Pow"] = pow;
+  t["Equal"] = compare<Cmp::eq>;
+  t["Less"] = compare<Cmp::lt>;
+  t["LessOrEqual"] = compare<Cmp::le>;
+  t["Greater"] = compare<Cmp::gt>;
+  t["GreaterOrEqual"] = compare<Cmp::ge>;
+
+  t["Where"] = where;
+  t["Cast"] = cast;
+  t["CastLike"] = castLike;
+  t["Clip"] = clip;
+  t["Dropout"] = dropout;
+  t["Identity"] = identity;
+  t["IsInf"] = isInf;
+  t["IsNaN"] = isNan;
+}

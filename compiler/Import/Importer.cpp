@@ -1,0 +1,467 @@
+//===- Importer.cpp - ONNX graphs to kt -----------------------------------===//
+
+#include "compiler/Import/Importer.h"
+#include "mlir/IR/AsmState.h"
+#include "mlir/IR/DialectResourceBlobManager.h"
+#include "llvm/ADT/StringSet.h"
+#include <google/protobuf/io/coded_stream.h>
+#include <google/protobuf/wire_format_lite.h>
+
+using namespace mlir;
+using namespace kt;
+using namespace kt::import;
+
+static constexpr int kMaxDepth = 64; // of nested subgraphs and functions
+
+Location import::nodeLocation(MLIRContext *context, StringRef name, StringRef op, int64_t opset) {
+  std::string what = (op + ", opset " + Twine(opset)).str();
+  return NameLoc::get(StringAttr::get(context, name), NameLoc::get(StringAttr::get(context, what)));
+}
+
+static std::string key(StringRef domain, StringRef op) {
+  return domain.empty() || domain == "ai.onnx" ? op.str() : (domain + "." + op).str();
+}
+
+Importer::Importer(MLIRContext *context, ModelFile &file, const ImportOptions &options) : b(context), file(file), options(options) {
+  registerElementwise(table);
+  registerShape(table);
+  registerData(table);
+  registerReduce(table);
+  registerContract(table);
+}
+
+OwningOpRef<ModuleOp> import::importModel(MLIRContext *context, ModelFile &file, const ImportOptions &options) {
+  context->loadDialect<KTDialect, func::FuncDialect, arith::ArithDialect, math::MathDialect>();
+  return Importer(context, file, options).run();
+}
+
+//===----------------------------------------------------------------------===//
+// Names and constants
+//===----------------------------------------------------------------------===//
+
+Value Importer::lookup(StringRef name) {
+  for (size_t i = scopes.size(); i-- > 0;) {
+    if (auto it = scopes[i].values.find(name); it != scopes[i].values.end())
+      return it->second;
+    if (auto it = scopes[i].initializers.find(name); it != scopes[i].initializers.end()) {
+      Value v = tensorConstant(*it->second);
+      scopes[i].values[name] = v;
+      return v;
+    }
+    if (scopes[i].isFunction)
+      break;
+  }
+  return {};
+}
+
+void Importer::define(StringRef name, Value v) { scopes.back().values[name] = v; }
+
+const Contents *Importer::known(Value v) {
+  if (auto it = contentsOfValue.find(v); it != contentsOfValue.end())
+    return &it->second;
+  if (auto constant = v.getDefiningOp<ConstantOp>())
+    if (auto contents = import::contentsOf(constant.getResult().getType(), constant.bytes()))
+      return &(contentsOfValue[v] = std::move(*contents));
+  return nullptr;
+}
+
+std::string Importer::freshName(StringRef hint) {
+  std::string clean;
+  for (char c : hint)
+    clean += llvm::isAlnum(c) || c == '_' ? c : '_';
+  if (clean.empty() || !(llvm::isAlpha(clean[0]) || clean[0] == '_'))
+    clean = "d" + clean;
+  // Words of the expression syntax are not names.
+  if (llvm::is_contained({"min", "max", "eq", "lt", "select", "floordiv", "mod", "x"}, clean))
+    clean += "_";
+  unsigned n = freshCounts[clean]++;
+  return n ? clean + "." + std::to_string(n) : clean;
+}
+
+Value Importer::constant(SymTensorType type, ArrayRef<char> bytes, StringRef name, bool copy) {
+  auto raw = RankedTensorType::get({(int64_t)bytes.size()}, b.getI8Type());
+  AsmResourceBlob blob = copy ? HeapAsmResourceBlob::allocateAndCopyWithAlign(bytes, 64, false)
+                              : UnmanagedAsmResourceBlob::allocateWithAlign(bytes, 1);
+  auto value = DenseResourceElementsAttr::get(raw, name.empty() ? "constant" : name, std::move(blob));
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToStart(entry);
+  return ConstantOp::create(b, NameLoc::get(b.getStringAttr(name)), type, value, name.empty() ? StringAttr() : b.getStringAttr(name));
+}
+
+Value Importer::tensorConstant(const onnx::TensorProto &tensor) {
+  Type element = elementType(b.getContext(), tensor.data_type());
+  auto loc = NameLoc::get(b.getStringAttr(tensor.name()));
+  if (!element) {
+    emitError(loc) << "tensor '" << tensor.name() << "': unsupported element type " << typeName(tensor.data_type());
+    failed = true;
+    return {};
+  }
+  auto bytes = file.bytes(tensor);
+  if (!bytes) {
+    emitError(loc) << llvm::toString(bytes.takeError());
+    failed = true;
+    return {};
+  }
+  SmallVector<ExprAttr> dims;
+  for (int64_t d : tensor.dims())
+    dims.push_back(Expr::constant(b.getContext(), d).attr());
+  return constant(SymTensorType::get(b.getContext(), dims, element), *bytes, tensor.name(), /*copy=*/false);
+}
+
+const onnx::AttributeProto *Importer::functionAttr(StringRef name) {
+  for (size_t i = scopes.size(); i-- > 0;) {
+    if (auto it = scopes[i].attributes.find(name); it != scopes[i].attributes.end())
+      return it->second;
+    if (scopes[i].isFunction)
+      break;
+  }
+  return nullptr;
+}
+
+int64_t Importer::opsetOf(StringRef domain) {
+  if (domain == "ai.onnx")
+    domain = "";
+  auto it = opsets.back().find(domain);
+  return it == opsets.back().end() ? 1 : it->second;
+}
+
+//===----------------------------------------------------------------------===//
+// Nodes
+//===----------------------------------------------------------------------===//
+
+/// Calls `fn` for each node of a node list and of the subgraphs in it.
+static void forEachNode(const google::protobuf::RepeatedPtrField<onnx::NodeProto> &nodes, int depth,
+                        llvm::function_ref<void(const onnx::NodeProto &)> fn) {
+  if (depth > kMaxDepth)
+    return;
+  for (const auto &node : nodes) {
+    fn(node);
+    for (const auto &attr : node.attribute()) {
+      if (attr.has_g())
+        forEachNode(attr.g().node(), depth + 1, fn);
+      for (const auto &g : attr.graphs())
+        forEachNode(g.node(), depth + 1, fn);
+    }
+  }
+}
+
+bool Importer::checkSupported() {
+  std::vector<std::string> missing;
+  llvm::StringSet<> visited;
+  std::function<void(const google::protobuf::RepeatedPtrField<onnx::NodeProto> &)> check = [&](const auto &nodes) {
+    forEachNode(nodes, 0, [&](const onnx::NodeProto &node) {
+      std::string k = key(node.domain(), node.op_type());
+      if (auto it = functions.find(k); it != functions.end()) {
+        if (visited.insert(k).second)
+          check(it->second->node());
+      } else if (!table.count(k)) {
+        missing.push_back(k + " (node '" + (node.name().empty() && node.output_size() ? node.output(0) : node.name()) + "')");
+      }
+    });
+  };
+  check(file.proto().graph().node());
+  if (missing.empty())
+    return true;
+  std::string list;
+  for (const std::string &m : missing)
+    list += (list.empty() ? "" : ", ") + m;
+  emitError(UnknownLoc::get(b.getContext())) << "unsupported operators, " << missing.size() << " nodes: " << list;
+  return false;
+}
+
+LogicalResult Importer::importNode(const onnx::NodeProto &proto) {
+  std::string k = key(proto.domain(), proto.op_type());
+  int64_t opset = opsetOf(proto.domain());
+  StringRef name = proto.name();
+  if (name.empty() && proto.output_size())
+    name = proto.output(0);
+  Location loc = nodeLocation(b.getContext(), name, proto.op_type(), opset);
+  // A value that its node failed to make is not a second error.
+  for (const std::string &input : proto.input())
+    if (!input.empty() && !lookup(input)) {
+      bool isKnownName = llvm::any_of(scopes, [&](Scope &s) { return s.values.count(input); });
+      if (!isKnownName) {
+        emitError(loc) << "input '" << input << "' is not an initializer, a graph input or the output of an earlier node";
+        failed = true;
+      }
+      for (const std::string &output : proto.output())
+        if (!output.empty())
+          define(output, {});
+      return failure();
+    }
+  for (const std::string &output : proto.output())
+    if (!output.empty() && scopes.back().values.count(output)) {
+      emitError(loc) << "output '" << output << "' is defined twice";
+      return failure();
+    }
+  if (auto it = functions.find(k); it != functions.end())
+    return inlineFunction(proto, *it->second, loc);
+  auto it = table.find(k);
+  if (it == table.end()) {
+    emitError(loc) << "unsupported operator " << k;
+    return failure();
+  }
+  Node node(*this, proto, opset, loc);
+  Block *block = b.getInsertionBlock();
+  Operation *last = block->empty() ? nullptr : &block->back();
+  LogicalResult result = it->second(node);
+  evaluateNew(block, last);
+  if (mlir::failed(result))
+    for (const std::string &output : proto.output())
+      if (!output.empty() && !scopes.back().values.count(output))
+        define(output, {});
+  return result;
+}
+
+/// Evaluates the ops that a node added after `last`, so that later nodes can ask for their elements.
+void Importer::evaluateNew(Block *block, Operation *last) {
+  auto it = last ? std::next(last->getIterator()) : block->begin();
+  for (; it != block->end(); ++it)
+    for (Value v : it->getResults())
+      if (!contentsOfValue.count(v))
+        if (auto contents = evaluate(&*it, [&](Value x) { return known(x); }))
+          contentsOfValue[v] = std::move(*contents);
+}
+
+LogicalResult Importer::importNodes(const google::protobuf::RepeatedPtrField<onnx::NodeProto> &nodes) {
+  bool ok = true;
+  for (const auto &node : nodes)
+    ok &= succeeded(importNode(node));
+  return success(ok);
+}
+
+LogicalResult Importer::inlineFunction(const onnx::NodeProto &node, const onnx::FunctionProto &function, Location loc) {
+  if (++depth > kMaxDepth) {
+    emitError(loc) << "function " << function.name() << " calls itself or is nested deeper than " << kMaxDepth;
+    --depth;
+    return failure();
+  }
+  Scope scope;
+  scope.isFunction = true;
+  for (int i = 0; i < function.input_size(); ++i)
+    if (i < node.input_size() && !node.input(i).empty())
+      scope.values[function.input(i)] = lookup(node.input(i));
+  for (const auto &attr : node.attribute()) {
+    // An attribute of the call may itself refer to one of the calling function.
+    const onnx::AttributeProto *a = &attr;
+    if (!attr.ref_attr_name().empty())
+      a = functionAttr(attr.ref_attr_name());
+    if (a)
+      scope.attributes[attr.name()] = a;
+  }
+  // Defaults (FunctionProto.attribute_proto, field 11) are newer than the schema at hand, so they sit among the unknown fields.
+  const std::string &unknown = function.unknown_fields();
+  google::protobuf::io::CodedInputStream fields((const uint8_t *)unknown.data(), (int)unknown.size());
+  using Wire = google::protobuf::internal::WireFormatLite;
+  while (uint32_t tag = fields.ReadTag()) {
+    uint32_t length = 0;
+    std::string text;
+    if (tag != Wire::MakeTag(11, Wire::WIRETYPE_LENGTH_DELIMITED)) {
+      if (!Wire::SkipField(&fields, tag))
+        break;
+      continue;
+    }
+    auto attr = std::make_unique<onnx::AttributeProto>();
+    if (!fields.ReadVarint32(&length) || !fields.ReadString(&text, (int)length))
+      break;
+    if (attr->ParseFromString(text) && !scope.attributes.count(attr->name())) {
+      scope.attributes[attr->name()] = attr.get();
+      scope.owned.push_back(std::move(attr));
+    }
+  }
+  scopes.push_back(std::move(scope));
+  llvm::StringMap<int64_t> sets;
+  for (const auto &set : function.opset_import())
+    sets[set.domain() == "ai.onnx" ? "" : set.domain()] = set.version();
+  opsets.push_back(sets.empty() ? opsets.back() : std::move(sets));
+  LogicalResult result = importNodes(function.node());
+  SmallVector<Value> outputs;
+  for (const std::string &name : function.output())
+    outputs.push_back(lookup(name));
+  opsets.pop_back();
+  scopes.pop_back();
+  --depth;
+  for (int i = 0; i < node.output_size(); ++i)
+    if (!node.output(i).empty())
+      define(node.output(i), i < (int)outputs.size() ? outputs[i] : Value());
+  return result;
+}
+
+//===----------------------------------------------------------------------===//
+// Graphs
+//===----------------------------------------------------------------------===//
+
+LogicalResult Importer::addInitializers(const onnx::GraphProto &graph) {
+  if (graph.sparse_initializer_size()) {
+    emitError(UnknownLoc::get(b.getContext())) << "unsupported sparse initializer '" << graph.sparse_initializer(0).values().name() << "'";
+    return failure();
+  }
+  for (const auto &tensor : graph.initializer())
+    scopes.back().initializers[tensor.name()] = &tensor;
+  return success();
+}
+
+FailureOr<SmallVector<Value>> Importer::subgraph(const onnx::GraphProto &graph, ValueRange inputs) {
+  if (++depth > kMaxDepth) {
+    --depth;
+    return emitError(b.getUnknownLoc()) << "subgraphs are nested deeper than " << kMaxDepth, failure();
+  }
+  scopes.emplace_back();
+  LogicalResult result = addInitializers(graph);
+  for (auto [info, v] : llvm::zip(graph.input(), inputs))
+    define(info.name(), v);
+  if (succeeded(result))
+    result = importNodes(graph.node());
+  SmallVector<Value> outputs;
+  for (const auto &info : graph.output()) {
+    outputs.push_back(lookup(info.name()));
+    if (!outputs.back()) {
+      if (succeeded(result))
+        emitError(b.getUnknownLoc()) << "graph '" << graph.name() << "': output '" << info.name() << "' is not defined";
+      result = failure();
+    }
+  }
+  scopes.pop_back();
+  --depth;
+  if (mlir::failed(result))
+    return failure();
+  return outputs;
+}
+
+SymTensorType Importer::inputType(const onnx::ValueInfoProto &info) {
+  auto loc = NameLoc::get(b.getStringAttr(info.name()));
+  if (!info.type().has_tensor_type()) {
+    emitError(loc) << "input '" << info.name() << "' is not a tensor: sequences, maps and optionals are not supported as inputs";
+    return {};
+  }
+  const auto &tensor = info.type().tensor_type();
+  Type element = elementType(b.getContext(), tensor.elem_type());
+  if (!element) {
+    emitError(loc) << "input '" << info.name() << "': unsupported element type " << typeName(tensor.elem_type());
+    return {};
+  }
+  if (!tensor.has_shape()) {
+    emitError(loc) << "input '" << info.name() << "' has no shape: its rank has to be known";
+    return {};
+  }
+  SmallVector<ExprAttr> dims;
+  for (int i = 0; i < tensor.shape().dim_size(); ++i) {
+    const auto &dim = tensor.shape().dim(i);
+    bool literal = dim.has_dim_value() && dim.dim_value() > 0;
+    if (dim.has_dim_value() && dim.dim_value() < -1) {
+      emitError(loc) << "input '" << info.name() << "': negative dimension " << dim.dim_value();
+      return {};
+    }
+    if (literal) {
+      dims.push_back(Expr::constant(b.getContext(), dim.dim_value()).attr());
+      continue;
+    }
+    // Named dimensions are one symbol wherever the name occurs; unnamed ones are each their own.
+    StringRef param = dim.has_dim_param() ? StringRef(dim.dim_param()) : StringRef();
+    bool anonymous = param.empty() || param == "?" || param == "None";
+    std::string name = anonymous ? freshName(info.name() + "_d" + std::to_string(i)) : std::string();
+    if (!anonymous) {
+      auto [it, fresh] = symbolOfParam.try_emplace(param, "");
+      if (fresh)
+        it->second = freshName(param);
+      name = it->second;
+    }
+    DimRange range;
+    for (StringRef key : {param, StringRef(name)})
+      if (auto it = options.dims.find(key); it != options.dims.end())
+        range = it->second, usedDims.insert(it->getKey());
+    if (range.min == range.max) {
+      dims.push_back(Expr::constant(b.getContext(), range.min).attr());
+      continue;
+    }
+    bounds[name] = range;
+    dims.push_back(Expr::symbol(b.getContext(), name).attr());
+  }
+  return SymTensorType::get(b.getContext(), dims, element);
+}
+
+LogicalResult Importer::importGraph(const onnx::GraphProto &graph) {
+  if (mlir::failed(addInitializers(graph)))
+    return failure();
+  SmallVector<const onnx::ValueInfoProto *> inputs;
+  SmallVector<Type> types;
+  for (const auto &info : graph.input()) {
+    if (scopes.back().initializers.count(info.name()))
+      continue; // a default that ONNX before IR 4 lists among the inputs: a weight
+    SymTensorType type = inputType(info);
+    if (!type)
+      return failure();
+    inputs.push_back(&info);
+    types.push_back(type);
+  }
+  for (const auto &entry : options.dims)
+    if (!usedDims.count(entry.getKey())) {
+      std::string known;
+      for (const auto &p : symbolOfParam)
+        known += (known.empty() ? "" : ", ") + p.getKey().str();
+      emitError(b.getUnknownLoc()) << "--dim names '" << entry.getKey() << "', but the model's dimensions are: " << known;
+      return failure();
+    }
+  auto func = func::FuncOp::create(b, b.getUnknownLoc(), "main", b.getFunctionType(types, {}));
+  entry = func.addEntryBlock();
+  b.setInsertionPointToStart(entry);
+  for (auto [info, arg] : llvm::zip(inputs, entry->getArguments())) {
+    func.setArgAttr(arg.getArgNumber(), "kt.name", b.getStringAttr(info->name()));
+    if (scopes.back().values.count(info->name()))
+      return emitError(b.getUnknownLoc()) << "graph input '" << info->name() << "' is defined twice";
+    define(info->name(), arg);
+  }
+  if (mlir::failed(importNodes(graph.node())))
+    return failure();
+  SmallVector<Value> results;
+  SmallVector<Type> resultTypes;
+  for (const auto &info : graph.output()) {
+    Value v = lookup(info.name());
+    if (!v)
+      return emitError(b.getUnknownLoc()) << "graph output '" << info.name() << "' is not defined by any node";
+    if (info.type().has_tensor_type() && info.type().tensor_type().elem_type()) {
+      Type declared = elementType(b.getContext(), info.type().tensor_type().elem_type());
+      Type actual = Node::type(v).getElementType();
+      if (declared != actual)
+        return emitError(b.getUnknownLoc()) << "graph output '" << info.name() << "' is declared as "
+                                            << typeName(info.type().tensor_type().elem_type()) << " but computed as " << actual;
+    }
+    results.push_back(v);
+    resultTypes.push_back(v.getType());
+  }
+  func::ReturnOp::create(b, b.getUnknownLoc(), results);
+  func.setFunctionType(b.getFunctionType(types, resultTypes));
+  for (auto [i, info] : llvm::enumerate(graph.output()))
+    func.setResultAttr(i, "kt.name", b.getStringAttr(info.name()));
+  return success();
+}
+
+OwningOpRef<ModuleOp> Importer::run() {
+  const onnx::ModelProto &model = file.proto();
+  OwningOpRef<ModuleOp> module = ModuleOp::create(b.getUnknownLoc());
+  llvm::StringMap<int64_t> sets;
+  for (const auto &set : model.opset_import())
+    sets[set.domain() == "ai.onnx" ? "" : set.domain()] = set.version();
+  if (model.opset_import_size() == 0)
+    sets[""] = 1;
+  opsets.push_back(std::move(sets));
+  int64_t onnxSet = opsetOf("");
+  if (opsets.back().count("") && (onnxSet < 7 || onnxSet > 25)) {
+    emitError(b.getUnknownLoc()) << "unsupported operator set " << onnxSet << ": expected 7 to 25";
+    return {};
+  }
+  for (const auto &function : model.functions())
+    functions[key(function.domain(), function.name())] = &function;
+  if (!checkSupported())
+    return {};
+  scopes.emplace_back();
+  b.setInsertionPointToStart(module->getBody());
+  if (mlir::failed(importGraph(model.graph())) || failed)
+    return {};
+  (*module)->setAttr("kt.name", b.getStringAttr(model.graph().name()));
+  SmallVector<NamedAttribute> boundAttrs;
+  for (const auto &entry : bounds)
+    boundAttrs.push_back(b.getNamedAttr(entry.getKey(), b.getDenseI64ArrayAttr({entry.second.min, entry.second.max})));
+  (*module)->setAttr("kt.bounds", b.getDictionaryAttr(boundAttrs));
+  return module;
+}

@@ -1,0 +1,96 @@
+//===- Importer.h - ONNX graphs to kt -------------------------------------===//
+//
+// Walks graphs in their order, gives each node to its operator's definition and keeps what is known of small tensors. Dimensions become
+// expressions on the way, so the imported graph has no shape arithmetic left.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef KT_COMPILER_IMPORT_IMPORTER_H
+#define KT_COMPILER_IMPORT_IMPORTER_H
+
+#include "compiler/Import/Node.h"
+#include "compiler/Import/Proto.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/OwningOpRef.h"
+#include "llvm/ADT/StringSet.h"
+
+namespace kt::import {
+
+/// A dimension symbol's range from the command line: `--dim batch=1..8`.
+struct DimRange {
+  int64_t min = 0, max = INT64_MAX;
+};
+
+struct ImportOptions {
+  llvm::StringMap<DimRange> dims;
+};
+
+/// Imports the model: one func.func @main whose arguments and results carry `kt.name`, with the module attributes `kt.name` and
+/// `kt.bounds` (symbol -> [min, max]). Errors are reported as diagnostics at the nodes' locations; all unsupported nodes are listed in one.
+/// The module's constants borrow the file's bytes.
+mlir::OwningOpRef<mlir::ModuleOp> importModel(mlir::MLIRContext *context, ModelFile &file, const ImportOptions &options);
+
+/// The location of a node: a NameLoc with its name over a NameLoc with "Op, opset N".
+mlir::Location nodeLocation(mlir::MLIRContext *context, llvm::StringRef name, llvm::StringRef op, int64_t opset);
+
+class Importer {
+public:
+  Importer(mlir::MLIRContext *context, ModelFile &file, const ImportOptions &options);
+  mlir::OwningOpRef<mlir::ModuleOp> run();
+
+  // For definitions of operators.
+  mlir::OpBuilder b;
+  ModelFile &file;
+
+  /// The value of a name in the innermost scope that knows it; null when nothing does or its node failed.
+  mlir::Value lookup(llvm::StringRef name);
+  void define(llvm::StringRef name, mlir::Value v);
+  const Contents *known(mlir::Value v);
+  void setKnown(mlir::Value v, Contents contents) { contentsOfValue[v] = std::move(contents); }
+  mlir::Value constant(SymTensorType type, llvm::ArrayRef<char> bytes, llvm::StringRef name, bool copy);
+  mlir::Value tensorConstant(const onnx::TensorProto &tensor);
+  std::string freshName(llvm::StringRef hint);
+  const onnx::AttributeProto *functionAttr(llvm::StringRef name);
+
+  /// Imports a subgraph's nodes at the builder, in a scope of its own, with `inputs` for its inputs; answers the values of its outputs.
+  llvm::FailureOr<llvm::SmallVector<mlir::Value>> subgraph(const onnx::GraphProto &graph, mlir::ValueRange inputs);
+
+private:
+  struct Scope {
+    llvm::StringMap<mlir::Value> values;
+    llvm::StringMap<const onnx::TensorProto *> initializers;
+    bool isFunction = false; // names outside are not visible
+    llvm::StringMap<const onnx::AttributeProto *> attributes;
+    std::vector<std::unique_ptr<onnx::AttributeProto>> owned;
+    Scope() = default;
+    Scope(Scope &&) = default;
+    Scope &operator=(Scope &&) = default;
+  };
+  llvm::LogicalResult importNodes(const google::protobuf::RepeatedPtrField<onnx::NodeProto> &nodes);
+  llvm::LogicalResult importNode(const onnx::NodeProto &node);
+  llvm::LogicalResult inlineFunction(const onnx::NodeProto &node, const onnx::FunctionProto &function, mlir::Location loc);
+  llvm::LogicalResult importGraph(const onnx::GraphProto &graph);
+  llvm::LogicalResult addInitializers(const onnx::GraphProto &graph);
+  bool checkSupported();
+  int64_t opsetOf(llvm::StringRef domain);
+  SymTensorType inputType(const onnx::ValueInfoProto &info);
+  void evaluateNew(mlir::Block *block, mlir::Operation *last);
+
+  const ImportOptions &options;
+  OpTable table;
+  std::vector<Scope> scopes;
+  llvm::StringMap<const onnx::FunctionProto *> functions;
+  std::vector<llvm::StringMap<int64_t>> opsets;
+  llvm::DenseMap<mlir::Value, Contents> contentsOfValue;
+  llvm::StringMap<unsigned> freshCounts;
+  llvm::StringMap<DimRange> bounds;
+  llvm::StringMap<std::string> symbolOfParam;
+  llvm::StringSet<> usedDims;
+  mlir::Block *entry = nullptr;
+  int depth = 0;
+  bool failed = false;
+};
+
+} // namespace kt::import
+
+#endif

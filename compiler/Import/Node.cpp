@@ -1,0 +1,475 @@
+//===- Node.cpp - what an operator's definition works with ----------------===//
+
+#include "compiler/Import/Node.h"
+#include "compiler/Import/Importer.h"
+
+using namespace mlir;
+using namespace kt;
+using namespace kt::import;
+
+Node::Node(Importer &importer, const onnx::NodeProto &proto, int64_t opset, Location loc)
+    : importer(importer), proto(proto), loc(loc), b(importer.b), context(importer.b.getContext()), opset(opset) {}
+
+Value Node::in(unsigned i) { return has(i) ? importer.lookup(proto.input(i)) : Value(); }
+
+LogicalResult Node::error(const Twine &message) {
+  emitError(loc) << message;
+  return failure();
+}
+
+LogicalResult Node::set(unsigned i, Value v) {
+  if (!v)
+    return failure();
+  if (wants(i))
+    importer.define(proto.output(i), v);
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Attributes
+//===----------------------------------------------------------------------===//
+
+const onnx::AttributeProto *Node::attr(StringRef name) const {
+  for (const auto &a : proto.attribute())
+    if (a.name() == name)
+      return a.ref_attr_name().empty() ? &a : importer.functionAttr(a.ref_attr_name());
+  return nullptr;
+}
+int64_t Node::attrInt(StringRef name, int64_t otherwise) const {
+  const auto *a = attr(name);
+  return a ? a->i() : otherwise;
+}
+double Node::attrFloat(StringRef name, double otherwise) const {
+  const auto *a = attr(name);
+  return a ? a->f() : otherwise;
+}
+std::string Node::attrString(StringRef name, StringRef otherwise) const {
+  const auto *a = attr(name);
+  return a ? a->s() : otherwise.str();
+}
+std::optional<std::vector<int64_t>> Node::attrInts(StringRef name) const {
+  const auto *a = attr(name);
+  if (!a)
+    return std::nullopt;
+  return std::vector<int64_t>(a->ints().begin(), a->ints().end());
+}
+std::optional<std::vector<float>> Node::attrFloats(StringRef name) const {
+  const auto *a = attr(name);
+  if (!a)
+    return std::nullopt;
+  return std::vector<float>(a->floats().begin(), a->floats().end());
+}
+
+//===----------------------------------------------------------------------===//
+// What is known
+//===----------------------------------------------------------------------===//
+
+const Contents *Node::known(Value v) { return v ? importer.known(v) : nullptr; }
+
+std::optional<SmallVector<Expr>> Node::sizes(Value v, StringRef what) {
+  SmallVector<Expr> out;
+  auto count = type(v).numElements().asConstant();
+  if (const Contents *contents = known(v)) {
+    bool all = true;
+    for (const Scalar &s : *contents) {
+      all &= s.isExpr();
+      out.push_back(s.e);
+    }
+    if (all)
+      return out;
+    out.clear();
+  }
+  if (!count || *count > kMaxEvaluated) {
+    (void)error("unsupported " + what + ": expected at most " + Twine(kMaxEvaluated) + " elements, a number known at compile time");
+    return std::nullopt;
+  }
+  Contents contents;
+  for (int64_t i = 0; i < *count; ++i) {
+    Expr symbol = freshSymbol("item", /*mayBeNegative=*/true);
+    ItemOp::create(b, loc, v, b.getI64IntegerAttr(i), b.getStringAttr(symbol.name()));
+    out.push_back(symbol);
+    contents.push_back(Scalar::of(symbol));
+  }
+  importer.setKnown(v, std::move(contents)); // the next one who asks gets the same symbols
+  return out;
+}
+
+std::optional<SmallVector<int64_t>> Node::constInts(Value v, StringRef what) {
+  SmallVector<int64_t> out;
+  const Contents *contents = known(v);
+  if (!contents) {
+    (void)error("unsupported " + what + ": expected a constant");
+    return std::nullopt;
+  }
+  for (const Scalar &s : *contents) {
+    auto c = s.isExpr() ? s.e.asConstant() : std::nullopt;
+    if (!c) {
+      (void)error("unsupported " + what + ": expected constant integers" + (s.isExpr() ? " but got " + s.e.str() : std::string()));
+      return std::nullopt;
+    }
+    out.push_back(*c);
+  }
+  return out;
+}
+
+std::optional<double> Node::constFloat(Value v) {
+  const Contents *contents = known(v);
+  if (!contents || contents->size() != 1)
+    return std::nullopt;
+  const Scalar &s = contents->front();
+  if (!s.isExpr())
+    return s.f;
+  auto c = s.e.asConstant();
+  return c ? std::optional<double>((double)*c) : std::nullopt;
+}
+
+std::optional<SmallVector<Expr>> Node::sizesFrom(StringRef name, unsigned i) {
+  if (has(i))
+    return sizes(in(i), name);
+  if (auto ints = attrInts(name)) {
+    SmallVector<Expr> out;
+    for (int64_t v : *ints)
+      out.push_back(expr(v));
+    return out;
+  }
+  return std::nullopt;
+}
+
+std::optional<SmallVector<int64_t>> Node::intsFrom(StringRef name, unsigned i) {
+  if (has(i))
+    return constInts(in(i), name);
+  if (auto ints = attrInts(name))
+    return SmallVector<int64_t>(ints->begin(), ints->end());
+  return std::nullopt;
+}
+
+std::optional<ArrayRef<char>> Node::bytes(Value v) {
+  if (auto constant = v ? v.getDefiningOp<ConstantOp>() : ConstantOp())
+    return constant.bytes();
+  return std::nullopt;
+}
+
+//===----------------------------------------------------------------------===//
+// Building blocks
+//===----------------------------------------------------------------------===//
+
+Expr Node::freshSymbol(StringRef hint, bool mayBeNegative) {
+  return Expr::symbol(context, (mayBeNegative ? "?" : "") + importer.freshName(hint));
+}
+
+SymTensorType Node::tensor(ArrayRef<Expr> dims, Type element) {
+  SmallVector<ExprAttr> attrs;
+  for (Expr e : dims)
+    attrs.push_back(e.attr());
+  return SymTensorType::get(context, attrs, element);
+}
+
+SmallVector<Expr> Node::dims(Value v) {
+  SmallVector<Expr> out;
+  for (ExprAttr d : type(v).getDims())
+    out.push_back(d);
+  return out;
+}
+
+static void fill(Node &n, Region &region, TypeRange leading, ValueRange inputs, unsigned indices, SymTensorType result, BodyFn fn) {
+  Block *block = addBody(region, leading, inputs, indices);
+  OpBuilder::InsertionGuard guard(n.b);
+  n.b.setInsertionPointToStart(block);
+  Body body(n.b, n.loc, block, leading.size(), inputs.size(), result);
+  Value v = fn(body);
+  YieldOp::create(n.b, n.loc, v);
+}
+
+Value Node::generic(SymTensorType result, ValueRange inputs, BodyFn body) {
+  auto op = GenericOp::create(b, loc, result, inputs);
+  fill(*this, op.getBody(), {}, inputs, result.getRank(), result, body);
+  return op.getResult();
+}
+
+Value Node::reduce(SymTensorType result, ReduceKind kind, ArrayRef<Expr> extents, ValueRange inputs, BodyFn body, BodyFn epilogue,
+                   bool selectLast) {
+  SmallVector<Attribute> attrs;
+  for (Expr e : extents)
+    attrs.push_back(e.attr());
+  auto op = ReduceOp::create(b, loc, result, inputs, ReduceKindAttr::get(context, kind), b.getArrayAttr(attrs),
+                             selectLast ? b.getUnitAttr() : UnitAttr());
+  fill(*this, op.getBody(), {}, inputs, result.getRank() + extents.size(), result, body);
+  bool arg = kind == ReduceKind::argmax || kind == ReduceKind::argmin;
+  Type acc = arg ? Type(b.getI64Type()) : op.getBody().front().getTerminator()->getOperand(0).getType();
+  fill(*this, op.getEpilogue(), {acc}, inputs, result.getRank(), result, [&](Body &body) {
+    if (epilogue)
+      return epilogue(body);
+    return acc == result.scalarType() ? body.scalar(0) : body.convert(body.scalar(0), acc, result.getElementType());
+  });
+  return op.getResult();
+}
+
+Value Node::normalize(SymTensorType result, NormKind kind, int64_t axes, double epsilon, ValueRange inputs, BodyFn body, BodyFn epilogue) {
+  auto op = NormalizeOp::create(b, loc, result, inputs, NormKindAttr::get(context, kind), b.getI64IntegerAttr(axes),
+                                b.getF64FloatAttr(epsilon));
+  fill(*this, op.getBody(), {}, inputs, result.getRank(), result, body);
+  Type x = op.getBody().front().getTerminator()->getOperand(0).getType();
+  fill(*this, op.getEpilogue(), {x}, inputs, result.getRank(), result, [&](Body &body) {
+    return epilogue ? epilogue(body) : body.convert(body.scalar(0), x, result.getElementType());
+  });
+  return op.getResult();
+}
+
+Value Node::reshape(Value v, ArrayRef<Expr> dims) {
+  SymTensorType to = tensor(dims, type(v).getElementType());
+  if (to == type(v))
+    return v;
+  if (failed(require(type(v).numElements(), to.numElements(), "elements of a reshape")))
+    return {};
+  return ReshapeOp::create(b, loc, to, v);
+}
+
+Value Node::transpose(Value v, ArrayRef<int64_t> perm) {
+  SmallVector<Expr> out;
+  bool identity = true;
+  for (auto [i, p] : llvm::enumerate(perm)) {
+    out.push_back(type(v).dim(p));
+    identity &= (int64_t)i == p;
+  }
+  if (identity)
+    return v;
+  return generic(tensor(out, type(v).getElementType()), v, [&](Body &body) {
+    SmallVector<Value> at(perm.size());
+    for (auto [i, p] : llvm::enumerate(perm))
+      at[p] = body.index(i);
+    return body.read(0, at);
+  });
+}
+
+Value Node::cast(Value v, Type element) {
+  Type from = type(v).getElementType();
+  if (from == element)
+    return v;
+  return generic(tensor(dims(v), element), v,
+                 [&](Body &body) { return body.convert(body.read(0, body.indices()), from, element); });
+}
+
+Value Node::slice(Value v, ArrayRef<Expr> starts, ArrayRef<Expr> sizes, ArrayRef<int64_t> steps) {
+  bool whole = true;
+  for (size_t i = 0; i < starts.size(); ++i)
+    whole &= starts[i].isConstant(0) && sizes[i] == type(v).dim(i) && steps[i] == 1;
+  if (whole)
+    return v;
+  return generic(tensor(sizes, type(v).getElementType()), v, [&](Body &body) {
+    SmallVector<Value> at;
+    for (size_t i = 0; i < starts.size(); ++i) {
+      Value x = body.index(i);
+      if (steps[i] != 1)
+        x = body.mul(x, body.idx(steps[i]));
+      if (!starts[i].isConstant(0))
+        x = body.add(x, body.size(starts[i]));
+      at.push_back(x);
+    }
+    return body.read(0, at);
+  });
+}
+
+Value Node::concat(ArrayRef<Value> parts, int64_t axis) {
+  if (parts.size() == 1)
+    return parts[0];
+  SmallVector<Expr> out = dims(parts[0]);
+  for (Value v : parts.drop_front())
+    out[axis] = out[axis] + type(v).dim(axis);
+  return generic(tensor(out, type(parts[0]).getElementType()), parts, [&](Body &body) {
+    // Parts are tried from the last to the first: outside of its own part a read gives the next choice.
+    Value v;
+    Expr offset = expr(0);
+    for (auto [i, part] : llvm::enumerate(parts)) {
+      SmallVector<Value> at = body.indices();
+      if (i)
+        at[axis] = body.sub(at[axis], body.size(offset));
+      v = i == 0 ? body.readOr(0, at, body.zero(type(part).scalarType()), {axis}) : body.readOr(i, at, v, {axis});
+      offset = offset + type(part).dim(axis);
+    }
+    return v;
+  });
+}
+
+Expr Node::broadcastDim(Expr x, Expr y) {
+  if (x == y || y.isConstant(1))
+    return x;
+  if (x.isConstant(1))
+    return y;
+  if (x.asConstant())
+    return x;
+  if (y.asConstant())
+    return y;
+  // min(d, c) against d, for a constant c other than 1: equal, or an error that the reads' clamping would hide.
+  for (auto [p, q] : {std::pair{x, y}, std::pair{y, x}})
+    if (p.kind() == Expr::Kind::Min && (p.operand(0) == q || p.operand(1) == q)) {
+      Expr other = p.operand(0) == q ? p.operand(1) : p.operand(0);
+      if (other.asConstant() && !other.isConstant(1)) {
+        (void)require(p, q, "dimensions that are combined");
+        return q;
+      }
+    }
+  Expr one = expr(1);
+  return Expr::select(Expr::eq(x, one), y, x);
+}
+
+std::optional<SmallVector<Expr>> Node::broadcast(ArrayRef<SmallVector<Expr>> shapes) {
+  size_t rank = 0;
+  for (const auto &s : shapes)
+    rank = std::max(rank, s.size());
+  SmallVector<Expr> out(rank, expr(1));
+  for (const auto &s : shapes)
+    for (size_t i = 0; i < s.size(); ++i) {
+      Expr &slot = out[rank - s.size() + i];
+      auto a = slot.asConstant(), c = s[i].asConstant();
+      if (a && c && *a != *c && *a != 1 && *c != 1) {
+        (void)error("shapes do not broadcast: dimension " + Twine(rank - s.size() + i) + " is " + Twine(*a) + " and " + Twine(*c));
+        return std::nullopt;
+      }
+      slot = broadcastDim(slot, s[i]);
+    }
+  // What was decided by symbols is checked when they are bound.
+  for (const auto &s : shapes)
+    for (size_t i = 0; i < s.size(); ++i) {
+      Expr slot = out[rank - s.size() + i];
+      if (s[i] == slot || s[i].isConstant(1))
+        continue;
+      Expr fits = Expr::select(Expr::eq(s[i], expr(1)), expr(1), Expr::eq(s[i], slot));
+      if (!fits.isConstant(1))
+        AssertOp::create(b, loc, fits.attr(), expr(1).attr(),
+                         b.getStringAttr("dimensions broadcast: " + s[i].str() + " against " + slot.str()));
+    }
+  return out;
+}
+
+LogicalResult Node::require(Expr x, Expr y, const Twine &what) {
+  if (x == y)
+    return success();
+  auto cx = x.asConstant(), cy = y.asConstant();
+  if (cx && cy)
+    return error(what + ": expected " + Twine(*cx) + " but got " + Twine(*cy));
+  AssertOp::create(b, loc, x.attr(), y.attr(), b.getStringAttr(what.str() + " are equal: " + x.str() + " and " + y.str()));
+  return success();
+}
+
+Value Node::map(Type resultElement, ValueRange inputs, llvm::function_ref<Value(Body &, ArrayRef<Value>)> fn) {
+  SmallVector<SmallVector<Expr>> shapes;
+  for (Value v : inputs)
+    shapes.push_back(dims(v));
+  auto out = broadcast(shapes);
+  if (!out)
+    return {};
+  return generic(tensor(*out, resultElement), inputs, [&](Body &body) {
+    SmallVector<Value> xs;
+    for (unsigned i = 0; i < inputs.size(); ++i)
+      xs.push_back(body.toCompute(body.readBroadcast(i), type(inputs[i]).getElementType()));
+    return body.fromCompute(fn(body, xs), resultElement);
+  });
+}
+
+std::optional<int64_t> Node::axis(int64_t value, int64_t rank) {
+  if (value < -rank || value >= rank) {
+    (void)error("axis " + Twine(value) + " is outside [" + Twine(-rank) + ", " + Twine(rank) + ")");
+    return std::nullopt;
+  }
+  return value < 0 ? value + rank : value;
+}
+
+Value Node::constantInts(ArrayRef<int64_t> values, Type element, ArrayRef<int64_t> shape) {
+  SmallVector<Expr> dims;
+  for (int64_t d : shape)
+    dims.push_back(expr(d));
+  SymTensorType t = tensor(dims, element);
+  std::vector<char> bytes(values.size() * t.elementBytes());
+  for (size_t i = 0; i < values.size(); ++i)
+    memcpy(bytes.data() + i * t.elementBytes(), &values[i], t.elementBytes());
+  return importer.constant(t, bytes, "", /*copy=*/true);
+}
+
+Value Node::constantFloat(double value, Type element, ArrayRef<int64_t> shape) {
+  SmallVector<Expr> dims;
+  int64_t n = 1;
+  for (int64_t d : shape) {
+    dims.push_back(expr(d));
+    n *= d;
+  }
+  SymTensorType t = tensor(dims, element);
+  llvm::APFloat v(value);
+  bool lost;
+  v.convert(llvm::cast<FloatType>(element).getFloatSemantics(), llvm::APFloat::rmNearestTiesToEven, &lost);
+  uint64_t raw = v.bitcastToAPInt().getZExtValue();
+  std::vector<char> bytes(n * t.elementBytes());
+  for (int64_t i = 0; i < n; ++i)
+    memcpy(bytes.data() + i * t.elementBytes(), &raw, t.elementBytes());
+  return importer.constant(t, bytes, "", /*copy=*/true);
+}
+
+Value Node::matmul(Value lhs, Value rhs, bool transposeLhs, bool transposeRhs, Type resultElement) {
+  SmallVector<Expr> l = dims(lhs), r = dims(rhs);
+  if (l.size() < 2 || r.size() < 2) {
+    (void)error("expected matrices but got ranks " + Twine(l.size()) + " and " + Twine(r.size()));
+    return {};
+  }
+  Expr m = l[l.size() - (transposeLhs ? 1 : 2)], kl = l[l.size() - (transposeLhs ? 2 : 1)];
+  Expr n = r[r.size() - (transposeRhs ? 2 : 1)], kr = r[r.size() - (transposeRhs ? 1 : 2)];
+  if (failed(require(kl, kr, "inner dimensions of a product")))
+    return {};
+  SmallVector<Expr> lb(l.begin(), l.end() - 2), rb(r.begin(), r.end() - 2);
+  auto batch = broadcast({lb, rb});
+  if (!batch)
+    return {};
+  // A batch dimension that is 1 on one side and only known at run time to be so would need a stride of 0: made whole first.
+  auto expand = [&](Value v, ArrayRef<Expr> own) -> Value {
+    bool needed = false;
+    SmallVector<Expr> full = dims(v);
+    int64_t shift = batch->size() - own.size();
+    for (size_t i = 0; i < own.size(); ++i)
+      if (!own[i].isConstant(1) && own[i] != (*batch)[i + shift]) {
+        needed = true;
+        full[i] = (*batch)[i + shift];
+      }
+    if (!needed)
+      return v;
+    return generic(tensor(full, type(v).getElementType()), v, [](Body &body) { return body.readBroadcast(0); });
+  };
+  lhs = expand(lhs, lb);
+  rhs = expand(rhs, rb);
+  unsigned nb = batch->size(), nd = nb + 3;
+  // Batch dimensions of 1 are dropped from an operand by a reshape and are then missing from its map.
+  auto mapOf = [&](Value &v, bool transposed, unsigned row, unsigned col) {
+    SmallVector<Expr> d = dims(v), kept;
+    SmallVector<AffineExpr> results;
+    unsigned shift = nb + 2 - d.size();
+    for (unsigned i = 0; i + 2 < d.size(); ++i)
+      if (!(d[i].isConstant(1) && !(*batch)[i + shift].isConstant(1))) {
+        kept.push_back(d[i]);
+        results.push_back(b.getAffineDimExpr(i + shift));
+      }
+    kept.push_back(d[d.size() - 2]);
+    kept.push_back(d[d.size() - 1]);
+    results.push_back(b.getAffineDimExpr(transposed ? col : row));
+    results.push_back(b.getAffineDimExpr(transposed ? row : col));
+    v = reshape(v, kept);
+    return AffineMap::get(nd, 0, results, context);
+  };
+  AffineMap lm = mapOf(lhs, transposeLhs, nb, nb + 2), rm = mapOf(rhs, transposeRhs, nb + 2, nb + 1);
+  SmallVector<AffineExpr> om;
+  for (unsigned i = 0; i < nb + 2; ++i)
+    om.push_back(b.getAffineDimExpr(i));
+  SmallVector<Expr> out(*batch);
+  out.push_back(m);
+  out.push_back(n);
+  Type element = resultElement ? resultElement : type(lhs).getElementType();
+  SymTensorType result = tensor(out, element);
+  Attribute maps[] = {AffineMapAttr::get(lm), AffineMapAttr::get(rm), AffineMapAttr::get(AffineMap::get(nd, 0, om, context))};
+  auto op = MatmulOp::create(b, loc, result, lhs, rhs, ValueRange(), b.getArrayAttr(maps), kl.attr(), UnitAttr());
+  Type acc = op.accumulatorType();
+  fill(*this, op.getEpilogue(), {acc}, {}, result.getRank(), result,
+       [&](Body &body) { return body.convert(body.scalar(0), acc, element); });
+  return op.getResult();
+}
+
+std::string Node::typeText(unsigned i) {
+  std::string text;
+  llvm::raw_string_ostream(text) << element(i);
+  return text;
+}

@@ -1,0 +1,126 @@
+//===- Node.h - what an operator's definition works with ------------------===//
+//
+// One ONNX node being imported: its inputs, attributes, what is known of small tensors, and the blocks that results are built from. Every
+// operator is a function `LogicalResult (Node &)` in the file of its family, entered in a table.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef KT_COMPILER_IMPORT_NODE_H
+#define KT_COMPILER_IMPORT_NODE_H
+
+#include "compiler/Import/Body.h"
+#include "compiler/Import/SymbolicEval.h"
+#include "onnx.pb.h"
+#include "llvm/ADT/StringMap.h"
+
+namespace kt::import {
+
+class Importer;
+class Node;
+
+using Lowering = llvm::LogicalResult (*)(Node &);
+/// Definitions by "domain.Name" ("Name" alone for ONNX's own domain).
+using OpTable = llvm::StringMap<Lowering>;
+
+// The families; each enters its operators.
+void registerElementwise(OpTable &table);
+void registerShape(OpTable &table);
+void registerData(OpTable &table);
+void registerReduce(OpTable &table);
+void registerContract(OpTable &table);
+
+class Node {
+public:
+  Node(Importer &importer, const onnx::NodeProto &proto, int64_t opset, mlir::Location loc);
+
+  Importer &importer;
+  const onnx::NodeProto &proto;
+  mlir::Location loc;
+  mlir::OpBuilder &b;
+  mlir::MLIRContext *context;
+
+  llvm::StringRef op() const { return proto.op_type(); }
+  /// Version of the operator set of this node's domain.
+  int64_t opset;
+
+  // Inputs. Missing optional ones are null.
+  unsigned numInputs() const { return proto.input_size(); }
+  unsigned numOutputs() const { return proto.output_size(); }
+  bool has(unsigned i) const { return i < numInputs() && !proto.input(i).empty(); }
+  bool wants(unsigned i) const { return i < numOutputs() && !proto.output(i).empty(); }
+  mlir::Value in(unsigned i);
+  SymTensorType type(unsigned i) { return type(in(i)); }
+  static SymTensorType type(mlir::Value v) { return mlir::cast<SymTensorType>(v.getType()); }
+  mlir::Type element(unsigned i) { return type(i).getElementType(); }
+  int64_t rank(unsigned i) { return type(i).getRank(); }
+  /// The element type of input i, for messages.
+  std::string typeText(unsigned i);
+
+  // Attributes.
+  const onnx::AttributeProto *attr(llvm::StringRef name) const;
+  int64_t attrInt(llvm::StringRef name, int64_t otherwise) const;
+  double attrFloat(llvm::StringRef name, double otherwise) const;
+  std::string attrString(llvm::StringRef name, llvm::StringRef otherwise) const;
+  std::optional<std::vector<int64_t>> attrInts(llvm::StringRef name) const;
+  std::optional<std::vector<float>> attrFloats(llvm::StringRef name) const;
+
+  // What is known of a tensor's elements.
+  const Contents *known(mlir::Value v);
+  /// The elements as integer expressions: known, or read at run time when the number of elements is static (kt.item). Null after an error.
+  std::optional<llvm::SmallVector<Expr>> sizes(mlir::Value v, llvm::StringRef what);
+  /// The elements as constant integers; an error when they are not.
+  std::optional<llvm::SmallVector<int64_t>> constInts(mlir::Value v, llvm::StringRef what);
+  std::optional<double> constFloat(mlir::Value v);
+  /// Attribute `name` (older operator sets) or input `i` (newer ones) as integer expressions; null and no error when neither is there.
+  std::optional<llvm::SmallVector<Expr>> sizesFrom(llvm::StringRef name, unsigned i);
+  /// The same as constants.
+  std::optional<llvm::SmallVector<int64_t>> intsFrom(llvm::StringRef name, unsigned i);
+  /// Constant bytes of a value, or nothing.
+  std::optional<llvm::ArrayRef<char>> bytes(mlir::Value v);
+
+  // Results.
+  llvm::LogicalResult set(unsigned i, mlir::Value v);
+  llvm::LogicalResult set(mlir::Value v) { return set(0, v); }
+  /// Reports an error on this node.
+  llvm::LogicalResult error(const llvm::Twine &message);
+
+  // Building blocks.
+  Expr expr(int64_t v) { return Expr::constant(context, v); }
+  /// A fresh symbol with `hint` in its name; `mayBeNegative` for values that are not sizes.
+  Expr freshSymbol(llvm::StringRef hint, bool mayBeNegative = false);
+  SymTensorType tensor(llvm::ArrayRef<Expr> dims, mlir::Type element);
+  llvm::SmallVector<Expr> dims(mlir::Value v);
+  mlir::Value generic(SymTensorType result, mlir::ValueRange inputs, BodyFn body);
+  /// `body` may use the reduction indices (after the result's); `epilogue` gets the combined value as scalar(0), null: converts it.
+  mlir::Value reduce(SymTensorType result, ReduceKind kind, llvm::ArrayRef<Expr> extents, mlir::ValueRange inputs, BodyFn body,
+                     BodyFn epilogue, bool selectLast = false);
+  mlir::Value normalize(SymTensorType result, NormKind kind, int64_t axes, double epsilon, mlir::ValueRange inputs, BodyFn body,
+                        BodyFn epilogue);
+  mlir::Value reshape(mlir::Value v, llvm::ArrayRef<Expr> dims);
+  /// result dimension i is v's dimension perm[i].
+  mlir::Value transpose(mlir::Value v, llvm::ArrayRef<int64_t> perm);
+  mlir::Value cast(mlir::Value v, mlir::Type element);
+  /// Elements [start, start + result size) with a step, along every dimension; `starts` may be anything inside.
+  mlir::Value slice(mlir::Value v, llvm::ArrayRef<Expr> starts, llvm::ArrayRef<Expr> sizes, llvm::ArrayRef<int64_t> steps);
+  mlir::Value concat(llvm::ArrayRef<mlir::Value> parts, int64_t axis);
+  /// lhs [.., m, k] times rhs [.., k, n] with numpy's broadcasting of batches; `transpose*` swap the last two dimensions.
+  mlir::Value matmul(mlir::Value lhs, mlir::Value rhs, bool transposeLhs = false, bool transposeRhs = false,
+                     mlir::Type resultElement = {});
+  /// A tensor of known integers.
+  mlir::Value constantInts(llvm::ArrayRef<int64_t> values, mlir::Type element, llvm::ArrayRef<int64_t> shape);
+  mlir::Value constantFloat(double value, mlir::Type element, llvm::ArrayRef<int64_t> shape = {});
+  /// numpy's broadcasting of shapes; an error when constant dimensions disagree.
+  std::optional<llvm::SmallVector<Expr>> broadcast(llvm::ArrayRef<llvm::SmallVector<Expr>> shapes);
+  Expr broadcastDim(Expr a, Expr b);
+  /// The run fails unless a == b; constants that differ are an error now.
+  llvm::LogicalResult require(Expr a, Expr b, const llvm::Twine &what);
+  /// An elementwise result: operands are broadcast, computed in `computeType`, rounded to `resultElement`.
+  mlir::Value map(mlir::Type resultElement, mlir::ValueRange inputs,
+                  llvm::function_ref<mlir::Value(Body &, llvm::ArrayRef<mlir::Value>)> fn);
+  /// Negative axes count from the end; an error outside [-rank, rank).
+  std::optional<int64_t> axis(int64_t value, int64_t rank);
+};
+
+} // namespace kt::import
+
+#endif

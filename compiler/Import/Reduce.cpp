@@ -1,0 +1,326 @@
+//===- Reduce.cpp - reductions, softmax and norms -------------------------===//
+
+#include "compiler/Import/Node.h"
+#include "compiler/Import/Proto.h"
+
+using namespace mlir;
+using namespace kt;
+using namespace kt::import;
+
+namespace {
+
+/// The axes a Reduce* node works on (attribute or input), or nothing after an error. An empty list means all, or none with noop.
+std::optional<SmallVector<int64_t>> reducedAxes(Node &n) {
+  auto given = n.intsFrom("axes", 1);
+  if (!given && n.has(1))
+    return std::nullopt;
+  SmallVector<int64_t> axes;
+  for (int64_t a : given.value_or(SmallVector<int64_t>())) {
+    auto axis = n.axis(a, n.rank(0));
+    if (!axis)
+      return std::nullopt;
+    if (!llvm::is_contained(axes, *axis))
+      axes.push_back(*axis);
+  }
+  llvm::sort(axes);
+  if (axes.empty() && !n.attrInt("noop_with_empty_axes", 0))
+    for (int64_t i = 0; i < n.rank(0); ++i)
+      axes.push_back(i);
+  return axes;
+}
+
+/// Reduces `v` over `axes` (sorted). `element` sees the value in compute type; `finish` the combined value and the number of elements.
+Value reduceOver(Node &n, Value v, ArrayRef<int64_t> axes, bool keepDims, ReduceKind kind, Type resultElement,
+                 llvm::function_ref<Value(Body &, Value)> element, llvm::function_ref<Value(Body &, Value, Expr)> finish,
+                 bool selectLast = false) {
+  SmallVector<Expr> d = n.dims(v), out, kept, extents;
+  Expr count = n.expr(1);
+  for (auto [i, e] : llvm::enumerate(d)) {
+    if (llvm::is_contained(axes, i)) {
+      extents.push_back(e);
+      count = count * e;
+      kept.push_back(n.expr(1));
+    } else {
+      out.push_back(e);
+      kept.push_back(e);
+    }
+  }
+  Type from = Node::type(v).getElementType();
+  Value r = n.reduce(
+      n.tensor(out, resultElement), kind, extents, v,
+      [&](Body &b) {
+        SmallVector<Value> at;
+        unsigned o = 0, red = out.size();
+        for (size_t i = 0; i < d.size(); ++i)
+          at.push_back(llvm::is_contained(axes, i) ? b.index(red++) : b.index(o++));
+        return element(b, b.toCompute(b.read(0, at), from));
+      },
+      [&](Body &b) { return finish(b, b.scalar(0), count); }, selectLast);
+  return keepDims ? n.reshape(r, kept) : r;
+}
+
+using ElementFn = Value (*)(Body &, Value);
+using FinishFn = Value (*)(Body &, Value, Expr count);
+
+Value same(Body &, Value x) { return x; }
+Value absolute(Body &b, Value x) { return b.abs(x); }
+Value square(Body &b, Value x) { return b.mul(x, x); }
+Value plain(Body &, Value acc, Expr) { return acc; }
+Value average(Body &b, Value acc, Expr count) {
+  return b.div(acc, b.fromIndex(b.size(count), acc.getType()));
+}
+Value root(Body &b, Value acc, Expr) { return b.math<math::SqrtOp>(acc); }
+Value logarithm(Body &b, Value acc, Expr) { return b.math<math::LogOp>(acc); }
+
+template <ReduceKind kind, ElementFn element, FinishFn finish> LogicalResult reduceOp(Node &n) {
+  auto axes = reducedAxes(n);
+  if (!axes)
+    return failure();
+  Type type = n.element(0);
+  if (axes->empty()) // nothing to combine, but the element's function still applies
+    return n.set(n.map(type, n.in(0), [&](Body &b, ArrayRef<Value> x) { return finish(b, element(b, x[0]), n.expr(1)); }));
+  return n.set(reduceOver(n, n.in(0), *axes, n.attrInt("keepdims", 1), kind, type, element,
+                          [&](Body &b, Value acc, Expr count) { return b.fromCompute(finish(b, acc, count), type); }));
+}
+
+/// log(sum(exp(x))), kept in range by the largest element.
+LogicalResult reduceLogSumExp(Node &n) {
+  auto axes = reducedAxes(n);
+  if (!axes)
+    return failure();
+  Type type = n.element(0);
+  Value top = reduceOver(n, n.in(0), *axes, true, ReduceKind::max, type, same, [&](Body &b, Value acc, Expr) {
+    // An infinite maximum would make inf - inf.
+    Value finite = b.cmp(Body::Cmp::lt, b.abs(acc), b.constant(acc.getType(), INFINITY));
+    return b.fromCompute(b.select(finite, acc, b.zero(acc.getType())), type);
+  });
+  Value shifted = n.map(type, {n.in(0), top}, [](Body &b, ArrayRef<Value> x) { return b.math<math::ExpOp>(b.sub(x[0], x[1])); });
+  Value sum = reduceOver(n, shifted, *axes, true, ReduceKind::add, type, same,
+                         [&](Body &b, Value acc, Expr) { return b.fromCompute(b.math<math::LogOp>(acc), type); });
+  Value result = n.map(type, {sum, top}, [](Body &b, ArrayRef<Value> x) { return b.add(x[0], x[1]); });
+  if (!n.attrInt("keepdims", 1)) {
+    SmallVector<Expr> out;
+    for (auto [i, e] : llvm::enumerate(n.dims(n.in(0))))
+      if (!llvm::is_contained(*axes, i))
+        out.push_back(e);
+    result = n.reshape(result, out);
+  }
+  return n.set(result);
+}
+
+template <ReduceKind kind> LogicalResult argOp(Node &n) {
+  auto axis = n.axis(n.attrInt("axis", 0), n.rank(0));
+  if (!axis)
+    return failure();
+  return n.set(reduceOver(
+      n, n.in(0), {*axis}, n.attrInt("keepdims", 1), kind, n.b.getI64Type(), same, [](Body &, Value acc, Expr) { return acc; },
+      n.attrInt("select_last_index", 0)));
+}
+
+/// Runs `kind` over the last dimensions; before opset 13 softmax means all dimensions from `axis`, later `axis` alone, which is moved last.
+template <NormKind kind> LogicalResult softmax(Node &n) {
+  bool flat = n.opset < 13;
+  int64_t rank = n.rank(0);
+  auto axis = n.axis(n.attrInt("axis", flat ? 1 : -1), std::max<int64_t>(rank, 1));
+  if (!axis)
+    return failure();
+  SmallVector<int64_t> perm, back(rank);
+  for (int64_t i = 0; i < rank; ++i)
+    if (flat || i != *axis)
+      perm.push_back(i);
+  if (!flat)
+    perm.push_back(*axis);
+  for (int64_t i = 0; i < rank; ++i)
+    back[perm[i]] = i;
+  Value v = n.transpose(n.in(0), perm);
+  Type type = n.element(0);
+  Value r = n.normalize(
+      n.type(v), kind, flat ? rank - *axis : 1, 0, v, [&](Body &b) { return b.toCompute(b.read(0, b.indices()), type); },
+      [&](Body &b) { return b.fromCompute(b.scalar(0), type); });
+  return n.set(n.transpose(r, back));
+}
+
+/// Mean and standard deviation's inverse over the last `axes` dimensions, as LayerNormalization's optional results ask for.
+std::pair<Value, Value> momentsOf(Node &n, Value v, int64_t axes, double epsilon, Type stat) {
+  SmallVector<int64_t> over;
+  for (int64_t i = n.type(v).getRank() - axes; i < n.type(v).getRank(); ++i)
+    over.push_back(i);
+  Value mean = reduceOver(n, v, over, true, ReduceKind::add, stat, same,
+                          [&](Body &b, Value acc, Expr count) { return b.fromCompute(average(b, acc, count), stat); });
+  Value centred = n.map(stat, {v, mean}, [](Body &b, ArrayRef<Value> x) { return b.sub(x[0], x[1]); });
+  Value inverse = reduceOver(n, centred, over, true, ReduceKind::add, stat, square, [&](Body &b, Value acc, Expr count) {
+    Value var = average(b, acc, count);
+    return b.fromCompute(b.math<math::RsqrtOp>(b.add(var, b.constant(var.getType(), epsilon))), stat);
+  });
+  return {mean, inverse};
+}
+
+/// y = norm(x) * scale + bias over the last dimensions; scale and bias broadcast from the right.
+Value normWith(Node &n, Value x, NormKind kind, int64_t axes, double epsilon, Value scale, Value bias, Type resultElement) {
+  Type type = Node::type(x).getElementType();
+  SmallVector<Value> in{x};
+  if (scale)
+    in.push_back(scale);
+  if (bias)
+    in.push_back(bias);
+  return n.normalize(
+      n.tensor(n.dims(x), resultElement), kind, axes, epsilon, in,
+      [&](Body &b) { return b.toCompute(b.read(0, b.indices()), type); },
+      [&](Body &b) {
+        Value y = b.scalar(0);
+        unsigned next = 1;
+        auto operand = [&]() {
+          Type t = b.type(next).getElementType();
+          return b.convert(b.readBroadcast(next++), t, y.getType());
+        };
+        if (scale)
+          y = b.mul(y, operand());
+        if (bias)
+          y = b.add(y, operand());
+        return b.convert(y, y.getType(), resultElement);
+      });
+}
+
+LogicalResult layerNorm(Node &n) {
+  auto axis = n.axis(n.attrInt("axis", -1), n.rank(0));
+  if (!axis)
+    return failure();
+  int64_t axes = n.rank(0) - *axis;
+  double epsilon = n.attrFloat("epsilon", 1e-5);
+  if (n.wants(1) || n.wants(2)) {
+    Type stat = elementType(n.context, n.attrInt("stash_type", 1));
+    auto [mean, inverse] = momentsOf(n, n.in(0), axes, epsilon, stat);
+    if (failed(n.set(1, mean)) || failed(n.set(2, inverse)))
+      return failure();
+  }
+  return n.set(normWith(n, n.in(0), NormKind::layer, axes, epsilon, n.in(1), n.in(2), n.element(0)));
+}
+
+LogicalResult rmsNorm(Node &n) {
+  auto axis = n.axis(n.attrInt("axis", -1), n.rank(0));
+  if (!axis)
+    return failure();
+  Type out = n.in(1) ? n.element(1) : n.element(0);
+  return n.set(normWith(n, n.in(0), NormKind::rms, n.rank(0) - *axis, n.attrFloat("epsilon", 1e-5), n.in(1), {}, out));
+}
+
+/// com.microsoft SkipLayerNormalization(input, skip, gamma, beta, bias) and its RMS kin; output 3 is the sum.
+template <NormKind kind> LogicalResult skipNorm(Node &n) {
+  SmallVector<Value> terms{n.in(0), n.in(1)};
+  bool rms = kind == NormKind::rms;
+  Value gamma = n.in(2), beta = rms ? Value() : n.in(3), bias = n.in(rms ? 3 : 4);
+  if (bias)
+    terms.push_back(bias);
+  Value sum = n.map(n.element(0), terms, [](Body &b, ArrayRef<Value> x) {
+    Value acc = x[0];
+    for (Value v : x.drop_front())
+      acc = b.add(acc, v);
+    return acc;
+  });
+  if (!sum || failed(n.set(3, sum)))
+    return failure();
+  if (n.wants(1) || n.wants(2))
+    return n.error("unsupported: mean and inverse deviation results of " + n.op());
+  return n.set(normWith(n, sum, kind, 1, n.attrFloat("epsilon", 1e-12), gamma, beta, n.element(0)));
+}
+
+/// Per-sample norms over channels groups: InstanceNormalization (a group a channel) and GroupNormalization.
+LogicalResult groupNormWith(Node &n, Expr groups, Value scale, Value bias, double epsilon, bool scalePerGroup) {
+  SmallVector<Expr> d = n.dims(n.in(0));
+  if (d.size() < 3)
+    return n.error("expected an input with spatial dimensions but got rank " + Twine(d.size()));
+  Expr perGroup = Expr::floorDiv(d[1], groups), rest = n.expr(1);
+  for (size_t i = 2; i < d.size(); ++i)
+    rest = rest * d[i];
+  Value v = n.reshape(n.in(0), {d[0], groups, perGroup, rest});
+  if (!v)
+    return failure();
+  Type type = n.element(0);
+  Value r = n.normalize(
+      n.type(v), NormKind::layer, 2, epsilon, {v, scale, bias}, [&](Body &b) { return b.toCompute(b.read(0, b.indices()), type); },
+      [&](Body &b) {
+        Value c = scalePerGroup ? b.index(1) : b.add(b.mul(b.index(1), b.size(perGroup)), b.index(2));
+        Value y = b.mul(b.scalar(0), b.toCompute(b.read(1, c), b.type(1).getElementType()));
+        return b.fromCompute(b.add(y, b.toCompute(b.read(2, c), b.type(2).getElementType())), type);
+      });
+  return n.set(n.reshape(r, d));
+}
+LogicalResult instanceNorm(Node &n) {
+  return groupNormWith(n, n.type(0).dim(1), n.in(1), n.in(2), n.attrFloat("epsilon", 1e-5), false);
+}
+LogicalResult groupNorm(Node &n) {
+  // Before opset 21 scale and bias had one element a group.
+  return groupNormWith(n, n.expr(n.attrInt("num_groups", 1)), n.in(1), n.in(2), n.attrFloat("epsilon", 1e-5), n.opset < 21);
+}
+
+LogicalResult batchNorm(Node &n) {
+  if (n.attrInt("training_mode", 0))
+    return n.error("unsupported BatchNormalization in training mode");
+  double epsilon = n.attrFloat("epsilon", 1e-5);
+  Type type = n.element(0);
+  return n.set(n.generic(n.type(0), {n.in(0), n.in(1), n.in(2), n.in(3), n.in(4)}, [&](Body &b) {
+    Value c = n.rank(0) > 1 ? b.index(1) : b.idx(0);
+    auto at = [&](unsigned i) { return b.convert(b.read(i, c), n.element(i), b.computeType(type)); };
+    Value x = b.toCompute(b.read(0, b.indices()), type);
+    Value inverse = b.div(b.constant(x.getType(), 1), b.math<math::SqrtOp>(b.add(at(4), b.constant(x.getType(), epsilon))));
+    Value scale = b.mul(at(1), inverse);
+    return b.fromCompute(b.add(b.mul(x, scale), b.sub(at(2), b.mul(at(3), scale))), type);
+  }));
+}
+
+LogicalResult lpNormalization(Node &n) {
+  auto axis = n.axis(n.attrInt("axis", -1), n.rank(0));
+  int64_t p = n.attrInt("p", 2);
+  if (!axis || (p != 1 && p != 2))
+    return axis ? n.error("unsupported p " + Twine(p)) : failure();
+  Type type = n.element(0);
+  Value norm = reduceOver(n, n.in(0), {*axis}, true, ReduceKind::add, type, p == 1 ? absolute : square,
+                          [&](Body &b, Value acc, Expr) { return b.fromCompute(p == 1 ? acc : b.math<math::SqrtOp>(acc), type); });
+  return n.set(n.map(type, {n.in(0), norm}, [](Body &b, ArrayRef<Value> x) {
+    Value zero = b.zero(x[0].getType());
+    return b.select(b.cmp(Body::Cmp::eq, x[1], zero), zero, b.div(x[0], x[1]));
+  }));
+}
+
+LogicalResult globalPool(Node &n, ReduceKind kind, FinishFn finish) {
+  SmallVector<int64_t> axes;
+  for (int64_t i = 2; i < n.rank(0); ++i)
+    axes.push_back(i);
+  Type type = n.element(0);
+  return n.set(reduceOver(n, n.in(0), axes, true, kind, type, same,
+                          [&](Body &b, Value acc, Expr count) { return b.fromCompute(finish(b, acc, count), type); }));
+}
+LogicalResult globalAveragePool(Node &n) { return globalPool(n, ReduceKind::add, average); }
+LogicalResult globalMaxPool(Node &n) { return globalPool(n, ReduceKind::max, plain); }
+
+} // namespace
+
+void import::registerReduce(OpTable &t) {
+  using K = ReduceKind;
+  t["ReduceSum"] = reduceOp<K::add, same, plain>;
+  t["ReduceMean"] = reduceOp<K::add, same, average>;
+  t["ReduceMax"] = reduceOp<K::max, same, plain>;
+  t["ReduceMin"] = reduceOp<K::min, same, plain>;
+  t["ReduceProd"] = reduceOp<K::mul, same, plain>;
+  t["ReduceL1"] = reduceOp<K::add, absolute, plain>;
+  t["ReduceL2"] = reduceOp<K::add, square, root>;
+  t["ReduceSumSquare"] = reduceOp<K::add, square, plain>;
+  t["ReduceLogSum"] = reduceOp<K::add, same, logarithm>;
+  t["ReduceLogSumExp"] = reduceLogSumExp;
+  t["ArgMax"] = argOp<K::argmax>;
+  t["ArgMin"] = argOp<K::argmin>;
+  t["Softmax"] = softmax<NormKind::softmax>;
+  t["LogSoftmax"] = softmax<NormKind::log_softmax>;
+  t["LayerNormalization"] = layerNorm;
+  t["RMSNormalization"] = rmsNorm;
+  t["SimplifiedLayerNormalization"] = rmsNorm;
+  t["com.microsoft.SimplifiedLayerNormalization"] = rmsNorm;
+  t["com.microsoft.SkipLayerNormalization"] = skipNorm<NormKind::layer>;
+  t["com.microsoft.SkipSimplifiedLayerNormalization"] = skipNorm<NormKind::rms>;
+  t["InstanceNormalization"] = instanceNorm;
+  t["GroupNormalization"] = groupNorm;
+  t["BatchNormalization"] = batchNorm;
+  t["LpNormalization"] = lpNormalization;
+  t["GlobalAveragePool"] = globalAveragePool;
+  t["GlobalMaxPool"] = globalMaxPool;
+}
