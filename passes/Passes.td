@@ -20,4 +20,89 @@ def OutlineKernels : Pass<"kt-outline-kernels", "::mlir::ModuleOp"> {
   }];
 }
 
+def FuseBodies : Pass<"kt-fuse-bodies", "::mlir::func::FuncOp"> {
+  let summary = "Inlines producers into the scalar bodies that read them";
+  let description = [{
+    **Requires** nothing. **Guarantees** that element movement (transpositions, slices, concatenations, gathers) and cheap or singly used elementwise work
+    has no kernel of its own where its reader has a body. **Does not** compute anything expensive twice.
+
+    ```mlir
+    %a = kt.generic ... { exp(x[i]) }
+    %r = kt.generic ... { a[i] + y[j] }
+    // becomes
+    %r = kt.generic ... { exp(x[i]) + y[j] }
+    ```
+  }];
+}
+
+def FuseEpilogues : Pass<"kt-fuse-epilogues", "::mlir::func::FuncOp"> {
+  let summary = "Moves elementwise work into the epilogue of what it follows";
+  let description = [{
+    **Requires** nothing. **Guarantees** that a generic which reads a matmul, convolution, reduction or norm at its own position, and is its only
+    reader, has become its epilogue. **Does not** move work across reductions.
+
+    ```mlir
+    %c = kt.matmul %a, %b ... epilogue { acc }
+    %r = kt.generic ... { max(c[i, j], 0) }
+    // becomes
+    %r = kt.matmul %a, %b ... epilogue { max(acc, 0) }
+    ```
+  }];
+}
+
+def AbsorbLayouts : Pass<"kt-absorb-layouts", "::mlir::func::FuncOp"> {
+  let summary = "Makes transpositions disappear into the ops around them";
+  let description = [{
+    **Requires** nothing. **Guarantees** that a transposition of a factor, or of a product's result, is part of the maps of its matmul, and that an
+    elementwise op or reduction followed by a transposition makes its result in that order. **Does not** move transpositions across views.
+
+    ```mlir
+    %t = kt.generic ... { x[j, i] }
+    %r = kt.matmul %t, %b {maps = [(m, n, k) -> (m, k), ...]}
+    // becomes
+    %r = kt.matmul %x, %b {maps = [(m, n, k) -> (k, m), ...]}
+    ```
+  }];
+}
+
+def FoldConstants : Pass<"kt-fold-constants", "::mlir::func::FuncOp"> {
+  let summary = "Computes at compile time what depends on constants only";
+  let description = [{
+    **Requires** nothing. **Guarantees** that a generic whose operands are all constants is a constant, unless that would make the artifact much larger.
+    **Does not** fold reductions or products.
+  }];
+}
+
+def PackWeights : Pass<"kt-pack-weights", "::mlir::func::FuncOp"> {
+  let summary = "Stores constant factors of products the way the kernels read them";
+  let description = [{
+    **Requires** folded constants. **Guarantees** that every matmul with a constant rhs that has no batch dimensions reads it packed in panels of 16
+    columns. **Does not** change element types.
+  }];
+}
+
+def SimplifyBodies : Pass<"kt-simplify-bodies", "::mlir::func::FuncOp"> {
+  let summary = "Folds scalar arithmetic inside bodies";
+  let description = [{
+    **Requires** nothing. **Guarantees** that no narrow float is widened right after it was narrowed, and that casts to index and back are gone. **Does
+    not** change results beyond keeping more bits in between.
+  }];
+}
+
+def RaiseNorms : Pass<"kt-raise-norms", "::mlir::func::FuncOp"> {
+  let summary = "Recognises layer and RMS norms that were spelled out";
+  let description = [{
+    **Requires** fused bodies. **Guarantees** that x * rsqrt(mean(x^2) + epsilon), and the same of x - mean(x), in any spelling whose scalar arithmetic
+    comes out so, is one `kt.normalize`. **Does not** look at node names or at the exporter.
+  }];
+}
+
+def RaiseAttention : Pass<"kt-raise-attention", "::mlir::func::FuncOp"> {
+  let summary = "Recognises softmax(score(q k^T)) v";
+  let description = [{
+    **Requires** fused bodies. **Guarantees** that a softmax between two products whose scores nothing else reads is one `kt.attention`; scales,
+    masks and biases become its score region. **Does not** raise when the scores are a result of the graph.
+  }];
+}
+
 #endif

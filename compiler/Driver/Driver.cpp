@@ -5,6 +5,7 @@
 #include "compiler/Import/Importer.h"
 #include "compiler/Pipeline/Pipeline.h"
 #include "runtime/artifact/Writer.h"
+#include "mlir/IR/Verifier.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Path.h"
 #include "llvm/Support/ToolOutputFile.h"
@@ -72,7 +73,7 @@ static Status writeText(const std::string &path, ModuleOp module) {
 Status kt::compile(const std::string &input, const std::string &output, const CompileOptions &options, const CompileEvents &events) {
   unsigned errors = 0;
   std::string first;
-  auto report = [&](Diagnostic d) {
+  auto report = [&](kt::Diagnostic d) {
     if (d.severity == "error" && errors++ == 0)
       first = d.message;
     if (events.diagnostic)
