@@ -43,7 +43,7 @@ Result<uint64_t> kt::parseSize(const std::string &text) {
 }
 
 /// The node and operator that a location names (see nodeLocation).
-static void describe(Location loc, Diagnostic &d) {
+static void describe(Location loc, kt::Diagnostic &d) {
   if (auto named = dyn_cast<NameLoc>(loc)) {
     d.node = named.getName().str();
     if (auto op = dyn_cast<NameLoc>(named.getChildLoc()))

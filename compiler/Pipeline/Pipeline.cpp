@@ -28,10 +28,26 @@ std::string kt::nameOf(Phase phase) {
 
 void kt::buildPhase(OpPassManager &pm, Phase phase, const PipelineOptions &options) {
   switch (phase) {
-  case Phase::graph:
-    pm.addPass(createCanonicalizerPass());
-    pm.addPass(createCSEPass());
+  case Phase::graph: {
+    auto clean = [&] {
+      pm.addPass(createCanonicalizerPass());
+      pm.addPass(createCSEPass());
+    };
+    clean();
+    pm.addNestedPass<func::FuncOp>(createFoldConstants());
+    pm.addNestedPass<func::FuncOp>(createAbsorbLayouts());
+    pm.addNestedPass<func::FuncOp>(createFuseBodies());
+    pm.addNestedPass<func::FuncOp>(createFuseEpilogues());
+    clean();
+    pm.addNestedPass<func::FuncOp>(createFoldConstants());
+    pm.addNestedPass<func::FuncOp>(createAbsorbLayouts());
+    pm.addNestedPass<func::FuncOp>(createFuseBodies());
+    pm.addNestedPass<func::FuncOp>(createFuseEpilogues());
+    pm.addNestedPass<func::FuncOp>(createPackWeights());
+    pm.addNestedPass<func::FuncOp>(createSimplifyBodies());
+    clean();
     break;
+  }
   case Phase::precision:
   case Phase::slices:
     break;

@@ -54,7 +54,13 @@ bool shouldInline(GenericOp producer, Operation *consumer, unsigned number, bool
     return false;
   if (isMovement(producer) || producer.getInputs().empty())
     return cost <= 40;
-  if (cost <= kCheapCost && reads.size() <= 2)
+  // What can become the epilogue of a product is worth more there than inlined twice.
+  bool epilogue = llvm::any_of(producer.getInputs(), [](Value v) {
+    v = throughReshapes(v);
+    Operation *def = v.getDefiningOp();
+    return def && isa<MatmulOp, ConvOp, ReduceOp, NormalizeOp>(def) && v.hasOneUse();
+  });
+  if (cost <= kCheapCost && reads.size() <= 2 && (onlyUser || !epilogue))
     return true;
   if (!onlyUser)
     return false;
