@@ -13,8 +13,6 @@
 namespace kt::test {
 namespace {
 
-using Op = Expr::Op;
-
 std::vector<float> ramp(size_t n, float start = 0) {
   std::vector<float> values(n);
   std::iota(values.begin(), values.end(), start);

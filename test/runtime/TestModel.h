@@ -17,6 +17,7 @@ namespace kt::test {
 
 using namespace kt::artifact;
 using artifact::Model; // not the API's
+using Op = Expr::Op;
 
 /// A folder of its own for a test's files.
 std::string temporaryPath(const std::string &name);
