@@ -37,7 +37,8 @@ SmallVector<Value> Emitter::loop(Value lo, Value hi, Value step, ValueRange init
   OpBuilder::InsertionGuard guard(b);
   b.setInsertionPointToStart(forOp.getBody());
   SmallVector<Value> next = body(forOp.getInductionVar(), forOp.getRegionIterArgs());
-  scf::YieldOp::create(b, loc, next);
+  if (!inits.empty()) // otherwise the loop comes with its terminator
+    scf::YieldOp::create(b, loc, next);
   return llvm::to_vector_of<Value>(forOp.getResults());
 }
 

@@ -26,6 +26,8 @@ static LogicalResult build(KernelBuilder &kernel) {
   return llvm::TypeSwitch<Operation *, LogicalResult>(kernel.compute)
       .Case([&](GenericOp op) { return buildGeneric(kernel, op); })
       .Case([&](ReduceOp op) { return buildReduce(kernel, op); })
+      .Case([&](MatmulOp op) { return buildMatmul(kernel, op); })
+      .Case([&](NormalizeOp op) { return buildNormalize(kernel, op); })
       .Default([&](Operation *op) { return op->emitOpError("has no host kernel"); });
 }
 

@@ -156,6 +156,7 @@ static void optimize(Module &module, TargetMachine &machine) {
   PipelineTuningOptions tuning;
   tuning.LoopVectorization = true;
   tuning.SLPVectorization = false;
+  tuning.LoopUnrolling = false; // the vectoriser interleaves; more only costs compile time
   PassBuilder builder(&machine, tuning);
   LoopAnalysisManager loops;
   FunctionAnalysisManager functions;
