@@ -166,7 +166,11 @@ Value KernelBuilder::fromIndex(Value x) { return b.createOrFold<arith::IndexCast
 Value KernelBuilder::fma(Value x, Value y, Value z) { return math::FmaOp::create(b, loc, x, y, z); }
 
 Value KernelBuilder::exp2(Value x) {
-  return LLVM::CallIntrinsicOp::create(b, loc, f32, b.getStringAttr("llvm.nvvm.ex2.approx.f"), x).getResult(0);
+  return LLVM::CallIntrinsicOp::create(b, loc, f32, b.getStringAttr("llvm.nvvm.ex2.approx.f32"), x).getResult(0);
+}
+
+Value KernelBuilder::log2(Value x) {
+  return LLVM::CallIntrinsicOp::create(b, loc, f32, b.getStringAttr("llvm.nvvm.lg2.approx.f"), x).getResult(0);
 }
 
 Value KernelBuilder::convert(Value x, Type to) {

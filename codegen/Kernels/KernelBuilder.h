@@ -115,6 +115,8 @@ public:
   Value fma(Value x, Value y, Value z);
   /// 2^x by the special function unit: 2 ulp, denormals kept.
   Value exp2(Value x);
+  /// log2(x) by the special function unit: absolute error 2^-22 near 1.
+  Value log2(Value x);
   /// Converts between float types, between integer widths (sign), or from integer to float.
   Value convert(Value x, Type to);
 

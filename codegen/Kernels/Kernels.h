@@ -39,6 +39,8 @@ public:
   /// Ends a variant. Variants are tried in the order in which they are added.
   void addVariant(artifact::Variant variant, const Guard &guard);
   codegen::KernelCode take() { return std::move(code); }
+  /// True when the last variant takes whatever is left.
+  bool complete() const { return !code.variants.empty() && code.variants.back().guard == artifact::kNone; }
   Expr one() { return Expr::constant(kernel.getContext(), 1); }
   Expr number(int64_t v) { return Expr::constant(kernel.getContext(), v); }
   artifact::ExprId conjunction(const Guard &guard);

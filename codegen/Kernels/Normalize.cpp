@@ -60,6 +60,10 @@ private:
   /// Sum or maximum over the row of fn(x).
   Value reduce(Combiner &combiner, function_ref<Value(Value)> fn);
   Value exp(Value x) { return math::ExpOp::create(k.b, k.loc, x); }
+  /// The sum of exponentials is at least one, where the fast logarithm is as good as any.
+  Value log(Value x) {
+    return type.isF32() ? k.mulf(k.log2(x), k.cf(0.6931471805599453)) : Value(math::LogOp::create(k.b, k.loc, x));
+  }
   Value number(double v) { return k.constantF(v, type); }
 
   KernelSink &sink;
@@ -148,7 +152,7 @@ LogicalResult Norm::build(bool vectors, Guard guard, bool &needsFallback) {
       if (op.getKind() == NormKind::softmax)
         factor = k.divf(number(1), total);
       else
-        shift = k.addf(shift, math::LogOp::create(k.b, k.loc, total));
+        shift = k.addf(shift, log(total));
     } else {
       if (op.getKind() == NormKind::layer)
         shift = k.divf(reduce(sum, identity), count);

@@ -25,7 +25,7 @@ struct Expander {
   Value special(StringRef name, Value x) {
     return LLVM::CallIntrinsicOp::create(b, loc, b.getF32Type(), b.getStringAttr(name), x).getResult(0);
   }
-  Value exp2(Value x) { return special("llvm.nvvm.ex2.approx.f", x); }
+  Value exp2(Value x) { return special("llvm.nvvm.ex2.approx.f32", x); }
 
   /// e^x = 2^t (1 + ln2 e), where t = x log2(e) rounded and e is what the rounding lost: 2 ulp.
   Value exp(Value x) {

@@ -38,6 +38,16 @@ LogicalResult kt::gpu::lowerToLLVMDialect(ModuleOp module) {
     if (failed(applyPartialConversion(module, target, std::move(patterns))))
       return failure();
   }
+  // NVPTX aborts on library functions that it does not have, so they must not get there.
+  WalkResult known = module.walk([](Operation *op) {
+    if (!isa_and_nonnull<math::MathDialect>(op->getDialect()))
+      return WalkResult::advance();
+    bool native = isa<math::FmaOp, math::AbsFOp, math::AbsIOp, math::FloorOp, math::CeilOp, math::RoundEvenOp, math::TruncOp, math::SqrtOp,
+                      math::CopySignOp, math::CountLeadingZerosOp, math::CountTrailingZerosOp, math::CtPopOp>(op);
+    return native ? WalkResult::advance() : WalkResult::interrupt();
+  });
+  if (known.wasInterrupted())
+    return failure();
   LowerToLLVMOptions options(context);
   options.overrideIndexBitwidth(32); // every tensor has fewer than 2^31 elements
   LLVMTypeConverter converter(context, options);

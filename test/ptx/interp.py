@@ -140,7 +140,7 @@ class Machine:
         unsigned = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64}[want.itemsize]
         if want == np.bool_:
             return np.bool_(int(x, 0))
-        return np.array(int(x, 0) & ((1 << bits) - 1), unsigned).view(want)[()]
+        return np.array(int(x.rstrip('U'), 0) & ((1 << bits) - 1), unsigned).view(want)[()]
 
     def put(self, x, v, mask):
         if x == '_':
