@@ -109,6 +109,14 @@ Value Body::sigmoid(Value x) {
   return div(one, add(one, math<math::ExpOp>(neg(x))));
 }
 
+Value Body::saturate(Value x, FloatType to) {
+  llvm::APFloat largest = llvm::APFloat::getLargest(to.getFloatSemantics());
+  bool lost;
+  largest.convert(llvm::APFloat::IEEEdouble(), llvm::APFloat::rmNearestTiesToEven, &lost);
+  double limit = largest.convertToDouble();
+  return min(max(x, constant(x.getType(), -limit)), constant(x.getType(), limit));
+}
+
 Type Body::computeType(Type element) {
   if (isa<FloatType>(element))
     return element.isF64() ? element : Type(b.getF32Type());

@@ -70,6 +70,8 @@ public:
 
   /// Converts between element types as ONNX's Cast does; floats to integers round to zero.
   mlir::Value convert(mlir::Value x, mlir::Type from, mlir::Type to);
+  /// A float kept within the finite numbers of a narrow float type; NaN stays.
+  mlir::Value saturate(mlir::Value x, mlir::FloatType to);
   /// The type in which values of this element type are computed: f32 for the narrow floats, else itself (signless).
   mlir::Type computeType(mlir::Type element);
   mlir::Value toCompute(mlir::Value x, mlir::Type element);

@@ -1,16 +1,13 @@
 //===- Contract.cpp - products and convolutions ---------------------------===//
 
-#include "compiler/Import/Node.h"
+#include "compiler/Import/Shared.h"
 
 using namespace mlir;
 using namespace kt;
 using namespace kt::import;
 using Cmp = Body::Cmp;
 
-namespace {
-
-/// numpy's matmul: vectors become matrices for the product and lose that dimension again.
-Value matmulLike(Node &n, Value lhs, Value rhs, bool transposeLhs = false, bool transposeRhs = false, Type result = {}) {
+Value import::matmulLike(Node &n, Value lhs, Value rhs, bool transposeLhs, bool transposeRhs, Type result) {
   bool rowVector = n.type(lhs).getRank() == 1, columnVector = n.type(rhs).getRank() == 1;
   if (n.type(lhs).getRank() == 0 || n.type(rhs).getRank() == 0) {
     (void)n.error("expected operands of rank 1 or more");
@@ -31,60 +28,7 @@ Value matmulLike(Node &n, Value lhs, Value rhs, bool transposeLhs = false, bool 
   return n.reshape(r, d);
 }
 
-LogicalResult matMul(Node &n) {
-  if (n.element(0) != n.element(1))
-    return n.error("expected operands of one type but got " + n.typeText(0) + " and " + n.typeText(1));
-  return n.set(matmulLike(n, n.in(0), n.in(1)));
-}
-
-LogicalResult gemm(Node &n) {
-  if (n.rank(0) != 2 || n.rank(1) != 2)
-    return n.error("expected matrices but got ranks " + Twine(n.rank(0)) + " and " + Twine(n.rank(1)));
-  double alpha = n.attrFloat("alpha", 1), beta = n.attrFloat("beta", 1);
-  Value r = n.matmul(n.in(0), n.in(1), n.attrInt("transA", 0), n.attrInt("transB", 0));
-  if (!r)
-    return failure();
-  SmallVector<Value> in{r};
-  if (n.has(2))
-    in.push_back(n.in(2));
-  if (in.size() == 1 && alpha == 1)
-    return n.set(r);
-  Type type = n.element(0);
-  // C broadcasts to the product's shape, never the other way round.
-  return n.set(n.generic(n.type(r), in, [&](Body &b) {
-    Value y = b.toCompute(b.read(0, b.indices()), type);
-    if (alpha != 1)
-      y = b.mul(y, b.constant(y.getType(), alpha));
-    if (in.size() > 1) {
-      Value c = b.toCompute(b.readBroadcast(1), type);
-      y = b.add(y, beta == 1 ? c : b.mul(c, b.constant(c.getType(), beta)));
-    }
-    return b.fromCompute(y, type);
-  }));
-}
-
-/// com.microsoft FusedMatMul: transpositions and a factor.
-LogicalResult fusedMatMul(Node &n) {
-  if (n.attrInt("transBatchA", 0) || n.attrInt("transBatchB", 0))
-    return n.error("unsupported FusedMatMul with transposed batches");
-  Value r = matmulLike(n, n.in(0), n.in(1), n.attrInt("transA", 0), n.attrInt("transB", 0));
-  double alpha = n.attrFloat("alpha", 1);
-  if (!r || alpha == 1)
-    return n.set(r);
-  return n.set(n.map(n.element(0), r, [&](Body &b, ArrayRef<Value> x) { return b.mul(x[0], b.constant(x[0].getType(), alpha)); }));
-}
-
-//===----------------------------------------------------------------------===//
-// Convolutions
-//===----------------------------------------------------------------------===//
-
-struct Window {
-  SmallVector<int64_t> kernel, strides, dilations;
-  SmallVector<Expr> padBegin, padEnd, out;
-};
-
-/// Reads the attributes that convolutions and pools share. `in` are the spatial sizes.
-std::optional<Window> windowOf(Node &n, ArrayRef<Expr> in, ArrayRef<int64_t> kernel) {
+std::optional<Window> import::windowOf(Node &n, ArrayRef<Expr> in, ArrayRef<int64_t> kernel) {
   Window w;
   size_t s = in.size();
   w.kernel.assign(kernel.begin(), kernel.end());
@@ -137,6 +81,55 @@ std::optional<Window> windowOf(Node &n, ArrayRef<Expr> in, ArrayRef<int64_t> ker
   }
   return w;
 }
+
+namespace {
+
+LogicalResult matMul(Node &n) {
+  if (n.element(0) != n.element(1))
+    return n.error("expected operands of one type but got " + n.typeText(0) + " and " + n.typeText(1));
+  return n.set(matmulLike(n, n.in(0), n.in(1)));
+}
+
+LogicalResult gemm(Node &n) {
+  if (n.rank(0) != 2 || n.rank(1) != 2)
+    return n.error("expected matrices but got ranks " + Twine(n.rank(0)) + " and " + Twine(n.rank(1)));
+  double alpha = n.attrFloat("alpha", 1), beta = n.attrFloat("beta", 1);
+  Value r = n.matmul(n.in(0), n.in(1), n.attrInt("transA", 0), n.attrInt("transB", 0));
+  if (!r)
+    return failure();
+  SmallVector<Value> in{r};
+  if (n.has(2))
+    in.push_back(n.in(2));
+  if (in.size() == 1 && alpha == 1)
+    return n.set(r);
+  Type type = n.element(0);
+  // C broadcasts to the product's shape, never the other way round.
+  return n.set(n.generic(n.type(r), in, [&](Body &b) {
+    Value y = b.toCompute(b.read(0, b.indices()), type);
+    if (alpha != 1)
+      y = b.mul(y, b.constant(y.getType(), alpha));
+    if (in.size() > 1) {
+      Value c = b.toCompute(b.readBroadcast(1), type);
+      y = b.add(y, beta == 1 ? c : b.mul(c, b.constant(c.getType(), beta)));
+    }
+    return b.fromCompute(y, type);
+  }));
+}
+
+/// com.microsoft FusedMatMul: transpositions and a factor.
+LogicalResult fusedMatMul(Node &n) {
+  if (n.attrInt("transBatchA", 0) || n.attrInt("transBatchB", 0))
+    return n.error("unsupported FusedMatMul with transposed batches");
+  Value r = matmulLike(n, n.in(0), n.in(1), n.attrInt("transA", 0), n.attrInt("transB", 0));
+  double alpha = n.attrFloat("alpha", 1);
+  if (!r || alpha == 1)
+    return n.set(r);
+  return n.set(n.map(n.element(0), r, [&](Body &b, ArrayRef<Value> x) { return b.mul(x[0], b.constant(x[0].getType(), alpha)); }));
+}
+
+//===----------------------------------------------------------------------===//
+// Convolutions
+//===----------------------------------------------------------------------===//
 
 SmallVector<int64_t> toChannelsLast(int64_t rank) {
   SmallVector<int64_t> perm{0};
@@ -216,33 +209,68 @@ Value convWith(Node &n, Value x, Value packed, Value bias, Expr outChannels, Arr
   return n.transpose(op.getResult(), fromChannelsLast(rank));
 }
 
-LogicalResult conv(Node &n) {
-  int64_t rank = n.rank(0);
-  if (rank < 3 || rank > 5 || n.rank(1) != rank)
-    return n.error("expected 1 to 3 spatial dimensions but got ranks " + Twine(rank) + " and " + Twine(n.rank(1)));
-  SmallVector<Expr> x = n.dims(n.in(0)), w = n.dims(n.in(1));
+/// `x` with the spatial padding of `w` filled with an element, so that the convolution needs none.
+Value padSpatial(Node &n, Value x, Window &w, Value padding) {
+  SmallVector<Expr> out = n.dims(x);
+  SmallVector<int64_t> padded;
+  SmallVector<Expr> before(w.padBegin);
+  for (auto [i, begin] : llvm::enumerate(before)) {
+    Expr total = begin + w.padEnd[i];
+    if (total.isConstant(0) && begin.isConstant(0))
+      continue;
+    out[i + 2] = out[i + 2] + total;
+    padded.push_back(i + 2);
+    w.padBegin[i] = w.padEnd[i] = n.expr(0);
+  }
+  if (padded.empty())
+    return x;
+  return n.generic(n.tensor(out, n.type(x).getElementType()), {x, padding}, [&](Body &b) {
+    SmallVector<Value> at = b.indices();
+    for (int64_t d : padded)
+      at[d] = b.sub(at[d], b.size(before[d - 2]));
+    return b.readOr(0, at, b.read(1, SmallVector<Value>(n.type(padding).getRank(), b.idx(0))), padded);
+  });
+}
+
+} // namespace
+
+Value import::convOf(Node &n, Value input, Value weights, Value bias, Type resultElement, Value padding) {
+  int64_t rank = n.type(input).getRank();
+  auto fail = [&](const Twine &message) {
+    (void)n.error(message);
+    return Value();
+  };
+  if (rank < 3 || rank > 5 || n.type(weights).getRank() != rank)
+    return fail("expected 1 to 3 spatial dimensions but got ranks " + Twine(rank) + " and " + Twine(n.type(weights).getRank()));
+  SmallVector<Expr> x = n.dims(input), w = n.dims(weights);
   int64_t groups = n.attrInt("group", 1);
   auto o = w[0].asConstant();
   SmallVector<int64_t> kernel;
   for (int64_t i = 2; i < rank; ++i) {
     auto k = w[i].asConstant();
     if (!k)
-      return n.error("unsupported convolution with a kernel of unknown size");
+      return fail("unsupported convolution with a kernel of unknown size");
     kernel.push_back(*k);
   }
   if (auto given = n.attrInts("kernel_shape"); given && llvm::ArrayRef<int64_t>(*given) != ArrayRef<int64_t>(kernel))
-    return n.error("kernel_shape differs from the weights' shape");
+    return fail("kernel_shape differs from the weights' shape");
   if (groups < 1 || (o && *o % groups != 0))
-    return n.error(Twine(groups) + " groups do not divide " + w[0].str() + " outputs");
+    return fail(Twine(groups) + " groups do not divide " + w[0].str() + " outputs");
   if (failed(n.require(w[1] * groups, x[1], "input channels of a convolution")))
-    return failure();
+    return {};
   auto window = windowOf(n, ArrayRef<Expr>(x).drop_front(2), kernel);
   if (!window)
-    return failure();
-  Value packed = packConv(n, n.in(1), groups, kernel, false);
-  return n.set(convWith(n, n.in(0), packed, n.in(2), w[0], window->out, kernel, window->strides, window->dilations,
-                        SmallVector<int64_t>(kernel.size(), 1), window->padBegin, groups, n.element(0)));
+    return {};
+  if (padding)
+    input = padSpatial(n, input, *window, padding);
+  Value packed = packConv(n, weights, groups, kernel, false);
+  return convWith(n, input, packed, bias, w[0], window->out, kernel, window->strides, window->dilations,
+                  SmallVector<int64_t>(kernel.size(), 1), window->padBegin, groups, resultElement);
 }
+
+namespace {
+
+LogicalResult conv(Node &n) { return n.set(convOf(n, n.in(0), n.in(1), n.in(2), n.element(0))); }
 
 LogicalResult convTranspose(Node &n) {
   int64_t rank = n.rank(0), spatial = rank - 2;
@@ -292,26 +320,26 @@ LogicalResult convTranspose(Node &n) {
                         n.element(0)));
 }
 
+} // namespace
+
 //===----------------------------------------------------------------------===//
 // Pools
 //===----------------------------------------------------------------------===//
 
-enum class Pool { max, average, lp };
-
-template <Pool kind> LogicalResult pool(Node &n) {
-  int64_t rank = n.rank(0), spatial = rank - 2;
+Value import::poolOf(Node &n, Value input, Pool kind, Value *where) {
+  int64_t rank = n.type(input).getRank(), spatial = rank - 2;
   auto kernel = n.attrInts("kernel_shape");
   if (spatial < 1 || !kernel || (int64_t)kernel->size() != spatial)
-    return n.error("expected a kernel_shape of " + Twine(spatial) + " sizes");
-  SmallVector<Expr> x = n.dims(n.in(0)), extents;
+    return (void)n.error("expected a kernel_shape of " + Twine(spatial) + " sizes"), Value();
+  SmallVector<Expr> x = n.dims(input), extents;
   auto w = windowOf(n, ArrayRef<Expr>(x).drop_front(2), *kernel);
   if (!w)
-    return failure();
+    return {};
   SmallVector<Expr> out{x[0], x[1]};
   llvm::append_range(out, w->out);
   for (int64_t k : *kernel)
     extents.push_back(n.expr(k));
-  Type type = n.element(0);
+  Type type = n.type(input).getElementType();
   SmallVector<int64_t> checked;
   for (int64_t i = 0; i < spatial; ++i)
     if (!w->padBegin[i].isConstant(0) || !w->padEnd[i].isConstant(0) || n.attrInt("ceil_mode", 0))
@@ -340,7 +368,7 @@ template <Pool kind> LogicalResult pool(Node &n) {
   ReduceKind combine = kind == Pool::max ? ReduceKind::max : ReduceKind::add;
   bool widen = kind == Pool::max && type.isUnsignedInteger(); // compared as signed numbers
   Value r = n.reduce(
-      n.tensor(out, type), combine, extents, n.in(0),
+      n.tensor(out, type), combine, extents, input,
       [&](Body &b) {
         Value v = element(b);
         if (widen)
@@ -376,14 +404,12 @@ template <Pool kind> LogicalResult pool(Node &n) {
         }
         return b.fromCompute(acc, type);
       });
-  if (failed(n.set(0, r)))
-    return failure();
-  if (kind != Pool::max || !n.wants(1))
-    return success();
+  if (!where)
+    return r;
   // The flat index of each maximum in the input tensor (storage_order 1: column-major within a plane).
   bool columnMajor = n.attrInt("storage_order", 0);
-  Value where = n.reduce(
-      n.tensor(out, n.b.getI64Type()), ReduceKind::argmax, extents, n.in(0),
+  *where = n.reduce(
+      n.tensor(out, n.b.getI64Type()), ReduceKind::argmax, extents, input,
       [&](Body &b) { return widen ? b.convert(element(b), type, b.b.getIntegerType(64)) : b.toCompute(element(b), type); },
       [&](Body &b) {
         Value taps = b.toIndex(b.scalar(0));
@@ -400,10 +426,16 @@ template <Pool kind> LogicalResult pool(Node &n) {
         }
         return b.fromIndex(flat, b.b.getI64Type());
       });
-  return n.set(1, where);
+  return r;
 }
 
-} // namespace
+template <Pool kind> static LogicalResult pool(Node &n) { return n.set(poolOf(n, n.in(0), kind)); }
+
+static LogicalResult maxPool(Node &n) {
+  Value where;
+  Value r = poolOf(n, n.in(0), Pool::max, n.wants(1) ? &where : nullptr);
+  return failed(n.set(0, r)) || (where && failed(n.set(1, where))) ? failure() : success();
+}
 
 void import::registerContract(OpTable &t) {
   t["MatMul"] = matMul;
@@ -411,7 +443,7 @@ void import::registerContract(OpTable &t) {
   t["com.microsoft.FusedMatMul"] = fusedMatMul;
   t["Conv"] = conv;
   t["ConvTranspose"] = convTranspose;
-  t["MaxPool"] = pool<Pool::max>;
+  t["MaxPool"] = maxPool;
   t["AveragePool"] = pool<Pool::average>;
   t["LpPool"] = pool<Pool::lp>;
 }

@@ -1,12 +1,22 @@
 //===- Data.cpp - gathers, scatters, resizing, sorting --------------------===//
 
-#include "compiler/Import/Node.h"
 #include "compiler/Import/Proto.h"
+#include "compiler/Import/Shared.h"
 
 using namespace mlir;
 using namespace kt;
 using namespace kt::import;
 using Cmp = Body::Cmp;
+
+std::pair<Value, Expr> import::truePositions(Node &n, Value v) {
+  Expr total = n.type(v).numElements();
+  Value flags = n.reshape(n.cast(v, n.b.getI1Type()), {total});
+  Type i64 = n.b.getI64Type();
+  auto op = NonzeroOp::create(n.b, n.loc, n.tensor({total}, i64), n.tensor({n.expr(1)}, i64), flags);
+  Expr count = n.freshSymbol("nonzero");
+  ItemOp::create(n.b, n.loc, op.getCount(), n.b.getI64IntegerAttr(0), n.b.getStringAttr(count.name()));
+  return {op.getPositions(), count};
+}
 
 namespace {
 
@@ -224,17 +234,6 @@ LogicalResult cumulative(Node &n, ReduceKind kind) {
 }
 LogicalResult cumSum(Node &n) { return cumulative(n, ReduceKind::add); }
 LogicalResult cumProd(Node &n) { return cumulative(n, ReduceKind::mul); }
-
-/// Row-major positions of the true elements, as [count].
-std::pair<Value, Expr> truePositions(Node &n, Value v) {
-  Expr total = n.type(v).numElements();
-  Value flags = n.reshape(n.cast(v, n.b.getI1Type()), {total});
-  Type i64 = n.b.getI64Type();
-  auto op = NonzeroOp::create(n.b, n.loc, n.tensor({total}, i64), n.tensor({n.expr(1)}, i64), flags);
-  Expr count = n.freshSymbol("nonzero");
-  ItemOp::create(n.b, n.loc, op.getCount(), n.b.getI64IntegerAttr(0), n.b.getStringAttr(count.name()));
-  return {op.getPositions(), count};
-}
 
 LogicalResult nonZero(Node &n) {
   auto [positions, count] = truePositions(n, n.in(0));

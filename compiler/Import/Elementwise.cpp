@@ -202,13 +202,24 @@ LogicalResult where(Node &n) {
   }));
 }
 
+/// Floats of eight bits and fewer keep to their range unless `saturate` says otherwise.
+LogicalResult castTo(Node &n, Type to) {
+  Type from = n.element(0);
+  auto narrow = dyn_cast<FloatType>(to);
+  if (!narrow || narrow.getWidth() > 8 || from == to || !n.attrInt("saturate", 1))
+    return n.set(n.cast(n.in(0), to));
+  Type f32 = n.b.getF32Type();
+  return n.set(n.generic(n.tensor(n.dims(n.in(0)), to), n.in(0), [&](Body &b) {
+    return b.convert(b.saturate(b.convert(b.read(0, b.indices()), from, f32), narrow), f32, to);
+  }));
+}
 LogicalResult cast(Node &n) {
   Type to = elementType(n.context, n.attrInt("to", 0));
   if (!to)
     return n.error("unsupported Cast to " + typeName(n.attrInt("to", 0)));
-  return n.set(n.cast(n.in(0), to));
+  return castTo(n, to);
 }
-LogicalResult castLike(Node &n) { return n.set(n.cast(n.in(0), n.element(1))); }
+LogicalResult castLike(Node &n) { return castTo(n, n.element(1)); }
 
 LogicalResult identity(Node &n) { return n.set(n.in(0)); }
 

@@ -28,6 +28,7 @@ Importer::Importer(MLIRContext *context, ModelFile &file, const ImportOptions &o
   registerData(table);
   registerReduce(table);
   registerContract(table);
+  registerQuantize(table);
 }
 
 OwningOpRef<ModuleOp> import::importModel(MLIRContext *context, ModelFile &file, const ImportOptions &options) {

@@ -28,6 +28,7 @@ void registerShape(OpTable &table);
 void registerData(OpTable &table);
 void registerReduce(OpTable &table);
 void registerContract(OpTable &table);
+void registerQuantize(OpTable &table);
 
 class Node {
 public:

@@ -1,38 +1,15 @@
 //===- Reduce.cpp - reductions, softmax and norms -------------------------===//
 
-#include "compiler/Import/Node.h"
 #include "compiler/Import/Proto.h"
+#include "compiler/Import/Shared.h"
 
 using namespace mlir;
 using namespace kt;
 using namespace kt::import;
 
-namespace {
-
-/// The axes a Reduce* node works on (attribute or input), or nothing after an error. An empty list means all, or none with noop.
-std::optional<SmallVector<int64_t>> reducedAxes(Node &n) {
-  auto given = n.intsFrom("axes", 1);
-  if (!given && n.has(1))
-    return std::nullopt;
-  SmallVector<int64_t> axes;
-  for (int64_t a : given.value_or(SmallVector<int64_t>())) {
-    auto axis = n.axis(a, n.rank(0));
-    if (!axis)
-      return std::nullopt;
-    if (!llvm::is_contained(axes, *axis))
-      axes.push_back(*axis);
-  }
-  llvm::sort(axes);
-  if (axes.empty() && !n.attrInt("noop_with_empty_axes", 0))
-    for (int64_t i = 0; i < n.rank(0); ++i)
-      axes.push_back(i);
-  return axes;
-}
-
-/// Reduces `v` over `axes` (sorted). `element` sees the value in compute type; `finish` the combined value and the number of elements.
-Value reduceOver(Node &n, Value v, ArrayRef<int64_t> axes, bool keepDims, ReduceKind kind, Type resultElement,
+Value import::reduceOver(Node &n, Value v, ArrayRef<int64_t> axes, bool keepDims, ReduceKind kind, Type resultElement,
                  llvm::function_ref<Value(Body &, Value)> element, llvm::function_ref<Value(Body &, Value, Expr)> finish,
-                 bool selectLast = false) {
+                 bool selectLast) {
   SmallVector<Expr> d = n.dims(v), out, kept, extents;
   Expr count = n.expr(1);
   for (auto [i, e] : llvm::enumerate(d)) {
@@ -57,6 +34,78 @@ Value reduceOver(Node &n, Value v, ArrayRef<int64_t> axes, bool keepDims, Reduce
       },
       [&](Body &b) { return finish(b, b.scalar(0), count); }, selectLast);
   return keepDims ? n.reshape(r, kept) : r;
+}
+
+Value import::softmaxOf(Node &n, Value v, NormKind kind, int64_t axis, bool flat) {
+  int64_t rank = n.type(v).getRank();
+  auto first = n.axis(axis, std::max<int64_t>(rank, 1));
+  if (!first)
+    return {};
+  Type type = n.type(v).getElementType();
+  SmallVector<Expr> shape = n.dims(v);
+  if (rank == 0) // one element
+    v = n.reshape(v, {n.expr(1)}), rank = 1;
+  SmallVector<int64_t> perm, back(rank);
+  for (int64_t i = 0; i < rank; ++i)
+    if (flat || i != *first)
+      perm.push_back(i);
+  if (!flat)
+    perm.push_back(*first); // moved last
+  for (int64_t i = 0; i < rank; ++i)
+    back[perm[i]] = i;
+  v = n.transpose(v, perm);
+  Value r = n.normalize(
+      n.type(v), kind, flat ? rank - *first : 1, 0, v, [&](Body &b) { return b.toCompute(b.read(0, b.indices()), type); },
+      [&](Body &b) { return b.fromCompute(b.scalar(0), type); });
+  r = n.transpose(r, back);
+  return shape.empty() ? n.reshape(r, {}) : r;
+}
+
+Value import::normWith(Node &n, Value x, NormKind kind, int64_t axes, double epsilon, Value scale, Value bias, Type resultElement) {
+  Type type = Node::type(x).getElementType();
+  SmallVector<Value> in{x};
+  if (scale)
+    in.push_back(scale);
+  if (bias)
+    in.push_back(bias);
+  return n.normalize(
+      n.tensor(n.dims(x), resultElement), kind, axes, epsilon, in,
+      [&](Body &b) { return b.toCompute(b.read(0, b.indices()), type); },
+      [&](Body &b) {
+        Value y = b.scalar(0);
+        unsigned next = 1;
+        auto operand = [&]() {
+          Type t = b.type(next).getElementType();
+          return b.convert(b.readBroadcast(next++), t, y.getType());
+        };
+        if (scale)
+          y = b.mul(y, operand());
+        if (bias)
+          y = b.add(y, operand());
+        return b.convert(y, y.getType(), resultElement);
+      });
+}
+
+namespace {
+
+/// The axes a Reduce* node works on (attribute or input), or nothing after an error. An empty list means all, or none with noop.
+std::optional<SmallVector<int64_t>> reducedAxes(Node &n) {
+  auto given = n.intsFrom("axes", 1);
+  if (!given && n.has(1))
+    return std::nullopt;
+  SmallVector<int64_t> axes;
+  for (int64_t a : given.value_or(SmallVector<int64_t>())) {
+    auto axis = n.axis(a, n.rank(0));
+    if (!axis)
+      return std::nullopt;
+    if (!llvm::is_contained(axes, *axis))
+      axes.push_back(*axis);
+  }
+  llvm::sort(axes);
+  if (axes.empty() && !n.attrInt("noop_with_empty_axes", 0))
+    for (int64_t i = 0; i < n.rank(0); ++i)
+      axes.push_back(i);
+  return axes;
 }
 
 using ElementFn = Value (*)(Body &, Value);
@@ -117,27 +166,10 @@ template <ReduceKind kind> LogicalResult argOp(Node &n) {
       n.attrInt("select_last_index", 0)));
 }
 
-/// Runs `kind` over the last dimensions; before opset 13 softmax means all dimensions from `axis`, later `axis` alone, which is moved last.
+/// Before opset 13 softmax means all dimensions from `axis`.
 template <NormKind kind> LogicalResult softmax(Node &n) {
   bool flat = n.opset < 13;
-  int64_t rank = n.rank(0);
-  auto axis = n.axis(n.attrInt("axis", flat ? 1 : -1), std::max<int64_t>(rank, 1));
-  if (!axis)
-    return failure();
-  SmallVector<int64_t> perm, back(rank);
-  for (int64_t i = 0; i < rank; ++i)
-    if (flat || i != *axis)
-      perm.push_back(i);
-  if (!flat)
-    perm.push_back(*axis);
-  for (int64_t i = 0; i < rank; ++i)
-    back[perm[i]] = i;
-  Value v = n.transpose(n.in(0), perm);
-  Type type = n.element(0);
-  Value r = n.normalize(
-      n.type(v), kind, flat ? rank - *axis : 1, 0, v, [&](Body &b) { return b.toCompute(b.read(0, b.indices()), type); },
-      [&](Body &b) { return b.fromCompute(b.scalar(0), type); });
-  return n.set(n.transpose(r, back));
+  return n.set(softmaxOf(n, n.in(0), kind, n.attrInt("axis", flat ? 1 : -1), flat));
 }
 
 /// Mean and standard deviation's inverse over the last `axes` dimensions, as LayerNormalization's optional results ask for.
@@ -153,32 +185,6 @@ std::pair<Value, Value> momentsOf(Node &n, Value v, int64_t axes, double epsilon
     return b.fromCompute(b.math<math::RsqrtOp>(b.add(var, b.constant(var.getType(), epsilon))), stat);
   });
   return {mean, inverse};
-}
-
-/// y = norm(x) * scale + bias over the last dimensions; scale and bias broadcast from the right.
-Value normWith(Node &n, Value x, NormKind kind, int64_t axes, double epsilon, Value scale, Value bias, Type resultElement) {
-  Type type = Node::type(x).getElementType();
-  SmallVector<Value> in{x};
-  if (scale)
-    in.push_back(scale);
-  if (bias)
-    in.push_back(bias);
-  return n.normalize(
-      n.tensor(n.dims(x), resultElement), kind, axes, epsilon, in,
-      [&](Body &b) { return b.toCompute(b.read(0, b.indices()), type); },
-      [&](Body &b) {
-        Value y = b.scalar(0);
-        unsigned next = 1;
-        auto operand = [&]() {
-          Type t = b.type(next).getElementType();
-          return b.convert(b.readBroadcast(next++), t, y.getType());
-        };
-        if (scale)
-          y = b.mul(y, operand());
-        if (bias)
-          y = b.add(y, operand());
-        return b.convert(y, y.getType(), resultElement);
-      });
 }
 
 LogicalResult layerNorm(Node &n) {

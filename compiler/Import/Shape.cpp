@@ -5,16 +5,13 @@
 //===----------------------------------------------------------------------===//
 
 #include "compiler/Import/Importer.h"
-#include "compiler/Import/Node.h"
+#include "compiler/Import/Shared.h"
 
 using namespace mlir;
 using namespace kt;
 using namespace kt::import;
 
-namespace {
-
-/// A vector of expressions as an i64 tensor.
-Value sizesTensor(Node &n, ArrayRef<Expr> sizes, bool scalar) {
+Value import::sizesTensor(Node &n, ArrayRef<Expr> sizes, bool scalar) {
   SmallVector<Expr> shape;
   if (!scalar)
     shape.push_back(n.expr(sizes.size()));
@@ -28,6 +25,8 @@ Value sizesTensor(Node &n, ArrayRef<Expr> sizes, bool scalar) {
     return v;
   });
 }
+
+namespace {
 
 LogicalResult shape(Node &n) {
   int64_t rank = n.rank(0);

@@ -1,0 +1,104 @@
+//===- Shared.h - building blocks that several families use ---------------===//
+//
+// Products, convolutions, pools, reductions, quantisation, resizing and loops as functions of values, for operators that combine them.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef KT_COMPILER_IMPORT_SHARED_H
+#define KT_COMPILER_IMPORT_SHARED_H
+
+#include "compiler/Import/Node.h"
+
+namespace kt::import {
+
+//===----------------------------------------------------------------------===//
+// Contract.cpp
+//===----------------------------------------------------------------------===//
+
+/// numpy's matmul: vectors become matrices for the product and lose that dimension again.
+mlir::Value matmulLike(Node &n, mlir::Value lhs, mlir::Value rhs, bool transposeLhs = false, bool transposeRhs = false,
+                       mlir::Type result = {});
+
+/// What convolutions and pools say of their windows.
+struct Window {
+  llvm::SmallVector<int64_t> kernel, strides, dilations;
+  llvm::SmallVector<Expr> padBegin, padEnd, out;
+};
+/// Reads the attributes; `in` are the spatial sizes.
+std::optional<Window> windowOf(Node &n, llvm::ArrayRef<Expr> in, llvm::ArrayRef<int64_t> kernel);
+
+/// Convolves `x` [n, c, spatial..] with `w` [o, c/g, k..] as the node's attributes say; integers give an i32 `resultElement`. Pads with zero, or
+/// with the element of `padding`, a tensor of one element.
+mlir::Value convOf(Node &n, mlir::Value x, mlir::Value w, mlir::Value bias, mlir::Type resultElement, mlir::Value padding = {});
+
+enum class Pool { max, average, lp };
+/// Pools `x` [n, c, spatial..] as the node's attributes say; `where`, for max, gets the flat index of each maximum in `x`.
+mlir::Value poolOf(Node &n, mlir::Value x, Pool kind, mlir::Value *where = nullptr);
+
+//===----------------------------------------------------------------------===//
+// Reduce.cpp
+//===----------------------------------------------------------------------===//
+
+/// Reduces `v` over `axes` (sorted). `element` sees the value in compute type; `finish` the combined value and the number of elements.
+mlir::Value reduceOver(Node &n, mlir::Value v, llvm::ArrayRef<int64_t> axes, bool keepDims, ReduceKind kind, mlir::Type resultElement,
+                       llvm::function_ref<mlir::Value(Body &, mlir::Value)> element,
+                       llvm::function_ref<mlir::Value(Body &, mlir::Value, Expr)> finish, bool selectLast = false);
+
+/// Softmax or log-softmax along `axis`, or, `flat`, over all dimensions from it.
+mlir::Value softmaxOf(Node &n, mlir::Value v, NormKind kind, int64_t axis, bool flat);
+
+/// y = norm(x) * scale + bias over the last dimensions; scale and bias (null: none) broadcast from the right.
+mlir::Value normWith(Node &n, mlir::Value x, NormKind kind, int64_t axes, double epsilon, mlir::Value scale, mlir::Value bias,
+                     mlir::Type resultElement);
+
+//===----------------------------------------------------------------------===//
+// Data.cpp
+//===----------------------------------------------------------------------===//
+
+/// Row-major positions of the true elements, as [count].
+std::pair<mlir::Value, Expr> truePositions(Node &n, mlir::Value v);
+
+//===----------------------------------------------------------------------===//
+// Shape.cpp
+//===----------------------------------------------------------------------===//
+
+/// Expressions as an i64 tensor [count], or, `scalar`, as one without dimensions.
+mlir::Value sizesTensor(Node &n, llvm::ArrayRef<Expr> sizes, bool scalar);
+
+//===----------------------------------------------------------------------===//
+// Quantize.cpp
+//===----------------------------------------------------------------------===//
+
+/// Where scales and zero points lie: of rank 0 or one element, along `axis`, or, with `block`, one for `block` elements along it.
+struct QuantAxis {
+  int64_t axis = 1, block = 0;
+};
+/// (x - zero) * scale in `element`; `zero` may be null.
+mlir::Value dequantize(Node &n, mlir::Value x, mlir::Value scale, mlir::Value zero, mlir::Type element, QuantAxis at = {});
+/// saturate(round(x / scale) + zero) in `element`; `zero` may be null.
+mlir::Value quantize(Node &n, mlir::Value x, mlir::Value scale, mlir::Value zero, mlir::Type element, QuantAxis at = {},
+                     bool saturate = true);
+
+//===----------------------------------------------------------------------===//
+// Attention.cpp
+//===----------------------------------------------------------------------===//
+
+//===----------------------------------------------------------------------===//
+// ControlFlow.cpp
+//===----------------------------------------------------------------------===//
+
+/// A loop's region as its body says it: what is carried on, what is stacked, and whether another iteration follows (null: always).
+struct LoopYield {
+  llvm::SmallVector<mlir::Value> carried, pieces;
+  Expr next;
+};
+using LoopBody = llvm::function_ref<llvm::FailureOr<LoopYield>(mlir::ValueRange carried, Expr induction)>;
+/// Repeats `body` while the iteration number is below `trips` (null: no bound) and the condition, at first `first` (null: always), holds.
+/// `body` may be called more than once: carried values whose dimensions change get symbols for them. Answers the carried values, then the
+/// stacked pieces, [iterations, piece..], where `reverse` asks for it from last to first.
+llvm::FailureOr<llvm::SmallVector<mlir::Value>> loop(Node &n, mlir::ValueRange inits, Expr trips, Expr first, llvm::ArrayRef<bool> reverse,
+                                                     LoopBody body);
+
+} // namespace kt::import
+
+#endif
