@@ -28,6 +28,7 @@ static LogicalResult build(KernelBuilder &kernel) {
       .Case([&](ReduceOp op) { return buildReduce(kernel, op); })
       .Case([&](MatmulOp op) { return buildMatmul(kernel, op); })
       .Case([&](NormalizeOp op) { return buildNormalize(kernel, op); })
+      .Case([&](ConvOp op) { return buildConv(kernel, op); })
       .Default([&](Operation *op) { return op->emitOpError("has no host kernel"); });
 }
 
