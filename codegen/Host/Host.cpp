@@ -29,6 +29,7 @@ static LogicalResult build(KernelBuilder &kernel) {
       .Case([&](MatmulOp op) { return buildMatmul(kernel, op); })
       .Case([&](NormalizeOp op) { return buildNormalize(kernel, op); })
       .Case([&](ConvOp op) { return buildConv(kernel, op); })
+      .Case([&](AttentionOp op) { return buildAttention(kernel, op); })
       .Default([&](Operation *op) { return op->emitOpError("has no host kernel"); });
 }
 
