@@ -29,6 +29,7 @@ void registerData(OpTable &table);
 void registerReduce(OpTable &table);
 void registerContract(OpTable &table);
 void registerQuantize(OpTable &table);
+void registerControlFlow(OpTable &table);
 
 class Node {
 public:
