@@ -30,6 +30,7 @@ Importer::Importer(MLIRContext *context, ModelFile &file, const ImportOptions &o
   registerContract(table);
   registerQuantize(table);
   registerControlFlow(table);
+  registerRecurrent(table);
 }
 
 OwningOpRef<ModuleOp> import::importModel(MLIRContext *context, ModelFile &file, const ImportOptions &options) {
