@@ -8,7 +8,7 @@ include(AddMLIR)
 
 add_library(kt_mlir INTERFACE)
 target_include_directories(kt_mlir SYSTEM INTERFACE ${LLVM_INCLUDE_DIRS} ${MLIR_INCLUDE_DIRS})
-target_compile_options(kt_mlir INTERFACE -fno-rtti -fno-exceptions)
+
 set(KT_STATIC_LIBS "")
 if(KT_STATIC_COMPILER)
   file(GLOB KT_MLIR_ARCHIVES ${LLVM_LIBRARY_DIR}/libMLIR*.a)
@@ -26,6 +26,7 @@ endif()
 # One precompiled header serves every compiler library: MLIR's headers cost ten seconds a file without it.
 add_library(kt_pch OBJECT ${CMAKE_CURRENT_LIST_DIR}/Pch.cpp)
 target_link_libraries(kt_pch PRIVATE kt_mlir)
+target_compile_options(kt_pch PRIVATE -fno-rtti -fno-exceptions)
 target_precompile_headers(kt_pch PRIVATE ${CMAKE_CURRENT_LIST_DIR}/Pch.h)
 
 # kt_compiler_library(NAME source... [DEPENDS target...])
@@ -33,5 +34,6 @@ function(kt_compiler_library name)
   cmake_parse_arguments(ARG "" "" "DEPENDS" ${ARGN})
   add_library(${name} STATIC ${ARG_UNPARSED_ARGUMENTS})
   target_link_libraries(${name} PUBLIC kt_mlir ${ARG_DEPENDS})
+  target_compile_options(${name} PRIVATE -fno-rtti -fno-exceptions)
   target_precompile_headers(${name} REUSE_FROM kt_pch)
 endfunction()

@@ -33,6 +33,19 @@ namespace kt {
 constexpr int64_t kPanel = 16;
 /// True for the ops that become kernels.
 bool isCompute(mlir::Operation *op);
+/// A scalar region of a compute op. Its block's arguments: `leading` scalars, the body operands, indices.
+struct BodyRef {
+  mlir::Region *region;
+  unsigned leading;
+};
+/// The scalar regions of a compute op; empty for sort, scan, scatter and nonzero.
+llvm::SmallVector<BodyRef> bodiesOf(mlir::Operation *op);
+/// The first operand that bodies see; those before it (a matmul's factors) only the kernel reads.
+unsigned firstBodyOperand(mlir::Operation *op);
+/// Appends an operand that bodies see and its block argument in each of them; answers its number among the body operands.
+unsigned addBodyOperand(mlir::Operation *op, mlir::Value v);
+/// Merges body operands that are the same value and drops those that nothing reads.
+void cleanBodyOperands(mlir::Operation *op);
 /// Bytes of one element in memory; sub-byte types and booleans take one.
 int64_t elementBytes(mlir::Type elementType);
 /// Adds the arguments a body needs (leading scalar types, operand tensors, then `indices` times index) to a fresh block of `region`.

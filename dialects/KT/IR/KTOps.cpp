@@ -10,22 +10,6 @@ using namespace kt;
 #define GET_OP_CLASSES
 #include "dialects/KT/IR/KTOps.cpp.inc"
 
-bool kt::isCompute(Operation *op) {
-  return isa<GenericOp, ReduceOp, NormalizeOp, MatmulOp, ConvOp, AttentionOp, SortOp, ScanOp, ScatterOp, NonzeroOp>(op);
-}
-
-Block *kt::addBody(Region &region, TypeRange leading, ValueRange operands, unsigned indices) {
-  Block *block = &region.emplaceBlock();
-  Location loc = region.getLoc();
-  for (Type type : leading)
-    block->addArgument(type, loc);
-  for (Value v : operands)
-    block->addArgument(v.getType(), loc);
-  for (unsigned i = 0; i < indices; ++i)
-    block->addArgument(IndexType::get(region.getContext()), loc);
-  return block;
-}
-
 /// Checks a body's signature: leading scalars, the operands, the indices, and one yielded value of type `yields` (null: any).
 static LogicalResult verifyBody(Operation *op, Region &region, StringRef what, TypeRange leading, ValueRange operands, unsigned indices,
                                 Type yields) {

@@ -1,0 +1,175 @@
+//===- Emit.h - small builders for host kernels ---------------------------===//
+//
+// Kernels are built as scf loops over arith on scalars, with the LLVM dialect's pointers, loads and stores for memory. An Emitter builds
+// one function; a StageEmitter is the function of a stage with its tensors, and hands out tasks.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef KT_CODEGEN_HOST_EMIT_H
+#define KT_CODEGEN_HOST_EMIT_H
+
+#include "codegen/Common/Body.h"
+#include "codegen/Host/Image.h"
+#include "runtime/artifact/Model.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+
+namespace kt::codegen::host {
+
+using mlir::Type;
+using mlir::Value;
+using mlir::ValueRange;
+
+/// A tensor in memory: dense, row-major.
+struct Tensor {
+  Value pointer;
+  SymTensorType type;
+  int64_t rank() const { return type.getRank(); }
+  Type element() const { return type.getElementType(); }
+  /// Elements between neighbours along `dim`.
+  Expr stride(int64_t dim) const;
+};
+
+/// Builds straight-line code and loops at `b`'s position. Index arithmetic is on `index` (64 bits) and folds as it is built.
+class Emitter {
+public:
+  Emitter(mlir::OpBuilder &builder, mlir::Location loc) : b(builder), loc(loc) {}
+  mlir::OpBuilder &b;
+  mlir::Location loc;
+
+  Type indexType() { return b.getIndexType(); }
+  Type pointerType() { return mlir::LLVM::LLVMPointerType::get(b.getContext()); }
+
+  template <typename Op, typename... Args> Value op(Args &&...args) {
+    return b.createOrFold<Op>(loc, std::forward<Args>(args)...);
+  }
+  Value idx(int64_t value) { return mlir::arith::ConstantIndexOp::create(b, loc, value); }
+  /// A constant of a float or integer type.
+  Value constant(Type type, double value);
+  Value add(Value x, Value y) { return op<mlir::arith::AddIOp>(x, y); }
+  Value sub(Value x, Value y) { return op<mlir::arith::SubIOp>(x, y); }
+  Value mul(Value x, Value y) { return op<mlir::arith::MulIOp>(x, y); }
+  /// Division of numbers that are not negative by a positive one.
+  Value div(Value x, Value y) { return op<mlir::arith::DivUIOp>(x, y); }
+  Value rem(Value x, Value y) { return op<mlir::arith::RemUIOp>(x, y); }
+  Value ceilDiv(Value x, int64_t y) { return div(add(x, idx(y - 1)), idx(y)); }
+  Value min(Value x, Value y) { return op<mlir::arith::MinSIOp>(x, y); }
+  Value max(Value x, Value y) { return op<mlir::arith::MaxSIOp>(x, y); }
+  Value cmp(mlir::arith::CmpIPredicate p, Value x, Value y) { return op<mlir::arith::CmpIOp>(p, x, y); }
+  Value lt(Value x, Value y) { return cmp(mlir::arith::CmpIPredicate::slt, x, y); }
+  Value eq(Value x, Value y) { return cmp(mlir::arith::CmpIPredicate::eq, x, y); }
+  Value select(Value c, Value x, Value y) { return op<mlir::arith::SelectOp>(c, x, y); }
+  Value i64(Value index) { return op<mlir::arith::IndexCastOp>(b.getI64Type(), index); }
+  Value toIndex(Value integer) { return op<mlir::arith::IndexCastOp>(indexType(), integer); }
+
+  /// for (i = lo; i < hi; i += step) body(i)
+  void loop(Value lo, Value hi, Value step, llvm::function_ref<void(Value)> body);
+  void loop(Value lo, Value hi, llvm::function_ref<void(Value)> body) { loop(lo, hi, idx(1), body); }
+  /// The same with values carried from one iteration to the next.
+  llvm::SmallVector<Value> loop(Value lo, Value hi, Value step, ValueRange inits,
+                                llvm::function_ref<llvm::SmallVector<Value>(Value, ValueRange)> body);
+  void ifThen(Value condition, llvm::function_ref<void()> then);
+  void ifElse(Value condition, llvm::function_ref<void()> then, llvm::function_ref<void()> otherwise);
+  Value choose(Value condition, llvm::function_ref<Value()> then, llvm::function_ref<Value()> otherwise);
+  /// while (condition(values)) values = body(values)
+  llvm::SmallVector<Value> whileLoop(ValueRange inits, llvm::function_ref<Value(ValueRange)> condition,
+                                     llvm::function_ref<llvm::SmallVector<Value>(ValueRange)> body);
+
+  /// Address of element `index` of an array of `element`s (as they are in memory).
+  Value at(Value pointer, Type element, Value index);
+  Value atBytes(Value pointer, Value bytes);
+  /// An element as the scalar that bodies compute with, and back.
+  Value load(Value pointer, Type element, Value index);
+  void store(Value value, Value pointer, Type element, Value index);
+  /// Vectors of consecutive elements; `lanes` elements of memory, converted to `to`.
+  Value loadVector(Value pointer, Type element, Value index, int64_t lanes, Type to);
+  void storeVector(Value vector, Value pointer, Type element, Value index);
+  Value splat(Value scalar, int64_t lanes);
+  /// Converts between number types; integers are signed unless `isUnsigned`.
+  Value convert(Value value, Type to, bool isUnsigned = false);
+};
+
+/// The type that holds `element` in memory: whole bytes, no formats unknown to LLVM.
+Type memoryType(Type element);
+
+class StageEmitter : public Emitter {
+public:
+  using Emitter::Emitter;
+
+  /// Operands of the compute op, then its results.
+  llvm::SmallVector<Tensor> operands, results;
+  Value begin, end, scratch, workspace, externals;
+
+  /// The value of an expression over the kernel's parameters, computed once at the function's start.
+  Value expr(Expr e);
+  Value linear(const Tensor &tensor, ValueRange indices);
+  Value read(const Tensor &tensor, ValueRange indices) {
+    return load(tensor.pointer, tensor.element(), linear(tensor, indices));
+  }
+  /// Inlines a region of the compute op whose tensor arguments are operands [first, first + count).
+  Value inlineScalar(mlir::Region &region, ValueRange leading, unsigned first, unsigned count, ValueRange indices);
+  /// Stack memory of the function.
+  Value stack(Type element, int64_t count);
+  /// Splits a row-major number into indices over `extents`.
+  llvm::SmallVector<Value> delinearize(Value number, llvm::ArrayRef<Value> extents);
+  /// for each task in [begin, end)
+  void tasks(llvm::function_ref<void(Value)> body) { loop(begin, end, body); }
+
+private:
+  friend class KernelBuilder;
+  Value evaluate(Expr e);
+  llvm::SmallVector<Value> params;
+  llvm::DenseMap<mlir::Attribute, Value> known;
+  mlir::Operation *anchor = nullptr; // what is computed once goes before it
+};
+
+/// What a family decides about one stage, in the kernel's expressions.
+struct StagePlan {
+  Expr tasks;
+  Expr scratch; // bytes; null: none
+};
+
+/// A kernel being built for one instruction set.
+class KernelBuilder {
+public:
+  KernelBuilder(KernelOp kernel, const Isa &isa);
+  ~KernelBuilder();
+
+  KernelOp kernel;
+  mlir::Operation *compute;
+  const Isa &isa;
+  mlir::OwningOpRef<mlir::ModuleOp> module;
+  mlir::OpBuilder builder;
+  llvm::SmallVector<StagePlan> stages;
+  Expr workspace; // bytes; null: none
+  std::string schedule;
+  /// Set by families whose code differs between instruction sets.
+  bool usesIsa = false;
+
+  mlir::MLIRContext *context() { return kernel.getContext(); }
+  Expr constant(int64_t value) { return Expr::constant(context(), value); }
+  /// Adds the function of the next stage; `body` fills it.
+  void stage(StagePlan plan, llvm::function_ref<void(StageEmitter &)> body);
+  /// Adds an internal function that stays a function; `body` gets its arguments.
+  mlir::LLVM::LLVMFuncOp function(llvm::StringRef name, llvm::ArrayRef<Type> arguments,
+                                  llvm::function_ref<void(Emitter &, ValueRange)> body);
+};
+
+// One function a family: fills `kernel` with stages.
+mlir::LogicalResult buildGeneric(KernelBuilder &kernel, GenericOp op);
+mlir::LogicalResult buildReduce(KernelBuilder &kernel, ReduceOp op);
+mlir::LogicalResult buildNormalize(KernelBuilder &kernel, NormalizeOp op);
+mlir::LogicalResult buildMatmul(KernelBuilder &kernel, MatmulOp op);
+mlir::LogicalResult buildConv(KernelBuilder &kernel, ConvOp op);
+mlir::LogicalResult buildAttention(KernelBuilder &kernel, AttentionOp op);
+mlir::LogicalResult buildSort(KernelBuilder &kernel, SortOp op);
+mlir::LogicalResult buildScan(KernelBuilder &kernel, ScanOp op);
+mlir::LogicalResult buildScatter(KernelBuilder &kernel, ScatterOp op);
+mlir::LogicalResult buildNonzero(KernelBuilder &kernel, NonzeroOp op);
+
+/// Lowers a built module to the LLVM dialect.
+mlir::LogicalResult lowerToLLVM(mlir::ModuleOp module);
+
+} // namespace kt::codegen::host
+
+#endif

@@ -1,0 +1,88 @@
+//===- Host.cpp - the CPU code generator ----------------------------------===//
+
+#include "codegen/Host/Host.h"
+#include "codegen/Host/Emit.h"
+#include "mlir/Dialect/ControlFlow/IR/ControlFlow.h"
+#include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
+#include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
+#include "mlir/Target/LLVMIR/Export.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+using namespace kt;
+using namespace kt::codegen;
+using namespace kt::codegen::host;
+
+void kt::codegen::loadHostDialects(MLIRContext &context) {
+  DialectRegistry registry;
+  registerBuiltinDialectTranslation(registry);
+  registerLLVMDialectTranslation(registry);
+  context.appendDialectRegistry(registry);
+  context.loadDialect<KTDialect, arith::ArithDialect, math::MathDialect, scf::SCFDialect, cf::ControlFlowDialect,
+                      LLVM::LLVMDialect>();
+}
+
+static LogicalResult build(KernelBuilder &kernel) {
+  return llvm::TypeSwitch<Operation *, LogicalResult>(kernel.compute)
+      .Case([&](GenericOp op) { return buildGeneric(kernel, op); })
+      .Case([&](ReduceOp op) { return buildReduce(kernel, op); })
+      .Case([&](MatmulOp op) { return buildMatmul(kernel, op); })
+      .Case([&](NormalizeOp op) { return buildNormalize(kernel, op); })
+      .Default([&](Operation *op) { return op->emitOpError("has no host kernel"); });
+}
+
+FailureOr<KernelCode> kt::codegen::compileHostKernel(KernelOp kernel, ArrayRef<StringRef> targets, ExprPool &pool) {
+  Operation *compute = kernel.compute();
+  auto yield = cast<YieldOp>(kernel.getBody().front().getTerminator());
+  for (Value v : compute->getResults())
+    if (!llvm::is_contained(yield.getValues(), v))
+      return compute->emitOpError("expected the kernel to yield every result of its computation");
+
+  // The best instruction set comes first: the runtime takes the first variant that fits.
+  SmallVector<const Isa *> isas;
+  for (StringRef target : targets) {
+    const Isa *isa = findIsa(target);
+    if (!isa)
+      return compute->emitOpError("unknown host target '") << target << "'";
+    isas.push_back(isa);
+  }
+  llvm::sort(isas, [](const Isa *a, const Isa *b) { return a->vectorBytes > b->vectorBytes; });
+
+  KernelCode code;
+  std::unique_ptr<KernelBuilder> builder;
+  for (const Isa *isa : isas) {
+    if (!builder || builder->usesIsa) {
+      builder = std::make_unique<KernelBuilder>(kernel, *isa);
+      if (failed(build(*builder)))
+        return failure();
+      if (failed(lowerToLLVM(*builder->module)))
+        return compute->emitOpError("could not be lowered for the host");
+    }
+    llvm::LLVMContext context;
+    std::unique_ptr<llvm::Module> module = translateModuleToLLVMIR(*builder->module, context, "kernel");
+    if (!module)
+      return compute->emitOpError("could not be translated for the host");
+    llvm::Expected<Image> image = makeImage(*module, *isa);
+    if (!image)
+      return compute->emitOpError() << llvm::toString(image.takeError());
+
+    artifact::Variant variant;
+    variant.target = isa->target.str();
+    variant.schedule = builder->schedule;
+    if (builder->workspace)
+      variant.workspace = pool.add(builder->workspace);
+    for (auto [number, plan] : llvm::enumerate(builder->stages)) {
+      artifact::Stage stage;
+      stage.module = code.modules.size();
+      stage.entry = ("entry" + Twine(number)).str();
+      stage.entryOffset = image->entries.lookup(stage.entry);
+      stage.grid = {pool.add(plan.tasks), pool.constant(1), pool.constant(1)};
+      if (plan.scratch)
+        stage.scratch = pool.add(plan.scratch);
+      variant.stages.push_back(std::move(stage));
+    }
+    code.variants.push_back(std::move(variant));
+    code.modules.push_back({artifact::Module::Kind::HostImage, isa->target.str(), std::move(image->code)});
+  }
+  return code;
+}

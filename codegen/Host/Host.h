@@ -1,0 +1,23 @@
+//===- Host.h - the CPU code generator ------------------------------------===//
+//
+// Turns one kt.kernel into flat, relocation-free x86-64 images and the variants that run them.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef KT_CODEGEN_HOST_HOST_H
+#define KT_CODEGEN_HOST_HOST_H
+
+#include "codegen/Common/KernelCode.h"
+
+namespace kt::codegen {
+
+/// Loads the dialects and translations that compileHostKernel needs. Call once, before kernels are compiled on several threads.
+void loadHostDialects(mlir::MLIRContext &context);
+
+/// Compiles `kernel` for each of `targets` ("host-v3", "host-v4"), best first in the answer's variants. Thread-safe for kernels of one
+/// multithreaded context; `pool` is the caller's and not shared. Errors are reported on the kernel's compute op.
+mlir::FailureOr<KernelCode> compileHostKernel(KernelOp kernel, llvm::ArrayRef<llvm::StringRef> targets, ExprPool &pool);
+
+} // namespace kt::codegen
+
+#endif

@@ -1,0 +1,215 @@
+//===- Image.cpp - LLVM IR to a flat image --------------------------------===//
+//
+// JITLink places text and read-only data one after the other and resolves what is relative to the program counter; anything absolute,
+// writable or external is refused, so the bytes can be mapped anywhere.
+//
+//===----------------------------------------------------------------------===//
+
+#include "codegen/Host/Image.h"
+#include "llvm/Analysis/TargetLibraryInfo.h"
+#include "llvm/ExecutionEngine/JITLink/JITLink.h"
+#include "llvm/ExecutionEngine/JITLink/JITLinkMemoryManager.h"
+#include "llvm/ExecutionEngine/Orc/SymbolStringPool.h"
+#include "llvm/IR/LegacyPassManager.h"
+#include "llvm/MC/TargetRegistry.h"
+#include "llvm/Passes/PassBuilder.h"
+#include "llvm/Target/TargetMachine.h"
+#include "llvm/TargetParser/Triple.h"
+#include <map>
+#include <mutex>
+
+extern "C" void LLVMInitializeX86TargetInfo();
+extern "C" void LLVMInitializeX86Target();
+extern "C" void LLVMInitializeX86TargetMC();
+extern "C" void LLVMInitializeX86AsmPrinter();
+
+using namespace llvm;
+using namespace llvm::jitlink;
+using namespace kt::codegen::host;
+
+const Isa *kt::codegen::host::findIsa(StringRef target) {
+  static const Isa isas[] = {{"host-v3", "x86-64-v3", 32, 12}, {"host-v4", "x86-64-v4", 64, 16}};
+  for (const Isa &isa : isas)
+    if (isa.target == target)
+      return &isa;
+  return nullptr;
+}
+
+namespace {
+
+/// Addresses are relative to this during the link; it must not be null, and nothing of it stays in the image.
+constexpr uint64_t kBase = 0x10000;
+
+class FlatMemory final : public JITLinkMemoryManager {
+public:
+  explicit FlatMemory(Image &image) : image(image) {}
+  using JITLinkMemoryManager::allocate;
+  using JITLinkMemoryManager::deallocate;
+
+  void allocate(const JITLinkDylib *, LinkGraph &graph, OnAllocatedFunction done) override {
+    BasicLayout layout(graph);
+    uint64_t offset = 0;
+    SmallVector<std::pair<BasicLayout::Segment *, uint64_t>> placed;
+    for (bool text : {true, false}) {
+      for (auto &entry : layout.segments()) {
+        orc::MemProt prot = entry.first.getMemProt();
+        if (((prot & orc::MemProt::Exec) != orc::MemProt::None) != text)
+          continue;
+        BasicLayout::Segment &segment = entry.second;
+        if ((prot & orc::MemProt::Write) != orc::MemProt::None || segment.ZeroFillSize)
+          return done(createStringError("writable data in a host image"));
+        offset = alignTo(offset, std::max<uint64_t>(64, segment.Alignment.value()));
+        placed.push_back({&segment, offset});
+        offset += segment.ContentSize;
+      }
+    }
+    image.code.assign(offset, std::byte{0});
+    for (auto [segment, at] : placed) {
+      segment->Addr = orc::ExecutorAddr(kBase + at);
+      segment->WorkingMem = reinterpret_cast<char *>(image.code.data()) + at;
+    }
+    if (Error e = layout.apply())
+      return done(std::move(e));
+    done(std::make_unique<Allocation>());
+  }
+
+  void deallocate(std::vector<FinalizedAlloc> allocations, OnDeallocatedFunction done) override {
+    for (FinalizedAlloc &a : allocations)
+      a.release();
+    done(Error::success());
+  }
+
+private:
+  struct Allocation final : InFlightAlloc {
+    void abandon(OnAbandonedFunction done) override { done(Error::success()); }
+    void finalize(OnFinalizedFunction done) override { done(FinalizedAlloc(orc::ExecutorAddr(kBase))); }
+  };
+  Image &image;
+};
+
+class FlatContext final : public JITLinkContext {
+public:
+  FlatContext(Image &image, std::string &error) : JITLinkContext(nullptr), image(image), error(error), memory(image) {}
+
+  JITLinkMemoryManager &getMemoryManager() override { return memory; }
+  void notifyFailed(Error e) override { error = toString(std::move(e)); }
+
+  void lookup(const LookupMap &symbols, std::unique_ptr<JITLinkAsyncLookupContinuation> done) override {
+    if (symbols.empty())
+      return done->run(AsyncLookupResult());
+    std::string names;
+    for (auto &symbol : symbols)
+      names += " " + std::string(*symbol.first);
+    done->run(createStringError("host code calls external functions:" + names));
+  }
+
+  Error notifyResolved(LinkGraph &graph) override {
+    for (Symbol *symbol : graph.defined_symbols())
+      if (symbol->hasName() && symbol->getScope() != Scope::Local)
+        image.entries[*symbol->getName()] = symbol->getAddress().getValue() - kBase;
+    return Error::success();
+  }
+
+  void notifyFinalized(JITLinkMemoryManager::FinalizedAlloc allocation) override { allocation.release(); }
+
+  Error modifyPassConfig(LinkGraph &, PassConfiguration &config) override {
+    // An absolute address would bake kBase into the image.
+    config.PreFixupPasses.push_back([](LinkGraph &graph) -> Error {
+      for (Block *block : graph.blocks())
+        for (Edge &edge : block->edges())
+          if (StringRef(graph.getEdgeKindName(edge.getKind())).starts_with("Pointer") &&
+              block->getSection().getMemLifetime() != orc::MemLifetime::NoAlloc)
+            return createStringError("absolute relocation in a host image");
+      return Error::success();
+    });
+    return Error::success();
+  }
+
+private:
+  Image &image;
+  std::string &error;
+  FlatMemory memory;
+};
+
+} // namespace
+
+static void prepare(Module &module, const Isa &isa, TargetMachine &machine) {
+  module.setTargetTriple(machine.getTargetTriple());
+  module.setDataLayout(machine.createDataLayout());
+  module.setPICLevel(PICLevel::BigPIC);
+  for (Function &f : module) {
+    if (f.isDeclaration())
+      continue;
+    f.addFnAttr(Attribute::NoUnwind);
+    f.addFnAttr("no-builtins");
+    f.addFnAttr("target-cpu", isa.cpu);
+    // The level's own tuning halves 512-bit vectors.
+    std::string bits = std::to_string(isa.vectorBytes * 8);
+    f.addFnAttr("prefer-vector-width", bits);
+    f.addFnAttr("min-legal-vector-width", bits);
+    if (!f.hasLocalLinkage())
+      f.setVisibility(GlobalValue::HiddenVisibility);
+  }
+}
+
+static void optimize(Module &module, TargetMachine &machine) {
+  PipelineTuningOptions tuning;
+  tuning.LoopVectorization = true;
+  tuning.SLPVectorization = false;
+  tuning.LoopUnrolling = false; // the vectoriser interleaves; more only costs compile time
+  PassBuilder builder(&machine, tuning);
+  LoopAnalysisManager loops;
+  FunctionAnalysisManager functions;
+  CGSCCAnalysisManager sccs;
+  ModuleAnalysisManager modules;
+  TargetLibraryInfoImpl none(machine.getTargetTriple());
+  none.disableAllFunctions();
+  functions.registerPass([&] { return TargetLibraryAnalysis(none); });
+  builder.registerModuleAnalyses(modules);
+  builder.registerCGSCCAnalyses(sccs);
+  builder.registerFunctionAnalyses(functions);
+  builder.registerLoopAnalyses(loops);
+  builder.crossRegisterProxies(loops, functions, sccs, modules);
+  builder.buildPerModuleDefaultPipeline(OptimizationLevel::O2).run(module, modules);
+}
+
+Expected<Image> kt::codegen::host::makeImage(Module &module, const Isa &isa) {
+  static std::once_flag once;
+  std::call_once(once, [] {
+    LLVMInitializeX86TargetInfo();
+    LLVMInitializeX86Target();
+    LLVMInitializeX86TargetMC();
+    LLVMInitializeX86AsmPrinter();
+  });
+  Triple triple("x86_64-unknown-linux-gnu");
+  std::string error;
+  const Target *target = TargetRegistry::lookupTarget(triple, error);
+  if (!target)
+    return createStringError(error);
+  std::unique_ptr<TargetMachine> machine(target->createTargetMachine(triple, isa.cpu, "", TargetOptions(), Reloc::PIC_,
+                                                                     CodeModel::Small, CodeGenOptLevel::Default));
+  prepare(module, isa, *machine);
+  optimize(module, *machine);
+
+  SmallVector<char, 0> object;
+  {
+    raw_svector_ostream stream(object);
+    legacy::PassManager passes;
+    if (machine->addPassesToEmitFile(passes, stream, nullptr, CodeGenFileType::ObjectFile))
+      return createStringError("the x86-64 target cannot write objects");
+    passes.run(module);
+  }
+
+  auto strings = std::make_shared<orc::SymbolStringPool>();
+  auto graph = createLinkGraphFromObject(MemoryBufferRef(StringRef(object.data(), object.size()), "kernel"), strings);
+  if (!graph)
+    return graph.takeError();
+  for (Symbol *symbol : (*graph)->defined_symbols())
+    if (symbol->hasName() && symbol->getScope() != Scope::Local)
+      symbol->setLive(true); // hidden symbols are no roots by themselves
+  Image image;
+  link(std::move(*graph), std::make_unique<FlatContext>(image, error));
+  if (!error.empty())
+    return createStringError(error);
+  return image;
+}

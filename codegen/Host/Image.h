@@ -1,0 +1,37 @@
+//===- Image.h - LLVM IR to a flat image ----------------------------------===//
+//
+// Optimises a module for one x86-64 level, generates an object in memory and links it into bytes that run at any address.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef KT_CODEGEN_HOST_IMAGE_H
+#define KT_CODEGEN_HOST_IMAGE_H
+
+#include "llvm/ADT/StringMap.h"
+#include "llvm/IR/Module.h"
+#include "llvm/Support/Error.h"
+#include <cstddef>
+#include <vector>
+
+namespace kt::codegen::host {
+
+/// What code may assume of the machine.
+struct Isa {
+  llvm::StringRef target; // "host-v3"
+  llvm::StringRef cpu;    // "x86-64-v3"
+  int64_t vectorBytes;    // width of a register
+  int64_t accumulators;   // registers that a micro-kernel may keep sums in
+};
+/// The level behind a target's name, or null.
+const Isa *findIsa(llvm::StringRef target);
+
+struct Image {
+  std::vector<std::byte> code;
+  llvm::StringMap<uint64_t> entries; // offsets of the functions with external linkage
+};
+
+llvm::Expected<Image> makeImage(llvm::Module &module, const Isa &isa);
+
+} // namespace kt::codegen::host
+
+#endif

@@ -1,0 +1,221 @@
+//===- Kernel.cpp - stage functions and their parameters ------------------===//
+//
+// Each stage is an internal function with pointers that do not alias and a small exported entry that unpacks HostArgs for it: LLVM takes
+// no-alias facts from parameters.
+//
+//===----------------------------------------------------------------------===//
+
+#include "codegen/Host/Emit.h"
+
+using namespace mlir;
+using namespace kt;
+using namespace kt::codegen;
+using namespace kt::codegen::host;
+
+//===----------------------------------------------------------------------===//
+// StageEmitter
+//===----------------------------------------------------------------------===//
+
+Value StageEmitter::expr(Expr e) {
+  if (Value v = known.lookup(e.attr()))
+    return v;
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPoint(anchor);
+  Value v = evaluate(e);
+  known[e.attr()] = v;
+  return v;
+}
+
+Value StageEmitter::evaluate(Expr e) {
+  auto operand = [&](unsigned i) { return expr(e.operand(i)); };
+  // Code that runs for no element must not trap either.
+  auto divisor = [&] {
+    Value d = operand(1);
+    if (auto c = e.operand(1).asConstant(); c && *c != 0)
+      return d;
+    return select(eq(d, idx(0)), idx(1), d);
+  };
+  switch (e.kind()) {
+  case Expr::Kind::Const:
+    return idx(e.imm());
+  case Expr::Kind::Symbol: {
+    int64_t number = 0;
+    bool bad = e.name().drop_front().getAsInteger(10, number);
+    assert(!bad && "a kernel's symbols are positional");
+    (void)bad;
+    return params[number];
+  }
+  case Expr::Kind::Add:
+  case Expr::Kind::Mul: {
+    bool isAdd = e.kind() == Expr::Kind::Add;
+    Value v = operand(0);
+    for (unsigned i = 1; i < e.numOperands(); ++i)
+      v = isAdd ? add(v, operand(i)) : mul(v, operand(i));
+    return e.imm() == (isAdd ? 0 : 1) ? v : isAdd ? add(v, idx(e.imm())) : mul(v, idx(e.imm()));
+  }
+  case Expr::Kind::FloorDiv:
+  case Expr::Kind::Mod: {
+    bool isDiv = e.kind() == Expr::Kind::FloorDiv;
+    Value x = operand(0), y = divisor();
+    if (e.operand(0).isNonNegative() && e.operand(1).isNonNegative())
+      return isDiv ? div(x, y) : rem(x, y);
+    Value q = op<arith::FloorDivSIOp>(x, y);
+    return isDiv ? q : sub(x, mul(q, y));
+  }
+  case Expr::Kind::Min:
+    return min(operand(0), operand(1));
+  case Expr::Kind::Max:
+    return max(operand(0), operand(1));
+  case Expr::Kind::Eq:
+    return op<arith::IndexCastUIOp>(indexType(), eq(operand(0), operand(1)));
+  case Expr::Kind::Lt:
+    return op<arith::IndexCastUIOp>(indexType(), lt(operand(0), operand(1)));
+  case Expr::Kind::Select:
+    return select(eq(operand(0), idx(0)), operand(2), operand(1));
+  }
+  return {};
+}
+
+Value StageEmitter::linear(const Tensor &tensor, ValueRange indices) {
+  Value sum = idx(0);
+  for (auto [i, v] : llvm::enumerate(indices))
+    sum = add(sum, mul(v, expr(tensor.stride(i))));
+  return sum;
+}
+
+Value StageEmitter::inlineScalar(Region &region, ValueRange leading, unsigned first, unsigned count, ValueRange indices) {
+  auto read = [&](OpBuilder &, unsigned operand, ReadOp op, ArrayRef<Value> at, Value otherwise) -> Value {
+    const Tensor &tensor = operands[first + operand];
+    if (!otherwise)
+      return this->read(tensor, at);
+    SmallVector<int64_t> dims = llvm::to_vector(llvm::seq<int64_t>(0, at.size()));
+    if (auto check = op.getCheck())
+      dims = llvm::to_vector(*check);
+    Value inside;
+    for (int64_t d : dims) {
+      // One unsigned comparison covers both ends.
+      Value ok = cmp(arith::CmpIPredicate::ult, at[d], expr(tensor.type.dim(d)));
+      inside = inside ? this->op<arith::AndIOp>(inside, ok) : ok;
+    }
+    if (!inside)
+      return this->read(tensor, at);
+    return choose(inside, [&] { return this->read(tensor, at); }, [&] { return otherwise; });
+  };
+  auto size = [&](OpBuilder &, Expr e) { return expr(e); };
+  return inlineBody(b, region, leading, count, indices, {read, size})[0];
+}
+
+Value StageEmitter::stack(Type element, int64_t count) {
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPoint(anchor);
+  Value n = LLVM::ConstantOp::create(b, loc, b.getI64Type(), b.getI64IntegerAttr(count));
+  return LLVM::AllocaOp::create(b, loc, pointerType(), memoryType(element), n, 64);
+}
+
+SmallVector<Value> StageEmitter::delinearize(Value number, ArrayRef<Value> extents) {
+  SmallVector<Value> indices(extents.size());
+  for (size_t i = extents.size(); i-- > 0;) {
+    indices[i] = i == 0 ? number : rem(number, extents[i]);
+    if (i != 0)
+      number = div(number, extents[i]);
+  }
+  return indices;
+}
+
+//===----------------------------------------------------------------------===//
+// KernelBuilder
+//===----------------------------------------------------------------------===//
+
+KernelBuilder::KernelBuilder(KernelOp kernel, const Isa &isa)
+    : kernel(kernel), compute(kernel.compute()), isa(isa), module(ModuleOp::create(kernel.getLoc())),
+      builder(kernel.getContext()) {}
+KernelBuilder::~KernelBuilder() = default;
+
+LLVM::LLVMFuncOp KernelBuilder::function(StringRef name, ArrayRef<Type> arguments,
+                                         function_ref<void(Emitter &, ValueRange)> body) {
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPointToEnd(module->getBody());
+  Location loc = kernel.getLoc();
+  SmallVector<Type> types;
+  for (Type t : arguments)
+    types.push_back(t.isIndex() ? builder.getI64Type() : t);
+  auto type = LLVM::LLVMFunctionType::get(LLVM::LLVMVoidType::get(context()), types);
+  auto func = LLVM::LLVMFuncOp::create(builder, loc, name, type, LLVM::Linkage::Internal);
+  func.setNoInline(true);
+  Block *entry = func.addEntryBlock(builder);
+  builder.setInsertionPointToStart(entry);
+  Emitter emitter(builder, loc);
+  SmallVector<Value> values;
+  for (auto [i, t] : llvm::enumerate(arguments)) {
+    if (llvm::isa<LLVM::LLVMPointerType>(t))
+      func.setArgAttr(i, LLVM::LLVMDialect::getNoAliasAttrName(), builder.getUnitAttr());
+    values.push_back(t.isIndex() ? emitter.toIndex(entry->getArgument(i)) : entry->getArgument(i));
+  }
+  body(emitter, values);
+  LLVM::ReturnOp::create(builder, loc, ValueRange());
+  return func;
+}
+
+void KernelBuilder::stage(StagePlan plan, function_ref<void(StageEmitter &)> body) {
+  unsigned number = stages.size();
+  stages.push_back(plan);
+  auto yield = cast<YieldOp>(kernel.getBody().front().getTerminator());
+  unsigned numBuffers = kernel.getBody().getNumArguments() + yield.getValues().size();
+  unsigned numParams = kernel.getParams().size();
+  Type pointer = LLVM::LLVMPointerType::get(context()), index = builder.getIndexType();
+
+  // Buffers, scratch, workspace, externals, parameters, begin, end.
+  SmallVector<Type> types(numBuffers + 3, pointer);
+  types.append(numParams + 2, index);
+  LLVM::LLVMFuncOp worker = function(("stage" + Twine(number)).str(), types, [&](Emitter &outer, ValueRange args) {
+    StageEmitter e(outer.b, compute->getLoc());
+    unsigned next = numBuffers;
+    e.scratch = args[next++];
+    e.workspace = args[next++];
+    e.externals = args[next++];
+    for (unsigned i = 0; i < numParams; ++i)
+      e.params.push_back(args[next++]);
+    e.begin = args[next++];
+    e.end = args[next++];
+    for (Value v : compute->getOperands())
+      e.operands.push_back({args[cast<BlockArgument>(v).getArgNumber()], cast<SymTensorType>(v.getType())});
+    for (Value v : compute->getResults()) {
+      Value slot;
+      for (auto [i, y] : llvm::enumerate(yield.getValues()))
+        if (y == v)
+          slot = args[kernel.getBody().getNumArguments() + i];
+      e.results.push_back({slot, cast<SymTensorType>(v.getType())});
+    }
+    e.anchor = e.idx(0).getDefiningOp();
+    body(e);
+  });
+
+  // The entry: HostArgs in, the worker's parameters out. Offsets follow artifact::HostArgs.
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPointToEnd(module->getBody());
+  Location loc = kernel.getLoc();
+  auto type = LLVM::LLVMFunctionType::get(LLVM::LLVMVoidType::get(context()), {pointer});
+  auto entry = LLVM::LLVMFuncOp::create(builder, loc, ("entry" + Twine(number)).str(), type);
+  Block *block = entry.addEntryBlock(builder);
+  builder.setInsertionPointToStart(block);
+  Emitter e(builder, loc);
+  Type i64 = builder.getI64Type();
+  auto field = [&](Value base, int64_t offset, Type t) -> Value {
+    return LLVM::LoadOp::create(builder, loc, t, e.atBytes(base, e.idx(offset)), 8);
+  };
+  Value host = block->getArgument(0);
+  using Args = artifact::HostArgs;
+  Value buffers = field(host, offsetof(Args, buffers), pointer), ints = field(host, offsetof(Args, ints), pointer);
+  SmallVector<Value> values;
+  for (unsigned i = 0; i < numBuffers; ++i)
+    values.push_back(field(buffers, 8 * i, pointer));
+  values.push_back(field(host, offsetof(Args, scratch), pointer));
+  values.push_back(field(host, offsetof(Args, workspace), pointer));
+  values.push_back(field(host, offsetof(Args, externals), pointer));
+  for (unsigned i = 0; i < numParams; ++i)
+    values.push_back(field(ints, 8 * i, i64));
+  values.push_back(field(host, offsetof(Args, begin), i64));
+  values.push_back(field(host, offsetof(Args, end), i64));
+  LLVM::CallOp::create(builder, loc, worker, values);
+  LLVM::ReturnOp::create(builder, loc, ValueRange());
+}

@@ -1,0 +1,283 @@
+//===- Matmul.cpp - matrix multiplication on the host ---------------------===//
+//
+// A task is a block of rows times a block of columns. Sums over a block of k go to a small array in scratch memory; after the last block
+// the epilogue reads them row by row. Batches that share the right-hand side become rows.
+//
+//===----------------------------------------------------------------------===//
+
+#include "codegen/Host/MicroKernel.h"
+
+using namespace mlir;
+using namespace kt;
+using namespace kt::codegen::host;
+
+namespace {
+
+constexpr int64_t kRows = 96, kColumns = 256, kDepth = 320; // the most of a block
+constexpr int64_t kWork = 2 << 20;                          // multiplications a task, about
+
+class MatmulEmitter {
+public:
+  MatmulEmitter(KernelBuilder &kernel, MatmulOp op);
+  void build();
+
+private:
+  Expr stride(unsigned operand, unsigned dim);
+  void task(StageEmitter &e, MicroKernel &micro, Value number);
+  void fillRowTable(StageEmitter &e, Value firstRow, Value rows, ArrayRef<Value> outer);
+  void convertRows(StageEmitter &e, Value rows, Value k0, Value depth);
+  void packColumns(StageEmitter &e, Value base, Value column0, Value columns, Value k0, Value depth);
+  void finishRow(StageEmitter &e, Value row, Value localRow, Value column0, Value columns, ArrayRef<Value> outer);
+  Value region(StageEmitter &e, int64_t offset) { return e.atBytes(e.scratch, e.idx(offset)); }
+
+  KernelBuilder &kernel;
+  MatmulOp op;
+  unsigned numBatch, m, n, k;
+  Type acc, lhsElement, rhsElement;
+  bool packed, copiesRows;
+  SmallVector<unsigned> rowDims, outerDims; // iteration dimensions; rowDims ends with m
+  Expr rows, columns, depth, rowBlocks, rowsPerBlock, columnBlock, columnBlocks, depthBlock;
+  // Scratch: row pointers, sums, converted rows, packed columns.
+  int64_t sumsAt, rowsAt, panelsAt, scratchBytes;
+};
+
+MatmulEmitter::MatmulEmitter(KernelBuilder &kernel, MatmulOp op) : kernel(kernel), op(op) {
+  numBatch = op.numBatch();
+  m = numBatch, n = numBatch + 1, k = numBatch + 2;
+  acc = op.accumulatorType();
+  lhsElement = op.getLhs().getType().getElementType();
+  rhsElement = op.getRhs().getType().getElementType();
+  packed = op.getPacked();
+  for (unsigned d = 0; d < numBatch; ++d)
+    (packed || stride(1, d).isConstant(0) ? rowDims : outerDims).push_back(d);
+  rowDims.push_back(m);
+  copiesRows = memoryType(lhsElement) != acc || !stride(0, k).isConstant(1);
+
+  Expr one = kernel.constant(1);
+  rows = one;
+  for (unsigned d : rowDims)
+    rows = rows * op.extent(d);
+  columns = op.extent(n);
+  depth = op.getDepth();
+  rowBlocks = Expr::ceilDiv(rows, kernel.constant(kRows));
+  rowsPerBlock = Expr::ceilDiv(rows, Expr::max(rowBlocks, one));
+  // A row streams the weights from memory, which takes as long as about 20 rows of arithmetic.
+  Expr perColumn = Expr::max(depth, one) * Expr::max(Expr::min(rows, kernel.constant(kRows)), kernel.constant(20));
+  Expr wanted = Expr::floorDiv(kernel.constant(kWork), perColumn * 32);
+  columnBlock = Expr::min(Expr::max(wanted, one), kernel.constant(kColumns / 32)) * 32;
+  columnBlocks = Expr::ceilDiv(columns, columnBlock);
+  depthBlock = Expr::max(Expr::ceilDiv(depth, Expr::max(Expr::ceilDiv(depth, kernel.constant(kDepth)), one)), one);
+
+  int64_t size = kt::elementBytes(acc);
+  sumsAt = 2048;
+  rowsAt = sumsAt + kRows * kColumns * size;
+  panelsAt = rowsAt + (copiesRows ? kRows * kDepth * size : 0);
+  scratchBytes = panelsAt + (packed ? 0 : kColumns * kDepth * size);
+}
+
+/// Elements between neighbours along an iteration dimension; 0 where the operand does not have it. Operand 2 is the result.
+Expr MatmulEmitter::stride(unsigned operand, unsigned dim) {
+  AffineMap map = op.getMap(operand);
+  SymTensorType type = operand == 0 ? op.getLhs().getType() : operand == 1 ? op.getRhs().getType() : op.getResult().getType();
+  for (unsigned i = 0; i < map.getNumResults(); ++i)
+    if (map.getDimPosition(i) == dim)
+      return Tensor{{}, type}.stride(i);
+  return Expr::constant(op.getContext(), 0);
+}
+
+void MatmulEmitter::build() {
+  MicroKernelSpec spec{acc, copiesRows ? acc : lhsElement, packed ? rhsElement : acc};
+  if (auto known = rows.asConstant())
+    spec.mostRows = *known;
+  MicroKernel micro(kernel, spec, "dot");
+  kernel.schedule = "matmul tile=" + std::to_string(micro.rows()) + "x" + std::to_string(micro.columns()) +
+                    " block=" + std::to_string(kRows) + "x" + std::to_string(kColumns) + "x" + std::to_string(kDepth) +
+                    (packed ? " packed" : " packs");
+  Expr tasks = rowBlocks * columnBlocks;
+  for (unsigned d : outerDims)
+    tasks = tasks * op.extent(d);
+  kernel.stage({tasks, kernel.constant(scratchBytes)}, [&](StageEmitter &e) {
+    e.tasks([&](Value number) { task(e, micro, number); });
+  });
+}
+
+void MatmulEmitter::task(StageEmitter &e, MicroKernel &micro, Value number) {
+  // Neighbouring tasks share a block of columns: its weights stay in the shared cache.
+  SmallVector<Value> extents;
+  for (unsigned d : outerDims)
+    extents.push_back(e.expr(op.extent(d)));
+  extents.push_back(e.expr(columnBlocks));
+  extents.push_back(e.expr(rowBlocks));
+  SmallVector<Value> at = e.delinearize(number, extents);
+  Value firstRow = e.mul(at.pop_back_val(), e.expr(rowsPerBlock));
+  Value column0 = e.mul(at.pop_back_val(), e.expr(columnBlock));
+  ArrayRef<Value> outer = at;
+  Value numRows = e.min(e.sub(e.expr(rows), firstRow), e.expr(rowsPerBlock));
+  Value numColumns = e.min(e.sub(e.expr(columns), column0), e.expr(columnBlock));
+  fillRowTable(e, firstRow, numRows, outer);
+
+  Value rhsBase = e.operands[1].pointer;
+  if (!packed) {
+    Value offset = e.idx(0);
+    for (auto [i, d] : llvm::enumerate(outerDims))
+      offset = e.add(offset, e.mul(outer[i], e.expr(stride(1, d))));
+    rhsBase = e.at(rhsBase, rhsElement, offset);
+  }
+  Type panelElement = packed ? rhsElement : acc;
+  Value totalDepth = e.expr(depth), zero = e.idx(0), one = e.idx(1), panelWidth = e.idx(kPanel);
+  Value sums = region(e, sumsAt), ld = e.idx(kColumns);
+  // Strips of even height.
+  Value strips = e.ceilDiv(numRows, micro.rows()), height = e.div(e.add(numRows, e.sub(strips, one)), strips);
+  e.loop(zero, e.max(totalDepth, one), e.expr(depthBlock), [&](Value k0) {
+    Value length = e.min(e.sub(totalDepth, k0), e.expr(depthBlock));
+    Value isLast = e.cmp(arith::CmpIPredicate::sge, e.add(k0, length), totalDepth);
+    Value isLater = e.cmp(arith::CmpIPredicate::ne, k0, zero);
+    if (copiesRows)
+      convertRows(e, numRows, k0, length);
+    Value panels, panelStride;
+    if (packed) {
+      panelStride = e.mul(totalDepth, panelWidth);
+      Value first = e.mul(e.div(column0, panelWidth), panelStride);
+      panels = e.at(rhsBase, panelElement, e.add(first, e.mul(k0, panelWidth)));
+    } else {
+      packColumns(e, rhsBase, column0, numColumns, k0, length);
+      panels = region(e, panelsAt);
+      panelStride = e.idx(kDepth * kPanel);
+    }
+    Value lastPanel = e.mul(e.sub(e.ceilDiv(numColumns, kPanel), one), panelStride);
+    e.loop(zero, numRows, height, [&](Value r0) {
+      Value stripRows = e.min(e.sub(numRows, r0), height);
+      e.loop(zero, numColumns, e.idx(micro.columns()), [&](Value j) {
+        Value panel = e.mul(e.div(j, panelWidth), panelStride);
+        MicroKernel::Call call;
+        call.numRows = stripRows;
+        call.table = e.at(e.scratch, e.b.getI64Type(), r0);
+        call.tableRows = zero;
+        call.rowOffset = copiesRows ? zero : k0;
+        call.taps = one;
+        call.depth = length;
+        call.panel = e.at(panels, panelElement, panel);
+        call.nextPanel = e.at(panels, panelElement, e.min(e.add(panel, panelStride), lastPanel));
+        call.tapStep = zero;
+        call.out = e.at(sums, acc, e.add(e.mul(r0, ld), j));
+        call.ld = ld;
+        call.accumulate = isLater;
+        micro.call(e, call);
+      });
+      e.ifThen(isLast, [&] {
+        e.loop(r0, e.add(r0, stripRows), [&](Value r) {
+          finishRow(e, e.add(firstRow, r), r, column0, numColumns, outer);
+        });
+      });
+    });
+  });
+}
+
+/// Pointers to the rows' first elements: in the left-hand side, or in their converted copies.
+void MatmulEmitter::fillRowTable(StageEmitter &e, Value firstRow, Value numRows, ArrayRef<Value> outer) {
+  Value fixed = e.idx(0);
+  for (auto [i, d] : llvm::enumerate(outerDims))
+    fixed = e.add(fixed, e.mul(outer[i], e.expr(stride(0, d))));
+  SmallVector<Value> extents;
+  for (unsigned d : rowDims)
+    extents.push_back(e.expr(op.extent(d)));
+  e.loop(e.idx(0), numRows, [&](Value r) {
+    Value offset = fixed;
+    SmallVector<Value> at = e.delinearize(e.add(firstRow, r), extents);
+    for (auto [i, d] : llvm::enumerate(rowDims))
+      offset = e.add(offset, e.mul(at[i], e.expr(stride(0, d))));
+    Value source = e.at(e.operands[0].pointer, lhsElement, offset);
+    LLVM::StoreOp::create(e.b, e.loc, source, e.at(e.scratch, e.b.getI64Type(), e.add(r, e.idx(copiesRows ? kRows : 0))), 8);
+    if (copiesRows) {
+      Value copy = e.at(region(e, rowsAt), acc, e.mul(r, e.idx(kDepth)));
+      LLVM::StoreOp::create(e.b, e.loc, copy, e.at(e.scratch, e.b.getI64Type(), r), 8);
+    }
+  });
+}
+
+void MatmulEmitter::convertRows(StageEmitter &e, Value numRows, Value k0, Value length) {
+  Value step = e.expr(stride(0, k));
+  e.loop(e.idx(0), numRows, [&](Value r) {
+    Value slot = e.at(e.scratch, e.b.getI64Type(), e.add(r, e.idx(kRows)));
+    Value source = LLVM::LoadOp::create(e.b, e.loc, e.pointerType(), slot, 8);
+    source = e.at(source, lhsElement, e.mul(k0, step));
+    Value copy = e.mul(r, e.idx(kDepth));
+    e.loop(e.idx(0), length, [&](Value i) {
+      Value x = e.load(source, lhsElement, e.mul(i, step));
+      e.store(e.convert(x, acc, lhsElement.isUnsignedInteger()), region(e, rowsAt), acc, e.add(copy, i));
+    });
+  });
+}
+
+/// Copies a block of the right-hand side into panels, padded with zeros.
+void MatmulEmitter::packColumns(StageEmitter &e, Value base, Value column0, Value numColumns, Value k0, Value length) {
+  Value alongK = e.expr(stride(1, k)), alongN = e.expr(stride(1, n)), width = e.idx(kPanel), zero = e.idx(0);
+  bool isUnsigned = rhsElement.isUnsignedInteger();
+  Value out = region(e, panelsAt), none = e.constant(acc, 0);
+  auto copy = [&](Value from, Value to) {
+    e.store(e.convert(e.load(base, rhsElement, from), acc, isUnsigned), out, acc, to);
+  };
+  e.loop(zero, e.ceilDiv(numColumns, kPanel), [&](Value p) {
+    Value j0 = e.mul(p, width), valid = e.min(e.sub(numColumns, j0), width);
+    Value from = e.add(e.mul(e.add(column0, j0), alongN), e.mul(k0, alongK)), to = e.mul(p, e.idx(kDepth * kPanel));
+    if (stride(1, n).isConstant(1) && !stride(1, k).isConstant(1)) {
+      e.ifElse(
+          e.eq(valid, width),
+          [&] {
+            e.loop(zero, length, [&](Value i) {
+              Value v = e.loadVector(base, rhsElement, e.add(from, e.mul(i, alongK)), kPanel, acc);
+              e.storeVector(v, out, acc, e.add(to, e.mul(i, width)));
+            });
+          },
+          [&] {
+            e.loop(zero, length, [&](Value i) {
+              Value source = e.add(from, e.mul(i, alongK)), target = e.add(to, e.mul(i, width));
+              e.loop(zero, valid, [&](Value j) { copy(e.add(source, j), e.add(target, j)); });
+              e.loop(valid, width, [&](Value j) { e.store(none, out, acc, e.add(target, j)); });
+            });
+          });
+      return;
+    }
+    e.loop(zero, width, [&](Value j) {
+      Value target = e.add(to, j);
+      e.ifElse(
+          e.lt(j, valid),
+          [&] {
+            Value source = e.add(from, e.mul(j, alongN));
+            e.loop(zero, length, [&](Value i) { copy(e.add(source, e.mul(i, alongK)), e.add(target, e.mul(i, width))); });
+          },
+          [&] { e.loop(zero, length, [&](Value i) { e.store(none, out, acc, e.add(target, e.mul(i, width))); }); });
+    });
+  });
+}
+
+void MatmulEmitter::finishRow(StageEmitter &e, Value row, Value localRow, Value column0, Value numColumns, ArrayRef<Value> outer) {
+  SmallVector<Value> extents, iteration(numBatch + 2);
+  for (unsigned d : rowDims)
+    extents.push_back(e.expr(op.extent(d)));
+  for (auto [d, v] : llvm::zip(rowDims, e.delinearize(row, extents)))
+    iteration[d] = v;
+  for (auto [d, v] : llvm::zip(outerDims, outer))
+    iteration[d] = v;
+  Value offset = e.idx(0);
+  for (unsigned d = 0; d <= m; ++d)
+    offset = e.add(offset, e.mul(iteration[d], e.expr(stride(2, d))));
+  Value sums = e.at(region(e, sumsAt), acc, e.mul(localRow, e.idx(kColumns))), step = e.expr(stride(2, n));
+  const Tensor &out = e.results[0];
+  AffineMap map = op.getMap(2);
+  e.loop(e.idx(0), numColumns, [&](Value j) {
+    Value column = e.add(column0, j);
+    SmallVector<Value> indices;
+    for (unsigned i = 0; i < map.getNumResults(); ++i)
+      indices.push_back(map.getDimPosition(i) == n ? column : iteration[map.getDimPosition(i)]);
+    Value v = e.inlineScalar(op.getEpilogue(), e.load(sums, acc, j), 2, op.getExtras().size(), indices);
+    e.store(v, out.pointer, out.element(), e.add(offset, e.mul(column, step)));
+  });
+}
+
+} // namespace
+
+LogicalResult kt::codegen::host::buildMatmul(KernelBuilder &kernel, MatmulOp op) {
+  MatmulEmitter(kernel, op).build();
+  return success();
+}

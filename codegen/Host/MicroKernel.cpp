@@ -1,0 +1,122 @@
+//===- MicroKernel.cpp - the inner loops of contractions ------------------===//
+
+#include "codegen/Host/MicroKernel.h"
+
+using namespace mlir;
+using namespace kt;
+using namespace kt::codegen::host;
+
+MicroKernel::MicroKernel(KernelBuilder &kernel, MicroKernelSpec spec, StringRef name) : spec(spec) {
+  lanes = kernel.isa.vectorBytes / kt::elementBytes(spec.acc);
+  int64_t perPanel = std::max<int64_t>(1, kPanel / lanes);
+  // Two adjacent panels where one leaves too few independent sums.
+  panels = perPanel == 1 ? 2 : 1;
+  vectors = panels * perPanel;
+  maxRows = std::min(kernel.isa.accumulators / vectors, std::max<int64_t>(1, spec.mostRows));
+  kernel.usesIsa = true;
+
+  Type pointer = LLVM::LLVMPointerType::get(kernel.context()), index = IndexType::get(kernel.context());
+  Type i1 = IntegerType::get(kernel.context(), 1);
+  SmallVector<Type> types = {pointer, index, index, index, index, pointer, pointer, index, pointer, index, i1};
+  for (int64_t rows = 1; rows <= maxRows; ++rows)
+    functions.push_back(kernel.function((name + Twine(rows)).str(), types, [&](Emitter &e, ValueRange args) {
+      emitRows(kernel, e, args, rows);
+    }));
+}
+
+void MicroKernel::emitRows(KernelBuilder &kernel, Emitter &e, ValueRange args, int64_t rows) {
+  Value table = args[0], tableRows = args[1], rowOffset = args[2], taps = args[3], depth = args[4];
+  Value panel = args[5], nextPanel = args[6], tapStep = args[7], out = args[8], ld = args[9], accumulate = args[10];
+  Type acc = spec.acc, pointer = e.pointerType();
+  auto vectorType = VectorType::get(lanes, acc);
+  bool isFloat = isa<FloatType>(acc);
+  int64_t sums = rows * vectors, perPanel = vectors / panels;
+  // Few sums cannot hide the multiplication's latency: then several k go to sums of their own.
+  int64_t unroll = std::max<int64_t>(1, sums <= 4 ? 8 / sums : 1);
+  Value zero = e.idx(0), zeros = e.constant(vectorType, 0);
+
+  auto place = [&](int64_t r, int64_t v) { return e.add(e.mul(e.idx(r), ld), e.idx(v * lanes)); };
+  auto vectorsYield = [&](SmallVector<Value> values) { scf::YieldOp::create(e.b, e.loc, values); };
+  SmallVector<Type> sumTypes(sums, vectorType);
+  auto initial = scf::IfOp::create(e.b, e.loc, sumTypes, accumulate, /*withElseRegion=*/true);
+  {
+    OpBuilder::InsertionGuard guard(e.b);
+    e.b.setInsertionPointToStart(initial.thenBlock());
+    SmallVector<Value> loaded;
+    for (int64_t r = 0; r < rows; ++r)
+      for (int64_t v = 0; v < vectors; ++v)
+        loaded.push_back(e.loadVector(out, acc, place(r, v), lanes, acc));
+    vectorsYield(loaded);
+    e.b.setInsertionPointToStart(initial.elseBlock());
+    vectorsYield(SmallVector<Value>(sums, zeros));
+  }
+
+  auto result = e.loop(zero, taps, e.idx(1), initial.getResults(), [&](Value tap, ValueRange carried) {
+    SmallVector<Value> starts;
+    for (int64_t r = 0; r < rows; ++r) {
+      Value slot = e.add(e.mul(tap, tableRows), e.idx(r));
+      Value start = LLVM::LoadOp::create(e.b, e.loc, pointer, e.at(table, e.b.getI64Type(), slot), 8);
+      starts.push_back(e.at(start, spec.rowElement, rowOffset));
+    }
+    Value panelBase = e.mul(tap, tapStep);
+    auto step = [&](Value k, ValueRange in) {
+      SmallVector<Value> columns;
+      for (int64_t p = 0; p < panels; ++p)
+        for (int64_t v = 0; v < perPanel; ++v) {
+          Value at = e.add(e.add(panelBase, e.mul(k, e.idx(kPanel))), e.idx(v * lanes));
+          columns.push_back(e.loadVector(p ? nextPanel : panel, spec.panelElement, at, lanes, acc));
+        }
+      SmallVector<Value> next;
+      for (int64_t r = 0; r < rows; ++r) {
+        Value scalar = e.load(starts[r], spec.rowElement, k);
+        Value x = e.splat(e.convert(scalar, acc, spec.rowElement.isUnsignedInteger()), lanes);
+        for (int64_t v = 0; v < vectors; ++v) {
+          Value sum = in[r * vectors + v];
+          next.push_back(isFloat ? Value(LLVM::FMAOp::create(e.b, e.loc, x, columns[v], sum))
+                                 : e.add(sum, e.mul(x, columns[v])));
+        }
+      }
+      return next;
+    };
+    SmallVector<Value> values(carried);
+    Value from = zero;
+    if (unroll > 1) {
+      SmallVector<Value> inits = values;
+      inits.append(sums * (unroll - 1), zeros);
+      Value whole = e.mul(e.div(depth, e.idx(unroll)), e.idx(unroll));
+      SmallVector<Value> wide = e.loop(zero, whole, e.idx(unroll), inits, [&](Value k, ValueRange in) {
+        SmallVector<Value> next;
+        for (int64_t u = 0; u < unroll; ++u)
+          llvm::append_range(next, step(e.add(k, e.idx(u)), in.slice(u * sums, sums)));
+        return next;
+      });
+      values.assign(wide.begin(), wide.begin() + sums);
+      for (int64_t u = 1; u < unroll; ++u)
+        for (int64_t s = 0; s < sums; ++s)
+          values[s] = isFloat ? e.op<arith::AddFOp>(values[s], wide[u * sums + s]) : e.add(values[s], wide[u * sums + s]);
+      from = whole;
+    }
+    return e.loop(from, depth, e.idx(1), values, [&](Value k, ValueRange in) { return step(k, in); });
+  });
+  for (int64_t r = 0; r < rows; ++r)
+    for (int64_t v = 0; v < vectors; ++v)
+      e.storeVector(result[r * vectors + v], out, acc, place(r, v));
+}
+
+void MicroKernel::call(Emitter &e, const Call &c) {
+  SmallVector<Value> args = {c.table, e.i64(c.tableRows), e.i64(c.rowOffset), e.i64(c.taps), e.i64(c.depth), c.panel,
+                             c.nextPanel, e.i64(c.tapStep), c.out, e.i64(c.ld), c.accumulate};
+  if (functions.size() == 1) {
+    LLVM::CallOp::create(e.b, e.loc, functions[0], args);
+    return;
+  }
+  SmallVector<int64_t> cases = llvm::to_vector(llvm::seq<int64_t>(1, maxRows));
+  auto choice = scf::IndexSwitchOp::create(e.b, e.loc, TypeRange(), c.numRows, cases, cases.size());
+  OpBuilder::InsertionGuard guard(e.b);
+  for (int64_t rows = 1; rows <= maxRows; ++rows) {
+    Region &region = rows == maxRows ? choice.getDefaultRegion() : choice.getCaseRegions()[rows - 1];
+    e.b.setInsertionPointToStart(&region.emplaceBlock());
+    LLVM::CallOp::create(e.b, e.loc, functions[rows - 1], args);
+    scf::YieldOp::create(e.b, e.loc);
+  }
+}

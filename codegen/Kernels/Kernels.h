@@ -1,0 +1,60 @@
+//===- Kernels.h - the GPU kernel families --------------------------------===//
+//
+// Each family turns its op into variants: one or more functions with launch geometry and a guard over shapes and device facts.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef KT_CODEGEN_KERNELS_KERNELS_H
+#define KT_CODEGEN_KERNELS_KERNELS_H
+
+#include "codegen/Common/KernelCode.h"
+#include "codegen/Kernels/BodyEmitter.h"
+#include "codegen/Kernels/KernelBuilder.h"
+
+namespace kt::gpu {
+
+/// Conditions that all have to hold; a constant truth drops out.
+struct Guard {
+  SmallVector<Expr> shapes;                    // each must not be zero
+  SmallVector<artifact::ExprId> facts;         // the same, over device facts too
+  bool never = false;                          // a shape condition is false for every input
+  void require(Expr condition);
+  void requireMultiples(const Alignment &alignment);
+};
+
+/// Collects the code of one kernel.
+class KernelSink {
+public:
+  KernelSink(KernelOp kernel, llvm::StringRef target, codegen::ExprPool &pool) : kernel(kernel), target(target), pool(pool) {}
+
+  KernelOp kernel;
+  std::string target;
+  codegen::ExprPool &pool;
+
+  /// A function name that no other function of this kernel has.
+  std::string entryName();
+  /// Lowers the finished function and appends it to `variant`.
+  llvm::LogicalResult addStage(artifact::Variant &variant, KernelBuilder &k, std::array<Expr, 3> grid, int64_t sharedBytes = 0);
+  llvm::LogicalResult addStage(artifact::Variant &variant, KernelBuilder &k, std::array<artifact::ExprId, 3> grid, int64_t sharedBytes);
+  /// Ends a variant. Variants are tried in the order in which they are added.
+  void addVariant(artifact::Variant variant, const Guard &guard);
+  codegen::KernelCode take() { return std::move(code); }
+  /// True when the last variant takes whatever is left.
+  bool complete() const { return !code.variants.empty() && code.variants.back().guard == artifact::kNone; }
+  Expr one() { return Expr::constant(kernel.getContext(), 1); }
+  Expr number(int64_t v) { return Expr::constant(kernel.getContext(), v); }
+  artifact::ExprId conjunction(const Guard &guard);
+
+private:
+  codegen::KernelCode code;
+  unsigned entries = 0;
+};
+
+llvm::LogicalResult buildGeneric(KernelSink &sink, GenericOp op);
+llvm::LogicalResult buildReduce(KernelSink &sink, ReduceOp op);
+llvm::LogicalResult buildNormalize(KernelSink &sink, NormalizeOp op);
+llvm::LogicalResult buildMatmul(KernelSink &sink, MatmulOp op);
+
+} // namespace kt::gpu
+
+#endif

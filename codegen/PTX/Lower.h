@@ -1,0 +1,25 @@
+//===- Lower.h - from a kernel's MLIR to PTX text -------------------------===//
+//
+// In process and free of global state: several kernels may be lowered at once, each with an LLVM context of its own.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef KT_CODEGEN_PTX_LOWER_H
+#define KT_CODEGEN_PTX_LOWER_H
+
+#include "mlir/IR/BuiltinOps.h"
+#include "llvm/Support/LogicalResult.h"
+#include <string>
+
+namespace kt::gpu {
+
+/// Rewrites scf, arith, math, vector and cf to the llvm and nvvm dialects.
+llvm::LogicalResult lowerToLLVMDialect(mlir::ModuleOp module);
+/// Rewrites math functions that PTX has no instruction for.
+void expandDeviceMath(mlir::ModuleOp module);
+/// The whole way: consumes `module` and answers PTX text for `target` ("sm_89").
+mlir::FailureOr<std::string> lowerToPtx(mlir::ModuleOp module, llvm::StringRef target);
+
+} // namespace kt::gpu
+
+#endif

@@ -1,0 +1,47 @@
+//===- PTX.cpp - the GPU code generator -----------------------------------===//
+
+#include "codegen/PTX/PTX.h"
+#include "codegen/Kernels/Kernels.h"
+#include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
+#include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
+#include "mlir/Target/LLVMIR/Dialect/NVVM/NVVMToLLVMIRTranslation.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+using namespace kt;
+
+void codegen::registerGpuCodegen(MLIRContext &context) {
+  DialectRegistry registry;
+  registerBuiltinDialectTranslation(registry);
+  registerLLVMDialectTranslation(registry);
+  registerNVVMDialectTranslation(registry);
+  context.appendDialectRegistry(registry);
+  context.loadDialect<KTDialect, arith::ArithDialect, math::MathDialect, scf::SCFDialect, cf::ControlFlowDialect,
+                      vector::VectorDialect, LLVM::LLVMDialect, NVVM::NVVMDialect>();
+}
+
+/// Only scalars that kernels can hold: no strings, no complex numbers.
+static bool supported(KernelOp kernel) {
+  auto plain = [](Type t) { return cast<SymTensorType>(t).getElementType().isIntOrFloat(); };
+  Block &block = kernel.getBody().front();
+  return llvm::all_of(block.getArgumentTypes(), plain) && llvm::all_of(block.getTerminator()->getOperandTypes(), plain);
+}
+
+FailureOr<codegen::KernelCode> codegen::compileGpuKernel(KernelOp kernel, StringRef target, ExprPool &pool) {
+  kt::gpu::KernelSink sink(kernel, target, pool);
+  if (!supported(kernel))
+    return sink.take();
+  LogicalResult done =
+      llvm::TypeSwitch<Operation *, LogicalResult>(kernel.compute())
+          .Case([&](GenericOp op) { return kt::gpu::buildGeneric(sink, op); })
+          .Case([&](ReduceOp op) { return kt::gpu::buildReduce(sink, op); })
+          .Case([&](NormalizeOp op) { return kt::gpu::buildNormalize(sink, op); })
+          .Case([&](MatmulOp op) { return kt::gpu::buildMatmul(sink, op); })
+          .Default([](Operation *) { return failure(); });
+  // Failure to build any variant leaves the kernel to the host.
+  if (failed(done))
+    return KernelCode();
+  return sink.take();
+}

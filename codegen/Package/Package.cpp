@@ -1,0 +1,88 @@
+//===- Package.cpp - a scheduled module as an artifact --------------------===//
+
+#include "codegen/Package/Package.h"
+#include "codegen/Host/Host.h"
+#include "codegen/PTX/PTX.h"
+#include "codegen/Package/Program.h"
+#include "llvm/Support/ThreadPool.h"
+#include <mutex>
+
+using namespace mlir;
+using namespace kt;
+using namespace kt::codegen;
+
+void codegen::loadCodegenDialects(MLIRContext &context) {
+  loadHostDialects(context);
+  registerGpuCodegen(context);
+}
+
+namespace {
+struct Compiled {
+  artifact::Kernel kernel;
+  std::vector<artifact::Module> modules;
+  bool ok = true;
+};
+
+void append(Compiled &out, KernelCode code) {
+  for (artifact::Variant &v : code.variants) {
+    for (artifact::Stage &s : v.stages)
+      s.module += out.modules.size();
+    out.kernel.variants.push_back(std::move(v));
+  }
+  std::move(code.modules.begin(), code.modules.end(), std::back_inserter(out.modules));
+}
+} // namespace
+
+llvm::FailureOr<artifact::Model> codegen::package(ModuleOp module, const PackageOptions &options) {
+  SmallVector<KernelOp> kernels(module.getOps<KernelOp>());
+  std::vector<Compiled> compiled(kernels.size());
+  std::mutex mutex;
+  unsigned done = 0;
+  {
+    llvm::DefaultThreadPool pool(llvm::hardware_concurrency(options.threads));
+    for (auto [i, kernel] : llvm::enumerate(kernels))
+      pool.async([&, i = i, kernel = kernel]() mutable {
+        Compiled &out = compiled[i];
+        ExprPool exprs;
+        for (const std::string &target : options.targets) {
+          FailureOr<KernelCode> code = target == "host" ? compileHostKernel(kernel, {"host-v3", "host-v4"}, exprs)
+                                                        : compileGpuKernel(kernel, target, exprs);
+          if (failed(code)) {
+            out.ok = false;
+            break;
+          }
+          append(out, std::move(*code));
+        }
+        out.kernel.exprs = exprs.take();
+        std::lock_guard lock(mutex);
+        ++done;
+        if (options.progress)
+          options.progress(done, kernels.size());
+      });
+    pool.wait();
+  }
+  artifact::Model model;
+  llvm::StringMap<uint32_t> numbers;
+  for (auto [kernel, c] : llvm::zip(kernels, compiled)) {
+    if (!c.ok)
+      return failure();
+    c.kernel.name = kernel.getSymName().str();
+    c.kernel.family = kernel.compute()->getName().stripDialect().str();
+    c.kernel.numResults = kernel.compute()->getNumResults();
+    c.kernel.numBuffers = kernel.getBody().getNumArguments() + c.kernel.numResults;
+    c.kernel.numInts = kernel.getParams().size();
+    for (artifact::Variant &v : c.kernel.variants)
+      for (artifact::Stage &s : v.stages)
+        s.module += model.modules.size();
+    std::move(c.modules.begin(), c.modules.end(), std::back_inserter(model.modules));
+    numbers[kernel.getSymName()] = model.kernels.size();
+    model.kernels.push_back(std::move(c.kernel));
+  }
+  model.targets = options.targets;
+  if (auto name = module->getAttrOfType<StringAttr>("kt.name"))
+    model.name = name.str();
+  auto func = *module.getOps<func::FuncOp>().begin();
+  if (failed(ProgramBuilder(model, numbers).run(func, module->getAttrOfType<DictionaryAttr>("kt.bounds"))))
+    return failure();
+  return model;
+}

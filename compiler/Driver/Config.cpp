@@ -1,0 +1,60 @@
+//===- Config.cpp - config.yaml -------------------------------------------===//
+
+#include "compiler/Driver/CommandLine.h"
+#include <algorithm>
+#include <yaml-cpp/yaml.h>
+
+using namespace kt;
+
+static std::string where(const std::string &path, const YAML::Mark &mark) {
+  return "'" + path + "'" + (mark.line >= 0 ? " line " + std::to_string(mark.line + 1) : "");
+}
+
+Status kt::readConfig(const std::string &path, CompileOptions &options, const std::vector<std::string> &given) {
+  auto fromCommandLine = [&](const char *key) { return std::find(given.begin(), given.end(), key) != given.end(); };
+  try {
+    YAML::Node root = YAML::LoadFile(path);
+    if (root.IsNull())
+      return {};
+    if (!root.IsMap())
+      return Status::usage(where(path, root.Mark()) + ": expected a map of sections");
+    for (const auto &section : root) {
+      std::string name = section.first.as<std::string>();
+      if (name != "execution")
+        return Status::usage(where(path, section.first.Mark()) + ": unknown key '" + name + "', expected execution");
+      if (section.second.IsNull())
+        continue;
+      if (!section.second.IsMap())
+        return Status::usage(where(path, section.second.Mark()) + ": expected a map under execution");
+      for (const auto &entry : section.second) {
+        std::string key = entry.first.as<std::string>();
+        std::string at = where(path, entry.first.Mark()) + ": execution." + key;
+        if (!entry.second.IsScalar())
+          return Status::usage(at + ": expected one value");
+        std::string value = entry.second.as<std::string>();
+        if (key == "dynamic_batching") {
+          if (!YAML::convert<bool>::decode(entry.second, options.dynamicBatching))
+            return Status::usage(at + ": expected true or false but got '" + value + "'");
+        } else if (key == "max_slice_mem") {
+          Result<uint64_t> size = parseSize(value);
+          if (!size.ok())
+            return Status::usage(at + ": " + size.status().message());
+          if (!fromCommandLine("max_slice_mem"))
+            options.maxSliceBytes = *size;
+        } else if (key == "tensor_core_priority") {
+          if (value != "low" && value != "normal" && value != "high")
+            return Status::usage(at + ": expected low, normal or high but got '" + value + "'");
+          options.tensorCorePriority = value;
+        } else {
+          return Status::usage(where(path, entry.first.Mark()) + ": unknown key 'execution." + key +
+                               "', expected dynamic_batching, max_slice_mem or tensor_core_priority");
+        }
+      }
+    }
+    return {};
+  } catch (const YAML::BadFile &) {
+    return Status::failed("cannot read '" + path + "'");
+  } catch (const YAML::Exception &e) {
+    return Status::usage(where(path, e.mark) + ": " + e.msg);
+  }
+}

@@ -1,0 +1,63 @@
+//===- Driver.h - the library behind ktc ----------------------------------===//
+//
+// Compiles an ONNX file to an artifact. Plain C++: no MLIR in sight, nothing throws.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef KT_COMPILER_DRIVER_DRIVER_H
+#define KT_COMPILER_DRIVER_DRIVER_H
+
+#include "runtime/include/kt/Status.h"
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace kt {
+
+enum class Precision { model, fp16, bf16, fp32 };
+enum class Quant { none, int8 };
+
+struct CompileOptions {
+  std::vector<std::string> targets{"sm_89", "host"};
+  Precision precision = Precision::model;
+  Quant quant = Quant::none;
+  uint64_t maxSliceBytes = 0; // 0: one slice
+  /// Dimension symbols narrowed to [first, second].
+  std::map<std::string, std::pair<int64_t, int64_t>> dims;
+  int optLevel = 3;
+  bool dynamicBatching = true;
+  std::string tensorCorePriority = "high"; // low, normal, high
+  /// Stop after this phase and write its IR as text to the output (empty: write the artifact).
+  std::string compileTo;
+  /// A folder that gets NN-PHASE.mlir after each phase.
+  std::string dumpPhases;
+  unsigned threads = 0;
+};
+
+struct Diagnostic {
+  std::string severity; // "error", "warning", "note"
+  std::string message;
+  std::string node; // the ONNX node's name, may be empty
+  std::string op;   // "Conv, opset 18"
+};
+
+struct CompileEvents {
+  std::function<void(const Diagnostic &)> diagnostic;
+  /// phase, items done, items in all (0: not counted).
+  std::function<void(const std::string &, unsigned, unsigned)> progress;
+};
+
+/// Names of the phases in their order.
+const std::vector<std::string> &phaseNames();
+
+/// Compiles `input` to `output`. On failure nothing is left at `output` and at least one diagnostic was reported.
+Status compile(const std::string &input, const std::string &output, const CompileOptions &options, const CompileEvents &events);
+
+/// "20GB", "512MiB", "1048576": bytes. KB, MB, GB are powers of 1000; KiB, MiB, GiB of 1024.
+Result<uint64_t> parseSize(const std::string &text);
+
+} // namespace kt
+
+#endif

@@ -1,0 +1,58 @@
+//===- Pipeline.cpp - the phases of compilation ---------------------------===//
+
+#include "compiler/Pipeline/Pipeline.h"
+#include "mlir/Transforms/Passes.h"
+#include "passes/Passes.h"
+
+using namespace mlir;
+using namespace kt;
+
+llvm::ArrayRef<Phase> kt::allPhases() {
+  static constexpr Phase phases[] = {Phase::graph, Phase::precision, Phase::slices, Phase::kernels};
+  return phases;
+}
+
+std::string kt::nameOf(Phase phase) {
+  switch (phase) {
+  case Phase::graph:
+    return "graph";
+  case Phase::precision:
+    return "precision";
+  case Phase::slices:
+    return "slices";
+  case Phase::kernels:
+    return "kernels";
+  }
+  return "";
+}
+
+void kt::buildPhase(OpPassManager &pm, Phase phase, const PipelineOptions &options) {
+  switch (phase) {
+  case Phase::graph: {
+    auto clean = [&] {
+      pm.addPass(createCanonicalizerPass());
+      pm.addPass(createCSEPass());
+    };
+    clean();
+    pm.addNestedPass<func::FuncOp>(createFoldConstants());
+    pm.addNestedPass<func::FuncOp>(createAbsorbLayouts());
+    pm.addNestedPass<func::FuncOp>(createFuseBodies());
+    pm.addNestedPass<func::FuncOp>(createFuseEpilogues());
+    clean();
+    pm.addNestedPass<func::FuncOp>(createFoldConstants());
+    pm.addNestedPass<func::FuncOp>(createAbsorbLayouts());
+    pm.addNestedPass<func::FuncOp>(createFuseBodies());
+    pm.addNestedPass<func::FuncOp>(createFuseEpilogues());
+    pm.addNestedPass<func::FuncOp>(createPackWeights());
+    pm.addNestedPass<func::FuncOp>(createSimplifyBodies());
+    clean();
+    break;
+  }
+  case Phase::precision:
+  case Phase::slices:
+    break;
+  case Phase::kernels:
+    pm.addPass(createOutlineKernels());
+    break;
+  }
+}

@@ -1,0 +1,40 @@
+//===- Pipeline.h - the phases of compilation -----------------------------===//
+//
+// One enum, a pipeline of passes for each phase. What a phase guarantees is said here and checked by its passes' verifiers.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef KT_COMPILER_PIPELINE_PIPELINE_H
+#define KT_COMPILER_PIPELINE_PIPELINE_H
+
+#include "compiler/Driver/Driver.h"
+#include "llvm/ADT/ArrayRef.h"
+
+namespace mlir {
+class OpPassManager;
+}
+
+namespace kt {
+
+enum class Phase {
+  graph,     // constants folded, layouts settled, elementwise work fused, attention and norms raised
+  precision, // storage and compute types chosen
+  slices,    // cut into slices
+  kernels    // every computation a launch of a shared kernel
+};
+
+struct PipelineOptions {
+  Precision precision = Precision::model;
+  Quant quant = Quant::none;
+  uint64_t maxSliceBytes = 0;
+  int optLevel = 3;
+};
+
+llvm::ArrayRef<Phase> allPhases();
+std::string nameOf(Phase phase);
+/// Appends the passes of one phase.
+void buildPhase(mlir::OpPassManager &pm, Phase phase, const PipelineOptions &options);
+
+} // namespace kt
+
+#endif

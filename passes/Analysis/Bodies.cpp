@@ -1,0 +1,90 @@
+//===- Bodies.cpp - what scalar bodies do ---------------------------------===//
+
+#include "passes/Analysis/Bodies.h"
+
+using namespace mlir;
+using namespace kt;
+
+bool kt::isMovement(GenericOp op) {
+  Block &body = op.getBody().front();
+  Value yielded = body.getTerminator()->getOperand(0);
+  auto read = yielded.getDefiningOp<ReadOp>();
+  if (!read)
+    return false;
+  unsigned reads = 0;
+  for (Operation &o : body.without_terminator()) {
+    if (isa<ReadOp>(o))
+      ++reads;
+    else if (!isa<SizeOp, arith::ConstantOp>(o) && !o.getResult(0).getType().isIndex() && !o.getResult(0).getType().isInteger(1))
+      return false;
+  }
+  return reads == 1;
+}
+
+std::optional<unsigned> kt::plainIndex(Value v, Block *block, unsigned firstIndex) {
+  auto arg = dyn_cast<BlockArgument>(v);
+  if (!arg || arg.getOwner() != block || arg.getArgNumber() < firstIndex)
+    return std::nullopt;
+  return arg.getArgNumber() - firstIndex;
+}
+
+std::optional<SmallVector<int64_t>> kt::asPermutation(GenericOp op) {
+  if (op.getInputs().size() != 1)
+    return std::nullopt;
+  Block &body = op.getBody().front();
+  auto read = body.getTerminator()->getOperand(0).getDefiningOp<ReadOp>();
+  if (!read || read.getOtherwise())
+    return std::nullopt;
+  int64_t rank = op.getResult().getType().getRank();
+  SymTensorType from = read.getTensor().getType();
+  if (from.getRank() != rank)
+    return std::nullopt;
+  SmallVector<int64_t> perm(rank, -1);
+  for (auto [dim, v] : llvm::enumerate(read.getIndices())) {
+    auto i = plainIndex(v, &body, 1);
+    if (!i || perm[*i] >= 0 || from.dim(dim) != op.getResult().getType().dim(*i))
+      return std::nullopt;
+    perm[*i] = dim;
+  }
+  return perm;
+}
+
+bool kt::isIdentityRead(ReadOp read, unsigned firstIndex, unsigned rank) {
+  if (read.getOtherwise() || read.getIndices().size() != rank)
+    return false;
+  for (auto [i, v] : llvm::enumerate(read.getIndices()))
+    if (plainIndex(v, read->getBlock(), firstIndex) != (unsigned)i)
+      return false;
+  return true;
+}
+
+unsigned kt::bodyCost(Region &region) {
+  unsigned cost = 0;
+  for (Operation &op : region.front().without_terminator()) {
+    if (isa<arith::ConstantOp, SizeOp>(op))
+      continue;
+    if (isa<ReadOp>(op))
+      cost += 2;
+    else if (isa<math::MathDialect>(op.getDialect()))
+      cost += isa<math::AbsFOp, math::SqrtOp, math::RsqrtOp, math::FloorOp, math::CeilOp, math::FmaOp>(op) ? 4 : 20;
+    else if (isa<arith::DivFOp, arith::DivSIOp, arith::DivUIOp, arith::RemSIOp, arith::RemUIOp>(op))
+      cost += 5;
+    else
+      cost += 1;
+  }
+  return cost;
+}
+
+SmallVector<ReadOp> kt::readsOf(Operation *op, unsigned number) {
+  SmallVector<ReadOp> reads;
+  for (BodyRef body : bodiesOf(op))
+    for (Operation *user : body.region->getArgument(body.leading + number).getUsers())
+      reads.push_back(cast<ReadOp>(user));
+  return reads;
+}
+
+Value kt::throughReshapes(Value v) {
+  while (auto reshape = v.getDefiningOp<ReshapeOp>())
+    v = reshape.getSource();
+  return v;
+}

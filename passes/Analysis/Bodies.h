@@ -1,0 +1,40 @@
+//===- Bodies.h - what scalar bodies do -----------------------------------===//
+//
+// Facts about structured ops that fusion and layout decisions rest on.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef KT_PASSES_ANALYSIS_BODIES_H
+#define KT_PASSES_ANALYSIS_BODIES_H
+
+#include "dialects/KT/IR/KTDialect.h"
+
+namespace kt {
+
+/// Moves elements only: one read, yielded as it is (or a constant outside), and index arithmetic.
+bool isMovement(GenericOp op);
+
+/// A pure transposition of its one operand: result index i is operand dimension perm[i].
+std::optional<llvm::SmallVector<int64_t>> asPermutation(GenericOp op);
+
+/// Result dimension that an index value of a body is, if it is one of the block's own indices; `firstIndex` is the number of that argument.
+std::optional<unsigned> plainIndex(mlir::Value v, mlir::Block *block, unsigned firstIndex);
+
+/// The read takes the body's first indices in order (the result's position) and asks for no bounds check.
+bool isIdentityRead(ReadOp read, unsigned firstIndex, unsigned rank);
+
+/// Roughly, instructions to make one element; transcendental functions weigh more.
+unsigned bodyCost(mlir::Region &region);
+
+/// Reads of body operand `number` in all bodies of `op`.
+llvm::SmallVector<ReadOp> readsOf(mlir::Operation *op, unsigned number);
+
+/// A constant of these bytes, copied, with the name that its initializer had.
+ConstantOp makeConstant(mlir::OpBuilder &b, mlir::Location loc, SymTensorType type, llvm::ArrayRef<char> bytes, llvm::StringRef name);
+
+/// Skips views.
+mlir::Value throughReshapes(mlir::Value v);
+
+} // namespace kt
+
+#endif

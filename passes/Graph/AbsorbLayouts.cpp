@@ -1,0 +1,201 @@
+//===- AbsorbLayouts.cpp - transpositions disappear -----------------------===//
+//
+// A transposition of a product's factor or result becomes part of its maps; an elementwise op or reduction that a transposition reads makes its
+// result in that order, and whoever else reads it reads at permuted indices.
+//
+//===----------------------------------------------------------------------===//
+
+#include "mlir/IR/AffineMap.h"
+#include "passes/Analysis/Bodies.h"
+#include "passes/Passes.h"
+
+namespace kt {
+#define GEN_PASS_DEF_ABSORBLAYOUTS
+#include "passes/Passes.h.inc"
+} // namespace kt
+
+using namespace mlir;
+using namespace kt;
+
+namespace {
+
+/// The transposition that defines `v`, with its permutation (result dimension i is source dimension perm[i]).
+std::optional<std::pair<Value, SmallVector<int64_t>>> transposed(Value v) {
+  auto generic = v.getDefiningOp<GenericOp>();
+  if (!generic)
+    return std::nullopt;
+  auto perm = asPermutation(generic);
+  if (!perm)
+    return std::nullopt;
+  return std::pair{generic.getInputs()[0], *perm};
+}
+
+/// A factor read through a transposition: map result i moves to source dimension perm[i].
+bool absorbFactor(Operation *op, unsigned operand, unsigned mapIndex) {
+  auto t = transposed(op->getOperand(operand));
+  if (!t)
+    return false;
+  auto maps = cast<ArrayAttr>(op->getAttr("maps"));
+  AffineMap map = cast<AffineMapAttr>(maps[mapIndex]).getValue();
+  SmallVector<AffineExpr> results(map.getNumResults());
+  for (auto [i, p] : llvm::enumerate(t->second))
+    results[p] = map.getResult(i);
+  SmallVector<Attribute> all(maps.begin(), maps.end());
+  all[mapIndex] = AffineMapAttr::get(AffineMap::get(map.getNumDims(), 0, results, op->getContext()));
+  op->setAttr("maps", ArrayAttr::get(op->getContext(), all));
+  op->setOperand(operand, t->first);
+  return true;
+}
+
+/// The one transposition that reads `v`, if that is its only reader.
+GenericOp onlyTransposition(Value v) {
+  if (!v.hasOneUse())
+    return {};
+  auto generic = dyn_cast<GenericOp>(*v.getUsers().begin());
+  return generic && asPermutation(generic) ? generic : GenericOp();
+}
+
+/// Permutes the result of a product: its result map and the order of its epilogue's (or score's) index arguments.
+bool absorbResult(Operation *op, unsigned mapIndex) {
+  GenericOp t = onlyTransposition(op->getResult(0));
+  if (!t || t->getBlock() != op->getBlock())
+    return false;
+  SmallVector<int64_t> perm = *asPermutation(t);
+  auto maps = cast<ArrayAttr>(op->getAttr("maps"));
+  AffineMap map = cast<AffineMapAttr>(maps[mapIndex]).getValue();
+  SmallVector<AffineExpr> results;
+  for (int64_t p : perm)
+    results.push_back(map.getResult(p));
+  SmallVector<Attribute> all(maps.begin(), maps.end());
+  all[mapIndex] = AffineMapAttr::get(AffineMap::get(map.getNumDims(), 0, results, op->getContext()));
+  op->setAttr("maps", ArrayAttr::get(op->getContext(), all));
+  if (isa<MatmulOp>(op)) { // an attention's score indices are b, h, i, j whatever the result's order is
+    BodyRef body = bodiesOf(op).back();
+    Block &block = body.region->front();
+    unsigned first = body.leading + op->getNumOperands() - firstBodyOperand(op);
+    SmallVector<Value> fresh;
+    for (size_t i = 0; i < perm.size(); ++i)
+      fresh.push_back(block.addArgument(IndexType::get(op->getContext()), op->getLoc()));
+    for (auto [i, p] : llvm::enumerate(perm))
+      block.getArgument(first + p).replaceAllUsesWith(fresh[i]);
+    block.eraseArguments(first, perm.size());
+  }
+  op->getResult(0).setType(t.getResult().getType());
+  t.replaceAllUsesWith(op->getResult(0));
+  t.erase();
+  return true;
+}
+
+/// Gives the result of a generic or reduce the order `perm` and every reader but transpositions of that order an inverse one.
+bool permuteResult(Operation *op) {
+  if (!isa<GenericOp, ReduceOp>(op))
+    return false;
+  if (auto generic = dyn_cast<GenericOp>(op); generic && isMovement(generic))
+    return false; // inlined into its readers anyway
+  Value result = op->getResult(0);
+  // The order that a transposition among the readers wants; the other readers have to be able to read at any index.
+  std::optional<SmallVector<int64_t>> wanted;
+  for (Operation *user : result.getUsers()) {
+    auto generic = dyn_cast<GenericOp>(user);
+    std::optional<SmallVector<int64_t>> perm = generic ? asPermutation(generic) : std::nullopt;
+    if (perm && (!wanted || *wanted == *perm)) {
+      wanted = perm;
+      continue;
+    }
+    unsigned first = firstBodyOperand(user);
+    bool readable = !bodiesOf(user).empty();
+    for (unsigned i = 0; i < first && i < user->getNumOperands(); ++i)
+      readable &= user->getOperand(i) != result;
+    if (!readable)
+      return false;
+  }
+  if (!wanted)
+    return false;
+  SmallVector<int64_t> perm = *wanted;
+  SymTensorType old = cast<SymTensorType>(result.getType());
+  SmallVector<ExprAttr> dims;
+  for (int64_t p : perm)
+    dims.push_back(old.getDims()[p]);
+  auto type = SymTensorType::get(op->getContext(), dims, old.getElementType());
+  for (BodyRef body : bodiesOf(op)) {
+    Block &block = body.region->front();
+    unsigned first = body.leading + op->getNumOperands();
+    SmallVector<Value> fresh;
+    for (size_t i = 0; i < perm.size(); ++i)
+      fresh.push_back(block.insertArgument(first + perm.size() + i, IndexType::get(op->getContext()), op->getLoc()));
+    for (auto [i, p] : llvm::enumerate(perm))
+      block.getArgument(first + p).replaceAllUsesWith(fresh[i]);
+    block.eraseArguments(first, perm.size());
+  }
+  result.setType(type);
+  // Readers see the old order through a transposition back, which fusion inlines; those that wanted the new one have it.
+  OpBuilder b(op->getContext());
+  b.setInsertionPointAfter(op);
+  auto back = GenericOp::create(b, op->getLoc(), old, result);
+  Block *block = addBody(back.getBody(), {}, ValueRange(result), perm.size());
+  b.setInsertionPointToStart(block);
+  SmallVector<Value> at;
+  for (int64_t p : perm)
+    at.push_back(block->getArgument(1 + p));
+  Value v = ReadOp::create(b, op->getLoc(), block->getArgument(0), at);
+  YieldOp::create(b, op->getLoc(), v);
+  SmallVector<OpOperand *> uses;
+  for (OpOperand &use : result.getUses())
+    if (use.getOwner() != back)
+      uses.push_back(&use);
+  for (OpOperand *use : uses)
+    use->set(back.getResult());
+  SmallVector<Operation *> users(back.getResult().getUsers().begin(), back.getResult().getUsers().end());
+  for (Operation *user : users)
+    if (auto generic = dyn_cast<GenericOp>(user); generic && asPermutation(generic) == wanted) {
+      generic.replaceAllUsesWith(result);
+      generic.erase();
+    }
+  if (back->use_empty())
+    back.erase();
+  return true;
+}
+
+struct AbsorbLayoutsPass : kt::impl::AbsorbLayoutsBase<AbsorbLayoutsPass> {
+  void runOnOperation() override {
+    bool changed = true;
+    while (changed) {
+      changed = false;
+      SmallVector<Operation *> ops;
+      getOperation()->walk([&](Operation *op) {
+        if (isCompute(op))
+          ops.push_back(op);
+      });
+      // From the end: what a later op wants is known before an earlier one is asked.
+      llvm::SmallPtrSet<Operation *, 16> erased;
+      for (Operation *op : llvm::reverse(ops)) {
+        if (erased.contains(op))
+          continue;
+        if (isa<MatmulOp, AttentionOp>(op)) {
+          unsigned factors = firstBodyOperand(op);
+          bool packed = isa<MatmulOp>(op) && cast<MatmulOp>(op).getPacked();
+          for (unsigned i = 0; i < factors; ++i)
+            if (!(packed && i == 1))
+              while (absorbFactor(op, i, i))
+                changed = true;
+          if (GenericOp t = onlyTransposition(op->getResult(0)))
+            if (absorbResult(op, factors)) {
+              erased.insert(t);
+              changed = true;
+            }
+          continue;
+        }
+        if (permuteResult(op)) { // the transpositions that wanted this order are gone, so the list is stale
+          changed = true;
+          break;
+        }
+        if (auto generic = dyn_cast<GenericOp>(op); generic && generic->use_empty()) {
+          erased.insert(op);
+          op->erase();
+        }
+      }
+    }
+  }
+};
+
+} // namespace

@@ -1,0 +1,67 @@
+//===- FoldConstants.cpp - what depends on constants only -----------------===//
+
+#include "mlir/IR/AsmState.h"
+#include "mlir/IR/DialectResourceBlobManager.h"
+#include "passes/Analysis/Bodies.h"
+#include "passes/Analysis/Interpreter.h"
+#include "passes/Passes.h"
+
+namespace kt {
+#define GEN_PASS_DEF_FOLDCONSTANTS
+#include "passes/Passes.h.inc"
+} // namespace kt
+
+using namespace mlir;
+using namespace kt;
+
+ConstantOp kt::makeConstant(OpBuilder &b, Location loc, SymTensorType type, ArrayRef<char> bytes, StringRef name) {
+  auto raw = RankedTensorType::get({(int64_t)bytes.size()}, b.getI8Type());
+  auto value = DenseResourceElementsAttr::get(raw, name.empty() ? "constant" : name, HeapAsmResourceBlob::allocateAndCopyWithAlign(bytes, 64, false));
+  return ConstantOp::create(b, loc, type, value, name.empty() ? StringAttr() : b.getStringAttr(name));
+}
+
+namespace {
+
+constexpr int64_t kAlwaysBytes = 1 << 16; // a result of this size is folded however small its operands are
+constexpr int64_t kGrowth = 8;            // else it may be this many times as large as they are (int4 to f32)
+
+/// The constant behind a value, through views, with its bytes.
+ConstantOp constantOf(Value v) { return throughReshapes(v).getDefiningOp<ConstantOp>(); }
+
+bool fold(GenericOp op) {
+  SymTensorType type = op.getResult().getType();
+  if (!type.hasStaticShape())
+    return false;
+  int64_t bytes = *type.numElements().asConstant() * type.elementBytes(), inputBytes = 0;
+  SmallVector<ArrayRef<char>> inputs;
+  StringRef name;
+  for (Value v : op.getInputs()) {
+    ConstantOp constant = constantOf(v);
+    if (!constant)
+      return false;
+    inputs.push_back(constant.bytes());
+    if ((int64_t)constant.bytes().size() > inputBytes && constant.getName())
+      name = *constant.getName();
+    inputBytes += constant.bytes().size();
+  }
+  if (bytes > kAlwaysBytes && bytes > kGrowth * inputBytes)
+    return false;
+  auto result = interpret(op, inputs);
+  if (!result)
+    return false;
+  OpBuilder b(op);
+  op.replaceAllUsesWith(makeConstant(b, op.getLoc(), type, *result, name).getResult());
+  op.erase();
+  return true;
+}
+
+struct FoldConstantsPass : kt::impl::FoldConstantsBase<FoldConstantsPass> {
+  void runOnOperation() override {
+    SmallVector<GenericOp> ops;
+    getOperation()->walk([&](GenericOp op) { ops.push_back(op); });
+    for (GenericOp op : ops)
+      fold(op);
+  }
+};
+
+} // namespace

@@ -1,0 +1,203 @@
+//===- FuseBodies.cpp - producers inlined into the bodies that read them --===//
+//
+//   %a = generic { exp(x[i]) }            %r = generic { exp(x[i]) + y[j] }
+//   %r = generic { a[i] + y[j] }    ->
+//
+// Reads are pulls, so inlining a producer is substituting its body at the read's indices.
+//
+//===----------------------------------------------------------------------===//
+
+#include "passes/Analysis/Bodies.h"
+#include "passes/Passes.h"
+
+namespace kt {
+#define GEN_PASS_DEF_FUSEBODIES
+#include "passes/Passes.h.inc"
+} // namespace kt
+
+using namespace mlir;
+using namespace kt;
+
+namespace {
+
+constexpr unsigned kMaxBodyOps = 160;  // beyond this a kernel's registers would not hold the body
+constexpr unsigned kMaxOperands = 14;
+constexpr unsigned kCheapCost = 6;     // may be computed again rather than stored
+
+/// Every element of the operand is read at most once a body evaluation sweep: the indices are distinct plain indices of the body.
+bool isInjective(ReadOp read, Block *block, unsigned firstIndex, unsigned numIndices) {
+  llvm::SmallBitVector seen(numIndices);
+  for (Value v : read.getIndices()) {
+    auto i = plainIndex(v, block, firstIndex);
+    if (!i) {
+      APInt c;
+      if (matchPattern(v, m_ConstantInt(&c)))
+        continue;
+      return false;
+    }
+    seen.set(*i);
+  }
+  // Every index of the body takes part: nothing is read again for another value of a missing one, except where that dimension is 1.
+  return seen.count() == numIndices;
+}
+
+/// May `producer` be evaluated at each read of it in `consumer`?
+bool shouldInline(GenericOp producer, Operation *consumer, unsigned number, bool onlyUser) {
+  unsigned cost = bodyCost(producer.getBody());
+  unsigned producerOps = llvm::range_size(producer.getBody().front());
+  unsigned consumerOps = 0;
+  for (BodyRef body : bodiesOf(consumer))
+    consumerOps += llvm::range_size(body.region->front());
+  SmallVector<ReadOp> reads = readsOf(consumer, number);
+  if (consumerOps + producerOps * reads.size() > kMaxBodyOps ||
+      consumer->getNumOperands() + producer.getInputs().size() > kMaxOperands)
+    return false;
+  if (isMovement(producer) || producer.getInputs().empty())
+    return cost <= 40;
+  // What can become the epilogue of a product is worth more there than inlined twice.
+  bool epilogue = llvm::any_of(producer.getInputs(), [](Value v) {
+    v = throughReshapes(v);
+    Operation *def = v.getDefiningOp();
+    return def && isa<MatmulOp, ConvOp, ReduceOp, NormalizeOp>(def) && v.hasOneUse();
+  });
+  if (cost <= kCheapCost && reads.size() <= 2 && (onlyUser || !epilogue))
+    return true;
+  if (!onlyUser)
+    return false;
+  // Computed once either way? Identical reads are merged, so the first stands for all when they agree.
+  ReadOp first = reads.front();
+  for (ReadOp read : reads)
+    if (read->getBlock() != first->getBlock() || read.getIndices() != first.getIndices())
+      return false;
+  for (BodyRef body : bodiesOf(consumer))
+    if (&body.region->front() == first->getBlock()) {
+      unsigned firstIndex = body.leading + consumer->getNumOperands() - firstBodyOperand(consumer);
+      unsigned indices = body.region->getNumArguments() - firstIndex;
+      if (first.getOtherwise())
+        return false;
+      return isInjective(first, first->getBlock(), firstIndex, indices);
+    }
+  return false;
+}
+
+/// Replaces `read` of consumer operand by the producer's body. `numbers` maps the producer's operands to body operands of the consumer.
+void inlineAt(ReadOp read, GenericOp producer, ArrayRef<Value> operands) {
+  OpBuilder b(read);
+  Location loc = read.getLoc();
+  Block &body = producer.getBody().front();
+  SymTensorType type = producer.getResult().getType();
+  IRMapping map;
+  for (auto [i, v] : llvm::enumerate(operands))
+    map.map(body.getArgument(i), v);
+  for (auto [i, v] : llvm::enumerate(read.getIndices()))
+    map.map(body.getArgument(operands.size() + i), v);
+
+  // A guarded read evaluates the producer only where its index is inside: elsewhere the producer's own reads are turned away by an index of -1.
+  Value inside;
+  if (read.getOtherwise()) {
+    SmallVector<int64_t> dims;
+    if (auto check = read.getCheck())
+      dims.assign(check->begin(), check->end());
+    else
+      for (int64_t d = 0; d < type.getRank(); ++d)
+        dims.push_back(d);
+    for (int64_t d : dims) {
+      Value size = SizeOp::create(b, loc, type.dim(d));
+      // One unsigned comparison covers both ends.
+      Value in = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ult, read.getIndices()[d], size);
+      inside = inside ? arith::AndIOp::create(b, loc, inside, in).getResult() : in;
+    }
+  }
+  Value minusOne;
+  if (inside)
+    minusOne = arith::ConstantIndexOp::create(b, loc, -1);
+  for (Operation &op : body.without_terminator()) {
+    auto inner = dyn_cast<ReadOp>(op);
+    if (!inner || !inside || inner.getIndices().empty()) {
+      b.clone(op, map);
+      continue;
+    }
+    SmallVector<Value> at;
+    for (Value v : inner.getIndices())
+      at.push_back(map.lookup(v));
+    at[0] = arith::SelectOp::create(b, loc, inside, at[0], minusOne);
+    SmallVector<int64_t> check{0};
+    Value otherwise;
+    if (inner.getOtherwise()) {
+      otherwise = map.lookup(inner.getOtherwise());
+      check.clear();
+      if (inner.getCheck())
+        check.assign(inner.getCheck()->begin(), inner.getCheck()->end());
+      else
+        for (size_t d = 0; d < at.size(); ++d)
+          check.push_back(d);
+      if (!llvm::is_contained(check, 0))
+        check.push_back(0);
+      llvm::sort(check);
+    } else {
+      otherwise = arith::ConstantOp::create(b, loc, b.getZeroAttr(inner.getType()));
+    }
+    auto guarded = ReadOp::create(b, loc, map.lookup(inner.getTensor()), at, otherwise);
+    guarded.setCheckAttr(b.getDenseI64ArrayAttr(check));
+    map.map(inner.getResult(), guarded.getResult());
+  }
+  Value v = map.lookup(body.getTerminator()->getOperand(0));
+  if (inside)
+    v = arith::SelectOp::create(b, loc, inside, v, read.getOtherwise());
+  read.replaceAllUsesWith(v);
+  read.erase();
+}
+
+bool fuseInto(Operation *consumer) {
+  bool changed = false;
+  for (unsigned number = 0; number < consumer->getNumOperands() - firstBodyOperand(consumer); ++number) {
+    Value v = consumer->getOperand(firstBodyOperand(consumer) + number);
+    auto producer = v.getDefiningOp<GenericOp>();
+    if (!producer || producer->getBlock() != consumer->getBlock())
+      continue;
+    SmallVector<ReadOp> reads = readsOf(consumer, number);
+    if (reads.empty())
+      continue;
+    bool onlyUser = llvm::all_of(v.getUsers(), [&](Operation *user) { return user == consumer; });
+    // A factor that only the kernel reads stays.
+    for (unsigned i = 0; i < firstBodyOperand(consumer); ++i)
+      onlyUser &= consumer->getOperand(i) != v;
+    if (!shouldInline(producer, consumer, number, onlyUser))
+      continue;
+    SmallVector<unsigned> numbers;
+    for (Value input : producer.getInputs())
+      numbers.push_back(addBodyOperand(consumer, input));
+    for (ReadOp read : reads) {
+      SmallVector<Value> operands;
+      for (BodyRef body : bodiesOf(consumer))
+        if (&body.region->front() == read->getBlock())
+          for (unsigned n : numbers)
+            operands.push_back(body.region->getArgument(body.leading + n));
+      inlineAt(read, producer, operands);
+    }
+    changed = true;
+  }
+  if (changed)
+    cleanBodyOperands(consumer);
+  return changed;
+}
+
+struct FuseBodiesPass : kt::impl::FuseBodiesBase<FuseBodiesPass> {
+  void runOnOperation() override {
+    // In program order, so that producers are complete when they are inlined.
+    SmallVector<Operation *> consumers;
+    getOperation()->walk([&](Operation *op) {
+      if (!bodiesOf(op).empty())
+        consumers.push_back(op);
+    });
+    for (Operation *op : consumers)
+      while (fuseInto(op))
+        ;
+    // Producers that nothing reads any more.
+    for (Operation *op : llvm::reverse(consumers))
+      if (isOpTriviallyDead(op))
+        op->erase();
+  }
+};
+
+} // namespace

@@ -1,0 +1,17 @@
+//===- Passes.h - kt to kt passes -----------------------------------------===//
+
+#ifndef KT_PASSES_PASSES_H
+#define KT_PASSES_PASSES_H
+
+#include "dialects/KT/IR/KTDialect.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Pass/Pass.h"
+
+namespace kt {
+#define GEN_PASS_DECL
+#include "passes/Passes.h.inc"
+#define GEN_PASS_REGISTRATION
+#include "passes/Passes.h.inc"
+} // namespace kt
+
+#endif

@@ -1,0 +1,92 @@
+//===- Passes.td - kt to kt passes ----------------------------------------===//
+#ifndef KT_PASSES
+#define KT_PASSES
+
+include "mlir/Pass/PassBase.td"
+
+def OutlineKernels : Pass<"kt-outline-kernels", "::mlir::ModuleOp"> {
+  let summary = "Turns every computation into a launch of a shared kernel";
+  let description = [{
+    **Requires** compute ops anywhere in functions. **Guarantees** none is left there: each is a `kt.kernel` beside the functions and a `kt.launch`. In a
+    kernel every symbolic size is a positional parameter, so computations that differ only in sizes' names share one. **Does not** look into
+    what they compute.
+
+    ```mlir
+    %r = kt.generic ins(%x : !kt.tensor<[batch, 8] x f32>) -> ...
+    // becomes
+    kt.kernel @generic_0 ["p0"] computes { ^bb0(%X: !kt.tensor<[p0, 8] x f32>): ... }
+    %r = kt.launch @generic_0 ins(%x) ints [#kt.expr<batch>] -> ...
+    ```
+  }];
+}
+
+def FuseBodies : Pass<"kt-fuse-bodies", "::mlir::func::FuncOp"> {
+  let summary = "Inlines producers into the scalar bodies that read them";
+  let description = [{
+    **Requires** nothing. **Guarantees** that element movement (transpositions, slices, concatenations, gathers) and cheap or singly used elementwise work
+    has no kernel of its own where its reader has a body. **Does not** compute anything expensive twice.
+
+    ```mlir
+    %a = kt.generic ... { exp(x[i]) }
+    %r = kt.generic ... { a[i] + y[j] }
+    // becomes
+    %r = kt.generic ... { exp(x[i]) + y[j] }
+    ```
+  }];
+}
+
+def FuseEpilogues : Pass<"kt-fuse-epilogues", "::mlir::func::FuncOp"> {
+  let summary = "Moves elementwise work into the epilogue of what it follows";
+  let description = [{
+    **Requires** nothing. **Guarantees** that a generic which reads a matmul, convolution, reduction or norm at its own position, and is its only
+    reader, has become its epilogue. **Does not** move work across reductions.
+
+    ```mlir
+    %c = kt.matmul %a, %b ... epilogue { acc }
+    %r = kt.generic ... { max(c[i, j], 0) }
+    // becomes
+    %r = kt.matmul %a, %b ... epilogue { max(acc, 0) }
+    ```
+  }];
+}
+
+def AbsorbLayouts : Pass<"kt-absorb-layouts", "::mlir::func::FuncOp"> {
+  let summary = "Makes transpositions disappear into the ops around them";
+  let description = [{
+    **Requires** nothing. **Guarantees** that a transposition of a factor, or of a product's result, is part of the maps of its matmul, and that an
+    elementwise op or reduction followed by a transposition makes its result in that order. **Does not** move transpositions across views.
+
+    ```mlir
+    %t = kt.generic ... { x[j, i] }
+    %r = kt.matmul %t, %b {maps = [(m, n, k) -> (m, k), ...]}
+    // becomes
+    %r = kt.matmul %x, %b {maps = [(m, n, k) -> (k, m), ...]}
+    ```
+  }];
+}
+
+def FoldConstants : Pass<"kt-fold-constants", "::mlir::func::FuncOp"> {
+  let summary = "Computes at compile time what depends on constants only";
+  let description = [{
+    **Requires** nothing. **Guarantees** that a generic whose operands are all constants is a constant, unless that would make the artifact much larger.
+    **Does not** fold reductions or products.
+  }];
+}
+
+def PackWeights : Pass<"kt-pack-weights", "::mlir::func::FuncOp"> {
+  let summary = "Stores constant factors of products the way the kernels read them";
+  let description = [{
+    **Requires** folded constants. **Guarantees** that every matmul with a constant rhs that has no batch dimensions reads it packed in panels of 16
+    columns. **Does not** change element types.
+  }];
+}
+
+def SimplifyBodies : Pass<"kt-simplify-bodies", "::mlir::func::FuncOp"> {
+  let summary = "Folds scalar arithmetic inside bodies";
+  let description = [{
+    **Requires** nothing. **Guarantees** that no narrow float is widened right after it was narrowed, and that casts to index and back are gone. **Does
+    not** change results beyond keeping more bits in between.
+  }];
+}
+
+#endif

@@ -1,0 +1,100 @@
+//===- OutlineKernels.cpp - computations become shared kernels ------------===//
+
+#include "mlir/IR/AttrTypeSubElements.h"
+#include "passes/Passes.h"
+#include "llvm/ADT/MapVector.h"
+
+namespace kt {
+#define GEN_PASS_DEF_OUTLINEKERNELS
+#include "passes/Passes.h.inc"
+} // namespace kt
+
+using namespace mlir;
+using namespace kt;
+
+namespace {
+
+/// "matmul" for kt.matmul.
+StringRef familyOf(Operation *op) { return op->getName().stripDialect(); }
+
+struct OutlineKernelsPass : kt::impl::OutlineKernelsBase<OutlineKernelsPass> {
+  void runOnOperation() override {
+    ModuleOp module = getOperation();
+    SmallVector<Operation *> work;
+    for (auto func : module.getOps<func::FuncOp>())
+      func.walk([&](Operation *op) {
+        if (isCompute(op))
+          work.push_back(op);
+      });
+    OpBuilder atEnd = OpBuilder::atBlockEnd(module.getBody());
+    for (Operation *op : work)
+      outline(op, atEnd);
+  }
+
+  void outline(Operation *op, OpBuilder &atEnd) {
+    MLIRContext *context = &getContext();
+    // Every symbolic size, in order of appearance, is a parameter.
+    llvm::MapVector<Attribute, unsigned> params;
+    AttrTypeReplacer replacer;
+    replacer.addReplacement([&](ExprAttr e) -> std::optional<std::pair<Attribute, WalkResult>> {
+      if (Expr(e).asConstant())
+        return std::pair<Attribute, WalkResult>{e, WalkResult::skip()};
+      unsigned number = params.try_emplace(e, params.size()).first->second;
+      return std::pair<Attribute, WalkResult>{Expr::symbol(context, "p" + std::to_string(number)).attr(), WalkResult::skip()};
+    });
+
+    Location unknown = UnknownLoc::get(context);
+    OwningOpRef<ModuleOp> holder = ModuleOp::create(unknown);
+    OpBuilder b = OpBuilder::atBlockEnd(holder->getBody());
+    auto kernel = KernelOp::create(b, unknown, "kernel", b.getStrArrayAttr({}), DictionaryAttr());
+    Block *body = &kernel.getBody().emplaceBlock();
+    IRMapping map;
+    for (Value v : op->getOperands())
+      map.map(v, body->addArgument(v.getType(), unknown));
+    // The same value may come twice: each operand keeps an argument of its own.
+    b.setInsertionPointToEnd(body);
+    Operation *clone = b.clone(*op, map);
+    for (auto [i, arg] : llvm::enumerate(body->getArguments()))
+      clone->setOperand(i, arg);
+    YieldOp::create(b, unknown, clone->getResults());
+    replacer.recursivelyReplaceElementsIn(kernel, /*replaceAttrs=*/true, /*replaceLocs=*/false, /*replaceTypes=*/true);
+    kernel->walk([&](Operation *inner) {
+      inner->setLoc(unknown);
+      for (Region &region : inner->getRegions())
+        for (Block &block : region)
+          for (BlockArgument arg : block.getArguments())
+            arg.setLoc(unknown);
+    });
+    SmallVector<Attribute> ints;
+    SmallVector<std::string> names;
+    for (auto &[e, number] : params) {
+      ints.push_back(e);
+      names.push_back("p" + std::to_string(number));
+    }
+    SmallVector<StringRef> nameRefs(names.begin(), names.end());
+    kernel.setParamsAttr(b.getStrArrayAttr(nameRefs));
+
+    std::string key;
+    llvm::raw_string_ostream(key) << kernel;
+    auto [it, fresh] = known.try_emplace(key);
+    if (fresh) {
+      std::string name = (familyOf(op) + "_" + Twine(counts[familyOf(op)]++)).str();
+      kernel->remove();
+      atEnd.insert(kernel);
+      kernel.setSymName(name);
+      kernel->setLoc(op->getLoc());
+      kernel.compute()->setLoc(op->getLoc());
+      it->second = name;
+    }
+    OpBuilder here(op);
+    auto launch = LaunchOp::create(here, op->getLoc(), op->getResultTypes(), FlatSymbolRefAttr::get(context, it->second),
+                                   op->getOperands(), here.getArrayAttr(ints));
+    op->replaceAllUsesWith(launch.getResults());
+    op->erase();
+  }
+
+  llvm::StringMap<std::string> known;
+  llvm::StringMap<unsigned> counts;
+};
+
+} // namespace

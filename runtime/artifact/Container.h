@@ -1,0 +1,63 @@
+//===- Container.h - the frame of a .ktm file -----------------------------===//
+//
+// Header, metadata and page-aligned segments, and the digests that cover every byte of them. Knows nothing of what they mean.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef KT_RUNTIME_ARTIFACT_CONTAINER_H
+#define KT_RUNTIME_ARTIFACT_CONTAINER_H
+
+#include "runtime/include/kt/Status.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+namespace kt::artifact::fb {
+struct Model;
+}
+
+namespace kt::artifact {
+
+constexpr uint64_t kPage = 4096;
+constexpr uint32_t kVersion = 1;
+/// Weights below a page share segments, each at a multiple of this.
+constexpr uint64_t kSmallAlignment = 64;
+/// If and Loop may nest this deep.
+constexpr uint32_t kMaxNesting = 32;
+/// A control character first and line ends inside: a transfer that treats the file as text is found at once.
+constexpr unsigned char kMagic[8] = {0x89, 'K', 'T', 'M', '\r', '\n', 0x1a, '\n'};
+
+struct Digest {
+  uint64_t low = 0, high = 0;
+  bool operator==(const Digest &) const = default;
+};
+/// XXH3-128.
+Digest digestOf(std::span<const std::byte> bytes);
+
+/// The first bytes of the file, little-endian. The metadata follows at once, then zeros up to `segmentBase`.
+struct Header {
+  unsigned char magic[8];
+  uint32_t version;
+  uint32_t headerBytes; // sizeof(Header)
+  uint64_t fileBytes;
+  uint64_t metadataBytes;
+  uint64_t segmentBase; // a multiple of a page
+  Digest metadata;
+  uint64_t reserved[7]; // zero
+  Digest header;        // of the bytes before it
+};
+static_assert(sizeof(Header) == 128);
+
+constexpr uint64_t alignUp(uint64_t value, uint64_t alignment) { return (value + alignment - 1) / alignment * alignment; }
+
+/// Checks everything that can be checked without knowing what the metadata says: magic, version, sizes, digests (those of segments
+/// only when `segmentDigests`), zero padding, and that the FlatBuffers structure is sound. On success `root` points into `file`.
+Status verifyContainer(std::span<const std::byte> file, bool segmentDigests, const fb::Model *&root);
+
+/// The bytes of a segment of a verified container.
+std::span<const std::byte> segmentBytes(std::span<const std::byte> file, const fb::Model &root, uint32_t segment);
+
+} // namespace kt::artifact
+
+#endif

@@ -1,0 +1,346 @@
+//===- Writer.cpp - model to .ktm file ------------------------------------===//
+//
+// Lays out segments, encodes the metadata, and puts the file in place only when it is whole and on disk.
+//
+//===----------------------------------------------------------------------===//
+
+#include "runtime/artifact/Writer.h"
+#include "runtime/artifact/Container.h"
+#include "runtime/artifact/Verifier.h"
+#include "runtime/artifact/ktm_generated.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <fcntl.h>
+#include <map>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+namespace kt::artifact {
+namespace {
+
+using Bytes = std::span<const std::byte>;
+using flatbuffers::FlatBufferBuilder;
+using flatbuffers::Offset;
+template <typename T> using VectorOf = flatbuffers::Offset<flatbuffers::Vector<T>>;
+
+/// A page-aligned part of the file, gathered from pieces that follow one another at multiples of kSmallAlignment.
+struct SegmentPlan {
+  std::vector<Bytes> pieces;
+  uint64_t bytes = 0;
+};
+struct Place {
+  uint32_t segment = 0;
+  uint64_t offset = 0;
+};
+struct Layout {
+  std::vector<SegmentPlan> segments;
+  std::vector<Place> weights;
+  std::vector<uint32_t> modules;
+};
+
+bool sameBytes(Bytes a, Bytes b) {
+  return a.size() == b.size() && (a.empty() || a.data() == b.data() || std::memcmp(a.data(), b.data(), a.size()) == 0);
+}
+
+Layout layOut(const Model &model) {
+  Layout layout;
+  std::multimap<std::pair<uint64_t, uint64_t>, uint32_t> seen;
+  uint32_t small = kNone; // the segment that small weights are gathered in
+  for (uint32_t i = 0; i < model.weights.size(); ++i) {
+    Bytes bytes = model.weights[i].bytes;
+    Digest digest = digestOf(bytes);
+    auto [from, to] = seen.equal_range({digest.low, digest.high});
+    auto twin = std::find_if(from, to, [&](auto &entry) { return sameBytes(model.weights[entry.second].bytes, bytes); });
+    if (twin != to) {
+      layout.weights.push_back(layout.weights[twin->second]);
+      continue;
+    }
+    seen.emplace(std::pair(digest.low, digest.high), i);
+    bool own = bytes.size() >= kPage;
+    if (own || small == kNone) {
+      if (!own)
+        small = layout.segments.size();
+      layout.segments.emplace_back();
+    }
+    uint32_t index = own ? static_cast<uint32_t>(layout.segments.size() - 1) : small;
+    SegmentPlan &segment = layout.segments[index];
+    uint64_t offset = alignUp(segment.bytes, kSmallAlignment);
+    layout.weights.push_back({index, offset});
+    segment.pieces.push_back(bytes);
+    segment.bytes = offset + bytes.size();
+  }
+  for (const Module &module : model.modules) {
+    layout.modules.push_back(layout.segments.size());
+    layout.segments.push_back({{Bytes(module.code)}, module.code.size()});
+  }
+  return layout;
+}
+
+/// Feeds the bytes of a segment, alignment gaps included, to `sink` piece by piece; stops when it answers false.
+template <typename Sink> bool forEachPiece(const SegmentPlan &segment, Sink sink) {
+  static const std::byte zeros[kPage] = {};
+  uint64_t at = 0;
+  for (Bytes piece : segment.pieces) {
+    uint64_t gap = alignUp(at, kSmallAlignment) - at;
+    if ((gap && !sink(Bytes(zeros, gap))) || !sink(piece))
+      return false;
+    at += gap + piece.size();
+  }
+  return true;
+}
+
+/// A FlatBuffers vector of what `encodeOne` makes of each item.
+template <typename T, typename F> auto encodeEach(FlatBufferBuilder &b, const std::vector<T> &items, F encodeOne) {
+  std::vector<decltype(encodeOne(items[0]))> offsets;
+  offsets.reserve(items.size());
+  for (const T &item : items)
+    offsets.push_back(encodeOne(item));
+  return b.CreateVector(offsets);
+}
+
+class Encoder {
+public:
+  Encoder(const Model &model, const Layout &layout) : model(model), layout(layout) {}
+
+  void encode() {
+    auto targets = encodeEach(b, model.targets, [&](const std::string &s) { return b.CreateString(s); });
+    auto exprs = encodeExprs(model.exprs);
+    auto symbols = encodeEach(b, model.symbols, [&](const Symbol &s) {
+      auto name = b.CreateString(s.name);
+      return fb::CreateSymbol(b, name, static_cast<uint8_t>(s.kind), s.min, s.max);
+    });
+    std::vector<fb::Buffer> bufferStructs;
+    for (const Buffer &buffer : model.buffers)
+      bufferStructs.emplace_back(buffer.bytes, buffer.weight, static_cast<uint8_t>(buffer.kind));
+    auto buffers = b.CreateVectorOfStructs(bufferStructs);
+    auto port = [&](const Port &p) {
+      auto name = b.CreateString(p.name);
+      auto dims = b.CreateVector(p.dims);
+      return fb::CreatePort(b, name, static_cast<uint8_t>(p.type), dims, p.buffer);
+    };
+    auto inputs = encodeEach(b, model.inputs, port);
+    auto outputs = encodeEach(b, model.outputs, port);
+    uint32_t next = 0;
+    auto weights = encodeEach(b, model.weights, [&](const Weight &w) {
+      Place place = layout.weights[next++];
+      auto name = b.CreateString(w.name);
+      auto dims = b.CreateVector(w.dims);
+      return fb::CreateWeight(b, name, static_cast<uint8_t>(w.type), dims, place.segment, place.offset,
+                              w.bytes.size());
+    });
+    next = 0;
+    auto modules = encodeEach(b, model.modules, [&](const Module &m) {
+      auto target = b.CreateString(m.target);
+      return fb::CreateModule(b, static_cast<uint8_t>(m.kind), target, layout.modules[next++]);
+    });
+    auto kernels = encodeEach(b, model.kernels, [&](const Kernel &k) { return encodeKernel(k); });
+    auto nodes = encodeEach(b, model.nodes, [&](const std::string &s) { return b.CreateString(s); });
+    auto program = encodeBlock(model.program);
+    auto slices = encodeEach(b, model.slices, [&](const Slice &s) {
+      return fb::CreateSlice(b, s.begin, s.end, b.CreateVector(s.weights));
+    });
+    auto segments = encodeSegments();
+    auto producer = b.CreateString(model.producer);
+    auto name = b.CreateString(model.name);
+    auto options = b.CreateString(model.options);
+    b.Finish(fb::CreateModel(b, producer, name, targets, exprs, symbols, buffers, inputs, outputs, weights, modules,
+                             kernels, nodes, program, slices, options, segments));
+  }
+
+  Bytes bytes() const { return {reinterpret_cast<const std::byte *>(b.GetBufferPointer()), b.GetSize()}; }
+
+private:
+  VectorOf<const fb::Expr *> encodeExprs(const std::vector<Expr> &exprs) {
+    std::vector<fb::Expr> structs;
+    structs.reserve(exprs.size());
+    for (const Expr &e : exprs)
+      structs.emplace_back(e.imm, e.a, e.b, e.c, static_cast<uint8_t>(e.op));
+    return b.CreateVectorOfStructs(structs);
+  }
+
+  VectorOf<const fb::Segment *> encodeSegments() {
+    std::vector<fb::Segment> structs;
+    uint64_t offset = 0;
+    std::vector<std::byte> gathered;
+    for (const SegmentPlan &segment : layout.segments) {
+      Bytes whole;
+      if (segment.pieces.size() == 1) {
+        whole = segment.pieces.front();
+      } else {
+        gathered.clear();
+        forEachPiece(segment, [&](Bytes piece) {
+          gathered.insert(gathered.end(), piece.begin(), piece.end());
+          return true;
+        });
+        whole = gathered;
+      }
+      Digest digest = digestOf(whole);
+      structs.emplace_back(offset, segment.bytes, digest.low, digest.high);
+      offset += alignUp(segment.bytes, kPage);
+    }
+    return b.CreateVectorOfStructs(structs);
+  }
+
+  Offset<fb::Kernel> encodeKernel(const Kernel &k) {
+    auto name = b.CreateString(k.name);
+    auto family = b.CreateString(k.family);
+    auto exprs = encodeExprs(k.exprs);
+    auto variants = encodeEach(b, k.variants, [&](const Variant &v) {
+      auto target = b.CreateString(v.target);
+      auto stages = encodeEach(b, v.stages, [&](const Stage &s) {
+        auto entry = b.CreateString(s.entry);
+        auto grid = b.CreateVector(s.grid.data(), s.grid.size());
+        auto block = b.CreateVector(s.block.data(), s.block.size());
+        return fb::CreateStage(b, s.module, entry, s.entryOffset, grid, block, s.shared, s.scratch);
+      });
+      auto schedule = b.CreateString(v.schedule);
+      return fb::CreateVariant(b, target, v.guard, v.workspace, v.workspaceZeroed, stages, schedule);
+    });
+    return fb::CreateKernel(b, name, family, k.numBuffers, k.numInts, k.numResults, exprs, variants);
+  }
+
+  Offset<fb::Block> encodeBlock(const Block &block) {
+    std::vector<Offset<fb::Instruction>> instructions;
+    instructions.reserve(block.instructions.size());
+    for (const Instruction &instruction : block.instructions) {
+      auto kind = static_cast<fb::Operation>(instruction.index() + 1);
+      Offset<void> operation = std::visit([&](const auto &i) { return encode(i).Union(); }, instruction);
+      instructions.push_back(fb::CreateInstruction(b, kind, operation));
+    }
+    auto vector = b.CreateVector(instructions);
+    return fb::CreateBlock(b, vector);
+  }
+
+  Offset<fb::Launch> encode(const Launch &i) {
+    auto buffers = b.CreateVector(i.buffers);
+    auto ints = b.CreateVector(i.ints);
+    return fb::CreateLaunch(b, i.kernel, buffers, ints, i.node);
+  }
+  Offset<fb::Copy> encode(const Copy &i) {
+    return fb::CreateCopy(b, i.src, i.dst, i.srcOffset, i.dstOffset, i.bytes);
+  }
+  Offset<fb::ReadScalar> encode(const ReadScalar &i) {
+    return fb::CreateReadScalar(b, i.symbol, i.buffer, static_cast<uint8_t>(i.type), i.index);
+  }
+  Offset<fb::SetSymbol> encode(const SetSymbol &i) { return fb::CreateSetSymbol(b, i.symbol, i.value); }
+  Offset<fb::Assert> encode(const Assert &i) {
+    return fb::CreateAssert(b, i.lhs, i.rhs, b.CreateString(i.message), i.node);
+  }
+  Offset<fb::If> encode(const If &i) {
+    auto then = encodeBlock(*i.then);
+    auto otherwise = encodeBlock(*i.otherwise);
+    auto results = b.CreateVector(i.results);
+    auto thenYields = b.CreateVector(i.thenYields);
+    auto otherwiseYields = b.CreateVector(i.otherwiseYields);
+    return fb::CreateIf(b, i.condition, then, otherwise, results, thenYields, otherwiseYields);
+  }
+  Offset<fb::Loop> encode(const Loop &i) {
+    auto init = b.CreateVector(i.init), carried = b.CreateVector(i.carried), next = b.CreateVector(i.next);
+    auto results = b.CreateVector(i.results), pieces = b.CreateVector(i.scanPieces), scan = b.CreateVector(i.scan);
+    auto reverse = b.CreateVector(i.scanReverse);
+    auto body = encodeBlock(*i.body);
+    return fb::CreateLoop(b, i.trips, i.condition, i.induction, i.iterations, init, carried, next, results, pieces,
+                          scan, reverse, body);
+  }
+  Offset<fb::Alias> encode(const Alias &i) { return fb::CreateAlias(b, i.source, i.result); }
+
+  const Model &model;
+  const Layout &layout;
+  FlatBufferBuilder b{1 << 16};
+};
+
+Status systemError(const std::string &what, const std::string &path) {
+  return Status::failed("cannot " + what + " '" + path + "': " + std::strerror(errno));
+}
+
+/// A file under a temporary name that disappears unless it is committed.
+class PendingFile {
+public:
+  explicit PendingFile(const std::string &path) : path(path), temporary(path + ".XXXXXX") {
+    fd = ::mkostemp(temporary.data(), O_CLOEXEC);
+  }
+  ~PendingFile() {
+    if (fd >= 0)
+      ::close(fd);
+    if (fd >= 0 && !committed)
+      ::unlink(temporary.c_str());
+  }
+  bool isOpen() const { return fd >= 0; }
+
+  bool write(Bytes bytes) {
+    while (!bytes.empty()) {
+      ssize_t n = ::write(fd, bytes.data(), std::min<size_t>(bytes.size(), 1u << 30));
+      if (n < 0 && errno == EINTR)
+        continue;
+      if (n <= 0)
+        return false;
+      bytes = bytes.subspan(n);
+    }
+    return true;
+  }
+
+  Status commit() {
+    // mkstemp makes the file private; what the user would have got from open() is wanted.
+    mode_t mask = ::umask(0);
+    ::umask(mask);
+    if (::fchmod(fd, 0666 & ~mask) != 0 || ::fsync(fd) != 0)
+      return systemError("write", path);
+    if (::rename(temporary.c_str(), path.c_str()) != 0)
+      return systemError("write", path);
+    committed = true;
+    auto slash = path.rfind('/');
+    std::string folder = slash == std::string::npos ? "." : slash == 0 ? "/" : path.substr(0, slash);
+    if (int dir = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); dir >= 0) {
+      ::fsync(dir); // the name survives a crash as well; not every file system can, and the file itself is safe
+      ::close(dir);
+    }
+    return {};
+  }
+
+private:
+  std::string path, temporary;
+  int fd = -1;
+  bool committed = false;
+};
+
+} // namespace
+
+Status write(const Model &model, const std::string &path) {
+  if (Status status = verifyModel(model); !status.ok())
+    return Status::failed("the model to write is not valid: " + status.message());
+  Layout layout = layOut(model);
+  Encoder encoder(model, layout);
+  encoder.encode();
+  Bytes metadata = encoder.bytes();
+
+  Header header = {};
+  std::memcpy(header.magic, kMagic, sizeof(kMagic));
+  header.version = kVersion;
+  header.headerBytes = sizeof(Header);
+  header.metadataBytes = metadata.size();
+  header.segmentBase = alignUp(sizeof(Header) + metadata.size(), kPage);
+  header.fileBytes = header.segmentBase;
+  for (const SegmentPlan &segment : layout.segments)
+    header.fileBytes += alignUp(segment.bytes, kPage);
+  header.metadata = digestOf(metadata);
+  header.header = digestOf({reinterpret_cast<const std::byte *>(&header), offsetof(Header, header)});
+
+  static const std::byte zeros[kPage] = {};
+  PendingFile file(path);
+  if (!file.isOpen())
+    return systemError("create", path);
+  auto pad = [&](uint64_t bytes) { return file.write(Bytes(zeros, alignUp(bytes, kPage) - bytes)); };
+  bool ok = file.write({reinterpret_cast<const std::byte *>(&header), sizeof(header)}) && file.write(metadata) &&
+            pad(sizeof(Header) + metadata.size());
+  for (const SegmentPlan &segment : layout.segments)
+    ok = ok && forEachPiece(segment, [&](Bytes piece) { return file.write(piece); }) && pad(segment.bytes);
+  if (!ok)
+    return systemError("write", path);
+  return file.commit();
+}
+
+} // namespace kt::artifact

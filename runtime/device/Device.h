@@ -1,0 +1,112 @@
+//===- Device.h - what the executor needs of a device ---------------------===//
+//
+// A device holds one loaded model's code and hands out memory; a stream runs work in order for one session.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef KT_RUNTIME_DEVICE_DEVICE_H
+#define KT_RUNTIME_DEVICE_DEVICE_H
+
+#include "runtime/artifact/Model.h"
+#include "runtime/include/kt/Status.h"
+
+namespace kt::device {
+
+/// Answers to artifact::Fact.
+struct Facts {
+  int64_t smCount = 1, sharedPerBlock = 0, computeCapability = 0, l2Bytes = 0;
+  int64_t get(artifact::Fact fact) const {
+    switch (fact) {
+    case artifact::Fact::SmCount:
+      return smCount;
+    case artifact::Fact::SharedPerBlock:
+      return sharedPerBlock;
+    case artifact::Fact::ComputeCapability:
+      return computeCapability;
+    case artifact::Fact::L2Bytes:
+      return l2Bytes;
+    }
+    return 0;
+  }
+};
+
+/// A stage with everything evaluated.
+struct StageLaunch {
+  const artifact::Stage *stage = nullptr;
+  const void *function = nullptr; // from Device::function
+  int64_t grid[3] = {0, 0, 0};    // a zero skips the stage
+  uint64_t shared = 0, scratch = 0;
+};
+
+/// What all stages of a launch share. All pointers are borrowed for the call.
+struct LaunchArguments {
+  void *const *buffers = nullptr;
+  uint32_t numBuffers = 0, numInts = 0;
+  const int64_t *ints = nullptr;
+  void *workspace = nullptr;
+  bool hasWorkspace = false;
+};
+
+/// A recorded sequence of work, replayed by the stream that recorded it.
+class Graph {
+public:
+  virtual ~Graph() = default;
+};
+
+/// Work in order. Calls may return before the work is done; `synchronize` waits. One thread at a time.
+class Stream {
+public:
+  virtual ~Stream() = default;
+  virtual Status launch(const StageLaunch &stage, const LaunchArguments &arguments) = 0;
+  /// From host memory that stays unchanged until the stream has passed.
+  virtual Status copyIn(void *dst, const void *src, uint64_t bytes) = 0;
+  virtual Status copyOut(void *dst, const void *src, uint64_t bytes) = 0;
+  virtual Status copy(void *dst, const void *src, uint64_t bytes) = 0;
+  virtual Status zero(void *dst, uint64_t bytes) = 0;
+  virtual Status synchronize() = 0;
+
+  /// Streamed weights: a copy that may overtake the stream's other work. The staging memory it writes must not be in use by work
+  /// enqueued before the last `fence()`. Work enqueued after `join()` sees it.
+  virtual Status prefetch(void *dst, const void *src, uint64_t bytes) { return copyIn(dst, src, bytes); }
+  virtual Status fence() { return {}; }
+  virtual Status join() { return {}; }
+
+  virtual bool canRecord() const { return false; }
+  virtual Status beginRecord() { return Status::failed("this device records no graphs"); }
+  virtual Result<std::unique_ptr<Graph>> endRecord() { return Status::failed("this device records no graphs"); }
+  virtual Status replay(Graph &graph) { return Status::failed("this device records no graphs"); }
+};
+
+/// Thread-safe once `load` has returned.
+class Device {
+public:
+  virtual ~Device() = default;
+  virtual bool isHost() const = 0;
+  /// For people: "host (AVX-512, 8 threads)", "cuda:0 (NVIDIA H100)".
+  virtual std::string name() const = 0;
+  virtual Facts facts() const = 0;
+  /// 0: code for this target does not run here; otherwise the larger the better.
+  virtual int preference(const std::string &target) const = 0;
+  /// Why nothing in the model runs here, in terms of this machine: "needs sm_89 but the GPU is sm_75".
+  virtual Status unsupported(const std::vector<std::string> &targets) const = 0;
+  /// Makes the code of `model` ready. Once.
+  virtual Status load(const artifact::Model &model) = 0;
+  /// The entry of a stage of the loaded model, or null where its module does not run here.
+  virtual const void *function(const artifact::Stage &stage) const = 0;
+
+  /// Memory aligned to 256 bytes.
+  virtual Result<void *> allocate(uint64_t bytes) = 0;
+  virtual void release(void *memory) = 0;
+  /// Host memory that copies fast.
+  virtual Result<void *> allocateStaging(uint64_t bytes) = 0;
+  virtual void releaseStaging(void *memory) = 0;
+  /// Free and total bytes of memory.
+  virtual Result<std::pair<uint64_t, uint64_t>> memory() const = 0;
+  virtual Result<std::unique_ptr<Stream>> createStream() = 0;
+};
+
+constexpr uint64_t kAlignment = 256;
+
+} // namespace kt::device
+
+#endif

@@ -1,0 +1,56 @@
+//===- HostDevice.h - the CPU as a device ---------------------------------===//
+//
+// Runs position-independent images on a thread pool.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef KT_RUNTIME_DEVICE_HOSTDEVICE_H
+#define KT_RUNTIME_DEVICE_HOSTDEVICE_H
+
+#include "runtime/device/Device.h"
+#include "runtime/device/ThreadPool.h"
+
+#include <unordered_map>
+
+namespace kt::device {
+
+/// 0 below x86-64-v3, then 3 or 4: what this CPU, and the system's handling of its registers, can run.
+int hostLevel();
+/// The processor as it calls itself.
+std::string cpuName();
+
+class HostDevice final : public Device {
+public:
+  /// `level` is hostLevel(), or less to run what an older CPU would.
+  explicit HostDevice(unsigned threads, int level = hostLevel());
+  ~HostDevice() override;
+
+  bool isHost() const override { return true; }
+  std::string name() const override;
+  Facts facts() const override;
+  int preference(const std::string &target) const override;
+  Status unsupported(const std::vector<std::string> &targets) const override;
+  Status load(const artifact::Model &model) override;
+  const void *function(const artifact::Stage &stage) const override;
+  Result<void *> allocate(uint64_t bytes) override;
+  void release(void *memory) override;
+  Result<void *> allocateStaging(uint64_t bytes) override { return allocate(bytes); }
+  void releaseStaging(void *memory) override { release(memory); }
+  Result<std::pair<uint64_t, uint64_t>> memory() const override;
+  Result<std::unique_ptr<Stream>> createStream() override;
+
+  ThreadPool &threads() { return pool; }
+
+private:
+  struct Image {
+    void *address = nullptr;
+    size_t bytes = 0;
+  };
+  ThreadPool pool;
+  int level;
+  std::vector<Image> images; // by module; null where the module is not for this CPU
+};
+
+} // namespace kt::device
+
+#endif

@@ -1,0 +1,150 @@
+//===- Executor.h - one session of a loaded model -------------------------===//
+//
+// Binds input shapes, plans memory when they change, and runs the program. One thread at a time; sessions of one program run side by
+// side.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef KT_RUNTIME_EXEC_EXECUTOR_H
+#define KT_RUNTIME_EXEC_EXECUTOR_H
+
+#include "runtime/exec/Program.h"
+
+#include <chrono>
+#include <map>
+
+namespace kt::exec {
+
+/// An input as the caller has it. Borrowed for the run.
+struct InputView {
+  artifact::DType type = artifact::DType::f32;
+  std::span<const int64_t> dims;
+  const void *data = nullptr;
+};
+
+/// An output in host memory that belongs to the session until its next run.
+struct OutputView {
+  std::vector<int64_t> dims;
+  const void *data = nullptr;
+  uint64_t bytes = 0;
+};
+
+struct ProfileEvent {
+  std::string name, node, device;
+  double startMicroseconds = 0, microseconds = 0;
+};
+
+/// Counted since the session began.
+struct Counters {
+  uint64_t runs = 0, plans = 0, launches = 0, graphReplays = 0, streamedBytes = 0;
+  uint64_t arenaBytes = 0; // of the latest plan
+  std::map<std::string, uint64_t> fallbacks; // kernels that ran on the host for want of GPU code
+};
+
+class Executor {
+public:
+  static Result<std::unique_ptr<Executor>> create(Program &program);
+  ~Executor();
+
+  /// `inputs` in the order of the model's inputs.
+  Status run(std::span<const InputView> inputs);
+  /// Of the latest successful run, in the order of the model's outputs.
+  const std::vector<OutputView> &outputs() const { return results; }
+
+  const Counters &counters() const { return counts; }
+  /// Starts, or stops, to record each launch; launches then wait for the device.
+  void profile(bool on) { profiling = on; }
+  const std::vector<ProfileEvent> &events() const { return profileEvents; }
+
+private:
+  explicit Executor(Program &program);
+
+  // Executor.cpp: binding and planning
+  Status bind(std::span<const InputView> inputs, bool &changed);
+  Status runOnce(std::span<const InputView> inputs);
+  Status settle();
+  Status plan();
+  Status placeInputs(std::span<const InputView> inputs);
+  Status runProgram();
+  Status streamSlice(size_t slice);
+  Status copySlice(size_t slice, unsigned half);
+  Status refreshWeights();
+  Status collectOutputs();
+  void reset();
+
+  // Instructions.cpp
+  Status block(const artifact::Block &block, const BlockInfo &info);
+  Status range(const artifact::Block &block, const BlockInfo &info, size_t begin, size_t end);
+  Status step(const artifact::Launch &i, const InstructionInfo &info);
+  Status step(const artifact::Copy &i, const InstructionInfo &info);
+  Status step(const artifact::ReadScalar &i, const InstructionInfo &info);
+  Status step(const artifact::SetSymbol &i, const InstructionInfo &info);
+  Status step(const artifact::Assert &i, const InstructionInfo &info);
+  Status step(const artifact::If &i, const InstructionInfo &info);
+  Status step(const artifact::Loop &i, const InstructionInfo &info);
+  Status step(const artifact::Alias &i, const InstructionInfo &info);
+  Status launchOnHost(const artifact::Launch &i, const InstructionInfo &info, PreparedLaunch &prepared);
+  /// What a scan output has collected so far.
+  struct Scan {
+    Storage *storage = nullptr;
+    uint64_t piece = 0, count = 0;
+  };
+  Status append(Scan &scan, Storage &piece, bool reverse, uint64_t iteration, uint64_t trips, bool exact);
+  Status define(artifact::BufferId id);
+  void bindTo(artifact::BufferId id, Storage *storage);
+  void unbind(artifact::BufferId id);
+  Status checkSize(artifact::BufferId id, const char *what);
+  Status ensureOnDevice(Storage &storage);
+  Status ensureOnHost(Storage &storage);
+  Status detachFromStaging(artifact::BufferId id);
+  std::string nodeText(uint32_t node) const;
+
+  Program &program;
+  const artifact::Model &m;
+  ExprValues values;
+  std::unique_ptr<device::Stream> stream, hostStream;
+  StoragePool pool;
+  ShapePlan shapes;
+  bool planned = false;
+  void *arena = nullptr;
+  uint64_t arenaCapacity = 0;
+  std::vector<Storage> fixed;         // by buffer: planned ones and inputs
+  std::vector<Storage> weightStorage; // by weight
+  std::vector<Storage *> bound;       // by buffer
+  std::vector<artifact::SymbolId> inputSymbols;
+  std::vector<int64_t> symbolValues, newSymbolValues;
+  std::vector<uint8_t> symbolSeen;
+
+  // Streaming
+  void *staging = nullptr;
+  uint64_t stagingCapacity = 0, weightGeneration = 0;
+  size_t stagedSlice[2] = {SIZE_MAX, SIZE_MAX};
+  unsigned nextHalf = 0;
+
+  // Host copies of inputs and outputs, when the device is not the host
+  struct Pinned {
+    void *memory = nullptr;
+    uint64_t capacity = 0;
+  };
+  Status ensurePinned(Pinned &area, uint64_t bytes);
+  Pinned pinnedInputs, pinnedOutputs;
+
+  std::unique_ptr<device::Graph> graph;
+  std::vector<Storage *> replayedOutputs; // by output
+  uint64_t runsOfPlan = 0;
+
+  std::vector<Storage *> handover; // what loops and branches hold between blocks
+  std::vector<OutputView> results;
+  std::vector<void *> pointers; // of a launch's buffers
+  std::vector<Value> kernelScratch;
+  void *hostWorkspace = nullptr;
+  uint64_t hostWorkspaceCapacity = 0;
+  Counters counts;
+  bool profiling = false;
+  std::vector<ProfileEvent> profileEvents;
+  std::chrono::steady_clock::time_point profileStart;
+};
+
+} // namespace kt::exec
+
+#endif

@@ -1,0 +1,199 @@
+//===- Expressions.cpp - integer expressions at run time ------------------===//
+//
+// 64-bit arithmetic with the failures kept beside the values.
+//
+//===----------------------------------------------------------------------===//
+
+#include "runtime/exec/Expressions.h"
+#include "runtime/artifact/Print.h"
+#include "runtime/artifact/Verifier.h"
+
+#include <algorithm>
+
+namespace kt::exec {
+namespace {
+
+Value known(int64_t value) { return {value, Value::State::ok}; }
+Value truth(bool value) { return known(value); }
+Value failure(Value::State state) { return {0, state}; }
+
+int64_t floorDiv(int64_t a, int64_t b) {
+  int64_t q = a / b;
+  return (a % b != 0 && (a < 0) != (b < 0)) ? q - 1 : q;
+}
+
+Value divide(Expr::Op op, int64_t a, int64_t b) {
+  if (b == 0)
+    return failure(Value::State::divisionByZero);
+  if (a == INT64_MIN && b == -1)
+    return op == Expr::Op::Mod ? known(0) : failure(Value::State::overflow);
+  int64_t q = floorDiv(a, b);
+  if (op == Expr::Op::FloorDiv)
+    return known(q);
+  if (op == Expr::Op::Mod)
+    return known(a - q * b);
+  return known(q + (a % b != 0));
+}
+
+} // namespace
+
+Value apply(Expr::Op op, Value a, Value b, Value c) {
+  using Op = Expr::Op;
+  if (op == Op::Select)
+    return !a.ok() ? a : a.value ? b : c;
+  // One side can decide alone.
+  if (op == Op::And && ((a.ok() && !a.value) || (b.ok() && !b.value)))
+    return truth(false);
+  if (op == Op::Or && ((a.ok() && a.value) || (b.ok() && b.value)))
+    return truth(true);
+  if (!a.ok())
+    return a;
+  if (!b.ok())
+    return b;
+  int64_t x = a.value, y = b.value, r = 0;
+  switch (op) {
+  case Op::Add:
+    return __builtin_add_overflow(x, y, &r) ? failure(Value::State::overflow) : known(r);
+  case Op::Sub:
+    return __builtin_sub_overflow(x, y, &r) ? failure(Value::State::overflow) : known(r);
+  case Op::Mul:
+    return __builtin_mul_overflow(x, y, &r) ? failure(Value::State::overflow) : known(r);
+  case Op::FloorDiv:
+  case Op::CeilDiv:
+  case Op::Mod:
+    return divide(op, x, y);
+  case Op::Min:
+    return known(std::min(x, y));
+  case Op::Max:
+    return known(std::max(x, y));
+  case Op::Eq:
+    return truth(x == y);
+  case Op::Ne:
+    return truth(x != y);
+  case Op::Lt:
+    return truth(x < y);
+  case Op::Le:
+    return truth(x <= y);
+  case Op::And:
+    return truth(x && y);
+  case Op::Or:
+    return truth(x || y);
+  default:
+    return failure(Value::State::unset);
+  }
+}
+
+Status valueError(Value value, const std::string &text) {
+  switch (value.state) {
+  case Value::State::overflow:
+    return Status::failed("'" + text + "' does not fit in 64 bits");
+  case Value::State::divisionByZero:
+    return Status::failed("'" + text + "' divides by zero");
+  default:
+    return Status::failed("'" + text + "' depends on a symbol that is not set");
+  }
+}
+
+ExprGraph::ExprGraph(const artifact::Model &model)
+    : model(model), dependents(model.symbols.size()), early(model.exprs.size()) {
+  // Symbols reached by each expression as sorted lists; most expressions reach very few.
+  std::vector<std::vector<SymbolId>> reached(model.exprs.size());
+  for (ExprId id = 0; id < model.exprs.size(); ++id) {
+    const Expr &e = model.exprs[id];
+    auto &mine = reached[id];
+    if (e.op == Expr::Op::Symbol)
+      mine.push_back(static_cast<SymbolId>(e.imm));
+    const ExprId operands[] = {e.a, e.b, e.c};
+    for (unsigned k = 0; k < artifact::arity(e.op); ++k)
+      mine.insert(mine.end(), reached[operands[k]].begin(), reached[operands[k]].end());
+    std::sort(mine.begin(), mine.end());
+    mine.erase(std::unique(mine.begin(), mine.end()), mine.end());
+    early[id] = true;
+    for (SymbolId symbol : mine) {
+      dependents[symbol].push_back(id);
+      early[id] = early[id] && model.symbols[symbol].kind == artifact::Symbol::Kind::Input;
+    }
+  }
+}
+
+ExprValues::ExprValues(const ExprGraph &graph)
+    : graph(graph), symbols(graph.model.symbols.size()), values(graph.model.exprs.size()) {
+  for (ExprId id = 0; id < values.size(); ++id)
+    evaluate(id);
+  for (SymbolId symbol = 0; symbol < symbols.size(); ++symbol)
+    if (graph.model.symbols[symbol].kind != artifact::Symbol::Kind::Input)
+      late.push_back(symbol);
+  for (ExprId id = 0; id < values.size(); ++id)
+    if (!graph.early[id])
+      lateDependents.push_back(id);
+}
+
+void ExprValues::evaluate(ExprId id) {
+  const Expr &e = graph.model.exprs[id];
+  if (e.op == Expr::Op::Const) {
+    values[id] = known(e.imm);
+  } else if (e.op == Expr::Op::Symbol) {
+    values[id] = symbols[e.imm];
+  } else {
+    auto operand = [&](ExprId operand) { return operand == artifact::kNone ? Value() : values[operand]; };
+    values[id] = apply(e.op, operand(e.a), operand(e.b), operand(e.c));
+  }
+}
+
+void ExprValues::set(SymbolId symbol, int64_t value) {
+  if (symbols[symbol].ok() && symbols[symbol].value == value)
+    return;
+  symbols[symbol] = known(value);
+  for (ExprId id : graph.dependents[symbol])
+    evaluate(id);
+}
+
+void ExprValues::setAll(const std::vector<SymbolId> &which, const std::vector<int64_t> &to) {
+  for (size_t i = 0; i < which.size(); ++i)
+    symbols[which[i]] = known(to[i]);
+  for (ExprId id = 0; id < values.size(); ++id)
+    evaluate(id);
+}
+
+void ExprValues::forgetLate() {
+  for (SymbolId symbol : late)
+    symbols[symbol] = {};
+  for (ExprId id : lateDependents)
+    evaluate(id);
+}
+
+Result<int64_t> ExprValues::get(ExprId id) const {
+  if (values[id].ok())
+    return values[id].value;
+  return valueError(values[id], artifact::printExpr(graph.model, id));
+}
+
+Result<uint64_t> ExprValues::getSize(ExprId id, const char *what) const {
+  auto value = get(id);
+  if (!value.ok())
+    return std::move(value).status().in(what);
+  if (*value < 0)
+    return Status::failed(std::string(what) + " '" + artifact::printExpr(graph.model, id) + "' is " +
+                          std::to_string(*value) + ", expected 0 or more");
+  return static_cast<uint64_t>(*value);
+}
+
+void evaluateKernel(const artifact::Kernel &kernel, const std::vector<int64_t> &ints, const device::Facts &facts,
+                    std::vector<Value> &values) {
+  values.resize(kernel.exprs.size());
+  for (size_t id = 0; id < values.size(); ++id) {
+    const Expr &e = kernel.exprs[id];
+    if (e.op == Expr::Op::Const) {
+      values[id] = known(e.imm);
+    } else if (e.op == Expr::Op::Symbol) {
+      values[id] = known(ints[e.imm]);
+    } else if (e.op == Expr::Op::Fact) {
+      values[id] = known(facts.get(static_cast<artifact::Fact>(e.imm)));
+    } else {
+      auto operand = [&](ExprId operand) { return operand == artifact::kNone ? Value() : values[operand]; };
+      values[id] = apply(e.op, operand(e.a), operand(e.b), operand(e.c));
+    }
+  }
+}
+
+} // namespace kt::exec

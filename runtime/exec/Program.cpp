@@ -1,0 +1,288 @@
+//===- Program.cpp - a loaded model ---------------------------------------===//
+//
+// Chooses the device, makes the code ready, ranks the variants of each kernel, and places the weights.
+//
+//===----------------------------------------------------------------------===//
+
+#include "runtime/exec/Program.h"
+#include "runtime/artifact/Print.h"
+#include "runtime/device/CudaDevice.h"
+
+#include <algorithm>
+#include <charconv>
+
+namespace kt::exec {
+
+using namespace artifact;
+
+Program::~Program() = default;
+
+Result<std::unique_ptr<Program>> Program::load(const std::string &path, const LoadOptions &options) {
+  auto artifact = artifact::read(path, {options.verifyDigests});
+  if (!artifact.ok())
+    return std::move(artifact).status();
+  std::unique_ptr<Program> p(new Program());
+  p->options = options;
+  p->loaded = *std::move(artifact);
+  p->graph = std::make_unique<ExprGraph>(p->model());
+  p->info = std::make_unique<ProgramInfo>(*p->graph);
+  KT_RETURN_IF_ERROR(p->chooseDevice());
+  KT_RETURN_IF_ERROR(p->device->load(p->model()));
+  if (p->fallbackHost)
+    KT_RETURN_IF_ERROR(p->fallbackHost->load(p->model()));
+  KT_RETURN_IF_ERROR(p->findCandidates());
+  KT_RETURN_IF_ERROR(p->placeWeights());
+  return p;
+}
+
+Status Program::chooseDevice() {
+  const std::string &wanted = options.device;
+  auto anyFor = [&](const device::Device &d) {
+    return std::any_of(model().modules.begin(), model().modules.end(),
+                       [&](const Module &m) { return d.preference(m.target) > 0; });
+  };
+  bool gpuCode = std::any_of(model().modules.begin(), model().modules.end(),
+                             [](const Module &m) { return m.kind != Module::Kind::HostImage; });
+  Status gpuFailure;
+  if (wanted.rfind("cuda", 0) == 0 || (wanted == "auto" && gpuCode)) {
+    int ordinal = 0;
+    if (wanted.size() > 4 && wanted != "auto") {
+      auto [end, error] = std::from_chars(wanted.data() + 5, wanted.data() + wanted.size(), ordinal);
+      if (wanted[4] != ':' || error != std::errc() || end != wanted.data() + wanted.size() || ordinal < 0)
+        return Status::usage("unknown device '" + wanted + "', expected auto, host or cuda:N");
+    }
+    auto gpu = device::createCudaDevice(ordinal);
+    if (!gpu.ok())
+      gpuFailure = std::move(gpu).status();
+    else if (!anyFor(**gpu) && gpuCode)
+      gpuFailure = (*gpu)->unsupported(model().targets);
+    else
+      device = *std::move(gpu);
+    if (device) {
+      fallbackHost = std::make_unique<device::HostDevice>(options.threads);
+      return {};
+    }
+    if (wanted != "auto")
+      return gpuFailure;
+  } else if (wanted != "auto" && wanted != "host") {
+    return Status::usage("unknown device '" + wanted + "', expected auto, host or cuda:N");
+  }
+  auto host = std::make_unique<device::HostDevice>(options.threads);
+  if (!model().modules.empty() && !anyFor(*host)) {
+    Status failure = host->unsupported(model().targets);
+    if (!gpuFailure.ok())
+      failure = Status::failed(gpuFailure.message() + "; " + failure.message());
+    return failure;
+  }
+  device = std::move(host);
+  return {};
+}
+
+Status Program::noVariant(const Kernel &kernel) const {
+  std::vector<std::string> targets;
+  for (const Variant &v : kernel.variants)
+    if (std::find(targets.begin(), targets.end(), v.target) == targets.end())
+      targets.push_back(v.target);
+  return device->unsupported(targets).in("kernel '" + artifact::escaped(kernel.name) + "' has no code for " +
+                                         device->name());
+}
+
+Status Program::findCandidates() {
+  candidates.resize(model().kernels.size());
+  for (size_t k = 0; k < candidates.size(); ++k) {
+    auto add = [&](const device::Device &d, bool fallback) {
+      std::vector<std::pair<int, Candidate>> found; // with ranks
+      for (const Variant &v : model().kernels[k].variants) {
+        Candidate c{&v, fallback, {}};
+        int rank = d.preference(v.target);
+        for (const Stage &stage : v.stages)
+          c.functions.push_back(rank > 0 ? d.function(stage) : nullptr);
+        if (rank > 0 && std::find(c.functions.begin(), c.functions.end(), nullptr) == c.functions.end())
+          found.insert(std::find_if(found.begin(), found.end(), [&](auto &other) { return other.first < rank; }),
+                       {rank, std::move(c)});
+      }
+      for (auto &entry : found)
+        candidates[k].push_back(std::move(entry.second));
+    };
+    add(*device, false);
+    if (fallbackHost)
+      add(*fallbackHost, true);
+  }
+  return {};
+}
+
+Status Program::placeWeights() {
+  uint64_t limit = options.deviceMemory ? options.deviceMemory : UINT64_MAX;
+  if (!device->isHost()) {
+    auto memory = device->memory();
+    if (!memory.ok())
+      return std::move(memory).status();
+    // The driver needs some for itself, and fragments.
+    uint64_t available = memory->first - memory->first / 32;
+    limit = std::min(limit, available);
+  }
+  account = std::make_unique<MemoryAccount>(*device, limit);
+  weights = std::make_unique<WeightStore>(model(), *device, *account);
+  // The arena of the largest shapes when they are bounded, of the smallest when not: then a session asks for more.
+  ExprValues values(*graph);
+  for (SymbolId s = 0; s < model().symbols.size(); ++s)
+    if (model().symbols[s].kind == Symbol::Kind::Input)
+      values.set(s, model().symbols[s].max < (int64_t(1) << 31) ? model().symbols[s].max : model().symbols[s].min);
+  ShapePlan estimate;
+  if (Status status = estimate.compute(*this, values); !status.ok())
+    estimate.arenaBytes = 0;
+  // Bounds may be far beyond what the user runs; they must not push out all weights.
+  if (limit != UINT64_MAX && estimate.arenaBytes > limit / 2)
+    estimate.arenaBytes = 0;
+  return weights->place(estimate.arenaBytes);
+}
+
+Status prepareLaunch(const Program &program, const Launch &launch, const ExprValues &values,
+                     std::vector<Value> &scratch, PreparedLaunch &prepared) {
+  const Kernel &kernel = program.model().kernels[launch.kernel];
+  prepared.candidate = nullptr;
+  prepared.ints.clear();
+  for (ExprId id : launch.ints) {
+    auto value = values.get(id);
+    if (!value.ok())
+      return std::move(value).status().in("kernel '" + artifact::escaped(kernel.name) + "'");
+    prepared.ints.push_back(*value);
+  }
+  auto failed = [&](Value value, ExprId id, const char *what) {
+    if (value.ok())
+      return Status::failed("kernel '" + artifact::escaped(kernel.name) + "': the " + what + " '" +
+                            artifact::printExpr(kernel, id) + "' is " + std::to_string(value.value));
+    return valueError(value, artifact::printExpr(kernel, id))
+        .in("kernel '" + artifact::escaped(kernel.name) + "': the " + what);
+  };
+  const Candidate *chosen = nullptr;
+  int evaluatedFor = -1; // 0: device, 1: fallback
+  for (const Candidate &c : program.candidates[launch.kernel]) {
+    if (evaluatedFor != c.fallback) {
+      evaluateKernel(kernel, prepared.ints, c.fallback ? program.fallbackHost->facts() : program.device->facts(), scratch);
+      evaluatedFor = c.fallback;
+    }
+    if (c.variant->guard != kNone) {
+      Value guard = scratch[c.variant->guard];
+      if (!guard.ok())
+        return failed(guard, c.variant->guard, "guard");
+      if (guard.value == 0)
+        continue;
+    }
+    chosen = &c;
+    break;
+  }
+  if (!chosen) {
+    if (program.candidates[launch.kernel].empty())
+      return program.noVariant(kernel);
+    return Status::failed("kernel '" + artifact::escaped(kernel.name) + "': no variant's guard holds");
+  }
+  const Variant &variant = *chosen->variant;
+  bool gpu = !program.device->isHost() && !chosen->fallback;
+  if (gpu)
+    for (size_t i = 0; i < prepared.ints.size(); ++i)
+      if (prepared.ints[i] != static_cast<int32_t>(prepared.ints[i]))
+        return Status::failed("kernel '" + artifact::escaped(kernel.name) + "': integer argument " + std::to_string(i) +
+                              " is " + std::to_string(prepared.ints[i]) + ", which does not fit in 32 bits");
+  auto size = [&](ExprId id, const char *what, uint64_t &to) -> Status {
+    to = 0;
+    if (id == kNone)
+      return {};
+    if (!scratch[id].ok() || scratch[id].value < 0)
+      return failed(scratch[id], id, what);
+    to = static_cast<uint64_t>(scratch[id].value);
+    return {};
+  };
+  KT_RETURN_IF_ERROR(size(variant.workspace, "workspace", prepared.workspace));
+  prepared.hasWorkspace = variant.workspace != kNone;
+  prepared.stages.resize(variant.stages.size());
+  for (size_t s = 0; s < variant.stages.size(); ++s) {
+    const Stage &stage = variant.stages[s];
+    device::StageLaunch &out = prepared.stages[s];
+    out.stage = &stage;
+    out.function = chosen->functions[s];
+    constexpr int64_t kGridLimits[] = {INT32_MAX, 65535, 65535};
+    for (unsigned d = 0; d < 3; ++d) {
+      out.grid[d] = 1;
+      if (stage.grid[d] == kNone)
+        continue;
+      Value value = scratch[stage.grid[d]];
+      if (!value.ok() || value.value < 0 || (gpu && value.value > kGridLimits[d]))
+        return failed(value, stage.grid[d], "grid");
+      out.grid[d] = value.value;
+    }
+    KT_RETURN_IF_ERROR(size(stage.shared, "shared memory", out.shared));
+    KT_RETURN_IF_ERROR(size(stage.scratch, "scratch", out.scratch));
+  }
+  prepared.candidate = chosen;
+  return {};
+}
+
+namespace {
+/// Calls `f` with each launch of a block and those nested in it, in the order of ProgramInfo's numbers.
+template <typename F> void forEachLaunch(const Block &block, const BlockInfo &info, F f) {
+  for (size_t i = 0; i < block.instructions.size(); ++i) {
+    const InstructionInfo &at = info.instructions[i];
+    if (auto *launch = std::get_if<Launch>(&block.instructions[i])) {
+      f(*launch, at.launch);
+    } else if (auto *branch = std::get_if<If>(&block.instructions[i])) {
+      forEachLaunch(*branch->then, at.blocks[0], f);
+      forEachLaunch(*branch->otherwise, at.blocks[1], f);
+    } else if (auto *loop = std::get_if<Loop>(&block.instructions[i])) {
+      forEachLaunch(*loop->body, at.blocks[0], f);
+    }
+  }
+}
+} // namespace
+
+Status ShapePlan::compute(const Program &program, const ExprValues &values) {
+  const Model &m = program.model();
+  const ProgramInfo &info = *program.info;
+  items.clear();
+  owners.clear();
+  offsets.assign(m.buffers.size(), 0);
+  sizes.assign(m.buffers.size(), 0);
+  placed.assign(m.buffers.size(), 0);
+  launches.resize(info.numLaunches);
+  workspaceOffsets.assign(info.numLaunches, kNoOffset);
+  allPrepared = true;
+  usesFallback = false;
+
+  bool inputsToo = !program.device->isHost();
+  for (BufferId b = 0; b < m.buffers.size(); ++b) {
+    if (!info.planned[b] && !(inputsToo && m.buffers[b].kind == Buffer::Kind::Input))
+      continue;
+    // A size that cannot be computed is reported when the program gets there, if it does.
+    Value bytes = values.peek(m.buffers[b].bytes);
+    if (!bytes.ok() || bytes.value < 0)
+      continue;
+    placed[b] = 1;
+    sizes[b] = static_cast<uint64_t>(bytes.value);
+    items.push_back({sizes[b], info.lifetimes[b]});
+    owners.emplace_back(b, 0);
+  }
+  forEachLaunch(m.program, info.top, [&](const Launch &launch, uint32_t number) {
+    PreparedLaunch &prepared = launches[number];
+    prepared.candidate = nullptr;
+    prepared.plannedWorkspace = nullptr;
+    if (!info.launchIsEarly[number] || !prepareLaunch(program, launch, values, scratch, prepared).ok()) {
+      prepared.candidate = nullptr;
+      allPrepared = false;
+      return;
+    }
+    usesFallback = usesFallback || prepared.candidate->fallback;
+    if (prepared.hasWorkspace && !prepared.candidate->fallback && info.launchAt[number] >= 0) {
+      items.push_back({prepared.workspace, {info.launchAt[number], info.launchAt[number]}});
+      owners.emplace_back(number, 1);
+    }
+  });
+  auto total = placeInArena(items);
+  if (!total.ok())
+    return std::move(total).status();
+  arenaBytes = *total;
+  for (size_t i = 0; i < items.size(); ++i)
+    (owners[i].second ? workspaceOffsets : offsets)[owners[i].first] = items[i].offset;
+  return {};
+}
+
+} // namespace kt::exec

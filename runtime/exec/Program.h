@@ -1,0 +1,101 @@
+//===- Program.h - a loaded model -----------------------------------------===//
+//
+// What all sessions of a model share: the artifact, its analysis, the devices with their code, and the weights.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef KT_RUNTIME_EXEC_PROGRAM_H
+#define KT_RUNTIME_EXEC_PROGRAM_H
+
+#include "runtime/artifact/Reader.h"
+#include "runtime/device/HostDevice.h"
+#include "runtime/exec/Arena.h"
+#include "runtime/exec/Weights.h"
+
+#include <shared_mutex>
+
+namespace kt::exec {
+
+struct LoadOptions {
+  std::string device = "auto"; // auto, host, cuda:N
+  unsigned threads = 0;        // 0: all
+  uint64_t deviceMemory = 0;   // bytes; 0: what is free
+  bool verifyDigests = true;
+  bool cudaGraphs = true;
+};
+
+/// A variant that can run on one of the devices.
+struct Candidate {
+  const artifact::Variant *variant = nullptr;
+  bool fallback = false; // on the host although the device is another
+  std::vector<const void *> functions; // by stage
+};
+
+class Program {
+public:
+  static Result<std::unique_ptr<Program>> load(const std::string &path, const LoadOptions &options);
+  ~Program();
+
+  const artifact::Model &model() const { return loaded->model; }
+  /// Why a launch finds no code: for the message of a run that needs it.
+  Status noVariant(const artifact::Kernel &kernel) const;
+
+  std::unique_ptr<artifact::LoadedModel> loaded;
+  std::unique_ptr<ExprGraph> graph;
+  std::unique_ptr<ProgramInfo> info;
+  std::unique_ptr<device::Device> device;
+  std::unique_ptr<device::HostDevice> fallbackHost; // only when the device is not the host
+  std::unique_ptr<MemoryAccount> account;
+  std::unique_ptr<WeightStore> weights;
+  std::vector<std::vector<Candidate>> candidates; // by kernel, best first
+  LoadOptions options;
+
+  /// Held shared while a session runs, alone while weights move.
+  std::shared_mutex residency;
+
+private:
+  Program() = default;
+  Status chooseDevice();
+  Status findCandidates();
+  Status placeWeights();
+};
+
+/// A launch with everything evaluated that its integers decide.
+struct PreparedLaunch {
+  const Candidate *candidate = nullptr; // null: not prepared
+  std::vector<int64_t> ints;
+  std::vector<device::StageLaunch> stages;
+  uint64_t workspace = 0;
+  bool hasWorkspace = false;
+  void *plannedWorkspace = nullptr;
+};
+
+/// Evaluates a launch's integers and picks its variant; `scratch` keeps its memory.
+Status prepareLaunch(const Program &program, const artifact::Launch &launch, const ExprValues &values,
+                     std::vector<Value> &scratch, PreparedLaunch &prepared);
+
+/// Where everything lies for one set of input shapes.
+struct ShapePlan {
+  uint64_t arenaBytes = 0;
+  std::vector<uint64_t> offsets;          // by buffer, where `placed`
+  std::vector<uint64_t> sizes;            // by buffer, where `placed`
+  std::vector<uint8_t> placed;            // by buffer
+  std::vector<PreparedLaunch> launches;   // by launch; the early ones are prepared
+  std::vector<uint64_t> workspaceOffsets; // by launch, kNoOffset where the pool gives it
+  bool allPrepared = true;
+  bool usesFallback = false;
+  static constexpr uint64_t kNoOffset = UINT64_MAX;
+
+  /// Computes the plan from the symbols in `values`, keeping memory of an earlier one.
+  Status compute(const Program &program, const ExprValues &values);
+
+private:
+  std::vector<ArenaItem> items;
+  std::vector<std::pair<uint32_t, uint32_t>> owners; // buffer or launch (second: 1)
+  std::vector<Value> scratch;
+  friend class Executor;
+};
+
+} // namespace kt::exec
+
+#endif

@@ -1,0 +1,68 @@
+//===- Weights.h - which weights stay, which are streamed -----------------===//
+//
+// At load as many slices as fit keep their weights on the device; those of the others go through staging memory before each run of
+// their slice. The decision is made again when sessions come to need more memory for themselves.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef KT_RUNTIME_EXEC_WEIGHTS_H
+#define KT_RUNTIME_EXEC_WEIGHTS_H
+
+#include "runtime/exec/Storage.h"
+
+namespace kt::exec {
+
+class WeightStore {
+public:
+  WeightStore(const artifact::Model &model, device::Device &device, MemoryAccount &account);
+  ~WeightStore();
+
+  struct Streamed {
+    artifact::WeightId weight;
+    uint64_t offset; // in the staging half
+  };
+
+  /// Decides for `reserve` bytes that sessions will need beyond what they have, and uploads. Not while a session runs.
+  Status place(uint64_t reserve);
+
+  /// Weights with the same bytes are one: the first of them.
+  artifact::WeightId canonical(artifact::WeightId weight) const { return canonicals[weight]; }
+  /// Where a weight lies, or null when it is streamed.
+  void *resident(artifact::WeightId weight) const { return addresses[canonicals[weight]]; }
+  /// What has to be copied before a slice, by slice.
+  const std::vector<Streamed> &streamed(size_t slice) const { return streams[slice]; }
+  bool anyStreamed() const { return stagingHalf > 0; }
+  /// Bytes of one staging half and how many halves a session needs.
+  uint64_t stagingBytes() const { return stagingHalf; }
+  unsigned stagingHalves() const { return halves; }
+  /// The source of a streamed weight: pinned memory when there is enough of it.
+  const void *source(artifact::WeightId weight) const;
+  /// Tells the system that the pages of a weight that was just streamed are not needed soon.
+  void doneWith(artifact::WeightId weight) const;
+
+  uint64_t residentBytes() const { return residentTotal; }
+  uint64_t streamedBytes() const { return streamedTotal; }
+  /// Changes when weights have moved.
+  uint64_t generation() const { return version; }
+
+private:
+  void evict();
+  Status upload();
+
+  const artifact::Model &model;
+  device::Device &device;
+  MemoryAccount &account;
+  std::vector<artifact::WeightId> canonicals;
+  std::vector<std::vector<artifact::WeightId>> sliceWeights; // canonical, each once
+  std::vector<uint8_t> keep;                                 // by canonical weight
+  std::vector<void *> addresses;                             // by canonical weight
+  std::vector<std::vector<Streamed>> streams;
+  std::vector<void *> pinned; // by canonical weight; null: from the file
+  void *block = nullptr;      // of all resident weights, when the device is not the host
+  uint64_t blockBytes = 0, stagingHalf = 0, residentTotal = 0, streamedTotal = 0, version = 0;
+  unsigned halves = 1;
+};
+
+} // namespace kt::exec
+
+#endif

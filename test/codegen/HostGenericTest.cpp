@@ -1,0 +1,133 @@
+//===- HostGenericTest.cpp - elementwise kernels on the host --------------===//
+
+#include "HostRunner.h"
+#include <cmath>
+#include <gtest/gtest.h>
+
+using namespace kt::test;
+
+TEST(HostGeneric, adds_a_broadcast_bias) {
+  HostKernel k(R"(
+^bb0(%x: !kt.tensor<[p0, p1, p2] x f32>, %b: !kt.tensor<[p2] x f32>):
+  %r = kt.generic ins(%x, %b : !kt.tensor<[p0, p1, p2] x f32>, !kt.tensor<[p2] x f32>) -> !kt.tensor<[p0, p1, p2] x f32> {
+  ^bb0(%X: !kt.tensor<[p0, p1, p2] x f32>, %B: !kt.tensor<[p2] x f32>, %i: index, %j: index, %l: index):
+    %0 = kt.read %X[%i, %j, %l] : !kt.tensor<[p0, p1, p2] x f32> -> f32
+    %1 = kt.read %B[%l] : !kt.tensor<[p2] x f32> -> f32
+    %2 = arith.addf %0, %1 : f32
+    kt.yield %2 : f32
+  }
+  kt.yield %r : !kt.tensor<[p0, p1, p2] x f32>)", 3);
+  ASSERT_TRUE(k.ok());
+  std::printf("compile %.1f ms\n", k.compileMs);
+  for (auto [a, b, c] : {std::array<int64_t, 3>{2, 3, 5}, {1, 1, 1}, {0, 4, 7}, {4, 0, 7}, {4, 7, 0}, {3, 700, 51}, {2, 1, 40000}}) {
+    size_t n = a * b * c;
+    auto x = randomVector(n), bias = randomVector(c, -1, 1, 2);
+    std::vector<float> y(n, -7), expected(n);
+    for (size_t i = 0; i < n; ++i)
+      expected[i] = x[i] + bias[i % c];
+    k.run({x.data(), bias.data(), y.data()}, {a, b, c});
+    EXPECT_EQ(y, expected);
+  }
+}
+
+TEST(HostGeneric, merges_contiguous_dimensions) {
+  HostKernel k(R"(
+^bb0(%x: !kt.tensor<[p0, p1, 3] x f32>):
+  %r = kt.generic ins(%x : !kt.tensor<[p0, p1, 3] x f32>) -> !kt.tensor<[p0, p1, 3] x f32> {
+  ^bb0(%X: !kt.tensor<[p0, p1, 3] x f32>, %i: index, %j: index, %l: index):
+    %0 = kt.read %X[%i, %j, %l] : !kt.tensor<[p0, p1, 3] x f32> -> f32
+    %1 = math.tanh %0 : f32
+    kt.yield %1 : f32
+  }
+  kt.yield %r : !kt.tensor<[p0, p1, 3] x f32>)", 2);
+  ASSERT_TRUE(k.ok());
+  std::printf("compile %.1f ms\n", k.compileMs);
+  EXPECT_NE(k.getCode().variants[0].schedule.find("loops=1"), std::string::npos);
+  auto x = randomVector(7 * 9000 * 3, -5, 5);
+  std::vector<float> y(x.size()), expected(x.size());
+  for (size_t i = 0; i < x.size(); ++i)
+    expected[i] = std::tanh((double)x[i]);
+  k.run({x.data(), y.data()}, {7, 9000});
+  expectClose(y, expected, 0, 4e-7, "tanh");
+}
+
+TEST(HostGeneric, pads_and_never_touches_an_empty_tensor) {
+  HostKernel k(R"(
+^bb0(%x: !kt.tensor<[p0, p1] x f32>):
+  %r = kt.generic ins(%x : !kt.tensor<[p0, p1] x f32>) -> !kt.tensor<[p0 + 2, p1 + 3] x f32> {
+  ^bb0(%X: !kt.tensor<[p0, p1] x f32>, %i: index, %j: index):
+    %c1 = arith.constant 1 : index
+    %c2 = arith.constant 2 : index
+    %v = arith.constant 9.0 : f32
+    %a = arith.subi %i, %c1 : index
+    %b = arith.subi %j, %c2 : index
+    %0 = kt.read %X[%a, %b] else %v : f32 : !kt.tensor<[p0, p1] x f32> -> f32
+    kt.yield %0 : f32
+  }
+  kt.yield %r : !kt.tensor<[p0 + 2, p1 + 3] x f32>)", 2);
+  ASSERT_TRUE(k.ok());
+  for (auto [a, b] : {std::array<int64_t, 2>{2, 3}, {0, 3}, {3, 0}, {40, 1000}}) {
+    auto x = randomVector(a * b);
+    std::vector<float> y((a + 2) * (b + 3)), expected((a + 2) * (b + 3), 9);
+    for (int64_t i = 0; i < a; ++i)
+      for (int64_t j = 0; j < b; ++j)
+        expected[(i + 1) * (b + 3) + j + 2] = x[i * b + j];
+    k.run({a * b ? x.data() : nullptr, y.data()}, {a, b});
+    EXPECT_EQ(y, expected);
+  }
+}
+
+TEST(HostGeneric, converts_between_storage_types) {
+  HostKernel k(R"(
+^bb0(%x: !kt.tensor<[p0] x f16>, %b: !kt.tensor<[p0] x bf16>, %m: !kt.tensor<[p0] x i1>, %u: !kt.tensor<[p0] x ui8>):
+  %r = kt.generic ins(%x, %b, %m, %u : !kt.tensor<[p0] x f16>, !kt.tensor<[p0] x bf16>, !kt.tensor<[p0] x i1>, !kt.tensor<[p0] x ui8>)
+      -> !kt.tensor<[p0] x bf16> {
+  ^bb0(%X: !kt.tensor<[p0] x f16>, %B: !kt.tensor<[p0] x bf16>, %M: !kt.tensor<[p0] x i1>, %U: !kt.tensor<[p0] x ui8>, %i: index):
+    %0 = kt.read %X[%i] : !kt.tensor<[p0] x f16> -> f16
+    %1 = kt.read %B[%i] : !kt.tensor<[p0] x bf16> -> bf16
+    %2 = kt.read %M[%i] : !kt.tensor<[p0] x i1> -> i1
+    %3 = kt.read %U[%i] : !kt.tensor<[p0] x ui8> -> i8
+    %4 = arith.extf %0 : f16 to f32
+    %5 = arith.extf %1 : bf16 to f32
+    %6 = arith.select %2, %4, %5 : f32
+    %7 = arith.uitofp %3 : i8 to f32
+    %8 = arith.addf %6, %7 : f32
+    %9 = arith.truncf %8 : f32 to bf16
+    kt.yield %9 : bf16
+  }
+  kt.yield %r : !kt.tensor<[p0] x bf16>)", 1);
+  ASSERT_TRUE(k.ok());
+  int n = 1003;
+  std::vector<uint16_t> x(n), b(n), y(n), expected(n);
+  std::vector<uint8_t> m(n), u(n);
+  auto f = randomVector(n, -300, 300);
+  for (int i = 0; i < n; ++i) {
+    x[i] = toHalf(f[i]);
+    b[i] = toBFloat(f[n - 1 - i]);
+    m[i] = i % 3 == 0;
+    u[i] = i * 7;
+    expected[i] = toBFloat((m[i] ? fromHalf(x[i]) : fromBFloat(b[i])) + u[i]);
+  }
+  k.run({x.data(), b.data(), m.data(), u.data(), y.data()}, {n});
+  EXPECT_EQ(y, expected);
+}
+
+TEST(HostGeneric, survives_division_by_zero) {
+  HostKernel k(R"(
+^bb0(%x: !kt.tensor<[p0] x i32>, %d: !kt.tensor<[p0] x i32>):
+  %r = kt.generic ins(%x, %d : !kt.tensor<[p0] x i32>, !kt.tensor<[p0] x i32>) -> !kt.tensor<[p0] x i32> {
+  ^bb0(%X: !kt.tensor<[p0] x i32>, %D: !kt.tensor<[p0] x i32>, %i: index):
+    %0 = kt.read %X[%i] : !kt.tensor<[p0] x i32> -> i32
+    %1 = kt.read %D[%i] : !kt.tensor<[p0] x i32> -> i32
+    %2 = arith.divsi %0, %1 : i32
+    %3 = arith.floordivsi %0, %1 : i32
+    %4 = arith.addi %2, %3 : i32
+    kt.yield %4 : i32
+  }
+  kt.yield %r : !kt.tensor<[p0] x i32>)", 1);
+  ASSERT_TRUE(k.ok());
+  std::vector<int32_t> x = {7, INT32_MIN, -7, 9}, d = {0, -1, 2, 3}, y(4);
+  k.run({x.data(), d.data(), y.data()}, {4});
+  EXPECT_EQ(y[2], -3 + -4);
+  EXPECT_EQ(y[3], 6);
+}

@@ -1,0 +1,137 @@
+//===- HostReduceTest.cpp - reductions on the host ------------------------===//
+
+#include "HostRunner.h"
+#include <cmath>
+#include <gtest/gtest.h>
+
+using namespace kt::test;
+
+/// Reduces [p0, p1, p2] over one dimension: 2 is the contiguous one.
+static std::string overDim(const std::string &kind, int dim, const std::string &flags = "") {
+  bool arg = kind.starts_with("arg");
+  std::string e = arg ? "i64" : "f32", in = "!kt.tensor<[p0, p1, p2] x f32>";
+  std::string dims[3] = {"p0", "p1", "p2"};
+  std::string kept;
+  for (int i = 0; i < 3; ++i)
+    if (i != dim)
+      kept += (kept.empty() ? "" : ", ") + dims[i];
+  std::string out = "!kt.tensor<[" + kept + "] x " + e + ">";
+  const char *at[3] = {"%r, %a, %b", "%a, %r, %b", "%a, %b, %r"};
+  return "^bb0(%x: " + in + "):\n %y = kt.reduce " + kind + " over [#kt.expr<" + dims[dim] + ">] ins(%x : " + in + ") " + flags +
+         " -> " + out + " {\n ^bb0(%X: " + in + ", %a: index, %b: index, %r: index):\n %0 = kt.read %X[" + at[dim] + "] : " + in +
+         " -> f32\n kt.yield %0 : f32\n } epilogue {\n ^bb0(%s: " + e + ", %X: " + in +
+         ", %a: index, %b: index):\n kt.yield %s : " + e + "\n }\n kt.yield %y : " + out;
+}
+
+static const std::array<int64_t, 3> shapes[] = {{2, 3, 5}, {1, 1, 1}, {0, 3, 4}, {3, 0, 4}, {3, 4, 0}, {5, 33, 700}, {40, 700, 9}, {1, 1, 100000}};
+
+template <typename Fn> static void eachRow(std::array<int64_t, 3> s, int dim, Fn fn) {
+  int64_t stride[3] = {s[1] * s[2], s[2], 1}, out = 0;
+  int a = dim == 0 ? 1 : 0, b = dim == 2 ? 1 : 2;
+  for (int64_t i = 0; i < s[a]; ++i)
+    for (int64_t j = 0; j < s[b]; ++j)
+      fn(out++, i * stride[a] + j * stride[b], stride[dim], s[dim]);
+}
+
+TEST(HostReduce, sums_over_each_dimension) {
+  for (int dim : {0, 1, 2}) {
+    HostKernel k(overDim("add", dim), 3);
+    ASSERT_TRUE(k.ok());
+    std::printf("compile %.1f ms\n", k.compileMs);
+    for (auto s : shapes) {
+      auto x = randomVector(s[0] * s[1] * s[2]);
+      std::vector<float> expected, y(s[0] * s[1] * s[2] / std::max<int64_t>(s[dim], 1) + s[0] * s[1] + s[1] * s[2] + s[0] * s[2]);
+      eachRow(s, dim, [&](int64_t, int64_t at, int64_t step, int64_t n) {
+        double sum = 0;
+        for (int64_t i = 0; i < n; ++i)
+          sum += x[at + i * step];
+        expected.push_back(sum);
+      });
+      k.run({x.data(), y.data()}, {s[0], s[1], s[2]});
+      y.resize(expected.size());
+      expectClose(y, expected, 1e-3, 1e-5, "sum over " + std::to_string(dim));
+    }
+  }
+}
+
+TEST(HostReduce, maximum_of_nan_is_nan) {
+  for (int dim : {0, 2}) {
+    HostKernel k(overDim("max", dim), 3);
+    ASSERT_TRUE(k.ok());
+    std::array<int64_t, 3> s = {7, 3, 50};
+    auto x = randomVector(s[0] * s[1] * s[2]);
+    x[70] = NAN;
+    std::vector<float> expected, y;
+    eachRow(s, dim, [&](int64_t, int64_t at, int64_t step, int64_t n) {
+      float best = -INFINITY;
+      for (int64_t i = 0; i < n; ++i)
+        best = std::isnan(best) || std::isnan(x[at + i * step]) ? NAN : std::max(best, x[at + i * step]);
+      expected.push_back(best);
+    });
+    y.resize(expected.size());
+    k.run({x.data(), y.data()}, {s[0], s[1], s[2]});
+    expectClose(y, expected, 0, 0, "max");
+  }
+}
+
+TEST(HostReduce, argmax_finds_the_first_or_last_winner) {
+  for (int dim : {0, 2})
+    for (bool last : {false, true})
+      for (bool max : {true, false}) {
+        HostKernel k(overDim(max ? "argmax" : "argmin", dim, last ? "{select_last}" : ""), 3);
+        ASSERT_TRUE(k.ok());
+        std::array<int64_t, 3> s = {6, 5, 9};
+        auto x = randomVector(s[0] * s[1] * s[2], -3, 3);
+        for (float &v : x)
+          v = std::round(v);
+        x[20] = x[22] = x[20 + 45] = NAN;
+        std::vector<int64_t> expected, y;
+        eachRow(s, dim, [&](int64_t, int64_t at, int64_t step, int64_t n) {
+          int64_t best = 0;
+          for (int64_t i = 1; i < n; ++i) {
+            float a = x[at + i * step], b = x[at + best * step];
+            bool wins = std::isnan(b) ? last && std::isnan(a) : std::isnan(a) || (max ? a > b : a < b) || (last && a == b);
+            if (wins)
+              best = i;
+          }
+          expected.push_back(best);
+        });
+        y.resize(expected.size());
+        k.run({x.data(), y.data()}, {s[0], s[1], s[2]});
+        EXPECT_EQ(y, expected) << dim << last << max;
+      }
+}
+
+TEST(HostReduce, pools_channels_last_with_padding) {
+  HostKernel k(R"(
+^bb0(%x: !kt.tensor<[p0, p1, p2] x f32>):
+  %y = kt.reduce max over [#kt.expr<3>] ins(%x : !kt.tensor<[p0, p1, p2] x f32>) -> !kt.tensor<[p0, p1, p2] x f32> {
+  ^bb0(%X: !kt.tensor<[p0, p1, p2] x f32>, %n: index, %h: index, %c: index, %r: index):
+    %c1 = arith.constant 1 : index
+    %low = arith.constant 0xFF800000 : f32
+    %a = arith.addi %h, %r : index
+    %b = arith.subi %a, %c1 : index
+    %0 = kt.read %X[%n, %b, %c] else %low : f32 {check = array<i64: 1>} : !kt.tensor<[p0, p1, p2] x f32> -> f32
+    kt.yield %0 : f32
+  } epilogue {
+  ^bb0(%s: f32, %X: !kt.tensor<[p0, p1, p2] x f32>, %n: index, %h: index, %c: index):
+    kt.yield %s : f32
+  }
+  kt.yield %y : !kt.tensor<[p0, p1, p2] x f32>)", 3);
+  ASSERT_TRUE(k.ok());
+  EXPECT_NE(k.getCode().variants[0].schedule.find("strips"), std::string::npos);
+  int64_t n = 3, h = 11, c = 300;
+  auto x = randomVector(n * h * c);
+  std::vector<float> y(x.size()), expected(x.size());
+  for (int64_t i = 0; i < n; ++i)
+    for (int64_t j = 0; j < h; ++j)
+      for (int64_t l = 0; l < c; ++l) {
+        float best = -INFINITY;
+        for (int64_t r = -1; r <= 1; ++r)
+          if (j + r >= 0 && j + r < h)
+            best = std::max(best, x[(i * h + j + r) * c + l]);
+        expected[(i * h + j) * c + l] = best;
+      }
+  k.run({x.data(), y.data()}, {n, h, c});
+  EXPECT_EQ(y, expected);
+}

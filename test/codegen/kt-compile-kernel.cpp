@@ -1,0 +1,74 @@
+//===- kt-compile-kernel.cpp - writes the GPU code of textual kernels -----===//
+//
+// For each kt.kernel of a file: the PTX of its modules and a JSON description with variants, guards and geometry, for the PTX interpreter and for ptxas.
+//
+//===----------------------------------------------------------------------===//
+
+#include "codegen/PTX/PTX.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Parser/Parser.h"
+#include "llvm/Support/CommandLine.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/JSON.h"
+#include <chrono>
+
+using namespace kt;
+using llvm::json::Array;
+using llvm::json::Object;
+
+static llvm::cl::opt<std::string> input(llvm::cl::Positional, llvm::cl::Required, llvm::cl::desc("FILE.mlir"));
+static llvm::cl::opt<std::string> target("target", llvm::cl::init("sm_89"));
+static llvm::cl::opt<std::string> outDir("o", llvm::cl::init("."), llvm::cl::desc("directory"));
+
+static int64_t id(artifact::ExprId e) { return e == artifact::kNone ? -1 : (int64_t)e; }
+
+static Object describe(KernelOp kernel, const codegen::KernelCode &code, const codegen::ExprPool &pool, double ms) {
+  Array exprs, variants, buffers;
+  for (const artifact::Expr &e : pool.get())
+    exprs.push_back(Array{(int64_t)e.op, e.imm, id(e.a), id(e.b), id(e.c)});
+  for (const artifact::Variant &v : code.variants) {
+    Array stages;
+    for (const artifact::Stage &s : v.stages)
+      stages.push_back(Object{{"file", kernel.getSymName().str() + "." + std::to_string(s.module) + ".ptx"},
+                              {"entry", s.entry},
+                              {"grid", Array{id(s.grid[0]), id(s.grid[1]), id(s.grid[2])}},
+                              {"block", Array{s.block[0], s.block[1], s.block[2]}},
+                              {"shared", id(s.shared)}});
+    variants.push_back(Object{{"guard", id(v.guard)},
+                              {"workspace", id(v.workspace)},
+                              {"workspaceZeroed", v.workspaceZeroed},
+                              {"schedule", v.schedule},
+                              {"stages", std::move(stages)}});
+  }
+  return Object{{"name", kernel.getSymName()},   {"params", (int64_t)kernel.getParams().size()}, {"ms", ms},
+                {"exprs", std::move(exprs)}, {"variants", std::move(variants)}};
+}
+
+int main(int argc, char **argv) {
+  llvm::cl::ParseCommandLineOptions(argc, argv, "compiles kt.kernel ops to PTX\n");
+  mlir::MLIRContext context(mlir::MLIRContext::Threading::DISABLED);
+  codegen::registerGpuCodegen(context);
+  context.loadDialect<mlir::func::FuncDialect>();
+  auto module = mlir::parseSourceFile<mlir::ModuleOp>(input, &context);
+  if (!module)
+    return 1;
+  Array kernels;
+  for (auto kernel : module->getOps<KernelOp>()) {
+    codegen::ExprPool pool;
+    auto start = std::chrono::steady_clock::now();
+    auto code = codegen::compileGpuKernel(kernel, target, pool);
+    double ms = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+    if (mlir::failed(code))
+      return 1;
+    for (auto [i, m] : llvm::enumerate(code->modules)) {
+      std::error_code error;
+      llvm::raw_fd_ostream out(outDir + "/" + kernel.getSymName().str() + "." + std::to_string(i) + ".ptx", error);
+      out << llvm::StringRef((const char *)m.code.data(), m.code.size());
+    }
+    kernels.push_back(describe(kernel, *code, pool, ms));
+  }
+  std::error_code error;
+  llvm::raw_fd_ostream out(outDir + "/kernels.json", error);
+  out << llvm::json::Value(std::move(kernels)) << "\n";
+  return error ? 1 : 0;
+}

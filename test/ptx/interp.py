@@ -1,0 +1,852 @@
+"""A PTX interpreter on numpy: all threads of several blocks at once.
+
+Groups of threads with the same program counter run together, the one furthest behind first; barriers, shuffles and tensor-core instructions wait
+for the rest of their block or warp. Beyond computing results it finds what hardware would only sometimes show: races on shared memory, copies that
+are read before they are complete (cp.async data arrives as late as wait_group allows), accesses that are out of bounds or misaligned,
+divergent barriers, and bank conflicts of ldmatrix and 16-byte copies.
+"""
+import re
+import numpy as np
+
+SHARED_BASE = 1024  # shared addresses start here, so that a null offset is caught
+BUFFER_SHIFT = 40   # buffer i lies at (i + 1) << 40
+
+
+class PtxError(Exception):
+    pass
+
+
+REG = {'b16': np.uint16, 'b32': np.uint32, 'b64': np.uint64, 'f32': np.uint32, 'f64': np.uint64, 'pred': np.bool_,
+       's32': np.uint32, 'u32': np.uint32, 's64': np.uint64, 'u64': np.uint64, 's16': np.uint16, 'u16': np.uint16}
+INT = {'u8': np.uint8, 's8': np.int8, 'b8': np.uint8, 'u16': np.uint16, 's16': np.int16, 'b16': np.uint16,
+       'u32': np.uint32, 's32': np.int32, 'b32': np.uint32, 'u64': np.uint64, 's64': np.int64, 'b64': np.uint64}
+FLOAT = {'f32': np.float32, 'f64': np.float64, 'f16': np.float16}
+SIZE = {'8': 1, '16': 2, '32': 4, '64': 8}
+
+
+def size_of(t):
+    return SIZE[t.lstrip('usbf')]
+
+
+def bf16_to_f32(bits):
+    return (np.asarray(bits, np.uint16).astype(np.uint32) << np.uint32(16)).view(np.float32)
+
+
+def f32_to_bf16(x):
+    bits = np.ascontiguousarray(x, np.float32).view(np.uint32)
+    rounded = ((bits.astype(np.uint64) + 0x7FFF + ((bits >> np.uint32(16)) & np.uint32(1))) >> np.uint64(16)).astype(np.uint16)
+    return np.where(np.isnan(x), np.uint16(0x7FFF), rounded)
+
+
+class Instruction:
+    __slots__ = ('op', 'parts', 'args', 'pred', 'negate', 'run', 'text')
+
+
+class Function:
+    """One .entry: its code with labels resolved."""
+
+    def __init__(self, text):
+        self.name = re.search(r'\.entry (\w+)', text)[1]
+        start = text.index('.entry')
+        head, body = text[start:text.index('{', start)], text[text.index('{', start) + 1:text.rindex('}')]
+        self.params = re.findall(r'\.param \.([usbf]\d+)', head)
+        self.threads = int(re.search(r'\.reqntid (\d+)', head)[1])
+        if '.local' in body:
+            raise PtxError('uses local memory')
+        body = re.sub(r'//[^\n]*', '', body)
+        self.registers, self.code, self.labels = {}, [], {}
+        for m in re.finditer(r'\.reg \.(\w+)\s+(%\w+)<(\d+)>;', body):
+            for i in range(int(m[3])):
+                self.registers[f'{m[2]}{i}'] = REG[m[1]]
+        for statement in body.split(';'):
+            statement = statement.strip()
+            while m := re.match(r'(\$\w+):\s*', statement):
+                self.labels[m[1]] = len(self.code)
+                statement = statement[m.end():].strip()
+            statement = ' '.join(statement.split())
+            if not statement or statement[0] in '.{}':
+                continue
+            m = re.match(r'(?:@(!?)(%p\d+) )?(\S+)\s*(.*)', statement)
+            i = Instruction()
+            i.text, i.negate, i.pred, i.op = statement, m[1] == '!', m[2], m[3]
+            i.parts = i.op.split('.')
+            i.args = [x.strip() for x in re.split(r',\s*(?![^{]*\})', m[4])] if m[4] else []
+            i.run = getattr(Machine, 'op_' + i.parts[0].replace('::', '_'), None)
+            if i.run is None:
+                raise PtxError('unknown instruction: ' + statement)
+            self.code.append(i)
+        self.smallest_shared = 4
+        for i in self.code:
+            if 'shared' in i.op and i.parts[0] in ('ld', 'st', 'atom'):
+                self.smallest_shared = min(self.smallest_shared, size_of(i.parts[-1]))
+
+
+class Machine:
+    """Some blocks of one launch."""
+
+    def __init__(self, function, memory, params, blocks, grid, shared_bytes, stats):
+        self.f, self.memory, self.params, self.grid, self.stats = function, memory, params, grid, stats
+        t = self.threads = function.threads
+        self.blocks = blocks
+        n = self.n = t * len(blocks)
+        self.block_of = np.repeat(np.arange(len(blocks)), t)
+        tid = np.tile(np.arange(t, dtype=np.uint32), len(blocks))
+        self.tid = tid
+        self.specials = {'%tid.x': tid, '%tid.y': np.zeros(n, np.uint32), '%laneid': tid & np.uint32(31)}
+        for d, axis in enumerate('xyz'):
+            self.specials['%ctaid.' + axis] = np.repeat(np.array([b[d] for b in blocks], np.uint32), t)
+            self.specials['%nctaid.' + axis] = np.full(n, grid[d], np.uint32)
+        self.specials['%ntid.x'] = np.full(n, t, np.uint32)
+        self.registers = {}
+        self.shared = np.full((len(blocks), SHARED_BASE + shared_bytes), 0xFF, np.uint8)
+        self.grain = function.smallest_shared
+        cells = (SHARED_BASE + shared_bytes) // self.grain + 1
+        self.wrote = np.zeros((len(blocks), cells), np.int32)    # epoch of the last write
+        self.writer = np.full((len(blocks), cells), -1, np.int32)
+        self.read = np.zeros((len(blocks), cells), np.int32)
+        self.reader = np.full((len(blocks), cells), -1, np.int32)  # -2: several
+        self.pending = np.zeros((len(blocks), cells), bool)
+        self.epoch = np.ones(len(blocks), np.int32)
+        self.copies, self.commits = [], np.zeros(n, np.int32)
+        self.alive = np.ones(n, bool)
+
+    # ---- operands
+    def get(self, x, dtype):
+        if x[0] == '%':
+            v = self.registers.get(x)
+            if v is None:
+                v = self.specials.get(x)
+                if v is None:
+                    v = self.registers[x] = np.zeros(self.n, self.f.registers[x])
+            want = np.dtype(dtype)
+            if v.dtype == want:
+                return v
+            if v.dtype.itemsize == want.itemsize:
+                return v.view(want)
+            if want.itemsize < v.dtype.itemsize:
+                return v.astype({1: np.uint8, 2: np.uint16, 4: np.uint32}[want.itemsize]).view(want)
+            return v.astype({2: np.uint16, 4: np.uint32, 8: np.uint64}[want.itemsize]).view(want)
+        if x == 'smem':
+            return np.dtype(dtype).type(SHARED_BASE)
+        if x[:2] in ('0f', '0d') and not x.startswith('0x'):
+            raw = int(x[2:], 16)
+            v = np.array(raw, np.uint32).view(np.float32) if x[1] == 'f' else np.array(raw, np.uint64).view(np.float64)
+            want = np.dtype(dtype)
+            if want.kind in 'ui':
+                return v.view({4: np.uint32, 8: np.uint64}[v.dtype.itemsize]).astype(want)[()]
+            return v.astype(want)[()]
+        want = np.dtype(dtype)
+        bits = 8 * want.itemsize
+        unsigned = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64}[want.itemsize]
+        if want == np.bool_:
+            return np.bool_(int(x, 0))
+        return np.array(int(x.rstrip('U'), 0) & ((1 << bits) - 1), unsigned).view(want)[()]
+
+    def put(self, x, v, mask):
+        if x == '_':
+            return
+        dtype = self.f.registers[x]
+        v = np.asarray(v)
+        width = np.dtype(dtype).itemsize
+        if v.dtype != dtype:
+            if dtype == np.bool_:
+                v = v.astype(bool)
+            elif v.dtype == np.bool_:
+                v = v.astype(dtype)
+            elif v.dtype.itemsize == width:
+                v = np.ascontiguousarray(v).view(dtype)
+            else:
+                v = v.astype({1: np.int8, 2: np.int16, 4: np.int32, 8: np.int64}[width] if v.dtype.kind == 'i' else dtype).view(dtype)
+        if mask is None:
+            self.registers[x] = v if v.shape == (self.n,) else np.broadcast_to(v.reshape(()), self.n).copy()
+        else:
+            old = self.registers.get(x)
+            self.registers[x] = np.where(mask, v, np.zeros((), dtype) if old is None else old)
+
+    def floats(self, x, t):
+        """Operand of a float type as values to compute with; bf16 as f32."""
+        if t == 'bf16':
+            return bf16_to_f32(np.asarray(self.get(x, np.uint16)))
+        if t == 'f16':
+            return np.asarray(self.get(x, np.uint16)).view(np.float16).astype(np.float32)
+        return self.get(x, FLOAT[t])
+
+    def put_float(self, x, v, t, mask):
+        if t == 'bf16':
+            v = f32_to_bf16(np.asarray(v, np.float32))
+        else:
+            v = np.asarray(v).astype(FLOAT[t])
+        self.put(x, v, mask)
+
+    def split(self, x):
+        return [y.strip() for y in x.strip('{}').split(',')]
+
+    # ---- scheduling
+    def run(self):
+        code, end = self.f.code, len(self.f.code)
+        groups = {0: None}  # program counter -> mask (None: everyone)
+        waiting = {}
+        steps = 0
+        while groups or waiting:
+            if not groups:
+                raise PtxError('divergent barrier or warp instruction: ' + '; '.join(code[p].text for p in waiting))
+            p = min(groups)
+            mask = groups.pop(p)
+            if p in waiting:
+                mask = self.union(mask, waiting.pop(p))
+            if p >= end:
+                raise PtxError('ran off the end')
+            i = code[p]
+            steps += 1
+            active = mask
+            if i.pred:
+                q = self.registers[i.pred]
+                active = (~q if i.negate else q) if mask is None else mask & (~q if i.negate else q)
+            o = i.parts[0]
+            if o == 'bra':
+                target = self.f.labels[i.args[0]]
+                if active is mask:
+                    self.join(groups, target, mask)
+                    continue
+                rest = ~active if mask is None else mask & ~active
+                if active.any():
+                    self.join(groups, target, active)
+                if rest.any():
+                    self.join(groups, p + 1, rest)
+                continue
+            if o == 'ret':
+                if active is not mask:
+                    rest = ~active if mask is None else mask & ~active
+                    if rest.any():
+                        self.join(groups, p + 1, rest)
+                self.alive &= False if active is None else ~active
+                # Who waited for the threads that left may go on now.
+                for q in list(waiting):
+                    self.join(groups, q, waiting.pop(q))
+                continue
+            if o in ('bar', 'barrier', 'shfl', 'mma', 'ldmatrix', 'vote') and mask is not None:
+                unit = self.threads if o in ('bar', 'barrier') else 32
+                here, living = mask.reshape(-1, unit), self.alive.reshape(-1, unit)
+                ready = np.repeat((here == living).all(1), unit) & mask
+                if not ready.all() and not (ready == mask).all():
+                    late = mask & ~ready
+                    waiting[p] = late if p not in waiting else waiting[p] | late
+                    if not ready.any():
+                        continue
+                    mask = active = ready
+                elif not ready.any():
+                    waiting[p] = mask
+                    continue
+            if active is not None and not active.any():
+                pass
+            else:
+                if active is not None and active.all():
+                    active = None
+                try:
+                    with np.errstate(all='ignore'):
+                        i.run(self, i, active)
+                except PtxError as e:
+                    raise PtxError(f'{e} at "{i.text}" in {self.f.name}') from None
+            self.join(groups, p + 1, mask)
+        self.stats['instructions'] = self.stats.get('instructions', 0) + steps
+        if self.copies:
+            raise PtxError('copies still pending at the end of the kernel')
+
+    def union(self, a, b):
+        if a is None or b is None:
+            return None
+        u = a | b
+        return None if u.all() else u
+
+    def join(self, groups, p, mask):
+        groups[p] = self.union(groups[p], mask) if p in groups else mask
+
+    def lanes(self, mask):
+        return np.arange(self.n) if mask is None else np.nonzero(mask)[0]
+
+    # ---- memory
+    def address(self, x):
+        m = re.match(r'\[([%\w.$]+)(?:\+(-?\d+))?\]', x)
+        base = m[1]
+        if base == 'smem':
+            return np.full(self.n, SHARED_BASE + int(m[2] or 0), np.int64)
+        v = self.get(base, self.f.registers[base])
+        v = v.astype(np.int64) if v.dtype == np.uint32 else v.view(np.int64)
+        return v + int(m[2] or 0)
+
+    def span(self, lanes, at, size):
+        """Cells of shared memory that [at, at + size) of each lane covers."""
+        if (at % min(size, 16) != 0).any():
+            raise PtxError('misaligned shared access')
+        if (at < SHARED_BASE).any() or (at + size > self.shared.shape[1]).any():
+            raise PtxError(f'shared access out of bounds: {at.max() - SHARED_BASE} + {size} of {self.shared.shape[1] - SHARED_BASE}')
+        cells = (at // self.grain)[:, None] + np.arange(max(1, size // self.grain))
+        return self.block_of[lanes][:, None], cells
+
+    def shared_read(self, lanes, at, size):
+        b, cells = self.span(lanes, at, size)
+        me = self.tid[lanes].astype(np.int32)[:, None]
+        now = self.epoch[b]
+        if self.pending[b, cells].any():
+            raise PtxError('shared memory read while a copy into it is pending')
+        if ((self.wrote[b, cells] == now) & (self.writer[b, cells] != me)).any():
+            raise PtxError('race: shared memory read in the same phase as another thread wrote it')
+        seen = (self.read[b, cells] == now) & (self.reader[b, cells] != me)
+        self.reader[b, cells] = np.where(seen, -2, me)
+        # Lanes of one instruction that read the same cell count as several.
+        clash = self.reader[b, cells] != np.where(seen, -2, me)
+        self.reader[np.broadcast_to(b, cells.shape)[clash], cells[clash]] = -2
+        self.read[b, cells] = now
+        return np.ascontiguousarray(self.shared[b, at[:, None] + np.arange(size)])
+
+    def shared_claim(self, lanes, at, size):
+        """Checks that the lanes may write."""
+        b, cells = self.span(lanes, at, size)
+        me = self.tid[lanes].astype(np.int32)[:, None]
+        now = self.epoch[b]
+        if ((self.read[b, cells] == now) & (self.reader[b, cells] != me)).any():
+            raise PtxError('race: shared memory written in the same phase as another thread read it')
+        if self.pending[b, cells].any():
+            raise PtxError('shared memory written while a copy into it is pending')
+        if ((self.wrote[b, cells] == now) & (self.writer[b, cells] != me)).any():
+            raise PtxError('race: shared memory written twice in a phase')
+        return b, cells, me, now
+
+    def shared_write(self, lanes, at, data):
+        size = data.shape[1]
+        b, cells, me, now = self.shared_claim(lanes, at, size)
+        self.shared[b, at[:, None] + np.arange(size)] = data
+        if (self.shared[b, at[:, None] + np.arange(size)] != data).any():
+            raise PtxError('race: lanes of one store write different values to one place')
+        self.wrote[b, cells], self.writer[b, cells] = now, me
+
+    def buffers(self, at):
+        which = at >> BUFFER_SHIFT
+        for w in np.unique(which):
+            buffer = self.memory.get(int(w))
+            if buffer is None:
+                raise PtxError(f'wild pointer {int(at[which == w][0]):#x}')
+            yield buffer, which == w
+
+    def global_index(self, buffer, at, size):
+        offset = at & ((1 << BUFFER_SHIFT) - 1)
+        if (offset % size != 0).any():
+            raise PtxError('misaligned global access')
+        if (offset + size > len(buffer)).any():
+            raise PtxError(f'global access out of bounds: {int(offset.max())} + {size} of {len(buffer)}')
+        return offset[:, None] + np.arange(size)
+
+    def global_read(self, at, size):
+        data = np.zeros((len(at), size), np.uint8)
+        for buffer, m in self.buffers(at):
+            data[m] = buffer[self.global_index(buffer, at[m], size)]
+        return data
+
+    def op_ld(self, i, mask):
+        space, t = i.parts[1], i.parts[-1]
+        if space == 'param':
+            number = int(re.search(r'_(\d+)(?:\])', i.args[1])[1])
+            return self.put(i.args[0], np.full(self.n, self.params[number] & 0xFFFFFFFFFFFFFFFF, np.uint64).astype(INT.get(t, np.uint64)), mask)
+        names, each = self.split(i.args[0]), size_of(t)
+        lanes = self.lanes(mask)
+        at = self.address(i.args[1])[lanes]
+        size = each * len(names)
+        raw = self.shared_read(lanes, at, size) if 'shared' in space else self.global_read(at, size)
+        if 'shared' not in space:
+            self.stats['global_read'] = self.stats.get('global_read', 0) + raw.size
+        values = np.ascontiguousarray(raw).view(INT['u%d' % (8 * each)]).reshape(len(lanes), len(names))
+        for j, name in enumerate(names):
+            if name == '_':
+                continue
+            v = np.zeros(self.n, values.dtype)
+            v[lanes] = values[:, j]
+            if t[0] == 's':
+                v = v.view(INT[t]).astype({2: np.int16, 4: np.int32, 8: np.int64}[np.dtype(self.f.registers[name]).itemsize])
+            self.put(name, v, mask)
+
+    op_ldu = op_ld
+
+    def op_st(self, i, mask):
+        space, t = i.parts[1], i.parts[-1]
+        names, each = self.split(i.args[1]), size_of(t)
+        lanes = self.lanes(mask)
+        at = self.address(i.args[0])[lanes]
+        kind = INT['u%d' % (8 * each)]
+        columns = []
+        for name in names:
+            v = np.asarray(self.get(name, kind if name[0] != '%' else self.f.registers[name])).astype(kind)
+            columns.append(np.broadcast_to(v, self.n)[lanes])
+        data = np.ascontiguousarray(np.stack(columns, 1)).view(np.uint8).reshape(len(lanes), -1)
+        if 'shared' in space:
+            return self.shared_write(lanes, at, data)
+        for buffer, m in self.buffers(at):
+            buffer[self.global_index(buffer, at[m], data.shape[1])] = data[m]
+
+    def op_atom(self, i, mask, result=True):
+        t = i.parts[-1]
+        kind = FLOAT.get(t) or INT[t]
+        lanes = self.lanes(mask)
+        args = i.args if result else [None] + i.args
+        at = self.address(args[1])[lanes]
+        operands = [np.broadcast_to(self.get(a, kind), self.n)[lanes] for a in args[2:]]
+        what = [x for x in i.parts if x in ('add', 'min', 'max', 'exch', 'cas', 'or', 'and', 'inc')][0]
+        old = np.zeros(self.n, kind)
+        shared = 'shared' in i.op
+        size = np.dtype(kind).itemsize
+        for n, lane in enumerate(lanes):
+            if shared:
+                b = self.block_of[lane]
+                place = self.shared[b, at[n]:at[n] + size].view(kind)
+            else:
+                buffer = self.memory[int(at[n] >> BUFFER_SHIFT)]
+                offset = self.global_index(buffer, at[n:n + 1], size)[0, 0]
+                place = buffer[offset:offset + size].view(kind)
+            v = old[lane] = place[0]
+            x = operands[0][n]
+            if what == 'cas':
+                place[0] = operands[1][n] if v == x else v
+            else:
+                place[0] = {'add': lambda: v + x, 'min': lambda: min(v, x), 'max': lambda: max(v, x), 'exch': lambda: x,
+                            'or': lambda: v | x, 'and': lambda: v & x, 'inc': lambda: kind(0) if v >= x else v + kind(1)}[what]()
+        if result:
+            self.put(args[0], old, mask)
+
+    def op_red(self, i, mask):
+        self.op_atom(i, mask, result=False)
+
+    # ---- asynchronous copies
+    def op_cp(self, i, mask):
+        if i.parts[2] == 'commit_group':
+            self.commits += 1 if mask is None else mask.astype(np.int32)
+            return
+        if i.parts[2] in ('wait_group', 'wait_all'):
+            keep = int(i.args[0]) if i.args else 0
+            left = []
+            for lanes, at, data, group in self.copies:
+                done = group < self.commits[lanes] - keep
+                if mask is not None:
+                    done &= mask[lanes]
+                if done.any():
+                    b, cells = self.span(lanes[done], at[done], data.shape[1])
+                    self.pending[b, cells] = False
+                    self.shared[b, at[done][:, None] + np.arange(data.shape[1])] = data[done]
+                    self.wrote[b, cells] = self.epoch[b]
+                    self.writer[b, cells] = self.tid[lanes[done]].astype(np.int32)[:, None]
+                if not done.all():
+                    left.append((lanes[~done], at[~done], data[~done], group[~done]))
+            self.copies = left
+            return
+        size = int(i.args[2])
+        lanes = self.lanes(mask)
+        to, source = self.address(i.args[0])[lanes], self.address(i.args[1])[lanes]
+        count = np.broadcast_to(self.get(i.args[3], np.int32), self.n)[lanes] if len(i.args) > 3 else np.full(len(lanes), size)
+        if (count < 0).any() or (count > size).any():
+            raise PtxError('copy of a bad size')
+        data = np.zeros((len(lanes), size), np.uint8)
+        for c in np.unique(count[count > 0]):
+            m = count == c
+            for buffer, of in self.buffers(source[m]):
+                if (source[m][of] % size != 0).any():
+                    raise PtxError('misaligned copy')
+                rows = np.nonzero(m)[0][of]
+                offset = source[rows] & ((1 << BUFFER_SHIFT) - 1)
+                if (offset + c > len(buffer)).any():
+                    raise PtxError(f'copy out of bounds: {int(offset.max())} + {c} of {len(buffer)}')
+                data[rows, :c] = buffer[offset[:, None] + np.arange(c)]
+        b, cells, _, _ = self.shared_claim(lanes, to, size)
+        self.pending[b, cells] = True
+        if size == 16:
+            self.banks(lanes, to, 'cp.async')
+        self.copies.append((lanes, to, data, self.commits[lanes].copy()))
+
+    def banks(self, lanes, at, what):
+        """16-byte accesses go in phases of eight lanes."""
+        if len(lanes) % 8:
+            return
+        unit = np.sort((at.reshape(-1, 8) // 16) % 8, 1)
+        f = self.stats.setdefault(what, [0, 0])
+        f[0] += len(unit)
+        f[1] += int((np.diff(unit, axis=1) == 0).any(1).sum())
+
+    # ---- warps
+    def op_bar(self, i, mask):
+        if mask is None:
+            self.epoch += 1
+        else:
+            self.epoch[np.unique(self.block_of[mask])] += 1
+
+    op_barrier = op_bar
+
+    def op_shfl(self, i, mask):
+        names = i.args[0].split('|')
+        v = np.broadcast_to(self.get(i.args[1], np.uint32), self.n).reshape(-1, 32)
+        operand = np.broadcast_to(self.get(i.args[2], np.int32), self.n).reshape(-1, 32)
+        lane = np.arange(32)[None, :]
+        clamp = np.broadcast_to(self.get(i.args[3], np.int32), self.n).reshape(-1, 32)
+        mode = i.parts[2]
+        source = {'bfly': lambda: lane ^ operand, 'up': lambda: lane - operand, 'down': lambda: lane + operand, 'idx': lambda: operand & 31}[mode]()
+        low = (clamp >> 8) & 31
+        valid = source >= (lane & low) if mode == 'up' else source <= ((lane & low) | (clamp & 31 & ~low))
+        source = np.where(valid, source, lane)
+        self.put(names[0], np.take_along_axis(v, source, 1).reshape(-1), mask)
+        if len(names) > 1:
+            self.put(names[1], valid.reshape(-1), mask)
+
+    def op_vote(self, i, mask):
+        p = np.broadcast_to(self.get(i.args[1], np.bool_), self.n).reshape(-1, 32)
+        if 'ballot' in i.parts:
+            v = (p.astype(np.uint64) << np.arange(32, dtype=np.uint64)).sum(1).astype(np.uint32)
+        else:
+            v = p.any(1) if 'any' in i.parts else p.all(1)
+        self.put(i.args[0], np.repeat(v, 32), mask)
+
+    op_activemask = None
+
+    def op_ldmatrix(self, i, mask):
+        lanes = self.lanes(mask)
+        at = self.address(i.args[1])[lanes]
+        raw = self.shared_read(lanes, at, 16)
+        self.banks(lanes, at, 'ldmatrix')
+        rows = raw.view(np.uint16).reshape(-1, 4, 8, 8)
+        if 'trans' in i.parts:
+            rows = rows.swapaxes(2, 3)
+        for j, name in enumerate(self.split(i.args[0])):
+            v = np.zeros(self.n, np.uint32)
+            v[lanes] = np.ascontiguousarray(rows[:, j].reshape(-1, 32, 2)).view(np.uint32).reshape(-1)
+            self.put(name, v, mask)
+
+    def op_mma(self, i, mask):
+        d, a, b, c = map(self.split, i.args)
+        half = 'bf16' not in i.op
+
+        def block(x):
+            bits = np.ascontiguousarray(np.broadcast_to(self.get(x, np.uint32), self.n))
+            pair = bits.view(np.float16).astype(np.float32) if half else bf16_to_f32(bits.view(np.uint16))
+            return pair.reshape(-1, 8, 8)
+        A, B = [block(x) for x in a], [block(x) for x in b]
+        x = np.concatenate([np.concatenate([A[0], A[2]], 2), np.concatenate([A[1], A[3]], 2)], 1)
+        y = np.concatenate(B, 2).swapaxes(1, 2)
+        z = (x @ y).reshape(-1, 2, 8, 4, 2)
+        acc = [np.broadcast_to(self.get(v, np.float32), self.n) for v in c]
+        for j in range(4):
+            self.put(d[j], (acc[j] + z[:, j >> 1, :, :, j & 1].reshape(-1)).astype(np.float32), mask)
+
+    def op_membar(self, i, mask):
+        pass
+
+    op_fence = op_membar
+    op_prefetch = op_membar
+
+    # ---- moves and conversions
+    def op_mov(self, i, mask):
+        d, s = i.args
+        t = i.parts[-1]
+        if d.startswith('{'):
+            names = self.split(d)
+            wide = np.ascontiguousarray(np.broadcast_to(self.get(s, INT['u' + t[1:]]), self.n))
+            parts = wide.view(INT['u%d' % (int(t[1:]) // len(names))]).reshape(self.n, len(names))
+            for j, name in enumerate(names):
+                self.put(name, parts[:, j].copy(), mask)
+            return
+        if s.startswith('{'):
+            names = self.split(s)
+            each = INT['u%d' % (int(t[1:]) // len(names))]
+            parts = [np.broadcast_to(self.get(n, each), self.n) for n in names]
+            return self.put(d, np.ascontiguousarray(np.stack(parts, 1)).view(INT['u' + t[1:]]).reshape(-1), mask)
+        self.put(d, self.get(s, self.f.registers[d]), mask)
+
+    def op_cvta(self, i, mask):
+        self.put(i.args[0], self.get(i.args[1], self.f.registers[i.args[0]]), mask)
+
+    def op_cvt(self, i, mask):
+        types = [p for p in i.parts[1:] if re.fullmatch(r'[usbf]\d+(x2)?|bf16(x2)?', p)]
+        to, of = types[0], types[-1]
+        if to.endswith('x2'):
+            kind = to[:-2]
+            low, high = self.floats(i.args[2], of), self.floats(i.args[1], of)
+            low, high = np.broadcast_to(low, self.n), np.broadcast_to(high, self.n)
+            pack = (lambda v: f32_to_bf16(v)) if kind == 'bf16' else (lambda v: v.astype(np.float16).view(np.uint16))
+            return self.put(i.args[0], np.ascontiguousarray(np.stack([pack(low), pack(high)], 1)).view(np.uint32).reshape(-1), mask)
+        to_float, of_float = to in FLOAT or to == 'bf16', of in FLOAT or of == 'bf16'
+        if of_float:
+            v = np.asarray(self.floats(i.args[1], of))
+        else:
+            v = np.asarray(self.get(i.args[1], INT[of]))
+        if of_float:
+            mode = [p for p in i.parts if p in ('rmi', 'rpi', 'rzi', 'rni')]
+            if mode:
+                v = {'rmi': np.floor, 'rpi': np.ceil, 'rzi': np.trunc, 'rni': np.rint}[mode[0]](v)
+        if to_float:
+            return self.put_float(i.args[0], v if of_float else v.astype(np.float64 if to == 'f64' else np.float32), to, mask)
+        if of_float:
+            info = np.iinfo(INT[to])
+            w = np.nan_to_num(v.astype(np.float64), nan=0.0, posinf=1e30, neginf=-1e30)
+            r = np.where(w >= info.max, info.max, np.where(w <= info.min, info.min, np.clip(w, info.min, np.nextafter(float(info.max), 0)).astype(INT[to])))
+            v = r.astype(INT[to])
+        elif 'sat' in i.parts:
+            info = np.iinfo(INT[to])
+            v = np.clip(v.astype(np.int64), info.min, info.max).astype(INT[to])
+        else:
+            v = v.astype(INT[to])
+        if v.dtype.itemsize < np.dtype(self.f.registers[i.args[0]]).itemsize:
+            wide = np.dtype(self.f.registers[i.args[0]]).itemsize
+            v = v.astype({2: np.int16, 4: np.int32, 8: np.int64}[wide]) if v.dtype.kind == 'i' else v.astype(self.f.registers[i.args[0]])
+        self.put(i.args[0], v, mask)
+
+    def op_prmt(self, i, mask):
+        a, b = np.broadcast_to(self.get(i.args[1], np.uint32), self.n), np.broadcast_to(self.get(i.args[2], np.uint32), self.n)
+        s = np.broadcast_to(self.get(i.args[3], np.uint32), self.n)
+        source = np.concatenate([np.ascontiguousarray(a).view(np.uint8).reshape(-1, 4), np.ascontiguousarray(b).view(np.uint8).reshape(-1, 4)], 1)
+        out = np.zeros((self.n, 4), np.uint8)
+        for j in range(4):
+            sel = (s >> np.uint32(4 * j)) & np.uint32(15)
+            v = np.take_along_axis(source, (sel & np.uint32(7)).astype(np.int64)[:, None], 1)[:, 0]
+            out[:, j] = np.where(sel & np.uint32(8), np.where(v & 0x80, 0xFF, 0), v)
+        self.put(i.args[0], out.view(np.uint32).reshape(-1), mask)
+
+    # ---- arithmetic
+    def arithmetic(self, i, mask, fn, count):
+        t = i.parts[-1]
+        if t in ('f16x2', 'bf16x2'):
+            kind = t[:-2]
+            halves = []
+            words = [np.ascontiguousarray(np.broadcast_to(self.get(x, np.uint32), self.n)).view(np.uint16).reshape(-1, 2) for x in i.args[1:1 + count]]
+            for j in range(2):
+                x = [bf16_to_f32(w[:, j]) if kind == 'bf16' else np.ascontiguousarray(w[:, j]).view(np.float16).astype(np.float32) for w in words]
+                r = fn(*x)
+                halves.append(f32_to_bf16(r) if kind == 'bf16' else r.astype(np.float16).view(np.uint16))
+            return self.put(i.args[0], np.ascontiguousarray(np.stack(halves, 1)).view(np.uint32).reshape(-1), mask)
+        if t in FLOAT or t == 'bf16':
+            r = fn(*[np.asarray(self.floats(x, t)) for x in i.args[1:1 + count]])
+            if 'sat' in i.parts:
+                r = np.clip(r, 0, 1)
+            return self.put_float(i.args[0], r, t, mask)
+        kind = INT[t]
+        self.put(i.args[0], np.asarray(fn(*[self.get(x, kind) for x in i.args[1:1 + count]])).astype(kind), mask)
+
+    def op_add(self, i, mask):
+        self.arithmetic(i, mask, lambda x, y: x + y, 2)
+
+    def op_sub(self, i, mask):
+        self.arithmetic(i, mask, lambda x, y: x - y, 2)
+
+    def product(self, i, t):
+        kind = INT[t]
+        x, y = self.get(i.args[1], kind), self.get(i.args[2], kind)
+        bits = 8 * np.dtype(kind).itemsize
+        if 'wide' in i.parts:
+            wide = INT[t[0] + str(2 * bits)]
+            return np.asarray(x).astype(wide) * np.asarray(y).astype(wide), wide
+        if 'hi' in i.parts:
+            if bits == 64:
+                a, b = np.broadcast_to(x, self.n), np.broadcast_to(y, self.n)
+                return np.array([(int(p) * int(q)) >> 64 for p, q in zip(a, b)], dtype=object).astype(kind), kind
+            return ((np.asarray(x).astype(np.int64) * np.asarray(y).astype(np.int64)).view(np.int64 if t[0] == 's' else np.uint64) >>
+                    (np.int64(bits) if t[0] == 's' else np.uint64(bits))).astype(kind), kind
+        return np.asarray(x) * np.asarray(y), kind
+
+    def op_mul(self, i, mask):
+        t = i.parts[-1]
+        if t in INT:
+            return self.put(i.args[0], self.product(i, t)[0], mask)
+        self.arithmetic(i, mask, lambda x, y: x * y, 2)
+
+    def op_mad(self, i, mask):
+        v, kind = self.product(i, i.parts[-1])
+        self.put(i.args[0], (v + self.get(i.args[3], kind)).astype(kind), mask)
+
+    def op_fma(self, i, mask):
+        t = i.parts[-1]
+        if t == 'f32':  # one rounding
+            wide = lambda x, y, z: (x.astype(np.float64) * y.astype(np.float64) + z.astype(np.float64)).astype(np.float32)
+            return self.arithmetic(i, mask, wide, 3)
+        fn = lambda x, y, z: x * y + z
+        self.arithmetic(i, mask, (lambda x, y, z: np.maximum(x * y + z, 0)) if 'relu' in i.parts else fn, 3)
+
+    def op_div(self, i, mask):
+        t = i.parts[-1]
+        if t in FLOAT or t == 'bf16':
+            return self.arithmetic(i, mask, lambda x, y: x / y, 2)
+
+        def quotient(x, y):
+            y = np.where(y == 0, np.asarray(1, np.asarray(y).dtype), y)
+            q = np.asarray(x) // y
+            if t[0] == 's':
+                q = q + ((q < 0) & (q * y != x)).astype(q.dtype)
+            return q
+        self.arithmetic(i, mask, quotient, 2)
+
+    def op_rem(self, i, mask):
+        def remainder(x, y):
+            y = np.where(y == 0, np.asarray(1, np.asarray(y).dtype), y)
+            return np.fmod(x, y)
+        self.arithmetic(i, mask, remainder, 2)
+
+    def op_min(self, i, mask):
+        self.arithmetic(i, mask, np.minimum if 'NaN' in i.parts or i.parts[-1] in INT else np.fmin, 2)
+
+    def op_max(self, i, mask):
+        self.arithmetic(i, mask, np.maximum if 'NaN' in i.parts or i.parts[-1] in INT else np.fmax, 2)
+
+    def unary(self, i, mask, fn):
+        self.arithmetic(i, mask, fn, 1)
+
+    def op_neg(self, i, mask):
+        self.unary(i, mask, lambda x: np.negative(x))
+
+    def op_abs(self, i, mask):
+        self.unary(i, mask, np.abs)
+
+    def op_sqrt(self, i, mask):
+        self.unary(i, mask, np.sqrt)
+
+    def op_rsqrt(self, i, mask):
+        self.unary(i, mask, lambda x: 1 / np.sqrt(x))
+
+    def op_rcp(self, i, mask):
+        self.unary(i, mask, lambda x: 1 / x)
+
+    def op_ex2(self, i, mask):
+        self.unary(i, mask, np.exp2)
+
+    def op_lg2(self, i, mask):
+        self.unary(i, mask, np.log2)
+
+    def op_sin(self, i, mask):
+        self.unary(i, mask, np.sin)
+
+    def op_cos(self, i, mask):
+        self.unary(i, mask, np.cos)
+
+    def op_tanh(self, i, mask):
+        self.unary(i, mask, np.tanh)
+
+    def op_copysign(self, i, mask):
+        self.arithmetic(i, mask, lambda x, y: np.copysign(y, x), 2)
+
+    # ---- bits
+    def op_and(self, i, mask):
+        self.bits(i, mask, lambda x, y: x & y)
+
+    def op_or(self, i, mask):
+        self.bits(i, mask, lambda x, y: x | y)
+
+    def op_xor(self, i, mask):
+        self.bits(i, mask, lambda x, y: x ^ y)
+
+    def op_not(self, i, mask):
+        self.bits(i, mask, lambda x: ~np.asarray(x))
+
+    def bits(self, i, mask, fn):
+        t = i.parts[-1]
+        kind = np.bool_ if t == 'pred' else INT[t]
+        self.put(i.args[0], fn(*[self.get(x, kind) for x in i.args[1:]]), mask)
+
+    def op_shl(self, i, mask):
+        kind = INT[i.parts[-1]]
+        bits = 8 * np.dtype(kind).itemsize
+        x, s = np.asarray(self.get(i.args[1], kind)), np.asarray(self.get(i.args[2], np.uint32))
+        self.put(i.args[0], np.where(s >= bits, kind(0), x << np.minimum(s, bits - 1).astype(kind)).astype(kind), mask)
+
+    def op_shr(self, i, mask):
+        kind = INT[i.parts[-1]]
+        bits = 8 * np.dtype(kind).itemsize
+        x, s = np.asarray(self.get(i.args[1], kind)), np.asarray(self.get(i.args[2], np.uint32))
+        v = x >> np.minimum(s, bits - 1).astype(kind)
+        self.put(i.args[0], (v if i.parts[-1][0] == 's' else np.where(s >= bits, kind(0), v)).astype(kind), mask)
+
+    def op_shf(self, i, mask):
+        low, high = (np.asarray(self.get(x, np.uint32)).astype(np.uint64) for x in i.args[1:3])
+        s = np.asarray(self.get(i.args[3], np.uint32)).astype(np.uint64)
+        s = s & np.uint64(31) if 'wrap' in i.parts else np.minimum(s, np.uint64(32))
+        both = (high << np.uint64(32)) | low
+        v = (both << s) >> np.uint64(32) if 'l' in i.parts else both >> s
+        self.put(i.args[0], v.astype(np.uint32), mask)
+
+    def op_bfe(self, i, mask):
+        t = i.parts[-1]
+        kind = INT[t]
+        bits = 8 * np.dtype(kind).itemsize
+        pos, length = int(i.args[2]), int(i.args[3])
+        x = np.asarray(self.get(i.args[1], INT['u%d' % bits]))
+        v = (x >> x.dtype.type(pos)) & x.dtype.type((1 << length) - 1)
+        if t[0] == 's':
+            shift = np.array(bits - length).astype(kind)
+            v = ((v << shift.view(v.dtype)).view(kind) >> shift)
+        self.put(i.args[0], v, mask)
+
+    def op_bfi(self, i, mask):
+        kind = INT['u' + i.parts[-1][1:]]
+        pos, length = int(i.args[3]), int(i.args[4])
+        a, b = np.asarray(self.get(i.args[1], kind)), np.asarray(self.get(i.args[2], kind))
+        m = kind(((1 << length) - 1) << pos)
+        self.put(i.args[0], ((a << kind(pos)) & m) | (b & ~m), mask)
+
+    def op_popc(self, i, mask):
+        x = np.ascontiguousarray(np.broadcast_to(self.get(i.args[1], INT['u' + i.parts[-1][1:]]), self.n))
+        self.put(i.args[0], np.unpackbits(x.view(np.uint8).reshape(self.n, -1), axis=1).sum(1).astype(np.uint32), mask)
+
+    def op_clz(self, i, mask):
+        bits = int(i.parts[-1][1:])
+        x = np.broadcast_to(self.get(i.args[1], INT['u%d' % bits]), self.n)
+        self.put(i.args[0], np.array([bits - int(v).bit_length() for v in x], np.uint32), mask)
+
+    def op_lop3(self, i, mask):
+        a, b, c = (np.asarray(self.get(x, np.uint32)) for x in i.args[1:4])
+        table, v = int(i.args[4], 0), np.uint32(0)
+        for n in range(8):
+            if table >> n & 1:
+                v = v | ((a if n & 4 else ~a) & (b if n & 2 else ~b) & (c if n & 1 else ~c))
+        self.put(i.args[0], v, mask)
+
+    # ---- predicates
+    def op_setp(self, i, mask):
+        how, t = i.parts[1], i.parts[-1]
+        if t in FLOAT or t == 'bf16':
+            x, y = self.floats(i.args[1], t), self.floats(i.args[2], t)
+        else:
+            x, y = self.get(i.args[1], INT[t]), self.get(i.args[2], INT[t])
+        base = {'hs': 'ge', 'hi': 'gt', 'ls': 'le', 'lo': 'lt'}.get(how, how)
+        if base in ('nan', 'num'):
+            v = np.isnan(x) | np.isnan(y)
+            v = ~v if base == 'num' else v
+        else:
+            unordered = base.endswith('u') and len(base) == 3
+            v = {'eq': np.equal, 'ne': np.not_equal, 'lt': np.less, 'le': np.less_equal, 'gt': np.greater, 'ge': np.greater_equal}[base[:2]](x, y)
+            if t in FLOAT or t == 'bf16':
+                nan = np.isnan(x) | np.isnan(y)
+                v = (v | nan) if unordered else (v & ~nan)
+        if i.parts[2] in ('and', 'or', 'xor'):
+            q = self.get(i.args[3].lstrip('!'), np.bool_)
+            q = ~q if i.args[3][0] == '!' else q
+            v = {'and': np.logical_and, 'or': np.logical_or, 'xor': np.logical_xor}[i.parts[2]](v, q)
+        self.put(i.args[0].split('|')[0], np.broadcast_to(v, self.n), mask)
+
+    def op_selp(self, i, mask):
+        kind = self.f.registers[i.args[0]]
+        p = self.get(i.args[3], np.bool_)
+        self.put(i.args[0], np.where(p, self.get(i.args[1], kind), self.get(i.args[2], kind)), mask)
+
+    def op_bra(self, i, mask):
+        pass
+
+    op_ret = op_bra
+
+
+def launch(function, arguments, grid, shared_bytes=0, batch_threads=4096):
+    """Runs a grid. `arguments` are uint8 arrays (buffers, changed in place) and integers. Answers statistics."""
+    memory, params = {}, []
+    for number, a in enumerate(arguments):
+        if isinstance(a, np.ndarray):
+            memory[number + 1] = a
+            params.append((number + 1) << BUFFER_SHIFT)
+        else:
+            params.append(int(a))
+    if len(params) != len(function.params):
+        raise PtxError(f'{function.name} takes {len(function.params)} parameters but got {len(params)}')
+    stats = {}
+    all_blocks = [(x, y, z) for z in range(grid[2]) for y in range(grid[1]) for x in range(grid[0])]
+    per = max(1, batch_threads // function.threads)
+    for start in range(0, len(all_blocks), per):
+        Machine(function, memory, params, all_blocks[start:start + per], grid, shared_bytes, stats).run()
+    return stats

@@ -1,0 +1,217 @@
+//===- CudaTest.cpp - the CUDA path over a fake driver --------------------===//
+//
+// Everything but the GPU is real: loading, launches, fallbacks to the host, streaming, graphs, errors, and that nothing is left behind.
+//
+//===----------------------------------------------------------------------===//
+
+#include "test/runtime/FakeCuda.h"
+#include "test/runtime/TestModel.h"
+
+#include <algorithm>
+#include <dlfcn.h>
+
+namespace kt::test {
+namespace {
+
+FakeCudaState &fake() {
+  static FakeCudaState *state = [] {
+    void *library = ::dlopen("libcuda.so.1", RTLD_NOW);
+    auto get = reinterpret_cast<FakeCudaState *(*)()>(::dlsym(library, "fakeCudaState"));
+    return get ? get() : nullptr;
+  }();
+  return *state;
+}
+
+class Cuda : public ::testing::Test {
+protected:
+  void SetUp() override {
+    fake() = FakeCudaState();
+  }
+  void TearDown() override { EXPECT_EQ(fake().liveObjects, 0) << "something was not given back"; }
+};
+
+/// Gives `kernels` of the model GPU variants, with a module of their own.
+void addGpuCode(Model &model, const std::vector<Entry> &entries, ModelBuilder &b) {
+  Module module;
+  module.kind = Module::Kind::Ptx;
+  module.target = "sm_89";
+  std::string text = ".version 8.0 .target sm_89 // fake";
+  for (char c : text)
+    module.code.push_back(static_cast<std::byte>(c));
+  model.modules.push_back(module);
+  model.targets.push_back("sm_89");
+  for (Entry entry : entries) {
+    Kernel &kernel = model.kernels[b.kernel(entry)];
+    Variant v;
+    v.target = "sm_89";
+    Stage stage;
+    stage.module = model.modules.size() - 1;
+    stage.entry = entry == Entry::add ? "add" : "scale";
+    // 2 is ceildiv(n, 16).
+    stage.grid[0] = 2;
+    stage.block = {16, 1, 1};
+    v.stages = {stage};
+    kernel.variants.insert(kernel.variants.begin(), v);
+  }
+}
+
+/// y = ((x + w0) * 2 + w1) * 2 + ..., a slice for each weight of 256 floats.
+ModelBuilder chain(size_t layers, const std::vector<Entry> &onGpu) {
+  ModelBuilder b;
+  ExprId n = b.value(b.symbol("n", Symbol::Kind::Input, 1, 256));
+  ExprId bytes = b.expr(Op::Mul, n, b.constant(4)), two = b.constant(2);
+  BufferId x = b.input("x", DType::f32, n);
+  std::vector<uint32_t> cuts;
+  for (size_t i = 0; i < layers; ++i) {
+    BufferId w = b.weight("w" + std::to_string(i), std::vector<float>(256, static_cast<float>(i + 1)));
+    BufferId t = b.temporary(bytes);
+    BufferId y = i + 1 == layers ? b.output("y", DType::f32, n) : b.temporary(bytes);
+    if (i)
+      cuts.push_back(2 * i);
+    b.emit(b.add(x, w, t, n), b.scale(t, y, n, two));
+    x = y;
+  }
+  b.slice(cuts);
+  addGpuCode(b.model, onGpu, b);
+  return b;
+}
+
+void expectChain(Session &session, size_t layers, size_t n, float start) {
+  std::vector<float> x(n, start);
+  Status status = session.run(std::vector{tensor("x", x)});
+  ASSERT_TRUE(status.ok()) << status.message();
+  float expected = start;
+  for (size_t i = 0; i < layers; ++i)
+    expected = (expected + static_cast<float>(i + 1)) * 2;
+  EXPECT_EQ(floats(session.outputs()[0]), std::vector<float>(n, expected));
+}
+
+const Options kGpu{.device = "cuda:0", .threads = 2};
+
+TEST_F(Cuda, RunsAndReplaysRecordedRuns) {
+  auto model = loadModel(chain(3, {Entry::add, Entry::scale}).model, kGpu);
+  ASSERT_TRUE(model);
+  EXPECT_EQ(model->device(), "cuda:0 (Fake GPU, sm_90)");
+  auto session = *model->createSession();
+  for (int i = 0; i < 5; ++i)
+    expectChain(*session, 3, 100, static_cast<float>(i));
+  EXPECT_EQ(session->stats().graphReplays, 4u);
+  EXPECT_EQ(fake().graphLaunches, 4u);
+  EXPECT_TRUE(session->stats().hostFallbacks.empty());
+  // Other shapes make a new plan and a new recording.
+  for (int i = 0; i < 3; ++i)
+    expectChain(*session, 3, 200, 1);
+  EXPECT_EQ(session->stats().graphReplays, 6u);
+  EXPECT_EQ(session->stats().streamedWeightBytes, 0u);
+}
+
+TEST_F(Cuda, NothingIsAllocatedInASteadyState) {
+  auto model = loadModel(chain(2, {Entry::add, Entry::scale}).model, {.device = "cuda:0", .cudaGraphs = false});
+  auto session = *model->createSession();
+  expectChain(*session, 2, 50, 1);
+  fake().calls.clear();
+  for (int i = 0; i < 10; ++i)
+    expectChain(*session, 2, 50, 2);
+  for (const std::string &call : fake().calls)
+    EXPECT_TRUE(call != "cuMemAlloc" && call != "cuMemHostAlloc" && call != "cuStreamCreate") << call;
+}
+
+TEST_F(Cuda, KernelsWithoutGpuCodeRunOnTheHost) {
+  auto model = loadModel(chain(3, {Entry::add}).model, kGpu);
+  auto session = *model->createSession();
+  for (int i = 0; i < 3; ++i)
+    expectChain(*session, 3, 77, static_cast<float>(i));
+  EXPECT_EQ(session->stats().hostFallbacks, (std::map<std::string, uint64_t>{{"scale", 9}}));
+  EXPECT_EQ(session->stats().graphReplays, 0u);
+}
+
+TEST_F(Cuda, WholeModelsOfHostCodeRunThroughFallbacks) {
+  auto model = loadModel(chain(2, {}).model, kGpu);
+  auto session = *model->createSession();
+  expectChain(*session, 2, 10, 5);
+  EXPECT_EQ(fake().launches, 0u);
+}
+
+TEST_F(Cuda, StreamsWhatDoesNotFit) {
+  // Eight weights of 1 KiB. The arena of 256 elements needs at most 4 KiB; 8 KiB leave two resident beside two staging halves.
+  auto model = loadModel(chain(8, {Entry::add, Entry::scale}).model, {.device = "cuda:0", .deviceMemory = 8192});
+  ASSERT_TRUE(model);
+  auto session = *model->createSession();
+  for (int i = 0; i < 4; ++i)
+    expectChain(*session, 8, 200, static_cast<float>(i));
+  Stats stats = session->stats();
+  EXPECT_GT(stats.streamedWeightBytes, 0u);
+  EXPECT_GT(stats.residentWeightBytes, 0u);
+  EXPECT_EQ(stats.streamedWeightBytes + stats.residentWeightBytes, 8192u);
+  EXPECT_LE(stats.peakDeviceBytes, 8192u);
+  EXPECT_LE(fake().peakBytes, 8192u);
+  EXPECT_EQ(stats.graphReplays, 0u);
+}
+
+TEST_F(Cuda, SaysBothNumbersWhenMemoryIsTooSmall) {
+  auto path = writeModel(chain(2, {Entry::add, Entry::scale}).model);
+  auto loaded = kt::Model::load(path, {.device = "cuda:0", .deviceMemory = 1000});
+  ASSERT_FALSE(loaded.ok());
+  EXPECT_NE(loaded.status().message().find("for the weights of its largest slice"), std::string::npos)
+      << loaded.status().message();
+  EXPECT_NE(loaded.status().message().find("but 1000 are available"), std::string::npos) << loaded.status().message();
+}
+
+TEST_F(Cuda, AnOlderGpuIsNamedWithWhatIsNeeded) {
+  fake().computeCapability = 75;
+  auto path = writeModel(chain(1, {Entry::add, Entry::scale}).model);
+  EXPECT_EQ(kt::Model::load(path, kGpu).status().message(), "the artifact's GPU code needs sm_89 but Fake GPU is sm_75");
+  // On its own the runtime takes the host.
+  auto model = kt::Model::load(path, {.device = "auto"});
+  ASSERT_TRUE(model.ok()) << model.status().message();
+  auto session = *(*model)->createSession();
+  expectChain(*session, 1, 3, 1);
+}
+
+TEST_F(Cuda, CompilerErrorsOfTheDriverAreShown) {
+  fake().jitError = "ptxas: line 3 is wrong";
+  auto path = writeModel(chain(1, {Entry::add, Entry::scale}).model);
+  EXPECT_EQ(kt::Model::load(path, kGpu).status().message(),
+            "module 1 (sm_89): cuModuleLoadDataEx: CUDA_ERROR_INVALID_PTX (as the fake was told): ptxas: line 3 is wrong");
+}
+
+TEST_F(Cuda, FailuresNameTheCallAndTheNode) {
+  ModelBuilder b = chain(1, {Entry::add, Entry::scale});
+  b.model.nodes = {"/attn/Add"};
+  std::get<Launch>(b.model.program.instructions[0]).node = 0;
+  auto session = *loadModel(b.model, kGpu)->createSession();
+  fake().failing = "cuLaunchKernel";
+  std::vector<float> x(4);
+  EXPECT_EQ(session->run(std::vector{tensor("x", x)}).message(),
+            "node '/attn/Add': kernel 'add': cuLaunchKernel: CUDA_ERROR_UNKNOWN (as the fake was told)");
+  fake().failing.clear();
+  expectChain(*session, 1, 4, 3);
+}
+
+TEST_F(Cuda, NoSuchGpu) {
+  auto path = writeModel(chain(1, {Entry::add, Entry::scale}).model);
+  EXPECT_EQ(kt::Model::load(path, {.device = "cuda:3"}).status().message(), "cuda:3 asked for, but there are 1 GPUs");
+  EXPECT_EQ(kt::Model::load(path, {.device = "cuda:x"}).status().code(), Code::usage);
+}
+
+TEST_F(Cuda, ScalarsAreReadAcrossTheBus) {
+  ModelBuilder b;
+  ExprId four = b.constant(4);
+  BufferId c = b.input("c", DType::i64, b.constant(1)), x = b.input("x", DType::f32, four);
+  SymbolId s = b.symbol("s", Symbol::Kind::Data);
+  BufferId y = b.output("y", DType::f32, four);
+  b.emit(ReadScalar{s, c, DType::i64, kNone}, b.scale(x, y, four, b.value(s)));
+  addGpuCode(b.model, {Entry::scale}, b);
+  auto session = *loadModel(b.model, kGpu)->createSession();
+  std::vector<float> values{1, 2, 3, 4};
+  for (int64_t k : {3, 5}) {
+    ASSERT_TRUE(session->run(std::vector{tensor("x", values), tensor("c", std::vector<int64_t>{k})}).ok());
+    EXPECT_EQ(floats(session->outputs()[0])[3], 4.0f * k);
+  }
+  Status status = session->run(std::vector{tensor("x", values), tensor("c", std::vector<int64_t>{int64_t(1) << 40})});
+  EXPECT_NE(status.message().find("integer argument 1 is 1099511627776, which does not fit in 32 bits"), std::string::npos)
+      << status.message();
+}
+
+} // namespace
+} // namespace kt::test

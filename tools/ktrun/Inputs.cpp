@@ -1,0 +1,197 @@
+//===- Inputs.cpp - what --input and --output say -------------------------===//
+//
+// Names of ONNX values may hold nearly any character, so specifications are split from the right.
+//
+//===----------------------------------------------------------------------===//
+
+#include "tools/ktrun/Inputs.h"
+#include "tools/ktrun/Elements.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <cstring>
+
+namespace ktrun {
+
+using kt::Result;
+using kt::Status;
+
+namespace {
+
+const kt::PortInfo *findPort(const std::vector<kt::PortInfo> &ports, const std::string &name) {
+  auto found = std::find_if(ports.begin(), ports.end(), [&](const kt::PortInfo &p) { return p.name == name; });
+  return found == ports.end() ? nullptr : &*found;
+}
+
+Status unknownName(const char *what, const std::string &name, const std::vector<kt::PortInfo> &ports) {
+  std::string names;
+  for (const kt::PortInfo &port : ports)
+    names += (names.empty() ? "'" : ", '") + port.name + "'";
+  return Status::usage("no " + std::string(what) + " is called '" + name + "', expected " +
+                       (names.empty() ? "none" : names));
+}
+
+std::string portText(const kt::PortInfo &port) {
+  std::string text = std::string(kt::name(port.type)) + "[";
+  for (size_t i = 0; i < port.text.size(); ++i)
+    text += (i ? ", " : "") + port.text[i];
+  return text + "]";
+}
+
+/// "2x3xf32" -> the type and the dimensions.
+bool parseShape(const std::string &text, kt::DataType &type, std::vector<int64_t> &dims) {
+  size_t start = 0;
+  for (;;) {
+    size_t x = text.find('x', start);
+    std::string part = text.substr(start, x == std::string::npos ? x : x - start);
+    if (x == std::string::npos) {
+      auto parsed = typeFromName(part);
+      if (!parsed)
+        return false;
+      type = *parsed;
+      return true;
+    }
+    int64_t dim = -1;
+    auto [end, error] = std::from_chars(part.data(), part.data() + part.size(), dim);
+    if (error != std::errc() || end != part.data() + part.size() || dim < 0)
+      return false;
+    dims.push_back(dim);
+    start = x + 1;
+  }
+}
+
+/// "NAME=2x3xf32=1.5", or as many values as there are elements, separated by commas.
+Status parseFilled(const std::string &spec, kt::npz::Array &array) {
+  auto bad = [&](const std::string &why) {
+    return Status::usage("--input '" + spec + "': " + why + ", expected NAME=@FILE.npy, @FILE.npz or NAME=2x3xf32=VALUE");
+  };
+  size_t last = spec.rfind('=');
+  if (last == std::string::npos || last == 0)
+    return bad("no '='");
+  size_t middle = spec.rfind('=', last - 1);
+  if (middle == std::string::npos)
+    return bad("no value");
+  kt::DataType type;
+  std::string shape = spec.substr(middle + 1, last - middle - 1), values = spec.substr(last + 1);
+  if (!parseShape(shape, type, array.dims))
+    return bad("'" + shape + "' is no shape and type");
+  array.name = spec.substr(0, middle);
+  array.descr = kt::npz::descrOf(type);
+  uint64_t elements = 1, size = kt::byteSize(type);
+  for (int64_t dim : array.dims)
+    if (__builtin_mul_overflow(elements, static_cast<uint64_t>(dim), &elements))
+      return bad("the tensor is larger than memory");
+  if (elements > (uint64_t(1) << 40) / size)
+    return bad("the tensor is larger than memory");
+  array.data.resize(elements * size);
+  std::vector<std::string> parts;
+  for (size_t start = 0; start != std::string::npos + 1;) {
+    size_t comma = values.find(',', start);
+    parts.push_back(values.substr(start, comma == std::string::npos ? comma : comma - start));
+    start = comma == std::string::npos ? std::string::npos + 1 : comma + 1;
+    if (comma == std::string::npos)
+      break;
+  }
+  if (parts.size() != 1 && parts.size() != elements)
+    return bad(std::to_string(parts.size()) + " values for " + std::to_string(elements) + " elements");
+  std::byte value[16] = {};
+  for (uint64_t i = 0; i < std::max<uint64_t>(elements, 1); ++i) {
+    if (i < parts.size() && !fromText(type, parts[i], value))
+      return bad("'" + parts[i] + "' is no " + kt::name(type));
+    if (i < elements)
+      std::memcpy(&array.data[i * size], value, size);
+  }
+  return {};
+}
+
+} // namespace
+
+Result<InputSet> gatherInputs(const kt::Model &model, const std::vector<std::string> &specs) {
+  InputSet set;
+  auto add = [&](kt::npz::Array array) {
+    auto old = std::find_if(set.arrays.begin(), set.arrays.end(), [&](auto &a) { return a.name == array.name; });
+    if (old != set.arrays.end())
+      *old = std::move(array);
+    else
+      set.arrays.push_back(std::move(array));
+  };
+  for (const std::string &spec : specs) {
+    if (spec.size() > 1 && spec[0] == '@') {
+      auto arrays = kt::npz::readNpz(spec.substr(1));
+      if (!arrays.ok())
+        return std::move(arrays).status();
+      for (kt::npz::Array &array : *arrays)
+        add(std::move(array));
+      continue;
+    }
+    kt::npz::Array array;
+    size_t file = spec.find("=@");
+    if (file != std::string::npos && file > 0) {
+      auto read = kt::npz::readNpy(spec.substr(file + 2));
+      if (!read.ok())
+        return std::move(read).status();
+      array = *std::move(read);
+      array.name = spec.substr(0, file);
+    } else {
+      KT_RETURN_IF_ERROR(parseFilled(spec, array));
+    }
+    add(std::move(array));
+  }
+  for (const kt::npz::Array &array : set.arrays) {
+    const kt::PortInfo *port = findPort(model.inputs(), array.name);
+    if (!port)
+      return unknownName("input", array.name, model.inputs());
+    if (array.descr.find('U') == 1 || array.descr.find('S') == 1)
+      return Status::usage("input '" + array.name + "': expected " + portText(*port) + " but got strings, which are not supported");
+    if (!kt::npz::matches(array.descr, port->type))
+      return Status::usage("input '" + array.name + "': expected " + portText(*port) + " but got " +
+                           kt::npz::describe(array));
+    set.views.push_back({array.name, port->type, array.dims, array.data.data()});
+  }
+  return set;
+}
+
+Status checkOutputSpecs(const kt::Model &model, const std::vector<std::string> &specs) {
+  for (const std::string &spec : specs) {
+    if (spec.size() > 1 && spec[0] == '@')
+      continue;
+    size_t file = spec.find("=@");
+    if (file == std::string::npos || file + 2 == spec.size())
+      return Status::usage("--output '" + spec + "': expected @FILE.npz or NAME=@FILE.npy");
+    if (!findPort(model.outputs(), spec.substr(0, file)))
+      return unknownName("output", spec.substr(0, file), model.outputs());
+  }
+  return {};
+}
+
+Status writeOutputs(std::span<const kt::TensorView> outputs, const std::vector<std::string> &specs) {
+  for (const std::string &spec : specs) {
+    if (spec[0] == '@') {
+      KT_RETURN_IF_ERROR(kt::npz::writeNpz(spec.substr(1), outputs));
+      continue;
+    }
+    size_t file = spec.find("=@");
+    for (const kt::TensorView &tensor : outputs)
+      if (tensor.name == spec.substr(0, file))
+        KT_RETURN_IF_ERROR(kt::npz::writeNpy(spec.substr(file + 2), tensor));
+  }
+  return {};
+}
+
+std::optional<uint64_t> parseSize(const std::string &text) {
+  static const std::pair<const char *, uint64_t> kUnits[] = {
+      {"", 1},         {"B", 1},          {"KB", 1000},      {"MB", 1000000},         {"GB", 1000000000},
+      {"TB", 1000000000000}, {"KiB", 1u << 10}, {"MiB", 1u << 20}, {"GiB", uint64_t(1) << 30}, {"TiB", uint64_t(1) << 40}};
+  double value = 0;
+  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || !(value >= 0))
+    return std::nullopt;
+  std::string unit(end, text.data() + text.size());
+  for (auto &[suffix, factor] : kUnits)
+    if (unit == suffix && value * double(factor) < 0x1p63)
+      return static_cast<uint64_t>(value * double(factor));
+  return std::nullopt;
+}
+
+} // namespace ktrun

@@ -1,0 +1,36 @@
+//===- Inputs.h - what --input and --output say ---------------------------===//
+//
+// Gathers a run's inputs from files and from the command line, and writes its outputs.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef KT_TOOLS_KTRUN_INPUTS_H
+#define KT_TOOLS_KTRUN_INPUTS_H
+
+#include "runtime/npz/Npz.h"
+
+#include <optional>
+
+namespace ktrun {
+
+/// Owns the memory of a run's inputs.
+struct InputSet {
+  std::vector<kt::npz::Array> arrays;
+  std::vector<kt::TensorView> views;
+};
+
+/// `specs` are the values of --input: "@all.npz", "NAME=@x.npy", "NAME=2x3xf32=1.5". A later one replaces an earlier of the same name; entries of an
+/// archive that the model does not know are an error.
+kt::Result<InputSet> gatherInputs(const kt::Model &model, const std::vector<std::string> &specs);
+
+/// `specs` are the values of --output: "@out.npz", "NAME=@y.npy".
+kt::Status writeOutputs(std::span<const kt::TensorView> outputs, const std::vector<std::string> &specs);
+/// Says before the run what is wrong with --output.
+kt::Status checkOutputSpecs(const kt::Model &model, const std::vector<std::string> &specs);
+
+/// "24GB", "512MiB", "4096"; nothing when malformed.
+std::optional<uint64_t> parseSize(const std::string &text);
+
+} // namespace ktrun
+
+#endif
