@@ -29,6 +29,8 @@ Importer::Importer(MLIRContext *context, ModelFile &file, const ImportOptions &o
   registerReduce(table);
   registerContract(table);
   registerQuantize(table);
+  registerControlFlow(table);
+  registerRecurrent(table);
 }
 
 OwningOpRef<ModuleOp> import::importModel(MLIRContext *context, ModelFile &file, const ImportOptions &options) {
@@ -57,14 +59,37 @@ Value Importer::lookup(StringRef name) {
 
 void Importer::define(StringRef name, Value v) { scopes.back().values[name] = v; }
 
+Importer::Level &Importer::levelOf(Value v) {
+  for (size_t i = levels.size(); i-- > 1;)
+    if (levels[i]->block == v.getParentBlock())
+      return *levels[i];
+  return *levels.front();
+}
+
+void Importer::setKnown(Value v, Contents contents) { levelOf(v).known[v] = std::move(contents); }
+
 const Contents *Importer::known(Value v) {
-  if (auto it = contentsOfValue.find(v); it != contentsOfValue.end())
+  auto &known = levelOf(v).known;
+  if (auto it = known.find(v); it != known.end())
     return &it->second;
   if (auto constant = v.getDefiningOp<ConstantOp>())
     if (auto contents = import::contentsOf(constant.getResult().getType(), constant.bytes()))
-      return &(contentsOfValue[v] = std::move(*contents));
+      return &(known[v] = std::move(*contents));
   return nullptr;
 }
+
+void Importer::enterRegion(Block *block) {
+  levels.push_back(std::make_unique<Level>());
+  levels.back()->block = block;
+  b.setInsertionPointToEnd(block);
+}
+
+void Importer::leaveRegion() {
+  levels.pop_back();
+  b.setInsertionPointToEnd(levels.back()->block);
+}
+
+OpBuilder Importer::builderAt(Value v) { return OpBuilder::atBlockEnd(levelOf(v).block); }
 
 std::string Importer::freshName(StringRef hint) {
   std::string clean;
@@ -219,9 +244,9 @@ void Importer::evaluateNew(Block *block, Operation *last) {
   auto it = last ? std::next(last->getIterator()) : block->begin();
   for (; it != block->end(); ++it)
     for (Value v : it->getResults())
-      if (!contentsOfValue.count(v))
+      if (!levelOf(v).known.count(v))
         if (auto contents = evaluate(&*it, [&](Value x) { return known(x); }))
-          contentsOfValue[v] = std::move(*contents);
+          setKnown(v, std::move(*contents));
 }
 
 LogicalResult Importer::importNodes(const google::protobuf::RepeatedPtrField<onnx::NodeProto> &nodes) {
@@ -405,6 +430,7 @@ LogicalResult Importer::importGraph(const onnx::GraphProto &graph) {
     }
   auto func = func::FuncOp::create(b, b.getUnknownLoc(), "main", b.getFunctionType(types, {}));
   entry = func.addEntryBlock();
+  levels.front()->block = entry;
   b.setInsertionPointToStart(entry);
   for (auto [info, arg] : llvm::zip(inputs, entry->getArguments())) {
     func.setArgAttr(arg.getArgNumber(), "kt.name", b.getStringAttr(info->name()));
@@ -456,6 +482,7 @@ OwningOpRef<ModuleOp> Importer::run() {
   if (!checkSupported())
     return {};
   scopes.emplace_back();
+  levels.push_back(std::make_unique<Level>());
   b.setInsertionPointToStart(module->getBody());
   if (mlir::failed(importGraph(model.graph())) || failed)
     return {};

@@ -46,11 +46,19 @@ public:
   mlir::Value lookup(llvm::StringRef name);
   void define(llvm::StringRef name, mlir::Value v);
   const Contents *known(mlir::Value v);
-  void setKnown(mlir::Value v, Contents contents) { contentsOfValue[v] = std::move(contents); }
+  /// What is known of a value is forgotten with the region that defines it.
+  void setKnown(mlir::Value v, Contents contents);
   mlir::Value constant(SymTensorType type, llvm::ArrayRef<char> bytes, llvm::StringRef name, bool copy);
   mlir::Value tensorConstant(const onnx::TensorProto &tensor);
   std::string freshName(llvm::StringRef hint);
   const onnx::AttributeProto *functionAttr(llvm::StringRef name);
+
+  /// Between these two, ops are added to `block`, the entry of a region of an op that does not exist yet; the builder then goes back to the end of the
+  /// block outside.
+  void enterRegion(mlir::Block *block);
+  void leaveRegion();
+  /// The builder at the end of the block that is being imported and defines `v`: what is added there is not repeated by a loop further inside.
+  mlir::OpBuilder builderAt(mlir::Value v);
 
   /// Imports a subgraph's nodes at the builder, in a scope of its own, with `inputs` for its inputs; answers the values of its outputs.
   llvm::FailureOr<llvm::SmallVector<mlir::Value>> subgraph(const onnx::GraphProto &graph, mlir::ValueRange inputs);
@@ -81,7 +89,13 @@ private:
   std::vector<Scope> scopes;
   llvm::StringMap<const onnx::FunctionProto *> functions;
   std::vector<llvm::StringMap<int64_t>> opsets;
-  llvm::DenseMap<mlir::Value, Contents> contentsOfValue;
+  /// A block being imported and what is known of its values.
+  struct Level {
+    mlir::Block *block = nullptr;
+    llvm::DenseMap<mlir::Value, Contents> known;
+  };
+  Level &levelOf(mlir::Value v);
+  std::vector<std::unique_ptr<Level>> levels;
   llvm::StringMap<unsigned> freshCounts;
   llvm::StringMap<DimRange> bounds;
   llvm::StringMap<std::string> symbolOfParam;

@@ -86,7 +86,8 @@ std::optional<SmallVector<Expr>> Node::sizes(Value v, StringRef what) {
   Contents contents;
   for (int64_t i = 0; i < *count; ++i) {
     Expr symbol = freshSymbol("item", /*mayBeNegative=*/true);
-    ItemOp::create(b, loc, v, b.getI64IntegerAttr(i), b.getStringAttr(symbol.name()));
+    OpBuilder at = importer.builderAt(v);
+    ItemOp::create(at, loc, v, b.getI64IntegerAttr(i), b.getStringAttr(symbol.name()));
     out.push_back(symbol);
     contents.push_back(Scalar::of(symbol));
   }

@@ -29,6 +29,12 @@ void registerData(OpTable &table);
 void registerReduce(OpTable &table);
 void registerContract(OpTable &table);
 void registerQuantize(OpTable &table);
+void registerControlFlow(OpTable &table);
+void registerRecurrent(OpTable &table);
+void registerAttention(OpTable &table);
+void registerTransformer(OpTable &table);
+void registerResize(OpTable &table);
+void registerMisc(OpTable &table);
 
 class Node {
 public:
