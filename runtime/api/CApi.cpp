@@ -4,14 +4,15 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "kt/c_api.h"
 #include "kt/Runtime.h"
+#include "kt/c_api.h"
 
 #ifndef KT_VERSION
 #error "KT_VERSION comes from the build"
 #endif
 
-static_assert(static_cast<int>(kt::DataType::string) == KT_STRING && static_cast<int>(kt::DataType::boolean) == KT_BOOL &&
+static_assert(static_cast<int>(kt::DataType::string) == KT_STRING &&
+              static_cast<int>(kt::DataType::boolean) == KT_BOOL &&
               static_cast<int>(kt::DataType::f8e8m0) == KT_F8E8M0);
 
 struct kt_model {
@@ -33,13 +34,15 @@ int report(const kt::Status &status) {
   return status.exitStatus();
 }
 
-void describe(const std::string &name, kt::DataType type, const std::vector<int64_t> &dims, const void *data, kt_tensor *to) {
+void describe(const std::string &name, kt::DataType type, const std::vector<int64_t> &dims, const void *data,
+              kt_tensor *to) {
   *to = {name.c_str(), static_cast<kt_type>(type), static_cast<uint32_t>(dims.size()), dims.data(), data};
 }
 
 int port(const std::vector<kt::PortInfo> &ports, uint32_t index, kt_tensor *to) {
   if (index >= ports.size())
-    return report(kt::Status::usage("port " + std::to_string(index) + " but there are " + std::to_string(ports.size())));
+    return report(
+        kt::Status::usage("port " + std::to_string(index) + " but there are " + std::to_string(ports.size())));
   describe(ports[index].name, ports[index].type, ports[index].dims, nullptr, to);
   return KT_OK;
 }
@@ -105,7 +108,8 @@ int kt_session_run(kt_session *session, const kt_tensor *inputs, uint32_t count)
 int kt_session_output(const kt_session *session, uint32_t index, kt_tensor *output) {
   auto outputs = session->session->outputs();
   if (index >= outputs.size())
-    return report(kt::Status::usage("output " + std::to_string(index) + " but there are " + std::to_string(outputs.size())));
+    return report(
+        kt::Status::usage("output " + std::to_string(index) + " but there are " + std::to_string(outputs.size())));
   describe(outputs[index].name, outputs[index].type, outputs[index].dims, outputs[index].data, output);
   return KT_OK;
 }

@@ -55,8 +55,8 @@ Status verifyHeader(std::span<const std::byte> file, Header &header) {
   // FlatBuffers offsets are 31 bits wide.
   uint64_t limit = std::min<uint64_t>(file.size() - sizeof(Header), INT32_MAX - 8);
   if (header.metadataBytes > limit)
-    return Status::rejected("the metadata has " + number(header.metadataBytes) + " bytes but at most " +
-                            number(limit) + " are possible");
+    return Status::rejected("the metadata has " + number(header.metadataBytes) + " bytes but at most " + number(limit) +
+                            " are possible");
   if (header.segmentBase != alignUp(sizeof(Header) + header.metadataBytes, kPage))
     return Status::rejected("segments start at " + number(header.segmentBase) + " but the metadata ends at " +
                             number(sizeof(Header) + header.metadataBytes));
@@ -140,8 +140,8 @@ Status verifyContainer(std::span<const std::byte> file, bool segmentDigests, con
   if (!allZero(file.subspan(gap, header.segmentBase - gap)))
     return Status::rejected("the padding after the metadata is not zero");
 
-  // Tables may share what they point to, so a small file could unfold to an enormous one: a table of its own takes at least eight bytes, more
-  // visits than that mean sharing, which the writer never does.
+  // Tables may share what they point to, so a small file could unfold to an enormous one: a table of its own takes at
+  // least eight bytes, more visits than that mean sharing, which the writer never does.
   flatbuffers::Verifier::Options options;
   options.max_depth = 16 + 4 * kMaxNesting;
   options.max_tables = static_cast<flatbuffers::uoffset_t>(metadata.size() / 8 + 1);

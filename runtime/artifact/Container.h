@@ -1,6 +1,7 @@
 //===- Container.h - the frame of a .ktm file -----------------------------===//
 //
-// Header, metadata and page-aligned segments, and the digests that cover every byte of them. Knows nothing of what they mean.
+// Header, metadata and page-aligned segments, and the digests that cover every byte of them. Knows nothing of what they
+// mean.
 //
 //===----------------------------------------------------------------------===//
 
@@ -49,10 +50,13 @@ struct Header {
 };
 static_assert(sizeof(Header) == 128);
 
-constexpr uint64_t alignUp(uint64_t value, uint64_t alignment) { return (value + alignment - 1) / alignment * alignment; }
+constexpr uint64_t alignUp(uint64_t value, uint64_t alignment) {
+  return (value + alignment - 1) / alignment * alignment;
+}
 
-/// Checks everything that can be checked without knowing what the metadata says: magic, version, sizes, digests (those of segments
-/// only when `segmentDigests`), zero padding, and that the FlatBuffers structure is sound. On success `root` points into `file`.
+/// Checks everything that can be checked without knowing what the metadata says: magic, version, sizes, digests (those
+/// of segments only when `segmentDigests`), zero padding, and that the FlatBuffers structure is sound. On success
+/// `root` points into `file`.
 Status verifyContainer(std::span<const std::byte> file, bool segmentDigests, const fb::Model *&root);
 
 /// The bytes of a segment of a verified container.

@@ -179,8 +179,11 @@ private:
     line(indent, s + ")" + at(i.node));
   }
   void instruction(const Copy &i, unsigned indent) {
-    auto range = [&](BufferId id, ExprId offset) { return buffer(id) + (offset == kNone ? "" : "[" + e(offset) + "]"); };
-    line(indent, "copy " + range(i.dst, i.dstOffset) + " = " + range(i.src, i.srcOffset) + ", " + e(i.bytes) + " bytes");
+    auto range = [&](BufferId id, ExprId offset) {
+      return buffer(id) + (offset == kNone ? "" : "[" + e(offset) + "]");
+    };
+    line(indent,
+         "copy " + range(i.dst, i.dstOffset) + " = " + range(i.src, i.srcOffset) + ", " + e(i.bytes) + " bytes");
   }
   void instruction(const ReadScalar &i, unsigned indent) {
     line(indent, symbol(i.symbol) + " = read " + name(i.type) + " " + buffer(i.buffer) + "[" +
@@ -218,9 +221,7 @@ private:
       line(indent + 1, buffer(i.scan[k]) + (i.scanReverse[k] ? " prepend " : " append ") + buffer(i.scanPieces[k]));
     line(indent, i.iterations == kNone ? "}" : "} " + symbol(i.iterations) + " = iterations");
   }
-  void instruction(const Alias &i, unsigned indent) {
-    line(indent, buffer(i.result) + " = alias " + buffer(i.source));
-  }
+  void instruction(const Alias &i, unsigned indent) { line(indent, buffer(i.result) + " = alias " + buffer(i.source)); }
 
   const Model &m;
 };
@@ -253,8 +254,8 @@ std::string printPort(const Model &model, const Port &port) {
 
 std::string printKernel(const Model &model, const Kernel &k) {
   std::string text = "kernel " + escaped(k.name) + " (" + escaped(k.family) + ") " +
-                     std::to_string(k.numBuffers - k.numResults) + " -> " + std::to_string(k.numResults) + " buffers, " +
-                     std::to_string(k.numInts) + " integers\n";
+                     std::to_string(k.numBuffers - k.numResults) + " -> " + std::to_string(k.numResults) +
+                     " buffers, " + std::to_string(k.numInts) + " integers\n";
   for (const Variant &v : k.variants) {
     text += "  variant " + escaped(v.target);
     if (v.guard != kNone)

@@ -1,7 +1,7 @@
 //===- Reader.cpp - .ktm file to model ------------------------------------===//
 //
-// Decodes verified FlatBuffers metadata into the in-memory model. Vectors that are shared to make a small file unfold to a huge
-// model run into a budget: a sound file needs each of its bytes once.
+// Decodes verified FlatBuffers metadata into the in-memory model. Vectors that are shared to make a small file unfold
+// to a huge model run into a budget: a sound file needs each of its bytes once.
 //
 //===----------------------------------------------------------------------===//
 
@@ -61,8 +61,7 @@ template <typename T> using Offset = flatbuffers::Offset<T>;
 
 class Decoder {
 public:
-  Decoder(std::span<const std::byte> file, const fb::Model &root, Model &model)
-      : file(file), root(root), model(model) {
+  Decoder(std::span<const std::byte> file, const fb::Model &root, Model &model) : file(file), root(root), model(model) {
     Header header;
     std::memcpy(&header, file.data(), sizeof(Header));
     // Strings and vectors are aligned and carry lengths, so what is copied out is never more than what is stored.

@@ -1,6 +1,7 @@
 //===- Verifier.cpp - the tables of a model -------------------------------===//
 //
-// Checks expressions, symbols, buffers, ports, weights, modules, kernels and slices; VerifyProgram.cpp checks the program.
+// Checks expressions, symbols, buffers, ports, weights, modules, kernels and slices; VerifyProgram.cpp checks the
+// program.
 //
 //===----------------------------------------------------------------------===//
 
@@ -256,8 +257,8 @@ private:
         return reject("a stage is in module " + number(stage.module) + " but there are " + number(m.modules.size()));
       const Module &module = m.modules[stage.module];
       if (module.target != variant.target)
-        return reject("a stage for " + quoted(variant.target) + " is in module " + number(stage.module) + ", which is for " +
-                      quoted(module.target));
+        return reject("a stage for " + quoted(variant.target) + " is in module " + number(stage.module) +
+                      ", which is for " + quoted(module.target));
       for (ExprId id : stage.grid)
         KT_RETURN_IF_ERROR(optional(id, "grid"));
       KT_RETURN_IF_ERROR(optional(stage.shared, "shared memory size"));
@@ -266,8 +267,8 @@ private:
         return reject("a stage has no grid");
       if (module.kind == Module::Kind::HostImage) {
         if (stage.entryOffset >= module.code.size())
-          return reject("an entry is at " + number(stage.entryOffset) + " but module " + number(stage.module) + " has " +
-                        number(module.code.size()) + " bytes");
+          return reject("an entry is at " + number(stage.entryOffset) + " but module " + number(stage.module) +
+                        " has " + number(module.code.size()) + " bytes");
         continue;
       }
       if (stage.entry.empty() || stage.entry.find('\0') != std::string::npos)

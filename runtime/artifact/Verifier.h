@@ -12,12 +12,13 @@
 
 namespace kt::artifact {
 
-/// Checks every index, the order of expressions, arities, sizes of weights, kernels' stages, slices, and that the program defines symbols and
-/// buffers before it uses them. Fails with Code::rejected and a message that names the place.
+/// Checks every index, the order of expressions, arities, sizes of weights, kernels' stages, slices, and that the
+/// program defines symbols and buffers before it uses them. Fails with Code::rejected and a message that names the
+/// place.
 Status verifyModel(const Model &model);
 
-/// The part about the program: scopes, definitions before uses, who may write what, and which slice needs which weight. Expects the
-/// tables to be verified.
+/// The part about the program: scopes, definitions before uses, who may write what, and which slice needs which weight.
+/// Expects the tables to be verified.
 Status verifyProgram(const Model &model);
 
 /// How many operands an operation has, 0 to 3.

@@ -1,7 +1,8 @@
 //===- VerifyProgram.cpp - the program of a model -------------------------===//
 //
-// Walks the program once in order: what is used has been defined in this block or one around it, what is written may be written, symbols
-// are set on every path before they are read, and a slice names the weights that its instructions touch.
+// Walks the program once in order: what is used has been defined in this block or one around it, what is written may be
+// written, symbols are set on every path before they are read, and a slice names the weights that its instructions
+// touch.
 //
 //===----------------------------------------------------------------------===//
 
@@ -15,7 +16,8 @@ std::string number(uint64_t value) { return std::to_string(value); }
 
 class ProgramVerifier {
 public:
-  explicit ProgramVerifier(const Model &m) : m(m), states(m.buffers.size()), ready(m.exprs.size()), set(m.symbols.size()) {
+  explicit ProgramVerifier(const Model &m)
+      : m(m), states(m.buffers.size()), ready(m.exprs.size()), set(m.symbols.size()) {
     for (size_t i = 0; i < m.symbols.size(); ++i)
       set[i] = m.symbols[i].kind == Symbol::Kind::Input;
     for (BufferId i = 0; i < m.buffers.size(); ++i) {
@@ -79,7 +81,8 @@ private:
       return reject("buffer " + number(id) + " is used before it is defined");
     const Buffer &root = m.buffers[states[id].root];
     if (root.kind == Buffer::Kind::Weight && !m.slices.empty() && !sliceWeights[root.weight])
-      return reject("weight " + number(root.weight) + " is used but slice " + number(currentSlice) + " does not name it");
+      return reject("weight " + number(root.weight) + " is used but slice " + number(currentSlice) +
+                    " does not name it");
     return {};
   }
 

@@ -54,7 +54,8 @@ Layout layOut(const Model &model) {
     Bytes bytes = model.weights[i].bytes;
     Digest digest = digestOf(bytes);
     auto [from, to] = seen.equal_range({digest.low, digest.high});
-    auto twin = std::find_if(from, to, [&](auto &entry) { return sameBytes(model.weights[entry.second].bytes, bytes); });
+    auto twin =
+        std::find_if(from, to, [&](auto &entry) { return sameBytes(model.weights[entry.second].bytes, bytes); });
     if (twin != to) {
       layout.weights.push_back(layout.weights[twin->second]);
       continue;
@@ -129,8 +130,7 @@ public:
       Place place = layout.weights[next++];
       auto name = b.CreateString(w.name);
       auto dims = b.CreateVector(w.dims);
-      return fb::CreateWeight(b, name, static_cast<uint8_t>(w.type), dims, place.segment, place.offset,
-                              w.bytes.size());
+      return fb::CreateWeight(b, name, static_cast<uint8_t>(w.type), dims, place.segment, place.offset, w.bytes.size());
     });
     next = 0;
     auto modules = encodeEach(b, model.modules, [&](const Module &m) {
@@ -140,9 +140,8 @@ public:
     auto kernels = encodeEach(b, model.kernels, [&](const Kernel &k) { return encodeKernel(k); });
     auto nodes = encodeEach(b, model.nodes, [&](const std::string &s) { return b.CreateString(s); });
     auto program = encodeBlock(model.program);
-    auto slices = encodeEach(b, model.slices, [&](const Slice &s) {
-      return fb::CreateSlice(b, s.begin, s.end, b.CreateVector(s.weights));
-    });
+    auto slices = encodeEach(
+        b, model.slices, [&](const Slice &s) { return fb::CreateSlice(b, s.begin, s.end, b.CreateVector(s.weights)); });
     auto segments = encodeSegments();
     auto producer = b.CreateString(model.producer);
     auto name = b.CreateString(model.name);
@@ -220,9 +219,7 @@ private:
     auto ints = b.CreateVector(i.ints);
     return fb::CreateLaunch(b, i.kernel, buffers, ints, i.node);
   }
-  Offset<fb::Copy> encode(const Copy &i) {
-    return fb::CreateCopy(b, i.src, i.dst, i.srcOffset, i.dstOffset, i.bytes);
-  }
+  Offset<fb::Copy> encode(const Copy &i) { return fb::CreateCopy(b, i.src, i.dst, i.srcOffset, i.dstOffset, i.bytes); }
   Offset<fb::ReadScalar> encode(const ReadScalar &i) {
     return fb::CreateReadScalar(b, i.symbol, i.buffer, static_cast<uint8_t>(i.type), i.index);
   }

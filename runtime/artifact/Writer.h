@@ -12,8 +12,8 @@
 
 namespace kt::artifact {
 
-/// Writes `model` to `path`, which keeps its old content until the new one is whole. Weights with equal bytes are stored once. Fails,
-/// with the verifier's message, on a model that a reader would reject.
+/// Writes `model` to `path`, which keeps its old content until the new one is whole. Weights with equal bytes are
+/// stored once. Fails, with the verifier's message, on a model that a reader would reject.
 Status write(const Model &model, const std::string &path);
 
 } // namespace kt::artifact

@@ -1,6 +1,7 @@
 //===- CudaDevice.cpp - an NVIDIA GPU as a device -------------------------===//
 //
-// The primary context, modules compiled by the driver on several threads, and streams with a second one for copies of weights.
+// The primary context, modules compiled by the driver on several threads, and streams with a second one for copies of
+// weights.
 //
 //===----------------------------------------------------------------------===//
 
@@ -299,7 +300,8 @@ public:
   Result<void *> allocateStaging(uint64_t bytes) override {
     KT_RETURN_IF_ERROR(enter());
     void *memory = nullptr;
-    if (cuda::Result result = driver.MemHostAlloc(&memory, std::max<uint64_t>(bytes, kAlignment), cuda::kHostAllocPortable))
+    if (cuda::Result result =
+            driver.MemHostAlloc(&memory, std::max<uint64_t>(bytes, kAlignment), cuda::kHostAllocPortable))
       return cuda::wrap(driver, result, "cuMemHostAlloc").in(std::to_string(bytes) + " bytes");
     return memory;
   }
@@ -353,7 +355,8 @@ private:
             continue;
           cuda::Function function = nullptr;
           if (cuda::Result result = driver.ModuleGetFunction(&function, module, stage.entry.c_str()))
-            return cuda::wrap(driver, result, "cuModuleGetFunction").in("kernel '" + kernel.name + "', entry '" + stage.entry + "'");
+            return cuda::wrap(driver, result, "cuModuleGetFunction")
+                .in("kernel '" + kernel.name + "', entry '" + stage.entry + "'");
           // Kernels with static shared memory cannot take all of it; the launch tells when there is too little.
           if (stage.shared != artifact::kNone)
             allowShared(function);

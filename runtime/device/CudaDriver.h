@@ -1,7 +1,7 @@
 //===- CudaDriver.h - the CUDA driver, loaded at run time -----------------===//
 //
-// Own declarations of the few driver functions that are used (CUDA Driver API reference; the ABI is stable since CUDA 4, for what is new
-// since 10), so that building needs no toolkit and starting needs no driver.
+// Own declarations of the few driver functions that are used (CUDA Driver API reference; the ABI is stable since CUDA
+// 4, for what is new since 10), so that building needs no toolkit and starting needs no driver.
 //
 //===----------------------------------------------------------------------===//
 

@@ -65,8 +65,8 @@ public:
   virtual Status zero(void *dst, uint64_t bytes) = 0;
   virtual Status synchronize() = 0;
 
-  /// Streamed weights: a copy that may overtake the stream's other work. The staging memory it writes must not be in use by work
-  /// enqueued before the last `fence()`. Work enqueued after `join()` sees it.
+  /// Streamed weights: a copy that may overtake the stream's other work. The staging memory it writes must not be in
+  /// use by work enqueued before the last `fence()`. Work enqueued after `join()` sees it.
   virtual Status prefetch(void *dst, const void *src, uint64_t bytes) { return copyIn(dst, src, bytes); }
   virtual Status fence() { return {}; }
   virtual Status join() { return {}; }

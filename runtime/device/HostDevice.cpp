@@ -1,7 +1,7 @@
 //===- HostDevice.cpp - the CPU as a device -------------------------------===//
 //
-// Images are copied to anonymous memory that is then made read-execute: never writable and executable at once, and safe from changes of
-// the file.
+// Images are copied to anonymous memory that is then made read-execute: never writable and executable at once, and safe
+// from changes of the file.
 //
 //===----------------------------------------------------------------------===//
 
@@ -195,9 +195,10 @@ Status HostDevice::unsupported(const std::vector<std::string> &targets) const {
   for (const std::string &target : targets)
     list += (list.empty() ? "" : ", ") + target;
   if (level < 3)
-    return Status::failed("host code needs an x86-64-v3 CPU (AVX2, FMA, F16C, BMI) but this one is '" + cpuName() + "'");
-  return Status::failed("the artifact is for " + (list.empty() ? "no target" : list) +
-                        " but the host runs host-v3" + (level >= 4 ? " and host-v4" : ""));
+    return Status::failed("host code needs an x86-64-v3 CPU (AVX2, FMA, F16C, BMI) but this one is '" + cpuName() +
+                          "'");
+  return Status::failed("the artifact is for " + (list.empty() ? "no target" : list) + " but the host runs host-v3" +
+                        (level >= 4 ? " and host-v4" : ""));
 }
 
 Status HostDevice::load(const artifact::Model &model) {
@@ -214,8 +215,8 @@ Status HostDevice::load(const artifact::Model &model) {
     images[i] = {address, bytes};
     std::memcpy(address, module.code.data(), module.code.size());
     if (::mprotect(address, bytes, PROT_READ | PROT_EXEC) != 0)
-      return Status::failed("cannot make " + std::to_string(bytes) + " bytes of code executable: " +
-                            std::strerror(errno));
+      return Status::failed("cannot make " + std::to_string(bytes) +
+                            " bytes of code executable: " + std::strerror(errno));
   }
   return {};
 }

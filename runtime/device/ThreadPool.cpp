@@ -1,7 +1,7 @@
 //===- ThreadPool.cpp - one parallel loop after another -------------------===//
 //
-// Chunks are claimed from an atomic counter. A helper that the system starts late finds no chunk left and goes away: the caller waits
-// for chunks to finish, never for threads to start.
+// Chunks are claimed from an atomic counter. A helper that the system starts late finds no chunk left and goes away:
+// the caller waits for chunks to finish, never for threads to start.
 //
 //===----------------------------------------------------------------------===//
 

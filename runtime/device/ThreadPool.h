@@ -1,7 +1,7 @@
 //===- ThreadPool.h - one parallel loop after another ---------------------===//
 //
-// Fork-join over ranges on Eigen's work-stealing pool. The caller takes part, so a pool of one thread starts none, and several
-// sessions may share a pool.
+// Fork-join over ranges on Eigen's work-stealing pool. The caller takes part, so a pool of one thread starts none, and
+// several sessions may share a pool.
 //
 //===----------------------------------------------------------------------===//
 
@@ -23,7 +23,8 @@ public:
 
   unsigned size() const { return threads; }
 
-  /// Calls `range(context, begin, end)` from up to size() threads until [0, tasks) is covered; returns when all is done. Thread-safe.
+  /// Calls `range(context, begin, end)` from up to size() threads until [0, tasks) is covered; returns when all is
+  /// done. Thread-safe.
   using Range = void (*)(const void *context, int64_t begin, int64_t end);
   void run(int64_t tasks, Range range, const void *context);
 

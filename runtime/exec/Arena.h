@@ -13,12 +13,12 @@ namespace kt::exec {
 
 struct ArenaItem {
   uint64_t bytes = 0;
-  Lifetime lifetime; // both ends included
+  Lifetime lifetime;   // both ends included
   uint64_t offset = 0; // the answer
 };
 
-/// Places all items, larger ones first, each in the smallest gap that holds it; offsets are multiples of 256. Returns the size of the arena;
-/// fails when it does not fit in 63 bits.
+/// Places all items, larger ones first, each in the smallest gap that holds it; offsets are multiples of 256. Returns
+/// the size of the arena; fails when it does not fit in 63 bits.
 Result<uint64_t> placeInArena(std::vector<ArenaItem> &items);
 
 } // namespace kt::exec

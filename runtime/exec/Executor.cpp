@@ -1,6 +1,7 @@
 //===- Executor.cpp - one session of a loaded model -----------------------===//
 //
-// Binding of input shapes to symbols, memory for them, weight streaming, and the frame of a run. Instructions.cpp has the instructions.
+// Binding of input shapes to symbols, memory for them, weight streaming, and the frame of a run. Instructions.cpp has
+// the instructions.
 //
 //===----------------------------------------------------------------------===//
 
@@ -135,7 +136,7 @@ Status Executor::bind(std::span<const InputView> inputs, bool &changed) {
       symbolValues[k] = newSymbolValues[inputSymbols[k]];
     values.setAll(inputSymbols, symbolValues);
   }
-  for (size_t i = 0; changed && i < inputs.size(); ++i) {
+  for (size_t i = 0; i < inputs.size(); ++i) {
     const Port &port = m.inputs[i];
     for (size_t d = 0; d < port.dims.size(); ++d) {
       auto dim = values.get(port.dims[d]);
@@ -324,7 +325,8 @@ Status Executor::streamSlice(size_t slice) {
     weightStorage[s.weight].data = static_cast<char *>(staging) + half * store.stagingBytes() + s.offset;
   if (store.stagingHalves() == 1)
     return {};
-  // The other half was last read by work that is already enqueued: fill it for the next slice in need, around the end for the next run.
+  // The other half was last read by work that is already enqueued: fill it for the next slice in need, around the end
+  // for the next run.
   size_t count = std::max<size_t>(1, m.slices.size());
   size_t next = slice;
   do
@@ -429,7 +431,8 @@ Status Executor::runOnce(std::span<const InputView> inputs) {
   if (!repeatable || runsOfPlan == 0) {
     KT_RETURN_IF_ERROR(runProgram());
   } else if (!graph) {
-    // The second run with these shapes: record it, so that the following ones are one call each. Bindings are made on the way.
+    // The second run with these shapes: record it, so that the following ones are one call each. Bindings are made on
+    // the way.
     KT_RETURN_IF_ERROR(stream->beginRecord());
     Status status = runProgram();
     auto recorded = stream->endRecord();

@@ -1,7 +1,7 @@
 //===- Executor.h - one session of a loaded model -------------------------===//
 //
-// Binds input shapes, plans memory when they change, and runs the program. One thread at a time; sessions of one program run side by
-// side.
+// Binds input shapes, plans memory when they change, and runs the program. One thread at a time; sessions of one
+// program run side by side.
 //
 //===----------------------------------------------------------------------===//
 
@@ -37,7 +37,7 @@ struct ProfileEvent {
 /// Counted since the session began.
 struct Counters {
   uint64_t runs = 0, plans = 0, launches = 0, graphReplays = 0, streamedBytes = 0;
-  uint64_t arenaBytes = 0; // of the latest plan
+  uint64_t arenaBytes = 0;                   // of the latest plan
   std::map<std::string, uint64_t> fallbacks; // kernels that ran on the host for want of GPU code
 };
 

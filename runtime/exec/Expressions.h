@@ -1,7 +1,7 @@
 //===- Expressions.h - integer expressions at run time --------------------===//
 //
-// Values of a model's expressions as its symbols are set, and one-off evaluation of a kernel's. A failing operation poisons its value;
-// the failure is reported only by whoever asks for a value that it reaches.
+// Values of a model's expressions as its symbols are set, and one-off evaluation of a kernel's. A failing operation
+// poisons its value; the failure is reported only by whoever asks for a value that it reaches.
 //
 //===----------------------------------------------------------------------===//
 
@@ -31,7 +31,8 @@ Value apply(Expr::Op op, Value a, Value b, Value c);
 /// The failure of a value that is not ok; `text` is the expression as people read it.
 Status valueError(Value value, const std::string &text);
 
-/// What the pool of a model says about itself once and for all: which expressions a symbol reaches, in evaluation order.
+/// What the pool of a model says about itself once and for all: which expressions a symbol reaches, in evaluation
+/// order.
 class ExprGraph {
 public:
   explicit ExprGraph(const artifact::Model &model);

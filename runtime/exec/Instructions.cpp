@@ -124,8 +124,8 @@ Status Executor::step(const Launch &i, const InstructionInfo &info) {
       pointers[k] = storage.data;
     }
     Storage *workspace = nullptr;
-    device::LaunchArguments arguments{pointers.data(), kernel.numBuffers, kernel.numInts, prepared.ints.data(),
-                                      nullptr, prepared.hasWorkspace};
+    device::LaunchArguments arguments{pointers.data(),      kernel.numBuffers, kernel.numInts,
+                                      prepared.ints.data(), nullptr,           prepared.hasWorkspace};
     if (prepared.hasWorkspace) {
       arguments.workspace = prepared.plannedWorkspace;
       if (!arguments.workspace) {
@@ -157,9 +157,8 @@ Status Executor::step(const Launch &i, const InstructionInfo &info) {
       return std::move(done).in(nodeText(i.node) + ": kernel '" + escaped(kernel.name) + "'");
     using Micro = std::chrono::duration<double, std::micro>;
     auto end = std::chrono::steady_clock::now();
-    profileEvents.push_back({kernel.name, i.node == kNone ? "" : m.nodes[i.node],
-                             prepared.candidate->variant->target, Micro(start - profileStart).count(),
-                             Micro(end - start).count()});
+    profileEvents.push_back({kernel.name, i.node == kNone ? "" : m.nodes[i.node], prepared.candidate->variant->target,
+                             Micro(start - profileStart).count(), Micro(end - start).count()});
   }
   return {};
 }
@@ -216,7 +215,8 @@ Status Executor::step(const Copy &i, const InstructionInfo &info) {
   auto outside = [&](uint64_t offset, const Storage &storage) {
     return offset > storage.bytes || bytes > storage.bytes - offset;
   };
-  for (auto [offset, storage, id, what] : {std::tuple(from, &src, i.src, "reads"), std::tuple(to, &dst, i.dst, "writes")})
+  for (auto [offset, storage, id, what] :
+       {std::tuple(from, &src, i.src, "reads"), std::tuple(to, &dst, i.dst, "writes")})
     if (outside(offset, *storage))
       return Status::failed("a copy " + std::string(what) + " " + std::to_string(bytes) + " bytes at " +
                             std::to_string(offset) + " of buffer " + std::to_string(id) + ", which has " +
@@ -355,7 +355,8 @@ Status Executor::step(const If &i, const InstructionInfo &info) {
   return {};
 }
 
-/// Puts a piece behind (or, in reverse, before) those that a scan output has. With `exact` trips the whole is allocated at once.
+/// Puts a piece behind (or, in reverse, before) those that a scan output has. With `exact` trips the whole is allocated
+/// at once.
 Status Executor::append(Scan &scan, Storage &piece, bool reverse, uint64_t iteration, uint64_t trips, bool exact) {
   if (scan.count && piece.bytes != scan.piece)
     return Status::failed("a scan output's pieces have " + std::to_string(scan.piece) + " bytes but iteration " +

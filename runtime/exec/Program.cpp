@@ -159,7 +159,8 @@ Status prepareLaunch(const Program &program, const Launch &launch, const ExprVal
   int evaluatedFor = -1; // 0: device, 1: fallback
   for (const Candidate &c : program.candidates[launch.kernel]) {
     if (evaluatedFor != c.fallback) {
-      evaluateKernel(kernel, prepared.ints, c.fallback ? program.fallbackHost->facts() : program.device->facts(), scratch);
+      evaluateKernel(kernel, prepared.ints, c.fallback ? program.fallbackHost->facts() : program.device->facts(),
+                     scratch);
       evaluatedFor = c.fallback;
     }
     if (c.variant->guard != kNone) {

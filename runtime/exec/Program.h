@@ -27,7 +27,7 @@ struct LoadOptions {
 /// A variant that can run on one of the devices.
 struct Candidate {
   const artifact::Variant *variant = nullptr;
-  bool fallback = false; // on the host although the device is another
+  bool fallback = false;               // on the host although the device is another
   std::vector<const void *> functions; // by stage
 };
 

@@ -1,7 +1,7 @@
 //===- ProgramInfo.cpp - what a program says before any shape is known ----===//
 //
-// One recursive walk for definitions and last uses; one backward pass over the top level for lifetimes that aliases, branches and
-// loops extend.
+// One recursive walk for definitions and last uses; one backward pass over the top level for lifetimes that aliases,
+// branches and loops extend.
 //
 //===----------------------------------------------------------------------===//
 
@@ -17,7 +17,8 @@ namespace {
 
 class Analyzer {
 public:
-  Analyzer(const ExprGraph &graph, ProgramInfo &info) : graph(graph), m(graph.model), info(info), known(m.buffers.size()) {
+  Analyzer(const ExprGraph &graph, ProgramInfo &info)
+      : graph(graph), m(graph.model), info(info), known(m.buffers.size()) {
     for (size_t i = 0; i < m.buffers.size(); ++i)
       known[i] = m.buffers[i].kind == Buffer::Kind::Input || m.buffers[i].kind == Buffer::Kind::Weight;
     info.planned.assign(m.buffers.size(), 0);

@@ -1,6 +1,7 @@
 //===- ProgramInfo.h - what a program says before any shape is known ------===//
 //
-// Worked out once at load: where each buffer is born and last used, which ones can be placed in the arena, and how long those live.
+// Worked out once at load: where each buffer is born and last used, which ones can be placed in the arena, and how long
+// those live.
 //
 //===----------------------------------------------------------------------===//
 
@@ -39,7 +40,8 @@ struct ProgramInfo {
 
   BlockInfo top;
   uint32_t numLaunches = 0;
-  /// Temporaries and outputs that the arena holds: defined by a launch or copy at the top level, of a size that input shapes give.
+  /// Temporaries and outputs that the arena holds: defined by a launch or copy at the top level, of a size that input
+  /// shapes give.
   std::vector<uint8_t> planned;
   std::vector<Lifetime> lifetimes; // of planned and of input buffers
   /// By launch: its top-level instruction when it is one, else -1.

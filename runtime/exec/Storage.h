@@ -1,7 +1,7 @@
 //===- Storage.h - memory behind buffers ----------------------------------===//
 //
-// A storage is the memory that one or more buffer names stand for, counted by its holders. Storages and the memory of pooled ones are
-// recycled, so that a run like the one before allocates nothing.
+// A storage is the memory that one or more buffer names stand for, counted by its holders. Storages and the memory of
+// pooled ones are recycled, so that a run like the one before allocates nothing.
 //
 //===----------------------------------------------------------------------===//
 
@@ -37,8 +37,8 @@ private:
 };
 
 struct Storage {
-  void *data = nullptr;  // on the device
-  uint64_t bytes = 0;    // of the buffer
+  void *data = nullptr; // on the device
+  uint64_t bytes = 0;   // of the buffer
   uint32_t holders = 0;
   uint32_t sizeClass = 0;
   enum class Owner : uint8_t { fixed, pool } owner = Owner::fixed;

@@ -1,7 +1,7 @@
 //===- Weights.cpp - which weights stay, which are streamed ---------------===//
 //
-// Residency is greedy in program order. On the host "device memory" is address space that the run keeps hot: resident weights are used in
-// the mapping itself and only counted.
+// Residency is greedy in program order. On the host "device memory" is address space that the run keeps hot: resident
+// weights are used in the mapping itself and only counted.
 //
 //===----------------------------------------------------------------------===//
 

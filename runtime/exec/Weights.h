@@ -1,7 +1,7 @@
 //===- Weights.h - which weights stay, which are streamed -----------------===//
 //
-// At load as many slices as fit keep their weights on the device; those of the others go through staging memory before each run of
-// their slice. The decision is made again when sessions come to need more memory for themselves.
+// At load as many slices as fit keep their weights on the device; those of the others go through staging memory before
+// each run of their slice. The decision is made again when sessions come to need more memory for themselves.
 //
 //===----------------------------------------------------------------------===//
 

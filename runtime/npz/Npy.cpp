@@ -121,9 +121,9 @@ struct TypeName {
   const char *descr;
 };
 constexpr TypeName kTypes[] = {
-    {DataType::f32, "<f4"}, {DataType::f16, "<f2"}, {DataType::f64, "<f8"},     {DataType::i8, "|i1"},
-    {DataType::u8, "|u1"},  {DataType::i16, "<i2"}, {DataType::u16, "<u2"},     {DataType::i32, "<i4"},
-    {DataType::u32, "<u4"}, {DataType::i64, "<i8"}, {DataType::u64, "<u8"},     {DataType::boolean, "|b1"},
+    {DataType::f32, "<f4"}, {DataType::f16, "<f2"},   {DataType::f64, "<f8"}, {DataType::i8, "|i1"},
+    {DataType::u8, "|u1"},  {DataType::i16, "<i2"},   {DataType::u16, "<u2"}, {DataType::i32, "<i4"},
+    {DataType::u32, "<u4"}, {DataType::i64, "<i8"},   {DataType::u64, "<u8"}, {DataType::boolean, "|b1"},
     {DataType::c64, "<c8"}, {DataType::c128, "<c16"},
 };
 

@@ -1,7 +1,7 @@
 //===- Npz.cpp - archives of arrays ---------------------------------------===//
 //
-// A zip reader and writer for what NumPy produces (APPNOTE.TXT 6.3 of PKWARE). Sizes come from the central directory and are checked against
-// what is there before memory is taken for them.
+// A zip reader and writer for what NumPy produces (APPNOTE.TXT 6.3 of PKWARE). Sizes come from the central directory
+// and are checked against what is there before memory is taken for them.
 //
 //===----------------------------------------------------------------------===//
 

@@ -1,7 +1,7 @@
 //===- Npz.h - NumPy's array files ----------------------------------------===//
 //
-// Reads and writes .npy and .npz (https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html; zip archives of stored or
-// deflated entries, zip64 included). Files are untrusted.
+// Reads and writes .npy and .npz (https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html; zip archives
+// of stored or deflated entries, zip64 included). Files are untrusted.
 //
 //===----------------------------------------------------------------------===//
 

@@ -1,6 +1,7 @@
 //===- ArenaTest.cpp - nothing alive is overwritten -----------------------===//
 //
-// Random lifetimes against the placement, and random programs against an interpreter that gives every buffer memory of its own.
+// Random lifetimes against the placement, and random programs against an interpreter that gives every buffer memory of
+// its own.
 //
 //===----------------------------------------------------------------------===//
 
@@ -31,8 +32,10 @@ TEST(Arena, LiveItemsNeverOverlap) {
       EXPECT_EQ(items[i].offset % 256, 0u);
       EXPECT_LE(items[i].offset + items[i].bytes, *total);
       for (size_t k = 0; k < i; ++k) {
-        bool together = items[i].lifetime.begin <= items[k].lifetime.end && items[k].lifetime.begin <= items[i].lifetime.end;
-        bool apart = items[i].offset + items[i].bytes <= items[k].offset || items[k].offset + items[k].bytes <= items[i].offset;
+        bool together =
+            items[i].lifetime.begin <= items[k].lifetime.end && items[k].lifetime.begin <= items[i].lifetime.end;
+        bool apart =
+            items[i].offset + items[i].bytes <= items[k].offset || items[k].offset + items[k].bytes <= items[i].offset;
         ASSERT_TRUE(!together || apart) << "items " << i << " and " << k << " in round " << round;
       }
     }

@@ -59,8 +59,10 @@ ModelBuilder everything() {
   loop.scanReverse = {1};
   loop.body = b.list(b.scale(carried, next, n, b.value(k)));
   b.emit(std::move(loop), Alias{result, v});
-  BufferId y = b.output("out y", DType::f32, n), z = b.output("z", DType::f32, n), head = b.output("head", DType::f32, one);
-  b.emit(b.add(v, v, y, n), b.add(large, w, z, n), Copy{large, head, four, kNone, four}, b.sum(x, b.temporary(four), n));
+  BufferId y = b.output("out y", DType::f32, n), z = b.output("z", DType::f32, n),
+           head = b.output("head", DType::f32, one);
+  b.emit(b.add(v, v, y, n), b.add(large, w, z, n), Copy{large, head, four, kNone, four},
+         b.sum(x, b.temporary(four), n));
   b.slice({4, 6});
   // The writer wants the slices to name what instructions use; the loop uses no weight.
   return b;
@@ -216,7 +218,8 @@ TEST(Verifier, RejectsUnsoundModels) {
       {"holds strings", [](M &m) { m.inputs[0].type = DType::string; }},
       {"kernel 'add': 9 results but 3 buffers", [](M &m) { m.kernels[0].numResults = 9; }},
       {"a stage is in module 9", [](M &m) { m.kernels[0].variants[0].stages[0].module = 9; }},
-      {"an entry is at 99999999 but module 0 has", [](M &m) { m.kernels[0].variants[0].stages[0].entryOffset = 99999999; }},
+      {"an entry is at 99999999 but module 0 has",
+       [](M &m) { m.kernels[0].variants[0].stages[0].entryOffset = 99999999; }},
       {"a stage has no grid", [](M &m) { m.kernels[0].variants[0].stages[0].grid[0] = kNone; }},
       {"the guard is expression 50", [](M &m) { m.kernels[0].variants[0].guard = 50; }},
       {"which is for 'host-v3'", [](M &m) { m.kernels[0].variants[0].target = "host-v4"; }},
@@ -229,11 +232,13 @@ TEST(Verifier, RejectsUnsoundModels) {
       {"weight 0 is used but slice 0 does not name it", [](M &m) { m.slices[0].weights.clear(); }},
       {"slice 1 is [5, 6) but the one before it ends at 4", [](M &m) { m.slices[1].begin = 5; }},
       {"the last slice ends at 6 but the program has", [](M &m) { m.slices.pop_back(); }},
-      {"depends on symbol 's', which is not set on every path", [](M &m) { m.program.instructions[0] = Alias{0, 40}, m.buffers.resize(41, m.buffers[5]); }},
+      {"depends on symbol 's', which is not set on every path",
+       [](M &m) { m.program.instructions[0] = Alias{0, 40}, m.buffers.resize(41, m.buffers[5]); }},
       {"is set but is not of the kind", [](M &m) { std::get<SetSymbol>(m.program.instructions[1]).symbol = 0; }},
       {"a branch has 1 results but its blocks yield 0 and 1",
        [](M &m) { std::get<If>(m.program.instructions[5]).thenYields.clear(); }},
-      {"has 1 scan outputs but 2 pieces", [](M &m) { std::get<Loop>(m.program.instructions[6]).scanPieces.push_back(0); }},
+      {"has 1 scan outputs but 2 pieces",
+       [](M &m) { std::get<Loop>(m.program.instructions[6]).scanPieces.push_back(0); }},
       {"stored in reverse but", [](M &m) { std::get<Loop>(m.program.instructions[6]).trips = kNone; }},
       {"is defined twice", [](M &m) { std::get<Alias>(m.program.instructions[7]).result = 5; }},
       {"which the program does not define", [](M &m) { m.program.instructions.resize(8), m.slices[2].end = 8; }},

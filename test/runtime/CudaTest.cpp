@@ -1,6 +1,7 @@
 //===- CudaTest.cpp - the CUDA path over a fake driver --------------------===//
 //
-// Everything but the GPU is real: loading, launches, fallbacks to the host, streaming, graphs, errors, and that nothing is left behind.
+// Everything but the GPU is real: loading, launches, fallbacks to the host, streaming, graphs, errors, and that nothing
+// is left behind.
 //
 //===----------------------------------------------------------------------===//
 
@@ -24,9 +25,7 @@ FakeCudaState &fake() {
 
 class Cuda : public ::testing::Test {
 protected:
-  void SetUp() override {
-    fake() = FakeCudaState();
-  }
+  void SetUp() override { fake() = FakeCudaState(); }
   void TearDown() override { EXPECT_EQ(fake().liveObjects, 0) << "something was not given back"; }
 };
 
@@ -133,7 +132,8 @@ TEST_F(Cuda, WholeModelsOfHostCodeRunThroughFallbacks) {
 }
 
 TEST_F(Cuda, StreamsWhatDoesNotFit) {
-  // Eight weights of 1 KiB. The arena of 256 elements needs at most 4 KiB; 8 KiB leave two resident beside two staging halves.
+  // Eight weights of 1 KiB. The arena of 256 elements needs at most 4 KiB; 8 KiB leave two resident beside two staging
+  // halves.
   auto model = loadModel(chain(8, {Entry::add, Entry::scale}).model, {.device = "cuda:0", .deviceMemory = 8192});
   ASSERT_TRUE(model);
   auto session = *model->createSession();
@@ -160,7 +160,8 @@ TEST_F(Cuda, SaysBothNumbersWhenMemoryIsTooSmall) {
 TEST_F(Cuda, AnOlderGpuIsNamedWithWhatIsNeeded) {
   fake().computeCapability = 75;
   auto path = writeModel(chain(1, {Entry::add, Entry::scale}).model);
-  EXPECT_EQ(kt::Model::load(path, kGpu).status().message(), "the artifact's GPU code needs sm_89 but Fake GPU is sm_75");
+  EXPECT_EQ(kt::Model::load(path, kGpu).status().message(),
+            "the artifact's GPU code needs sm_89 but Fake GPU is sm_75");
   // On its own the runtime takes the host.
   auto model = kt::Model::load(path, {.device = "auto"});
   ASSERT_TRUE(model.ok()) << model.status().message();
@@ -171,8 +172,9 @@ TEST_F(Cuda, AnOlderGpuIsNamedWithWhatIsNeeded) {
 TEST_F(Cuda, CompilerErrorsOfTheDriverAreShown) {
   fake().jitError = "ptxas: line 3 is wrong";
   auto path = writeModel(chain(1, {Entry::add, Entry::scale}).model);
-  EXPECT_EQ(kt::Model::load(path, kGpu).status().message(),
-            "module 1 (sm_89): cuModuleLoadDataEx: CUDA_ERROR_INVALID_PTX (as the fake was told): ptxas: line 3 is wrong");
+  EXPECT_EQ(
+      kt::Model::load(path, kGpu).status().message(),
+      "module 1 (sm_89): cuModuleLoadDataEx: CUDA_ERROR_INVALID_PTX (as the fake was told): ptxas: line 3 is wrong");
 }
 
 TEST_F(Cuda, FailuresNameTheCallAndTheNode) {
@@ -209,7 +211,8 @@ TEST_F(Cuda, ScalarsAreReadAcrossTheBus) {
     EXPECT_EQ(floats(session->outputs()[0])[3], 4.0f * k);
   }
   Status status = session->run(std::vector{tensor("x", values), tensor("c", std::vector<int64_t>{int64_t(1) << 40})});
-  EXPECT_NE(status.message().find("integer argument 1 is 1099511627776, which does not fit in 32 bits"), std::string::npos)
+  EXPECT_NE(status.message().find("integer argument 1 is 1099511627776, which does not fit in 32 bits"),
+            std::string::npos)
       << status.message();
 }
 

@@ -89,6 +89,19 @@ TEST(Exec, TwoInputsHaveToAgreeOnASymbol) {
             "input 'y': expected f32[n] but got f32[4]: 'n' is 4 here but 3 in another place");
 }
 
+TEST(Exec, ComputedInputDimensionsAreCheckedInEveryRun) {
+  ModelBuilder b;
+  ExprId n = b.value(b.symbol("n"));
+  BufferId x = b.input("x", DType::f32, n), y = b.output("y", DType::f32, n);
+  b.input("twice", DType::f32, b.expr(Op::Mul, n, b.constant(2)));
+  b.emit(b.scale(x, y, n, n));
+  auto session = *loadModel(b.model)->createSession();
+  std::vector<float> two(2), four(4), five(5);
+  EXPECT_TRUE(session->run(std::vector{tensor("x", two), tensor("twice", four)}).ok());
+  EXPECT_EQ(session->run(std::vector{tensor("x", two), tensor("twice", five)}).message(),
+            "input 'twice': expected f32[n * 2] but got f32[5]: dimension 0 is 5 instead of 4");
+}
+
 TEST(Exec, StagesShareAZeroedWorkspaceAndHaveScratch) {
   ModelBuilder b;
   ExprId n = b.value(b.symbol("n"));
@@ -117,8 +130,9 @@ TEST(Exec, CopyMovesPartsAndChecksItsRange) {
   ModelBuilder b;
   ExprId n = b.value(b.symbol("n")), bytes = b.expr(Op::Mul, n, b.constant(4));
   BufferId x = b.input("x", DType::f32, n), y = b.output("y", DType::f32, b.expr(Op::Mul, n, b.constant(2)));
-  b.emit(Copy{x, y, kNone, kNone, bytes}, Copy{x, y, b.constant(4), bytes, b.expr(Op::Sub, bytes, b.constant(4))},
-         Copy{x, y, b.constant(0), b.expr(Op::Sub, b.expr(Op::Mul, bytes, b.constant(2)), b.constant(4)), b.constant(4)});
+  b.emit(
+      Copy{x, y, kNone, kNone, bytes}, Copy{x, y, b.constant(4), bytes, b.expr(Op::Sub, bytes, b.constant(4))},
+      Copy{x, y, b.constant(0), b.expr(Op::Sub, b.expr(Op::Mul, bytes, b.constant(2)), b.constant(4)), b.constant(4)});
   auto session = *loadModel(b.model)->createSession();
   ASSERT_TRUE(session->run(std::vector{tensor("x", std::vector<float>{1, 2, 3})}).ok());
   EXPECT_EQ(floats(session->outputs()[0]), (std::vector<float>{1, 2, 3, 2, 3, 1}));
@@ -197,8 +211,8 @@ ModelBuilder counting(bool withLimit) {
     loop.scanReverse.push_back(1);
   }
   // The sum of the iteration numbers, to see that they are right.
-  loop.body = b.list(b.shift(carried, next, one, b.expr(Op::Add, b.value(k), one)),
-                     ReadScalar{last, next, DType::i64, kNone});
+  loop.body =
+      b.list(b.shift(carried, next, one, b.expr(Op::Add, b.value(k), one)), ReadScalar{last, next, DType::i64, kNone});
   b.emit(std::move(loop));
   b.asOutput("result", DType::i64, one, result);
   b.asOutput("forward", DType::i64, b.value(done), forward);
@@ -226,7 +240,8 @@ TEST(Exec, LoopCarriesAndScans) {
 
 TEST(Exec, LoopStopsAtItsCondition) {
   auto session = *loadModel(counting(true).model)->createSession();
-  ASSERT_TRUE(session->run(std::vector{tensor("trips", std::vector<int64_t>{100}), tensor("x", std::vector<int64_t>{1})}).ok());
+  ASSERT_TRUE(
+      session->run(std::vector{tensor("trips", std::vector<int64_t>{100}), tensor("x", std::vector<int64_t>{1})}).ok());
   EXPECT_EQ(integers(session->outputs()[1]), (std::vector<int64_t>{2, 4, 7, 11, 16}));
   EXPECT_EQ(integers(session->outputs()[0]), std::vector<int64_t>{16});
 }

@@ -26,8 +26,8 @@ int64_t eval(Op op, int64_t a, int64_t b) {
 TEST(Expressions, DivisionRoundsDown) {
   struct {
     int64_t a, b, floor, ceil, mod;
-  } cases[] = {{7, 2, 3, 4, 1},    {-7, 2, -4, -3, 1}, {7, -2, -4, -3, -1}, {-7, -2, 3, 4, -1},
-               {6, 3, 2, 2, 0},    {0, 5, 0, 0, 0},    {-6, 3, -2, -2, 0},  {INT64_MIN, 1, INT64_MIN, INT64_MIN, 0},
+  } cases[] = {{7, 2, 3, 4, 1},        {-7, 2, -4, -3, 1}, {7, -2, -4, -3, -1}, {-7, -2, 3, 4, -1},
+               {6, 3, 2, 2, 0},        {0, 5, 0, 0, 0},    {-6, 3, -2, -2, 0},  {INT64_MIN, 1, INT64_MIN, INT64_MIN, 0},
                {1, INT64_MAX, 0, 1, 1}};
   for (auto &c : cases) {
     EXPECT_EQ(eval(Op::FloorDiv, c.a, c.b), c.floor) << c.a << " / " << c.b;

@@ -1,7 +1,7 @@
 //===- FakeCuda.h - a CUDA driver for machines without one ----------------===//
 //
-// A libcuda.so.1 whose device memory is host memory. It knows the two kernels of the tests by their names, records what it is asked, and
-// fails where it is told to.
+// A libcuda.so.1 whose device memory is host memory. It knows the two kernels of the tests by their names, records what
+// it is asked, and fails where it is told to.
 //
 //===----------------------------------------------------------------------===//
 
@@ -16,8 +16,8 @@ struct FakeCudaState {
   int computeCapability = 90;
   uint64_t freeBytes = uint64_t(1) << 30;
   uint64_t allocatedBytes = 0, peakBytes = 0;
-  std::string jitError;   // not empty: modules do not compile, with this log
-  std::string failing;    // the call that fails with CUDA_ERROR_UNKNOWN
+  std::string jitError; // not empty: modules do not compile, with this log
+  std::string failing;  // the call that fails with CUDA_ERROR_UNKNOWN
   std::vector<std::string> calls;
   uint64_t launches = 0, copiesIn = 0, bytesIn = 0, graphLaunches = 0, modules = 0;
   int liveObjects = 0; // contexts, modules, memory, streams, events, graphs

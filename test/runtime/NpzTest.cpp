@@ -34,7 +34,8 @@ TEST(Npy, ReadsWhatNumpyWrites) {
   EXPECT_EQ(array->descr, "<i2");
   EXPECT_EQ(array->dims, (std::vector<int64_t>{2, 1}));
   EXPECT_EQ(array->data.size(), 4u);
-  EXPECT_TRUE(npz::parseNpy(npy("{'descr': '<f8', 'fortran_order': False, 'shape': (), }", std::string(8, 'x'), 2)).ok());
+  EXPECT_TRUE(
+      npz::parseNpy(npy("{'descr': '<f8', 'fortran_order': False, 'shape': (), }", std::string(8, 'x'), 2)).ok());
   EXPECT_TRUE(npz::parseNpy(npy("{'descr': '|V1', 'fortran_order': False, 'shape': (3,), }", "abc", 3)).ok());
   auto text = npz::parseNpy(npy("{'descr': '<U2', 'fortran_order': False, 'shape': (1,), }", std::string(8, 'x')));
   ASSERT_TRUE(text.ok());
@@ -56,7 +57,8 @@ TEST(Npy, SaysWhatIsMalformed) {
       {bytesOf("hello, world"), "not a .npy array"},
       {npy("{'descr': '<f4', 'fortran_order': False, 'shape': (3,)}", "1234"), "has 4 bytes, expected 12"},
       {npy("{'descr': '<f4', 'shape': (3,)}", ""), "fortran_order or shape is missing"},
-      {npy("{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': ()}", ""), "structured arrays are not supported"},
+      {npy("{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': ()}", ""),
+       "structured arrays are not supported"},
       {npy("{'descr': '>f4', 'fortran_order': False, 'shape': ()}", "1234"), "big-endian"},
       {npy("{'descr': '|O', 'fortran_order': False, 'shape': ()}", ""), "unsupported array type '|O'"},
       {npy("{'descr': '<f4', 'fortran_order': False, 'shape': (9223372036854775807, 9223372036854775807)}", ""),
@@ -77,7 +79,9 @@ std::vector<TensorView> sample() {
   static const uint16_t h[] = {0x3f80, 0x4000};
   static const bool yes = true;
   static const int64_t none = 0;
-  return {{"a/b:0", DataType::f32, {2, 3}, f}, {"half", DataType::bf16, {2}, h}, {"flag", DataType::boolean, {}, &yes},
+  return {{"a/b:0", DataType::f32, {2, 3}, f},
+          {"half", DataType::bf16, {2}, h},
+          {"flag", DataType::boolean, {}, &yes},
           {"empty", DataType::i64, {0, 4}, &none}};
 }
 
@@ -132,15 +136,18 @@ std::vector<std::byte> deflatedZip64(const std::string &name, std::vector<std::b
   uint64_t size = claimed ? claimed : content.size();
   std::string extra, local, central, end;
   put(extra, 1, 2), put(extra, 16, 2), put(extra, size, 8), put(extra, packed.size(), 8);
-  put(local, 0x04034b50, 4), put(local, 45, 2), put(local, 0, 2), put(local, 8, 2), put(local, 0, 4), put(local, crc, 4);
+  put(local, 0x04034b50, 4), put(local, 45, 2), put(local, 0, 2), put(local, 8, 2), put(local, 0, 4),
+      put(local, crc, 4);
   put(local, 0xffffffff, 4), put(local, 0xffffffff, 4), put(local, name.size(), 2), put(local, extra.size(), 2);
   local += name + extra + packed;
   put(central, 0x02014b50, 4), put(central, 45, 2), put(central, 45, 2), put(central, 0, 2), put(central, 8, 2);
   put(central, 0, 4), put(central, crc, 4), put(central, 0xffffffff, 4), put(central, 0xffffffff, 4);
-  put(central, name.size(), 2), put(central, extra.size(), 2), put(central, 0, 2), put(central, 0, 2), put(central, 0, 2);
+  put(central, name.size(), 2), put(central, extra.size(), 2), put(central, 0, 2), put(central, 0, 2),
+      put(central, 0, 2);
   put(central, 0, 4), put(central, 0, 4);
   central += name + extra;
-  put(end, 0x06064b50, 4), put(end, 44, 8), put(end, 45, 2), put(end, 45, 2), put(end, 0, 8), put(end, 1, 8), put(end, 1, 8);
+  put(end, 0x06064b50, 4), put(end, 44, 8), put(end, 45, 2), put(end, 45, 2), put(end, 0, 8), put(end, 1, 8),
+      put(end, 1, 8);
   put(end, central.size(), 8), put(end, local.size(), 8);
   put(end, 0x07064b50, 4), put(end, 0, 4), put(end, local.size() + central.size(), 8), put(end, 1, 4);
   put(end, 0x06054b50, 4), put(end, 0, 4), put(end, 0xffff, 2), put(end, 0xffff, 2), put(end, 0xffffffff, 4);
@@ -171,7 +178,8 @@ TEST(Npz, DamageIsFoundOrHarmless) {
   std::string path = temporaryPath("npz");
   ASSERT_TRUE(npz::writeNpz(path, sample()).ok());
   std::vector<std::byte> good = readFile(path);
-  auto packed = deflatedZip64("x.npy", npy("{'descr': '|u1', 'fortran_order': False, 'shape': (50,)}", std::string(50, 'z')));
+  auto packed =
+      deflatedZip64("x.npy", npy("{'descr': '|u1', 'fortran_order': False, 'shape': (50,)}", std::string(50, 'z')));
   std::mt19937 random(5);
   for (const auto &file : {good, packed}) {
     for (size_t length = 0; length < file.size(); ++length)

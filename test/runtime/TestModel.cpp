@@ -103,8 +103,8 @@ uint32_t ModelBuilder::kernel(Entry entry) {
   k.family = "test";
   k.numBuffers = entry == Entry::add ? 3 : 2;
   k.numInts = entry == Entry::scale || entry == Entry::shift ? 2 : 1;
-  k.exprs = {{Expr::Op::Symbol, 0}, {Expr::Op::Const, 16}, {Expr::Op::CeilDiv, 0, 0, 1}, // 2: tasks
-             {Expr::Op::Const, 4},  {Expr::Op::Mul, 0, 2, 3},                            // 4: workspace
+  k.exprs = {{Expr::Op::Symbol, 0}, {Expr::Op::Const, 16},    {Expr::Op::CeilDiv, 0, 0, 1}, // 2: tasks
+             {Expr::Op::Const, 4},  {Expr::Op::Mul, 0, 2, 3},                               // 4: workspace
              {Expr::Op::Const, 64}, {Expr::Op::Const, 1}};
   Variant v;
   v.target = "host-v3";

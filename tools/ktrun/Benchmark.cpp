@@ -46,7 +46,8 @@ public:
       return;
     auto init = reinterpret_cast<int (*)()>(::dlsym(library, "nvmlInit_v2"));
     auto find = reinterpret_cast<int (*)(unsigned, void **)>(::dlsym(library, "nvmlDeviceGetHandleByIndex_v2"));
-    read = reinterpret_cast<int (*)(void *, unsigned long long *)>(::dlsym(library, "nvmlDeviceGetTotalEnergyConsumption"));
+    read = reinterpret_cast<int (*)(void *, unsigned long long *)>(
+        ::dlsym(library, "nvmlDeviceGetTotalEnergyConsumption"));
     if (!init || !find || !read || init() != 0 || find(std::atoi(device.c_str() + 5), &handle) != 0)
       handle = nullptr;
   }
@@ -101,9 +102,10 @@ kt::Status benchmark(const kt::Model &model, kt::Session &session, std::span<con
   double median = percentile(times, 0.5), p90 = percentile(times, 0.9), throughput = 1e3 * times.size() / total;
   kt::Stats stats = session.stats();
   if (!json) {
-    std::printf("%s on %s: %zu runs, median %.4f ms, p90 %.4f ms, min %.4f ms, %.1f runs/s, peak device memory %llu bytes",
-                name.c_str(), model.device().c_str(), times.size(), median, p90, times.front(), throughput,
-                static_cast<unsigned long long>(stats.peakDeviceBytes));
+    std::printf(
+        "%s on %s: %zu runs, median %.4f ms, p90 %.4f ms, min %.4f ms, %.1f runs/s, peak device memory %llu bytes",
+        name.c_str(), model.device().c_str(), times.size(), median, p90, times.front(), throughput,
+        static_cast<unsigned long long>(stats.peakDeviceBytes));
     if (energyPerRun)
       std::printf(", %.2f mJ a run", *energyPerRun);
     std::printf("\n");
@@ -112,8 +114,8 @@ kt::Status benchmark(const kt::Model &model, kt::Session &session, std::span<con
   std::printf("{\n  \"context\": {\n    \"executable\": \"ktrun\",\n    \"device\": %s,\n    \"num_cpus\": %u,\n"
               "    \"library_build_type\": \"release\"\n  },\n  \"benchmarks\": [\n    {\n",
               jsonText(model.device()).c_str(), std::thread::hardware_concurrency());
-  std::printf("      \"name\": %s,\n      \"run_name\": %s,\n      \"run_type\": \"iteration\",\n", jsonText(name).c_str(),
-              jsonText(name).c_str());
+  std::printf("      \"name\": %s,\n      \"run_name\": %s,\n      \"run_type\": \"iteration\",\n",
+              jsonText(name).c_str(), jsonText(name).c_str());
   std::printf("      \"repetitions\": 1,\n      \"repetition_index\": 0,\n      \"threads\": 1,\n"
               "      \"iterations\": %zu,\n      \"real_time\": %.6f,\n      \"cpu_time\": %.6f,\n"
               "      \"time_unit\": \"ms\",\n      \"p90\": %.6f,\n      \"throughput\": %.6f,\n"
@@ -132,9 +134,11 @@ kt::Status writeTrace(const kt::Session &session, const std::string &path) {
   std::fprintf(file, "{\"traceEvents\":[");
   bool first = true;
   for (const kt::ProfileEvent &e : session.profileEvents()) {
-    std::fprintf(file, "%s\n{\"name\":%s,\"cat\":%s,\"ph\":\"X\",\"ts\":%.3f,\"dur\":%.3f,\"pid\":1,\"tid\":1,\"args\":{\"node\":%s}}",
-                 first ? "" : ",", jsonText(e.kernel).c_str(), jsonText(e.target).c_str(), e.startMicroseconds,
-                 e.microseconds, jsonText(e.node).c_str());
+    std::fprintf(
+        file,
+        "%s\n{\"name\":%s,\"cat\":%s,\"ph\":\"X\",\"ts\":%.3f,\"dur\":%.3f,\"pid\":1,\"tid\":1,\"args\":{\"node\":%s}}",
+        first ? "" : ",", jsonText(e.kernel).c_str(), jsonText(e.target).c_str(), e.startMicroseconds, e.microseconds,
+        jsonText(e.node).c_str());
     first = false;
   }
   std::fprintf(file, "\n]}\n");

@@ -102,7 +102,8 @@ bool compareOutput(const kt::TensorView &output, const kt::npz::Array &expected,
   return bad == 0;
 }
 
-kt::Status compareOutputs(std::span<const kt::TensorView> outputs, const std::string &path, const Tolerance &tolerance) {
+kt::Status compareOutputs(std::span<const kt::TensorView> outputs, const std::string &path,
+                          const Tolerance &tolerance) {
   auto arrays = kt::npz::readNpz(path);
   if (!arrays.ok())
     return std::move(arrays).status();

@@ -1,6 +1,7 @@
 //===- Elements.cpp - elements as numbers ---------------------------------===//
 //
-// Small floating-point formats are decoded from their widths and biases (OCP 8-bit and MX formats; the fnuz kinds as in ONNX).
+// Small floating-point formats are decoded from their widths and biases (OCP 8-bit and MX formats; the fnuz kinds as in
+// ONNX).
 //
 //===----------------------------------------------------------------------===//
 
@@ -31,7 +32,12 @@ constexpr double kInfinity = std::numeric_limits<double>::infinity();
 struct SmallFormat {
   unsigned exponent, mantissa;
   int bias;
-  enum { ieee, finite, fnuz, plain } kind; // finite: only all ones are NaN; fnuz: only minus zero is; plain: no NaN at all
+  enum {
+    ieee,
+    finite,
+    fnuz,
+    plain
+  } kind; // finite: only all ones are NaN; fnuz: only minus zero is; plain: no NaN at all
 };
 
 double decodeSmall(unsigned bits, SmallFormat f) {
@@ -70,13 +76,15 @@ std::optional<SmallFormat> smallFormat(DataType type) {
   }
 }
 
-/// The nearest value of a small format by search over all of them, ties to the even code: exact and used for single values only.
+/// The nearest value of a small format by search over all of them, ties to the even code: exact and used for single
+/// values only.
 unsigned encodeSmall(double value, SmallFormat f) {
   unsigned width = f.exponent + f.mantissa + 1, best = 0;
   double bestError = kInfinity;
   for (unsigned code = 0; code < (1u << width); ++code) {
     double candidate = decodeSmall(code, f);
-    if (std::isnan(value) ? std::isnan(candidate) : candidate == value && std::signbit(candidate) == std::signbit(value))
+    if (std::isnan(value) ? std::isnan(candidate)
+                          : candidate == value && std::signbit(candidate) == std::signbit(value))
       return code;
     double error = std::fabs(candidate - value);
     if (error < bestError || (error == bestError && code % 2 == 0)) {

@@ -1,6 +1,7 @@
 //===- Elements.h - elements as numbers -----------------------------------===//
 //
-// Conversions between the element types of tensors and doubles or 64-bit integers, for comparison, printing and filling.
+// Conversions between the element types of tensors and doubles or 64-bit integers, for comparison, printing and
+// filling.
 //
 //===----------------------------------------------------------------------===//
 

@@ -64,7 +64,8 @@ bool parseShape(const std::string &text, kt::DataType &type, std::vector<int64_t
 /// "NAME=2x3xf32=1.5", or as many values as there are elements, separated by commas.
 Status parseFilled(const std::string &spec, kt::npz::Array &array) {
   auto bad = [&](const std::string &why) {
-    return Status::usage("--input '" + spec + "': " + why + ", expected NAME=@FILE.npy, @FILE.npz or NAME=2x3xf32=VALUE");
+    return Status::usage("--input '" + spec + "': " + why +
+                         ", expected NAME=@FILE.npy, @FILE.npz or NAME=2x3xf32=VALUE");
   };
   size_t last = spec.rfind('=');
   if (last == std::string::npos || last == 0)
@@ -141,7 +142,8 @@ Result<InputSet> gatherInputs(const kt::Model &model, const std::vector<std::str
     if (!port)
       return unknownName("input", array.name, model.inputs());
     if (array.descr.find('U') == 1 || array.descr.find('S') == 1)
-      return Status::usage("input '" + array.name + "': expected " + portText(*port) + " but got strings, which are not supported");
+      return Status::usage("input '" + array.name + "': expected " + portText(*port) +
+                           " but got strings, which are not supported");
     if (!kt::npz::matches(array.descr, port->type))
       return Status::usage("input '" + array.name + "': expected " + portText(*port) + " but got " +
                            kt::npz::describe(array));
@@ -178,9 +180,16 @@ Status writeOutputs(std::span<const kt::TensorView> outputs, const std::vector<s
 }
 
 std::optional<uint64_t> parseSize(const std::string &text) {
-  static const std::pair<const char *, uint64_t> kUnits[] = {
-      {"", 1},         {"B", 1},          {"KB", 1000},      {"MB", 1000000},         {"GB", 1000000000},
-      {"TB", 1000000000000}, {"KiB", 1u << 10}, {"MiB", 1u << 20}, {"GiB", uint64_t(1) << 30}, {"TiB", uint64_t(1) << 40}};
+  static const std::pair<const char *, uint64_t> kUnits[] = {{"", 1},
+                                                             {"B", 1},
+                                                             {"KB", 1000},
+                                                             {"MB", 1000000},
+                                                             {"GB", 1000000000},
+                                                             {"TB", 1000000000000},
+                                                             {"KiB", 1u << 10},
+                                                             {"MiB", 1u << 20},
+                                                             {"GiB", uint64_t(1) << 30},
+                                                             {"TiB", uint64_t(1) << 40}};
   double value = 0;
   auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error != std::errc() || !(value >= 0))

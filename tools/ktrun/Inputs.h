@@ -19,8 +19,8 @@ struct InputSet {
   std::vector<kt::TensorView> views;
 };
 
-/// `specs` are the values of --input: "@all.npz", "NAME=@x.npy", "NAME=2x3xf32=1.5". A later one replaces an earlier of the same name; entries of an
-/// archive that the model does not know are an error.
+/// `specs` are the values of --input: "@all.npz", "NAME=@x.npy", "NAME=2x3xf32=1.5". A later one replaces an earlier of
+/// the same name; entries of an archive that the model does not know are an error.
 kt::Result<InputSet> gatherInputs(const kt::Model &model, const std::vector<std::string> &specs);
 
 /// `specs` are the values of --output: "@out.npz", "NAME=@y.npy".

@@ -33,8 +33,32 @@ namespace kt {
 
 /// Element types. Types below 8 bits take one byte an element.
 enum class DataType : uint8_t {
-  f32, f16, bf16, f64, i8, u8, i16, u16, i32, u32, i64, u64, boolean,
-  f8e4m3fn, f8e4m3fnuz, f8e5m2, f8e5m2fnuz, i4, u4, i2, u2, f4e2m1, f8e8m0, c64, c128, string
+  f32,
+  f16,
+  bf16,
+  f64,
+  i8,
+  u8,
+  i16,
+  u16,
+  i32,
+  u32,
+  i64,
+  u64,
+  boolean,
+  f8e4m3fn,
+  f8e4m3fnuz,
+  f8e5m2,
+  f8e5m2fnuz,
+  i4,
+  u4,
+  i2,
+  u2,
+  f4e2m1,
+  f8e8m0,
+  c64,
+  c128,
+  string
 };
 /// Bytes of an element; 0 for strings. Thread-safe.
 KT_API uint32_t byteSize(DataType type);
@@ -86,7 +110,8 @@ struct Stats {
   uint64_t streamedWeightBytes = 0; // weights copied to the device in each run
   uint64_t streamedBytes = 0;       // copied so far
   uint64_t deviceBytes = 0, peakDeviceBytes = 0;
-  std::map<std::string, uint64_t> hostFallbacks; // kernels that ran on the host although the device is a GPU, with counts
+  std::map<std::string, uint64_t>
+      hostFallbacks; // kernels that ran on the host although the device is a GPU, with counts
 };
 
 struct ProfileEvent {
@@ -103,11 +128,11 @@ public:
   Session(const Session &) = delete;
   Session &operator=(const Session &) = delete;
 
-  /// Runs the model. `inputs` come in any order, each of the model's inputs once; their data is borrowed until the call returns. Blocks until the
-  /// outputs are in host memory. Code::usage for a wrong name, type or shape.
+  /// Runs the model. `inputs` come in any order, each of the model's inputs once; their data is borrowed until the call
+  /// returns. Blocks until the outputs are in host memory. Code::usage for a wrong name, type or shape.
   [[nodiscard]] Status run(std::span<const TensorView> inputs);
-  /// Of the latest run, in the model's order. The data belongs to the session and stays until its next run; empty after a failure. Where an
-  /// output is an input unchanged, its data is the caller's.
+  /// Of the latest run, in the model's order. The data belongs to the session and stays until its next run; empty after
+  /// a failure. Where an output is an input unchanged, its data is the caller's.
   std::span<const TensorView> outputs() const;
   Stats stats() const;
   /// Records each launch from now on; launches then wait for the device, so that times are true and the run is slower.
@@ -128,8 +153,8 @@ public:
   Model(const Model &) = delete;
   Model &operator=(const Model &) = delete;
 
-  /// Maps and verifies the artifact, makes its code ready, uploads weights. Code::rejected for a damaged artifact, Code::failed for a machine that
-  /// cannot run it. The file must not change while the model lives.
+  /// Maps and verifies the artifact, makes its code ready, uploads weights. Code::rejected for a damaged artifact,
+  /// Code::failed for a machine that cannot run it. The file must not change while the model lives.
   static Result<std::shared_ptr<Model>> load(const std::string &path, const Options &options = {});
 
   const std::vector<PortInfo> &inputs() const;

@@ -1,7 +1,8 @@
 /*===- c_api.h - run compiled models from C --------------------------------===*
  *
- * The C ABI of libktrt.so; Runtime.h is the same in C++. Handles are opaque. A function that can fail returns 0 or a kt_status: the
- * codes are the exit statuses of ktrun. Messages are read with kt_last_error, which is the calling thread's own.
+ * The C ABI of libktrt.so; Runtime.h is the same in C++. Handles are opaque. A function that can fail returns 0 or a
+ * kt_status: the codes are the exit statuses of ktrun. Messages are read with kt_last_error, which is the calling
+ * thread's own.
  *
  *===----------------------------------------------------------------------===*/
 
@@ -27,8 +28,32 @@ typedef enum { KT_OK = 0, KT_FAILED = 1, KT_USAGE = 2, KT_REJECTED = 4 } kt_stat
 
 /* Element types; below 8 bits one byte an element. */
 typedef enum {
-  KT_F32, KT_F16, KT_BF16, KT_F64, KT_I8, KT_U8, KT_I16, KT_U16, KT_I32, KT_U32, KT_I64, KT_U64, KT_BOOL,
-  KT_F8E4M3FN, KT_F8E4M3FNUZ, KT_F8E5M2, KT_F8E5M2FNUZ, KT_I4, KT_U4, KT_I2, KT_U2, KT_F4E2M1, KT_F8E8M0, KT_C64, KT_C128, KT_STRING
+  KT_F32,
+  KT_F16,
+  KT_BF16,
+  KT_F64,
+  KT_I8,
+  KT_U8,
+  KT_I16,
+  KT_U16,
+  KT_I32,
+  KT_U32,
+  KT_I64,
+  KT_U64,
+  KT_BOOL,
+  KT_F8E4M3FN,
+  KT_F8E4M3FNUZ,
+  KT_F8E5M2,
+  KT_F8E5M2FNUZ,
+  KT_I4,
+  KT_U4,
+  KT_I2,
+  KT_U2,
+  KT_F4E2M1,
+  KT_F8E8M0,
+  KT_C64,
+  KT_C128,
+  KT_STRING
 } kt_type;
 
 /* A dense row-major tensor in host memory. Owns nothing. */
@@ -48,18 +73,20 @@ typedef struct {
   int no_graphs;          /* 1: never record repeated runs */
 } kt_options;
 
-/* The message of this thread's last failure; "" when there was none. Valid until the thread's next call. Thread-safe. */
+/* The message of this thread's last failure; "" when there was none. Valid until the thread's next call. Thread-safe.
+ */
 KT_C_API const char *kt_last_error(void);
 /* "0.1.0". Static. Thread-safe. */
 KT_C_API const char *kt_version(void);
 
-/* Loads an artifact. `options` may be null. On success *model is the caller's, to be given to kt_model_free. Thread-safe. */
+/* Loads an artifact. `options` may be null. On success *model is the caller's, to be given to kt_model_free.
+ * Thread-safe. */
 KT_C_API int kt_model_load(const char *path, const kt_options *options, kt_model **model);
 /* Sessions keep what they need: the model may go before them. Null is allowed. */
 KT_C_API void kt_model_free(kt_model *model);
 
-/* Ports of a model. The strings and arrays belong to the model. Dimensions that are not constant are -1. Thread-safe; out of range gives
- * KT_USAGE. `data` of the result is null. */
+/* Ports of a model. The strings and arrays belong to the model. Dimensions that are not constant are -1. Thread-safe;
+ * out of range gives KT_USAGE. `data` of the result is null. */
 KT_C_API uint32_t kt_model_input_count(const kt_model *model);
 KT_C_API uint32_t kt_model_output_count(const kt_model *model);
 KT_C_API int kt_model_input(const kt_model *model, uint32_t index, kt_tensor *port);
@@ -67,13 +94,16 @@ KT_C_API int kt_model_output(const kt_model *model, uint32_t index, kt_tensor *p
 /* The device as people read it. Belongs to the model. Thread-safe. */
 KT_C_API const char *kt_model_device(const kt_model *model);
 
-/* *session is the caller's, to be given to kt_session_free. Thread-safe; the session itself serves one thread at a time. */
+/* *session is the caller's, to be given to kt_session_free. Thread-safe; the session itself serves one thread at a
+ * time. */
 KT_C_API int kt_session_create(kt_model *model, kt_session **session);
 KT_C_API void kt_session_free(kt_session *session);
 
-/* Runs with each input once, in any order; blocks until the outputs are in host memory. Inputs are borrowed for the call. */
+/* Runs with each input once, in any order; blocks until the outputs are in host memory. Inputs are borrowed for the
+ * call. */
 KT_C_API int kt_session_run(kt_session *session, const kt_tensor *inputs, uint32_t count);
-/* Output `index` of the latest run. Name, dims and data belong to the session and stay until its next run. KT_USAGE when there is none. */
+/* Output `index` of the latest run. Name, dims and data belong to the session and stay until its next run. KT_USAGE
+ * when there is none. */
 KT_C_API int kt_session_output(const kt_session *session, uint32_t index, kt_tensor *output);
 
 #ifdef __cplusplus
