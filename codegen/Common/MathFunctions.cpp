@@ -261,11 +261,14 @@ V turn(MathBuilder &m, const Quadrant &q, int64_t shift) {
 
 } // namespace
 
-V kt::codegen::mathSin(MathBuilder &m, V x) { return turn(m, quarterTurns(m, x), 0); }
+V kt::codegen::mathSin(MathBuilder &m, V x) {
+  // The reduction loses the sign of zero.
+  return m.select(m.eq(x, m.f(0)), x, turn(m, quarterTurns(m, x), 0));
+}
 V kt::codegen::mathCos(MathBuilder &m, V x) { return turn(m, quarterTurns(m, x), 1); }
 V kt::codegen::mathTan(MathBuilder &m, V x) {
   Quadrant q = quarterTurns(m, x);
-  return turn(m, q, 0) / turn(m, q, 1);
+  return m.select(m.eq(x, m.f(0)), x, turn(m, q, 0) / turn(m, q, 1));
 }
 
 V kt::codegen::mathAtan(MathBuilder &m, V x) {
@@ -324,7 +327,8 @@ V kt::codegen::mathAsinh(MathBuilder &m, V x) {
 V kt::codegen::mathAcosh(MathBuilder &m, V x) {
   V t = x - m.f(1);
   V r = mathLog1p(m, t + m.sqrt(t * m.f(2) + t * t));
-  return m.select(m.gt(x, m.f(1e8)), mathLog(m, x) + m.f(0.693147180559945309417), r);
+  r = m.select(m.gt(x, m.f(1e8)), mathLog(m, x) + m.f(0.693147180559945309417), r);
+  return m.select(m.lt(x, m.f(1)), m.nan(), r);
 }
 
 V kt::codegen::mathAtanh(MathBuilder &m, V x) {

@@ -18,6 +18,7 @@ using namespace kt::codegen::host;
 namespace {
 
 constexpr int64_t kRows = 48, kKeys = 128, kFewRows = 2;
+constexpr int64_t kTableRows = kRows + 16; // with the micro-kernel's spare rows
 
 enum Operand { Query, Key, Values, Result };
 enum Size { B, H, I, J, D, E };
@@ -108,12 +109,12 @@ void AttentionEmitter::build() {
   width = Expr::ceilDiv(size(E), kernel.constant(step)) * step;
   auto floats = [&](Expr count) { return reserve(count * 4); };
   top = kernel.constant(0);
-  tableAt = reserve(kernel.constant(kRows * 8));
-  weightsTableAt = reserve(kernel.constant(kRows * 8));
+  tableAt = reserve(kernel.constant(kTableRows * 8));
+  weightsTableAt = reserve(kernel.constant(kTableRows * 8));
   maximaAt = floats(kernel.constant(kRows));
   sumsAt = floats(kernel.constant(kRows));
-  scoresAt = floats(kernel.constant(kRows * kKeys));
-  outAt = floats(width * kRows);
+  scoresAt = floats(kernel.constant(kTableRows * kKeys));
+  outAt = floats(width * kTableRows);
   queryAt = copiesQuery ? floats(size(D) * kRows) : top;
   keysAt = mayBeMany ? floats(size(D) * kKeys) : top;
   valuesAt = mayBeMany ? floats(width * kKeys) : top;
@@ -165,7 +166,7 @@ void AttentionEmitter::prepareRows(StageEmitter &e) {
     Value pointer = source;
     if (copiesQuery) {
       pointer = e.at(area(e, queryAt), f32, e.mul(r, sizeOf(e, D)));
-      e.loop(e.idx(0), sizeOf(e, D), [&](Value d) {
+      e.coldLoop(e.idx(0), sizeOf(e, D), [&](Value d) {
         Value x = e.load(source, element(Query), e.mul(d, e.expr(stride(Query, 3))));
         e.store(e.convert(x, f32), pointer, f32, d);
       });
@@ -176,14 +177,23 @@ void AttentionEmitter::prepareRows(StageEmitter &e) {
     e.store(lowest, area(e, maximaAt), f32, r);
     e.store(none, area(e, sumsAt), f32, r);
     Value out = e.at(area(e, outAt), f32, e.mul(r, e.expr(width)));
-    e.loop(e.idx(0), e.expr(width), [&](Value i) { e.store(none, out, f32, i); });
+    e.coldLoop(e.idx(0), e.expr(width), [&](Value i) { e.store(none, out, f32, i); });
+  });
+  if (!dots)
+    return;
+  // Spare rows repeat the first.
+  e.coldLoop(numRows, e.add(numRows, e.idx(dots->spareRows())), [&](Value r) {
+    for (Value table : {area(e, tableAt), area(e, weightsTableAt)}) {
+      Value first = LLVM::LoadOp::create(e.b, e.loc, e.pointerType(), table, 8);
+      LLVM::StoreOp::create(e.b, e.loc, first, e.at(table, slot, r), 8);
+    }
   });
 }
 
 void AttentionEmitter::product(StageEmitter &e, MicroKernel &micro, Value table, Value panels, Value panelStride, Value columns,
                                Value depth, Value out, Value ld, bool add) {
   Value one = e.idx(1), zero = e.idx(0), panelWidth = e.idx(kPanel);
-  Value strips = e.ceilDiv(numRows, micro.rows()), height = e.div(e.add(numRows, e.sub(strips, one)), strips);
+  Value height = micro.stripHeight(e, numRows);
   Value last = e.mul(e.sub(e.ceilDiv(columns, kPanel), one), panelStride);
   e.loop(zero, numRows, height, [&](Value r0) {
     e.loop(zero, columns, e.idx(micro.columns()), [&](Value j) {
@@ -262,7 +272,7 @@ Value AttentionEmitter::softmaxRow(StageEmitter &e, Value r, Value j0, Value cou
           e.store(e.op<arith::MulFOp>(e.load(out, f32, i), factor), out, f32, i);
         });
       },
-      [&] { e.loop(e.idx(0), count, [&](Value j) { e.store(none, weights, f32, j); }); });
+      [&] { e.coldLoop(e.idx(0), count, [&](Value j) { e.store(none, weights, f32, j); }); });
   return any;
 }
 

@@ -14,6 +14,7 @@ using namespace kt::codegen::host;
 namespace {
 
 constexpr int64_t kRows = 96, kColumns = 256, kDepth = 320;
+constexpr int64_t kTableRows = kRows + 16; // with the micro-kernel's spare rows
 constexpr int64_t kWork = 2 << 20;
 
 class ConvEmitter {
@@ -66,8 +67,8 @@ ConvEmitter::ConvEmitter(KernelBuilder &kernel, ConvOp op)
   Expr wanted = Expr::floorDiv(kernel.constant(kWork), perColumn * 32);
   columnBlock = Expr::min(Expr::max(wanted, one), kernel.constant(kColumns / 32)) * 32;
   columnBlocks = Expr::ceilDiv(groupColumns, columnBlock);
-  sumsAt = (numTaps * kRows * 8 + 63) / 64 * 64;
-  zeroAt = sumsAt + kRows * kColumns * kt::elementBytes(acc);
+  sumsAt = (numTaps * kTableRows * 8 + 63) / 64 * 64;
+  zeroAt = sumsAt + kTableRows * kColumns * kt::elementBytes(acc);
 }
 
 void ConvEmitter::build() {
@@ -82,7 +83,7 @@ void ConvEmitter::clearZeroRow(StageEmitter &e) {
   // Stored as bytes: zero is zero bits in every type.
   Value bytes = e.mul(e.expr(channels), e.idx(kt::elementBytes(inElement)));
   Type byte = e.b.getI8Type();
-  e.loop(e.idx(0), bytes, [&](Value i) { e.store(e.constant(byte, 0), zeroRow(e), byte, i); });
+  e.coldLoop(e.idx(0), bytes, [&](Value i) { e.store(e.constant(byte, 0), zeroRow(e), byte, i); });
 }
 
 void ConvEmitter::taps(StageEmitter &e, Value position, function_ref<void(Value, Value)> put) {
@@ -98,7 +99,7 @@ void ConvEmitter::taps(StageEmitter &e, Value position, function_ref<void(Value,
       return put(tap, e.select(inside, pointer, zeroRow(e)));
     }
     Value first = e.sub(e.mul(at[d + 1], e.idx(op.getStrides()[d])), e.expr(cast<ExprAttr>(op.getPads()[d])));
-    e.loop(e.idx(0), e.idx(op.getKernel()[d]), [&](Value k) {
+    e.coldLoop(e.idx(0), e.idx(op.getKernel()[d]), [&](Value k) {
       Value x = e.add(first, e.mul(k, e.idx(op.getDilations()[d])));
       Value ok;
       if (int64_t stretch = op.getInputDilations()[d]; stretch != 1) {
@@ -153,9 +154,9 @@ void ConvEmitter::task(StageEmitter &e, MicroKernel &micro, Value number) {
   Value numRows = e.min(e.sub(e.expr(positions), row0), e.expr(rowsPerBlock));
   Value numColumns = e.min(e.sub(e.expr(groupColumns), column0), e.expr(columnBlock));
   Type slot = e.b.getI64Type();
-  e.loop(zero, numRows, [&](Value r) {
-    taps(e, e.add(row0, r), [&](Value tap, Value pointer) {
-      Value entry = e.add(e.mul(tap, e.idx(kRows)), r);
+  e.loop(zero, e.add(numRows, e.idx(micro.spareRows())), [&](Value r) {
+    taps(e, e.add(row0, e.min(r, e.sub(numRows, one))), [&](Value tap, Value pointer) {
+      Value entry = e.add(e.mul(tap, e.idx(kTableRows)), r);
       LLVM::StoreOp::create(e.b, e.loc, pointer, e.at(e.scratch, slot, entry), 8);
     });
   });
@@ -171,7 +172,7 @@ void ConvEmitter::task(StageEmitter &e, MicroKernel &micro, Value number) {
   Value base = e.at(e.operands[1].pointer, weightElement, e.mul(firstPanel, panelStride));
   Value lastPanel = e.mul(e.sub(e.ceilDiv(numColumns, kPanel), one), panelStride);
   Value sums = e.atBytes(e.scratch, e.idx(sumsAt)), ld = e.idx(kColumns);
-  Value strips = e.ceilDiv(numRows, micro.rows()), height = e.div(e.add(numRows, e.sub(strips, one)), strips);
+  Value height = micro.stripHeight(e, numRows);
   Value channel0 = e.mul(group, e.expr(groupColumns)), resultChannels = e.expr(out.dim(spatial + 1));
 
   e.loop(zero, totalTaps, tapBlock, [&](Value t0) {
@@ -188,8 +189,8 @@ void ConvEmitter::task(StageEmitter &e, MicroKernel &micro, Value number) {
           Value panel = e.mul(e.div(j, width), panelStride);
           MicroKernel::Call call;
           call.numRows = stripRows;
-          call.table = e.at(e.scratch, slot, e.add(e.mul(t0, e.idx(kRows)), r0));
-          call.tableRows = e.idx(kRows);
+          call.table = e.at(e.scratch, slot, e.add(e.mul(t0, e.idx(kTableRows)), r0));
+          call.tableRows = e.idx(kTableRows);
           call.rowOffset = e.add(e.mul(group, depth), c0);
           call.taps = tapCount;
           call.depth = length;
@@ -231,7 +232,7 @@ void ConvEmitter::buildDepthwise() {
   kernel.stage({kernel.constant(1), {}}, [&](StageEmitter &e) {
     e.tasks([&](Value) {
       e.loop(e.idx(0), e.idx(numTaps), [&](Value tap) {
-        e.loop(e.idx(0), e.idx(groups), [&](Value g) {
+        e.coldLoop(e.idx(0), e.idx(groups), [&](Value g) {
           Value from = e.mul(e.add(e.mul(g, e.idx(numTaps)), tap), e.idx(kPanel));
           Value w = e.convert(e.load(e.operands[1].pointer, weightElement, from), acc);
           e.store(w, e.workspace, acc, e.add(e.mul(tap, e.idx(groups)), g));

@@ -31,6 +31,16 @@ void Emitter::loop(Value lo, Value hi, Value step, function_ref<void(Value)> bod
   body(forOp.getInductionVar());
 }
 
+void Emitter::coldLoop(Value lo, Value hi, function_ref<void(Value)> body) {
+  auto forOp = scf::ForOp::create(b, loc, lo, hi, idx(1));
+  MLIRContext *context = b.getContext();
+  auto off = LLVM::LoopVectorizeAttr::get(context, b.getBoolAttr(true), {}, {}, {}, {}, {}, {});
+  forOp->setDiscardableAttr("loop_annotation", LLVM::LoopAnnotationAttr::get(context, {}, off, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}));
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToStart(forOp.getBody());
+  body(forOp.getInductionVar());
+}
+
 SmallVector<Value> Emitter::loop(Value lo, Value hi, Value step, ValueRange inits,
                                  function_ref<SmallVector<Value>(Value, ValueRange)> body) {
   auto forOp = scf::ForOp::create(b, loc, lo, hi, step, inits);

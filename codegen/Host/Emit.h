@@ -65,7 +65,9 @@ public:
   /// for (i = lo; i < hi; i += step) body(i)
   void loop(Value lo, Value hi, Value step, llvm::function_ref<void(Value)> body);
   void loop(Value lo, Value hi, llvm::function_ref<void(Value)> body) { loop(lo, hi, idx(1), body); }
-  /// The same with values carried from one iteration to the next.
+  /// The same for a loop that is not worth vectorising: that is most of what compiling a kernel costs.
+  void coldLoop(Value lo, Value hi, llvm::function_ref<void(Value)> body);
+  /// A loop with values carried from one iteration to the next.
   llvm::SmallVector<Value> loop(Value lo, Value hi, Value step, ValueRange inits,
                                 llvm::function_ref<llvm::SmallVector<Value>(Value, ValueRange)> body);
   void ifThen(Value condition, llvm::function_ref<void()> then);

@@ -15,6 +15,7 @@ using namespace kt::codegen::host;
 namespace {
 
 constexpr int64_t kRows = 96, kColumns = 256, kDepth = 320; // the most of a block
+constexpr int64_t kTableRows = kRows + 16;                  // with the micro-kernel's spare rows
 constexpr int64_t kWork = 2 << 20;                          // multiplications a task, about
 
 class MatmulEmitter {
@@ -25,7 +26,7 @@ public:
 private:
   Expr stride(unsigned operand, unsigned dim);
   void task(StageEmitter &e, MicroKernel &micro, Value number);
-  void fillRowTable(StageEmitter &e, Value firstRow, Value rows, ArrayRef<Value> outer);
+  void fillRowTable(StageEmitter &e, Value firstRow, Value rows, int64_t spare, ArrayRef<Value> outer);
   void convertRows(StageEmitter &e, Value rows, Value k0, Value depth);
   void packColumns(StageEmitter &e, Value base, Value column0, Value columns, Value k0, Value depth);
   void finishRow(StageEmitter &e, Value row, Value localRow, Value column0, Value columns, ArrayRef<Value> outer);
@@ -70,8 +71,8 @@ MatmulEmitter::MatmulEmitter(KernelBuilder &kernel, MatmulOp op) : kernel(kernel
   depthBlock = Expr::max(Expr::ceilDiv(depth, Expr::max(Expr::ceilDiv(depth, kernel.constant(kDepth)), one)), one);
 
   int64_t size = kt::elementBytes(acc);
-  sumsAt = 2048;
-  rowsAt = sumsAt + kRows * kColumns * size;
+  sumsAt = 2 * kTableRows * 8;
+  rowsAt = sumsAt + kTableRows * kColumns * size;
   panelsAt = rowsAt + (copiesRows ? kRows * kDepth * size : 0);
   scratchBytes = panelsAt + (packed ? 0 : kColumns * kDepth * size);
 }
@@ -115,7 +116,7 @@ void MatmulEmitter::task(StageEmitter &e, MicroKernel &micro, Value number) {
   ArrayRef<Value> outer = at;
   Value numRows = e.min(e.sub(e.expr(rows), firstRow), e.expr(rowsPerBlock));
   Value numColumns = e.min(e.sub(e.expr(columns), column0), e.expr(columnBlock));
-  fillRowTable(e, firstRow, numRows, outer);
+  fillRowTable(e, firstRow, numRows, micro.spareRows(), outer);
 
   Value rhsBase = e.operands[1].pointer;
   if (!packed) {
@@ -127,8 +128,7 @@ void MatmulEmitter::task(StageEmitter &e, MicroKernel &micro, Value number) {
   Type panelElement = packed ? rhsElement : acc;
   Value totalDepth = e.expr(depth), zero = e.idx(0), one = e.idx(1), panelWidth = e.idx(kPanel);
   Value sums = region(e, sumsAt), ld = e.idx(kColumns);
-  // Strips of even height.
-  Value strips = e.ceilDiv(numRows, micro.rows()), height = e.div(e.add(numRows, e.sub(strips, one)), strips);
+  Value height = micro.stripHeight(e, numRows);
   e.loop(zero, e.max(totalDepth, one), e.expr(depthBlock), [&](Value k0) {
     Value length = e.min(e.sub(totalDepth, k0), e.expr(depthBlock));
     Value isLast = e.cmp(arith::CmpIPredicate::sge, e.add(k0, length), totalDepth);
@@ -175,23 +175,23 @@ void MatmulEmitter::task(StageEmitter &e, MicroKernel &micro, Value number) {
 }
 
 /// Pointers to the rows' first elements: in the left-hand side, or in their converted copies.
-void MatmulEmitter::fillRowTable(StageEmitter &e, Value firstRow, Value numRows, ArrayRef<Value> outer) {
+void MatmulEmitter::fillRowTable(StageEmitter &e, Value firstRow, Value numRows, int64_t spare, ArrayRef<Value> outer) {
   Value fixed = e.idx(0);
   for (auto [i, d] : llvm::enumerate(outerDims))
     fixed = e.add(fixed, e.mul(outer[i], e.expr(stride(0, d))));
   SmallVector<Value> extents;
   for (unsigned d : rowDims)
     extents.push_back(e.expr(op.extent(d)));
-  e.loop(e.idx(0), numRows, [&](Value r) {
-    Value offset = fixed;
+  e.coldLoop(e.idx(0), e.add(numRows, e.idx(spare)), [&](Value slot) {
+    Value offset = fixed, r = e.min(slot, e.sub(numRows, e.idx(1)));
     SmallVector<Value> at = e.delinearize(e.add(firstRow, r), extents);
     for (auto [i, d] : llvm::enumerate(rowDims))
       offset = e.add(offset, e.mul(at[i], e.expr(stride(0, d))));
     Value source = e.at(e.operands[0].pointer, lhsElement, offset);
-    LLVM::StoreOp::create(e.b, e.loc, source, e.at(e.scratch, e.b.getI64Type(), e.add(r, e.idx(copiesRows ? kRows : 0))), 8);
+    LLVM::StoreOp::create(e.b, e.loc, source, e.at(e.scratch, e.b.getI64Type(), e.add(slot, e.idx(copiesRows ? kTableRows : 0))), 8);
     if (copiesRows) {
       Value copy = e.at(region(e, rowsAt), acc, e.mul(r, e.idx(kDepth)));
-      LLVM::StoreOp::create(e.b, e.loc, copy, e.at(e.scratch, e.b.getI64Type(), r), 8);
+      LLVM::StoreOp::create(e.b, e.loc, copy, e.at(e.scratch, e.b.getI64Type(), slot), 8);
     }
   });
 }
@@ -199,7 +199,7 @@ void MatmulEmitter::fillRowTable(StageEmitter &e, Value firstRow, Value numRows,
 void MatmulEmitter::convertRows(StageEmitter &e, Value numRows, Value k0, Value length) {
   Value step = e.expr(stride(0, k));
   e.loop(e.idx(0), numRows, [&](Value r) {
-    Value slot = e.at(e.scratch, e.b.getI64Type(), e.add(r, e.idx(kRows)));
+    Value slot = e.at(e.scratch, e.b.getI64Type(), e.add(r, e.idx(kTableRows)));
     Value source = LLVM::LoadOp::create(e.b, e.loc, e.pointerType(), slot, 8);
     source = e.at(source, lhsElement, e.mul(k0, step));
     Value copy = e.mul(r, e.idx(kDepth));

@@ -12,13 +12,19 @@ MicroKernel::MicroKernel(KernelBuilder &kernel, MicroKernelSpec spec, StringRef 
   // Two adjacent panels where one leaves too few independent sums.
   panels = perPanel == 1 ? 2 : 1;
   vectors = panels * perPanel;
-  maxRows = std::min(kernel.isa.accumulators / vectors, std::max<int64_t>(1, spec.mostRows));
+  int64_t most = std::min(kernel.isa.accumulators / vectors, std::max<int64_t>(1, spec.mostRows));
+  if (most == spec.mostRows)
+    counts = {most};
+  else
+    for (int64_t rows : {1, 2, 3, 4, 6, 8})
+      if (rows == most || (rows < most && rows != 3))
+        counts.push_back(rows);
   kernel.usesIsa = true;
 
   Type pointer = LLVM::LLVMPointerType::get(kernel.context()), index = IndexType::get(kernel.context());
   Type i1 = IntegerType::get(kernel.context(), 1);
   SmallVector<Type> types = {pointer, index, index, index, index, pointer, pointer, index, pointer, index, i1};
-  for (int64_t rows = 1; rows <= maxRows; ++rows)
+  for (int64_t rows : counts)
     functions.push_back(kernel.function((name + Twine(rows)).str(), types, [&](Emitter &e, ValueRange args) {
       emitRows(kernel, e, args, rows);
     }));
@@ -106,17 +112,20 @@ void MicroKernel::emitRows(KernelBuilder &kernel, Emitter &e, ValueRange args, i
 void MicroKernel::call(Emitter &e, const Call &c) {
   SmallVector<Value> args = {c.table, e.i64(c.tableRows), e.i64(c.rowOffset), e.i64(c.taps), e.i64(c.depth), c.panel,
                              c.nextPanel, e.i64(c.tapStep), c.out, e.i64(c.ld), c.accumulate};
-  if (functions.size() == 1) {
-    LLVM::CallOp::create(e.b, e.loc, functions[0], args);
-    return;
-  }
-  SmallVector<int64_t> cases = llvm::to_vector(llvm::seq<int64_t>(1, maxRows));
-  auto choice = scf::IndexSwitchOp::create(e.b, e.loc, TypeRange(), c.numRows, cases, cases.size());
-  OpBuilder::InsertionGuard guard(e.b);
-  for (int64_t rows = 1; rows <= maxRows; ++rows) {
-    Region &region = rows == maxRows ? choice.getDefaultRegion() : choice.getCaseRegions()[rows - 1];
-    e.b.setInsertionPointToStart(&region.emplaceBlock());
-    LLVM::CallOp::create(e.b, e.loc, functions[rows - 1], args);
-    scf::YieldOp::create(e.b, e.loc);
-  }
+  std::function<void(size_t)> choose = [&](size_t i) {
+    auto call = [&] { LLVM::CallOp::create(e.b, e.loc, functions[i], args); };
+    if (i + 1 == counts.size())
+      return call();
+    e.ifElse(e.cmp(arith::CmpIPredicate::sle, c.numRows, e.idx(counts[i])), call, [&] { choose(i + 1); });
+  };
+  choose(0);
+}
+
+Value MicroKernel::stripHeight(Emitter &e, Value numRows) {
+  Value strips = e.ceilDiv(numRows, rows()), even = e.div(e.add(numRows, e.sub(strips, e.idx(1))), strips);
+  // Only the last strip may be lower than what its function computes: the rows after the others are not theirs.
+  Value height = e.idx(counts.back());
+  for (int64_t count : llvm::reverse(llvm::drop_end(counts)))
+    height = e.select(e.cmp(arith::CmpIPredicate::sle, even, e.idx(count)), e.idx(count), height);
+  return height;
 }

@@ -24,11 +24,16 @@ public:
   /// Adds the functions, one a row count, to the kernel's module.
   MicroKernel(KernelBuilder &kernel, MicroKernelSpec spec, llvm::StringRef name);
 
-  int64_t rows() const { return maxRows; }
+  int64_t rows() const { return counts.back(); }
+  /// Rows that every table and output has to have beyond the last strip: there is no function for every number of rows, so a strip may
+  /// compute a few that nobody reads. Their table entries must be valid.
+  int64_t spareRows() const { return counts.back() - 1; }
+  /// The height of strips that cut `numRows` evenly.
+  Value stripHeight(Emitter &e, Value numRows);
   int64_t columns() const { return panels * kPanel; }
 
   struct Call {
-    Value numRows;    // 1 .. rows()
+    Value numRows;    // 1 .. stripHeight()
     Value table;      // pointer[taps][tableRows]: where each row starts
     Value tableRows;  // row pointers of a tap in the table
     Value rowOffset;  // elements added to each row's start
@@ -44,7 +49,8 @@ public:
 private:
   void emitRows(KernelBuilder &kernel, Emitter &e, ValueRange args, int64_t rows);
   MicroKernelSpec spec;
-  int64_t lanes, panels, vectors, maxRows; // vectors: registers a row
+  int64_t lanes, panels, vectors; // vectors: registers a row
+  llvm::SmallVector<int64_t> counts; // of rows that there is a function for
   llvm::SmallVector<mlir::LLVM::LLVMFuncOp> functions;
 };
 

@@ -55,17 +55,17 @@ void kt::codegen::host::packPanels(Emitter &e, const PackSource &source, Value c
     Value from = e.mul(j0, source.alongN), to = e.mul(p, panelStride);
     // Element by element, from depth `k0` on.
     auto edge = [&](Value k0) {
-      e.loop(k0, depth, [&](Value i) {
+      e.coldLoop(k0, depth, [&](Value i) {
         Value at = e.add(from, e.mul(i, source.alongK)), target = e.add(to, e.mul(i, width));
-        e.loop(zero, valid, [&](Value j) { copy(e.add(at, e.mul(j, source.alongN)), e.add(target, j)); });
-        e.loop(valid, width, [&](Value j) { e.store(none, out, acc, e.add(target, j)); });
+        e.coldLoop(zero, valid, [&](Value j) { copy(e.add(at, e.mul(j, source.alongN)), e.add(target, j)); });
+        e.coldLoop(valid, width, [&](Value j) { e.store(none, out, acc, e.add(target, j)); });
       });
     };
     if (source.nContiguous) {
       e.ifElse(
           e.eq(valid, width),
           [&] {
-            e.loop(zero, depth, [&](Value i) {
+            e.coldLoop(zero, depth, [&](Value i) {
               Value v = e.loadVector(source.pointer, source.element, e.add(from, e.mul(i, source.alongK)), kPanel, acc);
               e.storeVector(v, out, acc, e.add(to, e.mul(i, width)));
             });

@@ -86,7 +86,7 @@ void SortEmitter::build() {
         Value base = e.mul(row, n), out = e.mul(row, k);
         Value isShort = e.op<arith::AndIOp>(e.cmp(arith::CmpIPredicate::sle, k, e.idx(kShort)), e.lt(k, n));
         e.ifElse(isShort, [&] { insertion(e, base, n, k); }, [&] { mergeSort(e, base, n); });
-        e.loop(e.idx(0), e.min(k, n), [&](Value i) {
+        e.coldLoop(e.idx(0), e.min(k, n), [&](Value i) {
           Value at = position(e, e.scratch, i), to = e.add(out, i);
           e.store(at, indices.pointer, indices.element(), to);
           e.store(e.load(in.pointer, in.element(), e.add(base, e.toIndex(at))), values.pointer, values.element(), to);
@@ -100,7 +100,7 @@ void SortEmitter::build() {
 void SortEmitter::insertion(StageEmitter &e, Value base, Value n, Value k) {
   const Tensor &in = e.operands[0];
   Value zero = e.idx(0), one = e.idx(1);
-  e.loop(zero, n, [&](Value i) {
+  e.coldLoop(zero, n, [&](Value i) {
     Value x = keyOf(e, e.load(in.pointer, in.element(), e.add(base, i)));
     Value have = e.min(i, k);
     Value full = e.cmp(arith::CmpIPredicate::sge, i, k);
@@ -133,7 +133,7 @@ void SortEmitter::mergeSort(StageEmitter &e, Value base, Value n) {
   const Tensor &in = e.operands[0];
   Value zero = e.idx(0);
   Value first = e.scratch, second = e.atBytes(e.scratch, e.add(e.mul(n, e.idx(16)), e.idx(64)));
-  e.loop(zero, n, [&](Value i) {
+  e.coldLoop(zero, n, [&](Value i) {
     put(e, first, i, keyOf(e, e.load(in.pointer, in.element(), e.add(base, i))), e.i64(i));
   });
   // Two passes at a time, so that the result ends where it started.
