@@ -10,7 +10,7 @@ using namespace kt::gpu;
 bool Alignment::multiple(Expr e) {
   if (e.isMultipleOf(lanes))
     return true;
-  if (e.asConstant())
+  if (!mayAssume || e.asConstant())
     return false;
   assumed.insert(e.attr());
   return true;

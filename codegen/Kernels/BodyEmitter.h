@@ -22,6 +22,7 @@ struct LaneUse {
 /// Which dimensions a kernel variant takes to be multiples of its vector length; what is not provable becomes part of its guard.
 struct Alignment {
   unsigned lanes = 1;
+  bool mayAssume = true; // else only what is provable counts
   llvm::SetVector<mlir::Attribute> assumed;
   /// True when `e` is a multiple of `lanes`, provably or by assumption (which is recorded).
   bool multiple(Expr e);

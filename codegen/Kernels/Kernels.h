@@ -53,7 +53,12 @@ private:
 llvm::LogicalResult buildGeneric(KernelSink &sink, GenericOp op);
 llvm::LogicalResult buildReduce(KernelSink &sink, ReduceOp op);
 llvm::LogicalResult buildNormalize(KernelSink &sink, NormalizeOp op);
+llvm::LogicalResult buildAttention(KernelSink &sink, AttentionOp op);
 llvm::LogicalResult buildConv(KernelSink &sink, ConvOp op);
+llvm::LogicalResult buildSort(KernelSink &sink, SortOp op);
+llvm::LogicalResult buildScan(KernelSink &sink, ScanOp op);
+llvm::LogicalResult buildScatter(KernelSink &sink, ScatterOp op);
+llvm::LogicalResult buildNonzero(KernelSink &sink, NonzeroOp op);
 llvm::LogicalResult buildMatmul(KernelSink &sink, MatmulOp op);
 
 } // namespace kt::gpu

@@ -56,7 +56,15 @@ FailureOr<std::string> kt::gpu::lowerToPtx(ModuleOp module, StringRef targetName
   builder.registerFunctionAnalyses(fam);
   builder.registerLoopAnalyses(lam);
   builder.crossRegisterProxies(lam, fam, cgam, mam);
-  builder.buildPerModuleDefaultPipeline(llvm::OptimizationLevel::O2).run(*code, mam);
+  // What builders emit is tight already: there is nothing to inline, to unroll or to vectorise.
+  llvm::ModulePassManager pipeline;
+  if (llvm::Error error = builder.parsePassPipeline(
+          pipeline, "function(early-cse<memssa>,instcombine<no-verify-fixpoint>,simplifycfg<hoist-common-insts;sink-common-insts>,"
+                    "reassociate,loop-mssa(licm),gvn,instcombine<no-verify-fixpoint>,simplifycfg,adce)")) {
+    llvm::consumeError(std::move(error));
+    return failure();
+  }
+  pipeline.run(*code, mam);
 
   llvm::SmallString<0> text;
   llvm::raw_svector_ostream stream(text);

@@ -3,7 +3,7 @@ import itertools
 import numpy as np
 from cases_matmul import pack
 from cases_structured import kernel, randn, tensor
-from harness import Case, Tensor
+from harness import BANKS, Case, Tensor
 
 
 def conv_reference(x, w, kernel_size, strides, dilations, input_dilations, pads, groups, out_size):
@@ -60,7 +60,7 @@ def conv_case(name, kind, n, size, c, o, k, strides=None, dilations=None, stretc
     p.kind, p.bits = weight, np.ascontiguousarray(packed)
     want = conv_reference(xs.values, ws.values, k, strides, dilations, stretch, pads, groups, out) + bias.values
     return Case(name, kernel(name, 1, [('x', x), ('w', w), ('b', b)], [r], body), [((n,), [xs, p, bias], [Tensor(want, kind)])],
-                tolerance=tolerance, banks=kind != 'f32' and weight == kind)
+                tolerance=tolerance, banks=BANKS if kind != 'f32' and weight == kind else ())
 
 
 def conv_cases():

@@ -1,6 +1,6 @@
 """Kernels of kt.matmul: packed, strided and batched operands, all types, epilogues, ragged sizes."""
 import numpy as np
-from harness import Case, Tensor
+from harness import BANKS, Case, Tensor
 from cases_structured import kernel, randn, rng, tensor
 
 
@@ -63,7 +63,7 @@ def matmul_cases():
             p.kind, p.bits = kind, pack(w.bits)
             runs.append(((m,), [a, p, x, y], [Tensor(product(a.values, w.values) + x.values + y.values, kind)]))
         name = f'linear_{kind}_{n}_{k}'
-        cases.append(Case(name, matmul_text(name, 1, lhs, rhs, res, M2, k, 'f32', True, [bias, res], ep), runs, banks=True))
+        cases.append(Case(name, matmul_text(name, 1, lhs, rhs, res, M2, k, 'f32', True, [bias, res], ep), runs, banks=BANKS))
     # A ragged number of columns and of k.
     for n, k in ((41, 104), (50, 99)):
         lhs, res, rhs = tensor(['p0', k], 'f16'), tensor(['p0', n], 'f16'), tensor([-(-n // 16), k, 16], 'f16')
@@ -72,7 +72,7 @@ def matmul_cases():
             a, w = Tensor(randn(m, k), 'f16'), Tensor(randn(k, n), 'f16')
             runs.append(((m,), [a, Tensor(pack(w.bits), 'f16')], [Tensor(product(a.values, w.values), 'f16')]))
         name = f'ragged_{n}_{k}'
-        cases.append(Case(name, matmul_text(name, 1, lhs, rhs, res, M2, k, 'f32', True), runs, banks=True))
+        cases.append(Case(name, matmul_text(name, 1, lhs, rhs, res, M2, k, 'f32', True), runs, banks=BANKS))
     # Eight-bit weights with a scale a column.
     for kind in ('f16', 'bf16', 'f32'):
         n, k = 80, 160
@@ -96,8 +96,8 @@ def matmul_cases():
             p = Tensor(randn(b, 2, m, n), kind)
             runs.append(((b, m, n), [x, y], [Tensor(np.einsum('bmhk,bnhk->bhmn', x.values.astype(np.float64), y.values.astype(np.float64)), kind)]))
             runs2.append(((b, m, n), [p, v], [Tensor(np.einsum('bhmk,bkhn->bmhn', p.values.astype(np.float64), v.values.astype(np.float64)), kind)]))
-        cases.append(Case(f'scores_{kind}', matmul_text(f'scores_{kind}', 3, q, kk, s, maps_nk, 32, 'f32', rank=4), runs, banks=kind == 'f16', tolerance=None if kind == 'f16' else 4e-6))
-        cases.append(Case(f'context_{kind}', matmul_text(f'context_{kind}', 3, s, kk, q, maps_kn, 'p2', 'f32', rank=4), runs2, banks=kind == 'f16', tolerance=None if kind == 'f16' else 4e-6))
+        cases.append(Case(f'scores_{kind}', matmul_text(f'scores_{kind}', 3, q, kk, s, maps_nk, 32, 'f32', rank=4), runs, banks=BANKS if kind == 'f16' else (), tolerance=None if kind == 'f16' else 4e-6))
+        cases.append(Case(f'context_{kind}', matmul_text(f'context_{kind}', 3, s, kk, q, maps_kn, 'p2', 'f32', rank=4), runs2, banks=BANKS if kind == 'f16' else (), tolerance=None if kind == 'f16' else 4e-6))
     # Transposed left side; rank 3 rows merged with packed weights and an epilogue that uses the indices.
     for kind in ('f16', 'f32'):
         lhs, rhs, res = tensor([48, 'p0'], kind), tensor([48, 72], kind), tensor(['p0', 72], kind)

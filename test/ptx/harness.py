@@ -9,6 +9,7 @@ import numpy as np
 import interp
 
 FACTS = {0: 4, 1: 99 * 1024, 2: 89, 3: 32 << 20}  # SM count, shared bytes a block, compute capability, L2 bytes
+BANKS = ('ldmatrix', 'cp.async')  # what has to be free of bank conflicts
 NUMPY = {'f32': np.float32, 'f16': np.float16, 'f64': np.float64, 'i8': np.int8, 'i16': np.int16, 'i32': np.int32, 'i64': np.int64,
          'i1': np.bool_, 'ui8': np.uint8, 'bf16': np.uint16}
 EPS = {'f32': 2e-6, 'f16': 2e-3, 'bf16': 1.6e-2, 'f64': 1e-12}
@@ -48,7 +49,7 @@ def evaluate(exprs, ints, facts):
 class Case:
     """One kernel on one set of inputs. `runs` may hold several (ints, inputs, expected) for the same kernel."""
 
-    def __init__(self, name, text, runs, tolerance=None, banks=False, variants=None):
+    def __init__(self, name, text, runs, tolerance=None, banks=(), variants=None):
         self.name, self.text, self.runs, self.tolerance, self.banks, self.variants = name, text, runs, tolerance, banks, variants
 
 
@@ -119,7 +120,7 @@ def run_on(case, kernel, runner, facts, skip, ran):
                 except interp.PtxError as e:
                     raise AssertionError(f'{label}: {e}') from None
                 if case.banks and stats:
-                    for what in ('ldmatrix', 'cp.async'):
+                    for what in case.banks:
                         if stats.get(what, [0, 0])[1]:
                             raise AssertionError(f'{label}: {stats[what][1]} of {stats[what][0]} {what} phases have bank conflicts')
             for r, want in zip(results, expected):

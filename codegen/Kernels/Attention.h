@@ -1,0 +1,31 @@
+//===- Attention.h - what attention kernels share -------------------------===//
+
+#ifndef KT_CODEGEN_KERNELS_ATTENTION_H
+#define KT_CODEGEN_KERNELS_ATTENTION_H
+
+#include "codegen/Kernels/Kernels.h"
+
+namespace kt::gpu {
+
+/// Sizes and strides of an attention op; strides are in elements along (b, h or group, i or j, d or e).
+struct AttentionProblem {
+  AttentionOp op;
+  Expr b, h, i, j;
+  int64_t d = 0, e = 0, group = 1;
+  SmallVector<Expr> query, key, value, result;
+  bool zeroEmpty = false;
+};
+
+/// Fails when a head's dimensions are not constants.
+mlir::FailureOr<AttentionProblem> analyzeAttention(AttentionOp op);
+
+/// b * s0 + h * s1, the start of a head.
+Value headOffset(KernelBuilder &k, ArrayRef<Expr> strides, Value b, Value h);
+Values extraPointers(KernelBuilder &k, unsigned first, unsigned count);
+
+llvm::LogicalResult buildAttentionTensorCore(KernelSink &sink, const AttentionProblem &p);
+llvm::LogicalResult buildAttentionCudaCore(KernelSink &sink, const AttentionProblem &p);
+
+} // namespace kt::gpu
+
+#endif

@@ -1,0 +1,77 @@
+"""Kernels of kt.attention: layouts, groups, masks, empty rows, few queries."""
+import numpy as np
+from cases_structured import kernel, randn, rng, tensor
+from harness import Case, Tensor
+
+
+def attention(q, k, v, bias, group, zero_empty):
+    """q [b, h, i, d], k and v [b, g, j, *], bias broadcast to [b, h, i, j]."""
+    k, v = np.repeat(k, group, 1).astype(np.float64), np.repeat(v, group, 1).astype(np.float64)
+    s = q.astype(np.float64) @ k.swapaxes(2, 3) / np.sqrt(q.shape[-1]) + bias
+    with np.errstate(all='ignore'):
+        m = s.max(-1, keepdims=True)
+        e = np.exp(s - np.where(np.isinf(m), 0, m))
+        total = e.sum(-1, keepdims=True)
+        w = e / total
+    if zero_empty:
+        w = np.where(total == 0, 0, w)
+    return w @ v
+
+
+def attention_case(name, kind, d, e, shapes, heads=2, group=1, bhsd=False, causal=False, mask=False, zero_empty=False, tolerance=None):
+    """Operands are [b, s, h, d], or [b, h, s, d] when `bhsd`; p0 b, p1 i, p2 j."""
+    kv = heads // group
+    dims = (lambda n, s, w: ['p0', n, s, w]) if bhsd else (lambda n, s, w: ['p0', s, n, w])
+    q, kk, v, r = tensor(dims(heads, 'p1', d), kind), tensor(dims(kv, 'p2', d), kind), tensor(dims(kv, 'p2', e), kind), tensor(dims(heads, 'p1', e), kind)
+    order = (lambda a, b, c, w: f'({a}, {b}, {c}, {w})') if bhsd else (lambda a, b, c, w: f'({a}, {c}, {b}, {w})')
+    maps = ', '.join(f'affine_map<({a}, {b}, {c}, {w}) -> {order(a, b, c, w)}>' for a, b, c, w in (('b', 'h', 'i', 'd'), ('b', 'g', 'j', 'd'), ('b', 'g', 'j', 'e'), ('b', 'h', 'i', 'e')))
+    m = tensor(['p0', 1, 'p1', 'p2'], kind)
+    sizes = ', '.join(f'#kt.expr<{s}>' for s in ('p0', heads, 'p1', 'p2', d, e))
+    body = f'    %c = arith.constant {1 / np.sqrt(d):.9f} : f32\n    %0 = arith.mulf %s, %c : f32\n'
+    last = '%0'
+    if mask:
+        widen = '' if kind == 'f32' else f'    %2 = arith.extf %1 : {kind} to f32\n'
+        body += f'    %z = arith.constant 0 : index\n    %1 = kt.read %M[%b, %z, %i, %j] : {m} -> {kind}\n{widen}    %3 = arith.addf %0, {"%1" if kind == "f32" else "%2"} : f32\n'
+        last = '%3'
+    if causal:
+        body += f'    %4 = arith.cmpi sle, %j, %i : index\n    %5 = arith.constant 0xFF800000 : f32\n    %6 = arith.select %4, {last}, %5 : f32\n'
+        last = '%6'
+    args = [('q', q), ('k', kk), ('v', v)] + ([('m', m)] if mask else [])
+    extras = f'extras(%m : {m}) ' if mask else ''
+    block = f', %M: {m}' if mask else ''
+    text = f"""  %r = kt.attention %q, %k, %v {extras}{{maps = [{maps}], sizes = [{sizes}], group = {group} : i64{', zero_empty' if zero_empty else ''}}} : {q}, {kk}, {v} -> {r} score {{
+  ^bb0(%s: f32{block}, %b: index, %h: index, %i: index, %j: index):
+{body}    kt.yield {last} : f32
+  }}"""
+    runs = []
+    for b, i, j in shapes:
+        shape = (lambda n, s, w: (b, n, s, w)) if bhsd else (lambda n, s, w: (b, s, n, w))
+        x, y, z = Tensor(randn(*shape(heads, i, d)), kind), Tensor(randn(*shape(kv, j, d)), kind), Tensor(randn(*shape(kv, j, e)), kind)
+        bias, more = 0, []
+        if mask:
+            t = np.where(rng.random((b, 1, i, j)) < 0.3, -np.inf, randn(b, 1, i, j))
+            t[0, 0, 0] = -np.inf
+            more = [Tensor(t, kind)]
+            bias = more[0].values.astype(np.float64)
+        if causal:
+            bias = bias + np.where(np.arange(j)[None] <= np.arange(i)[:, None], 0, -np.inf)
+        turn = (lambda a: a) if bhsd else (lambda a: a.swapaxes(1, 2))
+        want = turn(attention(turn(x.values), turn(y.values), turn(z.values), bias, group, zero_empty))
+        runs.append(((b, i, j), [x, y, z] + more, [Tensor(want, kind)]))
+    return Case(name, kernel(name, 3, args, [r], text), runs, tolerance=tolerance or {'f32': 4e-6, 'f16': 3e-3, 'bf16': 2e-2}[kind], banks=('ldmatrix',) if kind != 'f32' else ())
+
+
+def attention_cases():
+    return [
+        attention_case('attention_f16_64', 'f16', 64, 64, [(1, 70, 130), (2, 5, 9)]),
+        attention_case('attention_f16_128_causal', 'f16', 128, 128, [(1, 66, 66)], heads=4, group=2, bhsd=True, causal=True),
+        attention_case('attention_bf16_32_mask', 'bf16', 32, 32, [(2, 20, 70)], mask=True, zero_empty=True),
+        attention_case('attention_f16_80', 'f16', 80, 80, [(1, 17, 64)]),
+        attention_case('attention_f16_20_unaligned', 'f16', 20, 12, [(1, 18, 33)]),
+        attention_case('attention_f16_256', 'f16', 256, 256, [(1, 33, 65)], heads=1),
+        attention_case('attention_decode', 'f16', 64, 64, [(2, 1, 700), (1, 3, 1100)], heads=4, group=4, bhsd=True),
+        attention_case('attention_decode_mask', 'f16', 64, 48, [(1, 2, 1030)], mask=True, zero_empty=True),
+        attention_case('attention_f32', 'f32', 64, 40, [(1, 37, 70), (2, 3, 5)], heads=4, group=2),
+        attention_case('attention_f32_mask', 'f32', 16, 24, [(2, 40, 50)], mask=True, zero_empty=True),
+        attention_case('attention_f32_nan', 'f32', 16, 16, [(1, 4, 5)], mask=True),
+    ]

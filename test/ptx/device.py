@@ -1,0 +1,99 @@
+"""Runs PTX on a real GPU through the driver, with the interpreter's interface; and times launches."""
+import ctypes
+import os
+import numpy as np
+
+
+class Device:
+    def __init__(self):
+        self.cu = ctypes.CDLL('libcuda.so.1')
+        self.call('cuInit', 0)
+        device, context = ctypes.c_int(), ctypes.c_void_p()
+        self.call('cuDeviceGet', ctypes.byref(device), 0)
+        self.call('cuDevicePrimaryCtxRetain', ctypes.byref(context), device)
+        self.call('cuCtxSetCurrent', context)
+        self.sms = self.attribute(device, 16)
+        self.modules = {}
+
+    def call(self, name, *args):
+        status = getattr(self.cu, name)(*args)
+        if status:
+            text = ctypes.c_char_p()
+            self.cu.cuGetErrorString(status, ctypes.byref(text))
+            raise AssertionError(f'{name}: {text.value.decode()}')
+
+    def attribute(self, device, which):
+        v = ctypes.c_int()
+        self.call('cuDeviceGetAttribute', ctypes.byref(v), which, device)
+        return v.value
+
+    def function(self, path, entry, shared):
+        if path not in self.modules:
+            module = ctypes.c_void_p()
+            self.call('cuModuleLoadData', ctypes.byref(module), open(path, 'rb').read() + b'\0')
+            self.modules[path] = module
+        f = ctypes.c_void_p()
+        self.call('cuModuleGetFunction', ctypes.byref(f), self.modules[path], entry.encode())
+        if shared > 48 * 1024:
+            self.call('cuFuncSetAttribute', f, 8, ctypes.c_int(shared))
+        return f
+
+    def alloc(self, bytes):
+        p = ctypes.c_uint64()
+        self.call('cuMemAlloc_v2', ctypes.byref(p), ctypes.c_size_t(max(bytes, 16)))
+        return p.value
+
+    def free(self, p):
+        self.call('cuMemFree_v2', ctypes.c_uint64(p))
+
+    def upload(self, p, a):
+        if a.nbytes:
+            self.call('cuMemcpyHtoD_v2', ctypes.c_uint64(p), ctypes.c_void_p(a.ctypes.data), ctypes.c_size_t(a.nbytes))
+
+    def download(self, a, p):
+        if a.nbytes:
+            self.call('cuMemcpyDtoH_v2', ctypes.c_void_p(a.ctypes.data), ctypes.c_uint64(p), ctypes.c_size_t(a.nbytes))
+
+    def launch(self, f, args, grid, block, shared):
+        """`args` are pointers as ints wrapped in c_uint64, integers in c_int32."""
+        pointers = (ctypes.c_void_p * len(args))(*[ctypes.cast(ctypes.byref(a), ctypes.c_void_p) for a in args])
+        self.call('cuLaunchKernel', f, *[ctypes.c_uint(g) for g in grid], *[ctypes.c_uint(b) for b in block], ctypes.c_uint(shared), None, pointers, None)
+
+    def sync(self):
+        self.call('cuCtxSynchronize')
+
+    def runner(self, out):
+        """A runner for harness.run_case: copies everything in and out for each stage."""
+        def run(stage, arguments, grid, shared):
+            args, held = [], []
+            for a in arguments:
+                if isinstance(a, np.ndarray):
+                    p = self.alloc(a.nbytes)
+                    self.upload(p, a)
+                    held.append((p, a))
+                    args.append(ctypes.c_uint64(p))
+                else:
+                    args.append(ctypes.c_int32(a))
+            self.launch(self.function(f"{out}/{stage['file']}", stage['entry'], shared), args, grid, stage['block'], shared)
+            self.sync()
+            for p, a in held:
+                self.download(a, p)
+                self.free(p)
+        return run
+
+    def time(self, launches, repeats=20):
+        """Median microseconds of running `launches`, a list of (function, args, grid, block, shared), between events."""
+        start, end = ctypes.c_void_p(), ctypes.c_void_p()
+        self.call('cuEventCreate', ctypes.byref(start), 0)
+        self.call('cuEventCreate', ctypes.byref(end), 0)
+        times = []
+        for _ in range(repeats + 2):
+            self.call('cuEventRecord', start, None)
+            for l in launches:
+                self.launch(*l)
+            self.call('cuEventRecord', end, None)
+            self.call('cuEventSynchronize', end)
+            ms = ctypes.c_float()
+            self.call('cuEventElapsedTime', ctypes.byref(ms), start, end)
+            times.append(ms.value * 1000)
+        return sorted(times[2:])[repeats // 2]
