@@ -89,4 +89,20 @@ def SimplifyBodies : Pass<"kt-simplify-bodies", "::mlir::func::FuncOp"> {
   }];
 }
 
+def RaiseNorms : Pass<"kt-raise-norms", "::mlir::func::FuncOp"> {
+  let summary = "Recognises layer and RMS norms that were spelled out";
+  let description = [{
+    **Requires** fused bodies. **Guarantees** that x * rsqrt(mean(x^2) + epsilon), and the same of x - mean(x), in any spelling whose scalar arithmetic
+    comes out so, is one `kt.normalize`. **Does not** look at node names or at the exporter.
+  }];
+}
+
+def RaiseAttention : Pass<"kt-raise-attention", "::mlir::func::FuncOp"> {
+  let summary = "Recognises softmax(score(q k^T)) v";
+  let description = [{
+    **Requires** fused bodies. **Guarantees** that a softmax between two products whose scores nothing else reads is one `kt.attention`; scales,
+    masks and biases become its score region. **Does not** raise when the scores are a result of the graph.
+  }];
+}
+
 #endif

@@ -28,6 +28,12 @@ static LogicalResult build(KernelBuilder &kernel) {
       .Case([&](ReduceOp op) { return buildReduce(kernel, op); })
       .Case([&](MatmulOp op) { return buildMatmul(kernel, op); })
       .Case([&](NormalizeOp op) { return buildNormalize(kernel, op); })
+      .Case([&](ConvOp op) { return buildConv(kernel, op); })
+      .Case([&](AttentionOp op) { return buildAttention(kernel, op); })
+      .Case([&](SortOp op) { return buildSort(kernel, op); })
+      .Case([&](ScanOp op) { return buildScan(kernel, op); })
+      .Case([&](ScatterOp op) { return buildScatter(kernel, op); })
+      .Case([&](NonzeroOp op) { return buildNonzero(kernel, op); })
       .Default([&](Operation *op) { return op->emitOpError("has no host kernel"); });
 }
 

@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "codegen/Host/MicroKernel.h"
+#include "codegen/Host/Pack.h"
 
 using namespace mlir;
 using namespace kt;
@@ -209,46 +210,12 @@ void MatmulEmitter::convertRows(StageEmitter &e, Value numRows, Value k0, Value 
   });
 }
 
-/// Copies a block of the right-hand side into panels, padded with zeros.
+/// Copies a block of the right-hand side into panels.
 void MatmulEmitter::packColumns(StageEmitter &e, Value base, Value column0, Value numColumns, Value k0, Value length) {
-  Value alongK = e.expr(stride(1, k)), alongN = e.expr(stride(1, n)), width = e.idx(kPanel), zero = e.idx(0);
-  bool isUnsigned = rhsElement.isUnsignedInteger();
-  Value out = region(e, panelsAt), none = e.constant(acc, 0);
-  auto copy = [&](Value from, Value to) {
-    e.store(e.convert(e.load(base, rhsElement, from), acc, isUnsigned), out, acc, to);
-  };
-  e.loop(zero, e.ceilDiv(numColumns, kPanel), [&](Value p) {
-    Value j0 = e.mul(p, width), valid = e.min(e.sub(numColumns, j0), width);
-    Value from = e.add(e.mul(e.add(column0, j0), alongN), e.mul(k0, alongK)), to = e.mul(p, e.idx(kDepth * kPanel));
-    if (stride(1, n).isConstant(1) && !stride(1, k).isConstant(1)) {
-      e.ifElse(
-          e.eq(valid, width),
-          [&] {
-            e.loop(zero, length, [&](Value i) {
-              Value v = e.loadVector(base, rhsElement, e.add(from, e.mul(i, alongK)), kPanel, acc);
-              e.storeVector(v, out, acc, e.add(to, e.mul(i, width)));
-            });
-          },
-          [&] {
-            e.loop(zero, length, [&](Value i) {
-              Value source = e.add(from, e.mul(i, alongK)), target = e.add(to, e.mul(i, width));
-              e.loop(zero, valid, [&](Value j) { copy(e.add(source, j), e.add(target, j)); });
-              e.loop(valid, width, [&](Value j) { e.store(none, out, acc, e.add(target, j)); });
-            });
-          });
-      return;
-    }
-    e.loop(zero, width, [&](Value j) {
-      Value target = e.add(to, j);
-      e.ifElse(
-          e.lt(j, valid),
-          [&] {
-            Value source = e.add(from, e.mul(j, alongN));
-            e.loop(zero, length, [&](Value i) { copy(e.add(source, e.mul(i, alongK)), e.add(target, e.mul(i, width))); });
-          },
-          [&] { e.loop(zero, length, [&](Value i) { e.store(none, out, acc, e.add(target, e.mul(i, width))); }); });
-    });
-  });
+  Value alongK = e.expr(stride(1, k)), alongN = e.expr(stride(1, n));
+  Value start = e.at(base, rhsElement, e.add(e.mul(column0, alongN), e.mul(k0, alongK)));
+  PackSource source{start, rhsElement, alongK, alongN, stride(1, n).isConstant(1)};
+  packPanels(e, source, numColumns, length, acc, region(e, panelsAt), e.idx(kDepth * kPanel));
 }
 
 void MatmulEmitter::finishRow(StageEmitter &e, Value row, Value localRow, Value column0, Value numColumns, ArrayRef<Value> outer) {

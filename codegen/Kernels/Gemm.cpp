@@ -102,7 +102,7 @@ unsigned GemmEpilogue::lanes(Alignment &alignment, unsigned want) {
   for (; want > 1; want /= 2) {
     Alignment trial;
     trial.lanes = want;
-    bool fits = trial.multiple(p.n) && trial.multiple(p.resM);
+    bool fits = trial.multiple(p.n) && trial.multiple(p.resM) && (!p.groupWidth || trial.multiple(p.groupWidth));
     for (Expr e : p.resBatch)
       fits &= trial.multiple(e);
     if (!fits)
@@ -119,6 +119,8 @@ void GemmEpilogue::emit(ValueRange acc, ArrayRef<Value> batch, Value m, Value n,
   Values parts = delinearize(k, m, p.mParts), indices;
   for (int source : p.resultIndex)
     indices.push_back(source >= 0 ? parts[source] : source == -1 ? n : batch[-2 - source]);
+  if (p.groupWidth && !batch.empty())
+    indices[innerIndex] = k.add(n, k.mul(batch[0], k.size(p.groupWidth)));
   SmallVector<Values> leading;
   for (Value v : acc)
     leading.push_back({v});

@@ -9,8 +9,13 @@
 #define KT_CODEGEN_KERNELS_GEMM_H
 
 #include "codegen/Kernels/Kernels.h"
+#include <functional>
 
 namespace kt::gpu {
+
+class TileSource;
+class SlabFetch;
+struct TileConfig;
 
 struct GemmProblem {
   mlir::Operation *op = nullptr;
@@ -26,6 +31,12 @@ struct GemmProblem {
   SmallVector<Expr> lhsBatch, rhsBatch, resBatch;
   // Where the epilogue's indices come from: >= 0 a part of m, -1 is n, -2 - i is batch dimension i.
   SmallVector<int> resultIndex;
+
+  /// Set where columns are those of a group: the region's column index is n + batch * groupWidth.
+  Expr groupWidth;
+  // A left side that is not a strided matrix comes through these; they answer the copies of a tile from row m0 on.
+  std::function<std::unique_ptr<TileSource>(KernelBuilder &, const TileConfig &, Value m0, ArrayRef<Value> batch)> lhsTiles;
+  std::function<std::unique_ptr<SlabFetch>(KernelBuilder &, ArrayRef<Value> batch, bool vectors)> lhsFetch;
 
   Expr batches() const;
   Expr number(int64_t v) const { return Expr::constant(m.context(), v); }
@@ -91,8 +102,13 @@ int64_t sharedBytes(const TileConfig &t, const TileSource &a, const TileSource &
 /// Byte offset of a 16-byte chunk of a row in a tile of `chunks` chunks a row: XOR with low row bits keeps ldmatrix free of bank conflicts.
 Value swizzle(KernelBuilder &k, unsigned chunks, Value row, Value chunk);
 
+/// The tiles that a problem may get, by size.
+struct TileMenu {
+  TileConfig few, large, tall, small, plain;
+};
+llvm::LogicalResult buildTensorCore(KernelSink &sink, const GemmProblem &p, const TileMenu &menu, llvm::StringRef family);
 llvm::LogicalResult buildMatmulTensorCore(KernelSink &sink, const GemmProblem &p);
-llvm::LogicalResult buildMatmulCudaCore(KernelSink &sink, const GemmProblem &p);
+llvm::LogicalResult buildMatmulCudaCore(KernelSink &sink, const GemmProblem &p, llvm::StringRef family = "matmul");
 
 } // namespace kt::gpu
 

@@ -53,6 +53,7 @@ private:
 llvm::LogicalResult buildGeneric(KernelSink &sink, GenericOp op);
 llvm::LogicalResult buildReduce(KernelSink &sink, ReduceOp op);
 llvm::LogicalResult buildNormalize(KernelSink &sink, NormalizeOp op);
+llvm::LogicalResult buildConv(KernelSink &sink, ConvOp op);
 llvm::LogicalResult buildMatmul(KernelSink &sink, MatmulOp op);
 
 } // namespace kt::gpu

@@ -32,7 +32,7 @@ private:
   Value base, rows, depth, rowStride, kStride;
 };
 
-LogicalResult buildOne(KernelSink &sink, const GemmProblem &p, const SimtTile &t, bool vectors, Guard guard) {
+LogicalResult buildOne(KernelSink &sink, const GemmProblem &p, const SimtTile &t, bool vectors, Guard guard, StringRef family) {
   KernelBuilder k(sink.kernel, sink.entryName(), {t.threads(), 0});
   GemmEpilogue epilogue(k, p);
   Alignment stores, loads;
@@ -55,25 +55,30 @@ LogicalResult buildOne(KernelSink &sink, const GemmProblem &p, const SimtTile &t
   };
   auto isUnsigned = [&](unsigned i) { return k.bufferType(i).getElementType().isUnsignedInteger(); };
   auto multiples = [&](ArrayRef<Expr> list) { return llvm::all_of(list, [&](Expr e) { return loads.multiple(e); }); };
-  StridedFetch a(k, p.lhsType, isUnsigned(0), operand(0, p.lhsBatch), k.size(p.m), k.size(p.k), k.size(p.lhsM), k.size(p.lhsK));
-  a.alongK = !p.lhsM.isConstant(1) || p.lhsK.isConstant(1);
-  a.vector = vectors && (a.alongK ? p.lhsK.isConstant(1) && multiples({p.lhsM, p.k}) : multiples({p.lhsK, p.m})) && multiples(p.lhsBatch);
+  std::unique_ptr<SlabFetch> a;
+  if (p.lhsFetch) {
+    a = p.lhsFetch(k, batch, vectors);
+  } else {
+    a = std::make_unique<StridedFetch>(k, p.lhsType, isUnsigned(0), operand(0, p.lhsBatch), k.size(p.m), k.size(p.k), k.size(p.lhsM), k.size(p.lhsK));
+    a->alongK = !p.lhsM.isConstant(1) || p.lhsK.isConstant(1);
+    a->vector = vectors && (a->alongK ? p.lhsK.isConstant(1) && multiples({p.lhsM, p.k}) : multiples({p.lhsK, p.m})) && multiples(p.lhsBatch);
+  }
   std::unique_ptr<SlabFetch> b;
   if (p.packed) {
-    b = panelFetch(k, p.rhsType, k.buffer(1), k.size(p.n), k.size(p.k));
+    b = panelFetch(k, p.rhsType, operand(1, p.rhsBatch), k.size(p.n), k.size(p.k));
   } else {
     b = std::make_unique<StridedFetch>(k, p.rhsType, isUnsigned(1), operand(1, p.rhsBatch), k.size(p.n), k.size(p.k), k.size(p.rhsN), k.size(p.rhsK));
     b->alongK = !p.rhsN.isConstant(1);
     b->vector = vectors && (b->alongK ? p.rhsK.isConstant(1) && multiples({p.rhsN, p.k}) : multiples({p.rhsK, p.n})) && multiples(p.rhsBatch);
   }
-  Values acc = emitSimtLoop(k, t, a, *b, p.accType, m0, n0, k.size(Expr::ceilDiv(p.k, p.number(t.bk))));
+  Values acc = emitSimtLoop(k, t, *a, *b, p.accType, m0, n0, k.size(Expr::ceilDiv(p.k, p.number(t.bk))));
   emitSimtEpilogue(k, t, p, epilogue, acc, batch, m0, n0, stores, lanes);
   guard.requireMultiples(loads);
   guard.requireMultiples(stores);
   if (guard.never)
     return success();
   artifact::Variant variant;
-  variant.schedule = "matmul simt " + t.str() + (vectors ? "" : " unaligned");
+  variant.schedule = family.str() + " simt " + t.str() + (vectors ? "" : " unaligned");
   Expr blocks = Expr::ceilDiv(p.m, p.number(t.bm)) * Expr::ceilDiv(p.n, p.number(t.bn)) * p.batches();
   if (failed(sink.addStage(variant, k, {blocks, sink.one(), sink.one()}, t.sharedBytes(p.accType))))
     return failure();
@@ -83,23 +88,23 @@ LogicalResult buildOne(KernelSink &sink, const GemmProblem &p, const SimtTile &t
 
 } // namespace
 
-LogicalResult kt::gpu::buildMatmulCudaCore(KernelSink &sink, const GemmProblem &p) {
+LogicalResult kt::gpu::buildMatmulCudaCore(KernelSink &sink, const GemmProblem &p, StringRef family) {
   const SimtTile few{16, 64, 32, 2, 4}, large{128, 128, 16, 8, 8}, small{64, 64, 16, 4, 4};
   codegen::ExprPool &pool = sink.pool;
   std::optional<int64_t> m = p.m.asConstant(), n = p.n.asConstant();
   bool wide = p.accType.getIntOrFloatBitWidth() == 64;
   Guard rows;
   rows.require(Expr::lt(p.m, p.number(17)));
-  if (!rows.never && failed(buildOne(sink, p, few, true, rows)))
+  if (!rows.never && failed(buildOne(sink, p, few, true, rows, family)))
     return failure();
   if (!sink.complete() && !wide && (!m || !n || !p.batch.empty() || *m * *n >= 16 * large.bm * large.bn)) {
     Guard guard;
     Expr tiles = Expr::ceilDiv(p.m, p.number(large.bm)) * Expr::ceilDiv(p.n, p.number(large.bn)) * p.batches();
     guard.facts.push_back(pool.op(ExprOp::Le, pool.fact(artifact::Fact::SmCount), pool.add(tiles)));
-    if (failed(buildOne(sink, p, large, true, guard)))
+    if (failed(buildOne(sink, p, large, true, guard, family)))
       return failure();
   }
-  if (!sink.complete() && failed(buildOne(sink, p, small, true, Guard())))
+  if (!sink.complete() && failed(buildOne(sink, p, small, true, Guard(), family)))
     return failure();
-  return sink.complete() ? success() : buildOne(sink, p, small, false, Guard());
+  return sink.complete() ? success() : buildOne(sink, p, small, false, Guard(), family);
 }

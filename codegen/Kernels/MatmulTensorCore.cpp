@@ -23,8 +23,8 @@ struct Choice {
 
 class TileKernel {
 public:
-  TileKernel(KernelSink &sink, const GemmProblem &p, const Choice &choice)
-      : sink(sink), p(p), t(choice.tile), choice(choice) {}
+  TileKernel(KernelSink &sink, const GemmProblem &p, const Choice &choice, StringRef family)
+      : sink(sink), p(p), t(choice.tile), choice(choice), family(family) {}
 
   LogicalResult build(Guard guard);
   static Expr tiles(const GemmProblem &p, const TileConfig &t) {
@@ -40,11 +40,14 @@ private:
   const GemmProblem &p;
   const TileConfig &t;
   const Choice &choice;
+  StringRef family;
 };
 
 bool TileKernel::canAlign(const GemmProblem &p, Alignment &alignment) {
   alignment.lanes = 8;
   auto all = [&](ArrayRef<Expr> list) { return llvm::all_of(list, [&](Expr e) { return alignment.multiple(e); }); };
+  if (p.lhsTiles)
+    return true;
   bool lhs = p.lhsK.isConstant(1) && (p.m.isConstant(1) || alignment.multiple(p.lhsM)) && all(p.lhsBatch);
   if (!lhs || p.packed)
     return lhs;
@@ -86,9 +89,14 @@ LogicalResult TileKernel::build(Guard guard) {
     return k.at(k.buffer(i), offset, elementBytes(i ? p.rhsType : p.lhsType));
   };
   bool whole = p.k.isMultipleOf(8);
-  OperandView a{operand(0, p.lhsBatch), m0, k.size(p.m), k.size(p.lhsM), k.size(p.lhsK), k.size(p.k), whole};
-  OperandView b{operand(1, p.rhsBatch), n0, k.size(p.n), k.size(p.rhsN), k.size(p.rhsK), k.size(p.k), whole};
-  std::unique_ptr<TileSource> sourceA = aligned ? asyncRows(k, t.bm, t.bk, t.threads(), a) : plainRows(k, t.bm, t.bk, t.threads(), a, type);
+  OperandView a;
+  if (!p.lhsTiles)
+    a = {operand(0, p.lhsBatch), m0, k.size(p.m), k.size(p.lhsM), k.size(p.lhsK), k.size(p.k), whole};
+  OperandView b{operand(1, p.rhsBatch), n0, k.size(p.n), {}, {}, k.size(p.k), whole};
+  if (!p.packed)
+    b.rowStride = k.size(p.rhsN), b.kStride = k.size(p.rhsK);
+  std::unique_ptr<TileSource> sourceA = p.lhsTiles ? p.lhsTiles(k, t, m0, batch)
+                                        : aligned  ? asyncRows(k, t.bm, t.bk, t.threads(), a) : plainRows(k, t.bm, t.bk, t.threads(), a, type);
   std::unique_ptr<TileSource> sourceB;
   Layout layout = Layout::Panels;
   if (p.packed) {
@@ -122,7 +130,7 @@ LogicalResult TileKernel::build(Guard guard) {
     return success();
 
   artifact::Variant variant;
-  variant.schedule = "matmul " + t.str() + (aligned ? "" : " unaligned") + (choice.split ? " split" : "");
+  variant.schedule = family.str() + " " + t.str() + (aligned ? "" : " unaligned") + (choice.split ? " split" : "");
   ExprId blocks = sink.pool.add(tiles(p, t)), one = sink.pool.constant(1), splits = one;
   if (choice.split) {
     ExprId two = sink.pool.op(ExprOp::Mul, sink.pool.fact(artifact::Fact::SmCount), sink.pool.constant(2));
@@ -176,15 +184,13 @@ LogicalResult TileKernel::reduceSplits(artifact::Variant &variant, ExprId splits
 
 } // namespace
 
-LogicalResult kt::gpu::buildMatmulTensorCore(KernelSink &sink, const GemmProblem &p) {
-  // Tiles: bm, bn, bk, warp rows and columns, stages, blocks an SM.
-  const TileConfig few{16, 64, 128, 1, 4, 4, 1}, large{128, 128, 64, 2, 2, 3, 1}, tall{128, 64, 64, 2, 2, 4, 1},
-      small{64, 64, 64, 2, 2, 4, 1}, plain{64, 64, 32, 2, 2, 2, 1};
+LogicalResult kt::gpu::buildTensorCore(KernelSink &sink, const GemmProblem &p, const TileMenu &menu, StringRef family) {
+  const auto &[few, large, tall, small, plain] = menu;
   codegen::ExprPool &pool = sink.pool;
   auto fills = [&](const TileConfig &t) {
     return pool.op(ExprOp::Le, pool.fact(artifact::Fact::SmCount), pool.add(TileKernel::tiles(p, t)));
   };
-  auto add = [&](const Choice &choice, const Guard &guard) { return TileKernel(sink, p, choice).build(guard); };
+  auto add = [&](const Choice &choice, const Guard &guard) { return TileKernel(sink, p, choice, family).build(guard); };
   Alignment alignment;
   bool aligned = TileKernel::canAlign(p, alignment);
   std::optional<int64_t> m = p.m.asConstant(), n = p.n.asConstant(), k = p.k.asConstant();
@@ -192,7 +198,7 @@ LogicalResult kt::gpu::buildMatmulTensorCore(KernelSink &sink, const GemmProblem
   if (aligned) {
     Guard rows;
     rows.require(Expr::lt(p.m, p.number(17)));
-    if (!rows.never) {
+    if (!rows.never && few.bm) {
       if (deep) {
         Guard split = rows;
         split.require(Expr::lt(p.number(511), p.k));
@@ -203,7 +209,7 @@ LogicalResult kt::gpu::buildMatmulTensorCore(KernelSink &sink, const GemmProblem
       if (failed(add({few}, rows)))
         return failure();
     }
-    if (!m || *m > 16) {
+    if (!m || *m > 16 || !few.bm) {
       if (!m || *m > 64)
         for (const TileConfig &t : {large, tall}) {
           Guard guard;
@@ -229,4 +235,11 @@ LogicalResult kt::gpu::buildMatmulTensorCore(KernelSink &sink, const GemmProblem
   if (sink.complete())
     return success();
   return add({plain, false, false}, Guard());
+}
+
+LogicalResult kt::gpu::buildMatmulTensorCore(KernelSink &sink, const GemmProblem &p) {
+  // bm, bn, bk, warp rows and columns, stages, blocks an SM.
+  const TileMenu menu{{16, 64, 128, 1, 4, 4, 1}, {128, 128, 64, 2, 2, 3, 1}, {128, 64, 64, 2, 2, 4, 1},
+                      {64, 64, 64, 2, 2, 4, 1},  {64, 64, 32, 2, 2, 2, 1}};
+  return buildTensorCore(sink, p, menu, "matmul");
 }

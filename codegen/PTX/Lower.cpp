@@ -1,6 +1,7 @@
 //===- Lower.cpp - scf, arith, math and vector to the llvm dialect --------===//
 
 #include "codegen/PTX/Lower.h"
+#include "codegen/Common/ExpandMath.h"
 #include "mlir/Conversion/ArithToLLVM/ArithToLLVM.h"
 #include "mlir/Conversion/ControlFlowToLLVM/ControlFlowToLLVM.h"
 #include "mlir/Conversion/LLVMCommon/ConversionTarget.h"
@@ -8,7 +9,6 @@
 #include "mlir/Conversion/MathToLLVM/MathToLLVM.h"
 #include "mlir/Conversion/SCFToControlFlow/SCFToControlFlow.h"
 #include "mlir/Conversion/VectorToLLVM/ConvertVectorToLLVM.h"
-#include "mlir/Dialect/Arith/Transforms/Passes.h"
 #include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
@@ -20,20 +20,16 @@ using namespace kt;
 LogicalResult kt::gpu::lowerToLLVMDialect(ModuleOp module) {
   MLIRContext *context = module.getContext();
   expandDeviceMath(module);
+  // Half precision stays: the hardware computes in it and LLVM widens what it does not.
+  codegen::ExpandMathOptions math;
+  math.promoteHalf = math.promoteBFloat = false;
+  if (failed(codegen::expandMath(module, math)))
+    return failure();
   {
     RewritePatternSet patterns(context);
     populateSCFToControlFlowConversionPatterns(patterns);
     ConversionTarget target(*context);
     target.addIllegalOp<scf::ForOp, scf::IfOp, scf::WhileOp, scf::IndexSwitchOp>();
-    target.markUnknownOpDynamicallyLegal([](Operation *) { return true; });
-    if (failed(applyPartialConversion(module, target, std::move(patterns))))
-      return failure();
-  }
-  {
-    RewritePatternSet patterns(context);
-    arith::populateCeilFloorDivExpandOpsPatterns(patterns);
-    ConversionTarget target(*context);
-    target.addIllegalOp<arith::CeilDivSIOp, arith::CeilDivUIOp, arith::FloorDivSIOp>();
     target.markUnknownOpDynamicallyLegal([](Operation *) { return true; });
     if (failed(applyPartialConversion(module, target, std::move(patterns))))
       return failure();

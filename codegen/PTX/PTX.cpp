@@ -38,6 +38,7 @@ FailureOr<codegen::KernelCode> codegen::compileGpuKernel(KernelOp kernel, String
           .Case([&](GenericOp op) { return kt::gpu::buildGeneric(sink, op); })
           .Case([&](ReduceOp op) { return kt::gpu::buildReduce(sink, op); })
           .Case([&](NormalizeOp op) { return kt::gpu::buildNormalize(sink, op); })
+          .Case([&](ConvOp op) { return gpu::buildConv(sink, op); })
           .Case([&](MatmulOp op) { return kt::gpu::buildMatmul(sink, op); })
           .Default([](Operation *) { return failure(); });
   // Failure to build any variant leaves the kernel to the host.

@@ -33,18 +33,25 @@ void kt::buildPhase(OpPassManager &pm, Phase phase, const PipelineOptions &optio
       pm.addPass(createCanonicalizerPass());
       pm.addPass(createCSEPass());
     };
+    auto fuse = [&] {
+      pm.addNestedPass<func::FuncOp>(createAbsorbLayouts());
+      pm.addNestedPass<func::FuncOp>(createFuseBodies());
+      pm.addNestedPass<func::FuncOp>(createFuseEpilogues());
+      clean();
+      pm.addNestedPass<func::FuncOp>(createFoldConstants());
+      pm.addNestedPass<func::FuncOp>(createSimplifyBodies());
+      clean();
+    };
     clean();
     pm.addNestedPass<func::FuncOp>(createFoldConstants());
-    pm.addNestedPass<func::FuncOp>(createAbsorbLayouts());
-    pm.addNestedPass<func::FuncOp>(createFuseBodies());
-    pm.addNestedPass<func::FuncOp>(createFuseEpilogues());
-    clean();
-    pm.addNestedPass<func::FuncOp>(createFoldConstants());
-    pm.addNestedPass<func::FuncOp>(createAbsorbLayouts());
-    pm.addNestedPass<func::FuncOp>(createFuseBodies());
-    pm.addNestedPass<func::FuncOp>(createFuseEpilogues());
-    pm.addNestedPass<func::FuncOp>(createPackWeights());
     pm.addNestedPass<func::FuncOp>(createSimplifyBodies());
+    clean();
+    fuse();
+    // What exporters spelled out is recognised in fused bodies, where spellings no longer differ; then its surroundings fuse again.
+    pm.addNestedPass<func::FuncOp>(createRaiseNorms());
+    pm.addNestedPass<func::FuncOp>(createRaiseAttention());
+    fuse();
+    pm.addNestedPass<func::FuncOp>(createPackWeights());
     clean();
     break;
   }

@@ -32,7 +32,7 @@ uint64_t asUnsigned(int64_t v, Type t) {
 
 /// Conversions between stored floats and doubles; the common widths without APFloat.
 struct FloatCodec {
-  FloatType type;
+  mutable FloatType type;
   std::vector<double> table; // all values of types of up to 16 bits
   explicit FloatCodec(FloatType type) : type(type) {
     unsigned w = type.getWidth();

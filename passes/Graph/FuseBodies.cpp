@@ -7,6 +7,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "mlir/IR/Matchers.h"
 #include "passes/Analysis/Bodies.h"
 #include "passes/Passes.h"
 
@@ -41,6 +42,23 @@ bool isInjective(ReadOp read, Block *block, unsigned firstIndex, unsigned numInd
   return seen.count() == numIndices;
 }
 
+/// Repeats its operand along result dimensions: what is inlined into it would be computed once for each repetition, and readers that know how to skip the
+/// repetition (grouped attention) look for it.
+bool isRepetition(GenericOp op) {
+  if (!isMovement(op) || op.getInputs().size() != 1)
+    return false;
+  Block &body = op.getBody().front();
+  auto read = cast<ReadOp>(body.getTerminator()->getOperand(0).getDefiningOp());
+  llvm::SmallBitVector used(op.getResult().getType().getRank());
+  for (Value at : read.getIndices()) {
+    if (auto i = plainIndex(at, &body, 1))
+      used.set(*i);
+    else if (!matchPattern(at, m_Zero()))
+      return false;
+  }
+  return !used.all();
+}
+
 /// May `producer` be evaluated at each read of it in `consumer`?
 bool shouldInline(GenericOp producer, Operation *consumer, unsigned number, bool onlyUser) {
   unsigned cost = bodyCost(producer.getBody());
@@ -52,6 +70,8 @@ bool shouldInline(GenericOp producer, Operation *consumer, unsigned number, bool
   if (consumerOps + producerOps * reads.size() > kMaxBodyOps ||
       consumer->getNumOperands() + producer.getInputs().size() > kMaxOperands)
     return false;
+  if (auto generic = dyn_cast<GenericOp>(consumer); generic && isRepetition(generic))
+    return false;
   if (isMovement(producer) || producer.getInputs().empty())
     return cost <= 40;
   // What can become the epilogue of a product is worth more there than inlined twice.
@@ -60,7 +80,11 @@ bool shouldInline(GenericOp producer, Operation *consumer, unsigned number, bool
     Operation *def = v.getDefiningOp();
     return def && isa<MatmulOp, ConvOp, ReduceOp, NormalizeOp>(def) && v.hasOneUse();
   });
-  if (cost <= kCheapCost && reads.size() <= 2 && (onlyUser || !epilogue))
+  // Reading two tensors where one would do costs more than the arithmetic saves.
+  unsigned wholeReads = 0;
+  for (Value v : producer.getInputs())
+    wholeReads += cast<SymTensorType>(v.getType()).numElements() == producer.getResult().getType().numElements();
+  if (cost <= kCheapCost && reads.size() <= 2 && (onlyUser || (!epilogue && wholeReads <= 1)))
     return true;
   if (!onlyUser)
     return false;

@@ -36,7 +36,7 @@ std::vector<char> pack(ArrayRef<char> bytes, int64_t n, int64_t k, bool nIsFirst
   return out;
 }
 
-bool packRhs(MatmulOp op, DenseMap<std::pair<Attribute, bool>, Value> &done) {
+bool packRhs(MatmulOp op, DenseMap<std::pair<Attribute, unsigned>, Value> &done) {
   if (op.getPacked())
     return false;
   Value rhs = op.getRhs();
@@ -51,7 +51,7 @@ bool packRhs(MatmulOp op, DenseMap<std::pair<Attribute, bool>, Value> &done) {
   int64_t n = *type.dim(nIsFirst ? 0 : 1).asConstant(), k = *type.dim(nIsFirst ? 1 : 0).asConstant();
   OpBuilder b(op);
   // Tied weights are packed once.
-  Value &packed = done[{constant.getValue(), nIsFirst}];
+  Value &packed = done[{constant.getValue(), (unsigned)nIsFirst}];
   auto panels = [&](int64_t v) { return Expr::constant(op.getContext(), v).attr(); };
   auto packedType = SymTensorType::get(op.getContext(), {panels((n + kPanel - 1) / kPanel), panels(k), panels(kPanel)}, type.getElementType());
   if (!packed || packed.getType() != packedType) {
@@ -70,7 +70,7 @@ bool packRhs(MatmulOp op, DenseMap<std::pair<Attribute, bool>, Value> &done) {
 
 struct PackWeightsPass : kt::impl::PackWeightsBase<PackWeightsPass> {
   void runOnOperation() override {
-    DenseMap<std::pair<Attribute, bool>, Value> done;
+    DenseMap<std::pair<Attribute, unsigned>, Value> done;
     getOperation()->walk([&](MatmulOp op) { packRhs(op, done); });
   }
 };

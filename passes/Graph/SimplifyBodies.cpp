@@ -38,8 +38,53 @@ struct CastBack final : OpRewritePattern<arith::IndexCastOp> {
   }
 };
 
+/// A read of a constant of one element → that constant.
+bool inlineScalars(Operation *op) {
+  unsigned first = firstBodyOperand(op);
+  bool changed = false;
+  for (unsigned i = first; i < op->getNumOperands(); ++i) {
+    auto constant = throughReshapes(op->getOperand(i)).getDefiningOp<ConstantOp>();
+    if (!constant || !constant.getResult().getType().numElements().isConstant(1))
+      continue;
+    Type type = constant.getResult().getType().scalarType();
+    uint64_t raw = 0;
+    if (constant.bytes().size() > 8)
+      continue;
+    memcpy(&raw, constant.bytes().data(), constant.bytes().size());
+    for (ReadOp read : readsOf(op, i - first)) {
+      OpBuilder b(read);
+      unsigned width = type.getIntOrFloatBitWidth();
+      TypedAttr value;
+      if (auto f = dyn_cast<FloatType>(type))
+        value = b.getFloatAttr(f, APFloat(f.getFloatSemantics(), APInt(width, raw, false, true)));
+      else
+        value = b.getIntegerAttr(type, APInt(width, raw, false, true));
+      Value c = arith::ConstantOp::create(b, read.getLoc(), value);
+      // The index is 0 or the constant is not read at all.
+      if (read.getOtherwise()) {
+        Value inside;
+        for (Value at : read.getIndices()) {
+          Value zero = arith::ConstantIndexOp::create(b, read.getLoc(), 0);
+          Value in = arith::CmpIOp::create(b, read.getLoc(), arith::CmpIPredicate::eq, at, zero);
+          inside = inside ? arith::AndIOp::create(b, read.getLoc(), inside, in).getResult() : in;
+        }
+        if (inside)
+          c = arith::SelectOp::create(b, read.getLoc(), inside, c, read.getOtherwise());
+      }
+      read.replaceAllUsesWith(c);
+      read.erase();
+      changed = true;
+    }
+  }
+  return changed;
+}
+
 struct SimplifyBodiesPass : kt::impl::SimplifyBodiesBase<SimplifyBodiesPass> {
   void runOnOperation() override {
+    getOperation()->walk([](Operation *op) {
+      if (!bodiesOf(op).empty())
+        inlineScalars(op);
+    });
     RewritePatternSet patterns(&getContext());
     patterns.add<WidenNarrowed, CastBack>(&getContext());
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))

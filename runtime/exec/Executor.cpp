@@ -205,7 +205,7 @@ Status Executor::settle() {
 }
 
 Status Executor::ensurePinned(Pinned &area, uint64_t bytes) {
-  if (bytes <= area.capacity)
+  if (bytes <= area.capacity && area.memory)
     return {};
   if (area.memory)
     program.device->releaseStaging(area.memory);
@@ -219,42 +219,37 @@ Status Executor::ensurePinned(Pinned &area, uint64_t bytes) {
 
 Status Executor::placeInputs(std::span<const InputView> inputs) {
   bool onHost = program.device->isHost();
+  // Kernels only read inputs: on the host, aligned ones are used where they are.
+  auto inPlace = [&](const InputView &input) { return onHost && reinterpret_cast<uintptr_t>(input.data) % 64 == 0; };
   uint64_t total = 0;
-  for (const Port &port : m.inputs)
-    total += alignedUp(static_cast<uint64_t>(values.peek(m.buffers[port.buffer].bytes).value));
-  if (!onHost)
-    KT_RETURN_IF_ERROR(ensurePinned(pinnedInputs, total));
+  for (size_t i = 0; i < inputs.size(); ++i)
+    if (!inPlace(inputs[i]))
+      total += alignedUp(static_cast<uint64_t>(values.peek(m.buffers[m.inputs[i].buffer].bytes).value));
+  KT_RETURN_IF_ERROR(ensurePinned(pinnedInputs, total));
   uint64_t offset = 0;
   for (size_t i = 0; i < inputs.size(); ++i) {
     BufferId id = m.inputs[i].buffer;
     uint64_t bytes = static_cast<uint64_t>(values.peek(m.buffers[id].bytes).value);
     Storage &storage = fixed[id];
-    if (onHost && reinterpret_cast<uintptr_t>(inputs[i].data) % 64 == 0 && inputs[i].data) {
-      // Kernels only read inputs: aligned ones are used where they are.
+    storage.bytes = bytes;
+    if (inPlace(inputs[i])) {
       storage.data = const_cast<void *>(inputs[i].data);
-      storage.bytes = bytes;
       bindTo(id, &storage);
       continue;
     }
-    if (onHost) {
-      auto copy = pool.allocate(bytes);
-      if (!copy.ok())
-        return std::move(copy).status();
-      if (bytes)
-        std::memcpy((*copy)->data, inputs[i].data, bytes);
-      bindTo(id, *copy);
-      pool.drop(*copy);
-      continue;
-    }
     char *host = static_cast<char *>(pinnedInputs.memory) + offset;
+    offset += alignedUp(bytes);
     if (bytes)
       std::memcpy(host, inputs[i].data, bytes);
+    bindTo(id, &storage);
+    if (onHost) {
+      storage.data = host;
+      continue;
+    }
     KT_RETURN_IF_ERROR(stream->copyIn(storage.data, host, bytes));
     storage.mirror = host;
     storage.mirrorOwned = false;
     storage.mirrorValid = storage.deviceValid = true;
-    bindTo(id, &storage);
-    offset += alignedUp(bytes);
   }
   return {};
 }

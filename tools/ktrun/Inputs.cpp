@@ -86,12 +86,10 @@ Status parseFilled(const std::string &spec, kt::npz::Array &array) {
     return bad("the tensor is larger than memory");
   array.data.resize(elements * size);
   std::vector<std::string> parts;
-  for (size_t start = 0; start != std::string::npos + 1;) {
-    size_t comma = values.find(',', start);
+  size_t comma = 0;
+  for (size_t start = 0; comma != std::string::npos; start = comma + 1) {
+    comma = values.find(',', start);
     parts.push_back(values.substr(start, comma == std::string::npos ? comma : comma - start));
-    start = comma == std::string::npos ? std::string::npos + 1 : comma + 1;
-    if (comma == std::string::npos)
-      break;
   }
   if (parts.size() != 1 && parts.size() != elements)
     return bad(std::to_string(parts.size()) + " values for " + std::to_string(elements) + " elements");

@@ -1,0 +1,318 @@
+//===- Attention.cpp - attention on the host ------------------------------===//
+//
+// A task is a block of query rows of the heads that share keys. It walks the keys in blocks with a running maximum and sum, so no row of
+// scores is ever whole. Blocks of keys and values are packed into panels for the micro-kernels; one or two rows are not worth that
+// and read them as they are.
+//
+//===----------------------------------------------------------------------===//
+
+#include "codegen/Host/Combine.h"
+#include "codegen/Host/MicroKernel.h"
+#include "codegen/Host/Pack.h"
+#include <limits>
+
+using namespace mlir;
+using namespace kt;
+using namespace kt::codegen::host;
+
+namespace {
+
+constexpr int64_t kRows = 48, kKeys = 128, kFewRows = 2;
+
+enum Operand { Query, Key, Values, Result };
+enum Size { B, H, I, J, D, E };
+
+class AttentionEmitter {
+public:
+  AttentionEmitter(KernelBuilder &kernel, AttentionOp op);
+  void build();
+
+private:
+  void task(StageEmitter &e, Value number);
+  void prepareRows(StageEmitter &e);
+  void scores(StageEmitter &e, Value j0, Value count, bool few);
+  Value softmaxRow(StageEmitter &e, Value r, Value j0, Value count);
+  void accumulate(StageEmitter &e, Value j0, Value count, bool few);
+  void finish(StageEmitter &e);
+  void product(StageEmitter &e, MicroKernel &micro, Value table, Value panels, Value panelStride, Value columns, Value depth,
+               Value out, Value ld, bool add);
+
+  Expr size(Size s) { return cast<ExprAttr>(op.getSizes()[s]); }
+  Value sizeOf(StageEmitter &e, Size s) { return e.expr(size(s)); }
+  /// Elements between neighbours along position `i` of the operand's map domain.
+  Expr stride(Operand operand, unsigned i);
+  Value offset(StageEmitter &e, Operand operand, ArrayRef<Value> at);
+  Type element(Operand operand) { return cast<SymTensorType>(op->getOperand(operand).getType()).getElementType(); }
+  struct Row {
+    Value head, query;
+  };
+  Row row(StageEmitter &e, Value local);
+
+  Value area(StageEmitter &e, Expr at) { return e.atBytes(e.scratch, e.expr(at)); }
+  Expr reserve(Expr bytes) {
+    Expr at = top;
+    top = top + Expr::ceilDiv(bytes, kernel.constant(64)) * 64;
+    return at;
+  }
+
+  KernelBuilder &kernel;
+  AttentionOp op;
+  int64_t group;
+  Type f32;
+  bool copiesQuery, mayBeFew, mayBeMany;
+  Expr rowsAGroup, rowBlocks, width; // width: E rounded up to the micro-kernel's columns
+  Expr top, tableAt, weightsTableAt, maximaAt, sumsAt, scoresAt, queryAt, outAt, keysAt, valuesAt;
+  std::unique_ptr<MicroKernel> dots;
+
+  // Of the task being built.
+  Value batch, keyHead, row0, numRows;
+};
+
+AttentionEmitter::AttentionEmitter(KernelBuilder &kernel, AttentionOp op)
+    : kernel(kernel), op(op), group(op.getGroup()), f32(Float32Type::get(op.getContext())) {
+  rowsAGroup = size(I) * group;
+  rowBlocks = Expr::ceilDiv(rowsAGroup, kernel.constant(kRows));
+  copiesQuery = element(Query) != f32 || !stride(Query, 3).isConstant(1);
+  auto known = rowsAGroup.asConstant();
+  mayBeFew = !known || *known % kRows <= kFewRows;
+  mayBeMany = !known || *known > kFewRows;
+}
+
+Expr AttentionEmitter::stride(Operand operand, unsigned i) {
+  AffineMap map = cast<AffineMapAttr>(op.getMaps()[operand]).getValue();
+  Type type = operand == Result ? op.getResult().getType() : op->getOperand(operand).getType();
+  for (unsigned r = 0; r < map.getNumResults(); ++r)
+    if (map.getDimPosition(r) == i)
+      return Tensor{{}, cast<SymTensorType>(type)}.stride(r);
+  return kernel.constant(0);
+}
+
+Value AttentionEmitter::offset(StageEmitter &e, Operand operand, ArrayRef<Value> at) {
+  Value sum = e.idx(0);
+  for (auto [i, v] : llvm::enumerate(at))
+    sum = e.add(sum, e.mul(v, e.expr(stride(operand, i))));
+  return sum;
+}
+
+void AttentionEmitter::build() {
+  MicroKernelSpec spec{f32, f32, f32};
+  if (auto known = rowsAGroup.asConstant())
+    spec.mostRows = *known;
+  int64_t step = kPanel;
+  if (mayBeMany) {
+    dots = std::make_unique<MicroKernel>(kernel, spec, "dot");
+    step = dots->columns();
+  }
+  kernel.usesIsa = true;
+  kernel.schedule = "attention rows=" + std::to_string(kRows) + " keys=" + std::to_string(kKeys);
+  width = Expr::ceilDiv(size(E), kernel.constant(step)) * step;
+  auto floats = [&](Expr count) { return reserve(count * 4); };
+  top = kernel.constant(0);
+  tableAt = reserve(kernel.constant(kRows * 8));
+  weightsTableAt = reserve(kernel.constant(kRows * 8));
+  maximaAt = floats(kernel.constant(kRows));
+  sumsAt = floats(kernel.constant(kRows));
+  scoresAt = floats(kernel.constant(kRows * kKeys));
+  outAt = floats(width * kRows);
+  queryAt = copiesQuery ? floats(size(D) * kRows) : top;
+  keysAt = mayBeMany ? floats(size(D) * kKeys) : top;
+  valuesAt = mayBeMany ? floats(width * kKeys) : top;
+  Expr heads = Expr::floorDiv(size(H), kernel.constant(group));
+  kernel.stage({size(B) * heads * rowBlocks, top}, [&](StageEmitter &e) {
+    e.tasks([&](Value number) { task(e, number); });
+  });
+}
+
+AttentionEmitter::Row AttentionEmitter::row(StageEmitter &e, Value local) {
+  Value r = e.add(row0, local), rows = sizeOf(e, I);
+  if (group == 1)
+    return {keyHead, r};
+  return {e.add(e.mul(keyHead, e.idx(group)), e.div(r, rows)), e.rem(r, rows)};
+}
+
+void AttentionEmitter::task(StageEmitter &e, Value number) {
+  Expr heads = Expr::floorDiv(size(H), kernel.constant(group));
+  SmallVector<Value> at = e.delinearize(number, {sizeOf(e, B), e.expr(heads), e.expr(rowBlocks)});
+  batch = at[0], keyHead = at[1], row0 = e.mul(at[2], e.idx(kRows));
+  numRows = e.min(e.sub(e.expr(rowsAGroup), row0), e.idx(kRows));
+  prepareRows(e);
+  Value keys = sizeOf(e, J);
+  auto walk = [&](bool few) {
+    e.loop(e.idx(0), keys, e.idx(kKeys), [&](Value j0) {
+      Value count = e.min(e.sub(keys, j0), e.idx(kKeys));
+      scores(e, j0, count, few);
+      Value nothing = e.constant(e.b.getI1Type(), 0);
+      Value any = e.loop(e.idx(0), numRows, e.idx(1), nothing, [&](Value r, ValueRange seen) {
+        return SmallVector<Value>{e.op<arith::OrIOp>(seen[0], softmaxRow(e, r, j0, count))};
+      })[0];
+      e.ifThen(any, [&] { accumulate(e, j0, count, few); });
+    });
+  };
+  if (mayBeFew && mayBeMany)
+    e.ifElse(e.cmp(arith::CmpIPredicate::sle, numRows, e.idx(kFewRows)), [&] { walk(true); }, [&] { walk(false); });
+  else
+    walk(!mayBeMany);
+  finish(e);
+}
+
+/// Row pointers, cleared results, no maximum yet.
+void AttentionEmitter::prepareRows(StageEmitter &e) {
+  Value lowest = e.constant(f32, -std::numeric_limits<double>::infinity()), none = e.constant(f32, 0);
+  Type slot = e.b.getI64Type();
+  e.loop(e.idx(0), numRows, [&](Value r) {
+    Row at = row(e, r);
+    Value source = e.at(e.operands[Query].pointer, element(Query), offset(e, Query, {batch, at.head, at.query}));
+    Value pointer = source;
+    if (copiesQuery) {
+      pointer = e.at(area(e, queryAt), f32, e.mul(r, sizeOf(e, D)));
+      e.loop(e.idx(0), sizeOf(e, D), [&](Value d) {
+        Value x = e.load(source, element(Query), e.mul(d, e.expr(stride(Query, 3))));
+        e.store(e.convert(x, f32), pointer, f32, d);
+      });
+    }
+    LLVM::StoreOp::create(e.b, e.loc, pointer, e.at(area(e, tableAt), slot, r), 8);
+    Value weights = e.at(area(e, scoresAt), f32, e.mul(r, e.idx(kKeys)));
+    LLVM::StoreOp::create(e.b, e.loc, weights, e.at(area(e, weightsTableAt), slot, r), 8);
+    e.store(lowest, area(e, maximaAt), f32, r);
+    e.store(none, area(e, sumsAt), f32, r);
+    Value out = e.at(area(e, outAt), f32, e.mul(r, e.expr(width)));
+    e.loop(e.idx(0), e.expr(width), [&](Value i) { e.store(none, out, f32, i); });
+  });
+}
+
+void AttentionEmitter::product(StageEmitter &e, MicroKernel &micro, Value table, Value panels, Value panelStride, Value columns,
+                               Value depth, Value out, Value ld, bool add) {
+  Value one = e.idx(1), zero = e.idx(0), panelWidth = e.idx(kPanel);
+  Value strips = e.ceilDiv(numRows, micro.rows()), height = e.div(e.add(numRows, e.sub(strips, one)), strips);
+  Value last = e.mul(e.sub(e.ceilDiv(columns, kPanel), one), panelStride);
+  e.loop(zero, numRows, height, [&](Value r0) {
+    e.loop(zero, columns, e.idx(micro.columns()), [&](Value j) {
+      Value panel = e.mul(e.div(j, panelWidth), panelStride);
+      MicroKernel::Call call;
+      call.numRows = e.min(e.sub(numRows, r0), height);
+      call.table = e.at(table, e.b.getI64Type(), r0);
+      call.tableRows = call.rowOffset = call.tapStep = zero;
+      call.taps = one;
+      call.depth = depth;
+      call.panel = e.at(panels, f32, panel);
+      call.nextPanel = e.at(panels, f32, e.min(e.add(panel, panelStride), last));
+      call.out = e.at(out, f32, e.add(e.mul(r0, ld), j));
+      call.ld = ld;
+      call.accumulate = e.constant(e.b.getI1Type(), add);
+      micro.call(e, call);
+    });
+  });
+}
+
+/// scores[r][j] = query r . key j0 + j
+void AttentionEmitter::scores(StageEmitter &e, Value j0, Value count, bool few) {
+  Value depth = sizeOf(e, D), out = area(e, scoresAt);
+  Value alongJ = e.expr(stride(Key, 2)), alongD = e.expr(stride(Key, 3));
+  Value keys = e.at(e.operands[Key].pointer, element(Key), offset(e, Key, {batch, keyHead, j0}));
+  if (!few) {
+    PackSource source{keys, element(Key), alongD, alongJ, stride(Key, 2).isConstant(1)};
+    Value panelStride = e.mul(depth, e.idx(kPanel));
+    packPanels(e, source, count, depth, f32, area(e, keysAt), panelStride);
+    product(e, *dots, area(e, tableAt), area(e, keysAt), panelStride, count, depth, out, e.idx(kKeys), false);
+    return;
+  }
+  e.loop(e.idx(0), numRows, [&](Value r) {
+    Value query = LLVM::LoadOp::create(e.b, e.loc, e.pointerType(), e.at(area(e, tableAt), e.b.getI64Type(), r), 8);
+    e.loop(e.idx(0), count, [&](Value j) {
+      Value key = e.at(keys, element(Key), e.mul(j, alongJ));
+      Value sum = e.loop(e.idx(0), depth, e.idx(1), e.constant(f32, 0), [&](Value d, ValueRange acc) {
+        Value x = e.convert(e.load(key, element(Key), e.mul(d, alongD)), f32);
+        Value term = e.op<arith::MulFOp>(x, e.load(query, f32, d));
+        return SmallVector<Value>{Combine{ReduceKind::add, f32}.apply(e, acc[0], term, true)};
+      })[0];
+      e.store(sum, out, f32, e.add(e.mul(r, e.idx(kKeys)), j));
+    });
+  });
+}
+
+/// Applies the score region, updates the row's maximum and sum, turns its scores into weights and rescales what was summed up before.
+/// Answers whether any weight is not zero.
+Value AttentionEmitter::softmaxRow(StageEmitter &e, Value r, Value j0, Value count) {
+  Row at = row(e, r);
+  Value weights = e.at(area(e, scoresAt), f32, e.mul(r, e.idx(kKeys)));
+  Combine max{ReduceKind::max, f32}, add{ReduceKind::add, f32};
+  Value best = e.loop(e.idx(0), count, e.idx(1), max.neutral(e), [&](Value j, ValueRange acc) {
+    Value s = e.inlineScalar(op.getScore(), e.load(weights, f32, j), 3, op.getExtras().size(),
+                             {batch, at.head, at.query, e.add(j0, j)});
+    e.store(s, weights, f32, j);
+    return SmallVector<Value>{max.apply(e, acc[0], s, true)};
+  })[0];
+  Value none = e.constant(f32, 0), lowest = max.neutral(e);
+  Value any = e.op<arith::CmpFOp>(arith::CmpFPredicate::UNE, best, lowest);
+  e.ifElse(
+      any,
+      [&] {
+        Value before = e.load(area(e, maximaAt), f32, r), now = max.apply(e, before, best, false);
+        Value factor = e.op<math::ExpOp>(e.op<arith::SubFOp>(before, now));
+        Value total = e.loop(e.idx(0), count, e.idx(1), none, [&](Value j, ValueRange acc) {
+          Value w = e.op<math::ExpOp>(e.op<arith::SubFOp>(e.load(weights, f32, j), now));
+          e.store(w, weights, f32, j);
+          return SmallVector<Value>{add.apply(e, acc[0], w, true)};
+        })[0];
+        Value sum = e.op<arith::MulFOp>(e.load(area(e, sumsAt), f32, r), factor);
+        e.store(e.op<arith::AddFOp>(sum, total), area(e, sumsAt), f32, r);
+        e.store(now, area(e, maximaAt), f32, r);
+        Value out = e.at(area(e, outAt), f32, e.mul(r, e.expr(width)));
+        e.loop(e.idx(0), e.expr(width), [&](Value i) {
+          e.store(e.op<arith::MulFOp>(e.load(out, f32, i), factor), out, f32, i);
+        });
+      },
+      [&] { e.loop(e.idx(0), count, [&](Value j) { e.store(none, weights, f32, j); }); });
+  return any;
+}
+
+/// out[r] += weights[r] . values
+void AttentionEmitter::accumulate(StageEmitter &e, Value j0, Value count, bool few) {
+  Value alongJ = e.expr(stride(Values, 2)), alongE = e.expr(stride(Values, 3)), columns = sizeOf(e, E);
+  Value values = e.at(e.operands[Values].pointer, element(Values), offset(e, Values, {batch, keyHead, j0}));
+  Value out = area(e, outAt);
+  if (!few) {
+    PackSource source{values, element(Values), alongJ, alongE, stride(Values, 3).isConstant(1)};
+    Value panelStride = e.idx(kKeys * kPanel);
+    packPanels(e, source, columns, count, f32, area(e, valuesAt), panelStride);
+    product(e, *dots, area(e, weightsTableAt), area(e, valuesAt), panelStride, columns, count, out, e.expr(width), true);
+    return;
+  }
+  e.loop(e.idx(0), numRows, [&](Value r) {
+    Value target = e.at(out, f32, e.mul(r, e.expr(width)));
+    e.loop(e.idx(0), count, [&](Value j) {
+      Value w = e.load(area(e, scoresAt), f32, e.add(e.mul(r, e.idx(kKeys)), j));
+      Value value = e.at(values, element(Values), e.mul(j, alongJ));
+      e.loop(e.idx(0), columns, [&](Value i) {
+        Value x = e.convert(e.load(value, element(Values), e.mul(i, alongE)), f32);
+        e.store(e.op<math::FmaOp>(w, x, e.load(target, f32, i)), target, f32, i);
+      });
+    });
+  });
+}
+
+void AttentionEmitter::finish(StageEmitter &e) {
+  const Tensor &result = e.results[0];
+  e.loop(e.idx(0), numRows, [&](Value r) {
+    Row at = row(e, r);
+    Value sum = e.load(area(e, sumsAt), f32, r), base = offset(e, Result, {batch, at.head, at.query});
+    Value none = e.constant(f32, 0), factor = e.op<arith::DivFOp>(e.constant(f32, 1), sum);
+    Value empty = e.op<arith::CmpFOp>(arith::CmpFPredicate::OEQ, sum, none);
+    // Without keys 0 * inf is the NaN that is asked for.
+    if (op.getZeroEmpty())
+      factor = e.select(empty, none, factor);
+    Value out = e.at(area(e, outAt), f32, e.mul(r, e.expr(width)));
+    e.loop(e.idx(0), sizeOf(e, E), [&](Value i) {
+      Value y = e.op<arith::MulFOp>(e.load(out, f32, i), factor);
+      Value to = e.add(base, e.mul(i, e.expr(stride(Result, 3))));
+      e.store(e.convert(y, result.type.scalarType()), result.pointer, result.element(), to);
+    });
+  });
+}
+
+} // namespace
+
+LogicalResult kt::codegen::host::buildAttention(KernelBuilder &kernel, AttentionOp op) {
+  AttentionEmitter(kernel, op).build();
+  return success();
+}

@@ -1,0 +1,306 @@
+//===- Conv.cpp - convolution on the host ---------------------------------===//
+//
+// An indirect matrix multiplication: rows are output positions, and a table says for each kernel tap where a position's input channels
+// start (a row of zeros where that is outside). Depthwise convolutions go over channels directly.
+//
+//===----------------------------------------------------------------------===//
+
+#include "codegen/Host/MicroKernel.h"
+
+using namespace mlir;
+using namespace kt;
+using namespace kt::codegen::host;
+
+namespace {
+
+constexpr int64_t kRows = 96, kColumns = 256, kDepth = 320;
+constexpr int64_t kWork = 2 << 20;
+
+class ConvEmitter {
+public:
+  ConvEmitter(KernelBuilder &kernel, ConvOp op);
+  void build();
+
+private:
+  void buildIndirect();
+  void buildDepthwise();
+  void task(StageEmitter &e, MicroKernel &micro, Value number);
+  void depthwisePosition(StageEmitter &e, Value position);
+  /// Pointers to the input channels of `position` for each tap; `put` stores one.
+  void taps(StageEmitter &e, Value position, function_ref<void(Value tap, Value pointer)> put);
+  void clearZeroRow(StageEmitter &e);
+  Value zeroRow(StageEmitter &e) { return e.atBytes(e.scratch, e.idx(zeroAt)); }
+  SmallVector<Value> resultIndices(StageEmitter &e, Value position, Value channel);
+  void finish(StageEmitter &e, Value sum, ArrayRef<Value> indices, Value offset);
+  int64_t size(Expr e) { return e.asConstant().value_or(0); }
+
+  KernelBuilder &kernel;
+  ConvOp op;
+  SymTensorType in, weights, out;
+  int64_t spatial, numTaps = 1, groups;
+  Type acc, inElement, weightElement;
+  Expr groupChannels, groupColumns, positions, channels;
+  int64_t sumsAt, zeroAt; // the table comes first
+  Expr rowBlocks, rowsPerBlock, columnBlock, columnBlocks;
+};
+
+ConvEmitter::ConvEmitter(KernelBuilder &kernel, ConvOp op)
+    : kernel(kernel), op(op), in(op.getInput().getType()), weights(op.getWeights().getType()), out(op.getResult().getType()),
+      spatial(in.getRank() - 2), groups(op.getGroups()), acc(op.accumulatorType()) {
+  inElement = in.getElementType();
+  weightElement = weights.getElementType();
+  for (int64_t k : op.getKernel())
+    numTaps *= k;
+  channels = in.dim(in.getRank() - 1);
+  groupChannels = weights.dim(3);
+  Expr columns = out.dim(out.getRank() - 1), one = kernel.constant(1);
+  groupColumns = groups == 1 ? columns : Expr::floorDiv(columns, kernel.constant(groups));
+  positions = one;
+  for (int64_t d = 0; d <= spatial; ++d)
+    positions = positions * out.dim(d);
+
+  rowBlocks = Expr::ceilDiv(positions, kernel.constant(kRows));
+  rowsPerBlock = Expr::ceilDiv(positions, Expr::max(rowBlocks, one));
+  Expr perColumn = Expr::max(groupChannels * numTaps, one) *
+                   Expr::max(Expr::min(positions, kernel.constant(kRows)), kernel.constant(20));
+  Expr wanted = Expr::floorDiv(kernel.constant(kWork), perColumn * 32);
+  columnBlock = Expr::min(Expr::max(wanted, one), kernel.constant(kColumns / 32)) * 32;
+  columnBlocks = Expr::ceilDiv(groupColumns, columnBlock);
+  sumsAt = (numTaps * kRows * 8 + 63) / 64 * 64;
+  zeroAt = sumsAt + kRows * kColumns * kt::elementBytes(acc);
+}
+
+void ConvEmitter::build() {
+  bool depthwise = groupChannels.isConstant(1) && groupColumns.isConstant(1) && groups > 1 && isa<FloatType>(acc);
+  if (depthwise)
+    buildDepthwise();
+  else
+    buildIndirect();
+}
+
+void ConvEmitter::clearZeroRow(StageEmitter &e) {
+  // Stored as bytes: zero is zero bits in every type.
+  Value bytes = e.mul(e.expr(channels), e.idx(kt::elementBytes(inElement)));
+  Type byte = e.b.getI8Type();
+  e.loop(e.idx(0), bytes, [&](Value i) { e.store(e.constant(byte, 0), zeroRow(e), byte, i); });
+}
+
+void ConvEmitter::taps(StageEmitter &e, Value position, function_ref<void(Value, Value)> put) {
+  SmallVector<Value> extents;
+  for (int64_t d = 0; d <= spatial; ++d)
+    extents.push_back(e.expr(out.dim(d)));
+  SmallVector<Value> at = e.delinearize(position, extents);
+  Tensor input = e.operands[0];
+  Value image = e.mul(at[0], e.expr(input.stride(0)));
+  std::function<void(int64_t, Value, Value, Value)> nest = [&](int64_t d, Value tap, Value offset, Value inside) {
+    if (d == spatial) {
+      Value pointer = e.at(input.pointer, inElement, offset);
+      return put(tap, e.select(inside, pointer, zeroRow(e)));
+    }
+    Value first = e.sub(e.mul(at[d + 1], e.idx(op.getStrides()[d])), e.expr(cast<ExprAttr>(op.getPads()[d])));
+    e.loop(e.idx(0), e.idx(op.getKernel()[d]), [&](Value k) {
+      Value x = e.add(first, e.mul(k, e.idx(op.getDilations()[d])));
+      Value ok;
+      if (int64_t stretch = op.getInputDilations()[d]; stretch != 1) {
+        Value q = e.op<arith::DivSIOp>(x, e.idx(stretch));
+        ok = e.eq(e.mul(q, e.idx(stretch)), x);
+        x = q;
+      }
+      Value near = e.cmp(arith::CmpIPredicate::ult, x, e.expr(in.dim(d + 1)));
+      ok = ok ? e.op<arith::AndIOp>(ok, near) : near;
+      nest(d + 1, e.add(e.mul(tap, e.idx(op.getKernel()[d])), k), e.add(offset, e.mul(x, e.expr(input.stride(d + 1)))),
+           inside ? e.op<arith::AndIOp>(inside, ok) : ok);
+    });
+  };
+  nest(0, e.idx(0), image, {});
+}
+
+SmallVector<Value> ConvEmitter::resultIndices(StageEmitter &e, Value position, Value channel) {
+  SmallVector<Value> extents;
+  for (int64_t d = 0; d <= spatial; ++d)
+    extents.push_back(e.expr(out.dim(d)));
+  SmallVector<Value> at = e.delinearize(position, extents);
+  at.push_back(channel);
+  return at;
+}
+
+void ConvEmitter::finish(StageEmitter &e, Value sum, ArrayRef<Value> indices, Value offset) {
+  Value v = e.inlineScalar(op.getEpilogue(), sum, 2, op.getExtras().size(), indices);
+  e.store(v, e.results[0].pointer, e.results[0].element(), offset);
+}
+
+//===----------------------------------------------------------------------===//
+// Indirect matrix multiplication
+//===----------------------------------------------------------------------===//
+
+void ConvEmitter::buildIndirect() {
+  MicroKernelSpec spec{acc, inElement, weightElement};
+  if (auto known = positions.asConstant())
+    spec.mostRows = *known;
+  MicroKernel micro(kernel, spec, "dot");
+  kernel.schedule = "conv indirect tile=" + std::to_string(micro.rows()) + "x" + std::to_string(micro.columns());
+  Expr scratch = channels * kt::elementBytes(inElement) + (zeroAt + 64);
+  kernel.stage({rowBlocks * columnBlocks * groups, scratch}, [&](StageEmitter &e) {
+    clearZeroRow(e);
+    e.tasks([&](Value number) { task(e, micro, number); });
+  });
+}
+
+void ConvEmitter::task(StageEmitter &e, MicroKernel &micro, Value number) {
+  SmallVector<Value> at = e.delinearize(number, {e.idx(groups), e.expr(columnBlocks), e.expr(rowBlocks)});
+  Value zero = e.idx(0), one = e.idx(1), width = e.idx(kPanel);
+  Value group = at[0], column0 = e.mul(at[1], e.expr(columnBlock)), row0 = e.mul(at[2], e.expr(rowsPerBlock));
+  Value numRows = e.min(e.sub(e.expr(positions), row0), e.expr(rowsPerBlock));
+  Value numColumns = e.min(e.sub(e.expr(groupColumns), column0), e.expr(columnBlock));
+  Type slot = e.b.getI64Type();
+  e.loop(zero, numRows, [&](Value r) {
+    taps(e, e.add(row0, r), [&](Value tap, Value pointer) {
+      Value entry = e.add(e.mul(tap, e.idx(kRows)), r);
+      LLVM::StoreOp::create(e.b, e.loc, pointer, e.at(e.scratch, slot, entry), 8);
+    });
+  });
+
+  // A block of the sum is some taps with all channels, or one tap with some channels.
+  Value depth = e.expr(groupChannels), totalTaps = e.idx(numTaps);
+  Value tapBlock = e.max(e.div(e.idx(kDepth), e.max(depth, one)), one);
+  Value parts = e.max(e.ceilDiv(depth, kDepth), one);
+  Value depthBlock = e.max(e.div(e.add(depth, e.sub(parts, one)), parts), one);
+  Value tapStep = e.mul(depth, width), panelStride = e.mul(tapStep, totalTaps);
+  Value panelsAGroup = e.ceilDiv(e.expr(groupColumns), kPanel);
+  Value firstPanel = e.add(e.mul(group, panelsAGroup), e.div(column0, width));
+  Value base = e.at(e.operands[1].pointer, weightElement, e.mul(firstPanel, panelStride));
+  Value lastPanel = e.mul(e.sub(e.ceilDiv(numColumns, kPanel), one), panelStride);
+  Value sums = e.atBytes(e.scratch, e.idx(sumsAt)), ld = e.idx(kColumns);
+  Value strips = e.ceilDiv(numRows, micro.rows()), height = e.div(e.add(numRows, e.sub(strips, one)), strips);
+  Value channel0 = e.mul(group, e.expr(groupColumns)), resultChannels = e.expr(out.dim(spatial + 1));
+
+  e.loop(zero, totalTaps, tapBlock, [&](Value t0) {
+    Value tapCount = e.min(e.sub(totalTaps, t0), tapBlock);
+    e.loop(zero, e.max(depth, one), depthBlock, [&](Value c0) {
+      Value length = e.min(e.sub(depth, c0), depthBlock);
+      auto ge = arith::CmpIPredicate::sge;
+      Value isLast = e.op<arith::AndIOp>(e.cmp(ge, e.add(t0, tapCount), totalTaps), e.cmp(ge, e.add(c0, length), depth));
+      Value isLater = e.cmp(arith::CmpIPredicate::ne, e.add(t0, c0), zero);
+      Value panels = e.at(base, weightElement, e.add(e.mul(t0, tapStep), e.mul(c0, width)));
+      e.loop(zero, numRows, height, [&](Value r0) {
+        Value stripRows = e.min(e.sub(numRows, r0), height);
+        e.loop(zero, numColumns, e.idx(micro.columns()), [&](Value j) {
+          Value panel = e.mul(e.div(j, width), panelStride);
+          MicroKernel::Call call;
+          call.numRows = stripRows;
+          call.table = e.at(e.scratch, slot, e.add(e.mul(t0, e.idx(kRows)), r0));
+          call.tableRows = e.idx(kRows);
+          call.rowOffset = e.add(e.mul(group, depth), c0);
+          call.taps = tapCount;
+          call.depth = length;
+          call.panel = e.at(panels, weightElement, panel);
+          call.nextPanel = e.at(panels, weightElement, e.min(e.add(panel, panelStride), lastPanel));
+          call.tapStep = tapStep;
+          call.out = e.at(sums, acc, e.add(e.mul(r0, ld), j));
+          call.ld = ld;
+          call.accumulate = isLater;
+          micro.call(e, call);
+        });
+        e.ifThen(isLast, [&] {
+          e.loop(r0, e.add(r0, stripRows), [&](Value r) {
+            Value position = e.add(row0, r), first = e.add(channel0, column0);
+            SmallVector<Value> indices = resultIndices(e, position, {});
+            Value offset = e.add(e.mul(position, resultChannels), first);
+            Value row = e.at(sums, acc, e.mul(r, ld));
+            e.loop(zero, numColumns, [&](Value j) {
+              indices.back() = e.add(first, j);
+              finish(e, e.load(row, acc, j), indices, e.add(offset, j));
+            });
+          });
+        });
+      });
+    });
+  });
+}
+
+//===----------------------------------------------------------------------===//
+// Depthwise
+//===----------------------------------------------------------------------===//
+
+void ConvEmitter::buildDepthwise() {
+  // Packed panels hold one weight in sixteen here. A first stage gathers them as [tap][channel], which the second reads in vectors.
+  kernel.usesIsa = true;
+  kernel.schedule = "conv depthwise";
+  int64_t total = numTaps * groups;
+  kernel.workspace = kernel.constant(total * kt::elementBytes(acc));
+  kernel.stage({kernel.constant(1), {}}, [&](StageEmitter &e) {
+    e.tasks([&](Value) {
+      e.loop(e.idx(0), e.idx(numTaps), [&](Value tap) {
+        e.loop(e.idx(0), e.idx(groups), [&](Value g) {
+          Value from = e.mul(e.add(e.mul(g, e.idx(numTaps)), tap), e.idx(kPanel));
+          Value w = e.convert(e.load(e.operands[1].pointer, weightElement, from), acc);
+          e.store(w, e.workspace, acc, e.add(e.mul(tap, e.idx(groups)), g));
+        });
+      });
+    });
+  });
+  int64_t share = std::max<int64_t>(1, 65536 / std::max<int64_t>(total, 1));
+  sumsAt = (numTaps * 8 + 63) / 64 * 64;
+  zeroAt = sumsAt + groups * kt::elementBytes(acc);
+  kernel.stage({Expr::ceilDiv(positions, kernel.constant(share)), channels * kt::elementBytes(inElement) + (zeroAt + 64)},
+               [&](StageEmitter &e) {
+                 clearZeroRow(e);
+                 e.tasks([&](Value task) {
+                   Value lo = e.mul(task, e.idx(share)), hi = e.min(e.add(lo, e.idx(share)), e.expr(positions));
+                   e.loop(lo, hi, [&](Value position) { depthwisePosition(e, position); });
+                 });
+               });
+}
+
+void ConvEmitter::depthwisePosition(StageEmitter &e, Value position) {
+  Type slot = e.b.getI64Type();
+  taps(e, position, [&](Value tap, Value pointer) {
+    LLVM::StoreOp::create(e.b, e.loc, pointer, e.at(e.scratch, slot, tap), 8);
+  });
+  Value sums = e.atBytes(e.scratch, e.idx(sumsAt)), zero = e.idx(0);
+  int64_t lanes = kernel.isa.vectorBytes / kt::elementBytes(acc), done = 0;
+  // Four registers of channels at a time, then one, then single channels.
+  for (int64_t registers : {4, 1}) {
+    int64_t step = registers * lanes, until = done + (groups - done) / step * step;
+    if (until > done)
+      e.loop(e.idx(done), e.idx(until), e.idx(step), [&](Value c) {
+        Value zeros = e.constant(VectorType::get(lanes, acc), 0);
+        auto result = e.loop(zero, e.idx(numTaps), e.idx(1), SmallVector<Value>(registers, zeros), [&](Value tap, ValueRange in) {
+          Value row = LLVM::LoadOp::create(e.b, e.loc, e.pointerType(), e.at(e.scratch, slot, tap), 8);
+          SmallVector<Value> next;
+          for (int64_t v = 0; v < registers; ++v) {
+            Value at = e.add(c, e.idx(v * lanes));
+            Value x = e.loadVector(row, inElement, at, lanes, acc);
+            Value w = e.loadVector(e.workspace, acc, e.add(e.mul(tap, e.idx(groups)), at), lanes, acc);
+            next.push_back(LLVM::FMAOp::create(e.b, e.loc, x, w, in[v]));
+          }
+          return next;
+        });
+        for (int64_t v = 0; v < registers; ++v)
+          e.storeVector(result[v], sums, acc, e.add(c, e.idx(v * lanes)));
+      });
+    done = until;
+  }
+  e.loop(e.idx(done), e.idx(groups), [&](Value c) {
+    Value sum = e.loop(zero, e.idx(numTaps), e.idx(1), e.constant(acc, 0), [&](Value tap, ValueRange in) {
+      Value row = LLVM::LoadOp::create(e.b, e.loc, e.pointerType(), e.at(e.scratch, slot, tap), 8);
+      Value x = e.convert(e.load(row, inElement, c), acc);
+      Value w = e.load(e.workspace, acc, e.add(e.mul(tap, e.idx(groups)), c));
+      return SmallVector<Value>{LLVM::FMAOp::create(e.b, e.loc, x, w, in[0])};
+    })[0];
+    e.store(sum, sums, acc, c);
+  });
+  SmallVector<Value> indices = resultIndices(e, position, {});
+  Value offset = e.mul(position, e.idx(groups));
+  e.loop(zero, e.idx(groups), [&](Value c) {
+    indices.back() = c;
+    finish(e, e.load(sums, acc, c), indices, e.add(offset, c));
+  });
+}
+
+} // namespace
+
+LogicalResult kt::codegen::host::buildConv(KernelBuilder &kernel, ConvOp op) {
+  ConvEmitter(kernel, op).build();
+  return success();
+}

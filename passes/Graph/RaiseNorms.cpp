@@ -1,0 +1,188 @@
+//===- RaiseNorms.cpp - norms that were spelled out -----------------------===//
+//
+//   %v = reduce add { x[i, k] * x[i, k] } epilogue { 1 / sqrt(acc / n + eps) }
+//   %r = generic { x[i, j] * v[i] * g[j] }
+//     ->  %r = normalize rms { x[i, j] } epilogue { y * g[j] }
+//
+// and the same of x - mean(x), which is a layer norm.
+//
+//===----------------------------------------------------------------------===//
+
+#include "passes/Analysis/Bodies.h"
+#include "passes/Graph/ScalarMatch.h"
+#include "passes/Passes.h"
+
+namespace kt {
+#define GEN_PASS_DEF_RAISENORMS
+#include "passes/Passes.h.inc"
+} // namespace kt
+
+using namespace mlir;
+using namespace kt;
+
+namespace {
+
+/// A reduction over the last dimension of `rank`-dimensional values: its indices are the leading rank - 1, then the reduced one.
+struct LastReduce {
+  ReduceOp op;
+  Expr count;
+};
+
+std::optional<LastReduce> lastReduce(Value v, int64_t rank) {
+  auto op = throughReshapes(v).getDefiningOp<ReduceOp>();
+  if (!op || op.getKind() != ReduceKind::add || op.getExtents().size() != 1 || op.getResult().getType().getRank() != rank - 1)
+    return std::nullopt;
+  return LastReduce{op, cast<ExprAttr>(op.getExtents()[0])};
+}
+
+/// The operand that a value of a body reads at the body's own position [0, rank); null if it does not.
+Value readHere(Value v, Operation *op, unsigned leading, int64_t rank) {
+  auto read = stripCasts(v).getDefiningOp<ReadOp>();
+  if (!read)
+    return {};
+  unsigned operands = op->getNumOperands();
+  if (!isIdentityRead(read, leading + operands, rank))
+    return {};
+  return op->getOperand(cast<BlockArgument>(read.getTensor()).getArgNumber() - leading);
+}
+
+/// The operand that a value of a body reads at [i.., 0] or [i..], where i.. are the leading rank - 1 indices.
+Value readRow(Value v, Operation *op, unsigned leading, int64_t rank) {
+  auto read = stripCasts(v).getDefiningOp<ReadOp>();
+  if (!read || read.getOtherwise())
+    return {};
+  unsigned first = leading + op->getNumOperands();
+  auto at = read.getIndices();
+  if ((int64_t)at.size() != rank && (int64_t)at.size() != rank - 1)
+    return {};
+  for (int64_t i = 0; i < (int64_t)at.size(); ++i) {
+    if (i < rank - 1) {
+      if (plainIndex(at[i], read->getBlock(), first) != (unsigned)i && !(read.getTensor().getType().dim(i).isConstant(1)))
+        return {};
+    } else if (!matchPattern(at[i], m_Zero())) {
+      return {};
+    }
+  }
+  return op->getOperand(cast<BlockArgument>(read.getTensor()).getArgNumber() - leading);
+}
+
+/// What is normalised: x itself or x minus its mean.
+struct Centred {
+  Value x;
+  bool layer = false;
+};
+
+/// v is x[i, j] or x[i, j] - mean(x)[i] in a body of `op`.
+std::optional<Centred> matchCentred(Value v, Operation *op, unsigned leading, int64_t rank) {
+  v = stripCasts(v);
+  if (Value x = readHere(v, op, leading, rank))
+    return Centred{x, false};
+  auto sub = v.getDefiningOp<arith::SubFOp>();
+  if (!sub)
+    return std::nullopt;
+  Value x = readHere(sub.getLhs(), op, leading, rank), m = readRow(sub.getRhs(), op, leading, rank);
+  if (!x || !m)
+    return std::nullopt;
+  auto mean = lastReduce(m, rank);
+  if (!mean)
+    return std::nullopt;
+  Value element = mean->op.getBody().front().getTerminator()->getOperand(0);
+  Block &epilogue = mean->op.getEpilogue().front();
+  if (readHere(element, mean->op, 0, rank) != x || !isMeanOf(epilogue.getTerminator()->getOperand(0), epilogue.getArgument(0), mean->count))
+    return std::nullopt;
+  return Centred{x, true};
+}
+
+bool sameCentred(const Centred &a, const Centred &b) { return a.x == b.x && a.layer == b.layer; }
+
+/// The square of something centred: t * t.
+std::optional<Centred> matchSquare(Value v, Operation *op, int64_t rank) {
+  v = stripCasts(v);
+  auto mul = v.getDefiningOp<arith::MulFOp>();
+  if (!mul)
+    return std::nullopt;
+  auto a = matchCentred(mul.getLhs(), op, 0, rank), b = matchCentred(mul.getRhs(), op, 0, rank);
+  return a && b && sameCentred(*a, *b) ? a : std::nullopt;
+}
+
+bool raise(GenericOp op) {
+  int64_t rank = op.getResult().getType().getRank();
+  if (rank < 1)
+    return false;
+  Block &body = op.getBody().front();
+  for (Operation &o : body.without_terminator()) {
+    // The product or quotient of something centred and a deviation.
+    Value t, d;
+    SmallVector<std::pair<Value, Value>, 2> pairs;
+    if (auto mul = dyn_cast<arith::MulFOp>(o)) {
+      pairs = {{mul.getLhs(), mul.getRhs()}, {mul.getRhs(), mul.getLhs()}};
+    } else if (auto div = dyn_cast<arith::DivFOp>(o)) {
+      pairs = {{div.getLhs(), div.getRhs()}};
+    } else {
+      continue;
+    }
+    bool isMul = isa<arith::MulFOp>(o);
+    for (auto [t, d] : pairs) {
+      Value row = readRow(d, op, 0, rank);
+      auto centred = row ? matchCentred(t, op, 0, rank) : std::nullopt;
+      auto reduce = row ? lastReduce(row, rank) : std::nullopt;
+      if (!centred || !reduce || reduce->count != op.getResult().getType().dim(rank - 1))
+        continue;
+      auto square = matchSquare(reduce->op.getBody().front().getTerminator()->getOperand(0), reduce->op, rank);
+      Block &epilogue = reduce->op.getEpilogue().front();
+      auto deviation = matchDeviation(epilogue.getTerminator()->getOperand(0), epilogue.getArgument(0), reduce->count);
+      if (!square || !sameCentred(*square, *centred) || !deviation || deviation->reciprocal != isMul)
+        continue;
+
+      OpBuilder b(op);
+      Location loc = FusedLoc::get(op.getContext(), {op.getLoc(), reduce->op.getLoc()});
+      SmallVector<Value> inputs(op.getInputs().begin(), op.getInputs().end());
+      auto norm = NormalizeOp::create(b, loc, op.getResult().getType(), inputs,
+                                      NormKindAttr::get(op.getContext(), centred->layer ? NormKind::layer : NormKind::rms),
+                                      b.getI64IntegerAttr(1), b.getF64FloatAttr(deviation->epsilon));
+      unsigned number = llvm::find(inputs, centred->x) - inputs.begin();
+      Type wide = o.getResult(0).getType().isF64() ? Type(b.getF64Type()) : Type(b.getF32Type());
+      Block *element = addBody(norm.getBody(), {}, inputs, rank);
+      b.setInsertionPointToStart(element);
+      Value x = ReadOp::create(b, loc, element->getArgument(number), element->getArguments().drop_front(inputs.size()));
+      if (x.getType() != wide)
+        x = arith::ExtFOp::create(b, loc, wide, x);
+      YieldOp::create(b, loc, x);
+      Block *finish = addBody(norm.getEpilogue(), {wide}, inputs, rank);
+      b.setInsertionPointToStart(finish);
+      IRMapping map;
+      for (auto [i, arg] : llvm::enumerate(body.getArguments()))
+        map.map(arg, finish->getArgument(i + 1));
+      for (Operation &inner : body) {
+        if (&inner == &o) {
+          Value y = finish->getArgument(0);
+          if (y.getType() != o.getResult(0).getType())
+            y = arith::TruncFOp::create(b, loc, o.getResult(0).getType(), y);
+          map.map(o.getResult(0), y);
+          continue;
+        }
+        b.clone(inner, map);
+      }
+      op.replaceAllUsesWith(norm.getResult());
+      op.erase();
+      // Reads of the moments that nothing uses any more fall away, and with them the operands.
+      for (Operation &inner : llvm::make_early_inc_range(llvm::reverse(*finish)))
+        if (isOpTriviallyDead(&inner))
+          inner.erase();
+      cleanBodyOperands(norm);
+      return true;
+    }
+  }
+  return false;
+}
+
+struct RaiseNormsPass : kt::impl::RaiseNormsBase<RaiseNormsPass> {
+  void runOnOperation() override {
+    SmallVector<GenericOp> ops;
+    getOperation()->walk([&](GenericOp op) { ops.push_back(op); });
+    for (GenericOp op : ops)
+      raise(op);
+  }
+};
+
+} // namespace

@@ -1,0 +1,86 @@
+"""Kernels of kt.conv: strides, dilation, groups, depthwise, transposed, one and two dimensions."""
+import itertools
+import numpy as np
+from cases_matmul import pack
+from cases_structured import kernel, randn, tensor
+from harness import Case, Tensor
+
+
+def conv_reference(x, w, kernel_size, strides, dilations, input_dilations, pads, groups, out_size):
+    """x [n, s.., c], w [groups, taps, c/g, o/g] -> [n, out.., o], an element of the definition at a time."""
+    n, c = x.shape[0], x.shape[-1]
+    spatial = len(kernel_size)
+    cg, og = c // groups, w.shape[3]
+    out = np.zeros((n, *out_size, groups * og))
+    for tap, t in enumerate(itertools.product(*map(range, kernel_size))):
+        for position in itertools.product(*map(range, out_size)):
+            at = []
+            for d in range(spatial):
+                i = position[d] * strides[d] - pads[d] + t[d] * dilations[d]
+                if i % input_dilations[d] or not 0 <= i // input_dilations[d] < x.shape[1 + d]:
+                    break
+                at.append(i // input_dilations[d])
+            if len(at) < spatial:
+                continue
+            v = x[(slice(None), *at)]
+            for g in range(groups):
+                out[(slice(None), *position, slice(g * og, (g + 1) * og))] += v[:, g * cg:(g + 1) * cg].astype(np.float64) @ w[g, tap].astype(np.float64)
+    return out
+
+
+def conv_case(name, kind, n, size, c, o, k, strides=None, dilations=None, stretch=None, pad=0, groups=1, weight=None, tolerance=None):
+    spatial = len(size)
+    strides, dilations, stretch = strides or [1] * spatial, dilations or [1] * spatial, stretch or [1] * spatial
+    weight = weight or kind
+    pads = [pad] * spatial
+    taps, cg, og = int(np.prod(k)), c // groups, o // groups
+    out = [((s - 1) * e + 1 + 2 * pad - (kk - 1) * d - 1) // st + 1 for s, e, kk, d, st in zip(size, stretch, k, dilations, strides)]
+    x = tensor(['p0', *size, c], kind)
+    w = tensor([groups, -(-og // 16), taps, cg, 16], weight)
+    r = tensor(['p0', *out, o], kind)
+    b = tensor([o], kind)
+    idx = ', '.join(f'%i{d}: index' for d in range(spatial + 2))
+    if kind == 'f32':
+        ep = f'    %e = arith.addf %acc, %0 : f32'
+    else:
+        ep = f'    %1 = arith.extf %0 : {kind} to f32\n    %2 = arith.addf %acc, %1 : f32\n    %e = arith.truncf %2 : f32 to {kind}'
+    array = lambda v: 'array<i64: ' + ', '.join(map(str, v)) + '>'
+    attrs = (f"{{kernel = {array(k)}, strides = {array(strides)}, dilations = {array(dilations)}, input_dilations = {array(stretch)}, "
+             f"pads = [{', '.join(f'#kt.expr<{p}>' for p in pads)}], groups = {groups} : i64}}")
+    body = f"""  %r = kt.conv %x, %w extras(%b : {b}) {attrs} : {x}, {w} -> {r} epilogue {{
+  ^bb0(%acc: f32, %B: {b}, {idx}):
+    %0 = kt.read %B[%i{spatial + 1}] : {b} -> {kind}
+{ep}
+    kt.yield %e : {kind}
+  }}"""
+    xs, bias = Tensor(randn(n, *size, c), kind), Tensor(randn(o), kind)
+    ws = Tensor(randn(groups, taps, cg, og) * (20 if weight == 'i8' else 1), weight)
+    packed = np.stack([pack(ws.bits[g].reshape(taps * cg, og)) for g in range(groups)]).reshape(groups, -1, taps, cg, 16)
+    p = Tensor.__new__(Tensor)
+    p.kind, p.bits = weight, np.ascontiguousarray(packed)
+    want = conv_reference(xs.values, ws.values, k, strides, dilations, stretch, pads, groups, out) + bias.values
+    return Case(name, kernel(name, 1, [('x', x), ('w', w), ('b', b)], [r], body), [((n,), [xs, p, bias], [Tensor(want, kind)])],
+                tolerance=tolerance, banks=kind != 'f32' and weight == kind)
+
+
+def conv_cases():
+    exact = 4e-6
+    return [
+        conv_case('conv3x3_f16', 'f16', 2, [9, 11], 16, 24, [3, 3], pad=1),
+        conv_case('conv3x3_bf16', 'bf16', 1, [7, 6], 8, 16, [3, 3], pad=1, strides=[2, 2]),
+        conv_case('conv_stem_f16', 'f16', 1, [13, 13], 3, 20, [5, 5], pad=2, strides=[2, 2]),
+        conv_case('conv_dilated_f16', 'f16', 1, [12, 12], 8, 40, [3, 3], pad=2, dilations=[2, 2]),
+        conv_case('conv_transposed_f16', 'f16', 1, [5, 4], 16, 8, [3, 3], pad=1, stretch=[2, 2]),
+        conv_case('conv_groups_f16', 'f16', 2, [6, 6], 32, 64, [3, 3], pad=1, groups=4),
+        conv_case('conv_deep_f16', 'f16', 1, [5, 5], 128, 64, [3, 3], pad=1),
+        conv_case('conv_int8_f16', 'f16', 1, [6, 6], 16, 16, [3, 3], pad=1, weight='i8'),
+        conv_case('conv1x1_f16', 'f16', 2, [5, 5], 24, 32, [1, 1]),
+        conv_case('conv1x1_stride_f16', 'f16', 2, [6, 6], 24, 32, [1, 1], strides=[2, 2]),
+        conv_case('conv1d_f32', 'f32', 2, [17], 6, 10, [4], pad=1, strides=[2], tolerance=exact),
+        conv_case('conv3x3_f32', 'f32', 2, [7, 7], 12, 20, [3, 3], pad=1, tolerance=exact),
+        conv_case('conv3d_f32', 'f32', 1, [4, 5, 3], 4, 6, [2, 3, 2], pad=1, tolerance=exact),
+        conv_case('conv_groups_f32', 'f32', 1, [6, 6], 6, 9, [3, 3], pad=1, groups=3, tolerance=exact),
+        conv_case('conv_transposed_f32', 'f32', 1, [4, 4], 5, 7, [3, 3], pad=1, stretch=[2, 2], tolerance=exact),
+        conv_case('depthwise_f16', 'f16', 2, [7, 7], 24, 24, [3, 3], pad=1, groups=24),
+        conv_case('depthwise_f32', 'f32', 1, [7, 7], 6, 6, [3, 3], pad=1, strides=[2, 2], groups=6, tolerance=exact),
+    ]
