@@ -42,9 +42,9 @@ Heads import::attend(Node &n, Heads q, Heads k, Heads v, ValueRange extras, bool
       failed(n.require(k.heads(), v.heads(), "key and value heads")))
     return {};
   auto map = [&](bool headsFirst) {
-    SmallVector<AffineExpr> d;
-    for (unsigned i : headsFirst ? ArrayRef<unsigned>{0, 1, 2, 3} : ArrayRef<unsigned>{0, 2, 1, 3})
-      d.push_back(n.b.getAffineDimExpr(i));
+    AffineExpr d[4];
+    for (unsigned i = 0; i < 4; ++i)
+      d[i] = n.b.getAffineDimExpr(headsFirst || i == 0 || i == 3 ? i : 3 - i);
     return AffineMapAttr::get(AffineMap::get(4, 0, d, n.context));
   };
   SmallVector<Expr> out = n.dims(q.v);

@@ -33,6 +33,8 @@ Importer::Importer(MLIRContext *context, ModelFile &file, const ImportOptions &o
   registerRecurrent(table);
   registerAttention(table);
   registerTransformer(table);
+  registerResize(table);
+  registerSampling(table);
 }
 
 OwningOpRef<ModuleOp> import::importModel(MLIRContext *context, ModelFile &file, const ImportOptions &options) {
