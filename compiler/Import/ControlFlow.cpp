@@ -93,6 +93,10 @@ LogicalResult importBranch(Node &n, const onnx::GraphProto &graph, Branch &branc
   return results;
 }
 
+bool squeezes(const onnx::GraphProto &graph) {
+  return llvm::any_of(graph.node(), [](const onnx::NodeProto &node) { return node.op_type() == "Squeeze"; });
+}
+
 LogicalResult ifOp(Node &n) {
   const auto *thenGraph = n.attr("then_branch"), *elseGraph = n.attr("else_branch");
   if (!thenGraph || !elseGraph)
@@ -107,6 +111,17 @@ LogicalResult ifOp(Node &n) {
   Branch yes, no;
   if (failed(importBranch(n, thenGraph->g(), yes)) || failed(importBranch(n, elseGraph->g(), no)))
     return failure();
+  bool sameRanks = llvm::all_of(llvm::zip(yes.results, no.results), [&](auto pair) {
+    return n.type(std::get<0>(pair)).getRank() == n.type(std::get<1>(pair)).getRank();
+  });
+  if (!sameRanks && (squeezes(thenGraph->g()) || squeezes(elseGraph->g()))) {
+    // PyTorch's squeeze(dim): "if the size is 1, squeeze, else nothing". What follows was written for the squeezed tensor.
+    bool taken = squeezes(thenGraph->g());
+    AssertOp::create(n.b, n.loc, Expr::eq(*c, n.expr(0)).attr(), n.expr(taken ? 0 : 1).attr(),
+                     n.b.getStringAttr("the size that is squeezed is 1"));
+    auto results = n.importer.subgraph((taken ? thenGraph : elseGraph)->g(), {});
+    return failed(results) ? failure() : setAll(n, *results);
+  }
   if (yes.results.size() != no.results.size())
     return n.error("branches yield " + Twine(yes.results.size()) + " and " + Twine(no.results.size()) + " values");
   llvm::StringSet<> inner;

@@ -31,6 +31,10 @@ Importer::Importer(MLIRContext *context, ModelFile &file, const ImportOptions &o
   registerQuantize(table);
   registerControlFlow(table);
   registerRecurrent(table);
+  registerAttention(table);
+  registerTransformer(table);
+  registerResize(table);
+  registerSampling(table);
 }
 
 OwningOpRef<ModuleOp> import::importModel(MLIRContext *context, ModelFile &file, const ImportOptions &options) {

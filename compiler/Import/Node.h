@@ -34,6 +34,7 @@ void registerRecurrent(OpTable &table);
 void registerAttention(OpTable &table);
 void registerTransformer(OpTable &table);
 void registerResize(OpTable &table);
+void registerSampling(OpTable &table);
 void registerMisc(OpTable &table);
 
 class Node {

@@ -83,6 +83,33 @@ mlir::Value quantize(Node &n, mlir::Value x, mlir::Value scale, mlir::Value zero
 // Attention.cpp
 //===----------------------------------------------------------------------===//
 
+/// Queries, keys or values: of rank 4, [batch, heads, sequence, size] or, not `headsFirst`, [batch, sequence, heads, size].
+struct Heads {
+  mlir::Value v;
+  bool headsFirst = false;
+  Expr batch() const { return Node::type(v).dim(0); }
+  Expr heads() const { return Node::type(v).dim(headsFirst ? 1 : 2); }
+  Expr sequence() const { return Node::type(v).dim(headsFirst ? 2 : 1); }
+  Expr size() const { return Node::type(v).dim(3); }
+};
+/// A view of [batch, sequence, heads * size]. Null after an error.
+Heads splitHeads(Node &n, mlir::Value v, int64_t heads);
+/// The same elements with heads first.
+mlir::Value headsFirst(Node &n, Heads h);
+
+/// Computes a score from the f32 product; indices are batch, head, query and key, operands the extras.
+using ScoreFn = llvm::function_ref<mlir::Value(Body &, mlir::Value product)>;
+/// softmax(score(q k^T)) v, in the layout of q.
+Heads attend(Node &n, Heads q, Heads k, Heads v, mlir::ValueRange extras, bool zeroEmpty, ScoreFn score);
+/// Multiplies by `scale`, or by 1 / sqrt(size) where it is 0; then softcap * tanh(x / softcap) unless that is 0.
+mlir::Value scaled(Body &b, mlir::Value product, double scale, Expr size, double softcap);
+/// An element of a tensor that broadcasts to [batch, heads, queries, keys]; `outside` behind the end of its last dimension.
+mlir::Value readMask(Body &b, unsigned operand, Expr keys, mlir::Value outside);
+
+/// Rotates pairs of the first `rotated` (0: all) elements of each head. `positions` [batch, sequence] index the caches [positions, rotated / 2]; null:
+/// the caches are [batch, sequence, rotated / 2].
+mlir::Value rotate(Node &n, Heads x, mlir::Value cos, mlir::Value sin, mlir::Value positions, bool interleaved, int64_t rotated);
+
 //===----------------------------------------------------------------------===//
 // ControlFlow.cpp
 //===----------------------------------------------------------------------===//
