@@ -36,9 +36,17 @@ struct OutlineKernelsPass : kt::impl::OutlineKernelsBase<OutlineKernelsPass> {
     // Every symbolic size, in order of appearance, is a parameter.
     llvm::MapVector<Attribute, unsigned> params;
     AttrTypeReplacer replacer;
+    bool general = isa<MatmulOp, ConvOp>(op);
     replacer.addReplacement([&](ExprAttr e) -> std::optional<std::pair<Attribute, WalkResult>> {
-      if (Expr(e).asConstant())
-        return std::pair<Attribute, WalkResult>{e, WalkResult::skip()};
+      if (auto c = Expr(e).asConstant()) {
+        // Products of all sizes share a kernel: it keeps of a size only that it is a multiple of 8 or 4, which is what aligned accesses need.
+        int64_t factor = *c % 8 == 0 ? 8 : *c % 4 == 0 ? 4 : 1;
+        if (!general || *c <= kPanel)
+          return std::pair<Attribute, WalkResult>{e, WalkResult::skip()};
+        Attribute quotient = Expr::constant(context, *c / factor).attr();
+        unsigned number = params.try_emplace(quotient, params.size()).first->second;
+        return std::pair<Attribute, WalkResult>{(Expr::symbol(context, "p" + std::to_string(number)) * factor).attr(), WalkResult::skip()};
+      }
       unsigned number = params.try_emplace(e, params.size()).first->second;
       return std::pair<Attribute, WalkResult>{Expr::symbol(context, "p" + std::to_string(number)).attr(), WalkResult::skip()};
     });
