@@ -226,7 +226,7 @@ Expected<Image> kt::codegen::host::makeImage(Module &module, const Isa &isa) {
   {
     raw_svector_ostream stream(object);
     legacy::PassManager passes;
-    if (machine->addPassesToEmitFile(passes, stream, nullptr, CodeGenFileType::ObjectFile))
+    if (machine->addPassesToEmitFile(passes, stream, nullptr, CodeGenFileType::ObjectFile, /*DisableVerify=*/true))
       return createStringError("the x86-64 target cannot write objects");
     passes.run(module);
   }

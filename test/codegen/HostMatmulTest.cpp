@@ -30,10 +30,15 @@ template <typename T> T encode(double v);
 template <> float encode<float>(double v) { return v; }
 template <> double encode<double>(double v) { return v; }
 template <> uint16_t encode<uint16_t>(double v) { return toHalf(v); }
+struct BFloat {
+  uint16_t bits;
+};
+template <> BFloat encode<BFloat>(double v) { return {toBFloat(v)}; }
 template <> int8_t encode<int8_t>(double v) { return std::lround(v * 100); }
 template <> uint8_t encode<uint8_t>(double v) { return std::lround(v * 100 + 120); }
 template <> int32_t encode<int32_t>(double v) { return std::lround(v * 1000); }
 template <typename T> double decode(T v) { return v; }
+template <> double decode<BFloat>(BFloat v) { return fromBFloat(v.bits); }
 template <> double decode<uint16_t>(uint16_t v) { return fromHalf(v); }
 
 template <typename L, typename R, typename A> void checkPacked(const Types &types, double rtol) {
@@ -73,6 +78,7 @@ template <typename L, typename R, typename A> void checkPacked(const Types &type
 TEST(HostMatmul, packed_f32) { checkPacked<float, float, float>({"f32", "f32", "f32"}, 1e-5); }
 TEST(HostMatmul, packed_f16) { checkPacked<uint16_t, uint16_t, float>({"f16", "f16", "f32"}, 1e-5); }
 TEST(HostMatmul, packed_f32_with_f16_weights) { checkPacked<float, uint16_t, float>({"f32", "f16", "f32"}, 1e-5); }
+TEST(HostMatmul, packed_bf16) { checkPacked<BFloat, BFloat, float>({"bf16", "bf16", "f32"}, 1e-5); }
 TEST(HostMatmul, packed_f32_with_i8_weights) { checkPacked<float, int8_t, float>({"f32", "i8", "f32"}, 1e-4); }
 TEST(HostMatmul, packed_integers) {
   checkPacked<int8_t, int8_t, int32_t>({"i8", "i8", "i32"}, 1e-7);
