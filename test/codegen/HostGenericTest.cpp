@@ -131,3 +131,81 @@ TEST(HostGeneric, survives_division_by_zero) {
   EXPECT_EQ(y[2], -3 + -4);
   EXPECT_EQ(y[3], 6);
 }
+
+TEST(HostGeneric, scalars_and_generators) {
+  HostKernel scalar(R"(
+^bb0(%x: !kt.tensor<[] x f32>):
+  %r = kt.generic ins(%x : !kt.tensor<[] x f32>) -> !kt.tensor<[] x f32> {
+  ^bb0(%X: !kt.tensor<[] x f32>):
+    %0 = kt.read %X[] : !kt.tensor<[] x f32> -> f32
+    %1 = arith.negf %0 : f32
+    kt.yield %1 : f32
+  }
+  kt.yield %r : !kt.tensor<[] x f32>)", 0);
+  HostKernel iota(R"(
+^bb0:
+  %r = kt.generic -> !kt.tensor<[p0, p1] x i64> {
+  ^bb0(%i: index, %j: index):
+    %n = kt.size #kt.expr<p1 * 2 + 1>
+    %0 = arith.muli %i, %n : index
+    %1 = arith.addi %0, %j : index
+    %2 = arith.index_cast %1 : index to i64
+    kt.yield %2 : i64
+  }
+  kt.yield %r : !kt.tensor<[p0, p1] x i64>)", 2);
+  ASSERT_TRUE(scalar.ok() && iota.ok());
+  float x = 3, y = 0;
+  scalar.run({&x, &y}, {});
+  EXPECT_EQ(y, -3);
+  std::vector<int64_t> v(15);
+  iota.run({v.data()}, {3, 5});
+  for (int i = 0; i < 15; ++i)
+    EXPECT_EQ(v[i], i / 5 * 11 + i % 5);
+}
+
+TEST(HostGeneric, gathers_with_checked_indices) {
+  HostKernel k(R"(
+^bb0(%x: !kt.tensor<[p0, 4] x f32>, %at: !kt.tensor<[p1] x i64>):
+  %r = kt.generic ins(%x, %at : !kt.tensor<[p0, 4] x f32>, !kt.tensor<[p1] x i64>) -> !kt.tensor<[p1, 4] x f32> {
+  ^bb0(%X: !kt.tensor<[p0, 4] x f32>, %A: !kt.tensor<[p1] x i64>, %i: index, %j: index):
+    %none = arith.constant 0.0 : f32
+    %0 = kt.read %A[%i] : !kt.tensor<[p1] x i64> -> i64
+    %1 = arith.index_cast %0 : i64 to index
+    %2 = kt.read %X[%1, %j] else %none : f32 {check = array<i64: 0>} : !kt.tensor<[p0, 4] x f32> -> f32
+    kt.yield %2 : f32
+  }
+  kt.yield %r : !kt.tensor<[p1, 4] x f32>)", 2);
+  ASSERT_TRUE(k.ok());
+  auto x = randomVector(20);
+  std::vector<int64_t> at = {4, 0, -1, 5, 2, INT64_MAX, INT64_MIN};
+  std::vector<float> y(28, 7);
+  k.run({x.data(), at.data(), y.data()}, {5, 7});
+  for (int i = 0; i < 28; ++i)
+    EXPECT_EQ(y[i], at[i / 4] >= 0 && at[i / 4] < 5 ? x[at[i / 4] * 4 + i % 4] : 0) << i;
+}
+
+TEST(HostGeneric, computes_in_half_precision) {
+  for (std::string t : {"f16", "bf16"}) {
+    std::string tensor = "!kt.tensor<[p0] x " + t + ">";
+    HostKernel k("^bb0(%x: " + tensor + ", %z: " + tensor + "):\n %r = kt.generic ins(%x, %z : " + tensor + ", " + tensor + ") -> " + tensor +
+                     " {\n ^bb0(%X: " + tensor + ", %Z: " + tensor + ", %i: index):\n %0 = kt.read %X[%i] : " + tensor + " -> " + t +
+                     "\n %1 = kt.read %Z[%i] : " + tensor + " -> " + t + "\n %c = arith.constant 1.5 : " + t + "\n %2 = arith.mulf %0, %c : " + t +
+                     "\n %3 = arith.maximumf %2, %1 : " + t + "\n %4 = arith.cmpf ogt, %3, %c : " + t +
+                     "\n %5 = arith.fptosi %3 : " + t + " to i32\n %6 = arith.sitofp %5 : i32 to " + t + "\n %7 = arith.select %4, %6, %3 : " + t +
+                     "\n %8 = math.absf %7 : " + t + "\n kt.yield %8 : " + t + "\n }\n kt.yield %r : " + tensor,
+                 1);
+    ASSERT_TRUE(k.ok());
+    auto decode = [&](uint16_t v) { return t == "f16" ? fromHalf(v) : fromBFloat(v); };
+    auto encode = [&](float v) { return t == "f16" ? toHalf(v) : toBFloat(v); };
+    std::vector<uint16_t> x, z, y(500);
+    for (float v : randomVector(500, -9, 9))
+      x.push_back(encode(v));
+    for (float v : randomVector(500, -9, 9, 2))
+      z.push_back(encode(v));
+    k.run({x.data(), z.data(), y.data()}, {500});
+    for (int i = 0; i < 500; ++i) {
+      float m = std::max(decode(encode(decode(x[i]) * 1.5f)), decode(z[i]));
+      EXPECT_EQ(decode(y[i]), std::abs(m > 1.5f ? decode(encode((int)m)) : m)) << t << i;
+    }
+  }
+}

@@ -135,3 +135,23 @@ TEST(HostReduce, pools_channels_last_with_padding) {
   k.run({x.data(), y.data()}, {n, h, c});
   EXPECT_EQ(y, expected);
 }
+
+TEST(HostReduce, integers_and_booleans_to_a_scalar) {
+  struct Case {
+    std::string kind, type;
+    int64_t expected;
+  };
+  for (const Case &c : {Case{"add", "i32", 1 + 3 - 7 + 2}, {"mul", "i32", -42}, {"max", "i32", 3}, {"min", "i32", -7}, {"max", "i1", 1}, {"min", "i1", 0}}) {
+    std::string in = "!kt.tensor<[p0] x " + c.type + ">", out = "!kt.tensor<[] x " + c.type + ">";
+    HostKernel k("^bb0(%x: " + in + "):\n %y = kt.reduce " + c.kind + " over [#kt.expr<p0>] ins(%x : " + in + ") -> " + out + " {\n ^bb0(%X: " + in +
+                     ", %r: index):\n %0 = kt.read %X[%r] : " + in + " -> " + c.type + "\n kt.yield %0 : " + c.type + "\n } epilogue {\n ^bb0(%s: " +
+                     c.type + ", %X: " + in + "):\n kt.yield %s : " + c.type + "\n }\n kt.yield %y : " + out,
+                 1);
+    ASSERT_TRUE(k.ok());
+    std::vector<int32_t> x = {1, 3, -7, 2}, y = {99};
+    std::vector<uint8_t> b = {1, 0, 1, 1}, z = {99};
+    bool isBool = c.type == "i1";
+    k.run({isBool ? (void *)b.data() : x.data(), isBool ? (void *)z.data() : y.data()}, {4});
+    EXPECT_EQ(isBool ? z[0] : y[0], c.expected) << c.kind << c.type;
+  }
+}
