@@ -63,6 +63,24 @@ static void elementwise(const std::string &op) {
         {n}, {(size_t)n * 4, (size_t)n * 4}, n, "G/s");
 }
 
+/// [a, b] read as [b, a].
+static void transpose(int64_t rows, int64_t n) {
+  std::string in = "!kt.tensor<[p0, p1] x f32>", out = "!kt.tensor<[p1, p0] x f32>";
+  bench("transpose " + std::to_string(rows) + "x" + std::to_string(n),
+        "^bb0(%x: " + in + "):\n %y = kt.generic ins(%x : " + in + ") -> " + out + " {\n ^bb0(%X: " + in +
+            ", %i: index, %j: index):\n %0 = kt.read %X[%j, %i] : " + in + " -> f32\n kt.yield %0 : f32\n }\n kt.yield %y : " + out,
+        {rows, n}, {(size_t)(rows * n * 4), (size_t)(rows * n * 4)}, rows * n, "G/s");
+}
+
+static void addBias(int64_t rows, int64_t n) {
+  std::string t = "!kt.tensor<[p0, p1] x f32>", b = "!kt.tensor<[p1] x f32>";
+  bench("add bias " + std::to_string(rows) + "x" + std::to_string(n),
+        "^bb0(%x: " + t + ", %b: " + b + "):\n %y = kt.generic ins(%x, %b : " + t + ", " + b + ") -> " + t + " {\n ^bb0(%X: " + t + ", %B: " + b +
+            ", %i: index, %j: index):\n %0 = kt.read %X[%i, %j] : " + t + " -> f32\n %1 = kt.read %B[%j] : " + b +
+            " -> f32\n %2 = arith.addf %0, %1 : f32\n kt.yield %2 : f32\n }\n kt.yield %y : " + t,
+        {rows, n}, {(size_t)(rows * n * 4), (size_t)(n * 4), (size_t)(rows * n * 4)}, rows * n, "G/s");
+}
+
 static void softmax(int64_t rows, int64_t n) {
   std::string t = "!kt.tensor<[p0, p1] x f32>";
   bench("softmax " + std::to_string(rows) + "x" + std::to_string(n),
@@ -132,6 +150,11 @@ int main(int argc, char **argv) {
   attention(32, 1, 1024, 128);
   for (const char *op : {"arith.negf", "math.exp", "math.tanh", "math.erf", "math.log", "math.sin"})
     elementwise(op);
+  transpose(512, 512);
+  transpose(300, 700);
+  transpose(50000, 3);
+  addBias(512, 768);
+  addBias(60000, 4);
   softmax(512, 512);
   reduceSum(512, 768, false);
   reduceSum(512, 768, true);

@@ -209,3 +209,27 @@ TEST(HostGeneric, computes_in_half_precision) {
     }
   }
 }
+
+TEST(HostGeneric, transposes_in_tiles) {
+  HostKernel k(R"(
+^bb0(%x: !kt.tensor<[p0, p1, p2, p3] x f32>):
+  %r = kt.generic ins(%x : !kt.tensor<[p0, p1, p2, p3] x f32>) -> !kt.tensor<[p3, p0, p2, p1] x f32> {
+  ^bb0(%X: !kt.tensor<[p0, p1, p2, p3] x f32>, %d: index, %a: index, %c: index, %b: index):
+    %0 = kt.read %X[%a, %b, %c, %d] : !kt.tensor<[p0, p1, p2, p3] x f32> -> f32
+    kt.yield %0 : f32
+  }
+  kt.yield %r : !kt.tensor<[p3, p0, p2, p1] x f32>)", 4);
+  ASSERT_TRUE(k.ok());
+  EXPECT_NE(k.getCode().variants[0].schedule.find("tile"), std::string::npos);
+  for (auto [a, b, c, d] : {std::array<int64_t, 4>{2, 3, 4, 5}, {1, 1, 1, 1}, {0, 2, 3, 4}, {2, 70, 3, 50}, {3, 200, 2, 130}}) {
+    auto x = randomVector(a * b * c * d);
+    std::vector<float> y(x.size(), 7), expected(x.size());
+    for (int64_t i = 0; i < a; ++i)
+      for (int64_t j = 0; j < b; ++j)
+        for (int64_t l = 0; l < c; ++l)
+          for (int64_t m = 0; m < d; ++m)
+            expected[((m * a + i) * c + l) * b + j] = x[((i * b + j) * c + l) * d + m];
+    k.run({x.data(), y.data()}, {a, b, c, d});
+    EXPECT_EQ(y, expected);
+  }
+}
