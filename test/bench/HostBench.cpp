@@ -140,6 +140,7 @@ int main(int argc, char **argv) {
   matmul(512, 512, 512, false);
   matmul(512, 512, 512, false, true);
   matmul(1, 4096, 1024, false);
+  matmul(1, 4096, 1024, false, true);
   conv(56, 64, 64, 3, 1, 1);
   conv(14, 256, 256, 3, 1, 1);
   conv(56, 64, 256, 1, 1, 1);
