@@ -1,7 +1,8 @@
 //===- Generic.cpp - elementwise host kernels -----------------------------===//
 //
-// A task is a run of the result's elements in memory order, so the split is even whatever the shape. Rows are cut at the run's ends.
-// Bodies that read across rows (transpositions) go tile by tile instead, so that lines of the cache are used up once loaded.
+// A task is a run of the result's elements in memory order, so the split is even whatever the shape. Rows are cut at
+// the run's ends. Bodies that read across rows (transpositions) go tile by tile instead, so that lines of the cache are
+// used up once loaded.
 //
 //===----------------------------------------------------------------------===//
 

@@ -125,7 +125,8 @@ bool kt::codegen::host::readsAcross(Region &region, unsigned fast, unsigned slow
   bool found = false;
   region.walk([&](ReadOp read) {
     int64_t last = lastDim(read);
-    found |= last > 0 && dependsOn(read.getIndices()[last], slowIndex) && !dependsOn(read.getIndices()[last], fastIndex) &&
+    found |= last > 0 && dependsOn(read.getIndices()[last], slowIndex) &&
+             !dependsOn(read.getIndices()[last], fastIndex) &&
              llvm::any_of(read.getIndices().take_front(last), [&](Value v) { return dependsOn(v, fastIndex); });
   });
   return found;

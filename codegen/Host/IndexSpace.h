@@ -1,6 +1,7 @@
 //===- IndexSpace.h - the loops around a scalar body ----------------------===//
 //
-// Neighbouring dimensions that every read walks as one become one loop, so elementwise kernels are one-dimensional whatever their rank.
+// Neighbouring dimensions that every read walks as one become one loop, so elementwise kernels are one-dimensional
+// whatever their rank.
 //
 //===----------------------------------------------------------------------===//
 

@@ -24,15 +24,17 @@ std::string text(const Conv2d &s, const std::string &type, const std::string &we
   std::string in = "!kt.tensor<[p0, p1, p2, " + std::to_string(s.c) + "] x " + type + ">";
   std::string w = "!kt.tensor<[" + std::to_string(s.groups) + ", " + std::to_string((s.o / s.groups + 15) / 16) + ", " +
                   std::to_string(s.kh * s.kw) + ", " + std::to_string(s.c / s.groups) + ", 16] x " + weightType + ">";
-  std::string out = "!kt.tensor<[p0, p3, p4, " + std::to_string(s.o) + "] x " + acc + ">", b = "!kt.tensor<[" + std::to_string(s.o) + "] x " + acc + ">";
+  std::string out = "!kt.tensor<[p0, p3, p4, " + std::to_string(s.o) + "] x " + acc + ">",
+              b = "!kt.tensor<[" + std::to_string(s.o) + "] x " + acc + ">";
   std::string add = acc == "f32" ? "arith.addf" : "arith.addi";
   std::string pad = "#kt.expr<" + std::to_string(s.pad) + ">";
-  return "^bb0(%x: " + in + ", %w: " + w + ", %b: " + b + "):\n %y = kt.conv %x, %w extras(%b : " + b + ") {kernel = " +
-         list(s.kh, s.kw) + ", strides = " + two(s.stride) + ", dilations = " + two(s.dilation) + ", input_dilations = " +
-         two(s.stretch) + ", pads = [" + pad + ", " + pad + "], groups = " + std::to_string(s.groups) + " : i64} : " + in + ", " + w +
-         " -> " + out + " epilogue {\n ^bb0(%a: " + acc + ", %B: " + b +
-         ", %n: index, %i: index, %j: index, %c: index):\n %0 = kt.read %B[%c] : " + b +
-         " -> " + acc + "\n %1 = " + add + " %a, %0 : " + acc + "\n kt.yield %1 : " + acc + "\n }\n kt.yield %y : " + out;
+  return "^bb0(%x: " + in + ", %w: " + w + ", %b: " + b + "):\n %y = kt.conv %x, %w extras(%b : " + b +
+         ") {kernel = " + list(s.kh, s.kw) + ", strides = " + two(s.stride) + ", dilations = " + two(s.dilation) +
+         ", input_dilations = " + two(s.stretch) + ", pads = [" + pad + ", " + pad +
+         "], groups = " + std::to_string(s.groups) + " : i64} : " + in + ", " + w + " -> " + out +
+         " epilogue {\n ^bb0(%a: " + acc + ", %B: " + b +
+         ", %n: index, %i: index, %j: index, %c: index):\n %0 = kt.read %B[%c] : " + b + " -> " + acc +
+         "\n %1 = " + add + " %a, %0 : " + acc + "\n kt.yield %1 : " + acc + "\n }\n kt.yield %y : " + out;
 }
 
 template <typename T> T encode(float v);
@@ -47,7 +49,8 @@ float decode(uint8_t v) { return v; }
 float decode(uint16_t v) { return fromHalf(v); }
 
 template <typename T, typename W = T, typename A = float>
-void check(const Conv2d &s, const std::string &type, const std::string &weightType = "", const std::string &acc = "f32") {
+void check(const Conv2d &s, const std::string &type, const std::string &weightType = "",
+           const std::string &acc = "f32") {
   HostKernel k(text(s, type, weightType.empty() ? type : weightType, acc), 5);
   ASSERT_TRUE(k.ok());
   int64_t cg = s.c / s.groups, og = s.o / s.groups, panels = (og + 15) / 16, taps = s.kh * s.kw;

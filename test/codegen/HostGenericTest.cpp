@@ -16,10 +16,12 @@ TEST(HostGeneric, adds_a_broadcast_bias) {
     %2 = arith.addf %0, %1 : f32
     kt.yield %2 : f32
   }
-  kt.yield %r : !kt.tensor<[p0, p1, p2] x f32>)", 3);
+  kt.yield %r : !kt.tensor<[p0, p1, p2] x f32>)",
+               3);
   ASSERT_TRUE(k.ok());
   std::printf("compile %.1f ms\n", k.compileMs);
-  for (auto [a, b, c] : {std::array<int64_t, 3>{2, 3, 5}, {1, 1, 1}, {0, 4, 7}, {4, 0, 7}, {4, 7, 0}, {3, 700, 51}, {2, 1, 40000}}) {
+  for (auto [a, b, c] :
+       {std::array<int64_t, 3>{2, 3, 5}, {1, 1, 1}, {0, 4, 7}, {4, 0, 7}, {4, 7, 0}, {3, 700, 51}, {2, 1, 40000}}) {
     size_t n = a * b * c;
     auto x = randomVector(n), bias = randomVector(c, -1, 1, 2);
     std::vector<float> y(n, -7), expected(n);
@@ -39,7 +41,8 @@ TEST(HostGeneric, merges_contiguous_dimensions) {
     %1 = math.tanh %0 : f32
     kt.yield %1 : f32
   }
-  kt.yield %r : !kt.tensor<[p0, p1, 3] x f32>)", 2);
+  kt.yield %r : !kt.tensor<[p0, p1, 3] x f32>)",
+               2);
   ASSERT_TRUE(k.ok());
   std::printf("compile %.1f ms\n", k.compileMs);
   EXPECT_NE(k.getCode().variants[0].schedule.find("loops=1"), std::string::npos);
@@ -64,7 +67,8 @@ TEST(HostGeneric, pads_and_never_touches_an_empty_tensor) {
     %0 = kt.read %X[%a, %b] else %v : f32 : !kt.tensor<[p0, p1] x f32> -> f32
     kt.yield %0 : f32
   }
-  kt.yield %r : !kt.tensor<[p0 + 2, p1 + 3] x f32>)", 2);
+  kt.yield %r : !kt.tensor<[p0 + 2, p1 + 3] x f32>)",
+               2);
   ASSERT_TRUE(k.ok());
   for (auto [a, b] : {std::array<int64_t, 2>{2, 3}, {0, 3}, {3, 0}, {40, 1000}}) {
     auto x = randomVector(a * b);
@@ -95,7 +99,8 @@ TEST(HostGeneric, converts_between_storage_types) {
     %9 = arith.truncf %8 : f32 to bf16
     kt.yield %9 : bf16
   }
-  kt.yield %r : !kt.tensor<[p0] x bf16>)", 1);
+  kt.yield %r : !kt.tensor<[p0] x bf16>)",
+               1);
   ASSERT_TRUE(k.ok());
   int n = 1003;
   std::vector<uint16_t> x(n), b(n), y(n), expected(n);
@@ -124,7 +129,8 @@ TEST(HostGeneric, survives_division_by_zero) {
     %4 = arith.addi %2, %3 : i32
     kt.yield %4 : i32
   }
-  kt.yield %r : !kt.tensor<[p0] x i32>)", 1);
+  kt.yield %r : !kt.tensor<[p0] x i32>)",
+               1);
   ASSERT_TRUE(k.ok());
   std::vector<int32_t> x = {7, INT32_MIN, -7, 9}, d = {0, -1, 2, 3}, y(4);
   k.run({x.data(), d.data(), y.data()}, {4});
@@ -141,7 +147,8 @@ TEST(HostGeneric, scalars_and_generators) {
     %1 = arith.negf %0 : f32
     kt.yield %1 : f32
   }
-  kt.yield %r : !kt.tensor<[] x f32>)", 0);
+  kt.yield %r : !kt.tensor<[] x f32>)",
+                    0);
   HostKernel iota(R"(
 ^bb0:
   %r = kt.generic -> !kt.tensor<[p0, p1] x i64> {
@@ -152,7 +159,8 @@ TEST(HostGeneric, scalars_and_generators) {
     %2 = arith.index_cast %1 : index to i64
     kt.yield %2 : i64
   }
-  kt.yield %r : !kt.tensor<[p0, p1] x i64>)", 2);
+  kt.yield %r : !kt.tensor<[p0, p1] x i64>)",
+                  2);
   ASSERT_TRUE(scalar.ok() && iota.ok());
   float x = 3, y = 0;
   scalar.run({&x, &y}, {});
@@ -174,7 +182,8 @@ TEST(HostGeneric, gathers_with_checked_indices) {
     %2 = kt.read %X[%1, %j] else %none : f32 {check = array<i64: 0>} : !kt.tensor<[p0, 4] x f32> -> f32
     kt.yield %2 : f32
   }
-  kt.yield %r : !kt.tensor<[p1, 4] x f32>)", 2);
+  kt.yield %r : !kt.tensor<[p1, 4] x f32>)",
+               2);
   ASSERT_TRUE(k.ok());
   auto x = randomVector(20);
   std::vector<int64_t> at = {4, 0, -1, 5, 2, INT64_MAX, INT64_MIN};
@@ -187,11 +196,13 @@ TEST(HostGeneric, gathers_with_checked_indices) {
 TEST(HostGeneric, computes_in_half_precision) {
   for (std::string t : {"f16", "bf16"}) {
     std::string tensor = "!kt.tensor<[p0] x " + t + ">";
-    HostKernel k("^bb0(%x: " + tensor + ", %z: " + tensor + "):\n %r = kt.generic ins(%x, %z : " + tensor + ", " + tensor + ") -> " + tensor +
-                     " {\n ^bb0(%X: " + tensor + ", %Z: " + tensor + ", %i: index):\n %0 = kt.read %X[%i] : " + tensor + " -> " + t +
-                     "\n %1 = kt.read %Z[%i] : " + tensor + " -> " + t + "\n %c = arith.constant 1.5 : " + t + "\n %2 = arith.mulf %0, %c : " + t +
-                     "\n %3 = arith.maximumf %2, %1 : " + t + "\n %4 = arith.cmpf ogt, %3, %c : " + t +
-                     "\n %5 = arith.fptosi %3 : " + t + " to i32\n %6 = arith.sitofp %5 : i32 to " + t + "\n %7 = arith.select %4, %6, %3 : " + t +
+    HostKernel k("^bb0(%x: " + tensor + ", %z: " + tensor + "):\n %r = kt.generic ins(%x, %z : " + tensor + ", " +
+                     tensor + ") -> " + tensor + " {\n ^bb0(%X: " + tensor + ", %Z: " + tensor +
+                     ", %i: index):\n %0 = kt.read %X[%i] : " + tensor + " -> " + t +
+                     "\n %1 = kt.read %Z[%i] : " + tensor + " -> " + t + "\n %c = arith.constant 1.5 : " + t +
+                     "\n %2 = arith.mulf %0, %c : " + t + "\n %3 = arith.maximumf %2, %1 : " + t +
+                     "\n %4 = arith.cmpf ogt, %3, %c : " + t + "\n %5 = arith.fptosi %3 : " + t +
+                     " to i32\n %6 = arith.sitofp %5 : i32 to " + t + "\n %7 = arith.select %4, %6, %3 : " + t +
                      "\n %8 = math.absf %7 : " + t + "\n kt.yield %8 : " + t + "\n }\n kt.yield %r : " + tensor,
                  1);
     ASSERT_TRUE(k.ok());
@@ -218,10 +229,12 @@ TEST(HostGeneric, transposes_in_tiles) {
     %0 = kt.read %X[%a, %b, %c, %d] : !kt.tensor<[p0, p1, p2, p3] x f32> -> f32
     kt.yield %0 : f32
   }
-  kt.yield %r : !kt.tensor<[p3, p0, p2, p1] x f32>)", 4);
+  kt.yield %r : !kt.tensor<[p3, p0, p2, p1] x f32>)",
+               4);
   ASSERT_TRUE(k.ok());
   EXPECT_NE(k.getCode().variants[0].schedule.find("tile"), std::string::npos);
-  for (auto [a, b, c, d] : {std::array<int64_t, 4>{2, 3, 4, 5}, {1, 1, 1, 1}, {0, 2, 3, 4}, {2, 70, 3, 50}, {3, 200, 2, 130}}) {
+  for (auto [a, b, c, d] :
+       {std::array<int64_t, 4>{2, 3, 4, 5}, {1, 1, 1, 1}, {0, 2, 3, 4}, {2, 70, 3, 50}, {3, 200, 2, 130}}) {
     auto x = randomVector(a * b * c * d);
     std::vector<float> y(x.size(), 7), expected(x.size());
     for (int64_t i = 0; i < a; ++i)

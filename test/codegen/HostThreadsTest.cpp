@@ -10,9 +10,14 @@ static std::string text(int which) {
   std::string t = "!kt.tensor<[p0, p1] x f32>";
   const char *ops[] = {"math.exp", "math.tanh", "math.log", "math.erf"};
   if (which % 5 == 4)
-    return "^bb0(%x: " + t + ", %w: !kt.tensor<[p1, p0] x f32>):\n %y = kt.matmul %x, %w {depth = #kt.expr<p1>, maps = [affine_map<(m, n, k) -> (m, k)>, "
-           "affine_map<(m, n, k) -> (k, n)>, affine_map<(m, n, k) -> (m, n)>]} : " + t + ", !kt.tensor<[p1, p0] x f32> -> "
-           "!kt.tensor<[p0, p0] x f32> epilogue {\n ^bb0(%a: f32, %i: index, %j: index):\n kt.yield %a : f32\n }\n kt.yield %y : "
+    return "^bb0(%x: " + t +
+           ", %w: !kt.tensor<[p1, p0] x f32>):\n %y = kt.matmul %x, %w {depth = #kt.expr<p1>, maps = [affine_map<(m, "
+           "n, k) -> (m, k)>, "
+           "affine_map<(m, n, k) -> (k, n)>, affine_map<(m, n, k) -> (m, n)>]} : " +
+           t +
+           ", !kt.tensor<[p1, p0] x f32> -> "
+           "!kt.tensor<[p0, p0] x f32> epilogue {\n ^bb0(%a: f32, %i: index, %j: index):\n kt.yield %a : f32\n }\n "
+           "kt.yield %y : "
            "!kt.tensor<[p0, p0] x f32>";
   return "^bb0(%x: " + t + "):\n %y = kt.generic ins(%x : " + t + ") -> " + t + " {\n ^bb0(%X: " + t +
          ", %i: index, %j: index):\n %0 = kt.read %X[%i, %j] : " + t + " -> f32\n %1 = " + ops[which % 5] +
