@@ -212,11 +212,11 @@ LogicalResult kt::gpu::buildTensorCore(KernelSink &sink, const GemmProblem &p, c
     if (!m || *m > 16 || !few.bm) {
       if (!m || *m > 64)
         for (const TileConfig &t : {large, tall}) {
+          // A small problem fills no device that is worth a kernel of its own.
+          if (!t.bm || (m && n && p.batch.empty() && *m * *n < 16 * (int64_t)t.bm * t.bn))
+            continue;
           Guard guard;
           guard.facts.push_back(fills(t));
-          // A small problem fills no device that is worth a kernel of its own.
-          if (m && n && p.batch.empty() && *m * *n < 16 * (int64_t)t.bm * t.bn)
-            continue;
           if (failed(add({t}, guard)))
             return failure();
         }

