@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
 """Assembles PTX files with ptxas for sm_89, where it is installed: all have to be accepted, without spills
-(up to 32 bytes that ptxas moves out of the way of a subroutine do not count). run_ptxas.py DIRECTORY"""
+(up to 32 bytes that ptxas moves out of the way of a subroutine do not count). run_ptxas.py DIRECTORY, or
+run_ptxas.py --tool kt-compile-kernel to assemble the kernels of the tests."""
 import glob
 import os
 import re
 import shutil
 import subprocess
 import sys
+import tempfile
 
 
 def main(folder):
@@ -30,4 +32,10 @@ def main(folder):
 
 
 if __name__ == '__main__':
-    sys.exit(main(sys.argv[1]))
+    if sys.argv[1] != '--tool':
+        sys.exit(main(sys.argv[1]))
+    import harness
+    import run_kernels
+    with tempfile.TemporaryDirectory() as out:
+        harness.compile_cases([c for f in run_kernels.FAMILIES for c in f()], sys.argv[2], out)
+        sys.exit(main(out))
