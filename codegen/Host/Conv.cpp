@@ -1,7 +1,7 @@
 //===- Conv.cpp - convolution on the host ---------------------------------===//
 //
-// An indirect matrix multiplication: rows are output positions, and a table says for each kernel tap where a position's input channels
-// start (a row of zeros where that is outside). Depthwise convolutions go over channels directly.
+// An indirect matrix multiplication: rows are output positions, and a table says for each kernel tap where a position's
+// input channels start (a row of zeros where that is outside). Depthwise convolutions go over channels directly.
 //
 //===----------------------------------------------------------------------===//
 
@@ -46,8 +46,8 @@ private:
 };
 
 ConvEmitter::ConvEmitter(KernelBuilder &kernel, ConvOp op)
-    : kernel(kernel), op(op), in(op.getInput().getType()), weights(op.getWeights().getType()), out(op.getResult().getType()),
-      spatial(in.getRank() - 2), groups(op.getGroups()), acc(op.accumulatorType()) {
+    : kernel(kernel), op(op), in(op.getInput().getType()), weights(op.getWeights().getType()),
+      out(op.getResult().getType()), spatial(in.getRank() - 2), groups(op.getGroups()), acc(op.accumulatorType()) {
   inElement = in.getElementType();
   weightElement = weights.getElementType();
   for (int64_t k : op.getKernel())
@@ -180,7 +180,8 @@ void ConvEmitter::task(StageEmitter &e, MicroKernel &micro, Value number) {
     e.loop(zero, e.max(depth, one), depthBlock, [&](Value c0) {
       Value length = e.min(e.sub(depth, c0), depthBlock);
       auto ge = arith::CmpIPredicate::sge;
-      Value isLast = e.op<arith::AndIOp>(e.cmp(ge, e.add(t0, tapCount), totalTaps), e.cmp(ge, e.add(c0, length), depth));
+      Value isLast =
+          e.op<arith::AndIOp>(e.cmp(ge, e.add(t0, tapCount), totalTaps), e.cmp(ge, e.add(c0, length), depth));
       Value isLater = e.cmp(arith::CmpIPredicate::ne, e.add(t0, c0), zero);
       Value panels = e.at(base, weightElement, e.add(e.mul(t0, tapStep), e.mul(c0, width)));
       e.loop(zero, numRows, height, [&](Value r0) {
@@ -224,7 +225,8 @@ void ConvEmitter::task(StageEmitter &e, MicroKernel &micro, Value number) {
 //===----------------------------------------------------------------------===//
 
 void ConvEmitter::buildDepthwise() {
-  // Packed panels hold one weight in sixteen here. A first stage gathers them as [tap][channel], which the second reads in vectors.
+  // Packed panels hold one weight in sixteen here. A first stage gathers them as [tap][channel], which the second reads
+  // in vectors.
   kernel.usesIsa = true;
   kernel.schedule = "conv depthwise";
   int64_t total = numTaps * groups;
@@ -243,21 +245,21 @@ void ConvEmitter::buildDepthwise() {
   int64_t share = std::max<int64_t>(1, 65536 / std::max<int64_t>(total, 1));
   sumsAt = (numTaps * 8 + 63) / 64 * 64;
   zeroAt = sumsAt + groups * kt::elementBytes(acc);
-  kernel.stage({Expr::ceilDiv(positions, kernel.constant(share)), channels * kt::elementBytes(inElement) + (zeroAt + 64)},
-               [&](StageEmitter &e) {
-                 clearZeroRow(e);
-                 e.tasks([&](Value task) {
-                   Value lo = e.mul(task, e.idx(share)), hi = e.min(e.add(lo, e.idx(share)), e.expr(positions));
-                   e.loop(lo, hi, [&](Value position) { depthwisePosition(e, position); });
-                 });
-               });
+  kernel.stage(
+      {Expr::ceilDiv(positions, kernel.constant(share)), channels * kt::elementBytes(inElement) + (zeroAt + 64)},
+      [&](StageEmitter &e) {
+        clearZeroRow(e);
+        e.tasks([&](Value task) {
+          Value lo = e.mul(task, e.idx(share)), hi = e.min(e.add(lo, e.idx(share)), e.expr(positions));
+          e.loop(lo, hi, [&](Value position) { depthwisePosition(e, position); });
+        });
+      });
 }
 
 void ConvEmitter::depthwisePosition(StageEmitter &e, Value position) {
   Type slot = e.b.getI64Type();
-  taps(e, position, [&](Value tap, Value pointer) {
-    LLVM::StoreOp::create(e.b, e.loc, pointer, e.at(e.scratch, slot, tap), 8);
-  });
+  taps(e, position,
+       [&](Value tap, Value pointer) { LLVM::StoreOp::create(e.b, e.loc, pointer, e.at(e.scratch, slot, tap), 8); });
   Value sums = e.atBytes(e.scratch, e.idx(sumsAt)), zero = e.idx(0);
   int64_t lanes = kernel.isa.vectorBytes / kt::elementBytes(acc), done = 0;
   // Four registers of channels at a time, then one, then single channels.
@@ -266,17 +268,18 @@ void ConvEmitter::depthwisePosition(StageEmitter &e, Value position) {
     if (until > done)
       e.loop(e.idx(done), e.idx(until), e.idx(step), [&](Value c) {
         Value zeros = e.constant(VectorType::get(lanes, acc), 0);
-        auto result = e.loop(zero, e.idx(numTaps), e.idx(1), SmallVector<Value>(registers, zeros), [&](Value tap, ValueRange in) {
-          Value row = LLVM::LoadOp::create(e.b, e.loc, e.pointerType(), e.at(e.scratch, slot, tap), 8);
-          SmallVector<Value> next;
-          for (int64_t v = 0; v < registers; ++v) {
-            Value at = e.add(c, e.idx(v * lanes));
-            Value x = e.loadVector(row, inElement, at, lanes, acc);
-            Value w = e.loadVector(e.workspace, acc, e.add(e.mul(tap, e.idx(groups)), at), lanes, acc);
-            next.push_back(LLVM::FMAOp::create(e.b, e.loc, x, w, in[v]));
-          }
-          return next;
-        });
+        auto result =
+            e.loop(zero, e.idx(numTaps), e.idx(1), SmallVector<Value>(registers, zeros), [&](Value tap, ValueRange in) {
+              Value row = LLVM::LoadOp::create(e.b, e.loc, e.pointerType(), e.at(e.scratch, slot, tap), 8);
+              SmallVector<Value> next;
+              for (int64_t v = 0; v < registers; ++v) {
+                Value at = e.add(c, e.idx(v * lanes));
+                Value x = e.loadVector(row, inElement, at, lanes, acc);
+                Value w = e.loadVector(e.workspace, acc, e.add(e.mul(tap, e.idx(groups)), at), lanes, acc);
+                next.push_back(LLVM::FMAOp::create(e.b, e.loc, x, w, in[v]));
+              }
+              return next;
+            });
         for (int64_t v = 0; v < registers; ++v)
           e.storeVector(result[v], sums, acc, e.add(c, e.idx(v * lanes)));
       });

@@ -73,8 +73,8 @@ private:
 
 void Flash::load(const Tile &t, Value first, Value slot) {
   unsigned used = padTo16(t.columns) / 8, threads = plan.warps * 32;
-  for (unsigned at = 0; at < t.count * used; at += threads) {
-    Value q = k.add(k.tid(), at), r = k.div(q, used), c = k.rem(q, used), row = k.add(first, r);
+  auto copyChunk = [&](Value q, bool all) {
+    Value r = k.div(q, used), c = k.rem(q, used), row = k.add(first, r);
     auto copy = [&] {
       Value to = k.sptr(k.add(slot, swizzle(k, t.chunks, r, c)));
       Value inRow = k.lt(row, t.rows), column = k.shl(c, 3);
@@ -91,11 +91,18 @@ void Flash::load(const Tile &t, Value first, Value slot) {
       }
       k.storeElements(elements, to);
     };
-    if (at + threads > t.count * used)
-      k.ifThen(k.lt(q, t.count * used), copy);
-    else
+    if (all)
       copy();
+    else
+      k.ifThen(k.lt(q, t.count * used), copy);
+  };
+  // Few threads have many chunks: a loop keeps their addresses out of the registers.
+  if (t.count * used > 8 * threads) {
+    k.forLoop(k.tid(), k.c(t.count * used), k.c(threads), {}, [&](Value q, ValueRange) -> Values { return copyChunk(q, true), Values(); });
+    return;
   }
+  for (unsigned at = 0; at < t.count * used; at += threads)
+    copyChunk(k.add(k.tid(), at), at + threads <= t.count * used);
 }
 
 /// q k^T of this warp's rows and a block of keys: eight accumulator tiles of 16x8.

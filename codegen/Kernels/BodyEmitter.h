@@ -49,6 +49,8 @@ public:
   unsigned operandOf(ReadOp read);
   /// Index arguments that are always passed as zero; see IndexSpace.
   SmallVector<bool> zeroIndices;
+  /// When set, what every read yields: the element has been fetched already.
+  Value given;
 
 private:
   Value readOne(ReadOp read, ArrayRef<Value> at, Value otherwise);

@@ -259,7 +259,10 @@ LogicalResult kt::gpu::buildConv(KernelSink &sink, ConvOp op) {
     p.lhsTiles = [&](KernelBuilder &k, const TileConfig &t, Value m0, ArrayRef<Value> batch) -> std::unique_ptr<TileSource> {
       return std::make_unique<ConvTiles>(k, op, t, m0, firstChannel(k, batch), channels, p.m, p.k, channels.isMultipleOf(8));
     };
-    const TileMenu menu{{}, {128, 128, 32, 2, 4, 3, 2}, {128, 64, 32, 4, 2, 4, 2}, {64, 64, 32, 2, 2, 4, 0}, {64, 64, 32, 2, 2, 2, 0}};
+    const TileConfig small{64, 64, 32, 2, 2, 4, 0}, none{};
+    // Where chunks of channels cannot be copied, a thread's registers are full of single elements: small tiles only.
+    bool chunks = channels.isMultipleOf(8);
+    const TileMenu menu{none, chunks ? TileConfig{128, 128, 32, 2, 2, 3, 1} : none, chunks ? TileConfig{128, 64, 32, 2, 2, 4, 2} : none, small, small};
     return buildTensorCore(sink, p, menu, "conv");
   }
   p.lhsFetch = [&](KernelBuilder &k, ArrayRef<Value> batch, bool vectors) -> std::unique_ptr<SlabFetch> {

@@ -110,13 +110,14 @@ std::unique_ptr<SlabFetch> kt::gpu::panelFetch(KernelBuilder &k, Type element, V
   return std::make_unique<PanelFetch>(k, element, base, columns, depth);
 }
 
-Values kt::gpu::emitSimtLoop(KernelBuilder &k, const SimtTile &t, SlabFetch &a, SlabFetch &b, Type acc, Value m0, Value n0, Value slabs) {
+Values kt::gpu::emitSimtLoop(KernelBuilder &k, const SimtTile &t, SlabFetch &a, SlabFetch &b, Type acc, Value m0, Value n0, Value firstSlab, Value slabs) {
   int64_t bytes = elementBytes(acc), slotBytes = t.slotBytes(acc), offsetB = (int64_t)t.bk * t.pitchA() * bytes;
   Mover moveA(k, a, t.bm, t.bk, t.pitchA(), t.threads(), acc), moveB(k, b, t.bn, t.bk, t.pitchB(), t.threads(), acc);
   Value ty = k.div(k.tid(), t.bn / t.tn), tx = k.rem(k.tid(), t.bn / t.tn);
   Value first = k.shared();
-  moveA.put(moveA.fetch(m0, k.c(0)), first);
-  moveB.put(moveB.fetch(n0, k.c(0)), k.add(first, offsetB));
+  Value start = k.mul(firstSlab, t.bk);
+  moveA.put(moveA.fetch(m0, start), first);
+  moveB.put(moveB.fetch(n0, start), k.add(first, offsetB));
   k.barrier();
   Values inits(t.tm * t.tn, k.zero(acc));
   inits.push_back(first);
@@ -124,8 +125,8 @@ Values kt::gpu::emitSimtLoop(KernelBuilder &k, const SimtTile &t, SlabFetch &a, 
   Values result = k.forLoop(k.c(0), slabs, k.c(1), inits, [&](Value s, ValueRange args) {
     Values sums(args.drop_back());
     Value slot = args.back(), next = k.sub(k.add(k.shl(first, 1), slotBytes), slot);
-    // The last slab fetches nothing: everything is past the end.
-    Value k0 = k.mul(k.add(s, 1), t.bk);
+    // The last slab fetches what nobody uses, nothing at all past the end.
+    Value k0 = k.add(start, k.mul(k.add(s, 1), t.bk));
     Values nextA = moveA.fetch(m0, k0), nextB = moveB.fetch(n0, k0);
     auto load = [&](Value base, unsigned pitch, unsigned kk, Value thread, unsigned each, unsigned size) {
       Values all;
@@ -155,12 +156,16 @@ Values kt::gpu::emitSimtLoop(KernelBuilder &k, const SimtTile &t, SlabFetch &a, 
 }
 
 void kt::gpu::emitSimtEpilogue(KernelBuilder &k, const SimtTile &t, const GemmProblem &p, GemmEpilogue &epilogue, ArrayRef<Value> acc,
-                               ArrayRef<Value> batch, Value m0, Value n0, Alignment &alignment, unsigned lanes) {
+                               ArrayRef<Value> batch, Value m0, Value n0, Alignment &alignment, unsigned lanes, Value partial) {
   Value ty = k.div(k.tid(), t.bn / t.tn), tx = k.rem(k.tid(), t.bn / t.tn);
   for (unsigned i = 0; i < t.tm; ++i) {
     Value m = k.add(m0, spread(k, ty, i, t.tm, t.bm));
     k.ifThen(k.lt(m, k.size(p.m)), [&] {
-      for (unsigned j = 0; j < t.tn; j += lanes) {
+      for (unsigned j = 0; partial && j < t.tn; j += 4) {
+        Value n = k.add(n0, spread(k, tx, j, t.tn, t.bn));
+        k.ifThen(k.lt(n, k.size(p.n)), [&] { k.storeElements(acc.slice(i * t.tn + j, 4), partialPlace(k, p, partial, m, n)); });
+      }
+      for (unsigned j = 0; !partial && j < t.tn; j += lanes) {
         Value n = k.add(n0, spread(k, tx, j, t.tn, t.bn));
         k.ifThen(k.lt(n, k.size(p.n)), [&] { epilogue.emit(acc.slice(i * t.tn + j, lanes), batch, m, n, alignment); });
       }

@@ -99,6 +99,16 @@ void emitTileEpilogue(KernelBuilder &k, const TileConfig &t, const GemmProblem &
                       ArrayRef<Value> batch, Value m0, Value n0, Alignment &alignment, unsigned lanes, Value partial);
 int64_t sharedBytes(const TileConfig &t, const TileSource &a, const TileSource &b);
 
+/// How many blocks share the depth of a product, so that there are two blocks an SM but each has `least` k's.
+artifact::ExprId splitCount(KernelSink &sink, const GemmProblem &p, artifact::ExprId blocks, unsigned least);
+artifact::ExprId splitWorkspace(KernelSink &sink, const GemmProblem &p, artifact::ExprId splits);
+/// Cuts `slabs` down to this block's and answers its plane of the workspace; `first` becomes its first slab.
+Value splitRange(KernelBuilder &k, const GemmProblem &p, Value &slabs, Value &first);
+Value partialPlace(KernelBuilder &k, const GemmProblem &p, Value partial, Value m, Value n);
+/// The second stage.
+llvm::LogicalResult addSplitReduction(KernelSink &sink, const GemmProblem &p, artifact::Variant &variant, artifact::ExprId splits,
+                                      const Alignment &alignment);
+
 /// Byte offset of a 16-byte chunk of a row in a tile of `chunks` chunks a row: XOR with low row bits keeps ldmatrix free of bank conflicts.
 Value swizzle(KernelBuilder &k, unsigned chunks, Value row, Value chunk);
 

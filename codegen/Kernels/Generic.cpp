@@ -100,7 +100,11 @@ LogicalResult buildFlat(KernelSink &sink, GenericOp op, bool vectors, bool &need
 } // namespace
 
 LogicalResult kt::gpu::buildGeneric(KernelSink &sink, GenericOp op) {
-  bool needsFallback = false;
+  bool needsFallback = false, turned = false;
+  if (failed(buildTranspose(sink, op, turned)))
+    return failure();
+  if (turned)
+    return success();
   if (failed(buildFlat(sink, op, /*vectors=*/true, needsFallback)))
     return failure();
   bool none = false;

@@ -51,6 +51,8 @@ private:
 };
 
 llvm::LogicalResult buildGeneric(KernelSink &sink, GenericOp op);
+/// Bodies that only permute: `done` says whether this is one.
+llvm::LogicalResult buildTranspose(KernelSink &sink, GenericOp op, bool &done);
 llvm::LogicalResult buildReduce(KernelSink &sink, ReduceOp op);
 llvm::LogicalResult buildNormalize(KernelSink &sink, NormalizeOp op);
 llvm::LogicalResult buildAttention(KernelSink &sink, AttentionOp op);

@@ -32,8 +32,8 @@ private:
   Value base, rows, depth, rowStride, kStride;
 };
 
-LogicalResult buildOne(KernelSink &sink, const GemmProblem &p, const SimtTile &t, bool vectors, Guard guard, StringRef family) {
-  KernelBuilder k(sink.kernel, sink.entryName(), {t.threads(), 0});
+LogicalResult buildOne(KernelSink &sink, const GemmProblem &p, const SimtTile &t, bool vectors, Guard guard, StringRef family, bool split = false) {
+  KernelBuilder k(sink.kernel, sink.entryName(), {t.threads(), 0, split});
   GemmEpilogue epilogue(k, p);
   Alignment stores, loads;
   unsigned lanes = vectors ? epilogue.lanes(stores, std::min(4u, t.tn)) : 1;
@@ -71,16 +71,26 @@ LogicalResult buildOne(KernelSink &sink, const GemmProblem &p, const SimtTile &t
     b->alongK = !p.rhsN.isConstant(1);
     b->vector = vectors && (b->alongK ? p.rhsK.isConstant(1) && multiples({p.rhsN, p.k}) : multiples({p.rhsK, p.n})) && multiples(p.rhsBatch);
   }
-  Values acc = emitSimtLoop(k, t, *a, *b, p.accType, m0, n0, k.size(Expr::ceilDiv(p.k, p.number(t.bk))));
-  emitSimtEpilogue(k, t, p, epilogue, acc, batch, m0, n0, stores, lanes);
+  Value slabs = k.size(Expr::ceilDiv(p.k, p.number(t.bk))), first = k.c(0), partial;
+  if (split)
+    partial = splitRange(k, p, slabs, first);
+  Values acc = emitSimtLoop(k, t, *a, *b, p.accType, m0, n0, first, slabs);
+  emitSimtEpilogue(k, t, p, epilogue, acc, batch, m0, n0, stores, lanes, partial);
   guard.requireMultiples(loads);
   guard.requireMultiples(stores);
   if (guard.never)
     return success();
   artifact::Variant variant;
-  variant.schedule = family.str() + " simt " + t.str() + (vectors ? "" : " unaligned");
-  Expr blocks = Expr::ceilDiv(p.m, p.number(t.bm)) * Expr::ceilDiv(p.n, p.number(t.bn)) * p.batches();
-  if (failed(sink.addStage(variant, k, {blocks, sink.one(), sink.one()}, t.sharedBytes(p.accType))))
+  variant.schedule = family.str() + " simt " + t.str() + (vectors ? "" : " unaligned") + (split ? " split" : "");
+  ExprId one = sink.pool.constant(1), splits = one;
+  ExprId blocks = sink.pool.add(Expr::ceilDiv(p.m, p.number(t.bm)) * Expr::ceilDiv(p.n, p.number(t.bn)) * p.batches());
+  if (split) {
+    splits = splitCount(sink, p, blocks, 64);
+    variant.workspace = splitWorkspace(sink, p, splits);
+  }
+  if (failed(sink.addStage(variant, k, std::array<ExprId, 3>{blocks, splits, one}, t.sharedBytes(p.accType))))
+    return failure();
+  if (split && failed(addSplitReduction(sink, p, variant, splits, stores)))
     return failure();
   sink.addVariant(std::move(variant), guard);
   return success();
@@ -95,7 +105,16 @@ LogicalResult kt::gpu::buildMatmulCudaCore(KernelSink &sink, const GemmProblem &
   bool wide = p.accType.getIntOrFloatBitWidth() == 64;
   Guard rows;
   rows.require(Expr::lt(p.m, p.number(17)));
-  if (!rows.never && failed(buildOne(sink, p, few, true, rows, family)))
+  // With fewer tiles than the device has room for, blocks share the depth.
+  std::optional<int64_t> k = p.k.asConstant();
+  bool deep = p.batch.empty() && p.accType.isF32() && (!k || *k >= 256);
+  auto addSplit = [&](const SimtTile &t, Guard guard) {
+    Expr tiles = Expr::ceilDiv(p.m, p.number(t.bm)) * Expr::ceilDiv(p.n, p.number(t.bn));
+    guard.require(Expr::lt(p.number(255), p.k));
+    guard.facts.push_back(pool.op(ExprOp::Lt, pool.add(tiles), pool.fact(artifact::Fact::SmCount)));
+    return buildOne(sink, p, t, true, guard, family, true);
+  };
+  if (!rows.never && ((deep && failed(addSplit(few, rows))) || failed(buildOne(sink, p, few, true, rows, family))))
     return failure();
   if (!sink.complete() && !wide && (!m || !n || !p.batch.empty() || *m * *n >= 16 * large.bm * large.bn)) {
     Guard guard;
@@ -104,6 +123,8 @@ LogicalResult kt::gpu::buildMatmulCudaCore(KernelSink &sink, const GemmProblem &
     if (failed(buildOne(sink, p, large, true, guard, family)))
       return failure();
   }
+  if (!sink.complete() && deep && failed(addSplit(small, Guard())))
+    return failure();
   if (!sink.complete() && failed(buildOne(sink, p, small, true, Guard(), family)))
     return failure();
   return sink.complete() ? success() : buildOne(sink, p, small, false, Guard(), family);

@@ -212,8 +212,7 @@ void kt::gpu::emitTileEpilogue(KernelBuilder &k, const TileConfig &t, const Gemm
         if (partial) {
           // The partial sums are padded to whole groups of eight columns.
           Values sums = k.loadElements(source, k.f32, 8);
-          Value at = k.add(k.mul(m, k.size(Expr::ceilDiv(p.n, p.number(8)) * 8)), n);
-          return k.storeElements(sums, k.at(partial, at, 4));
+          return k.storeElements(sums, partialPlace(k, p, partial, m, n));
         }
         if (lanes > 1) {
           Values sums = k.loadElements(source, k.f32, 8);

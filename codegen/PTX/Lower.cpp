@@ -55,7 +55,12 @@ LogicalResult kt::gpu::lowerToLLVMDialect(ModuleOp module) {
   LLVMConversionTarget target(*context);
   target.addLegalDialect<NVVM::NVVMDialect>();
   target.addLegalOp<ModuleOp>();
-  // What cannot be lowered makes the kernel fall back to the host; it is no error of the user's.
-  ScopedDiagnosticHandler quiet(context, [](Diagnostic &) { return success(); });
-  return applyFullConversion(module, target, std::move(patterns));
+  if (failed(applyPartialConversion(module, target, std::move(patterns))))
+    return failure();
+  // What is left over makes the kernel fall back to the host, silently: it is no error of the user's.
+  WalkResult lowered = module.walk([](Operation *op) {
+    bool known = isa<ModuleOp>(op) || isa_and_nonnull<LLVM::LLVMDialect, NVVM::NVVMDialect>(op->getDialect());
+    return known ? WalkResult::advance() : WalkResult::interrupt();
+  });
+  return failure(lowered.wasInterrupted());
 }

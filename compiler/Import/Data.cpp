@@ -283,5 +283,5 @@ void import::registerData(OpTable &t) {
   t["ScatterElements"] = scatterElements;
   t["ScatterND"] = scatterNd;
   t["TopK"] = topK;
-  t["Trilu"] = trilu;
+  t["Trilu"] = t["com.microsoft.Trilu"] = trilu;
 }

@@ -35,6 +35,8 @@ Importer::Importer(MLIRContext *context, ModelFile &file, const ImportOptions &o
   registerTransformer(table);
   registerResize(table);
   registerSampling(table);
+  registerMisc(table);
+  registerSelect(table);
 }
 
 OwningOpRef<ModuleOp> import::importModel(MLIRContext *context, ModelFile &file, const ImportOptions &options) {
@@ -477,8 +479,8 @@ OwningOpRef<ModuleOp> Importer::run() {
     sets[""] = 1;
   opsets.push_back(std::move(sets));
   int64_t onnxSet = opsetOf("");
-  if (opsets.back().count("") && (onnxSet < 7 || onnxSet > 25)) {
-    emitError(b.getUnknownLoc()) << "unsupported operator set " << onnxSet << ": expected 7 to 25";
+  if (opsets.back().count("") && (onnxSet < 1 || onnxSet > 27)) {
+    emitError(b.getUnknownLoc()) << "unsupported operator set " << onnxSet << ": expected 1 to 27";
     return {};
   }
   for (const auto &function : model.functions())

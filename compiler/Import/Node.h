@@ -36,6 +36,7 @@ void registerTransformer(OpTable &table);
 void registerResize(OpTable &table);
 void registerSampling(OpTable &table);
 void registerMisc(OpTable &table);
+void registerSelect(OpTable &table);
 
 class Node {
 public:
