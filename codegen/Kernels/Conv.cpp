@@ -176,7 +176,9 @@ LogicalResult buildDepthwise(KernelSink &sink, ConvOp op, const GemmProblem &p, 
     Values at = delinearize(k, item, {p.m, chunks});
     Value c = k.mul(at[1], lanes);
     Geometry::Row row = geometry.row(at[0], p.m);
-    Value weights = k.at(k.buffer(1), k.mul(c, taps * 16), elementBytes(weight));
+    // Channels are the columns of the panels; the lanes of a thread lie in one panel.
+    Value panel = k.div(c, kPanel);
+    Value weights = k.at(k.buffer(1), k.add(k.mul(panel, taps * kPanel), k.rem(c, kPanel)), elementBytes(weight));
     Values sums = k.forLoop(k.c(0), k.c(taps), k.c(1), Values(lanes, k.zero(acc)), [&](Value tap, ValueRange now) {
       auto [valid, offset] = geometry.at(row, geometry.tapOffsets(tap), c);
       Value place = offset;
@@ -184,10 +186,10 @@ LogicalResult buildDepthwise(KernelSink &sink, ConvOp op, const GemmProblem &p, 
                           [&] { return k.loadElements(k.at(k.buffer(0), place, elementBytes(type)), type, lanes); },
                           [&] { return Values(lanes, k.zero(type)); });
       Values next;
-      Value w = k.at(weights, k.mul(tap, 16), elementBytes(weight));
+      Value w = k.at(weights, k.mul(tap, kPanel), elementBytes(weight));
       for (unsigned v = 0; v < lanes; ++v) {
         Value a = k.convert(x[v], acc);
-        Value b = k.convert(k.loadElement(k.gep(w, v * taps * 16 * elementBytes(weight)), weight), acc);
+        Value b = k.convert(k.loadElement(k.gep(w, v * elementBytes(weight)), weight), acc);
         next.push_back(isa<FloatType>(acc) ? k.fma(a, b, now[v]) : k.add(now[v], k.mul(a, b)));
       }
       return next;
@@ -248,7 +250,7 @@ LogicalResult kt::gpu::buildConv(KernelSink &sink, ConvOp op) {
     plainProduct &= in.dim(d) == out.dim(d);
   if (plainProduct)
     return half ? buildMatmulTensorCore(sink, p) : buildMatmulCudaCore(sink, p);
-  if (groups > 1 && channels.isConstant(1) && outputs.isConstant(1)) {
+  if (op.isDepthwise()) {
     unsigned lanes = half && groups % 8 == 0 ? 8 : groups % 4 == 0 ? 4 : groups % 2 == 0 ? 2 : 1;
     return buildDepthwise(sink, op, p, lanes);
   }
