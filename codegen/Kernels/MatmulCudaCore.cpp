@@ -1,7 +1,8 @@
 //===- MatmulCudaCore.cpp - matrix products in full precision -------------===//
 //
-// FP32 (and f64 and integer) products on the CUDA cores: register tiles of outer products over slabs in shared memory, the next slab travelling through
-// registers meanwhile. Never TF32. Operands of any type are converted to the accumulator's on their way.
+// FP32 (and f64 and integer) products on the CUDA cores: register tiles of outer products over slabs in shared memory,
+// the next slab travelling through registers meanwhile. Never TF32. Operands of any type are converted to the
+// accumulator's on their way.
 //
 //===----------------------------------------------------------------------===//
 
@@ -18,7 +19,8 @@ namespace {
 /// An operand by its strides.
 class StridedFetch : public SlabFetch {
 public:
-  StridedFetch(KernelBuilder &k, Type element, bool isUnsigned, Value base, Value rows, Value depth, Value rowStride, Value kStride)
+  StridedFetch(KernelBuilder &k, Type element, bool isUnsigned, Value base, Value rows, Value depth, Value rowStride,
+               Value kStride)
       : k(k), base(base), rows(rows), depth(depth), rowStride(rowStride), kStride(kStride) {
     type = element, fromUnsigned = isUnsigned;
   }
@@ -32,7 +34,8 @@ private:
   Value base, rows, depth, rowStride, kStride;
 };
 
-LogicalResult buildOne(KernelSink &sink, const GemmProblem &p, const SimtTile &t, bool vectors, Guard guard, StringRef family, bool split = false) {
+LogicalResult buildOne(KernelSink &sink, const GemmProblem &p, const SimtTile &t, bool vectors, Guard guard,
+                       StringRef family, bool split = false) {
   KernelBuilder k(sink.kernel, sink.entryName(), {t.threads(), 0, split});
   GemmEpilogue epilogue(k, p);
   Alignment stores, loads;
@@ -59,17 +62,21 @@ LogicalResult buildOne(KernelSink &sink, const GemmProblem &p, const SimtTile &t
   if (p.lhsFetch) {
     a = p.lhsFetch(k, batch, vectors);
   } else {
-    a = std::make_unique<StridedFetch>(k, p.lhsType, isUnsigned(0), operand(0, p.lhsBatch), k.size(p.m), k.size(p.k), k.size(p.lhsM), k.size(p.lhsK));
+    a = std::make_unique<StridedFetch>(k, p.lhsType, isUnsigned(0), operand(0, p.lhsBatch), k.size(p.m), k.size(p.k),
+                                       k.size(p.lhsM), k.size(p.lhsK));
     a->alongK = !p.lhsM.isConstant(1) || p.lhsK.isConstant(1);
-    a->vector = vectors && (a->alongK ? p.lhsK.isConstant(1) && multiples({p.lhsM, p.k}) : multiples({p.lhsK, p.m})) && multiples(p.lhsBatch);
+    a->vector = vectors && (a->alongK ? p.lhsK.isConstant(1) && multiples({p.lhsM, p.k}) : multiples({p.lhsK, p.m})) &&
+                multiples(p.lhsBatch);
   }
   std::unique_ptr<SlabFetch> b;
   if (p.packed) {
     b = panelFetch(k, p.rhsType, operand(1, p.rhsBatch), k.size(p.n), k.size(p.k));
   } else {
-    b = std::make_unique<StridedFetch>(k, p.rhsType, isUnsigned(1), operand(1, p.rhsBatch), k.size(p.n), k.size(p.k), k.size(p.rhsN), k.size(p.rhsK));
+    b = std::make_unique<StridedFetch>(k, p.rhsType, isUnsigned(1), operand(1, p.rhsBatch), k.size(p.n), k.size(p.k),
+                                       k.size(p.rhsN), k.size(p.rhsK));
     b->alongK = !p.rhsN.isConstant(1);
-    b->vector = vectors && (b->alongK ? p.rhsK.isConstant(1) && multiples({p.rhsN, p.k}) : multiples({p.rhsK, p.n})) && multiples(p.rhsBatch);
+    b->vector = vectors && (b->alongK ? p.rhsK.isConstant(1) && multiples({p.rhsN, p.k}) : multiples({p.rhsK, p.n})) &&
+                multiples(p.rhsBatch);
   }
   Value slabs = k.size(Expr::ceilDiv(p.k, p.number(t.bk))), first = k.c(0), partial;
   if (split)

@@ -1,7 +1,7 @@
 //===- MatmulTensorCore.cpp - half-precision matrix products --------------===//
 //
-// Chooses tiles by the size of the problem and of the device: 16 rows for few rows, 128x128 when that fills the device, smaller tiles or a split of k
-// when it does not. A second stage adds the splits up and runs the epilogue.
+// Chooses tiles by the size of the problem and of the device: 16 rows for few rows, 128x128 when that fills the device,
+// smaller tiles or a split of k when it does not. A second stage adds the splits up and runs the epilogue.
 //
 //===----------------------------------------------------------------------===//
 
@@ -58,7 +58,8 @@ void tileOrigin(KernelBuilder &k, const GemmProblem &p, const TileConfig &t, Val
   Value rows = k.size(Expr::ceilDiv(p.m, p.number(t.bm))), columns = k.size(Expr::ceilDiv(p.n, p.number(t.bn)));
   constexpr unsigned kGroup = 8;
   Value perGroup = k.mul(columns, kGroup), group = k.div(pid, perGroup), firstRow = k.mul(group, kGroup);
-  Value height = k.min(k.sub(rows, firstRow), kGroup), rest = k.sub(pid, k.mul(group, perGroup)), q = k.div(rest, height);
+  Value height = k.min(k.sub(rows, firstRow), kGroup), rest = k.sub(pid, k.mul(group, perGroup)),
+        q = k.div(rest, height);
   m0 = k.mul(k.add(firstRow, k.sub(rest, k.mul(q, height))), t.bm);
   n0 = k.mul(q, t.bn);
 }
@@ -94,11 +95,13 @@ LogicalResult TileKernel::build(Guard guard) {
   if (!p.packed)
     b.rowStride = k.size(p.rhsN), b.kStride = k.size(p.rhsK);
   std::unique_ptr<TileSource> sourceA = p.lhsTiles ? p.lhsTiles(k, t, m0, batch)
-                                        : aligned  ? asyncRows(k, t.bm, t.bk, t.threads(), a) : plainRows(k, t.bm, t.bk, t.threads(), a, type);
+                                        : aligned  ? asyncRows(k, t.bm, t.bk, t.threads(), a)
+                                                   : plainRows(k, t.bm, t.bk, t.threads(), a, type);
   std::unique_ptr<TileSource> sourceB;
   Layout layout = Layout::Panels;
   if (p.packed) {
-    sourceB = p.rhsType == k.i8 ? int8Panels(k, t.bn, t.bk, t.threads(), b, type) : asyncPanels(k, t.bn, t.bk, t.threads(), b);
+    sourceB = p.rhsType == k.i8 ? int8Panels(k, t.bn, t.bk, t.threads(), b, type)
+                                : asyncPanels(k, t.bn, t.bk, t.threads(), b);
   } else if (aligned && p.rhsN.isConstant(1) && !p.rhsK.isConstant(1)) {
     layout = Layout::RowMajorN;
     sourceB = asyncColumns(k, t.bn, t.bk, t.threads(), b);
@@ -160,7 +163,8 @@ LogicalResult kt::gpu::buildTensorCore(KernelSink &sink, const GemmProblem &p, c
       if (deep) {
         Guard split = rows;
         split.require(Expr::lt(p.number(511), p.k));
-        split.facts.push_back(pool.op(ExprOp::Lt, pool.add(TileKernel::tiles(p, few)), pool.fact(artifact::Fact::SmCount)));
+        split.facts.push_back(
+            pool.op(ExprOp::Lt, pool.add(TileKernel::tiles(p, few)), pool.fact(artifact::Fact::SmCount)));
         if (failed(add({few, true, true}, split)))
           return failure();
       }
@@ -181,7 +185,8 @@ LogicalResult kt::gpu::buildTensorCore(KernelSink &sink, const GemmProblem &p, c
       if (deep) {
         Guard split;
         split.require(Expr::lt(p.number(511), p.k));
-        split.facts.push_back(pool.op(ExprOp::Lt, pool.add(TileKernel::tiles(p, small)), pool.fact(artifact::Fact::SmCount)));
+        split.facts.push_back(
+            pool.op(ExprOp::Lt, pool.add(TileKernel::tiles(p, small)), pool.fact(artifact::Fact::SmCount)));
         if (failed(add({small, true, true}, split)))
           return failure();
       }
@@ -197,7 +202,10 @@ LogicalResult kt::gpu::buildTensorCore(KernelSink &sink, const GemmProblem &p, c
 
 LogicalResult kt::gpu::buildMatmulTensorCore(KernelSink &sink, const GemmProblem &p) {
   // bm, bn, bk, warp rows and columns, stages, blocks an SM.
-  const TileMenu menu{{16, 64, 128, 1, 4, 4, 1}, {128, 128, 64, 2, 2, 3, 1}, {128, 64, 64, 2, 2, 4, 1},
-                      {64, 64, 64, 2, 2, 4, 1},  {64, 64, 32, 2, 2, 2, 1}};
+  const TileMenu menu{{16, 64, 128, 1, 4, 4, 1},
+                      {128, 128, 64, 2, 2, 3, 1},
+                      {128, 64, 64, 2, 2, 4, 1},
+                      {64, 64, 64, 2, 2, 4, 1},
+                      {64, 64, 32, 2, 2, 2, 1}};
   return buildTensorCore(sink, p, menu, "matmul");
 }

@@ -1,7 +1,7 @@
 //===- SplitK.cpp - splitting the depth of a product over blocks ----------===//
 //
-// Each block writes the sums of its part of k to the workspace, [split][m][n padded to 8]; a second stage adds them up and runs the epilogue. The grid's
-// second dimension is the number of splits.
+// Each block writes the sums of its part of k to the workspace, [split][m][n padded to 8]; a second stage adds them up
+// and runs the epilogue. The grid's second dimension is the number of splits.
 //
 //===----------------------------------------------------------------------===//
 
@@ -38,8 +38,8 @@ Value kt::gpu::partialPlace(KernelBuilder &k, const GemmProblem &p, Value partia
   return k.at(partial, k.add(k.mul(m, k.size(paddedColumns(p))), n), 4);
 }
 
-LogicalResult kt::gpu::addSplitReduction(KernelSink &sink, const GemmProblem &p, artifact::Variant &variant, ExprId splits,
-                                           const Alignment &alignment) {
+LogicalResult kt::gpu::addSplitReduction(KernelSink &sink, const GemmProblem &p, artifact::Variant &variant,
+                                         ExprId splits, const Alignment &alignment) {
   KernelBuilder k(sink.kernel, sink.entryName(), {128, 0, true});
   GemmEpilogue epilogue(k, p);
   unsigned lanes = alignment.lanes;

@@ -1,7 +1,7 @@
 //===- Transpose.cpp - permuted reads through shared memory ---------------===//
 //
-// Where a body reads along another dimension than it writes, blocks of 32 by 32 are read in the order of memory, turned around in shared memory and
-// written in the order of the result.
+// Where a body reads along another dimension than it writes, blocks of 32 by 32 are read in the order of memory, turned
+// around in shared memory and written in the order of the result.
 //
 //===----------------------------------------------------------------------===//
 
@@ -56,7 +56,8 @@ LogicalResult kt::gpu::buildTranspose(KernelSink &sink, GenericOp op, bool &done
   auto source = cast<SymTensorType>(read.getTensor().getType());
   int64_t bytes = source.elementBytes();
   Type scalar = source.scalarType();
-  Expr tilesT = Expr::ceilDiv(type.dim(t), sink.number(kTile)), tilesC = Expr::ceilDiv(type.dim(rank - 1), sink.number(kTile));
+  Expr tilesT = Expr::ceilDiv(type.dim(t), sink.number(kTile)),
+       tilesC = Expr::ceilDiv(type.dim(rank - 1), sink.number(kTile));
   SmallVector<Expr> extents;
   Expr blocks = sink.one();
   for (unsigned d = 0; d < rank; ++d) {
@@ -67,7 +68,9 @@ LogicalResult kt::gpu::buildTranspose(KernelSink &sink, GenericOp op, bool &done
   Value t0 = k.mul(at[t], kTile), c0 = k.mul(at[rank - 1], kTile), x = k.rem(k.tid(), kTile), y = k.div(k.tid(), kTile);
   Value sizeT = k.size(type.dim(t)), sizeC = k.size(type.dim(rank - 1));
   // One element more a row, so that columns lie in different banks.
-  auto place = [&](Value row, Value column) { return k.at(k.sptr(k.shared()), k.add(k.mul(row, kTile + 1), column), bytes); };
+  auto place = [&](Value row, Value column) {
+    return k.at(k.sptr(k.shared()), k.add(k.mul(row, kTile + 1), column), bytes);
+  };
   for (unsigned s = 0; s < kTile; s += kStep) {
     Value row = k.add(y, s), ti = k.add(t0, x), ci = k.add(c0, row);
     k.ifThen(k.and_(k.lt(ti, sizeT), k.lt(ci, sizeC)), [&] {

@@ -38,8 +38,9 @@ LogicalResult kt::gpu::lowerToLLVMDialect(ModuleOp module) {
   WalkResult known = module.walk([](Operation *op) {
     if (!isa_and_nonnull<math::MathDialect>(op->getDialect()))
       return WalkResult::advance();
-    bool native = isa<math::FmaOp, math::AbsFOp, math::AbsIOp, math::FloorOp, math::CeilOp, math::RoundEvenOp, math::TruncOp, math::SqrtOp,
-                      math::CopySignOp, math::CountLeadingZerosOp, math::CountTrailingZerosOp, math::CtPopOp>(op);
+    bool native =
+        isa<math::FmaOp, math::AbsFOp, math::AbsIOp, math::FloorOp, math::CeilOp, math::RoundEvenOp, math::TruncOp,
+            math::SqrtOp, math::CopySignOp, math::CountLeadingZerosOp, math::CountTrailingZerosOp, math::CtPopOp>(op);
     return native ? WalkResult::advance() : WalkResult::interrupt();
   });
   if (known.wasInterrupted())

@@ -258,6 +258,15 @@ FailureOr<SmallVector<Value>> import::loop(Node &n, ValueRange inits, Expr trips
     for (Value piece : y->pieces) {
       SmallVector<Expr> d{trips && !go ? Expr::max(trips, n.expr(0)) : iterations};
       for (Expr e : n.dims(piece)) {
+        // All pieces have the shape of the first one.
+        e = e.substitute([&](StringRef name) {
+          if (name == induction.name())
+            return n.expr(0);
+          for (auto [symbol, size] : llvm::zip(symbols, firstSizes))
+            if (symbol.name() == name)
+              return size;
+          return Expr();
+        });
         if (mentions(e, inner))
           return n.error("unsupported loop: a stacked output has a size that the loop computes, " + e.str());
         d.push_back(e);

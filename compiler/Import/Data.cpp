@@ -222,7 +222,36 @@ LogicalResult topK(Node &n) {
   });
 }
 
+/// A cumulative sum along an axis that only the run knows: each element reduces the part of its line before it.
+LogicalResult cumulativeUnknown(Node &n, ReduceKind kind, Expr axis) {
+  SmallVector<Expr> d = n.dims(n.in(0)), marks = n.marked(axis, d.size());
+  Expr length = n.expr(0);
+  for (auto [e, m] : llvm::zip(d, marks))
+    length = length + m * e;
+  bool exclusive = n.attrInt("exclusive", 0), reverse = n.attrInt("reverse", 0);
+  Type type = n.element(0);
+  return n.set(n.reduce(
+      n.type(0), kind, {length}, n.in(0),
+      [&](Body &b) {
+        SmallVector<Value> at = b.indices();
+        Value k = at.pop_back_val(), here = b.idx(0);
+        for (size_t i = 0; i < d.size(); ++i) {
+          Value along = b.cmp(Cmp::ne, b.size(marks[i]), b.idx(0));
+          here = b.select(along, at[i], here);
+          at[i] = b.select(along, k, at[i]);
+        }
+        Value in = reverse ? b.cmp(exclusive ? Cmp::gt : Cmp::ge, k, here) : b.cmp(exclusive ? Cmp::lt : Cmp::le, k, here);
+        Value v = b.toCompute(b.read(0, at), type);
+        return b.select(in, v, b.constant(v.getType(), kind == ReduceKind::mul ? 1 : 0));
+      },
+      {}));
+}
+
 LogicalResult cumulative(Node &n, ReduceKind kind) {
+  if (auto e = n.sizes(n.in(1), "axis"); !e || e->size() != 1)
+    return e ? n.error("expected one axis") : failure();
+  else if (!e->front().asConstant())
+    return cumulativeUnknown(n, kind, e->front());
   auto a = n.constInts(n.in(1), "axis");
   auto axis = a && a->size() == 1 ? n.axis(a->front(), n.rank(0)) : std::nullopt;
   if (!axis)

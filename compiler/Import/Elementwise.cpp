@@ -99,16 +99,30 @@ Value acosh(Body &b, Value x, Node &) { return b.math<math::AcoshOp>(x); }
 
 using Binary = Value (*)(Body &, Value x, Value y, Node &);
 
+/// The second operand; before opset 7 an axis says which dimension of the first one its first dimension is.
+Value second(Node &n) {
+  Value y = n.in(1);
+  bool slopes = n.op() == "PRelu" && n.rank(0) > 1 && n.rank(1) == 1; // one a channel
+  if (n.opset >= 7 || (!n.attr("axis") && !slopes))
+    return y;
+  auto axis = n.axis(n.attrInt("axis", slopes ? 1 : 0), n.rank(0));
+  SmallVector<Expr> dims = n.dims(y);
+  if (!axis || *axis + (int64_t)dims.size() > n.rank(0))
+    return y;
+  dims.append(n.rank(0) - *axis - dims.size(), n.expr(1));
+  return n.reshape(y, dims);
+}
+
 template <Binary fn> LogicalResult binary(Node &n) {
   if (n.element(0) != n.element(1))
     return n.error("expected operands of one type but got " + n.typeText(0) + " and " + n.typeText(1));
-  return n.set(n.map(n.element(0), {n.in(0), n.in(1)}, [&](Body &b, ArrayRef<Value> x) { return fn(b, x[0], x[1], n); }));
+  return n.set(n.map(n.element(0), {n.in(0), second(n)}, [&](Body &b, ArrayRef<Value> x) { return fn(b, x[0], x[1], n); }));
 }
 /// A relation: the result is boolean, whatever the operands are.
 template <Cmp kind> LogicalResult compare(Node &n) {
   if (n.element(0) != n.element(1))
     return n.error("expected operands of one type but got " + n.typeText(0) + " and " + n.typeText(1));
-  return n.set(n.map(n.b.getI1Type(), {n.in(0), n.in(1)}, [&](Body &b, ArrayRef<Value> x) {
+  return n.set(n.map(n.b.getI1Type(), {n.in(0), second(n)}, [&](Body &b, ArrayRef<Value> x) {
     return b.cmp(kind, x[0], x[1], isUnsigned(n.element(0)));
   }));
 }
@@ -186,7 +200,7 @@ Value power(Body &b, Value x, Value y, std::optional<double> exponent) {
 }
 LogicalResult pow(Node &n) {
   std::optional<double> exponent = n.constFloat(n.in(1));
-  return n.set(n.map(n.element(0), {n.in(0), n.in(1)},
+  return n.set(n.map(n.element(0), {n.in(0), second(n)},
                      [&](Body &b, ArrayRef<Value> x) { return power(b, x[0], x[1], exponent); }));
 }
 
@@ -218,6 +232,16 @@ LogicalResult cast(Node &n) {
   if (!to)
     return n.error("unsupported Cast to " + typeName(n.attrInt("to", 0)));
   return castTo(n, to);
+}
+LogicalResult bitCast(Node &n) {
+  Type to = elementType(n.context, n.attrInt("to", 0)), from = n.element(0);
+  if (!to || elementBytes(to) != elementBytes(from) || to.getIntOrFloatBitWidth() % 8 != from.getIntOrFloatBitWidth() % 8)
+    return n.error("unsupported BitCast between types of different widths");
+  return n.set(n.generic(n.tensor(n.dims(n.in(0)), to), n.in(0), [&](Body &b) {
+    Value v = b.read(0, b.indices());
+    Type scalar = b.result.scalarType();
+    return v.getType() == scalar ? v : Value(arith::BitcastOp::create(b.b, b.loc, scalar, v));
+  }));
 }
 LogicalResult castLike(Node &n) { return castTo(n, n.element(1)); }
 
@@ -361,6 +385,7 @@ void import::registerElementwise(OpTable &t) {
   t["GreaterOrEqual"] = {compare<Cmp::ge>, 2};
 
   t["Where"] = {where, 3};
+  t["BitCast"] = bitCast;
   t["Cast"] = cast;
   t["CastLike"] = {castLike, 2};
   t["Clip"] = clip;

@@ -367,6 +367,31 @@ Value Node::map(Type resultElement, ValueRange inputs, llvm::function_ref<Value(
   });
 }
 
+SmallVector<Expr> Node::marked(ArrayRef<Expr> axes, int64_t rank) {
+  SmallVector<Expr> marks;
+  for (int64_t i = 0; i < rank; ++i) {
+    Expr hit = expr(0);
+    for (Expr a : axes)
+      hit = Expr::max(hit, Expr::max(Expr::eq(a, expr(i)), Expr::eq(a, expr(i - rank))));
+    marks.push_back(hit);
+  }
+  return marks;
+}
+
+SmallVector<Expr> Node::unmarked(ArrayRef<Expr> dims, ArrayRef<Expr> marks, int64_t count) {
+  SmallVector<Expr> out;
+  for (int64_t j = 0; j < (int64_t)dims.size() - count; ++j) {
+    Expr size = expr(0), place = expr(0); // of dimension i among those that stay
+    for (auto [d, m] : llvm::zip(dims, marks)) {
+      Expr stays = expr(1) - m;
+      size = size + stays * Expr::eq(place, expr(j)) * d;
+      place = place + stays;
+    }
+    out.push_back(size);
+  }
+  return out;
+}
+
 std::optional<int64_t> Node::axis(int64_t value, int64_t rank) {
   if (value < -rank || value >= rank) {
     (void)error("axis " + Twine(value) + " is outside [" + Twine(-rank) + ", " + Twine(rank) + ")");

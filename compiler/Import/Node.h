@@ -140,6 +140,10 @@ public:
   /// An elementwise result: operands are broadcast, computed in `computeType`, rounded to `resultElement`.
   mlir::Value map(mlir::Type resultElement, mlir::ValueRange inputs,
                   llvm::function_ref<mlir::Value(Body &, llvm::ArrayRef<mlir::Value>)> fn);
+  /// For axes that only the run knows: for each of `rank` dimensions 1 if it is among them, else 0.
+  llvm::SmallVector<Expr> marked(llvm::ArrayRef<Expr> axes, int64_t rank);
+  /// The dimensions that are not marked; `count` of them are.
+  llvm::SmallVector<Expr> unmarked(llvm::ArrayRef<Expr> dims, llvm::ArrayRef<Expr> marks, int64_t count);
   /// Negative axes count from the end; an error outside [-rank, rank).
   std::optional<int64_t> axis(int64_t value, int64_t rank);
 };

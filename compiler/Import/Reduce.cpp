@@ -7,6 +7,29 @@ using namespace mlir;
 using namespace kt;
 using namespace kt::import;
 
+namespace {
+/// Unsigned numbers and booleans as signed ones of the same order, which is what max and min compare.
+struct Ordered {
+  Type i64, from;
+  bool widen, flip;
+  Ordered(Node &n, ReduceKind kind, Type from) : i64(n.b.getI64Type()), from(from) {
+    bool compares = kind != ReduceKind::add && kind != ReduceKind::mul;
+    widen = compares && isUnsigned(from);
+    flip = widen && from.getIntOrFloatBitWidth() == 64;
+    arg = kind == ReduceKind::argmax || kind == ReduceKind::argmin;
+  }
+  Value enter(Body &b, Value v) {
+    return flip ? b.math<arith::XOrIOp>(v, b.integer(i64, INT64_MIN)) : widen ? b.convert(v, from, i64) : v;
+  }
+  Value leave(Body &b, Value v) {
+    if (!widen || arg)
+      return v;
+    return flip ? b.math<arith::XOrIOp>(v, b.integer(i64, INT64_MIN)) : b.convert(v, i64, from);
+  }
+  bool arg;
+};
+} // namespace
+
 Value import::reduceOver(Node &n, Value v, ArrayRef<int64_t> axes, bool keepDims, ReduceKind kind, Type resultElement,
                  llvm::function_ref<Value(Body &, Value)> element, llvm::function_ref<Value(Body &, Value, Expr)> finish,
                  bool selectLast) {
@@ -23,6 +46,7 @@ Value import::reduceOver(Node &n, Value v, ArrayRef<int64_t> axes, bool keepDims
     }
   }
   Type from = Node::type(v).getElementType();
+  Ordered order(n, kind, from);
   Value r = n.reduce(
       n.tensor(out, resultElement), kind, extents, v,
       [&](Body &b) {
@@ -30,10 +54,34 @@ Value import::reduceOver(Node &n, Value v, ArrayRef<int64_t> axes, bool keepDims
         unsigned o = 0, red = out.size();
         for (size_t i = 0; i < d.size(); ++i)
           at.push_back(llvm::is_contained(axes, i) ? b.index(red++) : b.index(o++));
-        return element(b, b.toCompute(b.read(0, at), from));
+        return order.enter(b, element(b, b.toCompute(b.read(0, at), from)));
       },
-      [&](Body &b) { return finish(b, b.scalar(0), count); }, selectLast);
+      [&](Body &b) { return finish(b, order.leave(b, b.scalar(0)), count); }, selectLast);
   return keepDims ? n.reshape(r, kept) : r;
+}
+
+/// The same with axes that only the run knows: of each dimension either the result's index or the reduction's runs, the other one is 0.
+static Value reduceUnknown(Node &n, Value v, ArrayRef<Expr> axes, bool keepDims, ReduceKind kind, Type resultElement,
+                           llvm::function_ref<Value(Body &, Value)> element, llvm::function_ref<Value(Body &, Value, Expr)> finish) {
+  SmallVector<Expr> d = n.dims(v), out, extents, reduced = n.marked(axes, d.size());
+  Expr count = n.expr(1);
+  for (auto [e, r] : llvm::zip(d, reduced)) {
+    out.push_back(Expr::select(r, n.expr(1), e));
+    extents.push_back(Expr::select(r, e, n.expr(1)));
+    count = count * extents.back();
+  }
+  Type from = Node::type(v).getElementType();
+  Ordered order(n, kind, from);
+  Value r = n.reduce(
+      n.tensor(out, resultElement), kind, extents, v,
+      [&](Body &b) {
+        SmallVector<Value> at;
+        for (size_t i = 0; i < d.size(); ++i)
+          at.push_back(b.add(b.index(i), b.index(d.size() + i)));
+        return order.enter(b, element(b, b.toCompute(b.read(0, at), from)));
+      },
+      [&](Body &b) { return finish(b, order.leave(b, b.scalar(0)), count); });
+  return keepDims ? r : n.reshape(r, n.unmarked(d, reduced, axes.size()));
 }
 
 Value import::softmaxOf(Node &n, Value v, NormKind kind, int64_t axis, bool flat) {
@@ -88,24 +136,46 @@ Value import::normWith(Node &n, Value x, NormKind kind, int64_t axes, double eps
 
 namespace {
 
-/// The axes a Reduce* node works on (attribute or input), or nothing after an error. An empty list means all, or none with noop.
-std::optional<SmallVector<int64_t>> reducedAxes(Node &n) {
-  auto given = n.intsFrom("axes", 1);
-  if (!given && n.has(1))
-    return std::nullopt;
-  SmallVector<int64_t> axes;
-  for (int64_t a : given.value_or(SmallVector<int64_t>())) {
-    auto axis = n.axis(a, n.rank(0));
-    if (!axis)
+/// The axes a Reduce* node works on (attribute or input): numbers, or expressions where only the run knows them.
+struct ReducedAxes {
+  SmallVector<int64_t> fixed;
+  SmallVector<Expr> unknown;
+  bool none() const { return fixed.empty() && unknown.empty(); }
+};
+std::optional<ReducedAxes> reducedAxes(Node &n) {
+  ReducedAxes axes;
+  std::optional<SmallVector<Expr>> given;
+  if (n.has(1) && !n.type(1).numElements().asConstant()) { // a list of unknown length can only be the empty one
+    if (failed(n.require(n.type(1).numElements(), n.expr(0), "axes that are not known at compile time")))
       return std::nullopt;
-    if (!llvm::is_contained(axes, *axis))
-      axes.push_back(*axis);
+  } else {
+    given = n.sizesFrom("axes", 1);
+    if (!given && n.has(1))
+      return std::nullopt;
   }
-  llvm::sort(axes);
-  if (axes.empty() && !n.attrInt("noop_with_empty_axes", 0))
+  for (Expr a : given.value_or(SmallVector<Expr>())) {
+    auto c = a.asConstant();
+    auto axis = c ? n.axis(*c, n.rank(0)) : std::nullopt;
+    if (c && !axis)
+      return std::nullopt;
+    if (!c)
+      axes.unknown = *given;
+    else if (!llvm::is_contained(axes.fixed, *axis))
+      axes.fixed.push_back(*axis);
+  }
+  if (!axes.unknown.empty())
+    axes.fixed.clear();
+  llvm::sort(axes.fixed);
+  if (axes.none() && !n.attrInt("noop_with_empty_axes", 0))
     for (int64_t i = 0; i < n.rank(0); ++i)
-      axes.push_back(i);
+      axes.fixed.push_back(i);
   return axes;
+}
+
+Value reduceAxes(Node &n, Value v, const ReducedAxes &axes, bool keepDims, ReduceKind kind, Type resultElement,
+                 llvm::function_ref<Value(Body &, Value)> element, llvm::function_ref<Value(Body &, Value, Expr)> finish) {
+  return axes.unknown.empty() ? reduceOver(n, v, axes.fixed, keepDims, kind, resultElement, element, finish)
+                              : reduceUnknown(n, v, axes.unknown, keepDims, kind, resultElement, element, finish);
 }
 
 using ElementFn = Value (*)(Body &, Value);
@@ -126,9 +196,9 @@ template <ReduceKind kind, ElementFn element, FinishFn finish> LogicalResult red
   if (!axes)
     return failure();
   Type type = n.element(0);
-  if (axes->empty()) // nothing to combine, but the element's function still applies
+  if (axes->none()) // nothing to combine, but the element's function still applies
     return n.set(n.map(type, n.in(0), [&](Body &b, ArrayRef<Value> x) { return finish(b, element(b, x[0]), n.expr(1)); }));
-  return n.set(reduceOver(n, n.in(0), *axes, n.attrInt("keepdims", 1), kind, type, element,
+  return n.set(reduceAxes(n, n.in(0), *axes, n.attrInt("keepdims", 1), kind, type, element,
                           [&](Body &b, Value acc, Expr count) { return b.fromCompute(finish(b, acc, count), type); }));
 }
 
@@ -138,20 +208,22 @@ LogicalResult reduceLogSumExp(Node &n) {
   if (!axes)
     return failure();
   Type type = n.element(0);
-  Value top = reduceOver(n, n.in(0), *axes, true, ReduceKind::max, type, same, [&](Body &b, Value acc, Expr) {
+  Value top = reduceAxes(n, n.in(0), *axes, true, ReduceKind::max, type, same, [&](Body &b, Value acc, Expr) {
     // An infinite maximum would make inf - inf.
     Value finite = b.cmp(Body::Cmp::lt, b.abs(acc), b.constant(acc.getType(), INFINITY));
     return b.fromCompute(b.select(finite, acc, b.zero(acc.getType())), type);
   });
   Value shifted = n.map(type, {n.in(0), top}, [](Body &b, ArrayRef<Value> x) { return b.math<math::ExpOp>(b.sub(x[0], x[1])); });
-  Value sum = reduceOver(n, shifted, *axes, true, ReduceKind::add, type, same,
+  Value sum = reduceAxes(n, shifted, *axes, true, ReduceKind::add, type, same,
                          [&](Body &b, Value acc, Expr) { return b.fromCompute(b.math<math::LogOp>(acc), type); });
   Value result = n.map(type, {sum, top}, [](Body &b, ArrayRef<Value> x) { return b.add(x[0], x[1]); });
   if (!n.attrInt("keepdims", 1)) {
-    SmallVector<Expr> out;
-    for (auto [i, e] : llvm::enumerate(n.dims(n.in(0))))
-      if (!llvm::is_contained(*axes, i))
+    SmallVector<Expr> out, d = n.dims(n.in(0));
+    for (auto [i, e] : llvm::enumerate(d))
+      if (!llvm::is_contained(axes->fixed, i))
         out.push_back(e);
+    if (!axes->unknown.empty())
+      out = n.unmarked(d, n.marked(axes->unknown, d.size()), axes->unknown.size());
     result = n.reshape(result, out);
   }
   return n.set(result);

@@ -93,7 +93,21 @@ LogicalResult flatten(Node &n) {
   return n.set(n.reshape(n.in(0), {outer, inner}));
 }
 
+/// An axes input whose elements only the run knows; null otherwise.
+std::optional<SmallVector<Expr>> unknownAxes(Node &n, unsigned i) {
+  if (!n.has(i))
+    return std::nullopt;
+  auto axes = n.sizes(n.in(i), "axes");
+  if (!axes || llvm::all_of(*axes, [](Expr e) { return e.asConstant().has_value(); }))
+    return std::nullopt;
+  return axes;
+}
+
 LogicalResult squeeze(Node &n) {
+  if (auto axes = unknownAxes(n, 1)) {
+    SmallVector<Expr> d = n.dims(n.in(0));
+    return n.set(n.reshape(n.in(0), n.unmarked(d, n.marked(*axes, d.size()), axes->size())));
+  }
   auto axes = n.intsFrom("axes", 1);
   if (!axes && n.has(1))
     return failure();
@@ -118,6 +132,18 @@ LogicalResult squeeze(Node &n) {
 }
 
 LogicalResult unsqueeze(Node &n) {
+  if (auto axes = unknownAxes(n, 1)) {
+    SmallVector<Expr> d = n.dims(n.in(0)), out;
+    Expr place = n.expr(0); // of the next input dimension
+    for (Expr added : n.marked(*axes, d.size() + axes->size())) {
+      Expr size = n.expr(0);
+      for (auto [i, e] : llvm::enumerate(d))
+        size = size + Expr::eq(place, n.expr(i)) * e;
+      out.push_back(Expr::select(added, n.expr(1), size));
+      place = place + 1 - added;
+    }
+    return n.set(n.reshape(n.in(0), out));
+  }
   auto axes = n.intsFrom("axes", 1);
   if (!axes)
     return n.has(1) ? failure() : n.error("expected axes");
@@ -222,7 +248,7 @@ LogicalResult split(Node &n) {
       return failure();
     // Equal parts; the last is smaller where they do not divide.
     int64_t parts = n.attrInt("num_outputs", n.numOutputs());
-    Expr each = Expr::ceilDiv(total, n.expr(parts)), left = total;
+    Expr each = Expr::ceilDiv(total, n.expr(parts));
     for (int64_t i = 0; i < parts; ++i) {
       Expr s = i + 1 == parts ? total - each * (parts - 1) : each;
       sizes.push_back(s);
@@ -246,10 +272,57 @@ LogicalResult split(Node &n) {
   return success();
 }
 
+/// Slice where only the run knows the axes or the steps' direction: every dimension gets its numbers by choice.
+LogicalResult sliceUnknown(Node &n, ArrayRef<Expr> starts, ArrayRef<Expr> ends) {
+  SmallVector<Expr> d = n.dims(n.in(0)), out, first, stride, axes, steps(starts.size(), n.expr(1));
+  Expr zero = n.expr(0), one = n.expr(1);
+  for (size_t i = 0; i < starts.size(); ++i)
+    axes.push_back(n.expr(i));
+  for (auto [input, list] : {std::pair{3u, &axes}, std::pair{4u, &steps}})
+    if (n.has(input)) {
+      auto given = n.sizes(n.in(input), "axes and steps");
+      if (!given)
+        return failure();
+      *list = *given;
+    }
+  if (starts.size() != axes.size() || ends.size() != axes.size() || steps.size() != axes.size())
+    return n.error("starts, ends, axes and steps differ in length");
+  int64_t rank = d.size();
+  for (auto [i, size] : llvm::enumerate(d)) {
+    Expr s = zero, e = size, step = one;
+    for (size_t k = 0; k < axes.size(); ++k) {
+      Expr hit = Expr::max(Expr::eq(axes[k], n.expr(i)), Expr::eq(axes[k], n.expr((int64_t)i - rank)));
+      s = Expr::select(hit, starts[k], s);
+      e = Expr::select(hit, ends[k], e);
+      step = Expr::select(hit, steps[k], step);
+    }
+    Expr back = Expr::lt(step, zero), least = zero - back, most = size - back;
+    auto clamp = [&](Expr v) { return Expr::min(Expr::max(Expr::select(Expr::lt(v, zero), v + size, v), least), most); };
+    s = clamp(s);
+    e = clamp(e);
+    Expr sign = one - back * 2;
+    out.push_back(Expr::max(Expr::ceilDiv((e - s) * sign, step * sign), zero));
+    first.push_back(s);
+    stride.push_back(step);
+  }
+  return n.set(n.generic(n.tensor(out, n.element(0)), n.in(0), [&](Body &b) {
+    SmallVector<Value> at;
+    for (size_t i = 0; i < d.size(); ++i)
+      at.push_back(b.add(b.size(first[i]), b.mul(b.index(i), b.size(stride[i]))));
+    return b.read(0, at);
+  }));
+}
+
 LogicalResult slice(Node &n) {
   auto starts = n.sizesFrom("starts", 1), ends = n.sizesFrom("ends", 2);
   if (!starts || !ends)
     return n.error("expected starts and ends");
+  auto unknown = [&](unsigned i) {
+    const Contents *c = n.has(i) ? n.known(n.in(i)) : nullptr;
+    return n.has(i) && !(c && llvm::all_of(*c, [](const Scalar &s) { return s.isExpr() && s.e.asConstant(); }));
+  };
+  if (unknown(3) || unknown(4))
+    return sliceUnknown(n, *starts, *ends);
   SmallVector<int64_t> axes;
   if (auto a = n.intsFrom("axes", 3))
     axes = *a;
@@ -314,7 +387,19 @@ LogicalResult pad(Node &n) {
     return n.error("expected pads");
   int64_t rank = n.rank(0);
   SmallVector<int64_t> axes;
-  if (n.has(3)) {
+  if (auto unknown = unknownAxes(n, 3)) { // each dimension sums what is meant for it
+    SmallVector<Expr> all(2 * rank, n.expr(0));
+    if (pads->size() != 2 * unknown->size())
+      return n.error("expected " + Twine(2 * unknown->size()) + " pads but got " + Twine(pads->size()));
+    for (size_t k = 0; k < unknown->size(); ++k)
+      for (auto [i, hit] : llvm::enumerate(n.marked((*unknown)[k], rank))) {
+        all[i] = all[i] + hit * (*pads)[k];
+        all[i + rank] = all[i + rank] + hit * (*pads)[k + unknown->size()];
+      }
+    pads = all;
+    for (int64_t i = 0; i < rank; ++i)
+      axes.push_back(i);
+  } else if (n.has(3)) {
     auto a = n.constInts(n.in(3), "axes");
     if (!a)
       return failure();
@@ -433,9 +518,20 @@ LogicalResult range(Node &n) {
     }
   } else {
     auto start = n.constFloat(n.in(0)), limit = n.constFloat(n.in(1)), step = n.constFloat(n.in(2));
-    if (!start || !limit || !step || *step == 0)
-      return n.error("unsupported Range over floats that are not constants");
-    length = n.expr(std::max<int64_t>(0, (int64_t)std::ceil((*limit - *start) / *step)));
+    if (start && limit && step && *step != 0) {
+      length = n.expr(std::max<int64_t>(0, (int64_t)std::ceil((*limit - *start) / *step)));
+    } else { // counted by the device and read back
+      Type i64 = n.b.getI64Type();
+      Value count = n.generic(n.tensor({}, i64), {n.in(0), n.in(1), n.in(2)}, [&](Body &b) {
+        auto scalar = [&](unsigned i) { return b.toCompute(b.read(i, SmallVector<Value>(b.type(i).getRank(), b.idx(0))), element); };
+        Value steps = b.math<math::CeilOp>(b.div(b.sub(scalar(1), scalar(0)), scalar(2)));
+        return b.max(b.integer(i64, 0), b.convert(steps, steps.getType(), i64));
+      });
+      auto e = n.sizes(count, "length");
+      if (!e)
+        return failure();
+      length = Expr::max(e->front(), n.expr(0));
+    }
   }
   return n.set(n.generic(n.tensor({length}, element), {n.in(0), n.in(2)}, [&](Body &b) {
     auto scalar = [&](unsigned i) { return b.toCompute(b.read(i, SmallVector<Value>(b.type(i).getRank(), b.idx(0))), element); };

@@ -39,7 +39,8 @@ struct OutlineKernelsPass : kt::impl::OutlineKernelsBase<OutlineKernelsPass> {
     // Every symbolic size, in order of appearance, is a parameter.
     llvm::MapVector<Attribute, unsigned> params;
     AttrTypeReplacer replacer;
-    bool general = isa<MatmulOp, ConvOp>(op);
+    // Grouped convolutions are few and their sizes decide how they are done.
+    bool general = isa<MatmulOp>(op) || (isa<ConvOp>(op) && cast<ConvOp>(op).getGroups() == 1);
     replacer.addReplacement([&](ExprAttr e) -> std::optional<std::pair<Attribute, WalkResult>> {
       if (auto c = Expr(e).asConstant()) {
         // Products of all sizes share a kernel: it keeps of a size only that it is a multiple of 8 or 4, which is what aligned accesses need.
@@ -65,6 +66,7 @@ struct OutlineKernelsPass : kt::impl::OutlineKernelsBase<OutlineKernelsPass> {
     // The same value may come twice: each operand keeps an argument of its own.
     b.setInsertionPointToEnd(body);
     Operation *clone = b.clone(*op, map);
+    clone->removeAttr("kt.slice"); // where it runs is the launch's business
     for (auto [i, arg] : llvm::enumerate(body->getArguments()))
       clone->setOperand(i, arg);
     YieldOp::create(b, unknown, clone->getResults());
@@ -110,6 +112,8 @@ struct OutlineKernelsPass : kt::impl::OutlineKernelsBase<OutlineKernelsPass> {
     OpBuilder here(op);
     auto launch = LaunchOp::create(here, op->getLoc(), op->getResultTypes(), FlatSymbolRefAttr::get(context, it->second),
                                    op->getOperands(), here.getArrayAttr(ints));
+    if (Attribute slice = op->getAttr("kt.slice"))
+      launch->setAttr("kt.slice", slice);
     op->replaceAllUsesWith(launch.getResults());
     op->erase();
   }

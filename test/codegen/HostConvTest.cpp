@@ -19,10 +19,13 @@ struct Conv2d {
 std::string list(int64_t a, int64_t b) { return "array<i64: " + std::to_string(a) + ", " + std::to_string(b) + ">"; }
 std::string two(int64_t a) { return list(a, a); }
 
+/// Groups of the packed weights: depthwise ones lie side by side in panels.
+int64_t packGroups(const Conv2d &s) { return s.groups > 1 && s.c == s.groups && s.o == s.groups ? 1 : s.groups; }
+
 /// n, h, w, oh, ow are p0..p4; channels are constants, as weights make them.
 std::string text(const Conv2d &s, const std::string &type, const std::string &weightType, const std::string &acc) {
   std::string in = "!kt.tensor<[p0, p1, p2, " + std::to_string(s.c) + "] x " + type + ">";
-  std::string w = "!kt.tensor<[" + std::to_string(s.groups) + ", " + std::to_string((s.o / s.groups + 15) / 16) + ", " +
+  std::string w = "!kt.tensor<[" + std::to_string(packGroups(s)) + ", " + std::to_string((s.o / packGroups(s) + 15) / 16) + ", " +
                   std::to_string(s.kh * s.kw) + ", " + std::to_string(s.c / s.groups) + ", 16] x " + weightType + ">";
   std::string out = "!kt.tensor<[p0, p3, p4, " + std::to_string(s.o) + "] x " + acc + ">",
               b = "!kt.tensor<[" + std::to_string(s.o) + "] x " + acc + ">";
@@ -53,14 +56,14 @@ void check(const Conv2d &s, const std::string &type, const std::string &weightTy
            const std::string &acc = "f32") {
   HostKernel k(text(s, type, weightType.empty() ? type : weightType, acc), 5);
   ASSERT_TRUE(k.ok());
-  int64_t cg = s.c / s.groups, og = s.o / s.groups, panels = (og + 15) / 16, taps = s.kh * s.kw;
+  int64_t cg = s.c / s.groups, og = s.o / s.groups, outs = s.o / packGroups(s), panels = (outs + 15) / 16, taps = s.kh * s.kw;
   auto wf = randomVector(s.o * cg * taps, -1, 1, 2);
   std::vector<A> bias;
   for (float v : randomVector(s.o))
     bias.push_back(encode<A>(v));
-  std::vector<W> w(s.groups * panels * taps * cg * 16);
+  std::vector<W> w(packGroups(s) * panels * taps * cg * 16);
   auto weight = [&](int64_t o, int64_t c, int64_t tap) -> W & {
-    return w[(((o / og * panels + o % og / 16) * taps + tap) * cg + c) * 16 + o % og % 16];
+    return w[(((o / outs * panels + o % outs / 16) * taps + tap) * cg + c) * 16 + o % outs % 16];
   };
   for (int64_t o = 0; o < s.o; ++o)
     for (int64_t c = 0; c < cg; ++c)

@@ -1,6 +1,7 @@
 //===- kt-compile-kernel.cpp - writes the GPU code of textual kernels -----===//
 //
-// For each kt.kernel of a file: the PTX of its modules and a JSON description with variants, guards and geometry, for the PTX interpreter and for ptxas.
+// For each kt.kernel of a file: the PTX of its modules and a JSON description with variants, guards and geometry, for
+// the PTX interpreter and for ptxas.
 //
 //===----------------------------------------------------------------------===//
 
@@ -42,8 +43,11 @@ static Object describe(KernelOp kernel, const codegen::KernelCode &code, const c
                               {"schedule", v.schedule},
                               {"stages", std::move(stages)}});
   }
-  return Object{{"name", kernel.getSymName()},   {"params", (int64_t)kernel.getParams().size()}, {"ms", ms},
-                {"exprs", std::move(exprs)}, {"variants", std::move(variants)}};
+  return Object{{"name", kernel.getSymName()},
+                {"params", (int64_t)kernel.getParams().size()},
+                {"ms", ms},
+                {"exprs", std::move(exprs)},
+                {"variants", std::move(variants)}};
 }
 
 int main(int argc, char **argv) {
