@@ -43,7 +43,7 @@ part() {
   shift
   "$@" >"$log" 2>&1
   status=$?
-  p=$(($(count "$log" '^\[  PASSED  \] [0-9]+ test') + $(count "$log" '^  Passed +: [0-9]+')))
+  p=$(($(count "$log" '^\[  PASSED  \] [0-9]+ test') + $(count "$log" '^  Passed *: [0-9]+')))
   f=$(($(count "$log" '^\[  FAILED  \] [0-9]+ tests?,') + $(count "$log" '^  (Failed|Unresolved|Timed Out|Unexpectedly Passed) *: [0-9]+')))
   s=$(($(count "$log" '^\[  SKIPPED \] [0-9]+ test') + $(count "$log" '^  (Unsupported|Skipped) *: [0-9]+')))
   # The project's own form, and `N of M right`.
