@@ -87,7 +87,7 @@ int main(int argc, char **argv) {
   app.add_option("--expected", a.expected, "@outputs.npz to compare with");
   app.add_option("--atol", a.atol, "absolute tolerance; 1e-4 * max(1, max|expected|) unless given");
   app.add_option("--rtol", a.rtol, "relative tolerance; 1e-3 unless given");
-  app.add_option("--device-memory", a.memory, "bytes of device memory to use, such as 24GB");
+  app.add_option("--device-memory", a.memory, "bytes of device memory for weights, such as 24GB; the rest is streamed");
   auto *benchmark = app.add_option("--benchmark", a.seconds, "measure, for so many seconds (2)")->expected(0, 1);
   benchmark->default_str("2");
   app.add_flag("--resident", a.resident, "measure with inputs and outputs left on the device");

@@ -94,7 +94,8 @@ struct Options {
   std::string device = "auto";
   /// Threads of the host's pool, the caller's included; 0: as many as the process may use.
   unsigned threads = 0;
-  /// Bytes of device memory that the model and its sessions may take; 0: what is free at load.
+  /// Bytes of device memory for weights: slices whose weights do not fit are streamed in each run. What the values of a run take comes on top and is
+  /// never limited but by the device. 0: what is free at load.
   uint64_t deviceMemory = 0;
   /// Whether the digests of weights and code are checked at load (the metadata's always are).
   bool verifyDigests = true;
