@@ -105,4 +105,28 @@ def RaiseAttention : Pass<"kt-raise-attention", "::mlir::func::FuncOp"> {
   }];
 }
 
+def ConvertPrecision : Pass<"kt-convert-precision", "::mlir::func::FuncOp"> {
+  let summary = "Stores activations and weights in another floating-point type";
+  let description = [{
+    **Requires** packed weights. **Guarantees** that products read factors of the wanted type and that activations are stored in it; sums, norms and bodies
+    compute in f32. **Does not** touch the types of the graph's inputs and results, masks, positions or angles.
+  }];
+  let options = [Option<"to", "to", "std::string", "\"fp16\"", "fp16, bf16 or fp32">];
+}
+
+def QuantizeWeights : Pass<"kt-quantize-weights", "::mlir::func::FuncOp"> {
+  let summary = "Stores the weights of products, convolutions and tables in INT8";
+  let description = [{
+    **Requires** packed weights. **Guarantees** that they are i8 with an f32 scale a channel, applied in the epilogue. **Does not** quantise activations.
+  }];
+}
+
+def SliceGraph : Pass<"kt-slice-graph", "::mlir::func::FuncOp"> {
+  let summary = "Numbers the slices in which weights are kept or streamed";
+  let description = [{
+    **Requires** nothing. **Guarantees** `kt.slice` on every top-level computation, growing from 0 without gaps. **Does not** reorder.
+  }];
+  let options = [Option<"maxBytes", "max-bytes", "uint64_t", "0", "most bytes of a slice's weights and live values; 0: fine slices">];
+}
+
 #endif

@@ -1,7 +1,8 @@
 //===- ExpandFloats.cpp - small float formats in integers -----------------===//
 //
-// bf16 is the upper half of an f32. The f8 and f4 kinds are decoded by placing their bits in an f32 and scaling, which takes care of
-// their denormals, and encoded by rounding the f32's bits (or, below the smallest normal, by adding a number that aligns them).
+// bf16 is the upper half of an f32. The f8 and f4 kinds are decoded by placing their bits in an f32 and scaling, which
+// takes care of their denormals, and encoded by rounding the f32's bits (or, below the smallest normal, by adding a
+// number that aligns them).
 //
 //===----------------------------------------------------------------------===//
 
@@ -15,9 +16,9 @@ namespace {
 
 struct Format {
   int exponent, mantissa, bias;
-  bool hasInfinity;       // the largest exponent holds infinity and NaN
-  int64_t nan = -1;       // the one NaN (without sign), if that is how the format has it
-  int64_t largest;        // bits of the largest finite number
+  bool hasInfinity;          // the largest exponent holds infinity and NaN
+  int64_t nan = -1;          // the one NaN (without sign), if that is how the format has it
+  int64_t largest;           // bits of the largest finite number
   bool unsignedZero = false; // NaN sits at minus zero
 };
 

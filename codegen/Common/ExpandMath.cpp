@@ -20,9 +20,7 @@ public:
 
 private:
   bool isSmall(Type type) const { return isa<FloatType>(type) && type.getIntOrFloatBitWidth() < 16; }
-  bool isSoft(Type type) const {
-    return isSmall(type) || (isa<BFloat16Type>(type) && options.promoteBFloat);
-  }
+  bool isSoft(Type type) const { return isSmall(type) || (isa<BFloat16Type>(type) && options.promoteBFloat); }
   bool isPromoted(Type type) const { return isSoft(type) || (type.isF16() && options.promoteHalf); }
 
   Value extend(Value x, Type to);

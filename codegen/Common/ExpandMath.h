@@ -1,8 +1,8 @@
 //===- ExpandMath.h - mathematics as plain arithmetic ---------------------===//
 //
-// Neither target has a mathematics library to call, so math operations on scalars become arith operations: mostly without branches, so
-// that loops around them vectorise. f32 results are within 3 units in the last place (erf: 5), f64 results within about 1e-13; infinities,
-// NaN and denormals are as in C. Sine, cosine and tangent are good up to 1e15.
+// Neither target has a mathematics library to call, so math operations on scalars become arith operations: mostly
+// without branches, so that loops around them vectorise. f32 results are within 3 units in the last place (erf: 5), f64
+// results within about 1e-13; infinities, NaN and denormals are as in C. Sine, cosine and tangent are good up to 1e15.
 //
 //===----------------------------------------------------------------------===//
 
@@ -23,8 +23,9 @@ struct ExpandMathOptions {
   bool guardDivision = false;
 };
 
-/// Rewrites the scalar math operations under `root`, float remainders, rounding integer divisions, and conversions of the f8 and f4 kinds.
-/// What stays: sqrt, fma, absf, copysign, floor, ceil, trunc, roundeven, integer bit counts (intrinsics on both targets).
+/// Rewrites the scalar math operations under `root`, float remainders, rounding integer divisions, and conversions of
+/// the f8 and f4 kinds. What stays: sqrt, fma, absf, copysign, floor, ceil, trunc, roundeven, integer bit counts
+/// (intrinsics on both targets).
 mlir::LogicalResult expandMath(mlir::Operation *root, const ExpandMathOptions &options);
 
 /// The same as a pass over any operation.

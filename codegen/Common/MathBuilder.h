@@ -58,7 +58,9 @@ public:
   V shl(V x, int64_t n) { return op<mlir::arith::ShLIOp>(x.v, constantLike(x, n).v); }
   V shr(V x, int64_t n) { return op<mlir::arith::ShRSIOp>(x.v, constantLike(x, n).v); }
   V shru(V x, int64_t n) { return op<mlir::arith::ShRUIOp>(x.v, constantLike(x, n).v); }
-  V constantLike(V x, int64_t n) { return wrap(mlir::arith::ConstantOp::create(b, loc, b.getIntegerAttr(x.type(), n))); }
+  V constantLike(V x, int64_t n) {
+    return wrap(mlir::arith::ConstantOp::create(b, loc, b.getIntegerAttr(x.type(), n)));
+  }
   /// c[0] + x * (c[1] + x * ...)
   V poly(V x, llvm::ArrayRef<double> c) {
     V r = f(c.back());

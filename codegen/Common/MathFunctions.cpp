@@ -1,7 +1,8 @@
 //===- MathFunctions.cpp - formulas of the mathematical functions ---------===//
 //
-// Coefficients are those of Cephes (f32 exp and log, f64 arc tangent) and FreeBSD's msun (the rest), or Taylor series where the interval
-// is small enough. Numbers are taken apart and put together in integers, never through conversions that NaN would make undefined.
+// Coefficients are those of Cephes (f32 exp and log, f64 arc tangent) and FreeBSD's msun (the rest), or Taylor series
+// where the interval is small enough. Numbers are taken apart and put together in integers, never through conversions
+// that NaN would make undefined.
 //
 //===----------------------------------------------------------------------===//
 
@@ -46,7 +47,8 @@ V clamp(MathBuilder &m, V x, double lo, double hi) {
 /// exp(r) - 1 for |r| <= ln(2) / 2.
 V expm1Small(MathBuilder &m, V r) {
   if (!m.isDouble()) {
-    V p = m.poly(r, {5.0000001201e-1, 1.6666665459e-1, 4.1665795894e-2, 8.3334519073e-3, 1.3981999507e-3, 1.9875691500e-4});
+    V p = m.poly(
+        r, {5.0000001201e-1, 1.6666665459e-1, 4.1665795894e-2, 8.3334519073e-3, 1.3981999507e-3, 1.9875691500e-4});
     return m.fma(p, r * r, r);
   }
   SmallVector<double> c;
@@ -66,7 +68,8 @@ Reduced reduceByLn2(MathBuilder &m, V x) {
   return {n.integer, m.fma(n.number, lo, m.fma(n.number, hi, x))};
 }
 
-/// A positive number as 2^exponent (1 + f) with 1 + f between sqrt(1/2) and sqrt(2). Zero, infinity and NaN give nonsense.
+/// A positive number as 2^exponent (1 + f) with 1 + f between sqrt(1/2) and sqrt(2). Zero, infinity and NaN give
+/// nonsense.
 struct Split {
   V exponent, f;
 };
@@ -94,8 +97,9 @@ V logTail(MathBuilder &m, V f) {
            m.poly(f, {3.3333331174e-1, -2.4999993993e-1, 2.0000714765e-1, -1.6668057665e-1, 1.4249322787e-1,
                       -1.2420140846e-1, 1.1676998740e-1, -1.1514610310e-1, 7.0376836292e-2});
   V s = f / (m.f(2) + f), z = s * s;
-  V r = z * m.poly(z, {6.666666666666735130e-01, 3.999999999940941908e-01, 2.857142874366239149e-01, 2.222219843214978396e-01,
-                       1.818357216161805012e-01, 1.531383769920937332e-01, 1.479819860511658591e-01});
+  V r = z * m.poly(z, {6.666666666666735130e-01, 3.999999999940941908e-01, 2.857142874366239149e-01,
+                       2.222219843214978396e-01, 1.818357216161805012e-01, 1.531383769920937332e-01,
+                       1.479819860511658591e-01});
   return s * (m.f(0.5) * f * f + r);
 }
 
@@ -198,20 +202,25 @@ V kt::codegen::mathErf(MathBuilder &m, V x) {
 /// erfc of a >= 0.84375.
 static V erfcTail(MathBuilder &m, V a) {
   V t = a - m.f(1);
-  V p = m.poly(t, {-2.36211856075265944077e-03, 4.14856118683748331666e-01, -3.72207876035701323847e-01, 3.18346619901161753674e-01,
-                   -1.10894694282396677476e-01, 3.54783043256182359371e-02, -2.16637559486879084300e-03});
+  V p = m.poly(t, {-2.36211856075265944077e-03, 4.14856118683748331666e-01, -3.72207876035701323847e-01,
+                   3.18346619901161753674e-01, -1.10894694282396677476e-01, 3.54783043256182359371e-02,
+                   -2.16637559486879084300e-03});
   V q = m.poly(t, {1, 1.06420880400844228286e-01, 5.40397917702171048937e-01, 7.18286544141962662868e-02,
                    1.26171219808761642112e-01, 1.36370839120290507362e-02, 1.19844998467991074170e-02});
   V middle = m.f(1 - 8.45062911510467529297e-01) - p / q;
   V z = m.f(1) / (a * a);
-  V r1 = m.poly(z, {-9.86494403484714822705e-03, -6.93858572707181764372e-01, -1.05586262253232909814e+01, -6.23753324503260060396e+01,
-                    -1.62396669462573470355e+02, -1.84605092906711035994e+02, -8.12874355063065934246e+01, -9.81432934416914548592e+00});
-  V s1 = m.poly(z, {1, 1.96512716674392571292e+01, 1.37657754143519042600e+02, 4.34565877475229228821e+02, 6.45387271733267880336e+02,
-                    4.29008140027567833386e+02, 1.08635005541779435134e+02, 6.57024977031928170135e+00, -6.04244152148580987438e-02});
-  V r2 = m.poly(z, {-9.86494292470009928597e-03, -7.99283237680523006574e-01, -1.77579549177547519889e+01, -1.60636384855821916062e+02,
-                    -6.37566443368389627722e+02, -1.02509513161107724954e+03, -4.83519191608651397019e+02});
-  V s2 = m.poly(z, {1, 3.03380607434824582924e+01, 3.25792512996573918826e+02, 1.53672958608443695994e+03, 3.19985821950859553908e+03,
-                    2.55305040643316442583e+03, 4.74528541206955367215e+02, -2.24409524465858183362e+01});
+  V r1 = m.poly(z, {-9.86494403484714822705e-03, -6.93858572707181764372e-01, -1.05586262253232909814e+01,
+                    -6.23753324503260060396e+01, -1.62396669462573470355e+02, -1.84605092906711035994e+02,
+                    -8.12874355063065934246e+01, -9.81432934416914548592e+00});
+  V s1 = m.poly(z, {1, 1.96512716674392571292e+01, 1.37657754143519042600e+02, 4.34565877475229228821e+02,
+                    6.45387271733267880336e+02, 4.29008140027567833386e+02, 1.08635005541779435134e+02,
+                    6.57024977031928170135e+00, -6.04244152148580987438e-02});
+  V r2 = m.poly(z, {-9.86494292470009928597e-03, -7.99283237680523006574e-01, -1.77579549177547519889e+01,
+                    -1.60636384855821916062e+02, -6.37566443368389627722e+02, -1.02509513161107724954e+03,
+                    -4.83519191608651397019e+02});
+  V s2 = m.poly(z, {1, 3.03380607434824582924e+01, 3.25792512996573918826e+02, 1.53672958608443695994e+03,
+                    3.19985821950859553908e+03, 2.55305040643316442583e+03, 4.74528541206955367215e+02,
+                    -2.24409524465858183362e+01});
   V ratio = m.select(m.lt(a, m.f(1 / 0.35)), r1 / s1, r2 / s2);
   // exp(-a^2) in two factors: the upper half of a squares exactly.
   V hi = m.fromBits(m.bits(a) & m.i(int64_t(0xffffffff00000000)));
@@ -297,9 +306,7 @@ V kt::codegen::mathAtan2(MathBuilder &m, V y, V x) {
   return m.select(m.isNan(x) | m.isNan(y), x + y, angle);
 }
 
-V kt::codegen::mathAsin(MathBuilder &m, V x) {
-  return mathAtan(m, x / m.sqrt((m.f(1) - x) * (m.f(1) + x)));
-}
+V kt::codegen::mathAsin(MathBuilder &m, V x) { return mathAtan(m, x / m.sqrt((m.f(1) - x) * (m.f(1) + x))); }
 
 V kt::codegen::mathAcos(MathBuilder &m, V x) {
   V inside = m.cmp(arith::CmpFPredicate::OLE, m.abs(x), m.f(1));

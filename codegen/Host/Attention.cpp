@@ -1,8 +1,8 @@
 //===- Attention.cpp - attention on the host ------------------------------===//
 //
-// A task is a block of query rows of the heads that share keys. It walks the keys in blocks with a running maximum and sum, so no row of
-// scores is ever whole. Blocks of keys and values are packed into panels for the micro-kernels; one or two rows are not worth that
-// and read them as they are.
+// A task is a block of query rows of the heads that share keys. It walks the keys in blocks with a running maximum and
+// sum, so no row of scores is ever whole. Blocks of keys and values are packed into panels for the micro-kernels; one
+// or two rows are not worth that and read them as they are.
 //
 //===----------------------------------------------------------------------===//
 
@@ -35,8 +35,8 @@ private:
   Value softmaxRow(StageEmitter &e, Value r, Value j0, Value count);
   void accumulate(StageEmitter &e, Value j0, Value count, bool few);
   void finish(StageEmitter &e);
-  void product(StageEmitter &e, MicroKernel &micro, Value table, Value panels, Value panelStride, Value columns, Value depth,
-               Value out, Value ld, bool add);
+  void product(StageEmitter &e, MicroKernel &micro, Value table, Value panels, Value panelStride, Value columns,
+               Value depth, Value out, Value ld, bool add);
 
   Expr size(Size s) { return cast<ExprAttr>(op.getSizes()[s]); }
   Value sizeOf(StageEmitter &e, Size s) { return e.expr(size(s)); }
@@ -119,9 +119,8 @@ void AttentionEmitter::build() {
   keysAt = mayBeMany ? floats(size(D) * kKeys) : top;
   valuesAt = mayBeMany ? floats(width * kKeys) : top;
   Expr heads = Expr::floorDiv(size(H), kernel.constant(group));
-  kernel.stage({size(B) * heads * rowBlocks, top}, [&](StageEmitter &e) {
-    e.tasks([&](Value number) { task(e, number); });
-  });
+  kernel.stage({size(B) * heads * rowBlocks, top},
+               [&](StageEmitter &e) { e.tasks([&](Value number) { task(e, number); }); });
 }
 
 AttentionEmitter::Row AttentionEmitter::row(StageEmitter &e, Value local) {
@@ -190,8 +189,8 @@ void AttentionEmitter::prepareRows(StageEmitter &e) {
   });
 }
 
-void AttentionEmitter::product(StageEmitter &e, MicroKernel &micro, Value table, Value panels, Value panelStride, Value columns,
-                               Value depth, Value out, Value ld, bool add) {
+void AttentionEmitter::product(StageEmitter &e, MicroKernel &micro, Value table, Value panels, Value panelStride,
+                               Value columns, Value depth, Value out, Value ld, bool add) {
   Value one = e.idx(1), zero = e.idx(0), panelWidth = e.idx(kPanel);
   Value height = micro.stripHeight(e, numRows);
   Value last = e.mul(e.sub(e.ceilDiv(columns, kPanel), one), panelStride);
@@ -240,8 +239,8 @@ void AttentionEmitter::scores(StageEmitter &e, Value j0, Value count, bool few) 
   });
 }
 
-/// Applies the score region, updates the row's maximum and sum, turns its scores into weights and rescales what was summed up before.
-/// Answers whether any weight is not zero.
+/// Applies the score region, updates the row's maximum and sum, turns its scores into weights and rescales what was
+/// summed up before. Answers whether any weight is not zero.
 Value AttentionEmitter::softmaxRow(StageEmitter &e, Value r, Value j0, Value count) {
   Row at = row(e, r);
   Value weights = e.at(area(e, scoresAt), f32, e.mul(r, e.idx(kKeys)));
@@ -268,9 +267,8 @@ Value AttentionEmitter::softmaxRow(StageEmitter &e, Value r, Value j0, Value cou
         e.store(e.op<arith::AddFOp>(sum, total), area(e, sumsAt), f32, r);
         e.store(now, area(e, maximaAt), f32, r);
         Value out = e.at(area(e, outAt), f32, e.mul(r, e.expr(width)));
-        e.loop(e.idx(0), e.expr(width), [&](Value i) {
-          e.store(e.op<arith::MulFOp>(e.load(out, f32, i), factor), out, f32, i);
-        });
+        e.loop(e.idx(0), e.expr(width),
+               [&](Value i) { e.store(e.op<arith::MulFOp>(e.load(out, f32, i), factor), out, f32, i); });
       },
       [&] { e.coldLoop(e.idx(0), count, [&](Value j) { e.store(none, weights, f32, j); }); });
   return any;
@@ -285,7 +283,8 @@ void AttentionEmitter::accumulate(StageEmitter &e, Value j0, Value count, bool f
     PackSource source{values, element(Values), alongJ, alongE, stride(Values, 3).isConstant(1)};
     Value panelStride = e.idx(kKeys * kPanel);
     packPanels(e, source, columns, count, f32, area(e, valuesAt), panelStride);
-    product(e, *dots, area(e, weightsTableAt), area(e, valuesAt), panelStride, columns, count, out, e.expr(width), true);
+    product(e, *dots, area(e, weightsTableAt), area(e, valuesAt), panelStride, columns, count, out, e.expr(width),
+            true);
     return;
   }
   e.loop(e.idx(0), numRows, [&](Value r) {

@@ -60,8 +60,9 @@ Value Combine::better(Emitter &e, Value best, Value x) const {
   // The unordered comparison lets NaN win; then a best that is NaN stays, unless the last one is wanted.
   FP p = isMax() ? (selectLast ? FP::UGE : FP::UGT) : (selectLast ? FP::ULE : FP::ULT);
   Value wins = e.op<arith::CmpFOp>(p, x, best);
-  Value keeps = selectLast ? e.op<arith::AndIOp>(e.op<arith::CmpFOp>(FP::UNO, best, best), e.op<arith::CmpFOp>(FP::ORD, x, x))
-                           : e.op<arith::CmpFOp>(FP::UNO, best, best);
+  Value keeps = selectLast
+                    ? e.op<arith::AndIOp>(e.op<arith::CmpFOp>(FP::UNO, best, best), e.op<arith::CmpFOp>(FP::ORD, x, x))
+                    : e.op<arith::CmpFOp>(FP::UNO, best, best);
   Value no = e.op<arith::XOrIOp>(keeps, e.constant(e.b.getI1Type(), 1));
   return e.op<arith::AndIOp>(wins, no);
 }

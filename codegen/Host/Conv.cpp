@@ -1,7 +1,7 @@
 //===- Conv.cpp - convolution on the host ---------------------------------===//
 //
-// An indirect matrix multiplication: rows are output positions, and a table says for each kernel tap where a position's input channels
-// start (a row of zeros where that is outside). Depthwise convolutions go over channels directly.
+// An indirect matrix multiplication: rows are output positions, and a table says for each kernel tap where a position's
+// input channels start (a row of zeros where that is outside). Depthwise convolutions go over channels directly.
 //
 //===----------------------------------------------------------------------===//
 
@@ -27,6 +27,7 @@ private:
   void buildDepthwise();
   void task(StageEmitter &e, MicroKernel &micro, Value number);
   void depthwisePosition(StageEmitter &e, Value position);
+  Value depthwiseWeight(StageEmitter &e, Value tap, Value channel);
   /// Pointers to the input channels of `position` for each tap; `put` stores one.
   void taps(StageEmitter &e, Value position, function_ref<void(Value tap, Value pointer)> put);
   void clearZeroRow(StageEmitter &e);
@@ -46,8 +47,8 @@ private:
 };
 
 ConvEmitter::ConvEmitter(KernelBuilder &kernel, ConvOp op)
-    : kernel(kernel), op(op), in(op.getInput().getType()), weights(op.getWeights().getType()), out(op.getResult().getType()),
-      spatial(in.getRank() - 2), groups(op.getGroups()), acc(op.accumulatorType()) {
+    : kernel(kernel), op(op), in(op.getInput().getType()), weights(op.getWeights().getType()),
+      out(op.getResult().getType()), spatial(in.getRank() - 2), groups(op.getGroups()), acc(op.accumulatorType()) {
   inElement = in.getElementType();
   weightElement = weights.getElementType();
   for (int64_t k : op.getKernel())
@@ -72,8 +73,7 @@ ConvEmitter::ConvEmitter(KernelBuilder &kernel, ConvOp op)
 }
 
 void ConvEmitter::build() {
-  bool depthwise = groupChannels.isConstant(1) && groupColumns.isConstant(1) && groups > 1 && isa<FloatType>(acc);
-  if (depthwise)
+  if (op.isDepthwise())
     buildDepthwise();
   else
     buildIndirect();
@@ -180,7 +180,8 @@ void ConvEmitter::task(StageEmitter &e, MicroKernel &micro, Value number) {
     e.loop(zero, e.max(depth, one), depthBlock, [&](Value c0) {
       Value length = e.min(e.sub(depth, c0), depthBlock);
       auto ge = arith::CmpIPredicate::sge;
-      Value isLast = e.op<arith::AndIOp>(e.cmp(ge, e.add(t0, tapCount), totalTaps), e.cmp(ge, e.add(c0, length), depth));
+      Value isLast =
+          e.op<arith::AndIOp>(e.cmp(ge, e.add(t0, tapCount), totalTaps), e.cmp(ge, e.add(c0, length), depth));
       Value isLater = e.cmp(arith::CmpIPredicate::ne, e.add(t0, c0), zero);
       Value panels = e.at(base, weightElement, e.add(e.mul(t0, tapStep), e.mul(c0, width)));
       e.loop(zero, numRows, height, [&](Value r0) {
@@ -224,40 +225,34 @@ void ConvEmitter::task(StageEmitter &e, MicroKernel &micro, Value number) {
 //===----------------------------------------------------------------------===//
 
 void ConvEmitter::buildDepthwise() {
-  // Packed panels hold one weight in sixteen here. A first stage gathers them as [tap][channel], which the second reads in vectors.
   kernel.usesIsa = true;
   kernel.schedule = "conv depthwise";
   int64_t total = numTaps * groups;
-  kernel.workspace = kernel.constant(total * kt::elementBytes(acc));
-  kernel.stage({kernel.constant(1), {}}, [&](StageEmitter &e) {
-    e.tasks([&](Value) {
-      e.loop(e.idx(0), e.idx(numTaps), [&](Value tap) {
-        e.coldLoop(e.idx(0), e.idx(groups), [&](Value g) {
-          Value from = e.mul(e.add(e.mul(g, e.idx(numTaps)), tap), e.idx(kPanel));
-          Value w = e.convert(e.load(e.operands[1].pointer, weightElement, from), acc);
-          e.store(w, e.workspace, acc, e.add(e.mul(tap, e.idx(groups)), g));
-        });
-      });
-    });
-  });
   int64_t share = std::max<int64_t>(1, 65536 / std::max<int64_t>(total, 1));
   sumsAt = (numTaps * 8 + 63) / 64 * 64;
   zeroAt = sumsAt + groups * kt::elementBytes(acc);
-  kernel.stage({Expr::ceilDiv(positions, kernel.constant(share)), channels * kt::elementBytes(inElement) + (zeroAt + 64)},
-               [&](StageEmitter &e) {
-                 clearZeroRow(e);
-                 e.tasks([&](Value task) {
-                   Value lo = e.mul(task, e.idx(share)), hi = e.min(e.add(lo, e.idx(share)), e.expr(positions));
-                   e.loop(lo, hi, [&](Value position) { depthwisePosition(e, position); });
-                 });
-               });
+  kernel.stage(
+      {Expr::ceilDiv(positions, kernel.constant(share)), channels * kt::elementBytes(inElement) + (zeroAt + 64)},
+      [&](StageEmitter &e) {
+        clearZeroRow(e);
+        e.tasks([&](Value task) {
+          Value lo = e.mul(task, e.idx(share)), hi = e.min(e.add(lo, e.idx(share)), e.expr(positions));
+          e.loop(lo, hi, [&](Value position) { depthwisePosition(e, position); });
+        });
+      });
+}
+
+/// Where the weight of a channel and a tap lies: channels are the columns of the panels.
+Value ConvEmitter::depthwiseWeight(StageEmitter &e, Value tap, Value channel) {
+  Value panel = e.div(channel, e.idx(kPanel));
+  Value row = e.add(e.mul(panel, e.idx(numTaps)), tap);
+  return e.add(e.mul(row, e.idx(kPanel)), e.sub(channel, e.mul(panel, e.idx(kPanel))));
 }
 
 void ConvEmitter::depthwisePosition(StageEmitter &e, Value position) {
   Type slot = e.b.getI64Type();
-  taps(e, position, [&](Value tap, Value pointer) {
-    LLVM::StoreOp::create(e.b, e.loc, pointer, e.at(e.scratch, slot, tap), 8);
-  });
+  taps(e, position,
+       [&](Value tap, Value pointer) { LLVM::StoreOp::create(e.b, e.loc, pointer, e.at(e.scratch, slot, tap), 8); });
   Value sums = e.atBytes(e.scratch, e.idx(sumsAt)), zero = e.idx(0);
   int64_t lanes = kernel.isa.vectorBytes / kt::elementBytes(acc), done = 0;
   // Four registers of channels at a time, then one, then single channels.
@@ -266,17 +261,18 @@ void ConvEmitter::depthwisePosition(StageEmitter &e, Value position) {
     if (until > done)
       e.loop(e.idx(done), e.idx(until), e.idx(step), [&](Value c) {
         Value zeros = e.constant(VectorType::get(lanes, acc), 0);
-        auto result = e.loop(zero, e.idx(numTaps), e.idx(1), SmallVector<Value>(registers, zeros), [&](Value tap, ValueRange in) {
-          Value row = LLVM::LoadOp::create(e.b, e.loc, e.pointerType(), e.at(e.scratch, slot, tap), 8);
-          SmallVector<Value> next;
-          for (int64_t v = 0; v < registers; ++v) {
-            Value at = e.add(c, e.idx(v * lanes));
-            Value x = e.loadVector(row, inElement, at, lanes, acc);
-            Value w = e.loadVector(e.workspace, acc, e.add(e.mul(tap, e.idx(groups)), at), lanes, acc);
-            next.push_back(LLVM::FMAOp::create(e.b, e.loc, x, w, in[v]));
-          }
-          return next;
-        });
+        auto result =
+            e.loop(zero, e.idx(numTaps), e.idx(1), SmallVector<Value>(registers, zeros), [&](Value tap, ValueRange in) {
+              Value row = LLVM::LoadOp::create(e.b, e.loc, e.pointerType(), e.at(e.scratch, slot, tap), 8);
+              SmallVector<Value> next;
+              for (int64_t v = 0; v < registers; ++v) {
+                Value at = e.add(c, e.idx(v * lanes));
+                Value x = e.loadVector(row, inElement, at, lanes, acc);
+                Value w = e.loadVector(e.operands[1].pointer, weightElement, depthwiseWeight(e, tap, at), lanes, acc);
+                next.push_back(LLVM::FMAOp::create(e.b, e.loc, x, w, in[v]));
+              }
+              return next;
+            });
         for (int64_t v = 0; v < registers; ++v)
           e.storeVector(result[v], sums, acc, e.add(c, e.idx(v * lanes)));
       });
@@ -286,7 +282,7 @@ void ConvEmitter::depthwisePosition(StageEmitter &e, Value position) {
     Value sum = e.loop(zero, e.idx(numTaps), e.idx(1), e.constant(acc, 0), [&](Value tap, ValueRange in) {
       Value row = LLVM::LoadOp::create(e.b, e.loc, e.pointerType(), e.at(e.scratch, slot, tap), 8);
       Value x = e.convert(e.load(row, inElement, c), acc);
-      Value w = e.load(e.workspace, acc, e.add(e.mul(tap, e.idx(groups)), c));
+      Value w = e.convert(e.load(e.operands[1].pointer, weightElement, depthwiseWeight(e, tap, c)), acc);
       return SmallVector<Value>{LLVM::FMAOp::create(e.b, e.loc, x, w, in[0])};
     })[0];
     e.store(sum, sums, acc, c);

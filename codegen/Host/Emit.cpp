@@ -35,7 +35,8 @@ void Emitter::coldLoop(Value lo, Value hi, function_ref<void(Value)> body) {
   auto forOp = scf::ForOp::create(b, loc, lo, hi, idx(1));
   MLIRContext *context = b.getContext();
   auto off = LLVM::LoopVectorizeAttr::get(context, b.getBoolAttr(true), {}, {}, {}, {}, {}, {});
-  forOp->setDiscardableAttr("loop_annotation", LLVM::LoopAnnotationAttr::get(context, {}, off, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}));
+  forOp->setDiscardableAttr("loop_annotation", LLVM::LoopAnnotationAttr::get(context, {}, off, {}, {}, {}, {}, {}, {},
+                                                                             {}, {}, {}, {}, {}, {}, {}));
   OpBuilder::InsertionGuard guard(b);
   b.setInsertionPointToStart(forOp.getBody());
   body(forOp.getInductionVar());

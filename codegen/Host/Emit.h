@@ -1,7 +1,7 @@
 //===- Emit.h - small builders for host kernels ---------------------------===//
 //
-// Kernels are built as scf loops over arith on scalars, with the LLVM dialect's pointers, loads and stores for memory. An Emitter builds
-// one function; a StageEmitter is the function of a stage with its tensors, and hands out tasks.
+// Kernels are built as scf loops over arith on scalars, with the LLVM dialect's pointers, loads and stores for memory.
+// An Emitter builds one function; a StageEmitter is the function of a stage with its tensors, and hands out tasks.
 //
 //===----------------------------------------------------------------------===//
 
@@ -10,9 +10,9 @@
 
 #include "codegen/Common/Body.h"
 #include "codegen/Host/Image.h"
-#include "runtime/artifact/Model.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
+#include "runtime/artifact/Model.h"
 
 namespace kt::codegen::host {
 
@@ -30,7 +30,8 @@ struct Tensor {
   Expr stride(int64_t dim) const;
 };
 
-/// Builds straight-line code and loops at `b`'s position. Index arithmetic is on `index` (64 bits) and folds as it is built.
+/// Builds straight-line code and loops at `b`'s position. Index arithmetic is on `index` (64 bits) and folds as it is
+/// built.
 class Emitter {
 public:
   Emitter(mlir::OpBuilder &builder, mlir::Location loc) : b(builder), loc(loc) {}

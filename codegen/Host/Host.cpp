@@ -65,7 +65,8 @@ FailureOr<KernelCode> kt::codegen::compileHostKernel(KernelOp kernel, ArrayRef<S
         return compute->emitOpError("could not be lowered for the host");
     }
     llvm::LLVMContext context;
-    std::unique_ptr<llvm::Module> module = translateModuleToLLVMIR(*builder->module, context, "kernel");
+    std::unique_ptr<llvm::Module> module =
+        translateModuleToLLVMIR(*builder->module, context, "kernel", /*disableVerification=*/true);
     if (!module)
       return compute->emitOpError("could not be translated for the host");
     llvm::Expected<Image> image = makeImage(*module, *isa);

@@ -11,11 +11,13 @@
 
 namespace kt::codegen {
 
-/// Loads the dialects and translations that compileHostKernel needs. Call once, before kernels are compiled on several threads.
+/// Loads the dialects and translations that compileHostKernel needs. Call once, before kernels are compiled on several
+/// threads.
 void loadHostDialects(mlir::MLIRContext &context);
 
-/// Compiles `kernel` for each of `targets` ("host-v3", "host-v4"), best first in the answer's variants. Thread-safe for kernels of one
-/// multithreaded context; `pool` is the caller's and not shared. Errors are reported on the kernel's compute op.
+/// Compiles `kernel` for each of `targets` ("host-v3", "host-v4"), best first in the answer's variants. Thread-safe for
+/// kernels of one multithreaded context; `pool` is the caller's and not shared. Errors are reported on the kernel's
+/// compute op.
 mlir::FailureOr<KernelCode> compileHostKernel(KernelOp kernel, llvm::ArrayRef<llvm::StringRef> targets, ExprPool &pool);
 
 } // namespace kt::codegen

@@ -1,7 +1,7 @@
 //===- Image.cpp - LLVM IR to a flat image --------------------------------===//
 //
-// JITLink places text and read-only data one after the other and resolves what is relative to the program counter; anything absolute,
-// writable or external is refused, so the bytes can be mapped anywhere.
+// JITLink places text and read-only data one after the other and resolves what is relative to the program counter;
+// anything absolute, writable or external is refused, so the bytes can be mapped anywhere.
 //
 //===----------------------------------------------------------------------===//
 
@@ -161,8 +161,8 @@ static void prepare(Module &module, const Isa &isa, TargetMachine &machine) {
   }
 }
 
-/// The part of LLVM's O2 that matters here, once: there are no allocas to take apart, nothing to inline, and loops come in a normal form.
-/// A third of the standard pipeline's time for the same code.
+/// The part of LLVM's O2 that matters here, once: there are no allocas to take apart, nothing to inline, and loops come
+/// in a normal form. A third of the standard pipeline's time for the same code.
 static FunctionPassManager functionPasses() {
   FunctionPassManager passes;
   passes.addPass(EarlyCSEPass());
@@ -226,7 +226,7 @@ Expected<Image> kt::codegen::host::makeImage(Module &module, const Isa &isa) {
   {
     raw_svector_ostream stream(object);
     legacy::PassManager passes;
-    if (machine->addPassesToEmitFile(passes, stream, nullptr, CodeGenFileType::ObjectFile))
+    if (machine->addPassesToEmitFile(passes, stream, nullptr, CodeGenFileType::ObjectFile, /*DisableVerify=*/true))
       return createStringError("the x86-64 target cannot write objects");
     passes.run(module);
   }

@@ -1,6 +1,7 @@
 //===- Image.h - LLVM IR to a flat image ----------------------------------===//
 //
-// Optimises a module for one x86-64 level, generates an object in memory and links it into bytes that run at any address.
+// Optimises a module for one x86-64 level, generates an object in memory and links it into bytes that run at any
+// address.
 //
 //===----------------------------------------------------------------------===//
 

@@ -83,35 +83,53 @@ SmallVector<Value> IndexSpace::indices(Emitter &e, ValueRange loopIndices) const
   return all;
 }
 
+/// True when `v` is computed from `index` without reading memory.
+static bool dependsOn(Value v, Value index) {
+  SmallVector<Value> stack = {v};
+  while (!stack.empty()) {
+    Value top = stack.pop_back_val();
+    if (top == index)
+      return true;
+    if (Operation *def = top.getDefiningOp(); def && !isa<ReadOp>(def))
+      llvm::append_range(stack, def->getOperands());
+  }
+  return false;
+}
+
+/// The last dimension of a read's tensor that is not known to be 1, or -1.
+static int64_t lastDim(ReadOp read) {
+  auto type = cast<SymTensorType>(read.getTensor().getType());
+  int64_t last = type.getRank() - 1;
+  while (last > 0 && type.dim(last).isConstant(1))
+    --last;
+  return last;
+}
+
 Access kt::codegen::host::accessAlong(Region &region, unsigned arg) {
   Access access;
   Value index = region.front().getArgument(arg);
   region.walk([&](ReadOp read) {
-    int64_t rank = read.getIndices().size();
-    if (rank == 0)
+    int64_t last = lastDim(read);
+    if (last < 0)
       return;
-    // What the last index depends on, through arithmetic.
-    auto dependsOn = [&](Value v) {
-      SmallVector<Value> stack = {v};
-      while (!stack.empty()) {
-        Value top = stack.pop_back_val();
-        if (top == index)
-          return true;
-        if (Operation *def = top.getDefiningOp(); def && !isa<ReadOp>(def))
-          llvm::append_range(stack, def->getOperands());
-      }
-      return false;
-    };
-    int64_t last = rank - 1;
-    auto type = cast<SymTensorType>(read.getTensor().getType());
-    while (last > 0 && type.dim(last).isConstant(1))
-      --last;
-    if (dependsOn(read.getIndices()[last]))
+    if (dependsOn(read.getIndices()[last], index))
       ++access.contiguous;
-    else if (llvm::any_of(read.getIndices().take_front(last), dependsOn))
+    else if (llvm::any_of(read.getIndices().take_front(last), [&](Value v) { return dependsOn(v, index); }))
       ++access.strided;
   });
   return access;
+}
+
+bool kt::codegen::host::readsAcross(Region &region, unsigned fast, unsigned slow) {
+  Value fastIndex = region.front().getArgument(fast), slowIndex = region.front().getArgument(slow);
+  bool found = false;
+  region.walk([&](ReadOp read) {
+    int64_t last = lastDim(read);
+    found |= last > 0 && dependsOn(read.getIndices()[last], slowIndex) &&
+             !dependsOn(read.getIndices()[last], fastIndex) &&
+             llvm::any_of(read.getIndices().take_front(last), [&](Value v) { return dependsOn(v, fastIndex); });
+  });
+  return found;
 }
 
 int64_t kt::codegen::host::bodyCost(Region &region) {

@@ -1,6 +1,7 @@
 //===- IndexSpace.h - the loops around a scalar body ----------------------===//
 //
-// Neighbouring dimensions that every read walks as one become one loop, so elementwise kernels are one-dimensional whatever their rank.
+// Neighbouring dimensions that every read walks as one become one loop, so elementwise kernels are one-dimensional
+// whatever their rank.
 //
 //===----------------------------------------------------------------------===//
 
@@ -30,6 +31,8 @@ public:
   llvm::SmallVector<Value> indices(Emitter &e, ValueRange loopIndices) const;
   /// The dimension whose index moves fastest in the innermost loop, or -1 when there is none.
   int64_t innermostDim() const { return carriers.back(); }
+  /// The dimension that gets loop `i`'s index.
+  int64_t dimOf(unsigned i) const { return carriers[i]; }
 
 private:
   unsigned rank;
@@ -37,12 +40,13 @@ private:
   llvm::SmallVector<int64_t> carriers; // loop -> dimension that gets its index
 };
 
-/// Elements between neighbours along argument `arg` in each read of the region that depends on it: 0 for none, 1 only if all reads are
-/// contiguous or do not use it, null when it is not a plain index.
+/// How many of a region's reads depend on an index argument in their last dimension, and how many only in others.
 struct Access {
   int64_t contiguous = 0, strided = 0;
 };
 Access accessAlong(mlir::Region &region, unsigned arg);
+/// True when a read walks `fast` in an outer dimension and `slow` in its last one: a transposition.
+bool readsAcross(mlir::Region &region, unsigned fast, unsigned slow);
 /// A rough cost of one element, in cheap operations.
 int64_t bodyCost(mlir::Region &region);
 

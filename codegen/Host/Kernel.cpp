@@ -1,7 +1,7 @@
 //===- Kernel.cpp - stage functions and their parameters ------------------===//
 //
-// Each stage is an internal function with pointers that do not alias and a small exported entry that unpacks HostArgs for it: LLVM takes
-// no-alias facts from parameters.
+// Each stage is an internal function with pointers that do not alias and a small exported entry that unpacks HostArgs
+// for it: LLVM takes no-alias facts from parameters.
 //
 //===----------------------------------------------------------------------===//
 
@@ -83,7 +83,8 @@ Value StageEmitter::linear(const Tensor &tensor, ValueRange indices) {
   return sum;
 }
 
-Value StageEmitter::inlineScalar(Region &region, ValueRange leading, unsigned first, unsigned count, ValueRange indices) {
+Value StageEmitter::inlineScalar(Region &region, ValueRange leading, unsigned first, unsigned count,
+                                 ValueRange indices) {
   auto read = [&](OpBuilder &, unsigned operand, ReadOp op, ArrayRef<Value> at, Value otherwise) -> Value {
     const Tensor &tensor = operands[first + operand];
     if (!otherwise)

@@ -1,10 +1,11 @@
 //===- Matmul.cpp - matrix multiplication on the host ---------------------===//
 //
-// A task is a block of rows times a block of columns. Sums over a block of k go to a small array in scratch memory; after the last block
-// the epilogue reads them row by row. Batches that share the right-hand side become rows.
+// A task is a block of rows times a block of columns. Sums over a block of k go to a small array in scratch memory;
+// after the last block the epilogue reads them row by row. Batches that share the right-hand side become rows.
 //
 //===----------------------------------------------------------------------===//
 
+#include "codegen/Host/Combine.h"
 #include "codegen/Host/MicroKernel.h"
 #include "codegen/Host/Pack.h"
 
@@ -16,6 +17,7 @@ namespace {
 
 constexpr int64_t kRows = 96, kColumns = 256, kDepth = 320; // the most of a block
 constexpr int64_t kTableRows = kRows + 16;                  // with the micro-kernel's spare rows
+constexpr int64_t kFewRows = 2;                             // not worth packing for
 constexpr int64_t kWork = 2 << 20;                          // multiplications a task, about
 
 class MatmulEmitter {
@@ -27,6 +29,10 @@ private:
   Expr stride(unsigned operand, unsigned dim);
   void task(StageEmitter &e, MicroKernel &micro, Value number);
   void fillRowTable(StageEmitter &e, Value firstRow, Value rows, int64_t spare, ArrayRef<Value> outer);
+  void blocks(StageEmitter &e, MicroKernel &micro, Value rhsBase, Value firstRow, Value numRows, Value column0,
+              Value numColumns, ArrayRef<Value> outer);
+  void fewRows(StageEmitter &e, Value rhsBase, Value firstRow, Value numRows, Value column0, Value numColumns,
+               ArrayRef<Value> outer);
   void convertRows(StageEmitter &e, Value rows, Value k0, Value depth);
   void packColumns(StageEmitter &e, Value base, Value column0, Value columns, Value k0, Value depth);
   void finishRow(StageEmitter &e, Value row, Value localRow, Value column0, Value columns, ArrayRef<Value> outer);
@@ -77,10 +83,13 @@ MatmulEmitter::MatmulEmitter(KernelBuilder &kernel, MatmulOp op) : kernel(kernel
   scratchBytes = panelsAt + (packed ? 0 : kColumns * kDepth * size);
 }
 
-/// Elements between neighbours along an iteration dimension; 0 where the operand does not have it. Operand 2 is the result.
+/// Elements between neighbours along an iteration dimension; 0 where the operand does not have it. Operand 2 is the
+/// result.
 Expr MatmulEmitter::stride(unsigned operand, unsigned dim) {
   AffineMap map = op.getMap(operand);
-  SymTensorType type = operand == 0 ? op.getLhs().getType() : operand == 1 ? op.getRhs().getType() : op.getResult().getType();
+  SymTensorType type = operand == 0   ? op.getLhs().getType()
+                       : operand == 1 ? op.getRhs().getType()
+                                      : op.getResult().getType();
   for (unsigned i = 0; i < map.getNumResults(); ++i)
     if (map.getDimPosition(i) == dim)
       return Tensor{{}, type}.stride(i);
@@ -98,9 +107,8 @@ void MatmulEmitter::build() {
   Expr tasks = rowBlocks * columnBlocks;
   for (unsigned d : outerDims)
     tasks = tasks * op.extent(d);
-  kernel.stage({tasks, kernel.constant(scratchBytes)}, [&](StageEmitter &e) {
-    e.tasks([&](Value number) { task(e, micro, number); });
-  });
+  kernel.stage({tasks, kernel.constant(scratchBytes)},
+               [&](StageEmitter &e) { e.tasks([&](Value number) { task(e, micro, number); }); });
 }
 
 void MatmulEmitter::task(StageEmitter &e, MicroKernel &micro, Value number) {
@@ -125,6 +133,60 @@ void MatmulEmitter::task(StageEmitter &e, MicroKernel &micro, Value number) {
       offset = e.add(offset, e.mul(outer[i], e.expr(stride(1, d))));
     rhsBase = e.at(rhsBase, rhsElement, offset);
   }
+  // Packing pays from a few rows on.
+  auto known = rows.asConstant();
+  if (packed || (known && *known > kFewRows))
+    return blocks(e, micro, rhsBase, firstRow, numRows, column0, numColumns, outer);
+  e.ifElse(
+      e.cmp(arith::CmpIPredicate::sle, numRows, e.idx(kFewRows)),
+      [&] { fewRows(e, rhsBase, firstRow, numRows, column0, numColumns, outer); },
+      [&] { blocks(e, micro, rhsBase, firstRow, numRows, column0, numColumns, outer); });
+}
+
+/// Row by row from the right-hand side as it lies: columns together where they are contiguous, else one dot product
+/// after the other.
+void MatmulEmitter::fewRows(StageEmitter &e, Value rhsBase, Value firstRow, Value numRows, Value column0,
+                            Value numColumns, ArrayRef<Value> outer) {
+  Value alongK = e.expr(stride(1, k)), alongN = e.expr(stride(1, n)), step = e.expr(stride(0, k)),
+        totalDepth = e.expr(depth);
+  Value rhs = e.at(rhsBase, rhsElement, e.mul(column0, alongN)), zero = e.idx(0), one = e.idx(1),
+        none = e.constant(acc, 0);
+  Combine add{ReduceKind::add, acc};
+  e.loop(zero, numRows, [&](Value r) {
+    Value slot = e.at(e.scratch, e.b.getI64Type(), e.add(r, e.idx(copiesRows ? kTableRows : 0)));
+    Value row = LLVM::LoadOp::create(e.b, e.loc, e.pointerType(), slot, 8);
+    Value sums = e.at(region(e, sumsAt), acc, e.mul(r, e.idx(kColumns)));
+    auto left = [&](Value i) {
+      return e.convert(e.load(row, lhsElement, e.mul(i, step)), acc, lhsElement.isUnsignedInteger());
+    };
+    auto term = [&](Value x, Value at) {
+      Value y = e.convert(e.load(rhs, rhsElement, at), acc, rhsElement.isUnsignedInteger());
+      return isa<FloatType>(acc) ? e.op<arith::MulFOp>(x, y) : e.mul(x, y);
+    };
+    if (stride(1, n).isConstant(1)) {
+      e.coldLoop(zero, numColumns, [&](Value j) { e.store(none, sums, acc, j); });
+      e.loop(zero, totalDepth, [&](Value i) {
+        Value x = left(i), from = e.mul(i, alongK);
+        e.loop(zero, numColumns, [&](Value j) {
+          e.store(add.apply(e, e.load(sums, acc, j), term(x, e.add(from, j)), false), sums, acc, j);
+        });
+      });
+    } else {
+      e.loop(zero, numColumns, [&](Value j) {
+        Value from = e.mul(j, alongN);
+        Value sum = e.loop(zero, totalDepth, one, none, [&](Value i, ValueRange in) {
+          return SmallVector<Value>{add.apply(e, in[0], term(left(i), e.add(from, e.mul(i, alongK))), true)};
+        })[0];
+        e.store(sum, sums, acc, j);
+      });
+    }
+    finishRow(e, e.add(firstRow, r), r, column0, numColumns, outer);
+  });
+}
+
+/// Blocks of k over strips of rows, with the micro-kernel.
+void MatmulEmitter::blocks(StageEmitter &e, MicroKernel &micro, Value rhsBase, Value firstRow, Value numRows,
+                           Value column0, Value numColumns, ArrayRef<Value> outer) {
   Type panelElement = packed ? rhsElement : acc;
   Value totalDepth = e.expr(depth), zero = e.idx(0), one = e.idx(1), panelWidth = e.idx(kPanel);
   Value sums = region(e, sumsAt), ld = e.idx(kColumns);
@@ -166,9 +228,8 @@ void MatmulEmitter::task(StageEmitter &e, MicroKernel &micro, Value number) {
         micro.call(e, call);
       });
       e.ifThen(isLast, [&] {
-        e.loop(r0, e.add(r0, stripRows), [&](Value r) {
-          finishRow(e, e.add(firstRow, r), r, column0, numColumns, outer);
-        });
+        e.loop(r0, e.add(r0, stripRows),
+               [&](Value r) { finishRow(e, e.add(firstRow, r), r, column0, numColumns, outer); });
       });
     });
   });
@@ -188,7 +249,8 @@ void MatmulEmitter::fillRowTable(StageEmitter &e, Value firstRow, Value numRows,
     for (auto [i, d] : llvm::enumerate(rowDims))
       offset = e.add(offset, e.mul(at[i], e.expr(stride(0, d))));
     Value source = e.at(e.operands[0].pointer, lhsElement, offset);
-    LLVM::StoreOp::create(e.b, e.loc, source, e.at(e.scratch, e.b.getI64Type(), e.add(slot, e.idx(copiesRows ? kTableRows : 0))), 8);
+    LLVM::StoreOp::create(e.b, e.loc, source,
+                          e.at(e.scratch, e.b.getI64Type(), e.add(slot, e.idx(copiesRows ? kTableRows : 0))), 8);
     if (copiesRows) {
       Value copy = e.at(region(e, rowsAt), acc, e.mul(r, e.idx(kDepth)));
       LLVM::StoreOp::create(e.b, e.loc, copy, e.at(e.scratch, e.b.getI64Type(), slot), 8);
@@ -218,7 +280,8 @@ void MatmulEmitter::packColumns(StageEmitter &e, Value base, Value column0, Valu
   packPanels(e, source, numColumns, length, acc, region(e, panelsAt), e.idx(kDepth * kPanel));
 }
 
-void MatmulEmitter::finishRow(StageEmitter &e, Value row, Value localRow, Value column0, Value numColumns, ArrayRef<Value> outer) {
+void MatmulEmitter::finishRow(StageEmitter &e, Value row, Value localRow, Value column0, Value numColumns,
+                              ArrayRef<Value> outer) {
   SmallVector<Value> extents, iteration(numBatch + 2);
   for (unsigned d : rowDims)
     extents.push_back(e.expr(op.extent(d)));

@@ -25,9 +25,8 @@ MicroKernel::MicroKernel(KernelBuilder &kernel, MicroKernelSpec spec, StringRef 
   Type i1 = IntegerType::get(kernel.context(), 1);
   SmallVector<Type> types = {pointer, index, index, index, index, pointer, pointer, index, pointer, index, i1};
   for (int64_t rows : counts)
-    functions.push_back(kernel.function((name + Twine(rows)).str(), types, [&](Emitter &e, ValueRange args) {
-      emitRows(kernel, e, args, rows);
-    }));
+    functions.push_back(kernel.function((name + Twine(rows)).str(), types,
+                                        [&](Emitter &e, ValueRange args) { emitRows(kernel, e, args, rows); }));
 }
 
 void MicroKernel::emitRows(KernelBuilder &kernel, Emitter &e, ValueRange args, int64_t rows) {
@@ -99,7 +98,8 @@ void MicroKernel::emitRows(KernelBuilder &kernel, Emitter &e, ValueRange args, i
       values.assign(wide.begin(), wide.begin() + sums);
       for (int64_t u = 1; u < unroll; ++u)
         for (int64_t s = 0; s < sums; ++s)
-          values[s] = isFloat ? e.op<arith::AddFOp>(values[s], wide[u * sums + s]) : e.add(values[s], wide[u * sums + s]);
+          values[s] =
+              isFloat ? e.op<arith::AddFOp>(values[s], wide[u * sums + s]) : e.add(values[s], wide[u * sums + s]);
       from = whole;
     }
     return e.loop(from, depth, e.idx(1), values, [&](Value k, ValueRange in) { return step(k, in); });
@@ -110,8 +110,9 @@ void MicroKernel::emitRows(KernelBuilder &kernel, Emitter &e, ValueRange args, i
 }
 
 void MicroKernel::call(Emitter &e, const Call &c) {
-  SmallVector<Value> args = {c.table, e.i64(c.tableRows), e.i64(c.rowOffset), e.i64(c.taps), e.i64(c.depth), c.panel,
-                             c.nextPanel, e.i64(c.tapStep), c.out, e.i64(c.ld), c.accumulate};
+  SmallVector<Value> args = {c.table,     e.i64(c.tableRows), e.i64(c.rowOffset), e.i64(c.taps), e.i64(c.depth),
+                             c.panel,     c.nextPanel,        e.i64(c.tapStep),   c.out,         e.i64(c.ld),
+                             c.accumulate};
   std::function<void(size_t)> choose = [&](size_t i) {
     auto call = [&] { LLVM::CallOp::create(e.b, e.loc, functions[i], args); };
     if (i + 1 == counts.size())

@@ -1,6 +1,7 @@
 //===- Normalize.cpp - softmax and norms on the host ----------------------===//
 //
-// A row is computed once into scratch memory, then walked again for what depends on its statistics. All walks vectorise.
+// A row is computed once into scratch memory, then walked again for what depends on its statistics. All walks
+// vectorise.
 //
 //===----------------------------------------------------------------------===//
 
@@ -27,7 +28,9 @@ private:
                           function_ref<SmallVector<Value>(ValueRange, Value, ValueRange)> body);
   /// The same over the row's copy, with x read from it.
   Value sum(StageEmitter &e, function_ref<Value(Value x, Value at)> term);
-  Value combine(StageEmitter &e, ReduceKind kind, Value acc, Value x) { return Combine{kind, type}.apply(e, acc, x, true); }
+  Value combine(StageEmitter &e, ReduceKind kind, Value acc, Value x) {
+    return Combine{kind, type}.apply(e, acc, x, true);
+  }
 
   KernelBuilder &kernel;
   NormalizeOp op;
@@ -68,7 +71,8 @@ void NormalizeEmitter::build() {
 SmallVector<Value> NormalizeEmitter::walk(StageEmitter &e, ValueRange inits,
                                           function_ref<SmallVector<Value>(ValueRange, Value, ValueRange)> body) {
   SmallVector<Value> indices;
-  std::function<SmallVector<Value>(Value, ValueRange)> nest = [&](Value number, ValueRange carried) -> SmallVector<Value> {
+  std::function<SmallVector<Value>(Value, ValueRange)> nest = [&](Value number,
+                                                                  ValueRange carried) -> SmallVector<Value> {
     if (indices.size() == trailing->loops().size())
       return body(trailing->indices(e, indices), number, carried);
     Value extent = e.expr(trailing->loops()[indices.size()]);

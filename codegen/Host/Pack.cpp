@@ -14,7 +14,8 @@ void transpose(Emitter &e, const PackSource &source, Value from, Type acc, Value
   for (int64_t half = 0; half < kPanel; half += lanes) {
     SmallVector<Value> rows;
     for (int64_t j = 0; j < lanes; ++j)
-      rows.push_back(e.loadVector(source.pointer, source.element, e.add(from, e.mul(e.idx(half + j), source.alongN)), lanes, acc));
+      rows.push_back(
+          e.loadVector(source.pointer, source.element, e.add(from, e.mul(e.idx(half + j), source.alongN)), lanes, acc));
     auto shuffle = [&](Value a, Value b, ArrayRef<int32_t> mask) -> Value {
       return LLVM::ShuffleVectorOp::create(e.b, e.loc, a, b, mask);
     };
@@ -40,8 +41,8 @@ void transpose(Emitter &e, const PackSource &source, Value from, Type acc, Value
 
 } // namespace
 
-void kt::codegen::host::packPanels(Emitter &e, const PackSource &source, Value columns, Value depth, Type acc, Value out,
-                                   Value panelStride) {
+void kt::codegen::host::packPanels(Emitter &e, const PackSource &source, Value columns, Value depth, Type acc,
+                                   Value out, Value panelStride) {
   Value width = e.idx(kPanel), zero = e.idx(0), none = e.constant(acc, 0);
   bool isUnsigned = source.element.isUnsignedInteger();
   auto copy = [&](Value from, Value to) {
@@ -76,9 +77,8 @@ void kt::codegen::host::packPanels(Emitter &e, const PackSource &source, Value c
     if (!kContiguous || !vectors)
       return edge(zero);
     Value whole = e.select(e.eq(valid, width), e.mul(e.div(depth, e.idx(8)), e.idx(8)), zero);
-    e.loop(zero, whole, e.idx(8), [&](Value k) {
-      transpose(e, source, e.add(from, k), acc, out, e.add(to, e.mul(k, width)));
-    });
+    e.loop(zero, whole, e.idx(8),
+           [&](Value k) { transpose(e, source, e.add(from, k), acc, out, e.add(to, e.mul(k, width))); });
     edge(whole);
   });
 }

@@ -15,9 +15,10 @@ struct PackSource {
   bool nContiguous;     // alongN is 1
 };
 
-/// Copies columns x depth of `source` into panels [columns / 16][depth][16] of `acc` at `out`, padded with zeros; panels are `panelStride`
-/// elements apart.
-void packPanels(Emitter &e, const PackSource &source, Value columns, Value depth, Type acc, Value out, Value panelStride);
+/// Copies columns x depth of `source` into panels [columns / 16][depth][16] of `acc` at `out`, padded with zeros;
+/// panels are `panelStride` elements apart.
+void packPanels(Emitter &e, const PackSource &source, Value columns, Value depth, Type acc, Value out,
+                Value panelStride);
 
 } // namespace kt::codegen::host
 

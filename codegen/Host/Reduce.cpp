@@ -1,7 +1,8 @@
 //===- Reduce.cpp - reductions on the host --------------------------------===//
 //
-// Two loop orders. Where the reduced elements lie side by side, each result is a vectorised sum of its own. Where neighbouring results
-// read neighbouring elements (channels-last pooling, sums over rows), a strip of results accumulates in a small array.
+// Two loop orders. Where the reduced elements lie side by side, each result is a vectorised sum of its own. Where
+// neighbouring results read neighbouring elements (channels-last pooling, sums over rows), a strip of results
+// accumulates in a small array.
 //
 //===----------------------------------------------------------------------===//
 
@@ -77,7 +78,8 @@ SmallVector<Value>
 ReduceEmitter::reduceLoops(StageEmitter &e, ValueRange inits,
                            function_ref<SmallVector<Value>(SmallVector<Value>, Value, ValueRange)> body) {
   SmallVector<Value> indices;
-  std::function<SmallVector<Value>(Value, ValueRange)> nest = [&](Value number, ValueRange carried) -> SmallVector<Value> {
+  std::function<SmallVector<Value>(Value, ValueRange)> nest = [&](Value number,
+                                                                  ValueRange carried) -> SmallVector<Value> {
     unsigned depth = indices.size();
     if (depth == reduced->loops().size())
       return body(reduced->indices(e, indices), number, carried);

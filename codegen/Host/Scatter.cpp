@@ -1,7 +1,7 @@
 //===- Scatter.cpp - scattered updates on the host ------------------------===//
 //
-// The base is copied, then each task applies all updates to a range of columns, in order: results do not depend on the number of
-// threads.
+// The base is copied, then each task applies all updates to a range of columns, in order: results do not depend on the
+// number of threads.
 //
 //===----------------------------------------------------------------------===//
 
@@ -15,7 +15,8 @@ LogicalResult kt::codegen::host::buildScatter(KernelBuilder &kernel, ScatterOp o
   SymTensorType base = op.getBase().getType(), indices = op.getIndices().getType();
   auto depth = indices.dim(1).asConstant();
   if (!depth || *depth > base.getRank())
-    return op.emitOpError("expected a constant depth of at most ") << base.getRank() << " but got " << indices.dim(1).str();
+    return op.emitOpError("expected a constant depth of at most ")
+           << base.getRank() << " but got " << indices.dim(1).str();
   Expr one = kernel.constant(1), rest = one;
   for (int64_t d = *depth; d < base.getRank(); ++d)
     rest = rest * base.dim(d);
@@ -29,7 +30,8 @@ LogicalResult kt::codegen::host::buildScatter(KernelBuilder &kernel, ScatterOp o
     e.tasks([&](Value task) {
       Value lo = e.mul(task, e.idx(copyChunk)), hi = e.min(e.add(lo, e.idx(copyChunk)), e.expr(total));
       e.loop(lo, hi, [&](Value i) {
-        Value v = LLVM::LoadOp::create(e.b, e.loc, memory, e.at(in.pointer, in.element(), i), kt::elementBytes(in.element()));
+        Value v =
+            LLVM::LoadOp::create(e.b, e.loc, memory, e.at(in.pointer, in.element(), i), kt::elementBytes(in.element()));
         LLVM::StoreOp::create(e.b, e.loc, v, e.at(out.pointer, out.element(), i), kt::elementBytes(in.element()));
       });
     });

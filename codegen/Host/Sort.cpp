@@ -1,8 +1,8 @@
 //===- Sort.cpp - sorting rows on the host --------------------------------===//
 //
-// Elements become 64-bit integers that order like them (reversed for descending order), paired with their positions. A short result is
-// kept sorted by insertion while the row streams by; otherwise a bottom-up merge sort moves the pairs between two arrays. Both keep the order
-// of equal elements.
+// Elements become 64-bit integers that order like them (reversed for descending order), paired with their positions. A
+// short result is kept sorted by insertion while the row streams by; otherwise a bottom-up merge sort moves the pairs
+// between two arrays. Both keep the order of equal elements.
 //
 //===----------------------------------------------------------------------===//
 
@@ -28,7 +28,9 @@ private:
   void mergeSort(StageEmitter &e, Value base, Value n);
   void merge(StageEmitter &e, Value source, Value target, Value lo, Value mid, Value hi);
   Value key(StageEmitter &e, Value array, Value i) { return e.load(array, i64, e.mul(i, e.idx(2))); }
-  Value position(StageEmitter &e, Value array, Value i) { return e.load(array, i64, e.add(e.mul(i, e.idx(2)), e.idx(1))); }
+  Value position(StageEmitter &e, Value array, Value i) {
+    return e.load(array, i64, e.add(e.mul(i, e.idx(2)), e.idx(1)));
+  }
   void put(StageEmitter &e, Value array, Value i, Value key, Value position) {
     e.store(key, array, i64, e.mul(i, e.idx(2)));
     e.store(position, array, i64, e.add(e.mul(i, e.idx(2)), e.idx(1)));
@@ -42,7 +44,8 @@ private:
 };
 
 SortEmitter::SortEmitter(KernelBuilder &kernel, SortOp op)
-    : kernel(kernel), op(op), type(op.getInput().getType()), i64(IntegerType::get(op.getContext(), 64)), rows(kernel.constant(1)) {
+    : kernel(kernel), op(op), type(op.getInput().getType()), i64(IntegerType::get(op.getContext(), 64)),
+      rows(kernel.constant(1)) {
   int64_t last = type.getRank() - 1;
   length = type.dim(last);
   kept = op.getValues().getType().dim(last);
@@ -133,15 +136,13 @@ void SortEmitter::mergeSort(StageEmitter &e, Value base, Value n) {
   const Tensor &in = e.operands[0];
   Value zero = e.idx(0);
   Value first = e.scratch, second = e.atBytes(e.scratch, e.add(e.mul(n, e.idx(16)), e.idx(64)));
-  e.coldLoop(zero, n, [&](Value i) {
-    put(e, first, i, keyOf(e, e.load(in.pointer, in.element(), e.add(base, i))), e.i64(i));
-  });
+  e.coldLoop(zero, n,
+             [&](Value i) { put(e, first, i, keyOf(e, e.load(in.pointer, in.element(), e.add(base, i))), e.i64(i)); });
   // Two passes at a time, so that the result ends where it started.
   auto pass = [&](Value source, Value target, Value width) {
     Value twice = e.mul(width, e.idx(2));
-    e.loop(zero, n, twice, [&](Value lo) {
-      merge(e, source, target, lo, e.min(e.add(lo, width), n), e.min(e.add(lo, twice), n));
-    });
+    e.loop(zero, n, twice,
+           [&](Value lo) { merge(e, source, target, lo, e.min(e.add(lo, width), n), e.min(e.add(lo, twice), n)); });
   };
   e.whileLoop(
       e.idx(1), [&](ValueRange v) { return e.lt(v[0], n); },

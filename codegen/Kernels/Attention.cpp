@@ -47,7 +47,8 @@ LogicalResult kt::gpu::buildAttention(KernelSink &sink, AttentionOp op) {
   FailureOr<AttentionProblem> p = analyzeAttention(op);
   if (failed(p))
     return failure();
-  Type q = op.getQuery().getType().scalarType(), kt = op.getKey().getType().scalarType(), v = op.getValue().getType().scalarType();
+  Type q = op.getQuery().getType().scalarType(), kt = op.getKey().getType().scalarType(),
+       v = op.getValue().getType().scalarType();
   bool half = (q.isF16() || q.isBF16()) && q == kt && q == v;
   if (half && p->d <= 256 && p->e <= 256)
     return buildAttentionTensorCore(sink, *p);

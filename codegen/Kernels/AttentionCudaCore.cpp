@@ -1,6 +1,7 @@
 //===- AttentionCudaCore.cpp - attention in full precision ----------------===//
 //
-// The same online softmax on the CUDA cores: 32 query rows a block, eight threads a row, blocks of 32 keys and values in shared memory.
+// The same online softmax on the CUDA cores: 32 query rows a block, eight threads a row, blocks of 32 keys and values
+// in shared memory.
 //
 //===----------------------------------------------------------------------===//
 
@@ -28,24 +29,29 @@ LogicalResult kt::gpu::buildAttentionCudaCore(KernelSink &sink, const AttentionP
   Expr tiles = Expr::ceilDiv(p.i, sink.number(kRows));
   Values at = delinearize(k, k.ctaX(), {p.b, p.h, tiles});
   Value b = at[0], h = at[1], i0 = k.mul(at[2], kRows), g = k.div(h, p.group);
-  auto load = [&](unsigned operand, ArrayRef<Expr> strides, Value head, Value first, Value rows, int64_t columns, unsigned count, unsigned pitch, int64_t offset) {
+  auto load = [&](unsigned operand, ArrayRef<Expr> strides, Value head, Value first, Value rows, int64_t columns,
+                  unsigned count, unsigned pitch, int64_t offset) {
     Type type = k.bufferType(operand).scalarType();
     int64_t bytes = elementBytes(type);
     Value base = k.at(k.buffer(operand), headOffset(k, strides, b, head), bytes);
     k.forLoop(k.tid(), k.c(count * columns), k.c(kThreads), {}, [&](Value q, ValueRange) -> Values {
       Value r = k.div(q, columns), c = k.sub(q, k.mul(r, columns)), row = k.add(first, r);
       Value place = k.add(k.mul(row, k.size(strides[2])), k.mul(c, k.size(strides[3])));
-      Value v = k.ifElse(k.lt(row, rows), type, [&]() -> Values { return {k.loadElement(k.at(base, place, bytes), type)}; },
-                         [&]() -> Values { return {k.zero(type)}; })[0];
+      Value v = k.ifElse(
+          k.lt(row, rows), type, [&]() -> Values { return {k.loadElement(k.at(base, place, bytes), type)}; },
+          [&]() -> Values { return {k.zero(type)}; })[0];
       k.storeElement(k.convert(v, k.f32), k.at(k.sptr(offset), k.add(k.mul(r, pitch), c), 4));
       return {};
     });
   };
-  Value sizeJ = k.size(p.j), y = k.div(k.tid(), kAcross), x = k.rem(k.tid(), kAcross), i = k.min(k.add(i0, y), k.sub(k.size(p.i), 1));
+  Value sizeJ = k.size(p.j), y = k.div(k.tid(), kAcross), x = k.rem(k.tid(), kAcross),
+        i = k.min(k.add(i0, y), k.sub(k.size(p.i), 1));
   load(0, p.query, h, i0, k.size(p.i), p.d, kRows, pitchD, 0);
   unsigned own = (p.e + kAcross - 1) / kAcross, keys = kKeys / kAcross;
   Value minus = k.cf(-INFINITY);
-  auto isMinus = [&](Value v) -> Value { return arith::CmpFOp::create(k.b, k.loc, arith::CmpFPredicate::OEQ, v, minus); };
+  auto isMinus = [&](Value v) -> Value {
+    return arith::CmpFOp::create(k.b, k.loc, arith::CmpFPredicate::OEQ, v, minus);
+  };
   auto exp = [&](Value v) -> Value { return math::ExpOp::create(k.b, k.loc, v); };
   Values inits(own, k.cf(0));
   inits.append({minus, k.cf(0)});
@@ -72,7 +78,8 @@ LogicalResult kt::gpu::buildAttentionCudaCore(KernelSink &sink, const AttentionP
     }
     for (unsigned mask = 1; mask < kAcross; mask *= 2)
       most = k.maxf(most, k.shuffleXor(most, mask));
-    Value shift = k.sel(isMinus(most), k.cf(0), most), factor = exp(k.subf(now[own], shift)), sum = k.mulf(now[own + 1], factor);
+    Value shift = k.sel(isMinus(most), k.cf(0), most), factor = exp(k.subf(now[own], shift)),
+          sum = k.mulf(now[own + 1], factor);
     for (unsigned e = 0; e < keys; ++e) {
       Value w = exp(k.subf(dots[e], shift));
       sum = k.addf(sum, w);

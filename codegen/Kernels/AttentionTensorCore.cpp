@@ -1,8 +1,8 @@
 //===- AttentionTensorCore.cpp - flash attention in half precision --------===//
 //
-// A warp owns 16 query rows; blocks of keys and values pass through shared memory, the next ones on their way while the current ones are used. Scores
-// never leave registers: their fragments, exponentiated, are the left side of the second product. For few queries the keys are split over blocks and a
-// second stage combines.
+// A warp owns 16 query rows; blocks of keys and values pass through shared memory, the next ones on their way while the
+// current ones are used. Scores never leave registers: their fragments, exponentiated, are the left side of the second
+// product. For few queries the keys are split over blocks and a second stage combines.
 //
 //===----------------------------------------------------------------------===//
 
@@ -33,13 +33,14 @@ class Flash {
 public:
   Flash(KernelSink &sink, const AttentionProblem &p, Plan plan)
       : sink(sink), p(p), plan(plan), k(sink.kernel, sink.entryName(), {plan.warps * 32, 0, plan.split}), op(p.op),
-        type(op.getQuery().getType().scalarType()), score(k, op.getScore(), 1, extraPointers(k, 3, op.getExtras().size())),
-        chunksD(rowChunks(p.d)), chunksE(rowChunks(p.e)) {}
+        type(op.getQuery().getType().scalarType()),
+        score(k, op.getScore(), 1, extraPointers(k, 3, op.getExtras().size())), chunksD(rowChunks(p.d)),
+        chunksE(rowChunks(p.e)) {}
   LogicalResult build(Guard guard);
 
 private:
   struct Tile {
-    Value base;      // global pointer of the head
+    Value base; // global pointer of the head
     Expr rowStride, columnStride;
     Value rows;      // how many there are in all
     int64_t columns; // d or e
@@ -48,7 +49,8 @@ private:
   /// Copies rows [first, first + count) into shared memory at `slot`.
   void load(const Tile &t, Value first, Value slot);
   bool aligned(ArrayRef<Expr> strides, int64_t columns, Alignment &a) {
-    return columns % 8 == 0 && strides[3].isConstant(1) && a.multiple(strides[0]) && a.multiple(strides[1]) && a.multiple(strides[2]);
+    return columns % 8 == 0 && strides[3].isConstant(1) && a.multiple(strides[0]) && a.multiple(strides[1]) &&
+           a.multiple(strides[2]);
   }
   Values scores(Value slotK);
   void combineStage(artifact::Variant &variant, ExprId splits);
@@ -73,8 +75,8 @@ private:
 
 void Flash::load(const Tile &t, Value first, Value slot) {
   unsigned used = padTo16(t.columns) / 8, threads = plan.warps * 32;
-  for (unsigned at = 0; at < t.count * used; at += threads) {
-    Value q = k.add(k.tid(), at), r = k.div(q, used), c = k.rem(q, used), row = k.add(first, r);
+  auto copyChunk = [&](Value q, bool all) {
+    Value r = k.div(q, used), c = k.rem(q, used), row = k.add(first, r);
     auto copy = [&] {
       Value to = k.sptr(k.add(slot, swizzle(k, t.chunks, r, c)));
       Value inRow = k.lt(row, t.rows), column = k.shl(c, 3);
@@ -87,15 +89,25 @@ void Flash::load(const Tile &t, Value first, Value slot) {
       for (unsigned e = 0; e < 8; ++e) {
         Value x = k.add(column, e), inside = k.and_(inRow, k.lt(x, t.columns));
         Value from = k.at(t.base, k.add(offset, k.mul(x, k.size(t.columnStride))), 2);
-        elements.push_back(k.ifElse(inside, type, [&]() -> Values { return {k.loadElement(from, type)}; }, [&]() -> Values { return {k.zero(type)}; })[0]);
+        elements.push_back(k.ifElse(
+            inside, type, [&]() -> Values { return {k.loadElement(from, type)}; },
+            [&]() -> Values { return {k.zero(type)}; })[0]);
       }
       k.storeElements(elements, to);
     };
-    if (at + threads > t.count * used)
-      k.ifThen(k.lt(q, t.count * used), copy);
-    else
+    if (all)
       copy();
+    else
+      k.ifThen(k.lt(q, t.count * used), copy);
+  };
+  // Few threads have many chunks: a loop keeps their addresses out of the registers.
+  if (t.count * used > 8 * threads) {
+    k.forLoop(k.tid(), k.c(t.count * used), k.c(threads), {},
+              [&](Value q, ValueRange) -> Values { return copyChunk(q, true), Values(); });
+    return;
   }
+  for (unsigned at = 0; at < t.count * used; at += threads)
+    copyChunk(k.add(k.tid(), at), at + threads <= t.count * used);
 }
 
 /// q k^T of this warp's rows and a block of keys: eight accumulator tiles of 16x8.
@@ -123,10 +135,12 @@ Values Flash::scores(Value slotK) {
 LogicalResult Flash::build(Guard guard) {
   Alignment copies;
   copies.lanes = 8;
-  plan.aligned = plan.aligned && aligned(p.query, p.d, copies) && aligned(p.key, p.d, copies) && aligned(p.value, p.e, copies);
+  plan.aligned =
+      plan.aligned && aligned(p.query, p.d, copies) && aligned(p.key, p.d, copies) && aligned(p.value, p.e, copies);
   if (plan.aligned)
     guard.requireMultiples(copies);
-  unsigned rows = plan.warps * 16, bytesQ = rows * chunksD * 16, bytesK = kKeys * chunksD * 16, bytesV = kKeys * chunksE * 16;
+  unsigned rows = plan.warps * 16, bytesQ = rows * chunksD * 16, bytesK = kKeys * chunksD * 16,
+           bytesV = kKeys * chunksE * 16;
   bool ring = bytesQ + 2 * (bytesK + bytesV) <= 99 * 1024;
   unsigned stages = ring ? 2 : 1, slotBytes = bytesK + bytesV;
   int64_t shared = bytesQ + stages * slotBytes;
@@ -139,7 +153,9 @@ LogicalResult Flash::build(Guard guard) {
   Expr tiles = Expr::ceilDiv(p.i, sink.number(rows));
   Values at = delinearize(k, k.ctaX(), {p.b, p.h, tiles});
   Value b = at[0], h = at[1], i0 = k.mul(at[2], rows), g = k.div(h, p.group);
-  auto head = [&](unsigned operand, ArrayRef<Expr> strides, Value hh) { return k.at(k.buffer(operand), headOffset(k, strides, b, hh), 2); };
+  auto head = [&](unsigned operand, ArrayRef<Expr> strides, Value hh) {
+    return k.at(k.buffer(operand), headOffset(k, strides, b, hh), 2);
+  };
   Value sizeJ = k.size(p.j);
   load({head(0, p.query, h), p.query[2], p.query[3], k.size(p.i), p.d, rows, chunksD}, i0, slotQ);
   Tile tileK{head(1, p.key, g), p.key[2], p.key[3], sizeJ, p.d, kKeys, chunksD};
@@ -244,7 +260,10 @@ LogicalResult Flash::build(Guard guard) {
   k.cpAsyncWait(0);
 
   ArrayRef<Value> out = ArrayRef(result).take_front(tilesE * 4), rest = ArrayRef(result).drop_front(tilesE * 4);
-  unsigned lanes = p.result[3].isConstant(1) && p.e % 2 == 0 && p.result[0].isMultipleOf(2) && p.result[1].isMultipleOf(2) && p.result[2].isMultipleOf(2) ? 2 : 1;
+  unsigned lanes = p.result[3].isConstant(1) && p.e % 2 == 0 && p.result[0].isMultipleOf(2) &&
+                           p.result[1].isMultipleOf(2) && p.result[2].isMultipleOf(2)
+                       ? 2
+                       : 1;
   Type resultType = op.getResult().getType().scalarType();
   for (unsigned r = 0; r < 2; ++r) {
     Value total = rest[2 + r];
@@ -258,15 +277,18 @@ LogicalResult Flash::build(Guard guard) {
       Value slot = k.add(k.mul(row, plan.split ? k.gridY() : k.c(1)), plan.split ? k.ctaY() : k.c(0));
       if (plan.split)
         // Unnormalised sums of e columns, then the maximum and the sum of exponentials.
-        k.ifThen(k.cmp(Pred::eq, k.and_(lane, 3), 0),
-                 [&] { k.storeElements({rest[r], total}, k.gep(k.at(k.workspace(), slot, (padTo16(p.e) + 2) * 4), padTo16(p.e) * 4)); });
+        k.ifThen(k.cmp(Pred::eq, k.and_(lane, 3), 0), [&] {
+          k.storeElements({rest[r], total}, k.gep(k.at(k.workspace(), slot, (padTo16(p.e) + 2) * 4), padTo16(p.e) * 4));
+        });
       for (unsigned e = 0; e < tilesE; ++e) {
         Value x = out[e * 4 + r * 2], y = out[e * 4 + r * 2 + 1], col = k.add(column, e * 8);
         if (plan.split) {
-          k.storeElements({x, y}, k.gep(k.at(k.gep(k.workspace(), e * 32), slot, (padTo16(p.e) + 2) * 4), k.ext(k.shl(column, 2))));
+          k.storeElements(
+              {x, y}, k.gep(k.at(k.gep(k.workspace(), e * 32), slot, (padTo16(p.e) + 2) * 4), k.ext(k.shl(column, 2))));
           continue;
         }
-        Value at = k.add(k.add(headOffset(k, p.result, b, h), k.mul(i, k.size(p.result[2]))), k.mul(col, k.size(p.result[3])));
+        Value at =
+            k.add(k.add(headOffset(k, p.result, b, h), k.mul(i, k.size(p.result[2]))), k.mul(col, k.size(p.result[3])));
         Values two{k.convert(k.mulf(x, inverse), resultType), k.convert(k.mulf(y, inverse), resultType)};
         int64_t bytes = elementBytes(resultType);
         for (unsigned v = 0; v < 2; v += lanes) {
@@ -285,13 +307,15 @@ LogicalResult Flash::build(Guard guard) {
   if (guard.never)
     return success();
   artifact::Variant variant;
-  variant.schedule = "attention rows=" + std::to_string(rows) + " keys=" + std::to_string(kKeys) + " stages=" + std::to_string(stages) +
-                     (plan.aligned ? "" : " unaligned") + (plan.split ? " split" : "");
+  variant.schedule = "attention rows=" + std::to_string(rows) + " keys=" + std::to_string(kKeys) +
+                     " stages=" + std::to_string(stages) + (plan.aligned ? "" : " unaligned") +
+                     (plan.split ? " split" : "");
   codegen::ExprPool &pool = sink.pool;
   ExprId one = pool.constant(1), splits = one, grid = pool.add(p.b * p.h * tiles);
   if (plan.split) {
     // Four blocks an SM, at least four blocks of keys each.
-    ExprId wanted = pool.op(ExprOp::CeilDiv, pool.op(ExprOp::Mul, pool.fact(artifact::Fact::SmCount), pool.constant(4)), pool.op(ExprOp::Max, grid, one));
+    ExprId wanted = pool.op(ExprOp::CeilDiv, pool.op(ExprOp::Mul, pool.fact(artifact::Fact::SmCount), pool.constant(4)),
+                            pool.op(ExprOp::Max, grid, one));
     ExprId most = pool.op(ExprOp::Max, one, pool.add(Expr::floorDiv(p.j, sink.number(kKeys * 4))));
     splits = pool.op(ExprOp::Max, one, pool.op(ExprOp::Min, pool.constant(64), pool.op(ExprOp::Min, wanted, most)));
     variant.workspace = pool.op(ExprOp::Mul, splits, pool.add(rowsInAll() * ((padTo16(p.e) + 2) * 4)));
@@ -326,7 +350,8 @@ void Flash::combineStage(artifact::Variant &variant, ExprId splits) {
       Value most = k.maxf(now[each + 1], tail[0]);
       Value none = arith::CmpFOp::create(k.b, k.loc, arith::CmpFPredicate::OEQ, most, k.cf(-INFINITY));
       Value shift = k.mulf(k.sel(none, k.cf(0), most), k.cf(-kLog2e));
-      Value old = k.exp2(k.fma(now[each + 1], k.cf(kLog2e), shift)), fresh = k.exp2(k.fma(tail[0], k.cf(kLog2e), shift));
+      Value old = k.exp2(k.fma(now[each + 1], k.cf(kLog2e), shift)),
+            fresh = k.exp2(k.fma(tail[0], k.cf(kLog2e), shift));
       Values next;
       for (unsigned c = 0; c < each; ++c) {
         Value e = k.min(k.add(lane, c * 32), p.e - 1);
@@ -338,7 +363,8 @@ void Flash::combineStage(artifact::Variant &variant, ExprId splits) {
     });
     Value inverse = k.divf(k.cf(1), sums[each]);
     if (p.zeroEmpty)
-      inverse = k.sel(arith::CmpFOp::create(k.b, k.loc, arith::CmpFPredicate::OEQ, sums[each], k.cf(0)), k.cf(0), inverse);
+      inverse =
+          k.sel(arith::CmpFOp::create(k.b, k.loc, arith::CmpFPredicate::OEQ, sums[each], k.cf(0)), k.cf(0), inverse);
     Values at = delinearize(k, row, {p.b, p.h, p.i});
     Value place = k.add(headOffset(k, p.result, at[0], at[1]), k.mul(at[2], k.size(p.result[2])));
     for (unsigned c = 0; c < each; ++c) {
@@ -350,13 +376,14 @@ void Flash::combineStage(artifact::Variant &variant, ExprId splits) {
     }
   });
   codegen::ExprPool &pool = sink.pool;
-  (void)sink.addStage(variant, k, std::array<ExprId, 3>{pool.add(Expr::ceilDiv(rowsInAll(), sink.number(4))), splits, pool.constant(1)}, 0);
+  (void)sink.addStage(
+      variant, k, std::array<ExprId, 3>{pool.add(Expr::ceilDiv(rowsInAll(), sink.number(4))), splits, pool.constant(1)},
+      0);
 }
 
 } // namespace
 
 LogicalResult kt::gpu::buildAttentionTensorCore(KernelSink &sink, const AttentionProblem &p) {
-  std::optional<int64_t> i = p.i.asConstant(), j = p.j.asConstant();
   Guard few;
   few.require(Expr::lt(p.i, sink.number(17)));
   few.require(Expr::lt(sink.number(511), p.j));

@@ -64,7 +64,9 @@ LaneUse BodyEmitter::use(Value v, unsigned index) {
   return {LaneUse::Other, {}};
 }
 
-unsigned BodyEmitter::operandOf(ReadOp read) { return cast<BlockArgument>(read.getTensor()).getArgNumber() - numLeading; }
+unsigned BodyEmitter::operandOf(ReadOp read) {
+  return cast<BlockArgument>(read.getTensor()).getArgNumber() - numLeading;
+}
 
 static bool checks(ReadOp read, int64_t dim) {
   return read.getOtherwise() && (!read.getCheck() || llvm::is_contained(*read.getCheck(), dim));
@@ -113,7 +115,8 @@ bool BodyEmitter::vectorizable(ReadOp read, unsigned index, Alignment &alignment
 // Index spaces
 //===----------------------------------------------------------------------===//
 
-/// True when `read` has x at some position, y at the next, both nowhere else, and the second position's dimension is `extent`.
+/// True when `read` has x at some position, y at the next, both nowhere else, and the second position's dimension is
+/// `extent`.
 static bool readsSideBySide(ReadOp read, Value x, Value y, Expr extent) {
   auto type = cast<SymTensorType>(read.getTensor().getType());
   int found = 0;
@@ -122,8 +125,8 @@ static bool readsSideBySide(ReadOp read, Value x, Value y, Expr extent) {
       return false;
     if (v != x)
       continue;
-    if (q + 1 >= read.getIndices().size() || read.getIndices()[q + 1] != y || type.dim(q + 1) != extent || checks(read, q) ||
-        checks(read, q + 1))
+    if (q + 1 >= read.getIndices().size() || read.getIndices()[q + 1] != y || type.dim(q + 1) != extent ||
+        checks(read, q) || checks(read, q + 1))
       return false;
     ++found;
   }
@@ -234,11 +237,13 @@ Value BodyEmitter::readOne(ReadOp read, ArrayRef<Value> at, Value otherwise) {
   Value in = otherwise ? inside(read, at) : Value();
   if (!in)
     return k.loadElement(address(read, at), scalar);
-  return k.ifElse(in, scalar, [&]() -> Values { return {k.loadElement(address(read, at), scalar)}; },
-                  [&]() -> Values { return {otherwise}; })[0];
+  return k.ifElse(
+      in, scalar, [&]() -> Values { return {k.loadElement(address(read, at), scalar)}; },
+      [&]() -> Values { return {otherwise}; })[0];
 }
 
-Values BodyEmitter::emit(ArrayRef<Values> leading, ArrayRef<Value> indices, int inner, unsigned lanes, Alignment &alignment) {
+Values BodyEmitter::emit(ArrayRef<Values> leading, ArrayRef<Value> indices, int inner, unsigned lanes,
+                         Alignment &alignment) {
   struct Seen {
     Values values; // a lane each, or one for all
     Value in;      // inside, of a checked vector read
@@ -250,6 +255,8 @@ Values BodyEmitter::emit(ArrayRef<Values> leading, ArrayRef<Value> indices, int 
     for (auto [i, v] : llvm::enumerate(indices))
       at.push_back(k.toIndex((int)i == inner ? k.add(v, lane) : v));
     auto read = [&](OpBuilder &, unsigned, ReadOp op, ArrayRef<Value> indexValues, Value otherwise) -> Value {
+      if (given)
+        return given;
       Values position;
       for (Value v : indexValues)
         position.push_back(k.fromIndex(v));
@@ -266,8 +273,9 @@ Values BodyEmitter::emit(ArrayRef<Values> leading, ArrayRef<Value> indices, int 
           auto loads = [&] { return k.loadElements(address(op, position), scalar, lanes); };
           Seen now;
           now.in = in;
-          now.values = in ? k.ifElse(in, SmallVector<Type>(lanes, scalar), loads, [&] { return Values(lanes, k.zero(scalar)); })
-                          : loads();
+          now.values =
+              in ? k.ifElse(in, SmallVector<Type>(lanes, scalar), loads, [&] { return Values(lanes, k.zero(scalar)); })
+                 : loads();
           seen[op] = now;
         }
       }

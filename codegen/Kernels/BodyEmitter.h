@@ -1,7 +1,7 @@
 //===- BodyEmitter.h - scalar regions for several neighbouring elements ---===//
 //
-// Emits the region of a compute op for `lanes` consecutive values of one index: reads that are contiguous along it become vector loads, reads
-// that do not depend on it happen once, all others happen a lane at a time.
+// Emits the region of a compute op for `lanes` consecutive values of one index: reads that are contiguous along it
+// become vector loads, reads that do not depend on it happen once, all others happen a lane at a time.
 //
 //===----------------------------------------------------------------------===//
 
@@ -19,7 +19,8 @@ struct LaneUse {
   Expr offset; // Unit: the value is the argument plus this; null when it is not known
 };
 
-/// Which dimensions a kernel variant takes to be multiples of its vector length; what is not provable becomes part of its guard.
+/// Which dimensions a kernel variant takes to be multiples of its vector length; what is not provable becomes part of
+/// its guard.
 struct Alignment {
   unsigned lanes = 1;
   bool mayAssume = true; // else only what is provable counts
@@ -33,8 +34,9 @@ public:
   /// `operands` are the buffer pointers of the region's tensor arguments, which follow `numLeading` scalars.
   BodyEmitter(KernelBuilder &k, mlir::Region &region, unsigned numLeading, ArrayRef<Value> operands);
 
-  /// Emits the region at `indices` (i32), with the index `inner` (a position in `indices`; -1: none) running over `lanes` values from the one
-  /// given, which is a multiple of `lanes`. `leading` holds the scalars of each lane. Answers what each lane yields.
+  /// Emits the region at `indices` (i32), with the index `inner` (a position in `indices`; -1: none) running over
+  /// `lanes` values from the one given, which is a multiple of `lanes`. `leading` holds the scalars of each lane.
+  /// Answers what each lane yields.
   Values emit(ArrayRef<Values> leading, ArrayRef<Value> indices, int inner, unsigned lanes, Alignment &alignment);
   Value emit(ValueRange leading, ArrayRef<Value> indices);
 
@@ -49,6 +51,8 @@ public:
   unsigned operandOf(ReadOp read);
   /// Index arguments that are always passed as zero; see IndexSpace.
   SmallVector<bool> zeroIndices;
+  /// When set, what every read yields: the element has been fetched already.
+  Value given;
 
 private:
   Value readOne(ReadOp read, ArrayRef<Value> at, Value otherwise);
@@ -62,8 +66,9 @@ private:
   Values operands;
 };
 
-/// Dimensions [first, first + extents) of the index arguments, merged where every region only ever reads with neighbours side by side: then the last
-/// of a group runs over the whole group and the others are zero, which gives the same addresses.
+/// Dimensions [first, first + extents) of the index arguments, merged where every region only ever reads with
+/// neighbours side by side: then the last of a group runs over the whole group and the others are zero, which gives the
+/// same addresses.
 class IndexSpace {
 public:
   IndexSpace(ArrayRef<Expr> extents, ArrayRef<std::pair<BodyEmitter *, unsigned>> bodies);

@@ -10,14 +10,10 @@ using namespace kt::gpu;
 Combiner::Combiner(KernelBuilder &k, ReduceKind kind, Type element, bool selectLast)
     : k(k), kind(kind), element(element), selectLast(selectLast) {
   // Booleans compare as 0 and 1, and shuffles and shared memory want whole words.
-  acc = element.isF16() || element.isBF16()             ? k.f32
-        : isa<IntegerType>(element) && element != k.i64 ? k.i32
-                                                        : element;
+  acc = element.isF16() || element.isBF16() ? k.f32 : isa<IntegerType>(element) && element != k.i64 ? k.i32 : element;
 }
 
-SmallVector<Type> Combiner::types() const {
-  return isArg() ? SmallVector<Type>{acc, k.i32} : SmallVector<Type>{acc};
-}
+SmallVector<Type> Combiner::types() const { return isArg() ? SmallVector<Type>{acc, k.i32} : SmallVector<Type>{acc}; }
 
 Values Combiner::neutral() {
   bool largest = kind == ReduceKind::min || kind == ReduceKind::argmin;

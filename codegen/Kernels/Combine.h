@@ -7,7 +7,8 @@
 
 namespace kt::gpu {
 
-/// Combines values of one type: the accumulator is f32 for half precision, and a pair of value and position for argmax and argmin.
+/// Combines values of one type: the accumulator is f32 for half precision, and a pair of value and position for argmax
+/// and argmin.
 class Combiner {
 public:
   Combiner(KernelBuilder &k, ReduceKind kind, Type element, bool selectLast);

@@ -1,7 +1,8 @@
 //===- Conv.cpp - convolutions over channels-last tensors -----------------===//
 //
-// An implicit matrix product: rows are output positions, k runs over (tap, channel), and the copies of the left side compute where a tap of a position
-// lies in the input. A 1x1 convolution is a plain product; depthwise ones run one thread a few neighbouring channels.
+// An implicit matrix product: rows are output positions, k runs over (tap, channel), and the copies of the left side
+// compute where a tap of a position lies in the input. A 1x1 convolution is a plain product; depthwise ones run one
+// thread a few neighbouring channels.
 //
 //===----------------------------------------------------------------------===//
 
@@ -17,7 +18,8 @@ namespace {
 /// Where taps of output positions lie in the input.
 class Geometry {
 public:
-  Geometry(KernelBuilder &k, ConvOp op) : k(k), op(op), in(op.getInput().getType()), out(op.getResult().getType()), rank(in.getRank() - 2) {}
+  Geometry(KernelBuilder &k, ConvOp op)
+      : k(k), op(op), in(op.getInput().getType()), out(op.getResult().getType()), rank(in.getRank() - 2) {}
 
   struct Row {
     Values origin; // input coordinate of tap 0, a spatial dimension
@@ -73,9 +75,10 @@ private:
 /// Tiles of the implicit left side: 8 channels of one tap a chunk by asynchronous copies, or any 8 k's one at a time.
 class ConvTiles : public TileSource {
 public:
-  ConvTiles(KernelBuilder &k, ConvOp op, const TileConfig &t, Value m0, Value firstChannel, Expr channels, Expr rows, Expr depth, bool chunks)
-      : k(k), geometry(k, op), bk(t.bk), chunkCount(t.bk / 8), step(t.threads() / chunkCount), channels(channels), chunks(chunks),
-        firstChannel(firstChannel), depth(k.size(depth)), type(op.getInput().getType().scalarType()) {
+  ConvTiles(KernelBuilder &k, ConvOp op, const TileConfig &t, Value m0, Value firstChannel, Expr channels, Expr rows,
+            Expr depth, bool chunks)
+      : k(k), geometry(k, op), bk(t.bk), chunkCount(t.bk / 8), step(t.threads() / chunkCount), channels(channels),
+        chunks(chunks), firstChannel(firstChannel), depth(k.size(depth)), type(op.getInput().getType().scalarType()) {
     count = t.bm / step, tileBytes = t.bm * t.bk * 2;
     Value first = k.div(k.tid(), chunkCount);
     chunk = k.rem(k.tid(), chunkCount);
@@ -99,7 +102,9 @@ public:
       auto [valid, offset] = geometry.at(rowsHere[i], t, c);
       valid = k.and_(valid, k.lt(k.add(at, e), depth));
       Value p = k.at(k.buffer(0), k.sel(valid, offset, k.c(0)), 2);
-      elements.push_back(k.ifElse(valid, type, [&]() -> Values { return {k.loadElement(p, type)}; }, [&]() -> Values { return {k.zero(type)}; })[0]);
+      elements.push_back(k.ifElse(
+          valid, type, [&]() -> Values { return {k.loadElement(p, type)}; },
+          [&]() -> Values { return {k.zero(type)}; })[0]);
     }
     return elements;
   }
@@ -176,18 +181,21 @@ LogicalResult buildDepthwise(KernelSink &sink, ConvOp op, const GemmProblem &p, 
     Values at = delinearize(k, item, {p.m, chunks});
     Value c = k.mul(at[1], lanes);
     Geometry::Row row = geometry.row(at[0], p.m);
-    Value weights = k.at(k.buffer(1), k.mul(c, taps * 16), elementBytes(weight));
+    // Channels are the columns of the panels; the lanes of a thread lie in one panel.
+    Value panel = k.div(c, kPanel);
+    Value weights = k.at(k.buffer(1), k.add(k.mul(panel, taps * kPanel), k.rem(c, kPanel)), elementBytes(weight));
     Values sums = k.forLoop(k.c(0), k.c(taps), k.c(1), Values(lanes, k.zero(acc)), [&](Value tap, ValueRange now) {
       auto [valid, offset] = geometry.at(row, geometry.tapOffsets(tap), c);
       Value place = offset;
-      Values x = k.ifElse(valid, SmallVector<Type>(lanes, type),
-                          [&] { return k.loadElements(k.at(k.buffer(0), place, elementBytes(type)), type, lanes); },
-                          [&] { return Values(lanes, k.zero(type)); });
+      Values x = k.ifElse(
+          valid, SmallVector<Type>(lanes, type),
+          [&] { return k.loadElements(k.at(k.buffer(0), place, elementBytes(type)), type, lanes); },
+          [&] { return Values(lanes, k.zero(type)); });
       Values next;
-      Value w = k.at(weights, k.mul(tap, 16), elementBytes(weight));
+      Value w = k.at(weights, k.mul(tap, kPanel), elementBytes(weight));
       for (unsigned v = 0; v < lanes; ++v) {
         Value a = k.convert(x[v], acc);
-        Value b = k.convert(k.loadElement(k.gep(w, v * taps * 16 * elementBytes(weight)), weight), acc);
+        Value b = k.convert(k.loadElement(k.gep(w, v * elementBytes(weight)), weight), acc);
         next.push_back(isa<FloatType>(acc) ? k.fma(a, b, now[v]) : k.add(now[v], k.mul(a, b)));
       }
       return next;
@@ -243,12 +251,13 @@ LogicalResult kt::gpu::buildConv(KernelSink &sink, ConvOp op) {
   }
   auto isZero = [](Attribute a) { return Expr(cast<ExprAttr>(a)).isConstant(0); };
   bool half = (p.lhsType.isF16() || p.lhsType.isBF16()) && (p.rhsType == p.lhsType || p.rhsType.isInteger(8));
-  bool plainProduct = taps == 1 && groups == 1 && allOnes(op.getStrides()) && allOnes(op.getInputDilations()) && llvm::all_of(op.getPads(), isZero);
+  bool plainProduct = taps == 1 && groups == 1 && allOnes(op.getStrides()) && allOnes(op.getInputDilations()) &&
+                      llvm::all_of(op.getPads(), isZero);
   for (unsigned d = 1; d + 1 < rank; ++d)
     plainProduct &= in.dim(d) == out.dim(d);
   if (plainProduct)
     return half ? buildMatmulTensorCore(sink, p) : buildMatmulCudaCore(sink, p);
-  if (groups > 1 && channels.isConstant(1) && outputs.isConstant(1)) {
+  if (op.isDepthwise()) {
     unsigned lanes = half && groups % 8 == 0 ? 8 : groups % 4 == 0 ? 4 : groups % 2 == 0 ? 2 : 1;
     return buildDepthwise(sink, op, p, lanes);
   }
@@ -256,10 +265,16 @@ LogicalResult kt::gpu::buildConv(KernelSink &sink, ConvOp op) {
     return batch.empty() ? k.c(0) : k.mul(batch[0], k.size(channels));
   };
   if (half) {
-    p.lhsTiles = [&](KernelBuilder &k, const TileConfig &t, Value m0, ArrayRef<Value> batch) -> std::unique_ptr<TileSource> {
-      return std::make_unique<ConvTiles>(k, op, t, m0, firstChannel(k, batch), channels, p.m, p.k, channels.isMultipleOf(8));
+    p.lhsTiles = [&](KernelBuilder &k, const TileConfig &t, Value m0,
+                     ArrayRef<Value> batch) -> std::unique_ptr<TileSource> {
+      return std::make_unique<ConvTiles>(k, op, t, m0, firstChannel(k, batch), channels, p.m, p.k,
+                                         channels.isMultipleOf(8));
     };
-    const TileMenu menu{{}, {128, 128, 32, 2, 4, 3, 2}, {128, 64, 32, 4, 2, 4, 2}, {64, 64, 32, 2, 2, 4, 0}, {64, 64, 32, 2, 2, 2, 0}};
+    const TileConfig small{64, 64, 32, 2, 2, 4, 0}, none{};
+    // Where chunks of channels cannot be copied, a thread's registers are full of single elements: small tiles only.
+    bool chunks = channels.isMultipleOf(8);
+    const TileMenu menu{none, chunks ? TileConfig{128, 128, 32, 2, 2, 3, 1} : none,
+                        chunks ? TileConfig{128, 64, 32, 2, 2, 4, 2} : none, small, small};
     return buildTensorCore(sink, p, menu, "conv");
   }
   p.lhsFetch = [&](KernelBuilder &k, ArrayRef<Value> batch, bool vectors) -> std::unique_ptr<SlabFetch> {

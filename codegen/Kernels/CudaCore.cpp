@@ -34,7 +34,8 @@ private:
 class Mover {
 public:
   Mover(KernelBuilder &k, SlabFetch &f, unsigned rows, unsigned bk, unsigned pitch, unsigned threads, Type acc)
-      : k(k), f(f), rows(rows), bk(bk), pitch(pitch), threads(threads), acc(acc), count((rows * bk / 4 + threads - 1) / threads) {}
+      : k(k), f(f), rows(rows), bk(bk), pitch(pitch), threads(threads), acc(acc),
+        count((rows * bk / 4 + threads - 1) / threads) {}
 
   /// Chunk `i` of this thread: its first row and k within the tile.
   std::pair<Value, Value> chunk(unsigned i) {
@@ -50,14 +51,16 @@ public:
       auto [r, kk] = chunk(i);
       Value row = k.add(row0, r), at = k.add(k0, kk);
       if (f.vector) {
-        all.append(k.ifElse(f.valid(row, at), SmallVector<Type>(4, f.type), [&] { return k.loadElements(f.pointer(row, at), f.type, 4); },
-                            [&] { return Values(4, k.zero(f.type)); }));
+        all.append(k.ifElse(
+            f.valid(row, at), SmallVector<Type>(4, f.type),
+            [&] { return k.loadElements(f.pointer(row, at), f.type, 4); }, [&] { return Values(4, k.zero(f.type)); }));
         continue;
       }
       for (unsigned e = 0; e < 4; ++e) {
         Value re = f.alongK ? row : k.add(row, e), ke = f.alongK ? k.add(at, e) : at;
-        all.push_back(k.ifElse(f.valid(re, ke), f.type, [&]() -> Values { return {k.loadElement(f.pointer(re, ke), f.type)}; },
-                               [&]() -> Values { return {k.zero(f.type)}; })[0]);
+        all.push_back(k.ifElse(
+            f.valid(re, ke), f.type, [&]() -> Values { return {k.loadElement(f.pointer(re, ke), f.type)}; },
+            [&]() -> Values { return {k.zero(f.type)}; })[0]);
       }
     }
     return all;
@@ -110,13 +113,15 @@ std::unique_ptr<SlabFetch> kt::gpu::panelFetch(KernelBuilder &k, Type element, V
   return std::make_unique<PanelFetch>(k, element, base, columns, depth);
 }
 
-Values kt::gpu::emitSimtLoop(KernelBuilder &k, const SimtTile &t, SlabFetch &a, SlabFetch &b, Type acc, Value m0, Value n0, Value slabs) {
+Values kt::gpu::emitSimtLoop(KernelBuilder &k, const SimtTile &t, SlabFetch &a, SlabFetch &b, Type acc, Value m0,
+                             Value n0, Value firstSlab, Value slabs) {
   int64_t bytes = elementBytes(acc), slotBytes = t.slotBytes(acc), offsetB = (int64_t)t.bk * t.pitchA() * bytes;
   Mover moveA(k, a, t.bm, t.bk, t.pitchA(), t.threads(), acc), moveB(k, b, t.bn, t.bk, t.pitchB(), t.threads(), acc);
   Value ty = k.div(k.tid(), t.bn / t.tn), tx = k.rem(k.tid(), t.bn / t.tn);
   Value first = k.shared();
-  moveA.put(moveA.fetch(m0, k.c(0)), first);
-  moveB.put(moveB.fetch(n0, k.c(0)), k.add(first, offsetB));
+  Value start = k.mul(firstSlab, t.bk);
+  moveA.put(moveA.fetch(m0, start), first);
+  moveB.put(moveB.fetch(n0, start), k.add(first, offsetB));
   k.barrier();
   Values inits(t.tm * t.tn, k.zero(acc));
   inits.push_back(first);
@@ -124,8 +129,8 @@ Values kt::gpu::emitSimtLoop(KernelBuilder &k, const SimtTile &t, SlabFetch &a, 
   Values result = k.forLoop(k.c(0), slabs, k.c(1), inits, [&](Value s, ValueRange args) {
     Values sums(args.drop_back());
     Value slot = args.back(), next = k.sub(k.add(k.shl(first, 1), slotBytes), slot);
-    // The last slab fetches nothing: everything is past the end.
-    Value k0 = k.mul(k.add(s, 1), t.bk);
+    // The last slab fetches what nobody uses, nothing at all past the end.
+    Value k0 = k.add(start, k.mul(k.add(s, 1), t.bk));
     Values nextA = moveA.fetch(m0, k0), nextB = moveB.fetch(n0, k0);
     auto load = [&](Value base, unsigned pitch, unsigned kk, Value thread, unsigned each, unsigned size) {
       Values all;
@@ -137,7 +142,8 @@ Values kt::gpu::emitSimtLoop(KernelBuilder &k, const SimtTile &t, SlabFetch &a, 
       return all;
     };
     for (unsigned kk = 0; kk < t.bk; ++kk) {
-      Values x = load(slot, t.pitchA(), kk, ty, t.tm, t.bm), y = load(k.add(slot, offsetB), t.pitchB(), kk, tx, t.tn, t.bn);
+      Values x = load(slot, t.pitchA(), kk, ty, t.tm, t.bm),
+             y = load(k.add(slot, offsetB), t.pitchB(), kk, tx, t.tn, t.bn);
       for (unsigned i = 0; i < t.tm; ++i)
         for (unsigned j = 0; j < t.tn; ++j) {
           Value &sum = sums[i * t.tn + j];
@@ -154,13 +160,19 @@ Values kt::gpu::emitSimtLoop(KernelBuilder &k, const SimtTile &t, SlabFetch &a, 
   return result;
 }
 
-void kt::gpu::emitSimtEpilogue(KernelBuilder &k, const SimtTile &t, const GemmProblem &p, GemmEpilogue &epilogue, ArrayRef<Value> acc,
-                               ArrayRef<Value> batch, Value m0, Value n0, Alignment &alignment, unsigned lanes) {
+void kt::gpu::emitSimtEpilogue(KernelBuilder &k, const SimtTile &t, const GemmProblem &p, GemmEpilogue &epilogue,
+                               ArrayRef<Value> acc, ArrayRef<Value> batch, Value m0, Value n0, Alignment &alignment,
+                               unsigned lanes, Value partial) {
   Value ty = k.div(k.tid(), t.bn / t.tn), tx = k.rem(k.tid(), t.bn / t.tn);
   for (unsigned i = 0; i < t.tm; ++i) {
     Value m = k.add(m0, spread(k, ty, i, t.tm, t.bm));
     k.ifThen(k.lt(m, k.size(p.m)), [&] {
-      for (unsigned j = 0; j < t.tn; j += lanes) {
+      for (unsigned j = 0; partial && j < t.tn; j += 4) {
+        Value n = k.add(n0, spread(k, tx, j, t.tn, t.bn));
+        k.ifThen(k.lt(n, k.size(p.n)),
+                 [&] { k.storeElements(acc.slice(i * t.tn + j, 4), partialPlace(k, p, partial, m, n)); });
+      }
+      for (unsigned j = 0; !partial && j < t.tn; j += lanes) {
         Value n = k.add(n0, spread(k, tx, j, t.tn, t.bn));
         k.ifThen(k.lt(n, k.size(p.n)), [&] { epilogue.emit(acc.slice(i * t.tn + j, lanes), batch, m, n, alignment); });
       }

@@ -35,9 +35,12 @@ public:
 std::unique_ptr<SlabFetch> panelFetch(KernelBuilder &k, Type element, Value base, Value columns, Value depth);
 
 /// Answers the accumulators [tm][tn].
-Values emitSimtLoop(KernelBuilder &k, const SimtTile &t, SlabFetch &a, SlabFetch &b, Type acc, Value m0, Value n0, Value slabs);
-void emitSimtEpilogue(KernelBuilder &k, const SimtTile &t, const GemmProblem &p, GemmEpilogue &epilogue, ArrayRef<Value> acc,
-                      ArrayRef<Value> batch, Value m0, Value n0, Alignment &alignment, unsigned lanes);
+Values emitSimtLoop(KernelBuilder &k, const SimtTile &t, SlabFetch &a, SlabFetch &b, Type acc, Value m0, Value n0,
+                    Value firstSlab, Value slabs);
+/// `partial` gets raw sums instead when set.
+void emitSimtEpilogue(KernelBuilder &k, const SimtTile &t, const GemmProblem &p, GemmEpilogue &epilogue,
+                      ArrayRef<Value> acc, ArrayRef<Value> batch, Value m0, Value n0, Alignment &alignment,
+                      unsigned lanes, Value partial);
 
 } // namespace kt::gpu
 

@@ -79,7 +79,8 @@ Value kt::gpu::batchOffset(KernelBuilder &k, ArrayRef<Value> at, ArrayRef<Expr> 
 
 std::string TileConfig::str() const {
   auto s = [](unsigned v) { return std::to_string(v); };
-  return "tile=" + s(bm) + "x" + s(bn) + "x" + s(bk) + " warps=" + s(warpRows) + "x" + s(warpCols) + " stages=" + s(stages);
+  return "tile=" + s(bm) + "x" + s(bn) + "x" + s(bk) + " warps=" + s(warpRows) + "x" + s(warpCols) +
+         " stages=" + s(stages);
 }
 
 static Values extraPointers(KernelBuilder &k, unsigned numExtras) {

@@ -1,7 +1,7 @@
 //===- Gemm.h - what contraction kernels share ----------------------------===//
 //
-// A contraction seen as batches of C[m, n] = sum over k of A[m, k] B[k, n] with element strides, and its fused epilogue. Convolutions join with an
-// operand source of their own.
+// A contraction seen as batches of C[m, n] = sum over k of A[m, k] B[k, n] with element strides, and its fused
+// epilogue. Convolutions join with an operand source of their own.
 //
 //===----------------------------------------------------------------------===//
 
@@ -24,8 +24,8 @@ struct GemmProblem {
   Type lhsType, rhsType, accType; // scalar types
   bool packed = false;
   Expr m, n, k;
-  SmallVector<Expr> batch;        // extents that are left beside m
-  SmallVector<Expr> mParts;       // m is these dimensions in row-major order
+  SmallVector<Expr> batch;  // extents that are left beside m
+  SmallVector<Expr> mParts; // m is these dimensions in row-major order
   // Strides in elements; batch strides go with `batch`.
   Expr lhsM, lhsK, rhsN, rhsK, resM, resN;
   SmallVector<Expr> lhsBatch, rhsBatch, resBatch;
@@ -35,7 +35,8 @@ struct GemmProblem {
   /// Set where columns are those of a group: the region's column index is n + batch * groupWidth.
   Expr groupWidth;
   // A left side that is not a strided matrix comes through these; they answer the copies of a tile from row m0 on.
-  std::function<std::unique_ptr<TileSource>(KernelBuilder &, const TileConfig &, Value m0, ArrayRef<Value> batch)> lhsTiles;
+  std::function<std::unique_ptr<TileSource>(KernelBuilder &, const TileConfig &, Value m0, ArrayRef<Value> batch)>
+      lhsTiles;
   std::function<std::unique_ptr<SlabFetch>(KernelBuilder &, ArrayRef<Value> batch, bool vectors)> lhsFetch;
 
   Expr batches() const;
@@ -72,8 +73,8 @@ struct TileConfig {
   std::string str() const;
 };
 
-/// Copies one operand's tile of a slab into shared memory, a thread's share of `count` 16-byte chunks. Copies that pass through registers are fetched
-/// first and put later.
+/// Copies one operand's tile of a slab into shared memory, a thread's share of `count` 16-byte chunks. Copies that pass
+/// through registers are fetched first and put later.
 class TileSource {
 public:
   virtual ~TileSource() = default;
@@ -92,21 +93,34 @@ public:
 enum class Layout { RowMajorK, RowMajorN, Panels };
 
 /// The main loop: answers the accumulators, [mi][ni][4].
-SmallVector<Value> emitMainLoop(KernelBuilder &k, const TileConfig &t, TileSource &a, TileSource &b, Layout bLayout, Type type,
-                                Value k0, Value slabs);
+SmallVector<Value> emitMainLoop(KernelBuilder &k, const TileConfig &t, TileSource &a, TileSource &b, Layout bLayout,
+                                Type type, Value k0, Value slabs);
 /// Runs the epilogue over a tile through shared memory; `partial` gets raw sums instead when set.
-void emitTileEpilogue(KernelBuilder &k, const TileConfig &t, const GemmProblem &p, GemmEpilogue &epilogue, ArrayRef<Value> acc,
-                      ArrayRef<Value> batch, Value m0, Value n0, Alignment &alignment, unsigned lanes, Value partial);
+void emitTileEpilogue(KernelBuilder &k, const TileConfig &t, const GemmProblem &p, GemmEpilogue &epilogue,
+                      ArrayRef<Value> acc, ArrayRef<Value> batch, Value m0, Value n0, Alignment &alignment,
+                      unsigned lanes, Value partial);
 int64_t sharedBytes(const TileConfig &t, const TileSource &a, const TileSource &b);
 
-/// Byte offset of a 16-byte chunk of a row in a tile of `chunks` chunks a row: XOR with low row bits keeps ldmatrix free of bank conflicts.
+/// How many blocks share the depth of a product, so that there are two blocks an SM but each has `least` k's.
+artifact::ExprId splitCount(KernelSink &sink, const GemmProblem &p, artifact::ExprId blocks, unsigned least);
+artifact::ExprId splitWorkspace(KernelSink &sink, const GemmProblem &p, artifact::ExprId splits);
+/// Cuts `slabs` down to this block's and answers its plane of the workspace; `first` becomes its first slab.
+Value splitRange(KernelBuilder &k, const GemmProblem &p, Value &slabs, Value &first);
+Value partialPlace(KernelBuilder &k, const GemmProblem &p, Value partial, Value m, Value n);
+/// The second stage.
+llvm::LogicalResult addSplitReduction(KernelSink &sink, const GemmProblem &p, artifact::Variant &variant,
+                                      artifact::ExprId splits, const Alignment &alignment);
+
+/// Byte offset of a 16-byte chunk of a row in a tile of `chunks` chunks a row: XOR with low row bits keeps ldmatrix
+/// free of bank conflicts.
 Value swizzle(KernelBuilder &k, unsigned chunks, Value row, Value chunk);
 
 /// The tiles that a problem may get, by size.
 struct TileMenu {
   TileConfig few, large, tall, small, plain;
 };
-llvm::LogicalResult buildTensorCore(KernelSink &sink, const GemmProblem &p, const TileMenu &menu, llvm::StringRef family);
+llvm::LogicalResult buildTensorCore(KernelSink &sink, const GemmProblem &p, const TileMenu &menu,
+                                    llvm::StringRef family);
 llvm::LogicalResult buildMatmulTensorCore(KernelSink &sink, const GemmProblem &p);
 llvm::LogicalResult buildMatmulCudaCore(KernelSink &sink, const GemmProblem &p, llvm::StringRef family = "matmul");
 

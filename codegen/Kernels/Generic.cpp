@@ -1,7 +1,7 @@
 //===- Generic.cpp - one thread a few neighbouring elements ---------------===//
 //
-// Elementwise work, broadcasts, gathers, slices, padding and concatenation: the result is cut into vectors along its innermost (merged) dimension, and
-// each thread computes one.
+// Elementwise work, broadcasts, gathers, slices, padding and concatenation: the result is cut into vectors along its
+// innermost (merged) dimension, and each thread computes one.
 //
 //===----------------------------------------------------------------------===//
 
@@ -74,15 +74,16 @@ LogicalResult buildFlat(KernelSink &sink, GenericOp op, bool vectors, bool &need
     if (!partial)
       return full();
     Value left = k.sub(k.size(all), at.back());
-    k.ifElse(k.cmp(Pred::sge, left, lanes), TypeRange(), [&]() -> Values { return full(), Values(); },
-             [&]() -> Values {
-               k.forLoop(k.c(0), left, k.c(1), {}, [&](Value i, ValueRange) -> Values {
-                 Value position = k.add(at[0], i);
-                 k.storeElement(body.emit(ValueRange(), space.expand(k, position)), k.at(out, position, bytes));
-                 return {};
-               });
-               return {};
-             });
+    k.ifElse(
+        k.cmp(Pred::sge, left, lanes), TypeRange(), [&]() -> Values { return full(), Values(); },
+        [&]() -> Values {
+          k.forLoop(k.c(0), left, k.c(1), {}, [&](Value i, ValueRange) -> Values {
+            Value position = k.add(at[0], i);
+            k.storeElement(body.emit(ValueRange(), space.expand(k, position)), k.at(out, position, bytes));
+            return {};
+          });
+          return {};
+        });
   });
   Guard guard;
   guard.requireMultiples(alignment);
@@ -100,7 +101,11 @@ LogicalResult buildFlat(KernelSink &sink, GenericOp op, bool vectors, bool &need
 } // namespace
 
 LogicalResult kt::gpu::buildGeneric(KernelSink &sink, GenericOp op) {
-  bool needsFallback = false;
+  bool needsFallback = false, turned = false;
+  if (failed(buildTranspose(sink, op, turned)))
+    return failure();
+  if (turned)
+    return success();
   if (failed(buildFlat(sink, op, /*vectors=*/true, needsFallback)))
     return failure();
   bool none = false;

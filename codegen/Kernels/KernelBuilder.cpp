@@ -39,8 +39,9 @@ KernelBuilder::KernelBuilder(KernelOp kernel, StringRef entryName, LaunchBounds 
       b.getNamedAttr("nvvm.reqntid", b.getDenseI32ArrayAttr({(int32_t)bounds.threads, 1, 1}))};
   if (bounds.minCtas)
     attributes.push_back(b.getNamedAttr("nvvm.minctasm", b.getI32IntegerAttr(bounds.minCtas)));
-  function = LLVM::LLVMFuncOp::create(b, loc, entry, LLVM::LLVMFunctionType::get(LLVM::LLVMVoidType::get(context), types),
-                                      LLVM::Linkage::External, false, LLVM::CConv::C, SymbolRefAttr(), attributes);
+  function =
+      LLVM::LLVMFuncOp::create(b, loc, entry, LLVM::LLVMFunctionType::get(LLVM::LLVMVoidType::get(context), types),
+                               LLVM::Linkage::External, false, LLVM::CConv::C, SymbolRefAttr(), attributes);
   for (unsigned i = 0; i < numPointers; ++i) {
     function.setArgAttr(i, "llvm.noalias", b.getUnitAttr());
     function.setArgAttr(i, "llvm.align", b.getI64IntegerAttr(16));
@@ -116,7 +117,8 @@ Value KernelBuilder::size(Expr e) {
       v = two((arith::RemUIOp *)nullptr);
     } else {
       Value x = size(e.operand(0)), y = size(e.operand(1));
-      v = arith::SubIOp::create(head, loc, x, arith::MulIOp::create(head, loc, arith::FloorDivSIOp::create(head, loc, x, y), y));
+      v = arith::SubIOp::create(head, loc, x,
+                                arith::MulIOp::create(head, loc, arith::FloorDivSIOp::create(head, loc, x, y), y));
     }
     break;
   case Expr::Kind::Min:
@@ -215,7 +217,9 @@ Value KernelBuilder::at(Value ptr, Value index, int64_t elementBytes) {
   return gep(ptr, mul(ext(index), elementBytes));
 }
 
-Value KernelBuilder::load(Value ptr, Type type, unsigned align) { return LLVM::LoadOp::create(b, loc, type, ptr, align); }
+Value KernelBuilder::load(Value ptr, Type type, unsigned align) {
+  return LLVM::LoadOp::create(b, loc, type, ptr, align);
+}
 
 void KernelBuilder::store(Value value, Value ptr, unsigned align) { LLVM::StoreOp::create(b, loc, value, ptr, align); }
 
@@ -331,7 +335,8 @@ void KernelBuilder::cpAsyncWait(unsigned pending) { NVVM::CpAsyncWaitGroupOp::cr
 
 Values KernelBuilder::ldmatrix4(Value ptr, bool transpose) {
   Type four = LLVM::LLVMStructType::getLiteral(b.getContext(), {i32, i32, i32, i32});
-  StringRef name = transpose ? "llvm.nvvm.ldmatrix.sync.aligned.m8n8.x4.trans.b16" : "llvm.nvvm.ldmatrix.sync.aligned.m8n8.x4.b16";
+  StringRef name =
+      transpose ? "llvm.nvvm.ldmatrix.sync.aligned.m8n8.x4.trans.b16" : "llvm.nvvm.ldmatrix.sync.aligned.m8n8.x4.b16";
   Value all = LLVM::CallIntrinsicOp::create(b, loc, four, b.getStringAttr(name), ptr).getResult(0);
   Values values;
   for (int64_t i = 0; i < 4; ++i)
@@ -360,13 +365,12 @@ Values KernelBuilder::mma(ArrayRef<Value> a, ArrayRef<Value> bs, ArrayRef<Value>
 
 Values KernelBuilder::forLoop(Value lo, Value hi, Value step, ValueRange inits,
                               function_ref<Values(Value, ValueRange)> body) {
-  auto loop = scf::ForOp::create(b, loc, lo, hi, step, inits,
-                                 [&](OpBuilder &, Location, Value iv, ValueRange args) {
-                                   OpBuilder::InsertionGuard guard(b);
-                                   b.setInsertionPointToEnd(iv.getParentBlock());
-                                   Values next = body(iv, args);
-                                   scf::YieldOp::create(b, loc, next);
-                                 });
+  auto loop = scf::ForOp::create(b, loc, lo, hi, step, inits, [&](OpBuilder &, Location, Value iv, ValueRange args) {
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPointToEnd(iv.getParentBlock());
+    Values next = body(iv, args);
+    scf::YieldOp::create(b, loc, next);
+  });
   MLIRContext *context = b.getContext();
   auto unroll = LLVM::LoopUnrollAttr::get(context, b.getBoolAttr(true), {}, {}, {}, {}, {}, {});
   loop->setAttr("loop_annotation",
@@ -381,7 +385,8 @@ void KernelBuilder::ifThen(Value condition, function_ref<void()> then) {
   then();
 }
 
-Values KernelBuilder::ifElse(Value condition, TypeRange types, function_ref<Values()> then, function_ref<Values()> otherwise) {
+Values KernelBuilder::ifElse(Value condition, TypeRange types, function_ref<Values()> then,
+                             function_ref<Values()> otherwise) {
   auto op = scf::IfOp::create(b, loc, types, condition, /*withElse=*/true);
   OpBuilder::InsertionGuard guard(b);
   for (bool first : {true, false}) {

@@ -1,7 +1,8 @@
 //===- KernelBuilder.h - a GPU kernel under construction ------------------===//
 //
-// A thin layer over OpBuilder that emits one kernel function as llvm/nvvm/scf/arith: 32-bit index arithmetic that folds, bare pointers, loops and
-// branches from lambdas, vector accesses, shuffles and the tensor-core instructions. Kernel families are written on top of it.
+// A thin layer over OpBuilder that emits one kernel function as llvm/nvvm/scf/arith: 32-bit index arithmetic that
+// folds, bare pointers, loops and branches from lambdas, vector accesses, shuffles and the tensor-core instructions.
+// Kernel families are written on top of it.
 //
 //===----------------------------------------------------------------------===//
 
@@ -158,9 +159,11 @@ public:
   Values mma(ArrayRef<Value> a, ArrayRef<Value> b, ArrayRef<Value> acc, Type type);
 
   // Regions.
-  Values forLoop(Value lo, Value hi, Value step, ValueRange inits, llvm::function_ref<Values(Value iv, ValueRange args)> body);
+  Values forLoop(Value lo, Value hi, Value step, ValueRange inits,
+                 llvm::function_ref<Values(Value iv, ValueRange args)> body);
   void ifThen(Value condition, llvm::function_ref<void()> then);
-  Values ifElse(Value condition, mlir::TypeRange types, llvm::function_ref<Values()> then, llvm::function_ref<Values()> otherwise);
+  Values ifElse(Value condition, mlir::TypeRange types, llvm::function_ref<Values()> then,
+                llvm::function_ref<Values()> otherwise);
 
 private:
   template <typename Op> Value special() { return Op::create(b, loc, i32); }

@@ -33,7 +33,8 @@ std::string KernelSink::entryName() {
   return name + "_" + std::to_string(entries++);
 }
 
-LogicalResult KernelSink::addStage(artifact::Variant &variant, KernelBuilder &k, std::array<ExprId, 3> grid, int64_t sharedBytes) {
+LogicalResult KernelSink::addStage(artifact::Variant &variant, KernelBuilder &k, std::array<ExprId, 3> grid,
+                                   int64_t sharedBytes) {
   k.finish();
   FailureOr<std::string> ptx = lowerToPtx(*k.module, target);
   if (failed(ptx))
@@ -55,8 +56,10 @@ LogicalResult KernelSink::addStage(artifact::Variant &variant, KernelBuilder &k,
   return success();
 }
 
-LogicalResult KernelSink::addStage(artifact::Variant &variant, KernelBuilder &k, std::array<Expr, 3> grid, int64_t sharedBytes) {
-  return addStage(variant, k, std::array<ExprId, 3>{pool.add(grid[0]), pool.add(grid[1]), pool.add(grid[2])}, sharedBytes);
+LogicalResult KernelSink::addStage(artifact::Variant &variant, KernelBuilder &k, std::array<Expr, 3> grid,
+                                   int64_t sharedBytes) {
+  return addStage(variant, k, std::array<ExprId, 3>{pool.add(grid[0]), pool.add(grid[1]), pool.add(grid[2])},
+                  sharedBytes);
 }
 
 ExprId KernelSink::conjunction(const Guard &guard) {

@@ -1,6 +1,7 @@
 //===- Kernels.h - the GPU kernel families --------------------------------===//
 //
-// Each family turns its op into variants: one or more functions with launch geometry and a guard over shapes and device facts.
+// Each family turns its op into variants: one or more functions with launch geometry and a guard over shapes and device
+// facts.
 //
 //===----------------------------------------------------------------------===//
 
@@ -15,9 +16,9 @@ namespace kt::gpu {
 
 /// Conditions that all have to hold; a constant truth drops out.
 struct Guard {
-  SmallVector<Expr> shapes;                    // each must not be zero
-  SmallVector<artifact::ExprId> facts;         // the same, over device facts too
-  bool never = false;                          // a shape condition is false for every input
+  SmallVector<Expr> shapes;            // each must not be zero
+  SmallVector<artifact::ExprId> facts; // the same, over device facts too
+  bool never = false;                  // a shape condition is false for every input
   void require(Expr condition);
   void requireMultiples(const Alignment &alignment);
 };
@@ -25,7 +26,8 @@ struct Guard {
 /// Collects the code of one kernel.
 class KernelSink {
 public:
-  KernelSink(KernelOp kernel, llvm::StringRef target, codegen::ExprPool &pool) : kernel(kernel), target(target), pool(pool) {}
+  KernelSink(KernelOp kernel, llvm::StringRef target, codegen::ExprPool &pool)
+      : kernel(kernel), target(target), pool(pool) {}
 
   KernelOp kernel;
   std::string target;
@@ -34,8 +36,10 @@ public:
   /// A function name that no other function of this kernel has.
   std::string entryName();
   /// Lowers the finished function and appends it to `variant`.
-  llvm::LogicalResult addStage(artifact::Variant &variant, KernelBuilder &k, std::array<Expr, 3> grid, int64_t sharedBytes = 0);
-  llvm::LogicalResult addStage(artifact::Variant &variant, KernelBuilder &k, std::array<artifact::ExprId, 3> grid, int64_t sharedBytes);
+  llvm::LogicalResult addStage(artifact::Variant &variant, KernelBuilder &k, std::array<Expr, 3> grid,
+                               int64_t sharedBytes = 0);
+  llvm::LogicalResult addStage(artifact::Variant &variant, KernelBuilder &k, std::array<artifact::ExprId, 3> grid,
+                               int64_t sharedBytes);
   /// Ends a variant. Variants are tried in the order in which they are added.
   void addVariant(artifact::Variant variant, const Guard &guard);
   codegen::KernelCode take() { return std::move(code); }
@@ -51,6 +55,8 @@ private:
 };
 
 llvm::LogicalResult buildGeneric(KernelSink &sink, GenericOp op);
+/// Bodies that only permute: `done` says whether this is one.
+llvm::LogicalResult buildTranspose(KernelSink &sink, GenericOp op, bool &done);
 llvm::LogicalResult buildReduce(KernelSink &sink, ReduceOp op);
 llvm::LogicalResult buildNormalize(KernelSink &sink, NormalizeOp op);
 llvm::LogicalResult buildAttention(KernelSink &sink, AttentionOp op);

@@ -1,7 +1,8 @@
 //===- MatmulCudaCore.cpp - matrix products in full precision -------------===//
 //
-// FP32 (and f64 and integer) products on the CUDA cores: register tiles of outer products over slabs in shared memory, the next slab travelling through
-// registers meanwhile. Never TF32. Operands of any type are converted to the accumulator's on their way.
+// FP32 (and f64 and integer) products on the CUDA cores: register tiles of outer products over slabs in shared memory,
+// the next slab travelling through registers meanwhile. Never TF32. Operands of any type are converted to the
+// accumulator's on their way.
 //
 //===----------------------------------------------------------------------===//
 
@@ -18,7 +19,8 @@ namespace {
 /// An operand by its strides.
 class StridedFetch : public SlabFetch {
 public:
-  StridedFetch(KernelBuilder &k, Type element, bool isUnsigned, Value base, Value rows, Value depth, Value rowStride, Value kStride)
+  StridedFetch(KernelBuilder &k, Type element, bool isUnsigned, Value base, Value rows, Value depth, Value rowStride,
+               Value kStride)
       : k(k), base(base), rows(rows), depth(depth), rowStride(rowStride), kStride(kStride) {
     type = element, fromUnsigned = isUnsigned;
   }
@@ -32,8 +34,9 @@ private:
   Value base, rows, depth, rowStride, kStride;
 };
 
-LogicalResult buildOne(KernelSink &sink, const GemmProblem &p, const SimtTile &t, bool vectors, Guard guard, StringRef family) {
-  KernelBuilder k(sink.kernel, sink.entryName(), {t.threads(), 0});
+LogicalResult buildOne(KernelSink &sink, const GemmProblem &p, const SimtTile &t, bool vectors, Guard guard,
+                       StringRef family, bool split = false) {
+  KernelBuilder k(sink.kernel, sink.entryName(), {t.threads(), 0, split});
   GemmEpilogue epilogue(k, p);
   Alignment stores, loads;
   unsigned lanes = vectors ? epilogue.lanes(stores, std::min(4u, t.tn)) : 1;
@@ -59,28 +62,42 @@ LogicalResult buildOne(KernelSink &sink, const GemmProblem &p, const SimtTile &t
   if (p.lhsFetch) {
     a = p.lhsFetch(k, batch, vectors);
   } else {
-    a = std::make_unique<StridedFetch>(k, p.lhsType, isUnsigned(0), operand(0, p.lhsBatch), k.size(p.m), k.size(p.k), k.size(p.lhsM), k.size(p.lhsK));
+    a = std::make_unique<StridedFetch>(k, p.lhsType, isUnsigned(0), operand(0, p.lhsBatch), k.size(p.m), k.size(p.k),
+                                       k.size(p.lhsM), k.size(p.lhsK));
     a->alongK = !p.lhsM.isConstant(1) || p.lhsK.isConstant(1);
-    a->vector = vectors && (a->alongK ? p.lhsK.isConstant(1) && multiples({p.lhsM, p.k}) : multiples({p.lhsK, p.m})) && multiples(p.lhsBatch);
+    a->vector = vectors && (a->alongK ? p.lhsK.isConstant(1) && multiples({p.lhsM, p.k}) : multiples({p.lhsK, p.m})) &&
+                multiples(p.lhsBatch);
   }
   std::unique_ptr<SlabFetch> b;
   if (p.packed) {
     b = panelFetch(k, p.rhsType, operand(1, p.rhsBatch), k.size(p.n), k.size(p.k));
   } else {
-    b = std::make_unique<StridedFetch>(k, p.rhsType, isUnsigned(1), operand(1, p.rhsBatch), k.size(p.n), k.size(p.k), k.size(p.rhsN), k.size(p.rhsK));
+    b = std::make_unique<StridedFetch>(k, p.rhsType, isUnsigned(1), operand(1, p.rhsBatch), k.size(p.n), k.size(p.k),
+                                       k.size(p.rhsN), k.size(p.rhsK));
     b->alongK = !p.rhsN.isConstant(1);
-    b->vector = vectors && (b->alongK ? p.rhsK.isConstant(1) && multiples({p.rhsN, p.k}) : multiples({p.rhsK, p.n})) && multiples(p.rhsBatch);
+    b->vector = vectors && (b->alongK ? p.rhsK.isConstant(1) && multiples({p.rhsN, p.k}) : multiples({p.rhsK, p.n})) &&
+                multiples(p.rhsBatch);
   }
-  Values acc = emitSimtLoop(k, t, *a, *b, p.accType, m0, n0, k.size(Expr::ceilDiv(p.k, p.number(t.bk))));
-  emitSimtEpilogue(k, t, p, epilogue, acc, batch, m0, n0, stores, lanes);
+  Value slabs = k.size(Expr::ceilDiv(p.k, p.number(t.bk))), first = k.c(0), partial;
+  if (split)
+    partial = splitRange(k, p, slabs, first);
+  Values acc = emitSimtLoop(k, t, *a, *b, p.accType, m0, n0, first, slabs);
+  emitSimtEpilogue(k, t, p, epilogue, acc, batch, m0, n0, stores, lanes, partial);
   guard.requireMultiples(loads);
   guard.requireMultiples(stores);
   if (guard.never)
     return success();
   artifact::Variant variant;
-  variant.schedule = family.str() + " simt " + t.str() + (vectors ? "" : " unaligned");
-  Expr blocks = Expr::ceilDiv(p.m, p.number(t.bm)) * Expr::ceilDiv(p.n, p.number(t.bn)) * p.batches();
-  if (failed(sink.addStage(variant, k, {blocks, sink.one(), sink.one()}, t.sharedBytes(p.accType))))
+  variant.schedule = family.str() + " simt " + t.str() + (vectors ? "" : " unaligned") + (split ? " split" : "");
+  ExprId one = sink.pool.constant(1), splits = one;
+  ExprId blocks = sink.pool.add(Expr::ceilDiv(p.m, p.number(t.bm)) * Expr::ceilDiv(p.n, p.number(t.bn)) * p.batches());
+  if (split) {
+    splits = splitCount(sink, p, blocks, 64);
+    variant.workspace = splitWorkspace(sink, p, splits);
+  }
+  if (failed(sink.addStage(variant, k, std::array<ExprId, 3>{blocks, splits, one}, t.sharedBytes(p.accType))))
+    return failure();
+  if (split && failed(addSplitReduction(sink, p, variant, splits, stores)))
     return failure();
   sink.addVariant(std::move(variant), guard);
   return success();
@@ -95,7 +112,16 @@ LogicalResult kt::gpu::buildMatmulCudaCore(KernelSink &sink, const GemmProblem &
   bool wide = p.accType.getIntOrFloatBitWidth() == 64;
   Guard rows;
   rows.require(Expr::lt(p.m, p.number(17)));
-  if (!rows.never && failed(buildOne(sink, p, few, true, rows, family)))
+  // With fewer tiles than the device has room for, blocks share the depth.
+  std::optional<int64_t> k = p.k.asConstant();
+  bool deep = p.batch.empty() && p.accType.isF32() && (!k || *k >= 256);
+  auto addSplit = [&](const SimtTile &t, Guard guard) {
+    Expr tiles = Expr::ceilDiv(p.m, p.number(t.bm)) * Expr::ceilDiv(p.n, p.number(t.bn));
+    guard.require(Expr::lt(p.number(255), p.k));
+    guard.facts.push_back(pool.op(ExprOp::Lt, pool.add(tiles), pool.fact(artifact::Fact::SmCount)));
+    return buildOne(sink, p, t, true, guard, family, true);
+  };
+  if (!rows.never && ((deep && failed(addSplit(few, rows))) || failed(buildOne(sink, p, few, true, rows, family))))
     return failure();
   if (!sink.complete() && !wide && (!m || !n || !p.batch.empty() || *m * *n >= 16 * large.bm * large.bn)) {
     Guard guard;
@@ -104,6 +130,8 @@ LogicalResult kt::gpu::buildMatmulCudaCore(KernelSink &sink, const GemmProblem &
     if (failed(buildOne(sink, p, large, true, guard, family)))
       return failure();
   }
+  if (!sink.complete() && deep && failed(addSplit(small, Guard())))
+    return failure();
   if (!sink.complete() && failed(buildOne(sink, p, small, true, Guard(), family)))
     return failure();
   return sink.complete() ? success() : buildOne(sink, p, small, false, Guard(), family);

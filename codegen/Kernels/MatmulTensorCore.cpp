@@ -1,7 +1,7 @@
 //===- MatmulTensorCore.cpp - half-precision matrix products --------------===//
 //
-// Chooses tiles by the size of the problem and of the device: 16 rows for few rows, 128x128 when that fills the device, smaller tiles or a split of k
-// when it does not. A second stage adds the splits up and runs the epilogue.
+// Chooses tiles by the size of the problem and of the device: 16 rows for few rows, 128x128 when that fills the device,
+// smaller tiles or a split of k when it does not. A second stage adds the splits up and runs the epilogue.
 //
 //===----------------------------------------------------------------------===//
 
@@ -34,8 +34,6 @@ public:
   static bool canAlign(const GemmProblem &p, Alignment &alignment);
 
 private:
-  LogicalResult reduceSplits(artifact::Variant &variant, ExprId splits, Alignment &alignment);
-
   KernelSink &sink;
   const GemmProblem &p;
   const TileConfig &t;
@@ -60,7 +58,8 @@ void tileOrigin(KernelBuilder &k, const GemmProblem &p, const TileConfig &t, Val
   Value rows = k.size(Expr::ceilDiv(p.m, p.number(t.bm))), columns = k.size(Expr::ceilDiv(p.n, p.number(t.bn)));
   constexpr unsigned kGroup = 8;
   Value perGroup = k.mul(columns, kGroup), group = k.div(pid, perGroup), firstRow = k.mul(group, kGroup);
-  Value height = k.min(k.sub(rows, firstRow), kGroup), rest = k.sub(pid, k.mul(group, perGroup)), q = k.div(rest, height);
+  Value height = k.min(k.sub(rows, firstRow), kGroup), rest = k.sub(pid, k.mul(group, perGroup)),
+        q = k.div(rest, height);
   m0 = k.mul(k.add(firstRow, k.sub(rest, k.mul(q, height))), t.bm);
   n0 = k.mul(q, t.bn);
 }
@@ -96,11 +95,13 @@ LogicalResult TileKernel::build(Guard guard) {
   if (!p.packed)
     b.rowStride = k.size(p.rhsN), b.kStride = k.size(p.rhsK);
   std::unique_ptr<TileSource> sourceA = p.lhsTiles ? p.lhsTiles(k, t, m0, batch)
-                                        : aligned  ? asyncRows(k, t.bm, t.bk, t.threads(), a) : plainRows(k, t.bm, t.bk, t.threads(), a, type);
+                                        : aligned  ? asyncRows(k, t.bm, t.bk, t.threads(), a)
+                                                   : plainRows(k, t.bm, t.bk, t.threads(), a, type);
   std::unique_ptr<TileSource> sourceB;
   Layout layout = Layout::Panels;
   if (p.packed) {
-    sourceB = p.rhsType == k.i8 ? int8Panels(k, t.bn, t.bk, t.threads(), b, type) : asyncPanels(k, t.bn, t.bk, t.threads(), b);
+    sourceB = p.rhsType == k.i8 ? int8Panels(k, t.bn, t.bk, t.threads(), b, type)
+                                : asyncPanels(k, t.bn, t.bk, t.threads(), b);
   } else if (aligned && p.rhsN.isConstant(1) && !p.rhsK.isConstant(1)) {
     layout = Layout::RowMajorN;
     sourceB = asyncColumns(k, t.bn, t.bk, t.threads(), b);
@@ -111,11 +112,9 @@ LogicalResult TileKernel::build(Guard guard) {
 
   Value slabs = k.size(Expr::ceilDiv(p.k, p.number(t.bk))), k0 = k.c(0), partial;
   if (choice.split) {
-    Value splits = k.gridY(), each = k.div(k.sub(k.add(slabs, splits), 1), splits), first = k.mul(k.ctaY(), each);
+    Value first;
+    partial = splitRange(k, p, slabs, first);
     k0 = k.mul(first, t.bk);
-    slabs = k.max(k.min(each, k.sub(slabs, first)), 0);
-    Expr plane = p.m * (Expr::ceilDiv(p.n, p.number(8)) * 8);
-    partial = k.gep(k.workspace(), k.mul(k.mul(k.ext(k.size(plane)), k.ext(k.ctaY())), 4));
   }
   int64_t shared = sharedBytes(t, *sourceA, *sourceB);
   // The tile's origin waits in shared memory while the registers are needed.
@@ -133,53 +132,15 @@ LogicalResult TileKernel::build(Guard guard) {
   variant.schedule = family.str() + " " + t.str() + (aligned ? "" : " unaligned") + (choice.split ? " split" : "");
   ExprId blocks = sink.pool.add(tiles(p, t)), one = sink.pool.constant(1), splits = one;
   if (choice.split) {
-    ExprId two = sink.pool.op(ExprOp::Mul, sink.pool.fact(artifact::Fact::SmCount), sink.pool.constant(2));
-    ExprId wanted = sink.pool.op(ExprOp::CeilDiv, two, sink.pool.op(ExprOp::Max, blocks, one));
-    ExprId deep = sink.pool.op(ExprOp::FloorDiv, sink.pool.add(p.k), sink.pool.constant(t.bk * 2));
-    splits = sink.pool.op(ExprOp::Max, one, sink.pool.op(ExprOp::Min, sink.pool.constant(16), sink.pool.op(ExprOp::Min, wanted, deep)));
-    ExprId plane = sink.pool.add(p.m * (Expr::ceilDiv(p.n, p.number(8)) * 32));
-    variant.workspace = sink.pool.op(ExprOp::Mul, splits, plane);
+    splits = splitCount(sink, p, blocks, t.bk * 2);
+    variant.workspace = splitWorkspace(sink, p, splits);
   }
   if (failed(sink.addStage(variant, k, std::array<ExprId, 3>{blocks, splits, one}, shared)))
     return failure();
-  if (choice.split && failed(reduceSplits(variant, splits, stores)))
+  if (choice.split && failed(addSplitReduction(sink, p, variant, splits, stores)))
     return failure();
   sink.addVariant(std::move(variant), guard);
   return success();
-}
-
-LogicalResult TileKernel::reduceSplits(artifact::Variant &variant, ExprId splits, Alignment &alignment) {
-  KernelBuilder k(sink.kernel, sink.entryName(), {128, 0, true});
-  GemmEpilogue epilogue(k, p);
-  unsigned lanes = alignment.lanes;
-  Expr chunks = Expr::ceilDiv(p.n, p.number(4)), padded = Expr::ceilDiv(p.n, p.number(8)) * 8;
-  // The grid's second dimension says how many splits there are; its blocks share the work all the same.
-  Value block = k.add(k.mul(k.ctaY(), k.gridX()), k.ctaX()), item = k.add(k.mul(block, 128), k.tid());
-  k.ifThen(k.lt(item, k.size(p.m * chunks)), [&] {
-    Values at = delinearize(k, item, {p.m, chunks});
-    Value n = k.shl(at[1], 2), place = k.add(k.mul(at[0], k.size(padded)), n);
-    Value plane = k.mul(k.ext(k.size(p.m * padded)), 4);
-    Values inits(4, k.cf(0));
-    inits.push_back(k.at(k.workspace(), place, 4));
-    Values sums = k.forLoop(k.c(0), k.gridY(), k.c(1), inits, [&](Value, ValueRange now) {
-      Values more = k.loadElements(now[4], k.f32, 4), next;
-      for (unsigned i = 0; i < 4; ++i)
-        next.push_back(k.addf(now[i], more[i]));
-      next.push_back(k.gep(now[4], plane));
-      return next;
-    });
-    sums.pop_back();
-    unsigned step = std::min(lanes, 4u);
-    for (unsigned v = 0; v < 4; v += step)
-      k.ifThen(k.lt(k.add(n, v), k.size(p.n)), [&] {
-        Alignment four = alignment;
-        four.lanes = step;
-        epilogue.emit(ArrayRef(sums).slice(v, step), {}, at[0], k.add(n, v), four);
-      });
-  });
-  ExprId perBlock = sink.pool.op(ExprOp::Mul, splits, sink.pool.constant(128));
-  ExprId blocks = sink.pool.op(ExprOp::CeilDiv, sink.pool.add(p.m * chunks), perBlock);
-  return sink.addStage(variant, k, std::array<ExprId, 3>{blocks, splits, sink.pool.constant(1)}, 0);
 }
 
 } // namespace
@@ -202,7 +163,8 @@ LogicalResult kt::gpu::buildTensorCore(KernelSink &sink, const GemmProblem &p, c
       if (deep) {
         Guard split = rows;
         split.require(Expr::lt(p.number(511), p.k));
-        split.facts.push_back(pool.op(ExprOp::Lt, pool.add(TileKernel::tiles(p, few)), pool.fact(artifact::Fact::SmCount)));
+        split.facts.push_back(
+            pool.op(ExprOp::Lt, pool.add(TileKernel::tiles(p, few)), pool.fact(artifact::Fact::SmCount)));
         if (failed(add({few, true, true}, split)))
           return failure();
       }
@@ -212,18 +174,19 @@ LogicalResult kt::gpu::buildTensorCore(KernelSink &sink, const GemmProblem &p, c
     if (!m || *m > 16 || !few.bm) {
       if (!m || *m > 64)
         for (const TileConfig &t : {large, tall}) {
+          // A small problem fills no device that is worth a kernel of its own.
+          if (!t.bm || (m && n && p.batch.empty() && *m * *n < 16 * (int64_t)t.bm * t.bn))
+            continue;
           Guard guard;
           guard.facts.push_back(fills(t));
-          // A small problem fills no device that is worth a kernel of its own.
-          if (m && n && p.batch.empty() && *m * *n < 16 * (int64_t)t.bm * t.bn)
-            continue;
           if (failed(add({t}, guard)))
             return failure();
         }
       if (deep) {
         Guard split;
         split.require(Expr::lt(p.number(511), p.k));
-        split.facts.push_back(pool.op(ExprOp::Lt, pool.add(TileKernel::tiles(p, small)), pool.fact(artifact::Fact::SmCount)));
+        split.facts.push_back(
+            pool.op(ExprOp::Lt, pool.add(TileKernel::tiles(p, small)), pool.fact(artifact::Fact::SmCount)));
         if (failed(add({small, true, true}, split)))
           return failure();
       }
@@ -239,7 +202,10 @@ LogicalResult kt::gpu::buildTensorCore(KernelSink &sink, const GemmProblem &p, c
 
 LogicalResult kt::gpu::buildMatmulTensorCore(KernelSink &sink, const GemmProblem &p) {
   // bm, bn, bk, warp rows and columns, stages, blocks an SM.
-  const TileMenu menu{{16, 64, 128, 1, 4, 4, 1}, {128, 128, 64, 2, 2, 3, 1}, {128, 64, 64, 2, 2, 4, 1},
-                      {64, 64, 64, 2, 2, 4, 1},  {64, 64, 32, 2, 2, 2, 1}};
+  const TileMenu menu{{16, 64, 128, 1, 4, 4, 1},
+                      {128, 128, 64, 2, 2, 3, 1},
+                      {128, 64, 64, 2, 2, 4, 1},
+                      {64, 64, 64, 2, 2, 4, 1},
+                      {64, 64, 32, 2, 2, 2, 1}};
   return buildTensorCore(sink, p, menu, "matmul");
 }

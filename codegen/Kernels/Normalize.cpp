@@ -1,6 +1,7 @@
 //===- Normalize.cpp - softmax and norms ----------------------------------===//
 //
-// A warp or a block holds a row in registers: one pass over memory. Rows longer than the registers of a block are read three times.
+// A warp or a block holds a row in registers: one pass over memory. Rows longer than the registers of a block are read
+// three times.
 //
 //===----------------------------------------------------------------------===//
 
@@ -22,12 +23,13 @@ struct Plan {
 class Norm {
 public:
   Norm(KernelSink &sink, NormalizeOp op, Plan plan)
-      : sink(sink), op(op), plan(plan), k(sink.kernel, sink.entryName(), {plan.threads}), body(k, op.getBody(), 0, pointers()),
-        epilogue(k, op.getEpilogue(), 1, pointers()), rank(op.getResult().getType().getRank()),
-        axes(op.getAxes()), rows(extents(0, rank - axes), {{&body, 0u}, {&epilogue, 0u}}),
+      : sink(sink), op(op), plan(plan), k(sink.kernel, sink.entryName(), {plan.threads}),
+        body(k, op.getBody(), 0, pointers()), epilogue(k, op.getEpilogue(), 1, pointers()),
+        rank(op.getResult().getType().getRank()), axes(op.getAxes()),
+        rows(extents(0, rank - axes), {{&body, 0u}, {&epilogue, 0u}}),
         columns(extents(rank - axes, rank), {{&body, rank - axes}, {&epilogue, rank - axes}}),
-        type(op.getBody().front().getTerminator()->getOperand(0).getType()),
-        sum(k, ReduceKind::add, type, false), largest(k, ReduceKind::max, type, false) {}
+        type(op.getBody().front().getTerminator()->getOperand(0).getType()), sum(k, ReduceKind::add, type, false),
+        largest(k, ReduceKind::max, type, false) {}
 
   LogicalResult build(bool vectors, Guard guard, bool &needsFallback);
 
@@ -135,7 +137,8 @@ LogicalResult Norm::build(bool vectors, Guard guard, bool &needsFallback) {
     SmallVector<Type> types(lanes, type);
     for (unsigned s = 0; s < slots; ++s) {
       Value item = k.add(lane, s * tpr);
-      held.push_back(k.ifElse(k.lt(item, items), types, [&] { return read(item); }, [&] { return Values(lanes, k.zero(type)); }));
+      held.push_back(
+          k.ifElse(k.lt(item, items), types, [&] { return read(item); }, [&] { return Values(lanes, k.zero(type)); }));
     }
     auto identity = [](Value x) { return x; };
     Value count = k.convert(k.size(length), type), shift, factor;
@@ -192,7 +195,8 @@ LogicalResult Norm::build(bool vectors, Guard guard, bool &needsFallback) {
   artifact::Variant variant;
   variant.schedule = "normalize threads=" + std::to_string(plan.threads) + " row=" + std::to_string(tpr) +
                      " registers=" + std::to_string(slots * lanes) + " lanes=" + std::to_string(lanes);
-  if (failed(sink.addStage(variant, k, {Expr::ceilDiv(rowCount, sink.number(rowsPerBlock)), sink.one(), sink.one()}, sharedUsed)))
+  if (failed(sink.addStage(variant, k, {Expr::ceilDiv(rowCount, sink.number(rowsPerBlock)), sink.one(), sink.one()},
+                           sharedUsed)))
     return failure();
   sink.addVariant(std::move(variant), guard);
   return success();

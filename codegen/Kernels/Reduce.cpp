@@ -1,7 +1,8 @@
 //===- Reduce.cpp - reductions --------------------------------------------===//
 //
-// Rows: a warp or a block walks the contiguous reduction space of one result element; few long rows are split over blocks and a second stage adds up.
-// Columns: a thread owns a few neighbouring result elements, and rows of threads share a long reduction through shared memory.
+// Rows: a warp or a block walks the contiguous reduction space of one result element; few long rows are split over
+// blocks and a second stage adds up. Columns: a thread owns a few neighbouring result elements, and rows of threads
+// share a long reduction through shared memory.
 //
 //===----------------------------------------------------------------------===//
 
@@ -50,8 +51,9 @@ struct Parts {
 
   Parts(KernelSink &sink, ReduceOp op, LaunchBounds bounds)
       : k(sink.kernel, sink.entryName(), bounds), op(op), body(k, op.getBody(), 0, pointers(k)),
-        epilogue(k, op.getEpilogue(), 1, pointers(k)), rank(op.getResult().getType().getRank()), depth(op.getExtents().size()),
-        out(dims(op.getResult().getType()), {{&body, 0u}, {&epilogue, 0u}}), over(exprs(op.getExtents()), {{&body, rank}}),
+        epilogue(k, op.getEpilogue(), 1, pointers(k)), rank(op.getResult().getType().getRank()),
+        depth(op.getExtents().size()), out(dims(op.getResult().getType()), {{&body, 0u}, {&epilogue, 0u}}),
+        over(exprs(op.getExtents()), {{&body, rank}}),
         combiner(k, op.getKind(), op.getBody().front().getTerminator()->getOperand(0).getType(), op.getSelectLast()) {
     outputs = rank ? out.count() : sink.one();
     length = depth ? over.count() : sink.one();
@@ -126,9 +128,8 @@ LogicalResult buildRows(KernelSink &sink, ReduceOp op, RowPlan plan, Guard guard
       first = k.add(lane, k.mul(k.ctaY(), tpr));
       step = k.c(tpr * kSplits);
     }
-    Values state = k.forLoop(first, k.size(items), step, p.combiner.neutral(), [&](Value i, ValueRange now) {
-      return p.step(at, i, lanes, alignment, now);
-    });
+    Values state = k.forLoop(first, k.size(items), step, p.combiner.neutral(),
+                             [&](Value i, ValueRange now) { return p.step(at, i, lanes, alignment, now); });
     state = tpr == 32 ? p.combiner.acrossLanes(state) : acrossBlock(k, p.combiner, state, tpr, 0);
     k.ifThen(k.cmp(Pred::eq, lane, 0), [&] {
       if (!plan.split)
@@ -146,7 +147,8 @@ LogicalResult buildRows(KernelSink &sink, ReduceOp op, RowPlan plan, Guard guard
   variant.schedule = "reduce rows threads=" + std::to_string(tpr) + " lanes=" + std::to_string(lanes);
   int64_t sharedBytes = tpr == 32 ? 0 : p.combiner.bytes() * 32;
   Expr blocks = Expr::ceilDiv(p.outputs, sink.number(rows));
-  if (failed(sink.addStage(variant, k, {blocks, plan.split ? sink.number(kSplits) : sink.one(), sink.one()}, sharedBytes)))
+  if (failed(
+          sink.addStage(variant, k, {blocks, plan.split ? sink.number(kSplits) : sink.one(), sink.one()}, sharedBytes)))
     return failure();
   if (plan.split) {
     variant.schedule += " splits=" + std::to_string(kSplits);
@@ -166,7 +168,8 @@ LogicalResult buildRows(KernelSink &sink, ReduceOp op, RowPlan plan, Guard guard
       state = q.combiner.acrossLanes(state);
       k.ifThen(k.cmp(Pred::eq, lane, 0), [&] { q.storeResult(state, delinearize(k, row, q.out.groups), row); });
     });
-    if (failed(sink.addStage(variant, k, {Expr::ceilDiv(q.outputs, sink.number(kThreads / 32)), sink.one(), sink.one()})))
+    if (failed(
+            sink.addStage(variant, k, {Expr::ceilDiv(q.outputs, sink.number(kThreads / 32)), sink.one(), sink.one()})))
       return failure();
   }
   sink.addVariant(std::move(variant), guard);
@@ -251,7 +254,8 @@ LogicalResult buildColumns(KernelSink &sink, ReduceOp op, unsigned across, bool 
     return success();
   artifact::Variant variant;
   variant.schedule = "reduce columns across=" + std::to_string(across) + " lanes=" + std::to_string(lanes);
-  if (failed(sink.addStage(variant, k, {Expr::ceilDiv(items, sink.number(columns)), sink.one(), sink.one()}, sharedBytes)))
+  if (failed(
+          sink.addStage(variant, k, {Expr::ceilDiv(items, sink.number(columns)), sink.one(), sink.one()}, sharedBytes)))
     return failure();
   sink.addVariant(std::move(variant), guard);
   return success();

@@ -60,8 +60,10 @@ LogicalResult kt::gpu::buildScan(KernelSink &sink, ScanOp op) {
   k.forLoop(k.c(0), n, k.c(kThreads), combiner.neutral(), [&](Value at, ValueRange carry) {
     Value i = k.add(at, k.tid()), inside = k.lt(i, n);
     Value place = k.add(start, op.getReverse() ? k.sub(k.sub(n, 1), i) : i);
-    Value x = k.ifElse(inside, combiner.types(), [&] { return combiner.single(k.loadElement(k.at(k.buffer(0), place, bytes), type.scalarType()), Value()); },
-                       [&] { return combiner.neutral(); })[0];
+    Value x = k.ifElse(
+        inside, combiner.types(),
+        [&] { return combiner.single(k.loadElement(k.at(k.buffer(0), place, bytes), type.scalarType()), Value()); },
+        [&] { return combiner.neutral(); })[0];
     Prefix p = scanBlock(k, combiner, x, kThreads);
     Values y = combiner.combine(carry, p.exclusive);
     if (!op.getExclusive())
@@ -84,10 +86,12 @@ LogicalResult kt::gpu::buildNonzero(KernelSink &sink, NonzeroOp op) {
   Value n = k.size(op.getInput().getType().dim(0));
   Value count = k.forLoop(k.c(0), n, k.c(kThreads), k.c(0), [&](Value at, ValueRange carry) -> Values {
     Value i = k.add(at, k.tid());
-    Value x = k.ifElse(k.lt(i, n), k.i32, [&]() -> Values { return {k.convert(k.loadElement(k.at(k.buffer(0), i, 1), k.i1), k.i32)}; },
-                       [&]() -> Values { return {k.c(0)}; })[0];
+    Value x = k.ifElse(
+        k.lt(i, n), k.i32, [&]() -> Values { return {k.convert(k.loadElement(k.at(k.buffer(0), i, 1), k.i1), k.i32)}; },
+        [&]() -> Values { return {k.c(0)}; })[0];
     Prefix p = scanBlock(k, counter, x, kThreads);
-    k.ifThen(k.cmp(Pred::ne, x, 0), [&] { k.store(k.sext(i), k.at(k.result(0), k.add(carry[0], p.exclusive[0]), 8), 8); });
+    k.ifThen(k.cmp(Pred::ne, x, 0),
+             [&] { k.store(k.sext(i), k.at(k.result(0), k.add(carry[0], p.exclusive[0]), 8), 8); });
     return {k.add(carry[0], p.total[0])};
   })[0];
   k.forLoop(k.add(count, k.tid()), n, k.c(kThreads), {}, [&](Value i, ValueRange) -> Values {

@@ -11,7 +11,8 @@ struct Prefix {
   Values exclusive; // of the threads before this one
   Values total;     // of the whole block
 };
-/// Combines one state a thread in thread order. Uses 32 states of shared memory at offset 0 and ends with a barrier behind its reads.
+/// Combines one state a thread in thread order. Uses 32 states of shared memory at offset 0 and ends with a barrier
+/// behind its reads.
 Prefix scanBlock(KernelBuilder &k, Combiner &combiner, ValueRange state, unsigned threads);
 
 } // namespace kt::gpu

@@ -1,7 +1,8 @@
 //===- Scatter.cpp - updates at computed places ---------------------------===//
 //
-// Assignment first finds the last row that addresses each place, then writes that one: the result does not depend on the order of threads. Sums are atomic
-// where the hardware has it; everything else lets each result element walk the rows.
+// Assignment first finds the last row that addresses each place, then writes that one: the result does not depend on
+// the order of threads. Sums are atomic where the hardware has it; everything else lets each result element walk the
+// rows.
 //
 //===----------------------------------------------------------------------===//
 
@@ -35,7 +36,8 @@ std::pair<Value, Value> placeOf(KernelBuilder &k, const Shape &s, Value r) {
 }
 
 /// One thread an element of a flat space.
-LogicalResult flat(KernelSink &sink, artifact::Variant &variant, bool workspace, Expr count, function_ref<void(KernelBuilder &, Value)> body) {
+LogicalResult flat(KernelSink &sink, artifact::Variant &variant, bool workspace, Expr count,
+                   function_ref<void(KernelBuilder &, Value)> body) {
   KernelBuilder k(sink.kernel, sink.entryName(), {kThreads, 0, workspace});
   Value item = k.add(k.mul(k.ctaX(), kThreads), k.tid());
   k.ifThen(k.lt(item, k.size(count)), [&] { body(k, item); });
@@ -57,7 +59,9 @@ LogicalResult kt::gpu::buildScatter(KernelSink &sink, ScatterOp op) {
   int64_t bytes = s.base.elementBytes();
   Expr all = s.slots * s.inner;
   auto element = [&](KernelBuilder &k, Value base, Value at) { return k.loadElement(k.at(base, at, bytes), type); };
-  auto copy = [&](KernelBuilder &k, Value i) { k.storeElement(element(k, k.buffer(0), i), k.at(k.result(0), i, bytes)); };
+  auto copy = [&](KernelBuilder &k, Value i) {
+    k.storeElement(element(k, k.buffer(0), i), k.at(k.result(0), i, bytes));
+  };
 
   artifact::Variant variant;
   if (op.getKind() == ScatterKind::assign) {
@@ -75,13 +79,17 @@ LogicalResult kt::gpu::buildScatter(KernelSink &sink, ScatterOp op) {
     auto write = [&](KernelBuilder &k, Value i) {
       Value slot = k.div(i, k.size(s.inner)), in = k.sub(i, k.mul(slot, k.size(s.inner)));
       Value winner = k.load(k.at(k.workspace(), slot, 4), k.i32, 4);
-      Value v = k.ifElse(k.cmp(Pred::eq, winner, 0), type, [&]() -> Values { return {element(k, k.buffer(0), i)}; },
-                         [&]() -> Values { return {element(k, k.buffer(2), k.add(k.mul(k.sub(winner, 1), k.size(s.inner)), in))}; })[0];
+      Value v = k.ifElse(
+          k.cmp(Pred::eq, winner, 0), type, [&]() -> Values { return {element(k, k.buffer(0), i)}; },
+          [&]() -> Values {
+            return {element(k, k.buffer(2), k.add(k.mul(k.sub(winner, 1), k.size(s.inner)), in))};
+          })[0];
       k.storeElement(v, k.at(k.result(0), i, bytes));
     };
     if (failed(flat(sink, variant, true, s.rows, elect)) || failed(flat(sink, variant, true, all, write)))
       return failure();
-  } else if (op.getKind() == ScatterKind::add && (type.isF32() || type.isF64() || type.isInteger(32) || type.isInteger(64))) {
+  } else if (op.getKind() == ScatterKind::add &&
+             (type.isF32() || type.isF64() || type.isInteger(32) || type.isInteger(64))) {
     variant.schedule = "scatter atomic";
     auto add = [&](KernelBuilder &k, Value i) {
       Value r = k.div(i, k.size(s.inner)), in = k.sub(i, k.mul(r, k.size(s.inner)));
@@ -104,9 +112,13 @@ LogicalResult kt::gpu::buildScatter(KernelSink &sink, ScatterOp op) {
       state = k.forLoop(k.c(0), k.size(s.rows), k.c(1), state, [&](Value r, ValueRange now) {
         auto [place, valid] = placeOf(k, s, r);
         Value hit = k.and_(valid, k.cmp(Pred::eq, place, slot));
-        return k.ifElse(hit, combiner.types(), [&] {
-          return combiner.combine(now, combiner.single(element(k, k.buffer(2), k.add(k.mul(r, k.size(s.inner)), in)), Value()));
-        }, [&] { return Values(now); });
+        return k.ifElse(
+            hit, combiner.types(),
+            [&] {
+              return combiner.combine(
+                  now, combiner.single(element(k, k.buffer(2), k.add(k.mul(r, k.size(s.inner)), in)), Value()));
+            },
+            [&] { return Values(now); });
       });
       k.storeElement(combiner.finish(state), k.at(k.result(0), i, bytes));
     };

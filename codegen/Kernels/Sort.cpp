@@ -1,7 +1,7 @@
 //===- Sort.cpp - sorting and top k ---------------------------------------===//
 //
-// Rows that fit shared memory are sorted there by a bitonic network over (key, position); in longer rows each element counts how many come before it,
-// which is its place.
+// Rows that fit shared memory are sorted there by a bitonic network over (key, position); in longer rows each element
+// counts how many come before it, which is its place.
 //
 //===----------------------------------------------------------------------===//
 
@@ -16,7 +16,8 @@ namespace {
 class Sorter {
 public:
   Sorter(KernelSink &sink, SortOp op, unsigned threads)
-      : sink(sink), op(op), type(op.getInput().getType()), k(sink.kernel, sink.entryName(), {threads}), threads(threads) {
+      : sink(sink), op(op), type(op.getInput().getType()), k(sink.kernel, sink.entryName(), {threads}),
+        threads(threads) {
     scalar = type.scalarType();
     key = scalar.isF16() || scalar.isBF16() ? k.f32 : isa<IntegerType>(scalar) && scalar != k.i64 ? k.i32 : scalar;
     isUnsigned = type.getElementType().isUnsignedInteger();
@@ -31,7 +32,9 @@ public:
     auto keyAt = [&](Value i) { return k.at(k.sptr(k.shared()), i, bytes); };
     auto positionAt = [&](Value i) { return k.at(k.sptr(positions), i, 4); };
     k.forLoop(k.tid(), k.c(capacity), k.c(threads), {}, [&](Value i, ValueRange) -> Values {
-      Value v = k.ifElse(k.lt(i, n), key, [&]() -> Values { return {read(k.add(k.mul(row, n), i))}; }, [&]() -> Values { return {k.zero(key)}; })[0];
+      Value v = k.ifElse(
+          k.lt(i, n), key, [&]() -> Values { return {read(k.add(k.mul(row, n), i))}; },
+          [&]() -> Values { return {k.zero(key)}; })[0];
       k.storeElement(v, keyAt(i));
       k.storeElement(i, positionAt(i));
       return {};
@@ -42,7 +45,8 @@ public:
         Value stride = k.shl(k.c(1), k.sub(k.sub(level, 1), step)), low = k.sub(stride, 1);
         k.forLoop(k.tid(), k.c(capacity / 2), k.c(threads), {}, [&](Value q, ValueRange) -> Values {
           Value i = k.add(k.shl(k.sub(q, k.and_(q, low)), 1), k.and_(q, low)), j = k.add(i, stride);
-          Value x = k.loadElement(keyAt(i), key), y = k.loadElement(keyAt(j), key), px = k.load(positionAt(i), k.i32, 4), py = k.load(positionAt(j), k.i32, 4);
+          Value x = k.loadElement(keyAt(i), key), y = k.loadElement(keyAt(j), key),
+                px = k.load(positionAt(i), k.i32, 4), py = k.load(positionAt(j), k.i32, 4);
           Value up = k.cmp(Pred::eq, k.and_(k.shr(i, level), 1), 0);
           Value swap = k.sel(up, before(y, py, x, px, n), before(x, px, y, py, n));
           k.ifThen(swap, [&] {
@@ -109,7 +113,9 @@ private:
       std::swap(x, y);
     Value less, same;
     if (isa<FloatType>(key)) {
-      auto compare = [&](arith::CmpFPredicate p, Value a, Value b) -> Value { return arith::CmpFOp::create(k.b, k.loc, p, a, b); };
+      auto compare = [&](arith::CmpFPredicate p, Value a, Value b) -> Value {
+        return arith::CmpFOp::create(k.b, k.loc, p, a, b);
+      };
       Value nanX = compare(arith::CmpFPredicate::UNO, x, x), nanY = compare(arith::CmpFPredicate::UNO, y, y);
       less = k.or_(compare(arith::CmpFPredicate::OLT, x, y), k.and_(nanY, k.xor_(nanX, k.cBool(true))));
       same = k.or_(compare(arith::CmpFPredicate::OEQ, x, y), k.and_(nanX, nanY));

@@ -1,7 +1,8 @@
 //===- TensorCore.cpp - the tensor-core main loop and its epilogue --------===//
 //
-// Slabs of both operands arrive in a ring of shared-memory slots; fragments of the next 16 k's are loaded while the tensor cores work on the current
-// ones, across slab borders too; one barrier a slab. The epilogue goes through shared memory so that threads own neighbouring columns.
+// Slabs of both operands arrive in a ring of shared-memory slots; fragments of the next 16 k's are loaded while the
+// tensor cores work on the current ones, across slab borders too; one barrier a slab. The epilogue goes through shared
+// memory so that threads own neighbouring columns.
 //
 //===----------------------------------------------------------------------===//
 
@@ -94,8 +95,8 @@ int64_t kt::gpu::sharedBytes(const TileConfig &t, const TileSource &a, const Til
   return std::max(ring, epilogue) + kStash;
 }
 
-SmallVector<Value> kt::gpu::emitMainLoop(KernelBuilder &k, const TileConfig &t, TileSource &a, TileSource &b, Layout bLayout,
-                                         Type type, Value k0, Value slabs) {
+SmallVector<Value> kt::gpu::emitMainLoop(KernelBuilder &k, const TileConfig &t, TileSource &a, TileSource &b,
+                                         Layout bLayout, Type type, Value k0, Value slabs) {
   unsigned slotBytes = a.tileBytes + b.tileBytes, copies = a.count + b.count, steps = t.bk / 16;
   Value first = k.shared(), end = k.add(first, t.stages * slotBytes);
   auto bump = [&](Value slot) {
@@ -158,7 +159,8 @@ SmallVector<Value> kt::gpu::emitMainLoop(KernelBuilder &k, const TileConfig &t, 
         if (ks + 2 == steps)
           k.cpAsyncCommit();
       }
-      SmallVector<Values> nextB = fragments.loadB(read, (ks + 1) % steps), nextA = fragments.loadA(read, (ks + 1) % steps);
+      SmallVector<Values> nextB = fragments.loadB(read, (ks + 1) % steps),
+                          nextA = fragments.loadA(read, (ks + 1) % steps);
       // Back and forth over the warp tile, so that a fragment is used twice in a row.
       for (unsigned i = 0; i < mi; ++i)
         for (unsigned jj = 0; jj < ni; ++jj) {
@@ -184,7 +186,8 @@ SmallVector<Value> kt::gpu::emitMainLoop(KernelBuilder &k, const TileConfig &t, 
 void kt::gpu::emitTileEpilogue(KernelBuilder &k, const TileConfig &t, const GemmProblem &p, GemmEpilogue &epilogue,
                                ArrayRef<Value> acc, ArrayRef<Value> batch, Value m0, Value n0, Alignment &alignment,
                                unsigned lanes, Value partial) {
-  unsigned mi = t.mi(), ni = t.ni(), rows = t.warpRows * 16, pitch = t.bn + 8, wm = t.bm / t.warpRows, wn = t.bn / t.warpCols;
+  unsigned mi = t.mi(), ni = t.ni(), rows = t.warpRows * 16, pitch = t.bn + 8, wm = t.bm / t.warpRows,
+           wn = t.bn / t.warpCols;
   Value tid = k.tid(), lane = k.and_(tid, 31), warp = k.shr(tid, 5);
   Value wr = k.div(warp, t.warpCols), wc = k.rem(warp, t.warpCols);
   Value row = k.add(k.mul(wr, 16), k.shr(lane, 2)), col = k.add(k.mul(wc, wn), k.shl(k.and_(lane, 3), 1));
@@ -212,8 +215,7 @@ void kt::gpu::emitTileEpilogue(KernelBuilder &k, const TileConfig &t, const Gemm
         if (partial) {
           // The partial sums are padded to whole groups of eight columns.
           Values sums = k.loadElements(source, k.f32, 8);
-          Value at = k.add(k.mul(m, k.size(Expr::ceilDiv(p.n, p.number(8)) * 8)), n);
-          return k.storeElements(sums, k.at(partial, at, 4));
+          return k.storeElements(sums, partialPlace(k, p, partial, m, n));
         }
         if (lanes > 1) {
           Values sums = k.loadElements(source, k.f32, 8);

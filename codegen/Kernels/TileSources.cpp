@@ -8,11 +8,13 @@ using namespace kt::gpu;
 
 namespace {
 
-/// The chunk of 16 bytes (8 elements) that a thread copies in a row-major tile: `chunks` a row, `step` rows further each time.
+/// The chunk of 16 bytes (8 elements) that a thread copies in a row-major tile: `chunks` a row, `step` rows further
+/// each time.
 struct RowShare {
   unsigned chunks, step;
   Value row, chunk, place;
-  RowShare(KernelBuilder &k, unsigned rows, unsigned chunks, unsigned threads) : chunks(chunks), step(threads / chunks) {
+  RowShare(KernelBuilder &k, unsigned rows, unsigned chunks, unsigned threads)
+      : chunks(chunks), step(threads / chunks) {
     row = k.div(k.tid(), chunks), chunk = k.rem(k.tid(), chunks);
     place = swizzle(k, chunks, row, chunk);
   }
@@ -80,7 +82,8 @@ private:
   Value column, bytes, step, pointer, left;
 };
 
-/// A tile of panels [columns / 16][bk][16]; the halves of four k's at a time swap places, which spreads ldmatrix over all banks.
+/// A tile of panels [columns / 16][bk][16]; the halves of four k's at a time swap places, which spreads ldmatrix over
+/// all banks.
 class Panels : public TileSource {
 public:
   /// `units` chunks a (panel, k): two of 16-bit elements, one of 8-bit ones.
@@ -150,8 +153,9 @@ public:
       : Panels(k, columns, bk, threads, v, 1), type(type) {}
   Values fetch(unsigned i) override {
     Type four = k.vec(4, k.i32);
-    return k.ifElse(valid(i), four, [&]() -> Values { return {k.load(source(i), four, 16)}; },
-                    [&]() -> Values { return {k.zero(four)}; });
+    return k.ifElse(
+        valid(i), four, [&]() -> Values { return {k.load(source(i), four, 16)}; },
+        [&]() -> Values { return {k.zero(four)}; });
   }
   void put(unsigned i, Value slot, ValueRange fetched) override {
     Value to = k.add(k.add(slot, place(i)), half());
@@ -177,13 +181,15 @@ private:
                                                  ValueRange{biased, k.c(0x64646464), k.c(pair ? 0x4342 : 0x4140)})
                        .getResult(0);
       Value v = LLVM::BitcastOp::create(k.b, k.loc, k.vec(2, k.f16), bits);
-      Value offset = arith::ConstantOp::create(k.b, k.loc, DenseElementsAttr::get(cast<ShapedType>(k.vec(2, k.f16)), k.b.getF16FloatAttr(1152).getValue()));
+      Value offset = arith::ConstantOp::create(
+          k.b, k.loc, DenseElementsAttr::get(cast<ShapedType>(k.vec(2, k.f16)), k.b.getF16FloatAttr(1152).getValue()));
       return LLVM::BitcastOp::create(k.b, k.loc, k.i32, k.subf(v, offset));
     }
     Value v = LLVM::UndefOp::create(k.b, k.loc, k.vec(2, type));
     for (unsigned e = 0; e < 2; ++e) {
       Value byte = arith::TruncIOp::create(k.b, k.loc, k.i8, k.shr(word, (pair * 2 + e) * 8));
-      v = LLVM::InsertElementOp::create(k.b, k.loc, v, k.convert(k.convert(k.convert(byte, k.i32), k.f32), type), k.c(e));
+      v = LLVM::InsertElementOp::create(k.b, k.loc, v, k.convert(k.convert(k.convert(byte, k.i32), k.f32), type),
+                                        k.c(e));
     }
     return LLVM::BitcastOp::create(k.b, k.loc, k.i32, v);
   }
@@ -207,8 +213,10 @@ public:
     for (unsigned e = 0; e < 8; ++e) {
       Value kk = k.add(at, e);
       Value valid = k.and_(inside, k.lt(kk, v.depth));
-      elements.push_back(k.ifElse(valid, type, [&]() -> Values { return {k.loadElement(k.at(v.base, k.add(start, k.mul(kk, v.kStride)), 2), type)}; },
-                                  [&]() -> Values { return {k.zero(type)}; })[0]);
+      elements.push_back(k.ifElse(
+          valid, type,
+          [&]() -> Values { return {k.loadElement(k.at(v.base, k.add(start, k.mul(kk, v.kStride)), 2), type)}; },
+          [&]() -> Values { return {k.zero(type)}; })[0]);
     }
     return elements;
   }
@@ -227,18 +235,23 @@ private:
 
 } // namespace
 
-std::unique_ptr<TileSource> kt::gpu::asyncRows(KernelBuilder &k, unsigned rows, unsigned bk, unsigned threads, OperandView v) {
+std::unique_ptr<TileSource> kt::gpu::asyncRows(KernelBuilder &k, unsigned rows, unsigned bk, unsigned threads,
+                                               OperandView v) {
   return std::make_unique<AsyncRows>(k, rows, bk, threads, v);
 }
-std::unique_ptr<TileSource> kt::gpu::asyncColumns(KernelBuilder &k, unsigned columns, unsigned bk, unsigned threads, OperandView v) {
+std::unique_ptr<TileSource> kt::gpu::asyncColumns(KernelBuilder &k, unsigned columns, unsigned bk, unsigned threads,
+                                                  OperandView v) {
   return std::make_unique<AsyncColumns>(k, columns, bk, threads, v);
 }
-std::unique_ptr<TileSource> kt::gpu::asyncPanels(KernelBuilder &k, unsigned columns, unsigned bk, unsigned threads, OperandView v) {
+std::unique_ptr<TileSource> kt::gpu::asyncPanels(KernelBuilder &k, unsigned columns, unsigned bk, unsigned threads,
+                                                 OperandView v) {
   return std::make_unique<AsyncPanels>(k, columns, bk, threads, v);
 }
-std::unique_ptr<TileSource> kt::gpu::int8Panels(KernelBuilder &k, unsigned columns, unsigned bk, unsigned threads, OperandView v, Type type) {
+std::unique_ptr<TileSource> kt::gpu::int8Panels(KernelBuilder &k, unsigned columns, unsigned bk, unsigned threads,
+                                                OperandView v, Type type) {
   return std::make_unique<Int8Panels>(k, columns, bk, threads, v, type);
 }
-std::unique_ptr<TileSource> kt::gpu::plainRows(KernelBuilder &k, unsigned rows, unsigned bk, unsigned threads, OperandView v, Type type) {
+std::unique_ptr<TileSource> kt::gpu::plainRows(KernelBuilder &k, unsigned rows, unsigned bk, unsigned threads,
+                                               OperandView v, Type type) {
   return std::make_unique<PlainRows>(k, rows, bk, threads, v, type);
 }

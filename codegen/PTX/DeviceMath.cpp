@@ -1,7 +1,7 @@
 //===- DeviceMath.cpp - math functions through PTX's special functions ----===//
 //
-// exp, exp2 and rsqrt have fast instructions that only need a little care for full FP32 accuracy; half precision goes through f32. Everything
-// else is left to the target-neutral expansions.
+// exp, exp2 and rsqrt have fast instructions that only need a little care for full FP32 accuracy; half precision goes
+// through f32. Everything else is left to the target-neutral expansions.
 //
 //===----------------------------------------------------------------------===//
 
@@ -29,7 +29,8 @@ struct Expander {
 
   /// e^x = 2^t (1 + ln2 e), where t = x log2(e) rounded and e is what the rounding lost: 2 ulp.
   Value exp(Value x) {
-    constexpr double log2e = 1.4426950408889634, hi = 1.44269502162933349609375, lo = log2e - hi, ln2 = 0.6931471805599453;
+    constexpr double log2e = 1.4426950408889634, hi = 1.44269502162933349609375, lo = log2e - hi,
+                     ln2 = 0.6931471805599453;
     x = arith::MinimumFOp::create(b, loc, arith::MaximumFOp::create(b, loc, x, f(-104)), f(89));
     Value t = arith::MulFOp::create(b, loc, x, f(hi));
     Value e = math::FmaOp::create(b, loc, x, f(hi), arith::NegFOp::create(b, loc, t));
@@ -56,7 +57,8 @@ void kt::gpu::expandDeviceMath(ModuleOp module) {
       continue;
     Expander e(op);
     Value x = op->getOperand(0);
-    if (half && isa<math::ExpOp, math::Exp2Op, math::RsqrtOp, math::SqrtOp, math::FloorOp, math::CeilOp, math::RoundEvenOp>(op))
+    if (half &&
+        isa<math::ExpOp, math::Exp2Op, math::RsqrtOp, math::SqrtOp, math::FloorOp, math::CeilOp, math::RoundEvenOp>(op))
       x = arith::ExtFOp::create(e.b, e.loc, e.b.getF32Type(), x);
     Value r;
     if (isa<math::ExpOp>(op))

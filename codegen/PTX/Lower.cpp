@@ -38,8 +38,9 @@ LogicalResult kt::gpu::lowerToLLVMDialect(ModuleOp module) {
   WalkResult known = module.walk([](Operation *op) {
     if (!isa_and_nonnull<math::MathDialect>(op->getDialect()))
       return WalkResult::advance();
-    bool native = isa<math::FmaOp, math::AbsFOp, math::AbsIOp, math::FloorOp, math::CeilOp, math::RoundEvenOp, math::TruncOp, math::SqrtOp,
-                      math::CopySignOp, math::CountLeadingZerosOp, math::CountTrailingZerosOp, math::CtPopOp>(op);
+    bool native =
+        isa<math::FmaOp, math::AbsFOp, math::AbsIOp, math::FloorOp, math::CeilOp, math::RoundEvenOp, math::TruncOp,
+            math::SqrtOp, math::CopySignOp, math::CountLeadingZerosOp, math::CountTrailingZerosOp, math::CtPopOp>(op);
     return native ? WalkResult::advance() : WalkResult::interrupt();
   });
   if (known.wasInterrupted())
@@ -55,7 +56,12 @@ LogicalResult kt::gpu::lowerToLLVMDialect(ModuleOp module) {
   LLVMConversionTarget target(*context);
   target.addLegalDialect<NVVM::NVVMDialect>();
   target.addLegalOp<ModuleOp>();
-  // What cannot be lowered makes the kernel fall back to the host; it is no error of the user's.
-  ScopedDiagnosticHandler quiet(context, [](Diagnostic &) { return success(); });
-  return applyFullConversion(module, target, std::move(patterns));
+  if (failed(applyPartialConversion(module, target, std::move(patterns))))
+    return failure();
+  // What is left over makes the kernel fall back to the host, silently: it is no error of the user's.
+  WalkResult lowered = module.walk([](Operation *op) {
+    bool known = isa<ModuleOp>(op) || isa_and_nonnull<LLVM::LLVMDialect, NVVM::NVVMDialect>(op->getDialect());
+    return known ? WalkResult::advance() : WalkResult::interrupt();
+  });
+  return failure(lowered.wasInterrupted());
 }

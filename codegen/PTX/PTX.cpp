@@ -33,19 +33,18 @@ FailureOr<codegen::KernelCode> codegen::compileGpuKernel(KernelOp kernel, String
   kt::gpu::KernelSink sink(kernel, target, pool);
   if (!supported(kernel))
     return sink.take();
-  LogicalResult done =
-      llvm::TypeSwitch<Operation *, LogicalResult>(kernel.compute())
-          .Case([&](GenericOp op) { return kt::gpu::buildGeneric(sink, op); })
-          .Case([&](ReduceOp op) { return kt::gpu::buildReduce(sink, op); })
-          .Case([&](NormalizeOp op) { return kt::gpu::buildNormalize(sink, op); })
-          .Case([&](AttentionOp op) { return gpu::buildAttention(sink, op); })
-          .Case([&](ConvOp op) { return gpu::buildConv(sink, op); })
-          .Case([&](MatmulOp op) { return kt::gpu::buildMatmul(sink, op); })
-          .Case([&](SortOp op) { return gpu::buildSort(sink, op); })
-          .Case([&](ScanOp op) { return gpu::buildScan(sink, op); })
-          .Case([&](ScatterOp op) { return gpu::buildScatter(sink, op); })
-          .Case([&](NonzeroOp op) { return gpu::buildNonzero(sink, op); })
-          .Default([](Operation *) { return failure(); });
+  LogicalResult done = llvm::TypeSwitch<Operation *, LogicalResult>(kernel.compute())
+                           .Case([&](GenericOp op) { return kt::gpu::buildGeneric(sink, op); })
+                           .Case([&](ReduceOp op) { return kt::gpu::buildReduce(sink, op); })
+                           .Case([&](NormalizeOp op) { return kt::gpu::buildNormalize(sink, op); })
+                           .Case([&](AttentionOp op) { return gpu::buildAttention(sink, op); })
+                           .Case([&](ConvOp op) { return gpu::buildConv(sink, op); })
+                           .Case([&](MatmulOp op) { return kt::gpu::buildMatmul(sink, op); })
+                           .Case([&](SortOp op) { return gpu::buildSort(sink, op); })
+                           .Case([&](ScanOp op) { return gpu::buildScan(sink, op); })
+                           .Case([&](ScatterOp op) { return gpu::buildScatter(sink, op); })
+                           .Case([&](NonzeroOp op) { return gpu::buildNonzero(sink, op); })
+                           .Default([](Operation *) { return failure(); });
   // Failure to build any variant leaves the kernel to the host.
   if (failed(done))
     return KernelCode();

@@ -1,8 +1,8 @@
 //===- Translate.cpp - the llvm dialect to PTX text -----------------------===//
 
 #include "codegen/PTX/Lower.h"
-#include "mlir/Target/LLVMIR/ModuleTranslation.h"
 #include "mlir/Target/LLVMIR/Export.h"
+#include "mlir/Target/LLVMIR/ModuleTranslation.h"
 #include "llvm/IR/LegacyPassManager.h"
 #include "llvm/IR/Module.h"
 #include "llvm/IR/Verifier.h"
@@ -39,8 +39,9 @@ FailureOr<std::string> kt::gpu::lowerToPtx(ModuleOp module, StringRef targetName
     return failure();
   llvm::TargetOptions options;
   options.MCOptions.ABIName = "shortptr"; // 32-bit shared memory addresses
-  std::unique_ptr<llvm::TargetMachine> machine(target->createTargetMachine(
-      llvm::Triple("nvptx64-nvidia-cuda"), targetName, "+ptx80", options, llvm::Reloc::PIC_, std::nullopt, llvm::CodeGenOptLevel::Aggressive));
+  std::unique_ptr<llvm::TargetMachine> machine(
+      target->createTargetMachine(llvm::Triple("nvptx64-nvidia-cuda"), targetName, "+ptx80", options, llvm::Reloc::PIC_,
+                                  std::nullopt, llvm::CodeGenOptLevel::Aggressive));
   code->setTargetTriple(machine->getTargetTriple());
   code->setDataLayout(machine->createDataLayout());
 
@@ -59,7 +60,8 @@ FailureOr<std::string> kt::gpu::lowerToPtx(ModuleOp module, StringRef targetName
   // What builders emit is tight already: there is nothing to inline, to unroll or to vectorise.
   llvm::ModulePassManager pipeline;
   if (llvm::Error error = builder.parsePassPipeline(
-          pipeline, "function(early-cse<memssa>,instcombine<no-verify-fixpoint>,simplifycfg<hoist-common-insts;sink-common-insts>,"
+          pipeline, "function(early-cse<memssa>,instcombine<no-verify-fixpoint>,simplifycfg<hoist-common-insts;sink-"
+                    "common-insts>,"
                     "reassociate,loop-mssa(licm),gvn,instcombine<no-verify-fixpoint>,simplifycfg,adce)")) {
     llvm::consumeError(std::move(error));
     return failure();

@@ -183,6 +183,11 @@ LogicalResult ProgramBuilder::loopOp(LoopOp op, artifact::Block &to) {
 
 LogicalResult ProgramBuilder::block(Block &from, artifact::Block &to) {
   for (Operation &op : from) {
+    if (&to == &model.program)
+      if (auto slice = op.getAttrOfType<IntegerAttr>("kt.slice")) {
+        sliceOf.resize(to.instructions.size(), -1);
+        sliceOf.push_back(slice.getInt());
+      }
     if (auto launch = dyn_cast<LaunchOp>(op)) {
       artifact::Launch l;
       l.kernel = kernels.lookup(launch.getKernel());
@@ -279,11 +284,54 @@ LogicalResult ProgramBuilder::run(func::FuncOp func, DictionaryAttr bounds) {
   return success();
 }
 
-/// One slice for the whole program until the slicer's marks cut it.
+/// Calls `fn` with every buffer that an instruction or what is nested in it touches.
+static void forEachBuffer(const artifact::Instruction &instruction, llvm::function_ref<void(BufferId)> fn) {
+  auto all = [&](const std::vector<BufferId> &list) {
+    for (BufferId b : list)
+      fn(b);
+  };
+  auto nested = [&](const std::unique_ptr<artifact::Block> &block) {
+    for (const artifact::Instruction &inner : block->instructions)
+      forEachBuffer(inner, fn);
+  };
+  if (auto *launch = std::get_if<artifact::Launch>(&instruction)) {
+    all(launch->buffers);
+  } else if (auto *copy = std::get_if<artifact::Copy>(&instruction)) {
+    fn(copy->src);
+    fn(copy->dst);
+  } else if (auto *read = std::get_if<artifact::ReadScalar>(&instruction)) {
+    fn(read->buffer);
+  } else if (auto *alias = std::get_if<artifact::Alias>(&instruction)) {
+    fn(alias->source);
+    fn(alias->result);
+  } else if (auto *branch = std::get_if<artifact::If>(&instruction)) {
+    for (auto *list : {&branch->results, &branch->thenYields, &branch->otherwiseYields})
+      all(*list);
+    nested(branch->then);
+    nested(branch->otherwise);
+  } else if (auto *loop = std::get_if<artifact::Loop>(&instruction)) {
+    for (auto *list : {&loop->init, &loop->carried, &loop->next, &loop->results, &loop->scanPieces, &loop->scan})
+      all(*list);
+    nested(loop->body);
+  }
+}
+
+/// Slices as numbered in the IR; `sliceOf` has the number of each instruction's op, or -1 for what belongs to the slice before it.
 void ProgramBuilder::makeSlices() {
-  artifact::Slice slice;
-  slice.end = model.program.instructions.size();
-  for (artifact::WeightId w = 0; w < model.weights.size(); ++w)
-    slice.weights.push_back(w);
-  model.slices.push_back(std::move(slice));
+  for (uint32_t i = 0; i < model.program.instructions.size(); ++i) {
+    if (model.slices.empty() || (i < sliceOf.size() && sliceOf[i] >= 0 && sliceOf[i] != lastSlice)) {
+      artifact::Slice slice;
+      slice.begin = i;
+      model.slices.push_back(slice);
+    }
+    if (i < sliceOf.size() && sliceOf[i] >= 0)
+      lastSlice = sliceOf[i];
+    artifact::Slice &slice = model.slices.back();
+    slice.end = i + 1;
+    forEachBuffer(model.program.instructions[i], [&](BufferId b) {
+      artifact::WeightId w = model.buffers[b].weight;
+      if (model.buffers[b].kind == artifact::Buffer::Kind::Weight && !llvm::is_contained(slice.weights, w))
+        slice.weights.push_back(w);
+    });
+  }
 }

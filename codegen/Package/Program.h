@@ -33,6 +33,8 @@ private:
   llvm::StringMap<uint32_t> nodes;
   llvm::DenseMap<mlir::Value, artifact::BufferId> buffers;
   llvm::DenseMap<const char *, artifact::WeightId> weights;
+  std::vector<int64_t> sliceOf; // of top-level instructions
+  int64_t lastSlice = -1;
 };
 
 } // namespace kt::codegen

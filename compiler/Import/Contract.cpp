@@ -153,6 +153,12 @@ Value packConv(Node &n, Value w, int64_t groups, ArrayRef<int64_t> kernel, bool 
   int64_t taps = 1;
   for (int64_t k : kernel)
     taps *= k;
+  // One channel and one output a group: the groups become the columns of the panels.
+  bool depthwise = groups > 1 && og.isConstant(1) && cg.isConstant(1);
+  if (depthwise) {
+    og = n.expr(groups);
+    groups = 1;
+  }
   SymTensorType type = n.tensor({n.expr(groups), Expr::ceilDiv(og, n.expr(kPanel)), n.expr(taps), cg, n.expr(kPanel)}, n.type(w).getElementType());
   return n.generic(type, w, [&](Body &b) {
     Value g = b.index(0), o = b.add(b.mul(b.index(1), b.idx(kPanel)), b.index(4)), c = b.index(3);
@@ -166,7 +172,10 @@ Value packConv(Node &n, Value w, int64_t groups, ArrayRef<int64_t> kernel, bool 
     }
     // Lanes beyond the group's outputs are zero: an index of -1 is outside.
     Value inside = b.cmp(Cmp::lt, o, b.size(og));
-    if (transposed) {
+    if (depthwise) {
+      at[0] = b.select(inside, o, b.idx(-1));
+      at[1] = c;
+    } else if (transposed) {
       at[0] = b.add(b.mul(g, b.size(cg)), c);
       at[1] = b.select(inside, o, b.idx(-1));
     } else {
@@ -174,7 +183,7 @@ Value packConv(Node &n, Value w, int64_t groups, ArrayRef<int64_t> kernel, bool 
       at[1] = c;
     }
     at.append(tap);
-    return b.readOr(0, at, b.zero(b.result.scalarType()), {transposed ? 1 : 0});
+    return b.readOr(0, at, b.zero(b.result.scalarType()), {transposed && !depthwise ? 1 : 0});
   });
 }
 

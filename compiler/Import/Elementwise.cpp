@@ -253,6 +253,9 @@ LogicalResult castLike(Node &n) { return castTo(n, n.element(1)); }
 LogicalResult identity(Node &n) { return n.set(n.in(0)); }
 
 LogicalResult dropout(Node &n) { // inference: the mask is all true
+  std::optional<double> training = n.has(2) ? n.constFloat(n.in(2)) : std::nullopt, ratio = n.has(1) ? n.constFloat(n.in(1)) : std::nullopt;
+  if (n.has(2) && training != 0 && ratio != 0)
+    return n.error("unsupported Dropout in training mode");
   if (n.wants(1) && failed(n.set(1, n.generic(n.tensor(n.dims(n.in(0)), n.b.getI1Type()), {}, [](Body &b) { return b.boolean(true); }))))
     return failure();
   return n.set(n.in(0));

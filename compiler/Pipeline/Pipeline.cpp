@@ -56,7 +56,21 @@ void kt::buildPhase(OpPassManager &pm, Phase phase, const PipelineOptions &optio
     break;
   }
   case Phase::precision:
+    if (options.quant == Quant::int8)
+      pm.addNestedPass<func::FuncOp>(createQuantizeWeights());
+    if (options.precision != Precision::model) {
+      const char *to = options.precision == Precision::fp16 ? "fp16" : options.precision == Precision::bf16 ? "bf16" : "fp32";
+      pm.addNestedPass<func::FuncOp>(createConvertPrecision({to}));
+    }
+    if (options.quant != Quant::none || options.precision != Precision::model) {
+      pm.addNestedPass<func::FuncOp>(createFuseBodies());
+      pm.addNestedPass<func::FuncOp>(createSimplifyBodies());
+      pm.addPass(createCanonicalizerPass());
+      pm.addPass(createCSEPass());
+    }
+    break;
   case Phase::slices:
+    pm.addNestedPass<func::FuncOp>(createSliceGraph({options.maxSliceBytes}));
     break;
   case Phase::kernels:
     pm.addPass(createOutlineKernels());

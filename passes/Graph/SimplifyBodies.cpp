@@ -85,6 +85,14 @@ struct SimplifyBodiesPass : kt::impl::SimplifyBodiesBase<SimplifyBodiesPass> {
       if (!bodiesOf(op).empty())
         inlineScalars(op);
     });
+    // A transposition that moves nothing.
+    getOperation()->walk([](GenericOp op) {
+      auto perm = asPermutation(op);
+      if (!perm || !llvm::equal(*perm, llvm::seq<int64_t>(0, perm->size())) || op.getInputs()[0].getType() != op.getResult().getType())
+        return;
+      op.replaceAllUsesWith(op.getInputs()[0]);
+      op.erase();
+    });
     RewritePatternSet patterns(&getContext());
     patterns.add<WidenNarrowed, CastBack>(&getContext());
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))

@@ -14,6 +14,9 @@ using namespace kt;
 
 namespace {
 
+/// Sizes up to this stay in kernels: channels of images, spatial leftovers.
+constexpr int64_t kSmall = 4;
+
 /// "matmul" for kt.matmul.
 StringRef familyOf(Operation *op) { return op->getName().stripDialect(); }
 
@@ -36,9 +39,18 @@ struct OutlineKernelsPass : kt::impl::OutlineKernelsBase<OutlineKernelsPass> {
     // Every symbolic size, in order of appearance, is a parameter.
     llvm::MapVector<Attribute, unsigned> params;
     AttrTypeReplacer replacer;
+    // Grouped convolutions are few and their sizes decide how they are done.
+    bool general = isa<MatmulOp>(op) || (isa<ConvOp>(op) && cast<ConvOp>(op).getGroups() == 1);
     replacer.addReplacement([&](ExprAttr e) -> std::optional<std::pair<Attribute, WalkResult>> {
-      if (Expr(e).asConstant())
-        return std::pair<Attribute, WalkResult>{e, WalkResult::skip()};
+      if (auto c = Expr(e).asConstant()) {
+        // Products of all sizes share a kernel: it keeps of a size only that it is a multiple of 8 or 4, which is what aligned accesses need.
+        int64_t factor = *c % 8 == 0 ? 8 : *c % 4 == 0 ? 4 : 1;
+        if (!general || *c <= kSmall)
+          return std::pair<Attribute, WalkResult>{e, WalkResult::skip()};
+        Attribute quotient = Expr::constant(context, *c / factor).attr();
+        unsigned number = params.try_emplace(quotient, params.size()).first->second;
+        return std::pair<Attribute, WalkResult>{(Expr::symbol(context, "p" + std::to_string(number)) * factor).attr(), WalkResult::skip()};
+      }
       unsigned number = params.try_emplace(e, params.size()).first->second;
       return std::pair<Attribute, WalkResult>{Expr::symbol(context, "p" + std::to_string(number)).attr(), WalkResult::skip()};
     });
@@ -54,10 +66,21 @@ struct OutlineKernelsPass : kt::impl::OutlineKernelsBase<OutlineKernelsPass> {
     // The same value may come twice: each operand keeps an argument of its own.
     b.setInsertionPointToEnd(body);
     Operation *clone = b.clone(*op, map);
+    clone->removeAttr("kt.slice"); // where it runs is the launch's business
     for (auto [i, arg] : llvm::enumerate(body->getArguments()))
       clone->setOperand(i, arg);
     YieldOp::create(b, unknown, clone->getResults());
     replacer.recursivelyReplaceElementsIn(kernel, /*replaceAttrs=*/true, /*replaceLocs=*/false, /*replaceTypes=*/true);
+    if (general) { // the format of packed weights is not a size
+      Value weights = body->getArgument(1);
+      auto was = cast<SymTensorType>(op->getOperand(1).getType()), now = cast<SymTensorType>(weights.getType());
+      SmallVector<ExprAttr> dims(now.getDims());
+      if (isa<ConvOp>(op))
+        dims[2] = was.getDims()[2];
+      if (isa<ConvOp>(op) || cast<MatmulOp>(op).getPacked())
+        dims.back() = was.getDims().back();
+      weights.setType(SymTensorType::get(context, dims, now.getElementType()));
+    }
     kernel->walk([&](Operation *inner) {
       inner->setLoc(unknown);
       for (Region &region : inner->getRegions())
@@ -89,6 +112,8 @@ struct OutlineKernelsPass : kt::impl::OutlineKernelsBase<OutlineKernelsPass> {
     OpBuilder here(op);
     auto launch = LaunchOp::create(here, op->getLoc(), op->getResultTypes(), FlatSymbolRefAttr::get(context, it->second),
                                    op->getOperands(), here.getArrayAttr(ints));
+    if (Attribute slice = op->getAttr("kt.slice"))
+      launch->setAttr("kt.slice", slice);
     op->replaceAllUsesWith(launch.getResults());
     op->erase();
   }

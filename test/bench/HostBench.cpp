@@ -20,8 +20,8 @@ static double now() {
   return t.tv_sec + t.tv_nsec * 1e-9;
 }
 
-static void bench(const std::string &name, const std::string &text, std::vector<int64_t> ints, std::vector<size_t> bytes, double work,
-                  const char *unit) {
+static void bench(const std::string &name, const std::string &text, std::vector<int64_t> ints,
+                  std::vector<size_t> bytes, double work, const char *unit) {
   if (name.find(filter) == std::string::npos)
     return;
   HostKernel k(text, ints.size());
@@ -40,34 +40,64 @@ static void bench(const std::string &name, const std::string &text, std::vector<
     total += times.back();
   }
   double best = *std::min_element(times.begin(), times.end());
-  std::printf("%-34s %10.1f us  %8.2f %s  (compile %.0f ms)\n", name.c_str(), best * 1e6, work / best * 1e-9, unit, k.compileMs);
+  std::printf("%-34s %10.1f us  %8.2f %s  (compile %.0f ms)\n", name.c_str(), best * 1e6, work / best * 1e-9, unit,
+              k.compileMs);
 }
 
 static void matmul(int64_t m, int64_t n, int64_t k, bool packed, bool transposed = false) {
   std::string l = "!kt.tensor<[p0, p2] x f32>", o = "!kt.tensor<[p0, p1] x f32>";
-  std::string r = packed ? "!kt.tensor<[(p1 + 15) floordiv 16, p2, 16] x f32>" : transposed ? "!kt.tensor<[p1, p2] x f32>" : "!kt.tensor<[p2, p1] x f32>";
+  std::string r = packed       ? "!kt.tensor<[(p1 + 15) floordiv 16, p2, 16] x f32>"
+                  : transposed ? "!kt.tensor<[p1, p2] x f32>"
+                               : "!kt.tensor<[p2, p1] x f32>";
   std::string rmap = packed || transposed ? "(n, k)" : "(k, n)";
-  bench((packed ? "matmul " : transposed ? "matmul dynamic-t " : "matmul dynamic ") + std::to_string(m) + "x" + std::to_string(n) + "x" + std::to_string(k),
+  bench((packed       ? "matmul "
+         : transposed ? "matmul dynamic-t "
+                      : "matmul dynamic ") +
+            std::to_string(m) + "x" + std::to_string(n) + "x" + std::to_string(k),
         "^bb0(%x: " + l + ", %w: " + r + "):\n %y = kt.matmul %x, %w {" + (packed ? "packed, " : "") +
             "depth = #kt.expr<p2>, maps = [affine_map<(m, n, k) -> (m, k)>, affine_map<(m, n, k) -> " + rmap +
             ">, affine_map<(m, n, k) -> (m, n)>]} : " + l + ", " + r + " -> " + o +
             " epilogue {\n ^bb0(%a: f32, %i: index, %j: index):\n kt.yield %a : f32\n }\n kt.yield %y : " + o,
-        {m, n, k}, {(size_t)(m * k * 4), (size_t)((n + 15) / 16 * 16 * k * 4), (size_t)(m * n * 4)}, 2.0 * m * n * k, "GFLOPS");
+        {m, n, k}, {(size_t)(m * k * 4), (size_t)((n + 15) / 16 * 16 * k * 4), (size_t)(m * n * 4)}, 2.0 * m * n * k,
+        "GFLOPS");
 }
 
 static void elementwise(const std::string &op) {
   std::string t = "!kt.tensor<[p0] x f32>";
   int64_t n = 1 << 16;
-  bench(op, "^bb0(%x: " + t + "):\n %y = kt.generic ins(%x : " + t + ") -> " + t + " {\n ^bb0(%X: " + t +
-                ", %i: index):\n %0 = kt.read %X[%i] : " + t + " -> f32\n %1 = " + op + " %0 : f32\n kt.yield %1 : f32\n }\n kt.yield %y : " + t,
+  bench(op,
+        "^bb0(%x: " + t + "):\n %y = kt.generic ins(%x : " + t + ") -> " + t + " {\n ^bb0(%X: " + t +
+            ", %i: index):\n %0 = kt.read %X[%i] : " + t + " -> f32\n %1 = " + op +
+            " %0 : f32\n kt.yield %1 : f32\n }\n kt.yield %y : " + t,
         {n}, {(size_t)n * 4, (size_t)n * 4}, n, "G/s");
+}
+
+/// [a, b] read as [b, a].
+static void transpose(int64_t rows, int64_t n) {
+  std::string in = "!kt.tensor<[p0, p1] x f32>", out = "!kt.tensor<[p1, p0] x f32>";
+  bench("transpose " + std::to_string(rows) + "x" + std::to_string(n),
+        "^bb0(%x: " + in + "):\n %y = kt.generic ins(%x : " + in + ") -> " + out + " {\n ^bb0(%X: " + in +
+            ", %i: index, %j: index):\n %0 = kt.read %X[%j, %i] : " + in +
+            " -> f32\n kt.yield %0 : f32\n }\n kt.yield %y : " + out,
+        {rows, n}, {(size_t)(rows * n * 4), (size_t)(rows * n * 4)}, rows * n, "G/s");
+}
+
+static void addBias(int64_t rows, int64_t n) {
+  std::string t = "!kt.tensor<[p0, p1] x f32>", b = "!kt.tensor<[p1] x f32>";
+  bench("add bias " + std::to_string(rows) + "x" + std::to_string(n),
+        "^bb0(%x: " + t + ", %b: " + b + "):\n %y = kt.generic ins(%x, %b : " + t + ", " + b + ") -> " + t +
+            " {\n ^bb0(%X: " + t + ", %B: " + b + ", %i: index, %j: index):\n %0 = kt.read %X[%i, %j] : " + t +
+            " -> f32\n %1 = kt.read %B[%j] : " + b +
+            " -> f32\n %2 = arith.addf %0, %1 : f32\n kt.yield %2 : f32\n }\n kt.yield %y : " + t,
+        {rows, n}, {(size_t)(rows * n * 4), (size_t)(n * 4), (size_t)(rows * n * 4)}, rows * n, "G/s");
 }
 
 static void softmax(int64_t rows, int64_t n) {
   std::string t = "!kt.tensor<[p0, p1] x f32>";
   bench("softmax " + std::to_string(rows) + "x" + std::to_string(n),
-        "^bb0(%x: " + t + "):\n %y = kt.normalize softmax ins(%x : " + t + ") {axes = 1, epsilon = 0.0} -> " + t + " {\n ^bb0(%X: " + t +
-            ", %i: index, %j: index):\n %0 = kt.read %X[%i, %j] : " + t + " -> f32\n kt.yield %0 : f32\n } epilogue {\n ^bb0(%v: f32, %X: " + t +
+        "^bb0(%x: " + t + "):\n %y = kt.normalize softmax ins(%x : " + t + ") {axes = 1, epsilon = 0.0} -> " + t +
+            " {\n ^bb0(%X: " + t + ", %i: index, %j: index):\n %0 = kt.read %X[%i, %j] : " + t +
+            " -> f32\n kt.yield %0 : f32\n } epilogue {\n ^bb0(%v: f32, %X: " + t +
             ", %i: index, %j: index):\n kt.yield %v : f32\n }\n kt.yield %y : " + t,
         {rows, n}, {(size_t)(rows * n * 4), (size_t)(rows * n * 4)}, rows * n, "G/s");
 }
@@ -75,9 +105,11 @@ static void softmax(int64_t rows, int64_t n) {
 static void reduceSum(int64_t rows, int64_t n, bool columns) {
   std::string t = "!kt.tensor<[p0, p1] x f32>", o = columns ? "!kt.tensor<[p1] x f32>" : "!kt.tensor<[p0] x f32>";
   bench(std::string("sum of ") + (columns ? "columns" : "rows"),
-        "^bb0(%x: " + t + "):\n %y = kt.reduce add over [#kt.expr<" + (columns ? "p0" : "p1") + ">] ins(%x : " + t + ") -> " + o + " {\n ^bb0(%X: " +
-            t + ", %i: index, %r: index):\n %0 = kt.read %X[" + (columns ? "%r, %i" : "%i, %r") + "] : " + t +
-            " -> f32\n kt.yield %0 : f32\n } epilogue {\n ^bb0(%v: f32, %X: " + t + ", %i: index):\n kt.yield %v : f32\n }\n kt.yield %y : " + o,
+        "^bb0(%x: " + t + "):\n %y = kt.reduce add over [#kt.expr<" + (columns ? "p0" : "p1") + ">] ins(%x : " + t +
+            ") -> " + o + " {\n ^bb0(%X: " + t + ", %i: index, %r: index):\n %0 = kt.read %X[" +
+            (columns ? "%r, %i" : "%i, %r") + "] : " + t +
+            " -> f32\n kt.yield %0 : f32\n } epilogue {\n ^bb0(%v: f32, %X: " + t +
+            ", %i: index):\n kt.yield %v : f32\n }\n kt.yield %y : " + o,
         {rows, n}, {(size_t)(rows * n * 4), (size_t)(rows + n) * 4}, rows * n, "G/s");
 }
 
@@ -85,29 +117,39 @@ static void conv(int64_t h, int64_t c, int64_t o, int64_t k, int64_t stride, int
   int64_t pad = k / 2, oh = (h + 2 * pad - k) / stride + 1, cg = c / groups, og = o / groups;
   auto s = [](int64_t v) { return std::to_string(v); };
   std::string in = "!kt.tensor<[p0, " + s(h) + ", " + s(h) + ", " + s(c) + "] x f32>";
-  std::string w = "!kt.tensor<[" + s(groups) + ", " + s((og + 15) / 16) + ", " + s(k * k) + ", " + s(cg) + ", 16] x f32>";
+  std::string w =
+      "!kt.tensor<[" + s(groups) + ", " + s((og + 15) / 16) + ", " + s(k * k) + ", " + s(cg) + ", 16] x f32>";
   std::string out = "!kt.tensor<[p0, " + s(oh) + ", " + s(oh) + ", " + s(o) + "] x f32>";
   auto two = [&](int64_t v) { return "array<i64: " + s(v) + ", " + s(v) + ">"; };
   bench("conv " + s(h) + "x" + s(h) + "x" + s(c) + " -> " + s(o) + " k" + s(k) + " s" + s(stride) + " g" + s(groups),
-        "^bb0(%x: " + in + ", %w: " + w + "):\n %y = kt.conv %x, %w {kernel = " + two(k) + ", strides = " + two(stride) +
-            ", dilations = array<i64: 1, 1>, input_dilations = array<i64: 1, 1>, pads = [#kt.expr<" + s(pad) + ">, #kt.expr<" + s(pad) +
-            ">], groups = " + s(groups) + " : i64} : " + in + ", " + w + " -> " + out +
-            " epilogue {\n ^bb0(%a: f32, %n: index, %i: index, %j: index, %l: index):\n kt.yield %a : f32\n }\n kt.yield %y : " + out,
-        {1}, {(size_t)(h * h * c * 4), (size_t)(groups * ((og + 15) / 16) * k * k * cg * 16 * 4), (size_t)(oh * oh * o * 4)},
+        "^bb0(%x: " + in + ", %w: " + w + "):\n %y = kt.conv %x, %w {kernel = " + two(k) +
+            ", strides = " + two(stride) +
+            ", dilations = array<i64: 1, 1>, input_dilations = array<i64: 1, 1>, pads = [#kt.expr<" + s(pad) +
+            ">, #kt.expr<" + s(pad) + ">], groups = " + s(groups) + " : i64} : " + in + ", " + w + " -> " + out +
+            " epilogue {\n ^bb0(%a: f32, %n: index, %i: index, %j: index, %l: index):\n kt.yield %a : f32\n }\n "
+            "kt.yield %y : " +
+            out,
+        {1},
+        {(size_t)(h * h * c * 4), (size_t)(groups * ((og + 15) / 16) * k * k * cg * 16 * 4), (size_t)(oh * oh * o * 4)},
         2.0 * oh * oh * o * k * k * cg, "GFLOPS");
 }
 
 static void attention(int64_t heads, int64_t i, int64_t j, int64_t d) {
   auto s = [](int64_t v) { return std::to_string(v); };
-  std::string q = "!kt.tensor<[1, " + s(heads) + ", p0, " + s(d) + "] x f32>", k = "!kt.tensor<[1, " + s(heads) + ", p1, " + s(d) + "] x f32>";
+  std::string q = "!kt.tensor<[1, " + s(heads) + ", p0, " + s(d) + "] x f32>",
+              k = "!kt.tensor<[1, " + s(heads) + ", p1, " + s(d) + "] x f32>";
   std::string map = "affine_map<(b, h, s, d) -> (b, h, s, d)>", e = "#kt.expr<";
   bench("attention " + s(heads) + "x" + s(i) + "x" + s(j) + "x" + s(d),
-        "^bb0(%q: " + q + ", %k: " + k + ", %v: " + k + "):\n %y = kt.attention %q, %k, %v {maps = [" + map + ", " + map + ", " + map + ", " + map +
-            "], sizes = [" + e + "1>, " + e + s(heads) + ">, " + e + "p0>, " + e + "p1>, " + e + s(d) + ">, " + e + s(d) +
-            ">], group = 1 : i64} : " + q + ", " + k + ", " + k + " -> " + q +
-            " score {\n ^bb0(%s: f32, %b: index, %h: index, %i: index, %j: index):\n %c = arith.constant 0.125 : f32\n %0 = arith.mulf %s, %c : f32\n"
-            " kt.yield %0 : f32\n }\n kt.yield %y : " + q,
-        {i, j}, {(size_t)(heads * i * d * 4), (size_t)(heads * j * d * 4), (size_t)(heads * j * d * 4), (size_t)(heads * i * d * 4)},
+        "^bb0(%q: " + q + ", %k: " + k + ", %v: " + k + "):\n %y = kt.attention %q, %k, %v {maps = [" + map + ", " +
+            map + ", " + map + ", " + map + "], sizes = [" + e + "1>, " + e + s(heads) + ">, " + e + "p0>, " + e +
+            "p1>, " + e + s(d) + ">, " + e + s(d) + ">], group = 1 : i64} : " + q + ", " + k + ", " + k + " -> " + q +
+            " score {\n ^bb0(%s: f32, %b: index, %h: index, %i: index, %j: index):\n %c = arith.constant 0.125 : f32\n "
+            "%0 = arith.mulf %s, %c : f32\n"
+            " kt.yield %0 : f32\n }\n kt.yield %y : " +
+            q,
+        {i, j},
+        {(size_t)(heads * i * d * 4), (size_t)(heads * j * d * 4), (size_t)(heads * j * d * 4),
+         (size_t)(heads * i * d * 4)},
         4.0 * heads * i * j * d, "GFLOPS");
 }
 
@@ -122,6 +164,7 @@ int main(int argc, char **argv) {
   matmul(512, 512, 512, false);
   matmul(512, 512, 512, false, true);
   matmul(1, 4096, 1024, false);
+  matmul(1, 4096, 1024, false, true);
   conv(56, 64, 64, 3, 1, 1);
   conv(14, 256, 256, 3, 1, 1);
   conv(56, 64, 256, 1, 1, 1);
@@ -132,6 +175,11 @@ int main(int argc, char **argv) {
   attention(32, 1, 1024, 128);
   for (const char *op : {"arith.negf", "math.exp", "math.tanh", "math.erf", "math.log", "math.sin"})
     elementwise(op);
+  transpose(512, 512);
+  transpose(300, 700);
+  transpose(50000, 3);
+  addBias(512, 768);
+  addBias(60000, 4);
   softmax(512, 512);
   reduceSum(512, 768, false);
   reduceSum(512, 768, true);

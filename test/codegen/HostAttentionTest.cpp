@@ -20,15 +20,18 @@ struct Options {
 std::string text(const Options &o) {
   std::string h = "p1 * " + std::to_string(o.group);
   auto tensor = [&](const std::string &heads, const std::string &rows, const std::string &width) {
-    return "!kt.tensor<[p0, " + (o.headsInside ? rows + ", " + heads : heads + ", " + rows) + ", " + width + "] x " + o.type + ">";
+    return "!kt.tensor<[p0, " + (o.headsInside ? rows + ", " + heads : heads + ", " + rows) + ", " + width + "] x " +
+           o.type + ">";
   };
-  std::string map = o.headsInside ? "affine_map<(b, h, s, d) -> (b, s, h, d)>" : "affine_map<(b, h, s, d) -> (b, h, s, d)>";
-  std::string q = tensor(h, o.i, o.d), k = tensor("p1", "p3", o.d), v = tensor("p1", "p3", o.e), r = tensor(h, o.i, o.e);
+  std::string map =
+      o.headsInside ? "affine_map<(b, h, s, d) -> (b, s, h, d)>" : "affine_map<(b, h, s, d) -> (b, h, s, d)>";
+  std::string q = tensor(h, o.i, o.d), k = tensor("p1", "p3", o.d), v = tensor("p1", "p3", o.e),
+              r = tensor(h, o.i, o.e);
   std::string maps = map + ", " + map + ", " + map + ", " + map;
   return "^bb0(%q: " + q + ", %k: " + k + ", %v: " + v + "):\n %y = kt.attention %q, %k, %v {maps = [" + maps +
-         "], sizes = [#kt.expr<p0>, #kt.expr<" + h + ">, #kt.expr<" + o.i + ">, #kt.expr<p3>, #kt.expr<" + o.d + ">, #kt.expr<" + o.e +
-         ">], group = " + std::to_string(o.group) + " : i64" + (o.zeroEmpty ? ", zero_empty" : "") + "} : " + q + ", " + k + ", " + v +
-         " -> " + r + R"( score {
+         "], sizes = [#kt.expr<p0>, #kt.expr<" + h + ">, #kt.expr<" + o.i + ">, #kt.expr<p3>, #kt.expr<" + o.d +
+         ">, #kt.expr<" + o.e + ">], group = " + std::to_string(o.group) + " : i64" +
+         (o.zeroEmpty ? ", zero_empty" : "") + "} : " + q + ", " + k + ", " + v + " -> " + r + R"( score {
  ^bb0(%s: f32, %b: index, %h: index, %i: index, %j: index):
    %c = arith.constant 0.3 : f32
    %low = arith.constant 0xFF800000 : f32
@@ -39,7 +42,8 @@ std::string text(const Options &o) {
    %3 = arith.select %2, %0, %low : f32
    kt.yield %3 : f32
  }
- kt.yield %y : )" + r;
+ kt.yield %y : )" +
+         r;
 }
 
 template <typename T> T encode(float v) { return v; }
@@ -47,7 +51,9 @@ template <> uint16_t encode<uint16_t>(float v) { return toHalf(v); }
 float decode(float v) { return v; }
 float decode(uint16_t v) { return fromHalf(v); }
 
-template <typename T> void check(const HostKernel &kernel, const Options &o, int64_t b, int64_t g, int64_t ni, int64_t nj, int64_t d, int64_t e) {
+template <typename T>
+void check(const HostKernel &kernel, const Options &o, int64_t b, int64_t g, int64_t ni, int64_t nj, int64_t d,
+           int64_t e) {
   int64_t h = g * o.group;
   auto at = [&](int64_t heads, int64_t rows, int64_t width, int64_t x, int64_t y, int64_t z) {
     return o.headsInside ? ((x * rows + z) * heads + y) * width : ((x * heads + y) * rows + z) * width;

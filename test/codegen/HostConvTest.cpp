@@ -19,46 +19,63 @@ struct Conv2d {
 std::string list(int64_t a, int64_t b) { return "array<i64: " + std::to_string(a) + ", " + std::to_string(b) + ">"; }
 std::string two(int64_t a) { return list(a, a); }
 
+/// Groups of the packed weights: depthwise ones lie side by side in panels.
+int64_t packGroups(const Conv2d &s) { return s.groups > 1 && s.c == s.groups && s.o == s.groups ? 1 : s.groups; }
+
 /// n, h, w, oh, ow are p0..p4; channels are constants, as weights make them.
-std::string text(const Conv2d &s, const std::string &type) {
+std::string text(const Conv2d &s, const std::string &type, const std::string &weightType, const std::string &acc) {
   std::string in = "!kt.tensor<[p0, p1, p2, " + std::to_string(s.c) + "] x " + type + ">";
-  std::string w = "!kt.tensor<[" + std::to_string(s.groups) + ", " + std::to_string((s.o / s.groups + 15) / 16) + ", " +
-                  std::to_string(s.kh * s.kw) + ", " + std::to_string(s.c / s.groups) + ", 16] x " + type + ">";
-  std::string out = "!kt.tensor<[p0, p3, p4, " + std::to_string(s.o) + "] x f32>", b = "!kt.tensor<[" + std::to_string(s.o) + "] x f32>";
+  std::string w = "!kt.tensor<[" + std::to_string(packGroups(s)) + ", " + std::to_string((s.o / packGroups(s) + 15) / 16) + ", " +
+                  std::to_string(s.kh * s.kw) + ", " + std::to_string(s.c / s.groups) + ", 16] x " + weightType + ">";
+  std::string out = "!kt.tensor<[p0, p3, p4, " + std::to_string(s.o) + "] x " + acc + ">",
+              b = "!kt.tensor<[" + std::to_string(s.o) + "] x " + acc + ">";
+  std::string add = acc == "f32" ? "arith.addf" : "arith.addi";
   std::string pad = "#kt.expr<" + std::to_string(s.pad) + ">";
-  return "^bb0(%x: " + in + ", %w: " + w + ", %b: " + b + "):\n %y = kt.conv %x, %w extras(%b : " + b + ") {kernel = " +
-         list(s.kh, s.kw) + ", strides = " + two(s.stride) + ", dilations = " + two(s.dilation) + ", input_dilations = " +
-         two(s.stretch) + ", pads = [" + pad + ", " + pad + "], groups = " + std::to_string(s.groups) + " : i64} : " + in + ", " + w +
-         " -> " + out + " epilogue {\n ^bb0(%a: f32, %B: " + b +
-         ", %n: index, %i: index, %j: index, %c: index):\n %0 = kt.read %B[%c] : " + b +
-         " -> f32\n %1 = arith.addf %a, %0 : f32\n kt.yield %1 : f32\n }\n kt.yield %y : " + out;
+  return "^bb0(%x: " + in + ", %w: " + w + ", %b: " + b + "):\n %y = kt.conv %x, %w extras(%b : " + b +
+         ") {kernel = " + list(s.kh, s.kw) + ", strides = " + two(s.stride) + ", dilations = " + two(s.dilation) +
+         ", input_dilations = " + two(s.stretch) + ", pads = [" + pad + ", " + pad +
+         "], groups = " + std::to_string(s.groups) + " : i64} : " + in + ", " + w + " -> " + out +
+         " epilogue {\n ^bb0(%a: " + acc + ", %B: " + b +
+         ", %n: index, %i: index, %j: index, %c: index):\n %0 = kt.read %B[%c] : " + b + " -> " + acc +
+         "\n %1 = " + add + " %a, %0 : " + acc + "\n kt.yield %1 : " + acc + "\n }\n kt.yield %y : " + out;
 }
 
 template <typename T> T encode(float v);
 template <> float encode<float>(float v) { return v; }
 template <> uint16_t encode<uint16_t>(float v) { return toHalf(v); }
+template <> int8_t encode<int8_t>(float v) { return std::lround(v * 100); }
+template <> uint8_t encode<uint8_t>(float v) { return std::lround(v * 100 + 120); }
+template <> int32_t encode<int32_t>(float v) { return std::lround(v * 1000); }
 float decode(float v) { return v; }
+float decode(int8_t v) { return v; }
+float decode(uint8_t v) { return v; }
 float decode(uint16_t v) { return fromHalf(v); }
 
-template <typename T> void check(const Conv2d &s, const std::string &type) {
-  HostKernel k(text(s, type), 5);
+template <typename T, typename W = T, typename A = float>
+void check(const Conv2d &s, const std::string &type, const std::string &weightType = "",
+           const std::string &acc = "f32") {
+  HostKernel k(text(s, type, weightType.empty() ? type : weightType, acc), 5);
   ASSERT_TRUE(k.ok());
-  int64_t cg = s.c / s.groups, og = s.o / s.groups, panels = (og + 15) / 16, taps = s.kh * s.kw;
-  auto wf = randomVector(s.o * cg * taps, -1, 1, 2), bias = randomVector(s.o);
-  std::vector<T> w(s.groups * panels * taps * cg * 16);
-  auto weight = [&](int64_t o, int64_t c, int64_t tap) -> T & {
-    return w[(((o / og * panels + o % og / 16) * taps + tap) * cg + c) * 16 + o % og % 16];
+  int64_t cg = s.c / s.groups, og = s.o / s.groups, outs = s.o / packGroups(s), panels = (outs + 15) / 16, taps = s.kh * s.kw;
+  auto wf = randomVector(s.o * cg * taps, -1, 1, 2);
+  std::vector<A> bias;
+  for (float v : randomVector(s.o))
+    bias.push_back(encode<A>(v));
+  std::vector<W> w(packGroups(s) * panels * taps * cg * 16);
+  auto weight = [&](int64_t o, int64_t c, int64_t tap) -> W & {
+    return w[(((o / outs * panels + o % outs / 16) * taps + tap) * cg + c) * 16 + o % outs % 16];
   };
   for (int64_t o = 0; o < s.o; ++o)
     for (int64_t c = 0; c < cg; ++c)
       for (int64_t t = 0; t < taps; ++t)
-        weight(o, c, t) = encode<T>(wf[(o * cg + c) * taps + t]);
+        weight(o, c, t) = encode<W>(wf[(o * cg + c) * taps + t]);
   for (int64_t shrink : {0, 1}) {
     int64_t n = s.n, h = s.h - shrink, width = s.w - 2 * shrink, oh = s.out(h, s.kh), ow = s.out(width, s.kw);
     std::vector<T> x;
     for (float v : randomVector(n * h * width * s.c))
       x.push_back(encode<T>(v));
-    std::vector<float> y(n * oh * ow * s.o, 7), expected(y.size());
+    std::vector<A> y(n * oh * ow * s.o, 7);
+    std::vector<float> expected(y.size());
     for (int64_t b = 0; b < n; ++b)
       for (int64_t i = 0; i < oh; ++i)
         for (int64_t j = 0; j < ow; ++j)
@@ -76,7 +93,7 @@ template <typename T> void check(const Conv2d &s, const std::string &type) {
             expected[((b * oh + i) * ow + j) * s.o + o] = sum;
           }
     k.run({x.data(), w.data(), bias.data(), y.data()}, {n, h, width, oh, ow});
-    expectClose(y, expected, 1e-4, 1e-5, "conv");
+    expectClose(std::vector<float>(y.begin(), y.end()), expected, 1e-4, 1e-5, "conv");
   }
 }
 
@@ -99,4 +116,8 @@ TEST(HostConv, depthwise) {
 TEST(HostConv, half_storage) {
   check<uint16_t>({1, 9, 8, 20, 18, 1, 3, 3, 1, 1, 1, 1}, "f16");
   check<uint16_t>({1, 9, 8, 20, 20, 20, 3, 3, 1, 1, 1, 1}, "f16");
+}
+TEST(HostConv, integers) {
+  check<uint8_t, int8_t, int32_t>({1, 9, 8, 20, 18, 1, 3, 3, 1, 1, 1, 1}, "ui8", "i8", "i32");
+  check<int8_t, int8_t, int32_t>({1, 9, 8, 20, 20, 20, 3, 3, 1, 1, 1, 1}, "i8", "i8", "i32");
 }

@@ -17,14 +17,22 @@ TEST(HostSort, first_elements_in_stable_order) {
   for (bool descending : {false, true}) {
     std::string text = R"(
 ^bb0(%x: !kt.tensor<[p0, p1] x f32>):
-  %v, %i = kt.sort %x {descending = )" + std::string(descending ? "true" : "false") + R"(} : !kt.tensor<[p0, p1] x f32>
+  %v, %i = kt.sort %x {descending = )" +
+                       std::string(descending ? "true" : "false") + R"(} : !kt.tensor<[p0, p1] x f32>
       -> !kt.tensor<[p0, p2] x f32>, !kt.tensor<[p0, p2] x i64>
   kt.yield %v, %i : !kt.tensor<[p0, p2] x f32>, !kt.tensor<[p0, p2] x i64>)";
     HostKernel k(text, 3);
     ASSERT_TRUE(k.ok());
     std::printf("compile %.1f ms\n", k.compileMs);
-    for (auto [rows, n, keep] : {std::array<int64_t, 3>{3, 10, 10}, {2, 1, 1}, {0, 5, 5}, {2, 5, 0}, {2, 0, 0}, {5, 1000, 1000},
-                                 {4, 1000, 7}, {3, 40, 33}, {1, 5000, 2000}}) {
+    for (auto [rows, n, keep] : {std::array<int64_t, 3>{3, 10, 10},
+                                 {2, 1, 1},
+                                 {0, 5, 5},
+                                 {2, 5, 0},
+                                 {2, 0, 0},
+                                 {5, 1000, 1000},
+                                 {4, 1000, 7},
+                                 {3, 40, 33},
+                                 {1, 5000, 2000}}) {
       auto x = randomVector(rows * n, -20, 20);
       for (float &v : x)
         v = std::round(v); // many equal elements
@@ -50,9 +58,10 @@ TEST(HostSort, first_elements_in_stable_order) {
 TEST(HostScan, every_direction) {
   for (std::string flags : {"", "{exclusive}", "{reverse}", "{exclusive, reverse}"})
     for (std::string kind : {"add", "mul"}) {
-      HostKernel k("^bb0(%x: !kt.tensor<[p0, p1] x f32>):\n %y = kt.scan " + kind + " %x " + flags +
-                       " : !kt.tensor<[p0, p1] x f32> -> !kt.tensor<[p0, p1] x f32>\n kt.yield %y : !kt.tensor<[p0, p1] x f32>",
-                   2);
+      HostKernel k(
+          "^bb0(%x: !kt.tensor<[p0, p1] x f32>):\n %y = kt.scan " + kind + " %x " + flags +
+              " : !kt.tensor<[p0, p1] x f32> -> !kt.tensor<[p0, p1] x f32>\n kt.yield %y : !kt.tensor<[p0, p1] x f32>",
+          2);
       ASSERT_TRUE(k.ok());
       for (auto [rows, n] : {std::array<int64_t, 2>{3, 10}, {1, 1}, {0, 4}, {4, 0}, {70, 500}}) {
         auto x = randomVector(rows * n, 0.5, 1.5);
@@ -74,13 +83,16 @@ TEST(HostScan, every_direction) {
 
 TEST(HostScatter, every_kind) {
   for (std::string kind : {"assign", "add", "mul", "max", "min"}) {
-    HostKernel k("^bb0(%b: !kt.tensor<[p0, p1, p2] x f32>, %i: !kt.tensor<[p3, 2] x i64>, %u: !kt.tensor<[p3, p2] x f32>):\n"
-                 " %y = kt.scatter " + kind +
-                     " %b, %i, %u : !kt.tensor<[p0, p1, p2] x f32>, !kt.tensor<[p3, 2] x i64>, !kt.tensor<[p3, p2] x f32> -> "
-                     "!kt.tensor<[p0, p1, p2] x f32>\n kt.yield %y : !kt.tensor<[p0, p1, p2] x f32>",
-                 4);
+    HostKernel k(
+        "^bb0(%b: !kt.tensor<[p0, p1, p2] x f32>, %i: !kt.tensor<[p3, 2] x i64>, %u: !kt.tensor<[p3, p2] x f32>):\n"
+        " %y = kt.scatter " +
+            kind +
+            " %b, %i, %u : !kt.tensor<[p0, p1, p2] x f32>, !kt.tensor<[p3, 2] x i64>, !kt.tensor<[p3, p2] x f32> -> "
+            "!kt.tensor<[p0, p1, p2] x f32>\n kt.yield %y : !kt.tensor<[p0, p1, p2] x f32>",
+        4);
     ASSERT_TRUE(k.ok());
-    for (auto [a, b, c, n] : {std::array<int64_t, 4>{3, 4, 5, 7}, {2, 3, 5000, 4}, {3, 4, 5, 0}, {0, 4, 5, 2}, {3, 4, 0, 2}}) {
+    for (auto [a, b, c, n] :
+         {std::array<int64_t, 4>{3, 4, 5, 7}, {2, 3, 5000, 4}, {3, 4, 5, 0}, {0, 4, 5, 2}, {3, 4, 0, 2}}) {
       auto base = randomVector(a * b * c), updates = randomVector(n * c, -1, 1, 2);
       std::vector<int64_t> at;
       for (int64_t i = 0; i < n; ++i) {
@@ -94,7 +106,11 @@ TEST(HostScatter, every_kind) {
           continue;
         for (int64_t j = 0; j < c; ++j) {
           float &to = expected[(p * b + q) * c + j], u = updates[i * c + j];
-          to = kind == "assign" ? u : kind == "add" ? to + u : kind == "mul" ? to * u : kind == "max" ? std::max(to, u) : std::min(to, u);
+          to = kind == "assign" ? u
+               : kind == "add"  ? to + u
+               : kind == "mul"  ? to * u
+               : kind == "max"  ? std::max(to, u)
+                                : std::min(to, u);
         }
       }
       k.run({base.data(), at.data(), updates.data(), y.data()}, {a, b, c, n});
@@ -107,7 +123,8 @@ TEST(HostNonzero, positions_and_count) {
   HostKernel k(R"(
 ^bb0(%x: !kt.tensor<[p0] x i1>):
   %p, %c = kt.nonzero %x : !kt.tensor<[p0] x i1> -> !kt.tensor<[p0] x i64>, !kt.tensor<[1] x i64>
-  kt.yield %p, %c : !kt.tensor<[p0] x i64>, !kt.tensor<[1] x i64>)", 1);
+  kt.yield %p, %c : !kt.tensor<[p0] x i64>, !kt.tensor<[1] x i64>)",
+               1);
   ASSERT_TRUE(k.ok());
   for (int64_t n : {0, 1, 2, 1000}) {
     std::vector<uint8_t> x(n);

@@ -16,10 +16,12 @@ TEST(HostGeneric, adds_a_broadcast_bias) {
     %2 = arith.addf %0, %1 : f32
     kt.yield %2 : f32
   }
-  kt.yield %r : !kt.tensor<[p0, p1, p2] x f32>)", 3);
+  kt.yield %r : !kt.tensor<[p0, p1, p2] x f32>)",
+               3);
   ASSERT_TRUE(k.ok());
   std::printf("compile %.1f ms\n", k.compileMs);
-  for (auto [a, b, c] : {std::array<int64_t, 3>{2, 3, 5}, {1, 1, 1}, {0, 4, 7}, {4, 0, 7}, {4, 7, 0}, {3, 700, 51}, {2, 1, 40000}}) {
+  for (auto [a, b, c] :
+       {std::array<int64_t, 3>{2, 3, 5}, {1, 1, 1}, {0, 4, 7}, {4, 0, 7}, {4, 7, 0}, {3, 700, 51}, {2, 1, 40000}}) {
     size_t n = a * b * c;
     auto x = randomVector(n), bias = randomVector(c, -1, 1, 2);
     std::vector<float> y(n, -7), expected(n);
@@ -39,7 +41,8 @@ TEST(HostGeneric, merges_contiguous_dimensions) {
     %1 = math.tanh %0 : f32
     kt.yield %1 : f32
   }
-  kt.yield %r : !kt.tensor<[p0, p1, 3] x f32>)", 2);
+  kt.yield %r : !kt.tensor<[p0, p1, 3] x f32>)",
+               2);
   ASSERT_TRUE(k.ok());
   std::printf("compile %.1f ms\n", k.compileMs);
   EXPECT_NE(k.getCode().variants[0].schedule.find("loops=1"), std::string::npos);
@@ -64,7 +67,8 @@ TEST(HostGeneric, pads_and_never_touches_an_empty_tensor) {
     %0 = kt.read %X[%a, %b] else %v : f32 : !kt.tensor<[p0, p1] x f32> -> f32
     kt.yield %0 : f32
   }
-  kt.yield %r : !kt.tensor<[p0 + 2, p1 + 3] x f32>)", 2);
+  kt.yield %r : !kt.tensor<[p0 + 2, p1 + 3] x f32>)",
+               2);
   ASSERT_TRUE(k.ok());
   for (auto [a, b] : {std::array<int64_t, 2>{2, 3}, {0, 3}, {3, 0}, {40, 1000}}) {
     auto x = randomVector(a * b);
@@ -95,7 +99,8 @@ TEST(HostGeneric, converts_between_storage_types) {
     %9 = arith.truncf %8 : f32 to bf16
     kt.yield %9 : bf16
   }
-  kt.yield %r : !kt.tensor<[p0] x bf16>)", 1);
+  kt.yield %r : !kt.tensor<[p0] x bf16>)",
+               1);
   ASSERT_TRUE(k.ok());
   int n = 1003;
   std::vector<uint16_t> x(n), b(n), y(n), expected(n);
@@ -124,10 +129,120 @@ TEST(HostGeneric, survives_division_by_zero) {
     %4 = arith.addi %2, %3 : i32
     kt.yield %4 : i32
   }
-  kt.yield %r : !kt.tensor<[p0] x i32>)", 1);
+  kt.yield %r : !kt.tensor<[p0] x i32>)",
+               1);
   ASSERT_TRUE(k.ok());
   std::vector<int32_t> x = {7, INT32_MIN, -7, 9}, d = {0, -1, 2, 3}, y(4);
   k.run({x.data(), d.data(), y.data()}, {4});
   EXPECT_EQ(y[2], -3 + -4);
   EXPECT_EQ(y[3], 6);
+}
+
+TEST(HostGeneric, scalars_and_generators) {
+  HostKernel scalar(R"(
+^bb0(%x: !kt.tensor<[] x f32>):
+  %r = kt.generic ins(%x : !kt.tensor<[] x f32>) -> !kt.tensor<[] x f32> {
+  ^bb0(%X: !kt.tensor<[] x f32>):
+    %0 = kt.read %X[] : !kt.tensor<[] x f32> -> f32
+    %1 = arith.negf %0 : f32
+    kt.yield %1 : f32
+  }
+  kt.yield %r : !kt.tensor<[] x f32>)",
+                    0);
+  HostKernel iota(R"(
+^bb0:
+  %r = kt.generic -> !kt.tensor<[p0, p1] x i64> {
+  ^bb0(%i: index, %j: index):
+    %n = kt.size #kt.expr<p1 * 2 + 1>
+    %0 = arith.muli %i, %n : index
+    %1 = arith.addi %0, %j : index
+    %2 = arith.index_cast %1 : index to i64
+    kt.yield %2 : i64
+  }
+  kt.yield %r : !kt.tensor<[p0, p1] x i64>)",
+                  2);
+  ASSERT_TRUE(scalar.ok() && iota.ok());
+  float x = 3, y = 0;
+  scalar.run({&x, &y}, {});
+  EXPECT_EQ(y, -3);
+  std::vector<int64_t> v(15);
+  iota.run({v.data()}, {3, 5});
+  for (int i = 0; i < 15; ++i)
+    EXPECT_EQ(v[i], i / 5 * 11 + i % 5);
+}
+
+TEST(HostGeneric, gathers_with_checked_indices) {
+  HostKernel k(R"(
+^bb0(%x: !kt.tensor<[p0, 4] x f32>, %at: !kt.tensor<[p1] x i64>):
+  %r = kt.generic ins(%x, %at : !kt.tensor<[p0, 4] x f32>, !kt.tensor<[p1] x i64>) -> !kt.tensor<[p1, 4] x f32> {
+  ^bb0(%X: !kt.tensor<[p0, 4] x f32>, %A: !kt.tensor<[p1] x i64>, %i: index, %j: index):
+    %none = arith.constant 0.0 : f32
+    %0 = kt.read %A[%i] : !kt.tensor<[p1] x i64> -> i64
+    %1 = arith.index_cast %0 : i64 to index
+    %2 = kt.read %X[%1, %j] else %none : f32 {check = array<i64: 0>} : !kt.tensor<[p0, 4] x f32> -> f32
+    kt.yield %2 : f32
+  }
+  kt.yield %r : !kt.tensor<[p1, 4] x f32>)",
+               2);
+  ASSERT_TRUE(k.ok());
+  auto x = randomVector(20);
+  std::vector<int64_t> at = {4, 0, -1, 5, 2, INT64_MAX, INT64_MIN};
+  std::vector<float> y(28, 7);
+  k.run({x.data(), at.data(), y.data()}, {5, 7});
+  for (int i = 0; i < 28; ++i)
+    EXPECT_EQ(y[i], at[i / 4] >= 0 && at[i / 4] < 5 ? x[at[i / 4] * 4 + i % 4] : 0) << i;
+}
+
+TEST(HostGeneric, computes_in_half_precision) {
+  for (std::string t : {"f16", "bf16"}) {
+    std::string tensor = "!kt.tensor<[p0] x " + t + ">";
+    HostKernel k("^bb0(%x: " + tensor + ", %z: " + tensor + "):\n %r = kt.generic ins(%x, %z : " + tensor + ", " +
+                     tensor + ") -> " + tensor + " {\n ^bb0(%X: " + tensor + ", %Z: " + tensor +
+                     ", %i: index):\n %0 = kt.read %X[%i] : " + tensor + " -> " + t +
+                     "\n %1 = kt.read %Z[%i] : " + tensor + " -> " + t + "\n %c = arith.constant 1.5 : " + t +
+                     "\n %2 = arith.mulf %0, %c : " + t + "\n %3 = arith.maximumf %2, %1 : " + t +
+                     "\n %4 = arith.cmpf ogt, %3, %c : " + t + "\n %5 = arith.fptosi %3 : " + t +
+                     " to i32\n %6 = arith.sitofp %5 : i32 to " + t + "\n %7 = arith.select %4, %6, %3 : " + t +
+                     "\n %8 = math.absf %7 : " + t + "\n kt.yield %8 : " + t + "\n }\n kt.yield %r : " + tensor,
+                 1);
+    ASSERT_TRUE(k.ok());
+    auto decode = [&](uint16_t v) { return t == "f16" ? fromHalf(v) : fromBFloat(v); };
+    auto encode = [&](float v) { return t == "f16" ? toHalf(v) : toBFloat(v); };
+    std::vector<uint16_t> x, z, y(500);
+    for (float v : randomVector(500, -9, 9))
+      x.push_back(encode(v));
+    for (float v : randomVector(500, -9, 9, 2))
+      z.push_back(encode(v));
+    k.run({x.data(), z.data(), y.data()}, {500});
+    for (int i = 0; i < 500; ++i) {
+      float m = std::max(decode(encode(decode(x[i]) * 1.5f)), decode(z[i]));
+      EXPECT_EQ(decode(y[i]), std::abs(m > 1.5f ? decode(encode((int)m)) : m)) << t << i;
+    }
+  }
+}
+
+TEST(HostGeneric, transposes_in_tiles) {
+  HostKernel k(R"(
+^bb0(%x: !kt.tensor<[p0, p1, p2, p3] x f32>):
+  %r = kt.generic ins(%x : !kt.tensor<[p0, p1, p2, p3] x f32>) -> !kt.tensor<[p3, p0, p2, p1] x f32> {
+  ^bb0(%X: !kt.tensor<[p0, p1, p2, p3] x f32>, %d: index, %a: index, %c: index, %b: index):
+    %0 = kt.read %X[%a, %b, %c, %d] : !kt.tensor<[p0, p1, p2, p3] x f32> -> f32
+    kt.yield %0 : f32
+  }
+  kt.yield %r : !kt.tensor<[p3, p0, p2, p1] x f32>)",
+               4);
+  ASSERT_TRUE(k.ok());
+  EXPECT_NE(k.getCode().variants[0].schedule.find("tile"), std::string::npos);
+  for (auto [a, b, c, d] :
+       {std::array<int64_t, 4>{2, 3, 4, 5}, {1, 1, 1, 1}, {0, 2, 3, 4}, {2, 70, 3, 50}, {3, 200, 2, 130}}) {
+    auto x = randomVector(a * b * c * d);
+    std::vector<float> y(x.size(), 7), expected(x.size());
+    for (int64_t i = 0; i < a; ++i)
+      for (int64_t j = 0; j < b; ++j)
+        for (int64_t l = 0; l < c; ++l)
+          for (int64_t m = 0; m < d; ++m)
+            expected[((m * a + i) * c + l) * b + j] = x[((i * b + j) * c + l) * d + m];
+    k.run({x.data(), y.data()}, {a, b, c, d});
+    EXPECT_EQ(y, expected);
+  }
 }

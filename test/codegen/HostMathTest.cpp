@@ -1,6 +1,7 @@
 //===- HostMathTest.cpp - accuracy of expanded mathematics ----------------===//
 //
-// Sweeps every function of ExpandMath over magnitudes and special values against the C library, through compiled kernels.
+// Sweeps every function of ExpandMath over magnitudes and special values against the C library, through compiled
+// kernels.
 //
 //===----------------------------------------------------------------------===//
 
@@ -17,22 +18,54 @@ namespace {
 std::string unary(const std::string &op, const std::string &type) {
   std::string t = "!kt.tensor<[p0] x " + type + ">";
   return "^bb0(%x: " + t + "):\n %y = kt.generic ins(%x : " + t + ") -> " + t + " {\n ^bb0(%X: " + t +
-         ", %i: index):\n %0 = kt.read %X[%i] : " + t + " -> " + type + "\n %1 = " + op + " %0 : " + type + "\n kt.yield %1 : " + type +
-         "\n }\n kt.yield %y : " + t;
+         ", %i: index):\n %0 = kt.read %X[%i] : " + t + " -> " + type + "\n %1 = " + op + " %0 : " + type +
+         "\n kt.yield %1 : " + type + "\n }\n kt.yield %y : " + t;
 }
 
 std::string binary(const std::string &op, const std::string &type) {
   std::string t = "!kt.tensor<[p0] x " + type + ">";
-  return "^bb0(%x: " + t + ", %z: " + t + "):\n %y = kt.generic ins(%x, %z : " + t + ", " + t + ") -> " + t + " {\n ^bb0(%X: " + t +
-         ", %Z: " + t + ", %i: index):\n %0 = kt.read %X[%i] : " + t + " -> " + type + "\n %1 = kt.read %Z[%i] : " + t + " -> " + type +
-         "\n %2 = " + op + " %0, %1 : " + type + "\n kt.yield %2 : " + type + "\n }\n kt.yield %y : " + t;
+  return "^bb0(%x: " + t + ", %z: " + t + "):\n %y = kt.generic ins(%x, %z : " + t + ", " + t + ") -> " + t +
+         " {\n ^bb0(%X: " + t + ", %Z: " + t + ", %i: index):\n %0 = kt.read %X[%i] : " + t + " -> " + type +
+         "\n %1 = kt.read %Z[%i] : " + t + " -> " + type + "\n %2 = " + op + " %0, %1 : " + type +
+         "\n kt.yield %2 : " + type + "\n }\n kt.yield %y : " + t;
 }
 
 template <typename T> std::vector<T> arguments() {
-  T inf = std::numeric_limits<T>::infinity(), tiny = std::numeric_limits<T>::denorm_min(), least = std::numeric_limits<T>::min();
-  std::vector<T> v = {0, -(T)0, 1, -1, inf, -inf, (T)NAN, tiny, -tiny, least, -least, std::numeric_limits<T>::max(),
-                      -std::numeric_limits<T>::max(), (T)0.5, (T)-0.5, 1.5, 2.5, -2.5, (T)0.49999997, 88.7f, 88.8f, -87.4f, -103.9f, -104.1f,
-                      709.7, 710.5, -745.2, 1e5f, -1e5f, 1e9f, 127.9f, 128.1f, -149.2f};
+  T inf = std::numeric_limits<T>::infinity(), tiny = std::numeric_limits<T>::denorm_min(),
+    least = std::numeric_limits<T>::min();
+  std::vector<T> v = {0,
+                      -(T)0,
+                      1,
+                      -1,
+                      inf,
+                      -inf,
+                      (T)NAN,
+                      tiny,
+                      -tiny,
+                      least,
+                      -least,
+                      std::numeric_limits<T>::max(),
+                      -std::numeric_limits<T>::max(),
+                      (T)0.5,
+                      (T)-0.5,
+                      1.5,
+                      2.5,
+                      -2.5,
+                      (T)0.49999997,
+                      88.7f,
+                      88.8f,
+                      -87.4f,
+                      -103.9f,
+                      -104.1f,
+                      709.7,
+                      710.5,
+                      -745.2,
+                      1e5f,
+                      -1e5f,
+                      1e9f,
+                      127.9f,
+                      128.1f,
+                      -149.2f};
   for (double x : randomVector<double>(20000, -20, 20))
     v.push_back(x);
   for (double x : randomVector<double>(20000, -1.1, 1.1, 5))
@@ -69,8 +102,8 @@ template <typename T> void check(const std::string &op, Function reference, doub
   for (size_t i = 0; i < x.size(); ++i)
     if (double u = ulps<T>(y[i], reference(x[i])); u > worst)
       worst = u, where = i;
-  std::printf("%-16s %s %10.3g ulp at %g: %.9g, should be %.9Lg\n", op.c_str(), sizeof(T) == 4 ? "f32" : "f64", worst, (double)x[where],
-              (double)y[where], reference(x[where]));
+  std::printf("%-16s %s %10.3g ulp at %g: %.9g, should be %.9Lg\n", op.c_str(), sizeof(T) == 4 ? "f32" : "f64", worst,
+              (double)x[where], (double)y[where], reference(x[where]));
   EXPECT_LE(worst, most) << op << " of " << x[where] << " is " << y[where];
   // Zeros keep their sign where the function is odd.
   if (reference(-0.0L) == 0) {
@@ -120,11 +153,13 @@ const std::vector<Case> &cases() {
   return all;
 }
 
-template <typename T> void checkBinary(const std::string &op, std::function<long double(long double, long double)> reference, double most) {
+template <typename T>
+void checkBinary(const std::string &op, std::function<long double(long double, long double)> reference, double most) {
   HostKernel k(binary(op, sizeof(T) == 4 ? "f32" : "f64"), 1);
   ASSERT_TRUE(k.ok());
   T inf = std::numeric_limits<T>::infinity();
-  std::vector<T> special = {0, -(T)0, 1, -1, 2, -2, 3, -3, 0.5, -0.5, inf, -inf, (T)NAN, (T)1e-30, (T)1e30, -(T)1e30, 7, 2.5, -7.25};
+  std::vector<T> special = {0,   -(T)0, 1,      -1,       2,       -2,       3, -3,  0.5,  -0.5,
+                            inf, -inf,  (T)NAN, (T)1e-30, (T)1e30, -(T)1e30, 7, 2.5, -7.25};
   std::vector<T> x, z;
   for (T a : special)
     for (T b : special)
@@ -139,8 +174,8 @@ template <typename T> void checkBinary(const std::string &op, std::function<long
   for (size_t i = 0; i < x.size(); ++i)
     if (double u = ulps<T>(y[i], reference(x[i], z[i])); u > worst)
       worst = u, where = i;
-  std::printf("%-16s %s %10.3g ulp at %g, %g: %.9g\n", op.c_str(), sizeof(T) == 4 ? "f32" : "f64", worst, (double)x[where],
-              (double)z[where], (double)y[where]);
+  std::printf("%-16s %s %10.3g ulp at %g, %g: %.9g\n", op.c_str(), sizeof(T) == 4 ? "f32" : "f64", worst,
+              (double)x[where], (double)z[where], (double)y[where]);
   EXPECT_LE(worst, most) << op << " of " << x[where] << ", " << z[where] << " is " << y[where];
 }
 
@@ -172,10 +207,11 @@ TEST(HostMath, small_floats_round_trip) {
   // Every f8 value converts to f32 and back to itself, and rounds to even in between.
   for (std::string type : {"f8E4M3FN", "f8E4M3FNUZ", "f8E5M2", "f8E5M2FNUZ"}) {
     std::string s = "!kt.tensor<[p0] x " + type + ">", f = "!kt.tensor<[p0] x f32>";
-    auto cast = [&](const std::string &from, const std::string &to, const std::string &a, const std::string &b, const std::string &op) {
+    auto cast = [&](const std::string &from, const std::string &to, const std::string &a, const std::string &b,
+                    const std::string &op) {
       return "^bb0(%x: " + from + "):\n %y = kt.generic ins(%x : " + from + ") -> " + to + " {\n ^bb0(%X: " + from +
-             ", %i: index):\n %0 = kt.read %X[%i] : " + from + " -> " + a + "\n %1 = " + op + " %0 : " + a + " to " + b + "\n kt.yield %1 : " +
-             b + "\n }\n kt.yield %y : " + to;
+             ", %i: index):\n %0 = kt.read %X[%i] : " + from + " -> " + a + "\n %1 = " + op + " %0 : " + a + " to " +
+             b + "\n kt.yield %1 : " + b + "\n }\n kt.yield %y : " + to;
     };
     HostKernel widen(cast(s, f, type, "f32", "arith.extf"), 1), narrow(cast(f, s, "f32", type, "arith.truncf"), 1);
     ASSERT_TRUE(widen.ok() && narrow.ok());
@@ -193,7 +229,10 @@ TEST(HostMath, small_floats_round_trip) {
         EXPECT_EQ(back[i], bits[i]) << type << " " << i << " is " << wide[i];
     }
     EXPECT_EQ(nans, type == "f8E5M2" ? 6 : type == "f8E4M3FN" ? 2 : 1);
-    EXPECT_EQ(wide[1], type == "f8E4M3FN" ? 0x1p-9f : type == "f8E4M3FNUZ" ? 0x1p-10f : type == "f8E5M2" ? 0x1p-16f : 0x1p-17f);
+    EXPECT_EQ(wide[1], type == "f8E4M3FN"     ? 0x1p-9f
+                       : type == "f8E4M3FNUZ" ? 0x1p-10f
+                       : type == "f8E5M2"     ? 0x1p-16f
+                                              : 0x1p-17f);
     // Halfway between neighbours.
     std::vector<float> middle;
     for (int i = 0; i < 100; ++i)

@@ -16,32 +16,46 @@ struct Types {
 /// [p0 batch, p1 m, p3 k] x packed weights, bias and relu in the epilogue.
 std::string packedText(const Types &t) {
   std::string acc = t.lhs == "f64" ? "f64" : t.lhs[0] == 'f' || t.lhs[0] == 'b' ? "f32" : "i32";
-  std::string l = "!kt.tensor<[p0, p1, p3] x " + t.lhs + ">", w = "!kt.tensor<[(p2 + 15) floordiv 16, p3, 16] x " + t.rhs + ">";
+  std::string l = "!kt.tensor<[p0, p1, p3] x " + t.lhs + ">",
+              w = "!kt.tensor<[(p2 + 15) floordiv 16, p3, 16] x " + t.rhs + ">";
   std::string b = "!kt.tensor<[p2] x " + acc + ">", o = "!kt.tensor<[p0, p1, p2] x " + acc + ">";
   std::string add = acc[0] == 'f' ? "arith.addf" : "arith.addi";
   return "^bb0(%x: " + l + ", %w: " + w + ", %b: " + b + "):\n %y = kt.matmul %x, %w extras(%b : " + b +
-         ") {packed, depth = #kt.expr<p3>, maps = [affine_map<(b, m, n, k) -> (b, m, k)>, affine_map<(b, m, n, k) -> (n, k)>, "
-         "affine_map<(b, m, n, k) -> (b, m, n)>]} : " + l + ", " + w + " -> " + o + " epilogue {\n ^bb0(%a: " + acc + ", %B: " + b +
-         ", %i: index, %j: index, %n: index):\n %0 = kt.read %B[%n] : " + b + " -> " + acc + "\n %1 = " + add + " %a, %0 : " + acc +
-         "\n kt.yield %1 : " + acc + "\n }\n kt.yield %y : " + o;
+         ") {packed, depth = #kt.expr<p3>, maps = [affine_map<(b, m, n, k) -> (b, m, k)>, affine_map<(b, m, n, k) -> "
+         "(n, k)>, "
+         "affine_map<(b, m, n, k) -> (b, m, n)>]} : " +
+         l + ", " + w + " -> " + o + " epilogue {\n ^bb0(%a: " + acc + ", %B: " + b +
+         ", %i: index, %j: index, %n: index):\n %0 = kt.read %B[%n] : " + b + " -> " + acc + "\n %1 = " + add +
+         " %a, %0 : " + acc + "\n kt.yield %1 : " + acc + "\n }\n kt.yield %y : " + o;
 }
 
 template <typename T> T encode(double v);
 template <> float encode<float>(double v) { return v; }
 template <> double encode<double>(double v) { return v; }
 template <> uint16_t encode<uint16_t>(double v) { return toHalf(v); }
+struct BFloat {
+  uint16_t bits;
+};
+template <> BFloat encode<BFloat>(double v) { return {toBFloat(v)}; }
 template <> int8_t encode<int8_t>(double v) { return std::lround(v * 100); }
 template <> uint8_t encode<uint8_t>(double v) { return std::lround(v * 100 + 120); }
 template <> int32_t encode<int32_t>(double v) { return std::lround(v * 1000); }
 template <typename T> double decode(T v) { return v; }
+template <> double decode<BFloat>(BFloat v) { return fromBFloat(v.bits); }
 template <> double decode<uint16_t>(uint16_t v) { return fromHalf(v); }
 
 template <typename L, typename R, typename A> void checkPacked(const Types &types, double rtol) {
   HostKernel k(packedText(types), 4);
   ASSERT_TRUE(k.ok());
   std::printf("compile %s x %s %.1f ms\n", types.lhs.c_str(), types.rhs.c_str(), k.compileMs);
-  for (auto [b, m, n, d] : {std::array<int64_t, 4>{1, 1, 1, 1}, {1, 1, 768, 768}, {2, 3, 17, 5}, {1, 7, 33, 700}, {1, 6, 16, 0},
-                            {0, 3, 4, 5}, {3, 50, 300, 65}, {1, 200, 520, 321}}) {
+  for (auto [b, m, n, d] : {std::array<int64_t, 4>{1, 1, 1, 1},
+                            {1, 1, 768, 768},
+                            {2, 3, 17, 5},
+                            {1, 7, 33, 700},
+                            {1, 6, 16, 0},
+                            {0, 3, 4, 5},
+                            {3, 50, 300, 65},
+                            {1, 200, 520, 321}}) {
     auto x = randomVector<double>(b * m * d), w = randomVector<double>(n * d, -1, 1, 2), bias = randomVector<double>(n);
     std::vector<L> lhs;
     for (double v : x)
@@ -73,6 +87,7 @@ template <typename L, typename R, typename A> void checkPacked(const Types &type
 TEST(HostMatmul, packed_f32) { checkPacked<float, float, float>({"f32", "f32", "f32"}, 1e-5); }
 TEST(HostMatmul, packed_f16) { checkPacked<uint16_t, uint16_t, float>({"f16", "f16", "f32"}, 1e-5); }
 TEST(HostMatmul, packed_f32_with_f16_weights) { checkPacked<float, uint16_t, float>({"f32", "f16", "f32"}, 1e-5); }
+TEST(HostMatmul, packed_bf16) { checkPacked<BFloat, BFloat, float>({"bf16", "bf16", "f32"}, 1e-5); }
 TEST(HostMatmul, packed_f32_with_i8_weights) { checkPacked<float, int8_t, float>({"f32", "i8", "f32"}, 1e-4); }
 TEST(HostMatmul, packed_integers) {
   checkPacked<int8_t, int8_t, int32_t>({"i8", "i8", "i32"}, 1e-7);
@@ -80,7 +95,8 @@ TEST(HostMatmul, packed_integers) {
 }
 TEST(HostMatmul, packed_f64) { checkPacked<double, float, double>({"f64", "f32", "f64"}, 1e-6); }
 
-/// Batched, every operand strided in some way: lhs [b, k, m] or [b, m, k], rhs [b, k, n] or [b, n, k], result [b, m, n] or [m, b, n].
+/// Batched, every operand strided in some way: lhs [b, k, m] or [b, m, k], rhs [b, k, n] or [b, n, k], result [b, m, n]
+/// or [m, b, n].
 TEST(HostMatmul, dynamic_operands_of_any_layout) {
   for (bool lhsT : {false, true})
     for (bool rhsT : {false, true})
@@ -89,13 +105,16 @@ TEST(HostMatmul, dynamic_operands_of_any_layout) {
         std::string r = rhsT ? "!kt.tensor<[p0, p2, p3] x f32>" : "!kt.tensor<[p0, p3, p2] x f32>";
         std::string o = swap ? "!kt.tensor<[p1, p0, p2] x f32>" : "!kt.tensor<[p0, p1, p2] x f32>";
         auto map = [](const char *to) { return std::string("affine_map<(b, m, n, k) -> (") + to + ")>"; };
-        std::string text = "^bb0(%x: " + l + ", %w: " + r + "):\n %y = kt.matmul %x, %w {depth = #kt.expr<p3>, maps = [" +
-                           map(lhsT ? "b, k, m" : "b, m, k") + ", " + map(rhsT ? "b, n, k" : "b, k, n") + ", " +
-                           map(swap ? "m, b, n" : "b, m, n") + "]} : " + l + ", " + r + " -> " + o +
-                           " epilogue {\n ^bb0(%a: f32, %i: index, %j: index, %n: index):\n kt.yield %a : f32\n }\n kt.yield %y : " + o;
+        std::string text =
+            "^bb0(%x: " + l + ", %w: " + r + "):\n %y = kt.matmul %x, %w {depth = #kt.expr<p3>, maps = [" +
+            map(lhsT ? "b, k, m" : "b, m, k") + ", " + map(rhsT ? "b, n, k" : "b, k, n") + ", " +
+            map(swap ? "m, b, n" : "b, m, n") + "]} : " + l + ", " + r + " -> " + o +
+            " epilogue {\n ^bb0(%a: f32, %i: index, %j: index, %n: index):\n kt.yield %a : f32\n }\n kt.yield %y : " +
+            o;
         HostKernel kernel(text, 4);
         ASSERT_TRUE(kernel.ok());
-        for (auto [b, m, n, k] : {std::array<int64_t, 4>{2, 3, 5, 7}, {3, 1, 40, 33}, {2, 130, 300, 64}, {1, 20, 15, 400}, {2, 4, 5, 0}}) {
+        for (auto [b, m, n, k] :
+             {std::array<int64_t, 4>{2, 3, 5, 7}, {3, 1, 40, 33}, {2, 130, 300, 64}, {1, 20, 15, 400}, {2, 4, 5, 0}}) {
           auto x = randomVector(b * m * k), w = randomVector(b * n * k, -1, 1, 2);
           std::vector<float> y(b * m * n, 7), expected(b * m * n);
           for (int64_t i = 0; i < b; ++i)
@@ -103,7 +122,8 @@ TEST(HostMatmul, dynamic_operands_of_any_layout) {
               for (int64_t c = 0; c < n; ++c) {
                 double sum = 0;
                 for (int64_t d = 0; d < k; ++d)
-                  sum += (double)x[i * m * k + (lhsT ? d * m + r2 : r2 * k + d)] * w[i * n * k + (rhsT ? c * k + d : d * n + c)];
+                  sum += (double)x[i * m * k + (lhsT ? d * m + r2 : r2 * k + d)] *
+                         w[i * n * k + (rhsT ? c * k + d : d * n + c)];
                 expected[swap ? (r2 * b + i) * n + c : (i * m + r2) * n + c] = sum;
               }
           kernel.run({x.data(), w.data(), y.data()}, {b, m, n, k});

@@ -9,7 +9,8 @@ using namespace kt::test;
 static std::string text(const std::string &kind) {
   return R"(
 ^bb0(%x: !kt.tensor<[p0, p1, p2] x f32>, %g: !kt.tensor<[p2] x f32>):
-  %y = kt.normalize )" + kind + R"( ins(%x, %g : !kt.tensor<[p0, p1, p2] x f32>, !kt.tensor<[p2] x f32>) {axes = 1, epsilon = 1.0e-5}
+  %y = kt.normalize )" +
+         kind + R"( ins(%x, %g : !kt.tensor<[p0, p1, p2] x f32>, !kt.tensor<[p2] x f32>) {axes = 1, epsilon = 1.0e-5}
       -> !kt.tensor<[p0, p1, p2] x f32> {
   ^bb0(%X: !kt.tensor<[p0, p1, p2] x f32>, %G: !kt.tensor<[p2] x f32>, %i: index, %j: index, %l: index):
     %0 = kt.read %X[%i, %j, %l] : !kt.tensor<[p0, p1, p2] x f32> -> f32
@@ -28,7 +29,8 @@ TEST(HostNormalize, each_kind_on_ragged_rows) {
     HostKernel k(text(kind), 3);
     ASSERT_TRUE(k.ok());
     std::printf("compile %s %.1f ms\n", kind.c_str(), k.compileMs);
-    for (auto [a, b, n] : {std::array<int64_t, 3>{2, 3, 5}, {1, 1, 1}, {0, 2, 3}, {2, 0, 3}, {2, 3, 0}, {3, 7, 768}, {1, 2, 50000}}) {
+    for (auto [a, b, n] :
+         {std::array<int64_t, 3>{2, 3, 5}, {1, 1, 1}, {0, 2, 3}, {2, 0, 3}, {2, 3, 0}, {3, 7, 768}, {1, 2, 50000}}) {
       auto x = randomVector(a * b * n, -4, 6), g = randomVector(n, 0.5, 2, 3);
       std::vector<float> y(a * b * n, 7), expected(a * b * n);
       for (int64_t r = 0; r < a * b; ++r) {

@@ -17,13 +17,15 @@ static std::string overDim(const std::string &kind, int dim, const std::string &
       kept += (kept.empty() ? "" : ", ") + dims[i];
   std::string out = "!kt.tensor<[" + kept + "] x " + e + ">";
   const char *at[3] = {"%r, %a, %b", "%a, %r, %b", "%a, %b, %r"};
-  return "^bb0(%x: " + in + "):\n %y = kt.reduce " + kind + " over [#kt.expr<" + dims[dim] + ">] ins(%x : " + in + ") " + flags +
-         " -> " + out + " {\n ^bb0(%X: " + in + ", %a: index, %b: index, %r: index):\n %0 = kt.read %X[" + at[dim] + "] : " + in +
+  return "^bb0(%x: " + in + "):\n %y = kt.reduce " + kind + " over [#kt.expr<" + dims[dim] + ">] ins(%x : " + in +
+         ") " + flags + " -> " + out + " {\n ^bb0(%X: " + in +
+         ", %a: index, %b: index, %r: index):\n %0 = kt.read %X[" + at[dim] + "] : " + in +
          " -> f32\n kt.yield %0 : f32\n } epilogue {\n ^bb0(%s: " + e + ", %X: " + in +
          ", %a: index, %b: index):\n kt.yield %s : " + e + "\n }\n kt.yield %y : " + out;
 }
 
-static const std::array<int64_t, 3> shapes[] = {{2, 3, 5}, {1, 1, 1}, {0, 3, 4}, {3, 0, 4}, {3, 4, 0}, {5, 33, 700}, {40, 700, 9}, {1, 1, 100000}};
+static const std::array<int64_t, 3> shapes[] = {{2, 3, 5}, {1, 1, 1},    {0, 3, 4},    {3, 0, 4},
+                                                {3, 4, 0}, {5, 33, 700}, {40, 700, 9}, {1, 1, 100000}};
 
 template <typename Fn> static void eachRow(std::array<int64_t, 3> s, int dim, Fn fn) {
   int64_t stride[3] = {s[1] * s[2], s[2], 1}, out = 0;
@@ -40,7 +42,8 @@ TEST(HostReduce, sums_over_each_dimension) {
     std::printf("compile %.1f ms\n", k.compileMs);
     for (auto s : shapes) {
       auto x = randomVector(s[0] * s[1] * s[2]);
-      std::vector<float> expected, y(s[0] * s[1] * s[2] / std::max<int64_t>(s[dim], 1) + s[0] * s[1] + s[1] * s[2] + s[0] * s[2]);
+      std::vector<float> expected,
+          y(s[0] * s[1] * s[2] / std::max<int64_t>(s[dim], 1) + s[0] * s[1] + s[1] * s[2] + s[0] * s[2]);
       eachRow(s, dim, [&](int64_t, int64_t at, int64_t step, int64_t n) {
         double sum = 0;
         for (int64_t i = 0; i < n; ++i)
@@ -90,7 +93,8 @@ TEST(HostReduce, argmax_finds_the_first_or_last_winner) {
           int64_t best = 0;
           for (int64_t i = 1; i < n; ++i) {
             float a = x[at + i * step], b = x[at + best * step];
-            bool wins = std::isnan(b) ? last && std::isnan(a) : std::isnan(a) || (max ? a > b : a < b) || (last && a == b);
+            bool wins =
+                std::isnan(b) ? last && std::isnan(a) : std::isnan(a) || (max ? a > b : a < b) || (last && a == b);
             if (wins)
               best = i;
           }
@@ -117,7 +121,8 @@ TEST(HostReduce, pools_channels_last_with_padding) {
   ^bb0(%s: f32, %X: !kt.tensor<[p0, p1, p2] x f32>, %n: index, %h: index, %c: index):
     kt.yield %s : f32
   }
-  kt.yield %y : !kt.tensor<[p0, p1, p2] x f32>)", 3);
+  kt.yield %y : !kt.tensor<[p0, p1, p2] x f32>)",
+               3);
   ASSERT_TRUE(k.ok());
   EXPECT_NE(k.getCode().variants[0].schedule.find("strips"), std::string::npos);
   int64_t n = 3, h = 11, c = 300;
@@ -134,4 +139,30 @@ TEST(HostReduce, pools_channels_last_with_padding) {
       }
   k.run({x.data(), y.data()}, {n, h, c});
   EXPECT_EQ(y, expected);
+}
+
+TEST(HostReduce, integers_and_booleans_to_a_scalar) {
+  struct Case {
+    std::string kind, type;
+    int64_t expected;
+  };
+  for (const Case &c : {Case{"add", "i32", 1 + 3 - 7 + 2},
+                        {"mul", "i32", -42},
+                        {"max", "i32", 3},
+                        {"min", "i32", -7},
+                        {"max", "i1", 1},
+                        {"min", "i1", 0}}) {
+    std::string in = "!kt.tensor<[p0] x " + c.type + ">", out = "!kt.tensor<[] x " + c.type + ">";
+    HostKernel k("^bb0(%x: " + in + "):\n %y = kt.reduce " + c.kind + " over [#kt.expr<p0>] ins(%x : " + in + ") -> " +
+                     out + " {\n ^bb0(%X: " + in + ", %r: index):\n %0 = kt.read %X[%r] : " + in + " -> " + c.type +
+                     "\n kt.yield %0 : " + c.type + "\n } epilogue {\n ^bb0(%s: " + c.type + ", %X: " + in +
+                     "):\n kt.yield %s : " + c.type + "\n }\n kt.yield %y : " + out,
+                 1);
+    ASSERT_TRUE(k.ok());
+    std::vector<int32_t> x = {1, 3, -7, 2}, y = {99};
+    std::vector<uint8_t> b = {1, 0, 1, 1}, z = {99};
+    bool isBool = c.type == "i1";
+    k.run({isBool ? (void *)b.data() : x.data(), isBool ? (void *)z.data() : y.data()}, {4});
+    EXPECT_EQ(isBool ? z[0] : y[0], c.expected) << c.kind << c.type;
+  }
 }

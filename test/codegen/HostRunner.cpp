@@ -124,7 +124,8 @@ void HostKernel::run(std::vector<void *> buffers, std::vector<int64_t> ints, int
       char *scratch = (char *)std::aligned_alloc(64, (scratchBytes + guard) / 64 * 64 + 64);
       std::memset(scratch, 0xcd, scratchBytes);
       std::memset(scratch + scratchBytes, 0x5a, guard);
-      artifact::HostArgs args{buffers.data(), ints.data(), workspace, scratchBytes ? scratch : nullptr, begin, end, nullptr};
+      artifact::HostArgs args{buffers.data(), ints.data(), workspace, scratchBytes ? scratch : nullptr,
+                              begin,          end,         nullptr};
       if (!oneByOne)
         entry(&args);
       else
@@ -180,8 +181,8 @@ float kt::test::fromBFloat(uint16_t x) {
   return f;
 }
 
-void kt::test::expectClose(const std::vector<float> &actual, const std::vector<float> &expected, double atol, double rtol,
-                           const std::string &what) {
+void kt::test::expectClose(const std::vector<float> &actual, const std::vector<float> &expected, double atol,
+                           double rtol, const std::string &what) {
   ASSERT_EQ(actual.size(), expected.size());
   size_t bad = 0;
   for (size_t i = 0; i < actual.size(); ++i) {

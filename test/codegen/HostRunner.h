@@ -1,7 +1,7 @@
 //===- HostRunner.h - compiles and runs host kernels in tests -------------===//
 //
-// A kernel comes as text, is compiled for every host level, and its v3 image is mapped and run task by task, last task first, so that
-// hidden dependences between tasks show.
+// A kernel comes as text, is compiled for every host level, and its v3 image is mapped and run task by task, last task
+// first, so that hidden dependences between tasks show.
 //
 //===----------------------------------------------------------------------===//
 
@@ -50,7 +50,8 @@ uint16_t toBFloat(float x);
 float fromBFloat(uint16_t x);
 
 /// Fails the test unless |a - b| <= atol + rtol |b| everywhere, with NaN equal to NaN.
-void expectClose(const std::vector<float> &actual, const std::vector<float> &expected, double atol, double rtol, const std::string &what);
+void expectClose(const std::vector<float> &actual, const std::vector<float> &expected, double atol, double rtol,
+                 const std::string &what);
 
 } // namespace kt::test
 

@@ -1,16 +1,19 @@
 //===- kt-compile-kernel.cpp - writes the GPU code of textual kernels -----===//
 //
-// For each kt.kernel of a file: the PTX of its modules and a JSON description with variants, guards and geometry, for the PTX interpreter and for ptxas.
+// For each kt.kernel of a file: the PTX of its modules and a JSON description with variants, guards and geometry, for
+// the PTX interpreter and for ptxas.
 //
 //===----------------------------------------------------------------------===//
 
 #include "codegen/PTX/PTX.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/Threading.h"
 #include "mlir/Parser/Parser.h"
 #include "llvm/Support/CommandLine.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/JSON.h"
 #include <chrono>
+#include <optional>
 
 using namespace kt;
 using llvm::json::Array;
@@ -40,32 +43,44 @@ static Object describe(KernelOp kernel, const codegen::KernelCode &code, const c
                               {"schedule", v.schedule},
                               {"stages", std::move(stages)}});
   }
-  return Object{{"name", kernel.getSymName()},   {"params", (int64_t)kernel.getParams().size()}, {"ms", ms},
-                {"exprs", std::move(exprs)}, {"variants", std::move(variants)}};
+  return Object{{"name", kernel.getSymName()},
+                {"params", (int64_t)kernel.getParams().size()},
+                {"ms", ms},
+                {"exprs", std::move(exprs)},
+                {"variants", std::move(variants)}};
 }
 
 int main(int argc, char **argv) {
   llvm::cl::ParseCommandLineOptions(argc, argv, "compiles kt.kernel ops to PTX\n");
-  mlir::MLIRContext context(mlir::MLIRContext::Threading::DISABLED);
+  mlir::MLIRContext context;
   codegen::registerGpuCodegen(context);
   context.loadDialect<mlir::func::FuncDialect>();
   auto module = mlir::parseSourceFile<mlir::ModuleOp>(input, &context);
   if (!module)
     return 1;
-  Array kernels;
-  for (auto kernel : module->getOps<KernelOp>()) {
+  // All at once, as the compiler does it.
+  auto ops = llvm::to_vector(module->getOps<KernelOp>());
+  std::vector<std::optional<Object>> objects(ops.size());
+  mlir::parallelFor(&context, 0, ops.size(), [&](size_t number) {
+    KernelOp kernel = ops[number];
     codegen::ExprPool pool;
     auto start = std::chrono::steady_clock::now();
     auto code = codegen::compileGpuKernel(kernel, target, pool);
     double ms = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
     if (mlir::failed(code))
-      return 1;
+      return;
     for (auto [i, m] : llvm::enumerate(code->modules)) {
       std::error_code error;
       llvm::raw_fd_ostream out(outDir + "/" + kernel.getSymName().str() + "." + std::to_string(i) + ".ptx", error);
       out << llvm::StringRef((const char *)m.code.data(), m.code.size());
     }
-    kernels.push_back(describe(kernel, *code, pool, ms));
+    objects[number] = describe(kernel, *code, pool, ms);
+  });
+  Array kernels;
+  for (std::optional<Object> &o : objects) {
+    if (!o)
+      return 1;
+    kernels.push_back(std::move(*o));
   }
   std::error_code error;
   llvm::raw_fd_ostream out(outDir + "/kernels.json", error);

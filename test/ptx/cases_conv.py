@@ -36,7 +36,8 @@ def conv_case(name, kind, n, size, c, o, k, strides=None, dilations=None, stretc
     taps, cg, og = int(np.prod(k)), c // groups, o // groups
     out = [((s - 1) * e + 1 + 2 * pad - (kk - 1) * d - 1) // st + 1 for s, e, kk, d, st in zip(size, stretch, k, dilations, strides)]
     x = tensor(['p0', *size, c], kind)
-    w = tensor([groups, -(-og // 16), taps, cg, 16], weight)
+    depthwise = groups > 1 and cg == 1 and og == 1  # the groups lie side by side in panels
+    w = tensor([1, -(-groups // 16), taps, 1, 16] if depthwise else [groups, -(-og // 16), taps, cg, 16], weight)
     r = tensor(['p0', *out, o], kind)
     b = tensor([o], kind)
     idx = ', '.join(f'%i{d}: index' for d in range(spatial + 2))
@@ -56,6 +57,8 @@ def conv_case(name, kind, n, size, c, o, k, strides=None, dilations=None, stretc
     xs, bias = Tensor(randn(n, *size, c), kind), Tensor(randn(o), kind)
     ws = Tensor(randn(groups, taps, cg, og) * (20 if weight == 'i8' else 1), weight)
     packed = np.stack([pack(ws.bits[g].reshape(taps * cg, og)) for g in range(groups)]).reshape(groups, -1, taps, cg, 16)
+    if depthwise:
+        packed = pack(ws.bits.reshape(groups, taps).T).reshape(1, -1, taps, 1, 16)
     p = Tensor.__new__(Tensor)
     p.kind, p.bits = weight, np.ascontiguousarray(packed)
     want = conv_reference(xs.values, ws.values, k, strides, dilations, stretch, pads, groups, out) + bias.values

@@ -133,6 +133,12 @@ def matmul_cases():
                 want = Tensor(product(a.values, w.values), acc)
             runs.append(((m,), [a, Tensor(pack(w.bits), rt)], [want]))
         cases.append(Case(f'simt_{name}', matmul_text(f'simt_{name}', 1, lhs, rhs, res, M2, k, acc, True), runs, tolerance=None if acc != 'f32' else 4e-6))
+    lhs, rhs, res = tensor(['p0', 300], 'f32'), tensor([5, 300, 16], 'f32'), tensor(['p0', 75], 'f32')
+    runs = []
+    for m in (2, 70):
+        a, w = Tensor(randn(m, 300), 'f32'), Tensor(randn(300, 75), 'f32')
+        runs.append(((m,), [a, Tensor(pack(w.bits), 'f32')], [Tensor(product(a.values, w.values), 'f32')]))
+    cases.append(Case('simt_split', matmul_text('simt_split', 1, lhs, rhs, res, M2, 300, 'f32', True), runs, tolerance=4e-6))
     lhs, rhs, res = tensor([256, 64], 'f32'), tensor([16, 64, 16], 'f32'), tensor([256, 256], 'f32')
     a, w = Tensor(randn(256, 64), 'f32'), Tensor(randn(64, 256), 'f32')
     runs = [((), [a, Tensor(pack(w.bits), 'f32')], [Tensor(product(a.values, w.values), 'f32')])]

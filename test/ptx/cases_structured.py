@@ -1,4 +1,5 @@
 """Kernels of the structured ops: generic, reduce, normalize."""
+import math
 import numpy as np
 from harness import Case, Tensor
 
@@ -128,6 +129,43 @@ def generic_cases():
   }}"""
     x = Tensor(np.concatenate([randn(500) * 20, [0, -np.inf, 88, -87]]), 'f32')
     cases.append(Case('exp', kernel('exp', 1, [('x', t)], [t], body), [((504,), [x], [Tensor(np.exp(x.values.astype(np.float64)) / 504, 'f32')])]))
+    functions = {'log': np.log, 'log1p': np.log1p, 'tanh': np.tanh, 'erf': np.vectorize(math.erf), 'sin': np.sin, 'cos': np.cos, 'atan': np.arctan,
+                 'exp2': np.exp2, 'rsqrt': lambda v: 1 / np.sqrt(v), 'sqrt': np.sqrt, 'floor': np.floor, 'ceil': np.ceil, 'roundeven': np.rint, 'absf': np.abs}
+    for kind in ('f32', 'f16', 'bf16'):
+        for f, reference in functions.items():
+            if kind != 'f32' and f not in ('tanh', 'erf', 'exp2', 'sqrt', 'floor', 'log'):
+                continue
+            t, o = tensor(['p0'], kind), tensor(['p0'], kind)
+            body = f'''  %r = kt.generic ins(%x : {t}) -> {o} {{
+  ^bb0(%X: {t}, %i: index):
+    %0 = kt.read %X[%i] : {t} -> {kind}
+    %1 = math.{f} %0 : {kind}
+    kt.yield %1 : {kind}
+  }}'''
+            v = np.abs(randn(300)) * 3 + 1e-3 if f in ('log', 'log1p', 'rsqrt', 'sqrt') else randn(300) * 3
+            x = Tensor(v, kind)
+            cases.append(Case(f'math_{f}_{kind}', kernel(f'math_{f}_{kind}', 1, [('x', t)], [o], body), [((300,), [x], [Tensor(reference(x.values.astype(np.float64)), kind)])]))
+    # Conversions, remainders, powers and divisions.
+    for name, of, to, ops, reference in (
+            ('to_bf16', 'i32', 'bf16', ['arith.sitofp %0 : i32 to bf16'], lambda v: v),
+            ('bf16_to_i64', 'bf16', 'i64', ['arith.fptosi %0 : bf16 to i64'], np.trunc),
+            ('f16_to_f64', 'f16', 'f64', ['arith.extf %0 : f16 to f64'], lambda v: v),
+            ('bf16_ops', 'bf16', 'bf16', ['arith.mulf %0, %0 : bf16', 'arith.maximumf %1, %0 : bf16', 'arith.divf %2, %1 : bf16'], lambda v: np.maximum(v * v, v) / (v * v)),
+            ('remainder', 'f32', 'f32', ['arith.constant 0.75 : f32', 'arith.remf %0, %1 : f32'], lambda v: np.fmod(v, 0.75)),
+            ('power', 'f32', 'f32', ['math.absf %0 : f32', 'math.powf %1, %0 : f32'], lambda v: np.abs(v) ** v),
+            ('negative', 'i8', 'i32', ['arith.extsi %0 : i8 to i32'], lambda v: v),
+            ('bits', 'i1', 'f32', ['arith.uitofp %0 : i1 to f32'], lambda v: v)):
+        t, o = tensor(['p0'], of), tensor(['p0'], to)
+        lines = '\n'.join(f'    %{n + 1} = {text}' for n, text in enumerate(ops))
+        body = f'''  %r = kt.generic ins(%x : {t}) -> {o} {{
+  ^bb0(%X: {t}, %i: index):
+    %0 = kt.read %X[%i] : {t} -> {of}
+{lines}
+    kt.yield %{len(ops)} : {to}
+  }}'''
+        x = Tensor(rng.integers(0, 2, 77) if of == 'i1' else randn(77) * 30 if of in ('i8', 'i32') else randn(77) * 3, of)
+        cases.append(Case(name, kernel(name, 1, [('x', t)], [o], body), [((77,), [x], [Tensor(reference(x.values if of in ('i1', 'i8') else x.values.astype(np.float64)), to)])],
+                          tolerance=4e-6 if to == 'f32' else None))
     t = tensor([], 'i64')
     body = f"""  %r = kt.generic ins(%x : {t}) -> {t} {{
   ^bb0(%X: {t}):

@@ -131,6 +131,8 @@ LogicalResult ConvOp::verify() {
     return emitOpError() << "expected " << spatial << " pads but got " << getPads().size();
   if (w.getRank() != 5 || !w.dim(4).isConstant(kPanel))
     return emitOpError() << "expected packed weights [groups, panels, taps, channels, " << kPanel << "] but got " << w;
+  if (!w.dim(0).isConstant(getGroups()) && !(isDepthwise() && w.dim(3).isConstant(1)))
+    return emitOpError() << "expected packed weights of " << getGroups() << " groups but got " << w;
   return verifyBody(*this, getEpilogue(), "epilogue", {accumulatorType()}, getExtras(), out.getRank(), out.scalarType());
 }
 

@@ -130,6 +130,8 @@ def KT_ConvOp : KT_ComputeOp<"conv"> {
   }];
   let extraClassDeclaration = [{
     ::mlir::Type accumulatorType();
+    /// One channel and one output a group: the groups are the columns of the packed panels.
+    bool isDepthwise() { return getGroups() > 1 && ::kt::Expr(getWeights().getType().getDims()[0]).isConstant(1); }
   }];
 }
 

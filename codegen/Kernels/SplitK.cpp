@@ -1,0 +1,74 @@
+//===- SplitK.cpp - splitting the depth of a product over blocks ----------===//
+//
+// Each block writes the sums of its part of k to the workspace, [split][m][n padded to 8]; a second stage adds them up
+// and runs the epilogue. The grid's second dimension is the number of splits.
+//
+//===----------------------------------------------------------------------===//
+
+#include "codegen/Kernels/Gemm.h"
+
+using namespace mlir;
+using namespace kt;
+using namespace kt::gpu;
+using artifact::ExprId;
+using ExprOp = artifact::Expr::Op;
+
+static Expr paddedColumns(const GemmProblem &p) { return Expr::ceilDiv(p.n, p.number(8)) * 8; }
+
+ExprId kt::gpu::splitCount(KernelSink &sink, const GemmProblem &p, ExprId blocks, unsigned least) {
+  codegen::ExprPool &pool = sink.pool;
+  ExprId one = pool.constant(1), two = pool.op(ExprOp::Mul, pool.fact(artifact::Fact::SmCount), pool.constant(2));
+  ExprId wanted = pool.op(ExprOp::CeilDiv, two, pool.op(ExprOp::Max, blocks, one));
+  ExprId deep = pool.op(ExprOp::FloorDiv, pool.add(p.k), pool.constant(least));
+  return pool.op(ExprOp::Max, one, pool.op(ExprOp::Min, pool.constant(16), pool.op(ExprOp::Min, wanted, deep)));
+}
+
+ExprId kt::gpu::splitWorkspace(KernelSink &sink, const GemmProblem &p, ExprId splits) {
+  return sink.pool.op(ExprOp::Mul, splits, sink.pool.add(p.m * paddedColumns(p) * 4));
+}
+
+Value kt::gpu::splitRange(KernelBuilder &k, const GemmProblem &p, Value &slabs, Value &first) {
+  Value splits = k.gridY(), each = k.div(k.sub(k.add(slabs, splits), 1), splits);
+  first = k.mul(k.ctaY(), each);
+  slabs = k.max(k.min(each, k.sub(slabs, first)), 0);
+  return k.gep(k.workspace(), k.mul(k.mul(k.ext(k.size(p.m * paddedColumns(p))), k.ext(k.ctaY())), 4));
+}
+
+Value kt::gpu::partialPlace(KernelBuilder &k, const GemmProblem &p, Value partial, Value m, Value n) {
+  return k.at(partial, k.add(k.mul(m, k.size(paddedColumns(p))), n), 4);
+}
+
+LogicalResult kt::gpu::addSplitReduction(KernelSink &sink, const GemmProblem &p, artifact::Variant &variant,
+                                         ExprId splits, const Alignment &alignment) {
+  KernelBuilder k(sink.kernel, sink.entryName(), {128, 0, true});
+  GemmEpilogue epilogue(k, p);
+  unsigned lanes = alignment.lanes;
+  Expr chunks = Expr::ceilDiv(p.n, p.number(4)), padded = paddedColumns(p);
+  // The grid's second dimension says how many splits there are; its blocks share the work all the same.
+  Value block = k.add(k.mul(k.ctaY(), k.gridX()), k.ctaX()), item = k.add(k.mul(block, 128), k.tid());
+  k.ifThen(k.lt(item, k.size(p.m * chunks)), [&] {
+    Values at = delinearize(k, item, {p.m, chunks});
+    Value n = k.shl(at[1], 2), place = k.add(k.mul(at[0], k.size(padded)), n);
+    Value plane = k.mul(k.ext(k.size(p.m * padded)), 4);
+    Values inits(4, k.cf(0));
+    inits.push_back(k.at(k.workspace(), place, 4));
+    Values sums = k.forLoop(k.c(0), k.gridY(), k.c(1), inits, [&](Value, ValueRange now) {
+      Values more = k.loadElements(now[4], k.f32, 4), next;
+      for (unsigned i = 0; i < 4; ++i)
+        next.push_back(k.addf(now[i], more[i]));
+      next.push_back(k.gep(now[4], plane));
+      return next;
+    });
+    sums.pop_back();
+    unsigned step = std::min(lanes, 4u);
+    for (unsigned v = 0; v < 4; v += step)
+      k.ifThen(k.lt(k.add(n, v), k.size(p.n)), [&] {
+        Alignment four = alignment;
+        four.lanes = step;
+        epilogue.emit(ArrayRef(sums).slice(v, step), {}, at[0], k.add(n, v), four);
+      });
+  });
+  ExprId perBlock = sink.pool.op(ExprOp::Mul, splits, sink.pool.constant(128));
+  ExprId blocks = sink.pool.op(ExprOp::CeilDiv, sink.pool.add(p.m * chunks), perBlock);
+  return sink.addStage(variant, k, std::array<ExprId, 3>{blocks, splits, sink.pool.constant(1)}, 0);
+}

@@ -1,0 +1,256 @@
+//===- ConvertPrecision.cpp - compute and storage types -------------------===//
+//
+//   %r = matmul %x, %w : f32                 %r = matmul %x, %w16 : f16, f16 -> f16
+//   %s = generic { r[i] + 1.0 }        ->    %s = generic { truncf(extf(r[i]) + 1.0) }
+//
+// What is stored narrows; arithmetic inside bodies and accumulators stay f32. Inputs and results of the graph keep their types.
+//
+//===----------------------------------------------------------------------===//
+
+#include "mlir/IR/AsmState.h"
+#include "passes/Analysis/Bodies.h"
+#include "passes/Analysis/Interpreter.h"
+#include "passes/Passes.h"
+
+namespace kt {
+#define GEN_PASS_DEF_CONVERTPRECISION
+#include "passes/Passes.h.inc"
+} // namespace kt
+
+using namespace mlir;
+using namespace kt;
+
+namespace {
+
+constexpr int64_t kTableElements = 4096; // smaller constants are not worth narrowing
+
+SymTensorType withElement(SymTensorType type, Type element) { return SymTensorType::get(type.getContext(), type.getDims(), element); }
+
+/// A converted scalar. Narrowing keeps finite numbers finite: what f16 cannot hold becomes its largest.
+Value convertScalar(OpBuilder &b, Location loc, Value v, Type to) {
+  auto from = cast<FloatType>(v.getType()), target = cast<FloatType>(to);
+  if (from == target)
+    return v;
+  if (from.getWidth() < target.getWidth())
+    return arith::ExtFOp::create(b, loc, to, v);
+  if (from.getWidth() == target.getWidth())
+    return convertScalar(b, loc, arith::ExtFOp::create(b, loc, b.getF32Type(), v), to);
+  if (target.isF16()) {
+    auto bound = [&](double x) { return arith::ConstantOp::create(b, loc, b.getFloatAttr(from, x)); };
+    Value limited = arith::MinimumFOp::create(b, loc, v, bound(65504));
+    // Infinities are meant: only finite values are kept in range.
+    limited = arith::MaximumFOp::create(b, loc, limited, bound(-65504));
+    Value magnitude = math::AbsFOp::create(b, loc, v);
+    Value infinite = arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OEQ, magnitude, bound(INFINITY));
+    v = arith::SelectOp::create(b, loc, infinite, v, limited);
+  }
+  return arith::TruncFOp::create(b, loc, to, v);
+}
+
+class Converter {
+public:
+  Converter(func::FuncOp func, Type to) : func(func), to(to), b(func.getContext()) {}
+
+  void run() {
+    markActivations();
+    SmallVector<Operation *> ops;
+    func.walk([&](Operation *op) {
+      if (isCompute(op))
+        ops.push_back(op);
+    });
+    for (Operation *op : ops) {
+      for (Value v : op->getResults())
+        if (narrows(v))
+          convertResult(op);
+      unifyFactors(op);
+    }
+    func.walk([&](ConstantOp op) { convertTable(op); });
+  }
+
+private:
+  bool isSource(Type element) { return isa<FloatType>(element) && element != to && !element.isF64() && cast<FloatType>(element).getWidth() >= 16; }
+  Type elementOf(Value v) { return cast<SymTensorType>(v.getType()).getElementType(); }
+
+  /// What is an activation: results of products and norms, rows gathered from tables, and what is computed elementwise from those and from the graph's
+  /// floating-point inputs. Masks, positions and angles are not: they stay exact.
+  void markActivations() {
+    Block &entry = func.getBody().front();
+    for (BlockArgument arg : entry.getArguments())
+      if (isa<FloatType>(elementOf(arg)))
+        activations.insert(arg);
+    func.walk([&](Operation *op) {
+      bool active = isa<MatmulOp, ConvOp, AttentionOp, NormalizeOp>(op);
+      if (isa<GenericOp, ReshapeOp>(op))
+        for (Value v : op->getOperands())
+          active |= activations.contains(v);
+      if (auto generic = dyn_cast<GenericOp>(op))
+        for (auto [i, v] : llvm::enumerate(generic.getInputs()))
+          if (isTable(v) && llvm::any_of(readsOf(generic, i), [&](ReadOp r) {
+                return !plainIndex(r.getIndices()[0], r->getBlock(), generic.getInputs().size());
+              }))
+            active = true;
+      if (active)
+        for (Value v : op->getResults())
+          activations.insert(v);
+    });
+  }
+
+  bool isTable(Value v) {
+    auto constant = throughReshapes(v).getDefiningOp<ConstantOp>();
+    return constant && isa<FloatType>(elementOf(v)) && cast<SymTensorType>(v.getType()).getRank() >= 2 &&
+           *constant.getResult().getType().numElements().asConstant() >= kTableElements;
+  }
+
+  /// Results that somebody needs in their own type: the graph's results, control flow, and ops that move elements of one type only.
+  bool isPinned(Value v) {
+    for (Operation *user : v.getUsers()) {
+      if (isa<func::ReturnOp, YieldOp, LoopOp, ItemOp, SortOp, ScanOp, ScatterOp>(user))
+        return true;
+      if (auto reshape = dyn_cast<ReshapeOp>(user); reshape && isPinned(reshape.getResult()))
+        return true;
+    }
+    return false;
+  }
+
+  bool narrows(Value v) {
+    Operation *op = v.getDefiningOp();
+    return isa<GenericOp, NormalizeOp, MatmulOp, ConvOp, AttentionOp>(op) && isSource(elementOf(v)) && activations.contains(v) && !isPinned(v);
+  }
+
+  /// Gives v a new element type; its readers convert back what they read.
+  void retype(Value v, Type element) {
+    Type old = cast<SymTensorType>(v.getType()).scalarType();
+    v.setType(withElement(cast<SymTensorType>(v.getType()), element));
+    SmallVector<OpOperand *> uses;
+    for (OpOperand &use : v.getUses())
+      uses.push_back(&use);
+    for (OpOperand *use : uses) {
+      Operation *user = use->getOwner();
+      if (auto reshape = dyn_cast<ReshapeOp>(user)) {
+        retype(reshape.getResult(), element);
+        continue;
+      }
+      unsigned first = isCompute(user) ? firstBodyOperand(user) : 0;
+      if (bodiesOf(user).empty() || use->getOperandNumber() < first)
+        continue;
+      for (BodyRef body : bodiesOf(user)) {
+        BlockArgument arg = body.region->getArgument(body.leading + use->getOperandNumber() - first);
+        arg.setType(v.getType());
+        for (Operation *reader : llvm::make_early_inc_range(arg.getUsers())) {
+          auto read = cast<ReadOp>(reader);
+          if (read.getResult().getType() == element)
+            continue;
+          b.setInsertionPoint(read);
+          if (read.getOtherwise())
+            read.getOtherwiseMutable().assign(convertScalar(b, read.getLoc(), read.getOtherwise(), element));
+          read.getResult().setType(element);
+          b.setInsertionPointAfter(read);
+          Value wide = convertScalar(b, read.getLoc(), read.getResult(), old);
+          read.getResult().replaceAllUsesExcept(wide, wide.getDefiningOp());
+        }
+      }
+    }
+  }
+
+  void convertResult(Operation *op) {
+    Value v = op->getResult(0);
+    if (!isa<AttentionOp>(op)) { // an attention converts its f32 result itself
+      Operation *yield = bodiesOf(op).back().region->front().getTerminator();
+      b.setInsertionPoint(yield);
+      yield->setOperand(0, convertScalar(b, op->getLoc(), yield->getOperand(0), to));
+    }
+    retype(v, to);
+  }
+
+  /// The factors of a product have one type: the narrow one as soon as one has it, or its result has.
+  void unifyFactors(Operation *op) {
+    unsigned factors = firstBodyOperand(op);
+    if (factors == 0)
+      return;
+    for (unsigned i = 0; i < factors; ++i) {
+      Value v = op->getOperand(i);
+      Type element = elementOf(v);
+      if (!isSource(element))
+        continue;
+      if (auto constant = throughReshapes(v).getDefiningOp<ConstantOp>()) {
+        op->setOperand(i, narrowed(constant, cast<SymTensorType>(v.getType())));
+        continue;
+      }
+      Value &cast = casts[v];
+      if (!cast || cast.getParentBlock() != op->getBlock()) {
+        b.setInsertionPoint(op);
+        auto type = withElement(llvm::cast<SymTensorType>(v.getType()), to);
+        auto generic = GenericOp::create(b, op->getLoc(), type, v);
+        Block *body = addBody(generic.getBody(), {}, v, type.getRank());
+        b.setInsertionPointToStart(body);
+        Value x = ReadOp::create(b, op->getLoc(), body->getArgument(0), body->getArguments().drop_front(1));
+        YieldOp::create(b, op->getLoc(), convertScalar(b, op->getLoc(), x, to));
+        cast = generic.getResult();
+      }
+      op->setOperand(i, cast);
+    }
+  }
+
+  /// A constant in the narrow type, seen with the dimensions of `type`.
+  Value narrowed(ConstantOp constant, SymTensorType type) {
+    auto key = std::pair<Attribute, Type>{constant.getValue(), withElement(type, to)};
+    Value &v = constants[key];
+    if (v)
+      return v;
+    b.setInsertionPointAfter(constant);
+    auto wide = withElement(type, elementOf(constant.getResult()));
+    // The interpreter converts, so it means the same as everywhere else.
+    auto generic = GenericOp::create(b, constant.getLoc(), withElement(type, to), constant.getResult());
+    generic.getInputsMutable().assign(ReshapeOp::create(b, constant.getLoc(), wide, constant.getResult()).getResult());
+    Block *body = addBody(generic.getBody(), {}, generic.getInputs(), type.getRank());
+    b.setInsertionPointToStart(body);
+    Value x = ReadOp::create(b, constant.getLoc(), body->getArgument(0), body->getArguments().drop_front(1));
+    YieldOp::create(b, constant.getLoc(), convertScalar(b, constant.getLoc(), x, to));
+    auto bytes = interpret(generic, {constant.bytes()});
+    b.setInsertionPointAfter(constant);
+    v = makeConstant(b, constant.getLoc(), withElement(type, to), *bytes, constant.getName().value_or("")).getResult();
+    Operation *view = generic.getInputs()[0].getDefiningOp();
+    generic.erase();
+    view->erase();
+    return v;
+  }
+
+  /// A table that bodies read.
+  void convertTable(ConstantOp op) {
+    Value v = op.getResult();
+    if (!isSource(elementOf(v)) || !isTable(v) || v.use_empty())
+      return;
+    std::function<bool(Value)> onlyBodies = [&](Value x) {
+      return llvm::all_of(x.getUses(), [&](OpOperand &use) {
+        if (auto reshape = dyn_cast<ReshapeOp>(use.getOwner()))
+          return onlyBodies(reshape.getResult());
+        return isCompute(use.getOwner()) && !bodiesOf(use.getOwner()).empty() && use.getOperandNumber() >= firstBodyOperand(use.getOwner());
+      });
+    };
+    if (!onlyBodies(v))
+      return;
+    Value narrow = narrowed(op, op.getResult().getType());
+    // Retyping the old value converts its readers; then they are given the new one.
+    retype(v, to);
+    v.replaceAllUsesWith(narrow);
+    op.erase();
+  }
+
+  func::FuncOp func;
+  Type to;
+  OpBuilder b;
+  llvm::DenseSet<Value> activations;
+  DenseMap<Value, Value> casts;
+  DenseMap<std::pair<Attribute, Type>, Value> constants;
+};
+
+struct ConvertPrecisionPass : kt::impl::ConvertPrecisionBase<ConvertPrecisionPass> {
+  using Base::Base;
+  void runOnOperation() override {
+    Builder b(&getContext());
+    Type type = to == "fp16" ? Type(b.getF16Type()) : to == "bf16" ? Type(b.getBF16Type()) : Type(b.getF32Type());
+    Converter(getOperation(), type).run();
+  }
+};
+
+} // namespace

@@ -1,0 +1,189 @@
+//===- QuantizeWeights.cpp - weights stored in INT8 -----------------------===//
+//
+//   %r = matmul %x, %w {packed} epilogue { acc }   ->   %r = matmul %x, %q {packed} epilogue { acc * s[n] }
+//
+// Symmetric, a scale an output channel (a row, for tables that are gathered from): s = max|w| / 127, q = round(w / s). The kernels widen q; the scale is
+// applied once to the accumulator.
+//
+//===----------------------------------------------------------------------===//
+
+#include "passes/Analysis/Bodies.h"
+#include "passes/Passes.h"
+#include <cmath>
+
+namespace kt {
+#define GEN_PASS_DEF_QUANTIZEWEIGHTS
+#include "passes/Passes.h.inc"
+} // namespace kt
+
+using namespace mlir;
+using namespace kt;
+
+namespace {
+
+constexpr int64_t kMinElements = 256; // below this the scales cost what the bytes save
+
+struct Quantized {
+  Value weights, scales;
+};
+
+std::optional<std::vector<float>> floatsOf(ConstantOp op) {
+  auto element = dyn_cast<FloatType>(op.getResult().getType().getElementType());
+  if (!element || (!element.isF32() && !element.isF16() && !element.isBF16()))
+    return std::nullopt;
+  ArrayRef<char> bytes = op.bytes();
+  size_t width = element.getWidth() / 8, n = bytes.size() / width;
+  std::vector<float> out(n);
+  for (size_t i = 0; i < n; ++i) {
+    uint32_t raw = 0;
+    memcpy(&raw, bytes.data() + i * width, width);
+    if (element.isF32()) {
+      memcpy(&out[i], &raw, 4);
+    } else {
+      APFloat v(element.getFloatSemantics(), APInt(16, raw));
+      out[i] = v.convertToFloat();
+    }
+    if (!std::isfinite(out[i]))
+      return std::nullopt;
+  }
+  return out;
+}
+
+/// Quantises with `channelOf` an element's channel, of `channels` in all.
+std::optional<Quantized> quantize(ConstantOp op, int64_t channels, llvm::function_ref<int64_t(int64_t)> channelOf) {
+  auto values = floatsOf(op);
+  if (!values || (int64_t)values->size() < kMinElements)
+    return std::nullopt;
+  std::vector<float> scales(channels, 0);
+  for (int64_t i = 0; i < (int64_t)values->size(); ++i)
+    scales[channelOf(i)] = std::max(scales[channelOf(i)], std::fabs((*values)[i]));
+  for (float &s : scales)
+    s = s > 0 ? s / 127 : 1;
+  std::vector<char> q(values->size());
+  for (int64_t i = 0; i < (int64_t)values->size(); ++i)
+    q[i] = (char)std::lrint((*values)[i] / scales[channelOf(i)]);
+  OpBuilder b(op->getContext());
+  b.setInsertionPointAfter(op);
+  SymTensorType type = op.getResult().getType();
+  StringRef name = op.getName().value_or("");
+  auto weights = makeConstant(b, op.getLoc(), SymTensorType::get(op.getContext(), type.getDims(), b.getIntegerType(8)), q, name);
+  auto scaleType = SymTensorType::get(op.getContext(), {Expr::constant(op.getContext(), channels).attr()}, b.getF32Type());
+  ArrayRef<char> scaleBytes((const char *)scales.data(), scales.size() * sizeof(float));
+  auto scale = makeConstant(b, op.getLoc(), scaleType, scaleBytes, name.empty() ? "" : (name + ".scale").str());
+  return Quantized{weights.getResult(), scale.getResult()};
+}
+
+/// Multiplies the accumulator of a product by scales[index of result dimension `channel`].
+void scaleAccumulator(Operation *op, Value scales, unsigned channel) {
+  unsigned number = addBodyOperand(op, scales);
+  Block &block = bodiesOf(op).back().region->front();
+  unsigned firstIndex = 1 + op->getNumOperands() - firstBodyOperand(op);
+  OpBuilder b(op->getContext());
+  b.setInsertionPointToStart(&block);
+  Value s = ReadOp::create(b, op->getLoc(), block.getArgument(1 + number), ValueRange(block.getArgument(firstIndex + channel)));
+  Value acc = block.getArgument(0);
+  auto scaled = arith::MulFOp::create(b, op->getLoc(), acc, s);
+  acc.replaceAllUsesExcept(scaled, scaled);
+}
+
+struct QuantizeWeightsPass : kt::impl::QuantizeWeightsBase<QuantizeWeightsPass> {
+  void runOnOperation() override {
+    SmallVector<Operation *> ops;
+    getOperation()->walk([&](Operation *op) {
+      if (isa<MatmulOp, ConvOp, GenericOp>(op))
+        ops.push_back(op);
+    });
+    for (Operation *op : ops) {
+      if (auto matmul = dyn_cast<MatmulOp>(op))
+        product(matmul);
+      else if (auto conv = dyn_cast<ConvOp>(op))
+        convolution(conv);
+      else
+        table(cast<GenericOp>(op));
+    }
+  }
+
+  std::optional<Quantized> once(ConstantOp op, int64_t channels, llvm::function_ref<int64_t(int64_t)> channelOf) {
+    auto it = done.find(op);
+    if (it == done.end())
+      it = done.try_emplace(op, quantize(op, channels, channelOf)).first;
+    return it->second;
+  }
+
+  void product(MatmulOp op) {
+    auto constant = op.getRhs().getDefiningOp<ConstantOp>();
+    if (!op.getPacked() || !constant || !op.accumulatorType().isF32())
+      return;
+    SymTensorType type = constant.getResult().getType();
+    int64_t k = *type.dim(1).asConstant(), channels = *type.dim(0).asConstant() * kPanel;
+    auto q = once(constant, channels, [&](int64_t i) { return i / (k * kPanel) * kPanel + i % kPanel; });
+    if (!q)
+      return;
+    op.getRhsMutable().assign(q->weights);
+    unsigned n = op.getMap(2).getNumDims() - 2;
+    for (unsigned i = 0; i < op.getMap(2).getNumResults(); ++i)
+      if (op.getMap(2).getDimPosition(i) == n)
+        scaleAccumulator(op, q->scales, i);
+  }
+
+  void convolution(ConvOp op) {
+    auto constant = op.getWeights().getDefiningOp<ConstantOp>();
+    if (!constant || !op.accumulatorType().isF32())
+      return;
+    SymTensorType type = constant.getResult().getType();
+    auto size = [&](int64_t d) { return *type.dim(d).asConstant(); };
+    int64_t outputs = *op.getResult().getType().dim(op.getResult().getType().getRank() - 1).asConstant();
+    int64_t perGroup = outputs / size(0), block = size(2) * size(3) * kPanel;
+    auto q = once(constant, outputs, [&](int64_t i) {
+      int64_t panel = i / block % size(1), o = panel * kPanel + i % kPanel;
+      // Lanes beyond a group's outputs are zeros: any channel will do.
+      return std::min(i / (block * size(1)) * perGroup + std::min(o, perGroup - 1), outputs - 1);
+    });
+    if (!q)
+      return;
+    op.getWeightsMutable().assign(q->weights);
+    scaleAccumulator(op, q->scales, op.getResult().getType().getRank() - 1);
+  }
+
+  /// Rows gathered by a computed index.
+  void table(GenericOp op) {
+    for (unsigned i = 0; i < op.getInputs().size(); ++i) {
+      auto constant = op.getInputs()[i].getDefiningOp<ConstantOp>();
+      if (!constant || constant.getResult().getType().getRank() != 2)
+        continue;
+      SmallVector<ReadOp> reads = readsOf(op, i);
+      bool gathers = llvm::all_of(reads, [&](ReadOp r) {
+        return !r.getOtherwise() && !plainIndex(r.getIndices()[0], r->getBlock(), op.getInputs().size());
+      });
+      if (!gathers || reads.empty())
+        continue;
+      int64_t rows = *constant.getResult().getType().dim(0).asConstant(), columns = *constant.getResult().getType().dim(1).asConstant();
+      if (columns < 8)
+        continue;
+      auto q = once(constant, rows, [&](int64_t e) { return e / columns; });
+      if (!q)
+        continue;
+      Block &block = op.getBody().front();
+      BlockArgument arg = block.getArgument(i);
+      op->setOperand(i, q->weights);
+      arg.setType(q->weights.getType());
+      unsigned scale = addBodyOperand(op, q->scales);
+      for (ReadOp read : reads) {
+        OpBuilder b(read);
+        Type old = read.getResult().getType();
+        Value value = ReadOp::create(b, read.getLoc(), arg, read.getIndices());
+        Value s = ReadOp::create(b, read.getLoc(), block.getArgument(scale), ValueRange(read.getIndices()[0]));
+        Value wide = arith::SIToFPOp::create(b, read.getLoc(), b.getF32Type(), value);
+        Value result = arith::MulFOp::create(b, read.getLoc(), wide, s);
+        if (old != b.getF32Type())
+          result = arith::TruncFOp::create(b, read.getLoc(), old, result);
+        read.replaceAllUsesWith(result);
+        read.erase();
+      }
+    }
+  }
+
+  DenseMap<Operation *, std::optional<Quantized>> done;
+};
+
+} // namespace

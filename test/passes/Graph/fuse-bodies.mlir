@@ -1,0 +1,134 @@
+// RUN: kt-opt --pass-pipeline='builtin.module(func.func(kt-fuse-bodies))' %s -o %t
+// RUN: FileCheck %s < %t
+// A second run changes nothing.
+// RUN: kt-opt --pass-pipeline='builtin.module(func.func(kt-fuse-bodies))' %t | diff %t -
+
+!x = !kt.tensor<[n, 8] x f32>
+!b = !kt.tensor<[8] x f32>
+
+// CHECK-LABEL: @inlines_the_only_reader
+// CHECK: %[[R:.*]] = kt.generic ins(%arg1, %arg0
+// CHECK: %[[X:.*]] = kt.read
+// CHECK: %[[E:.*]] = math.exp
+// CHECK: arith.addf %[[E]]
+// CHECK-NOT: kt.generic
+// CHECK: return %[[R]]
+func.func @inlines_the_only_reader(%x: !x, %b: !b) -> !x {
+  %e = kt.generic ins(%x : !x) -> !x {
+  ^bb0(%X: !x, %i: index, %j: index):
+    %0 = kt.read %X[%i, %j] : !x -> f32
+    %1 = math.exp %0 : f32
+    kt.yield %1 : f32
+  }
+  %r = kt.generic ins(%e, %b : !x, !b) -> !x {
+  ^bb0(%E: !x, %B: !b, %i: index, %j: index):
+    %0 = kt.read %E[%i, %j] : !x -> f32
+    %1 = kt.read %B[%j] : !b -> f32
+    %2 = arith.addf %0, %1 : f32
+    kt.yield %2 : f32
+  }
+  return %r : !x
+}
+
+// Movement is free, so each reader gets its own.
+// CHECK-LABEL: @movement_goes_into_every_reader
+// CHECK-COUNT-2: kt.generic ins(%arg0 : !kt.tensor<[n, 8] x f32>) -> <[8, n] x f32>
+// CHECK-NOT: kt.generic
+// CHECK: return
+func.func @movement_goes_into_every_reader(%x: !x) -> (!kt.tensor<[8, n] x f32>, !kt.tensor<[8, n] x f32>) {
+  %t = kt.generic ins(%x : !x) -> !kt.tensor<[8, n] x f32> {
+  ^bb0(%X: !x, %i: index, %j: index):
+    %0 = kt.read %X[%j, %i] : !x -> f32
+    kt.yield %0 : f32
+  }
+  %a = kt.generic ins(%t : !kt.tensor<[8, n] x f32>) -> !kt.tensor<[8, n] x f32> {
+  ^bb0(%T: !kt.tensor<[8, n] x f32>, %i: index, %j: index):
+    %0 = kt.read %T[%i, %j] : !kt.tensor<[8, n] x f32> -> f32
+    %1 = math.exp %0 : f32
+    kt.yield %1 : f32
+  }
+  %b = kt.generic ins(%t : !kt.tensor<[8, n] x f32>) -> !kt.tensor<[8, n] x f32> {
+  ^bb0(%T: !kt.tensor<[8, n] x f32>, %i: index, %j: index):
+    %0 = kt.read %T[%i, %j] : !kt.tensor<[8, n] x f32> -> f32
+    %1 = math.tanh %0 : f32
+    kt.yield %1 : f32
+  }
+  return %a, %b : !kt.tensor<[8, n] x f32>, !kt.tensor<[8, n] x f32>
+}
+
+// An expensive value with two readers is computed once.
+// CHECK-LABEL: @leaves_expensive_shared_work_alone
+// CHECK: %[[E:.*]] = kt.generic ins(%arg0
+// CHECK: math.erf
+// CHECK-COUNT-2: kt.generic ins(%[[E]]
+func.func @leaves_expensive_shared_work_alone(%x: !x) -> (!x, !x) {
+  %e = kt.generic ins(%x : !x) -> !x {
+  ^bb0(%X: !x, %i: index, %j: index):
+    %0 = kt.read %X[%i, %j] : !x -> f32
+    %1 = math.erf %0 : f32
+    %2 = math.exp %1 : f32
+    %3 = math.tanh %2 : f32
+    kt.yield %3 : f32
+  }
+  %a = kt.generic ins(%e : !x) -> !x {
+  ^bb0(%E: !x, %i: index, %j: index):
+    %0 = kt.read %E[%i, %j] : !x -> f32
+    %1 = arith.negf %0 : f32
+    kt.yield %1 : f32
+  }
+  %b = kt.generic ins(%e : !x) -> !x {
+  ^bb0(%E: !x, %i: index, %j: index):
+    %0 = kt.read %E[%i, %j] : !x -> f32
+    %1 = math.absf %0 : f32
+    kt.yield %1 : f32
+  }
+  return %a, %b : !x, !x
+}
+
+// Each element would be computed once for every row that reads it.
+// CHECK-LABEL: @leaves_repeated_expensive_work_alone
+// CHECK: math.erf
+// CHECK: kt.yield
+// CHECK: kt.generic
+func.func @leaves_repeated_expensive_work_alone(%b: !b) -> !x {
+  %e = kt.generic ins(%b : !b) -> !b {
+  ^bb0(%B: !b, %j: index):
+    %0 = kt.read %B[%j] : !b -> f32
+    %1 = math.erf %0 : f32
+    %2 = math.exp %1 : f32
+    %3 = math.tanh %2 : f32
+    kt.yield %3 : f32
+  }
+  %r = kt.generic ins(%e : !b) -> !x {
+  ^bb0(%E: !b, %i: index, %j: index):
+    %0 = kt.read %E[%j] : !b -> f32
+    %1 = arith.negf %0 : f32
+    kt.yield %1 : f32
+  }
+  return %r : !x
+}
+
+// A guarded read (padding) hands its guard to the reads of what is inlined.
+// CHECK-LABEL: @guards_go_along
+// CHECK: %[[IN:.*]] = arith.cmpi ult
+// CHECK: arith.select %[[IN]], %{{.*}}, %c-1
+// CHECK: kt.read %{{.*}} else
+// CHECK: math.absf
+// CHECK: arith.select %[[IN]]
+func.func @guards_go_along(%b: !b) -> !kt.tensor<[10] x f32> {
+  %e = kt.generic ins(%b : !b) -> !b {
+  ^bb0(%B: !b, %j: index):
+    %0 = kt.read %B[%j] : !b -> f32
+    %1 = math.absf %0 : f32
+    kt.yield %1 : f32
+  }
+  %r = kt.generic ins(%e : !b) -> !kt.tensor<[10] x f32> {
+  ^bb0(%E: !b, %j: index):
+    %one = arith.constant 1 : index
+    %zero = arith.constant 0.0 : f32
+    %at = arith.subi %j, %one : index
+    %0 = kt.read %E[%at] else %zero : f32 : !b -> f32
+    kt.yield %0 : f32
+  }
+  return %r : !kt.tensor<[10] x f32>
+}

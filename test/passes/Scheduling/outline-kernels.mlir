@@ -1,0 +1,77 @@
+// RUN: kt-opt --kt-outline-kernels %s -o %t
+// RUN: FileCheck %s < %t
+// RUN: kt-opt --kt-outline-kernels %t | diff %t -
+
+!a = !kt.tensor<[batch, 8] x f32>
+!b = !kt.tensor<[seq * 2, 8] x f32>
+
+// Computations that differ in the names of sizes share one kernel; sizes are arguments in order of appearance.
+// CHECK-LABEL: @shares
+// CHECK-NEXT: kt.launch @generic_0 ins(%arg0 : !kt.tensor<[batch, 8] x f32>) ints [#kt.expr<batch>] -> !kt.tensor<[batch, 8] x f32>
+// CHECK-NEXT: kt.launch @generic_0 ins(%arg1 : !kt.tensor<[seq * 2, 8] x f32>) ints [#kt.expr<seq * 2>] -> !kt.tensor<[seq * 2, 8] x f32>
+// CHECK-NEXT: return
+func.func @shares(%a: !a, %b: !b) -> (!a, !b) {
+  %0 = kt.generic ins(%a : !a) -> !a {
+  ^bb0(%X: !a, %i: index, %j: index):
+    %x = kt.read %X[%i, %j] : !a -> f32
+    %y = math.exp %x : f32
+    kt.yield %y : f32
+  }
+  %1 = kt.generic ins(%b : !b) -> !b {
+  ^bb0(%X: !b, %i: index, %j: index):
+    %x = kt.read %X[%i, %j] : !b -> f32
+    %y = math.exp %x : f32
+    kt.yield %y : f32
+  }
+  return %0, %1 : !a, !b
+}
+
+// CHECK-LABEL: @another_body
+// CHECK-NEXT: kt.launch @generic_1
+func.func @another_body(%a: !a) -> !a {
+  %0 = kt.generic ins(%a : !a) -> !a {
+  ^bb0(%X: !a, %i: index, %j: index):
+    %x = kt.read %X[%i, %j] : !a -> f32
+    %y = math.tanh %x : f32
+    kt.yield %y : f32
+  }
+  return %0 : !a
+}
+
+// Inside branches too.
+// CHECK-LABEL: @branches
+// CHECK: then {
+// CHECK-NEXT: kt.launch @generic_0
+// CHECK-NOT: kt.generic
+// CHECK: return
+func.func @branches(%c: !kt.tensor<[1] x i64>, %a: !a) -> !a {
+  kt.item %c[0] as "?c" : !kt.tensor<[1] x i64>
+  %r = kt.if <?c> {symbols = [], then_sizes = [], else_sizes = []} -> !a then {
+    %0 = kt.generic ins(%a : !a) -> !a {
+    ^bb0(%X: !a, %i: index, %j: index):
+      %x = kt.read %X[%i, %j] : !a -> f32
+      %y = math.exp %x : f32
+      kt.yield %y : f32
+    }
+    kt.yield %0 : !a
+  } else {
+    kt.yield %a : !a
+  }
+  return %r : !a
+}
+
+// Views compute nothing.
+// CHECK-LABEL: @leaves_views_alone
+// CHECK-NEXT: kt.reshape
+func.func @leaves_views_alone(%a: !a) -> !kt.tensor<[batch, 2, 4] x f32> {
+  %0 = kt.reshape %a : !a -> !kt.tensor<[batch, 2, 4] x f32>
+  return %0 : !kt.tensor<[batch, 2, 4] x f32>
+}
+
+// CHECK: kt.kernel @generic_0 ["p0"] computes {
+// CHECK-NEXT: ^bb0(%{{.*}}: !kt.tensor<[p0, 8] x f32>):
+// CHECK-NEXT: kt.generic
+// CHECK: math.exp
+// CHECK: kt.kernel @generic_1 ["p0"] computes {
+// CHECK: math.tanh
+// CHECK-NOT: kt.kernel

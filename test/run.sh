@@ -1,0 +1,122 @@
+#!/usr/bin/env bash
+# Installs what is missing, builds, runs every test. The last line is `N passed, N failed, N skipped`; the status is 0 when none failed.
+#
+#     bash test/run.sh [PART...]     parts: unit lit ptx ptxas e2e hostile models (all unless given)
+#
+#   KT_MODELS=DIR        also compile and run every folder under DIR that has model.onnx, inputs*.npz, outputs*.npz
+#   KT_SKIP_INSTALL=1    take the machine as it is
+#   KT_BUILD=DIR         the build folder (default: build, configured and built here; an asan build works as well)
+#   KT_SKIP_BUILD=1      test what is built
+set -uo pipefail
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+cd "$root"
+build=${KT_BUILD:-$root/build}
+logs=$build/test-logs
+passed=0 failed=0 skipped=0
+parts=" ${*:-unit lit ptx ptxas e2e hostile models} "
+
+finish() {
+  echo "$passed passed, $failed failed, $skipped skipped"
+  [ "$failed" -eq 0 ]
+  exit
+}
+die() {
+  echo "test/run.sh: $*" >&2
+  failed=$((failed + 1))
+  finish
+}
+timed() { # NAME COMMAND...: runs a command and says how long it took
+  local name=$1 start=$SECONDS status
+  shift
+  "$@"
+  status=$?
+  echo "== $name: $((SECONDS - start)) s"
+  return $status
+}
+count() { # LOG PATTERN: the sum of the first numbers in the parts of the log that match
+  grep -aoE "$2" "$1" | grep -oE '[0-9]+' | awk '{ n += $1 } END { print n + 0 }'
+}
+
+# part NAME COMMAND...: runs one part and adds up what its last lines say. It counts as one failure if it fails without naming any.
+part() {
+  local name=$1 log=$logs/$1.log start=$SECONDS status p f s
+  shift
+  "$@" >"$log" 2>&1
+  status=$?
+  p=$(($(count "$log" '^\[  PASSED  \] [0-9]+ test') + $(count "$log" '^  Passed +: [0-9]+')))
+  f=$(($(count "$log" '^\[  FAILED  \] [0-9]+ tests?,') + $(count "$log" '^  (Failed|Unresolved|Timed Out|Unexpectedly Passed) *: [0-9]+')))
+  s=$(($(count "$log" '^\[  SKIPPED \] [0-9]+ test') + $(count "$log" '^  (Unsupported|Skipped) *: [0-9]+')))
+  # The project's own form, and `N of M right`.
+  read -r p f s < <(sed -nE -e 's/^([0-9]+) passed, ([0-9]+) failed, ([0-9]+) skipped$/\1 \2 \3/p' \
+    -e 's/^([0-9]+) of ([0-9]+) (kernels right|assembled without spills)$/\1 of \2/p' "$log" |
+    awk -v p="$p" -v f="$f" -v s="$s" '$2 == "of" { p += $1; f += $3 - $1; next } { p += $1; f += $2; s += $3 } END { print p, f, s }')
+  if [ $status -ne 0 ] && [ "$f" -eq 0 ]; then
+    f=1
+  fi
+  if [ "$f" -gt 0 ]; then
+    grep -aE '^(FAIL|SKIP)|^\[  FAILED  \]|[Ee]rror:|^\*+ TEST|Failure$' "$log" | head -60
+    echo "   status $status; the whole output is in $log:"
+    tail -n 15 "$log" | sed 's/^/   /'
+  else
+    grep -aE '^SKIP' "$log"
+  fi
+  echo "== $name: $p passed, $f failed, $s skipped in $((SECONDS - start)) s"
+  passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
+}
+wanted() { [[ $parts == *" $1 "* ]]; }
+
+if [ -z "${KT_SKIP_INSTALL:-}" ]; then
+  timed install bash scripts/install-deps.sh || die "cannot install what is needed"
+fi
+if [ -z "${KT_SKIP_BUILD:-}" ]; then
+  preset=release
+  [ "$(basename "$build")" = build-asan ] && preset=asan
+  timed configure cmake --preset $preset >"/tmp/kt-configure.$$" || { cat "/tmp/kt-configure.$$"; die "cannot configure"; }
+  tail -n 1 "/tmp/kt-configure.$$"
+  rm -f "/tmp/kt-configure.$$"
+  mkdir -p "$logs"
+  if ! timed build ninja -C "$build" -j "$(nproc)" >"$logs/build.log" 2>&1; then
+    grep -aE 'error:|FAILED' "$logs/build.log" | head -40
+    die "the build failed; the whole output is in $logs/build.log"
+  fi
+  tail -n 1 "$logs/build.log"
+fi
+mkdir -p "$logs"
+
+# Debian's python3 has numpy after installation; another one on PATH may not.
+python=python3
+"$python" -c 'import numpy' 2>/dev/null || python=/usr/bin/python3
+bin=$build/bin
+work=$(mktemp -d "${TMPDIR:-/tmp}/kt-test.XXXXXX")
+trap 'rm -rf "$work"' EXIT
+
+if wanted unit; then
+  while read -r test; do
+    part "$(basename "$test")" env -C "$build" "$test" --gtest_brief=1
+  done < <(find "$bin" -maxdepth 1 -executable -type f \( -name '*_test' -o -name '*Test' \) | sort)
+fi
+if wanted lit; then
+  part lit "$(sed -n 's/^KT_LIT:.*=//p' "$build/CMakeCache.txt")" -v "$build/test"
+fi
+if wanted ptx; then
+  part ptx env KT_KERNEL_DIR="$work" "$python" test/ptx/run_kernels.py "$bin/kt-compile-kernel"
+fi
+if wanted ptxas && wanted ptx; then
+  if command -v ptxas >/dev/null || [ -x /usr/local/cuda/bin/ptxas ]; then
+    part ptxas "$python" test/ptx/run_ptxas.py "$work"
+  else
+    echo "SKIP ptxas: it is not installed"
+    skipped=$((skipped + 1))
+  fi
+fi
+if wanted e2e; then
+  part e2e "$python" test/e2e/run_models.py --bin "$bin" --work "$work/e2e" test/models
+fi
+if wanted hostile; then
+  part hostile "$python" test/hostile/run_hostile.py --bin "$bin"
+fi
+if wanted models && [ -n "${KT_MODELS:-}" ]; then
+  part models "$python" test/e2e/run_models.py --bin "$bin" "$KT_MODELS"
+  cat "$logs/models.log"
+fi
+finish
