@@ -132,6 +132,8 @@ Value Body::convert(Value x, Type from, Type to) {
     return x;
   auto fromFloat = dyn_cast<FloatType>(from), toFloat = dyn_cast<FloatType>(to);
   if (fromFloat && toFloat) {
+    if (fromFloat.getWidth() <= 8 && !to.isF32()) // all 8-bit kinds widen to f32, and from there
+      return convert(convert(x, from, b.getF32Type()), b.getF32Type(), to);
     if (fromFloat.getWidth() < toFloat.getWidth())
       return arith::ExtFOp::create(b, loc, to, x);
     if (fromFloat.getWidth() > toFloat.getWidth())

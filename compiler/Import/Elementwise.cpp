@@ -189,8 +189,10 @@ Value power(Body &b, Value x, Value y, std::optional<double> exponent) {
     return x;
   if (!isa<FloatType>(x.getType())) {
     Type f64 = b.b.getF64Type();
-    Value xf = b.convert(x, x.getType(), f64), yf = isa<FloatType>(y.getType()) ? b.convert(y, y.getType(), f64) : b.convert(y, y.getType(), f64);
-    return b.convert(b.math<math::PowFOp>(xf, yf), f64, x.getType());
+    Value r = b.math<math::PowFOp>(b.convert(x, x.getType(), f64), b.convert(y, y.getType(), f64)), whole = b.math<math::RoundEvenOp>(r);
+    // A power of whole numbers that comes out a hair below one is that one.
+    Value near = b.cmp(Cmp::le, b.abs(b.sub(r, whole)), b.mul(b.constant(f64, 1e-9), b.abs(whole)));
+    return b.convert(b.select(near, whole, r), f64, x.getType());
   }
   if (exponent && *exponent == 0.5)
     return b.math<math::SqrtOp>(x);
@@ -235,8 +237,11 @@ LogicalResult cast(Node &n) {
 }
 LogicalResult bitCast(Node &n) {
   Type to = elementType(n.context, n.attrInt("to", 0)), from = n.element(0);
-  if (!to || elementBytes(to) != elementBytes(from) || to.getIntOrFloatBitWidth() % 8 != from.getIntOrFloatBitWidth() % 8)
+  bool flags = from.isInteger(1) && to && to.isInteger(8); // a boolean is a byte of 0 or 1
+  if (!to || (!flags && to.getIntOrFloatBitWidth() != from.getIntOrFloatBitWidth()))
     return n.error("unsupported BitCast between types of different widths");
+  if (flags)
+    return n.set(n.cast(n.in(0), to));
   return n.set(n.generic(n.tensor(n.dims(n.in(0)), to), n.in(0), [&](Body &b) {
     Value v = b.read(0, b.indices());
     Type scalar = b.result.scalarType();
@@ -248,6 +253,9 @@ LogicalResult castLike(Node &n) { return castTo(n, n.element(1)); }
 LogicalResult identity(Node &n) { return n.set(n.in(0)); }
 
 LogicalResult dropout(Node &n) { // inference: the mask is all true
+  std::optional<double> training = n.has(2) ? n.constFloat(n.in(2)) : std::nullopt, ratio = n.has(1) ? n.constFloat(n.in(1)) : std::nullopt;
+  if (n.has(2) && training != 0 && ratio != 0)
+    return n.error("unsupported Dropout in training mode");
   if (n.wants(1) && failed(n.set(1, n.generic(n.tensor(n.dims(n.in(0)), n.b.getI1Type()), {}, [](Body &b) { return b.boolean(true); }))))
     return failure();
   return n.set(n.in(0));

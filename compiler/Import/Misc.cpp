@@ -357,30 +357,34 @@ LogicalResult softmaxCrossEntropy(Node &n) {
 //===----------------------------------------------------------------------===//
 
 LogicalResult maxUnpool(Node &n) { // x, indices into the output, output shape
-  SmallVector<Expr> x = n.dims(n.in(0)), out{x[0], x[1]};
-  if (n.has(2)) {
-    auto given = n.sizes(n.in(2), "output_shape");
-    if (!given)
-      return failure();
-    out = *given;
-  } else {
-    auto kernel = n.attrInts("kernel_shape");
-    size_t s = x.size() - 2;
-    if (!kernel || kernel->size() != s)
-      return n.error("expected a kernel_shape of " + Twine(s) + " sizes");
-    auto strides = n.attrInts("strides").value_or(std::vector<int64_t>(s, 1)), pads = n.attrInts("pads").value_or(std::vector<int64_t>(2 * s, 0));
-    for (size_t i = 0; i < s; ++i)
-      out.push_back((x[i + 2] - 1) * strides[i] + ((*kernel)[i] - pads[i] - pads[i + s]));
-  }
-  // The indices count in the tensor that was pooled, whose shape may be smaller than output_shape: ONNX takes them for the result as it is.
-  SymTensorType result = n.tensor(out, n.element(0));
+  SmallVector<Expr> x = n.dims(n.in(0)), pooled{x[0], x[1]};
+  auto kernel = n.attrInts("kernel_shape");
+  size_t s = x.size() - 2;
+  if (x.size() < 3 || !kernel || kernel->size() != s)
+    return n.error("expected spatial dimensions and a kernel_shape of as many sizes");
+  auto strides = n.attrInts("strides").value_or(std::vector<int64_t>(s, 1)), pads = n.attrInts("pads").value_or(std::vector<int64_t>(2 * s, 0));
+  for (size_t i = 0; i < s; ++i)
+    pooled.push_back((x[i + 2] - 1) * strides[i] + ((*kernel)[i] - pads[i] - pads[i + s]));
+  // The indices count in the tensor that was pooled; output_shape may ask for a larger one around it.
+  SymTensorType result = n.tensor(pooled, n.element(0));
   Expr total = result.numElements(), count = n.type(0).numElements();
   Value zeros = n.generic(n.tensor({total}, n.element(0)), {}, [&](Body &b) { return b.zero(b.result.scalarType()); });
   Value rows = n.reshape(n.cast(n.in(1), n.b.getI64Type()), {count, n.expr(1)}), updates = n.reshape(n.in(0), {count});
   if (!rows || !updates)
     return failure();
   Value flat = ScatterOp::create(n.b, n.loc, zeros.getType(), zeros, rows, updates, ScatterKindAttr::get(n.context, ScatterKind::assign)).getResult();
-  return n.set(n.reshape(flat, out));
+  Value y = n.reshape(flat, pooled);
+  if (!n.has(2))
+    return n.set(y);
+  auto given = n.sizes(n.in(2), "output_shape");
+  if (!given || given->size() != x.size())
+    return given ? n.error("expected " + Twine(x.size()) + " sizes but got " + Twine(given->size())) : failure();
+  if (ArrayRef<Expr>(*given) == ArrayRef<Expr>(pooled))
+    return n.set(y);
+  SmallVector<int64_t> all;
+  for (size_t i = 0; i < x.size(); ++i)
+    all.push_back(i);
+  return n.set(n.generic(n.tensor(*given, n.element(0)), y, [&](Body &b) { return b.readOr(0, b.indices(), b.zero(b.result.scalarType()), all); }));
 }
 
 LogicalResult reverseSequence(Node &n) {

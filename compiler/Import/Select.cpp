@@ -64,7 +64,7 @@ LogicalResult nonMaxSuppression(Node &n) {
     if (n.has(3))
       in.push_back(n.in(3));
     Value found = n.reduce(
-        n.tensor({d[0], d[1]}, i64), ReduceKind::add, {i}, in,
+        n.tensor({d[0], d[1]}, i64), ReduceKind::add, {Expr::max(i, n.expr(1))}, in, // before the first none is kept
         [&](Body &b) {
           Value row = b.index(0), cls = b.index(1), j = b.index(2);
           Value kept = b.read(0, {row, cls, j});

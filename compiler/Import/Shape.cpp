@@ -62,6 +62,8 @@ LogicalResult reshape(Node &n) {
     auto c = e.asConstant();
     if (c && *c < 0)
       return n.error("negative dimension " + Twine(*c));
+    if (!e.isNonNegative() && !allowZero && i < in.size())
+      e = Expr::select(Expr::eq(e, n.expr(0)), in[i], e);
     rest = rest * e;
   }
   if (inferred >= 0) {
@@ -74,10 +76,12 @@ LogicalResult reshape(Node &n) {
       if (e.isNonNegative())
         others = others * e;
     unsigned unknown = llvm::count_if(*wanted, [](Expr e) { return !e.isNonNegative(); });
-    if (unknown == 1)
-      for (Expr &e : *wanted)
-        if (!e.isNonNegative())
-          e = Expr::floorDiv(total, others); // -1 or the number itself: the same
+    Expr given = n.expr(1), minus = n.expr(-1); // what there is beside a -1
+    for (Expr e : *wanted)
+      given = given * Expr::select(Expr::eq(e, minus), n.expr(1), e);
+    for (Expr &e : *wanted)
+      if (!e.isNonNegative()) // the only unknown one follows from the others, -1 or not
+        e = unknown == 1 ? Expr::floorDiv(total, others) : Expr::select(Expr::eq(e, minus), Expr::floorDiv(total, given), e);
   }
   return n.set(n.reshape(n.in(0), *wanted));
 }

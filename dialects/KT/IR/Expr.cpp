@@ -118,6 +118,28 @@ std::optional<int64_t> Expr::asConstant() const {
   return std::nullopt;
 }
 
+/// True when each term of a sum is provably not negative. A minimum that is subtracted is at most either of its operands, a maximum that is added at
+/// least either: one of them in its place gives a lower bound.
+static bool termsNonNegative(Expr e, int depth) {
+  Poly poly = toPoly(e);
+  bool all = llvm::all_of(poly, [](const auto &term) {
+    return term.second >= 0 && llvm::all_of(term.first, [](Expr a) { return a.isNonNegative(); });
+  });
+  if (all || depth == 0)
+    return all;
+  for (auto &[atoms, c] : poly) {
+    if (atoms.size() != 1)
+      continue;
+    Expr atom = atoms[0];
+    if (!(c < 0 && atom.kind() == Expr::Kind::Min) && !(c > 0 && atom.kind() == Expr::Kind::Max))
+      continue;
+    for (unsigned i : {0u, 1u})
+      if (termsNonNegative(e + (atom.operand(i) - atom) * c, depth - 1))
+        return true;
+  }
+  return false;
+}
+
 bool Expr::isNonNegative() const {
   switch (kind()) {
   case Kind::Const:
@@ -125,6 +147,7 @@ bool Expr::isNonNegative() const {
   case Kind::Symbol:
     return !name().starts_with("?");
   case Kind::Add:
+    return termsNonNegative(*this, 3);
   case Kind::Mul:
     if (imm() < 0)
       return false;
@@ -283,6 +306,29 @@ static bool isHuge(Expr e) {
   return c && *c >= (int64_t(1) << 31) - 1;
 }
 
+/// For min(1, e) with e a sum of terms that are not negative, all that counts is whether a term is positive: factors and inner minima with 1 say
+/// nothing more. Null where e is not such a sum, or already plain.
+static Expr positivity(Expr e) {
+  Expr plain;
+  for (auto &[atoms, c] : toPoly(e)) {
+    if (c <= 0 || atoms.empty() || !llvm::all_of(atoms, [](Expr a) { return a.isNonNegative(); }))
+      return {};
+    Expr term;
+    for (Expr atom : atoms) {
+      bool capped = atom.kind() == Expr::Kind::Min && (atom.operand(0).isConstant(1) || atom.operand(1).isConstant(1));
+      Expr factor = !capped ? atom : atom.operand(0).isConstant(1) ? atom.operand(1) : atom.operand(0);
+      term = term ? term * factor : factor;
+    }
+    bool there = false;
+    if (plain)
+      for (auto &entry : toPoly(plain))
+        there |= toPoly(term).count(entry.first) && toPoly(term).size() == 1;
+    if (!there)
+      plain = plain ? plain + term : term;
+  }
+  return plain && plain != e ? plain : Expr();
+}
+
 Expr Expr::min(Expr a, Expr b) {
   if (a == b || isHuge(b))
     return a;
@@ -292,6 +338,10 @@ Expr Expr::min(Expr a, Expr b) {
     return a;
   if ((a - b).isNonNegative())
     return b;
+  for (auto [x, y] : {std::pair{a, b}, std::pair{b, a}})
+    if (x.isConstant(1))
+      if (Expr plain = positivity(y))
+        return min(x, plain);
   if (compare(b, a) < 0)
     std::swap(a, b);
   // min(x, min(x, y)) = min(x, y)
