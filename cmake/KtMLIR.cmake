@@ -1,27 +1,28 @@
-# Finds LLVM and MLIR 22 and defines kt_mlir, what every compiler library links: either the two shared libraries or, with
-# KT_STATIC_COMPILER, nothing yet (the tools then name the static archives once; never both, LLVM refuses that at start).
+# Finds LLVM and MLIR 22 and defines kt_mlir, what every compiler library links. An executable gets the two shared libraries with it, or, when it
+# has the property KT_STATIC, the static archives: never both, LLVM refuses that at start.
 find_package(MLIR 22.1 REQUIRED CONFIG HINTS /usr/lib/llvm-22/lib/cmake/mlir)
 list(APPEND CMAKE_MODULE_PATH "${MLIR_CMAKE_DIR}" "${LLVM_CMAKE_DIR}")
 include(TableGen)
 include(AddLLVM)
 include(AddMLIR)
 
+add_library(kt_llvm_shared INTERFACE)
+target_link_libraries(kt_llvm_shared INTERFACE ${LLVM_LIBRARY_DIR}/libMLIR.so ${LLVM_LIBRARY_DIR}/libLLVM.so)
+
+file(GLOB KT_MLIR_ARCHIVES ${LLVM_LIBRARY_DIR}/libMLIR*.a)
+list(FILTER KT_MLIR_ARCHIVES EXCLUDE REGEX "MLIR(CAPI|Test|.*Python|Lsp|.*Lsp|Opt|Reduce|.*Runner|.*ExecutionEngine|JitRunner|.*Query).*")
+execute_process(COMMAND ${LLVM_TOOLS_BINARY_DIR}/llvm-config --link-static --libfiles core passes irreader jitlink nvptx x86 target
+                OUTPUT_VARIABLE KT_LLVM_ARCHIVES OUTPUT_STRIP_TRAILING_WHITESPACE COMMAND_ERROR_IS_FATAL ANY)
+separate_arguments(KT_LLVM_ARCHIVES)
+find_library(KT_ZLIB_ARCHIVE libz.a REQUIRED)
+find_library(KT_ZSTD_ARCHIVE libzstd.a REQUIRED)
+add_library(kt_llvm_static INTERFACE)
+target_link_libraries(kt_llvm_static INTERFACE ${KT_MLIR_ARCHIVES} ${KT_LLVM_ARCHIVES} ${KT_ZLIB_ARCHIVE} ${KT_ZSTD_ARCHIVE})
+target_link_options(kt_llvm_static INTERFACE -static-libstdc++ -static-libgcc)
+
 add_library(kt_mlir INTERFACE)
 target_include_directories(kt_mlir SYSTEM INTERFACE ${LLVM_INCLUDE_DIRS} ${MLIR_INCLUDE_DIRS})
-
-set(KT_STATIC_LIBS "")
-if(KT_STATIC_COMPILER)
-  file(GLOB KT_MLIR_ARCHIVES ${LLVM_LIBRARY_DIR}/libMLIR*.a)
-  list(FILTER KT_MLIR_ARCHIVES EXCLUDE REGEX "MLIR(CAPI|Test|.*Python|Lsp|.*Lsp|Opt|Reduce|.*Runner|.*ExecutionEngine|JitRunner|.*Query).*")
-  execute_process(COMMAND ${LLVM_TOOLS_BINARY_DIR}/llvm-config --link-static --libfiles
-                          core passes irreader jitlink nvptx x86 target
-                  OUTPUT_VARIABLE KT_LLVM_ARCHIVES OUTPUT_STRIP_TRAILING_WHITESPACE COMMAND_ERROR_IS_FATAL ANY)
-  separate_arguments(KT_LLVM_ARCHIVES)
-  target_link_options(kt_mlir INTERFACE -static-libstdc++ -static-libgcc)
-  target_link_libraries(kt_mlir INTERFACE -Wl,--start-group ${KT_MLIR_ARCHIVES} ${KT_LLVM_ARCHIVES} -Wl,--end-group z zstd)
-else()
-  target_link_libraries(kt_mlir INTERFACE ${LLVM_LIBRARY_DIR}/libMLIR.so ${LLVM_LIBRARY_DIR}/libLLVM.so)
-endif()
+target_link_libraries(kt_mlir INTERFACE $<IF:$<BOOL:$<TARGET_PROPERTY:KT_STATIC>>,kt_llvm_static,kt_llvm_shared>)
 
 # One precompiled header serves every compiler library: MLIR's headers cost ten seconds a file without it.
 add_library(kt_pch OBJECT ${CMAKE_CURRENT_LIST_DIR}/Pch.cpp)

@@ -18,7 +18,6 @@ struct CompileCommand {
   std::string input, output, precision = "model", quant = "none", maxSliceMem, config, diagnostics = "text";
   std::vector<std::string> targets, dims;
   CompileOptions options;
-  bool o0 = false, o1 = false, o2 = false, o3 = false;
 };
 
 /// The options that both tools have.
@@ -146,7 +145,9 @@ int kt::ktcMain(int argc, char **argv) {
   compileApp->add_option("model", c.input, "the ONNX file")->required();
   compileApp->add_option("-o,--output", c.output, "the artifact to write")->required();
   addCompileOptions(*compileApp, c);
-  compileApp->add_flag("--O0{0},--O1{1},--O2{2},--O3{3},-O{3}", c.options.optLevel, "how much to optimise (default -O3)");
+  // Callbacks: CLI11 sets an integer to zero, not to its default, when its flag is not given.
+  for (int level = 0; level <= 3; ++level)
+    compileApp->add_flag_callback("--O" + std::to_string(level), [&c, level] { c.options.optLevel = level; }, "optimise so much (default -O3)");
   compileApp->add_option("--compile-to", c.options.compileTo, "stop after a phase and write its IR")->check(CLI::IsMember(phaseNames()));
   compileApp->add_option("--dump-phases", c.options.dumpPhases, "write the IR after each phase into this folder");
 

@@ -66,6 +66,12 @@ static Status writeText(const std::string &path, ModuleOp module) {
   if (ec)
     return Status::failed("cannot write '" + path + "': " + ec.message());
   module->print(file.os());
+  file.os().close();
+  if (file.os().has_error()) {
+    Status failure = Status::failed("cannot write '" + path + "': " + file.os().error().message());
+    file.os().clear_error(); // reported here; the stream would end the process
+    return failure;
+  }
   file.keep();
   return {};
 }
@@ -134,8 +140,12 @@ Status kt::compile(const std::string &input, const std::string &output, const Co
   };
   if (Status s = dump("import"); !s.ok())
     return failedWith(s);
+  auto stop = [&] {
+    Status s = writeText(output, *module);
+    return s.ok() ? s : failedWith(s);
+  };
   if (options.compileTo == "import")
-    return writeText(output, *module);
+    return stop();
 
   PipelineOptions pipeline;
   pipeline.precision = options.precision;
@@ -151,7 +161,7 @@ Status kt::compile(const std::string &input, const std::string &output, const Co
     if (Status s = dump(nameOf(phase)); !s.ok())
       return failedWith(s);
     if (options.compileTo == nameOf(phase))
-      return writeText(output, *module);
+      return stop();
   }
 
   codegen::PackageOptions package;

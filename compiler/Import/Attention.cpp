@@ -302,7 +302,7 @@ LogicalResult attention(Node &n) { // q, k, v, mask, past_key, past_value, lengt
 } // namespace
 
 void import::registerAttention(OpTable &t) {
-  t["Attention"] = attention;
-  t["RotaryEmbedding"] = rotaryEmbedding;
-  t["com.microsoft.RotaryEmbedding"] = rotaryEmbedding;
+  t["Attention"] = {attention, 3};
+  t["RotaryEmbedding"] = {rotaryEmbedding, 3};
+  t["com.microsoft.RotaryEmbedding"] = {rotaryEmbedding, 4};
 }

@@ -53,6 +53,10 @@ std::optional<Window> import::windowOf(Node &n, ArrayRef<Expr> in, ArrayRef<int6
   w.strides = *strides;
   w.dilations = *dilations;
   std::string mode = n.attrString("auto_pad", "NOTSET");
+  if (!llvm::is_contained({"NOTSET", "SAME_UPPER", "SAME_LOWER", "VALID"}, mode)) {
+    (void)n.error("unknown auto_pad '" + mode + "', expected NOTSET, SAME_UPPER, SAME_LOWER or VALID");
+    return std::nullopt;
+  }
   bool ceil = n.attrInt("ceil_mode", 0);
   for (size_t i = 0; i < s; ++i) {
     Expr k = n.expr((kernel[i] - 1) * w.dilations[i] + 1), stride = n.expr(w.strides[i]);
@@ -447,11 +451,11 @@ static LogicalResult maxPool(Node &n) {
 }
 
 void import::registerContract(OpTable &t) {
-  t["MatMul"] = matMul;
-  t["Gemm"] = gemm;
-  t["com.microsoft.FusedMatMul"] = fusedMatMul;
-  t["Conv"] = conv;
-  t["ConvTranspose"] = convTranspose;
+  t["MatMul"] = {matMul, 2};
+  t["Gemm"] = {gemm, 2};
+  t["com.microsoft.FusedMatMul"] = {fusedMatMul, 2};
+  t["Conv"] = {conv, 2};
+  t["ConvTranspose"] = {convTranspose, 2};
   t["MaxPool"] = maxPool;
   t["AveragePool"] = pool<Pool::average>;
   t["LpPool"] = pool<Pool::lp>;

@@ -457,6 +457,6 @@ LogicalResult scan(Node &n) {
 
 void import::registerControlFlow(OpTable &t) {
   t["If"] = ifOp;
-  t["Loop"] = loopOp;
-  t["Scan"] = scan;
+  t["Loop"] = {loopOp, 0};
+  t["Scan"] = {scan, 0};
 }

@@ -299,18 +299,18 @@ LogicalResult compress(Node &n) {
 } // namespace
 
 void import::registerData(OpTable &t) {
-  t["Compress"] = compress;
-  t["CumProd"] = cumProd;
-  t["CumSum"] = cumSum;
+  t["Compress"] = {compress, 2};
+  t["CumProd"] = {cumProd, 2};
+  t["CumSum"] = {cumSum, 2};
   t["EyeLike"] = eyeLike;
-  t["Gather"] = gather;
-  t["GatherElements"] = gatherElements;
-  t["GatherND"] = gatherNd;
+  t["Gather"] = {gather, 2};
+  t["GatherElements"] = {gatherElements, 2};
+  t["GatherND"] = {gatherNd, 2};
   t["NonZero"] = nonZero;
-  t["OneHot"] = oneHot;
-  t["Scatter"] = scatterElements;
-  t["ScatterElements"] = scatterElements;
-  t["ScatterND"] = scatterNd;
+  t["OneHot"] = {oneHot, 3};
+  t["Scatter"] = {scatterElements, 3};
+  t["ScatterElements"] = {scatterElements, 3};
+  t["ScatterND"] = {scatterNd, 3};
   t["TopK"] = topK;
   t["Trilu"] = t["com.microsoft.Trilu"] = trilu;
 }

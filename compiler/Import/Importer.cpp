@@ -233,10 +233,18 @@ LogicalResult Importer::importNode(const onnx::NodeProto &proto) {
     emitError(loc) << "unsupported operator " << k;
     return failure();
   }
+  for (unsigned i = 0; i < 32; ++i)
+    if ((it->second.required >> i & 1) && (i >= (unsigned)proto.input_size() || proto.input(i).empty())) {
+      emitError(loc) << "input " << i << " of " << k << " is missing: the node has " << proto.input_size() << " inputs";
+      for (const std::string &output : proto.output())
+        if (!output.empty())
+          define(output, {});
+      return failure();
+    }
   Node node(*this, proto, opset, loc);
   Block *block = b.getInsertionBlock();
   Operation *last = block->empty() ? nullptr : &block->back();
-  LogicalResult result = it->second(node);
+  LogicalResult result = it->second.lower(node);
   evaluateNew(block, last);
   if (mlir::failed(result))
     for (const std::string &output : proto.output())

@@ -503,13 +503,13 @@ void import::registerMisc(OpTable &t) {
   t["Einsum"] = einsum;
   t["Hardmax"] = hardmax;
   t["LRN"] = lrn;
-  t["MaxUnpool"] = maxUnpool;
+  t["MaxUnpool"] = {maxUnpool, 2};
   t["MeanVarianceNormalization"] = meanVarianceNormalization;
-  t["NegativeLogLikelihoodLoss"] = negativeLogLikelihood;
-  t["ReverseSequence"] = reverseSequence;
-  t["SoftmaxCrossEntropyLoss"] = softmaxCrossEntropy;
-  t["com.microsoft.BiasDropout"] = biasDropout;
-  t["com.microsoft.FusedConv"] = fusedConv;
-  t["com.microsoft.FusedGemm"] = fusedGemm;
+  t["NegativeLogLikelihoodLoss"] = {negativeLogLikelihood, 2};
+  t["ReverseSequence"] = {reverseSequence, 2};
+  t["SoftmaxCrossEntropyLoss"] = {softmaxCrossEntropy, 2};
+  t["com.microsoft.BiasDropout"] = {biasDropout, 2};
+  t["com.microsoft.FusedConv"] = {fusedConv, 2};
+  t["com.microsoft.FusedGemm"] = {fusedGemm, 2};
   t["com.microsoft.IsAllFinite"] = isAllFinite;
 }

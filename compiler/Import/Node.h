@@ -19,8 +19,22 @@ class Importer;
 class Node;
 
 using Lowering = llvm::LogicalResult (*)(Node &);
+
+/// What an operator does, and which inputs it cannot do without: the first few (one unless said), or these. They are there when it is called.
+struct Definition {
+  Lowering lower = nullptr;
+  uint32_t required = 1; // a bit an input
+
+  Definition() = default;
+  Definition(Lowering lower) : lower(lower) {}
+  Definition(Lowering lower, int leading) : lower(lower), required((1u << leading) - 1) {}
+  Definition(Lowering lower, std::initializer_list<unsigned> inputs) : lower(lower), required(0) {
+    for (unsigned i : inputs)
+      required |= 1u << i;
+  }
+};
 /// Definitions by "domain.Name" ("Name" alone for ONNX's own domain).
-using OpTable = llvm::StringMap<Lowering>;
+using OpTable = llvm::StringMap<Definition>;
 
 // The families; each enters its operators.
 void registerElementwise(OpTable &table);

@@ -491,23 +491,23 @@ LogicalResult matMulNBits(Node &n) {
 } // namespace
 
 void import::registerQuantize(OpTable &t) {
-  t["ConvInteger"] = convInteger;
-  t["DequantizeLinear"] = t["com.microsoft.DequantizeLinear"] = dequantizeLinear;
+  t["ConvInteger"] = {convInteger, 2};
+  t["DequantizeLinear"] = t["com.microsoft.DequantizeLinear"] = {dequantizeLinear, 2};
   t["DynamicQuantizeLinear"] = dynamicQuantizeLinear;
-  t["MatMulInteger"] = matMulInteger;
-  t["QLinearConv"] = qLinearConv;
-  t["QLinearMatMul"] = qLinearMatMul;
-  t["QuantizeLinear"] = t["com.microsoft.QuantizeLinear"] = quantizeLinear;
-  t["com.microsoft.DynamicQuantizeMatMul"] = dynamicQuantizeMatMul;
-  t["com.microsoft.MatMulIntegerToFloat"] = matMulIntegerToFloat;
-  t["com.microsoft.MatMulNBits"] = matMulNBits;
-  t["com.microsoft.QGemm"] = qGemm;
-  t["com.microsoft.QLinearAdd"] = qLinearBinary<false>;
-  t["com.microsoft.QLinearAveragePool"] = qLinearAveragePool;
-  t["com.microsoft.QLinearConcat"] = qLinearConcat;
-  t["com.microsoft.QLinearGlobalAveragePool"] = qLinearGlobalAveragePool;
-  t["com.microsoft.QLinearLeakyRelu"] = qLinearLeakyRelu;
-  t["com.microsoft.QLinearMul"] = qLinearBinary<true>;
-  t["com.microsoft.QLinearSigmoid"] = qLinearSigmoid;
-  t["com.microsoft.QLinearSoftmax"] = qLinearSoftmax;
+  t["MatMulInteger"] = {matMulInteger, 2};
+  t["QLinearConv"] = {qLinearConv, 8};
+  t["QLinearMatMul"] = {qLinearMatMul, 8};
+  t["QuantizeLinear"] = t["com.microsoft.QuantizeLinear"] = {quantizeLinear, 2};
+  t["com.microsoft.DynamicQuantizeMatMul"] = {dynamicQuantizeMatMul, 3};
+  t["com.microsoft.MatMulIntegerToFloat"] = {matMulIntegerToFloat, 4};
+  t["com.microsoft.MatMulNBits"] = {matMulNBits, 3};
+  t["com.microsoft.QGemm"] = {qGemm, {0, 1, 3, 4}};
+  t["com.microsoft.QLinearAdd"] = {qLinearBinary<false>, {0, 1, 3, 4, 6}};
+  t["com.microsoft.QLinearAveragePool"] = {qLinearAveragePool, {0, 1, 3}};
+  t["com.microsoft.QLinearConcat"] = {qLinearConcat, 4};
+  t["com.microsoft.QLinearGlobalAveragePool"] = {qLinearGlobalAveragePool, {0, 1, 3}};
+  t["com.microsoft.QLinearLeakyRelu"] = {qLinearLeakyRelu, {0, 1, 3}};
+  t["com.microsoft.QLinearMul"] = {qLinearBinary<true>, {0, 1, 3, 4, 6}};
+  t["com.microsoft.QLinearSigmoid"] = {qLinearSigmoid, {0, 1, 3}};
+  t["com.microsoft.QLinearSoftmax"] = {qLinearSoftmax, {0, 1, 3}};
 }

@@ -417,7 +417,7 @@ LogicalResult rnn(Node &n) {
 } // namespace
 
 void import::registerRecurrent(OpTable &t) {
-  t["GRU"] = gru;
-  t["LSTM"] = lstm;
-  t["RNN"] = rnn;
+  t["GRU"] = {gru, 3};
+  t["LSTM"] = {lstm, 3};
+  t["RNN"] = {rnn, 3};
 }

@@ -300,9 +300,9 @@ LogicalResult col2Im(Node &n) { // x [n, c * block, positions], image_shape, blo
 } // namespace
 
 void import::registerSampling(OpTable &t) {
-  t["AffineGrid"] = affineGrid;
-  t["CenterCropPad"] = centerCropPad;
-  t["Col2Im"] = col2Im;
-  t["GridSample"] = gridSample;
-  t["RoiAlign"] = roiAlign;
+  t["AffineGrid"] = {affineGrid, 2};
+  t["CenterCropPad"] = {centerCropPad, 2};
+  t["Col2Im"] = {col2Im, 3};
+  t["GridSample"] = {gridSample, 2};
+  t["RoiAlign"] = {roiAlign, 3};
 }

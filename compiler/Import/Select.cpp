@@ -223,6 +223,6 @@ LogicalResult unique(Node &n) {
 } // namespace
 
 void import::registerSelect(OpTable &t) {
-  t["NonMaxSuppression"] = nonMaxSuppression;
+  t["NonMaxSuppression"] = {nonMaxSuppression, 2};
   t["Unique"] = unique;
 }

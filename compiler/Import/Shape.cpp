@@ -575,13 +575,13 @@ LogicalResult spaceToDepth(Node &n) {
 
 void import::registerShape(OpTable &t) {
   t["Concat"] = concat;
-  t["Constant"] = constant;
+  t["Constant"] = {constant, 0};
   t["ConstantOfShape"] = constantOfShape;
   t["DepthToSpace"] = depthToSpace;
-  t["Expand"] = expand;
+  t["Expand"] = {expand, 2};
   t["Flatten"] = flatten;
   t["Pad"] = pad;
-  t["Range"] = range;
+  t["Range"] = {range, 3};
   t["Reshape"] = reshape;
   t["Shape"] = shape;
   t["Size"] = size;
@@ -589,7 +589,7 @@ void import::registerShape(OpTable &t) {
   t["SpaceToDepth"] = spaceToDepth;
   t["Split"] = split;
   t["Squeeze"] = squeeze;
-  t["Tile"] = tile;
+  t["Tile"] = {tile, 2};
   t["Transpose"] = transpose;
   t["Unsqueeze"] = unsqueeze;
 }

@@ -381,10 +381,10 @@ LogicalResult biasSplitGelu(Node &n) {
 } // namespace
 
 void import::registerTransformer(OpTable &t) {
-  t["com.microsoft.Attention"] = attention;
-  t["com.microsoft.BiasAdd"] = biasAdd;
-  t["com.microsoft.BiasSplitGelu"] = biasSplitGelu;
-  t["com.microsoft.EmbedLayerNormalization"] = embedLayerNorm;
-  t["com.microsoft.GroupQueryAttention"] = groupQueryAttention;
+  t["com.microsoft.Attention"] = {attention, 2};
+  t["com.microsoft.BiasAdd"] = {biasAdd, 3};
+  t["com.microsoft.BiasSplitGelu"] = {biasSplitGelu, 2};
+  t["com.microsoft.EmbedLayerNormalization"] = {embedLayerNorm, {0, 2, 3, 5, 6}};
+  t["com.microsoft.GroupQueryAttention"] = {groupQueryAttention, {0, 5, 6}};
   t["com.microsoft.MultiHeadAttention"] = multiHeadAttention;
 }

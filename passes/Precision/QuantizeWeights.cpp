@@ -86,6 +86,30 @@ void scaleAccumulator(Operation *op, Value scales, unsigned channel) {
   acc.replaceAllUsesExcept(scaled, scaled);
 }
 
+/// The product decides a routing: its elementwise descendants are sorted. A rounded router sends tokens to other experts, for weights that are nothing
+/// beside the experts' own.
+bool isRouter(MatmulOp op) {
+  constexpr int64_t kMostRoutes = 1024;
+  auto n = op.extent(op.getMap(2).getNumDims() - 2).asConstant();
+  if (!n || *n > kMostRoutes)
+    return false;
+  SmallVector<Value> work{op.getResult()};
+  llvm::DenseSet<Value> seen;
+  while (!work.empty()) {
+    Value v = work.pop_back_val();
+    if (!seen.insert(v).second || seen.size() > 64)
+      continue;
+    for (Operation *user : v.getUsers()) {
+      if (isa<SortOp>(user))
+        return true;
+      if (isa<GenericOp, ReduceOp, NormalizeOp, ReshapeOp>(user) &&
+          op.getResult().getType().numElements() == cast<SymTensorType>(user->getResult(0).getType()).numElements())
+        work.push_back(user->getResult(0));
+    }
+  }
+  return false;
+}
+
 struct QuantizeWeightsPass : kt::impl::QuantizeWeightsBase<QuantizeWeightsPass> {
   void runOnOperation() override {
     SmallVector<Operation *> ops;
@@ -112,7 +136,7 @@ struct QuantizeWeightsPass : kt::impl::QuantizeWeightsBase<QuantizeWeightsPass> 
 
   void product(MatmulOp op) {
     auto constant = op.getRhs().getDefiningOp<ConstantOp>();
-    if (!op.getPacked() || !constant || !op.accumulatorType().isF32())
+    if (!op.getPacked() || !constant || !op.accumulatorType().isF32() || isRouter(op))
       return;
     SymTensorType type = constant.getResult().getType();
     int64_t k = *type.dim(1).asConstant(), channels = *type.dim(0).asConstant() * kPanel;

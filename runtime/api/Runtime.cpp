@@ -129,6 +129,11 @@ Status Session::run(std::span<const TensorView> inputs) {
   return {};
 }
 
+Status Session::repeat() {
+  impl->valid = false;
+  return impl->executor->repeat();
+}
+
 std::span<const TensorView> Session::outputs() const {
   return impl->valid ? std::span<const TensorView>(impl->outputs) : std::span<const TensorView>();
 }

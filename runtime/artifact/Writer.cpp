@@ -254,16 +254,23 @@ Status systemError(const std::string &what, const std::string &path) {
   return Status::failed("cannot " + what + " '" + path + "': " + std::strerror(errno));
 }
 
-/// A file under a temporary name that disappears unless it is committed.
+/// A file under a temporary name that disappears unless it is committed. What is there already and is no file (a device, a pipe) is written to, never
+/// replaced.
 class PendingFile {
 public:
   explicit PendingFile(const std::string &path) : path(path), temporary(path + ".XXXXXX") {
+    struct stat there = {};
+    if (::stat(path.c_str(), &there) == 0 && !S_ISREG(there.st_mode)) {
+      temporary.clear();
+      fd = ::open(path.c_str(), O_WRONLY | O_CLOEXEC);
+      return;
+    }
     fd = ::mkostemp(temporary.data(), O_CLOEXEC);
   }
   ~PendingFile() {
     if (fd >= 0)
       ::close(fd);
-    if (fd >= 0 && !committed)
+    if (fd >= 0 && !committed && !temporary.empty())
       ::unlink(temporary.c_str());
   }
   bool isOpen() const { return fd >= 0; }
@@ -281,6 +288,8 @@ public:
   }
 
   Status commit() {
+    if (temporary.empty())
+      return {};
     // mkstemp makes the file private; what the user would have got from open() is wanted.
     mode_t mask = ::umask(0);
     ::umask(mask);

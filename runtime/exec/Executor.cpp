@@ -423,7 +423,35 @@ Status Executor::runOnce(std::span<const InputView> inputs) {
     if (m.buffers[b].kind == Buffer::Kind::Weight)
       bindTo(b, &weightStorage[program.weights->canonical(m.buffers[b].weight)]);
   KT_RETURN_IF_ERROR(placeInputs(inputs));
+  KT_RETURN_IF_ERROR(execute());
+  return collectOutputs();
+}
 
+Status Executor::repeat() {
+  if (!planned || runsOfPlan == 0)
+    return Status::usage("nothing to repeat: no run has succeeded with these shapes");
+  for (OutputView &view : results)
+    view.data = nullptr;
+  reset();
+  if (!graph)
+    values.forgetLate();
+  std::shared_lock lock(program.residency);
+  KT_RETURN_IF_ERROR(refreshWeights());
+  for (BufferId b = 0; b < m.buffers.size(); ++b)
+    if (m.buffers[b].kind == Buffer::Kind::Weight)
+      bindTo(b, &weightStorage[program.weights->canonical(m.buffers[b].weight)]);
+  for (const Port &port : m.inputs) {
+    fixed[port.buffer].deviceValid = true; // where the latest run put them
+    bindTo(port.buffer, &fixed[port.buffer]);
+  }
+  Status status = execute();
+  if (status.ok())
+    return stream->synchronize();
+  (void)settle();
+  return status;
+}
+
+Status Executor::execute() {
   bool repeatable = stream->canRecord() && program.options.cudaGraphs && program.info->straight && shapes.allPrepared &&
                     !shapes.usesFallback && !program.weights->anyStreamed() && !profiling;
   if (profiling && profileEvents.empty())
@@ -453,7 +481,7 @@ Status Executor::runOnce(std::span<const InputView> inputs) {
   }
   ++runsOfPlan;
   ++counts.runs;
-  return collectOutputs();
+  return {};
 }
 
 } // namespace kt::exec

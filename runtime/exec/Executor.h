@@ -48,6 +48,8 @@ public:
 
   /// `inputs` in the order of the model's inputs.
   Status run(std::span<const InputView> inputs);
+  /// Runs on the inputs of the latest run, still where it put them, and leaves the outputs on the device.
+  Status repeat();
   /// Of the latest successful run, in the order of the model's outputs.
   const std::vector<OutputView> &outputs() const { return results; }
 
@@ -65,6 +67,7 @@ private:
   Status settle();
   Status plan();
   Status placeInputs(std::span<const InputView> inputs);
+  Status execute();
   Status runProgram();
   Status streamSlice(size_t slice);
   Status copySlice(size_t slice, unsigned half);

@@ -19,7 +19,7 @@ namespace kt::exec {
 struct LoadOptions {
   std::string device = "auto"; // auto, host, cuda:N
   unsigned threads = 0;        // 0: all
-  uint64_t deviceMemory = 0;   // bytes; 0: what is free
+  uint64_t deviceMemory = 0;   // bytes for weights; 0: what is free
   bool verifyDigests = true;
   bool cudaGraphs = true;
 };

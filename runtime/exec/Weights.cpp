@@ -20,8 +20,8 @@ namespace {
 uint64_t aligned(uint64_t bytes) { return (bytes + device::kAlignment - 1) / device::kAlignment * device::kAlignment; }
 } // namespace
 
-WeightStore::WeightStore(const artifact::Model &model, device::Device &device, MemoryAccount &account)
-    : model(model), device(device), account(account), keep(model.weights.size()), addresses(model.weights.size()),
+WeightStore::WeightStore(const artifact::Model &model, device::Device &device, MemoryAccount &account, uint64_t limit)
+    : model(model), device(device), account(account), limit(limit), keep(model.weights.size()), addresses(model.weights.size()),
       pinned(model.weights.size()) {
   std::map<std::pair<const std::byte *, size_t>, WeightId> seen;
   for (WeightId w = 0; w < model.weights.size(); ++w) {
@@ -76,12 +76,17 @@ Status WeightStore::place(uint64_t reserve) {
       bytes += bytesOf(w);
     largest = std::max(largest, bytes);
   }
-  bool all = budget >= reserve && budget - reserve >= total;
+  // Values come first; weights get what is left of the device, and no more than they may have.
+  uint64_t room = std::min(budget - std::min(budget, reserve), limit);
+  bool all = room >= total;
   halves = device.isHost() ? 1 : 2;
   if (all) {
     std::fill(keep.begin(), keep.end(), 1);
   } else {
-    uint64_t left = budget - std::min(budget, reserve);
+    uint64_t left = room;
+    if (left < largest && left == limit)
+      return Status::failed("not enough device memory: the weights of the largest slice take " + std::to_string(largest) + " bytes but " +
+                            std::to_string(limit) + " are allowed for weights");
     if (left < largest)
       return Status::failed("not enough device memory: a run needs " + std::to_string(reserve) +
                             " bytes for values and " + std::to_string(largest) +

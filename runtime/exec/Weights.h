@@ -14,7 +14,8 @@ namespace kt::exec {
 
 class WeightStore {
 public:
-  WeightStore(const artifact::Model &model, device::Device &device, MemoryAccount &account);
+  /// `limit`: most bytes of weights on the device, those that stay and those in staging together.
+  WeightStore(const artifact::Model &model, device::Device &device, MemoryAccount &account, uint64_t limit);
   ~WeightStore();
 
   struct Streamed {
@@ -52,6 +53,7 @@ private:
   const artifact::Model &model;
   device::Device &device;
   MemoryAccount &account;
+  uint64_t limit;
   std::vector<artifact::WeightId> canonicals;
   std::vector<std::vector<artifact::WeightId>> sliceWeights; // canonical, each once
   std::vector<uint8_t> keep;                                 // by canonical weight

@@ -29,6 +29,7 @@ public:
 private:
   std::string path;
   std::FILE *file;
+  bool removable = false; // a regular file; devices and pipes stay whatever happens
   uint64_t offset = 0;
   Status failure;
 };

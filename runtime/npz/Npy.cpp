@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <sys/stat.h>
 
 namespace kt::npz {
 namespace {
@@ -256,14 +257,18 @@ std::string npyHeader(const TensorView &tensor) {
 }
 
 OutputFile::OutputFile(const std::string &path) : path(path), file(std::fopen(path.c_str(), "wb")) {
+  struct stat info = {};
   if (!file)
     failure = Status::failed("cannot create '" + path + "': " + std::strerror(errno));
+  else
+    removable = ::fstat(::fileno(file), &info) == 0 && S_ISREG(info.st_mode);
 }
 
 OutputFile::~OutputFile() {
   if (file) {
     std::fclose(file);
-    std::remove(path.c_str());
+    if (removable)
+      std::remove(path.c_str());
   }
 }
 
@@ -279,7 +284,8 @@ Status OutputFile::finish() {
     file = nullptr;
     if (status != 0) {
       failure = Status::failed("cannot write '" + path + "': " + std::strerror(errno));
-      std::remove(path.c_str());
+      if (removable)
+        std::remove(path.c_str());
     }
   }
   return failure;

@@ -13,7 +13,7 @@ namespace ktrun {
 
 /// Runs for about `seconds` after a warm-up and prints to standard output.
 kt::Status benchmark(const kt::Model &model, kt::Session &session, std::span<const kt::TensorView> inputs,
-                     const std::string &name, double seconds, bool json);
+                     const std::string &name, double seconds, bool resident, bool json);
 
 /// Writes the session's launches as a Chrome trace (chrome://tracing, Perfetto).
 kt::Status writeTrace(const kt::Session &session, const std::string &path);

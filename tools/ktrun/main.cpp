@@ -18,7 +18,7 @@ struct Arguments {
   std::optional<double> atol, rtol;
   double seconds = 0;
   unsigned threads = 0;
-  bool benchmark = false, stats = false, noGraphs = false;
+  bool benchmark = false, stats = false, noGraphs = false, resident = false;
 };
 
 void printOutputs(std::span<const kt::TensorView> outputs) {
@@ -67,7 +67,7 @@ kt::Status run(const Arguments &arguments) {
   if (arguments.benchmark && (outcome.ok() || outcome.code() == kt::Code::differs)) {
     std::string name = arguments.model.substr(arguments.model.rfind('/') + 1);
     KT_RETURN_IF_ERROR(ktrun::benchmark(**model, **session, inputs->views, name.substr(0, name.rfind('.')),
-                                        arguments.seconds, arguments.format == "json"));
+                                        arguments.seconds, arguments.resident, arguments.format == "json"));
   }
   if (arguments.stats)
     ktrun::printStats(**model, **session);
@@ -87,9 +87,10 @@ int main(int argc, char **argv) {
   app.add_option("--expected", a.expected, "@outputs.npz to compare with");
   app.add_option("--atol", a.atol, "absolute tolerance; 1e-4 * max(1, max|expected|) unless given");
   app.add_option("--rtol", a.rtol, "relative tolerance; 1e-3 unless given");
-  app.add_option("--device-memory", a.memory, "bytes of device memory to use, such as 24GB");
+  app.add_option("--device-memory", a.memory, "bytes of device memory for weights, such as 24GB; the rest is streamed");
   auto *benchmark = app.add_option("--benchmark", a.seconds, "measure, for so many seconds (2)")->expected(0, 1);
   benchmark->default_str("2");
+  app.add_flag("--resident", a.resident, "measure with inputs and outputs left on the device");
   app.add_option("--benchmark-format", a.format, "text or json")->check(CLI::IsMember({"text", "json"}));
   app.add_option("--profile", a.trace, "write a Chrome trace of one run's launches");
   app.add_option("--threads", a.threads, "threads of the host's pool; all unless given");

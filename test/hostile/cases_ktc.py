@@ -1,0 +1,198 @@
+"""What the compiler has to refuse: (name, function of the bench that answers (result, exit status, pattern, file that must not exist...))."""
+import os
+import struct
+
+from onnxwire import *
+
+X = [value("x", FLOAT, ["n", 4])]
+Y = [value("y", FLOAT, ["n", 4])]
+W = tensor("w", FLOAT, [4], floats=[1, 2, 3, 4])
+
+
+def add_model(**kw):
+    return model([node("Add", ["x", "w"], ["y"])], X, Y, [W], **kw)
+
+
+def good_models():
+    """Small models of many kinds, to be mutated."""
+    shape = tensor("s", INT64, [3], ints=[0, 2, 2])
+    then = graph([node("Neg", ["x"], ["t"])], [], [value("t", FLOAT, ["n", 4])])
+    other = graph([node("Exp", ["x"], ["e"])], [], [value("e", FLOAT, ["n", 4])])
+    body = graph([node("Identity", ["c"], ["c2"]), node("Mul", ["a", "w"], ["a2"])],
+                 [value("i", INT64, []), value("c", BOOL, []), value("a", FLOAT, ["n", 4])], [value("c2", BOOL, []), value("a2", FLOAT, ["n", 4])])
+    image, out = [value("x", FLOAT, ["n", 2, 8, 8])], [value("y", FLOAT, ["n", 3, "h", "w"])]
+    weights = tensor("k", FLOAT, [3, 2, 3, 3], floats=[i / 54 for i in range(54)])
+    return {
+        "add": add_model(),
+        "reshape": model([node("Reshape", ["x", "s"], ["y"])], X, [value("y", FLOAT, ["n", 2, 2])], [shape]),
+        "if": model([node("If", ["b"], ["y"], then_branch=("graph", then), else_branch=("graph", other))], X + [value("b", BOOL, [])], Y),
+        "loop": model([node("Loop", ["m", "", "x"], ["y"], body=("graph", body))], X + [value("m", INT64, [])], Y, [W]),
+        "conv": model([node("Conv", ["x", "k"], ["c"], pads=[1, 1, 1, 1], strides=[2, 2], kernel_shape=[3, 3]), node("Relu", ["c"], ["y"])], image, out, [weights]),
+        "softmax": model([node("MatMul", ["x", "q"], ["s"]), node("Softmax", ["s"], ["y"], axis=-1)], X, Y, [tensor("q", FLOAT, [4, 4], floats=range(16))]),
+        "gather": model([node("Gather", ["x", "i"], ["g"], axis=1), node("Concat", ["g", "x"], ["y"], axis=1)], X, [value("y", FLOAT, ["n", 6])],
+                        [tensor("i", INT64, [2], ints=[0, 3])]),
+        "slice": model([node("Slice", ["x", "b", "e"], ["p"]), node("Transpose", ["p"], ["t"], perm=[1, 0]), node("ReduceSum", ["t"], ["y"], keepdims=0)], X,
+                       [value("y", FLOAT, [])], [tensor("b", INT64, [2], ints=[0, 1]), tensor("e", INT64, [2], ints=[99, 3])]),
+        "function": model([node("Twice", ["x"], ["y"], domain="local")], X, Y, functions=[function("Twice", ["a"], ["b"], [node("Add", ["a", "a"], ["b"])])]),
+        "data": model([node("NonZero", ["x"], ["y"])], X, [value("y", INT64, [2, "k"])]),
+        "pool": model([node("MaxPool", ["x"], ["y"], kernel_shape=[2, 2], strides=[2, 2])], image, [value("y", FLOAT, ["n", 2, 4, 4])]),
+    }
+
+
+def cases():
+    out = []
+
+    def case(name, data, message, *flags, status=1):
+        def run(bench):
+            bench.write("bad.onnx", data)
+            return bench.run("ktc", "compile", "bad.onnx", "-o", "bad.ktm", *flags), status, message, "bad.ktm"
+        out.append(("ktc " + name, run))
+
+    def custom(name, run):
+        out.append(("ktc " + name, run))
+
+    # The file.
+    custom("missing file", lambda b: (b.run("ktc", "compile", "none.onnx", "-o", "bad.ktm"), 1, r"cannot read 'none.onnx': No such file", "bad.ktm"))
+    custom("a folder", lambda b: (b.run("ktc", "compile", ".", "-o", "bad.ktm"), 1, r"'\.'", "bad.ktm"))
+    case("empty file", b"", r"'bad.onnx' is empty")
+    case("text", "this is no model\n", r"not an ONNX model")
+    case("zeros", bytes(1000), r"not an ONNX model")
+    case("truncated", add_model()[:-30], r"is damaged|not an ONNX model")
+    case("no graph", number(1, 8) + chunk(8, number(2, 18)), r"no graph")
+    case("another program's file", b"\x7fELF" + bytes(range(256)), r"not an ONNX model")
+
+    # The graph.
+    case("cycle", model([node("Add", ["x", "b"], ["a"]), node("Neg", ["a"], ["b"]), node("Exp", ["b"], ["y"])], X, Y), r"input 'b' is not .*node 'add'")
+    case("self loop", model([node("Add", ["x", "y"], ["y"])], X, Y), r"input 'y' is not")
+    case("dangling input", model([node("Add", ["x", "nowhere"], ["y"])], X, Y), r"input 'nowhere' is not an initializer, a graph input or the output of an earlier node")
+    case("dangling output", model([node("Neg", ["x"], ["z"])], X, Y), r"'y'")
+    case("defined twice", model([node("Neg", ["x"], ["y"]), node("Exp", ["x"], ["y"], "again")], X, Y), r"output 'y' is defined twice.*node 'again'")
+    case("unsupported nodes, all named",
+         model([node("Frobnicate", ["x"], ["a"], "first"), node("Defrobnicate", ["a"], ["y"], "second", domain="acme")], X, Y),
+         r"unsupported operators, 2 nodes: Frobnicate \(node 'first'\), acme.Defrobnicate \(node 'second'\)")
+    case("function that calls itself", model([node("F", ["x"], ["y"], domain="local")], X, Y,
+                                             functions=[function("F", ["a"], ["b"], [node("F", ["a"], ["b"], domain="local")])]), r"calls itself or is nested")
+    deep = graph([node("Neg", ["x"], ["d"])], [], [value("d", FLOAT, [])])
+    for _ in range(150):
+        deep = graph([node("If", ["b"], ["d"], then_branch=("graph", deep), else_branch=("graph", deep[:0] + graph([node("Neg", ["x"], ["d"])], [], [value("d", FLOAT, [])])))],
+                     [], [value("d", FLOAT, [])])
+    case("nested deeper than the stack", model([node("If", ["b"], ["y"], then_branch=("graph", deep), else_branch=("graph", deep))], X + [value("b", BOOL, [])], Y),
+         r"(?s)error: ")
+    case("too few inputs", model([node("Add", ["x"], ["y"])], X, Y), r"input 1 of Add is missing: the node has 1 inputs.*node 'add'")
+    case("too few inputs, an empty name", model([node("Where", ["b", "", "x"], ["y"])], X + [value("b", BOOL, [])], Y), r"input 1 of Where is missing: the node has 3 inputs.*node 'where'")
+    case("more outputs than the operator has", model([node("Neg", ["x"], ["z", "y"])], X, Y), r"'y'")
+    case("no input at all", model([node("Concat", [], ["y"], axis=0)], X, Y), r"node 'concat'")
+    case("input twice", model([node("Neg", ["x"], ["y"])], X + X, Y), r"'x'")
+
+    # Types and shapes.
+    case("wrong dtype", model([node("Add", ["x", "i"], ["y"])], X, Y, [tensor("i", INT64, [4], ints=[1, 2, 3, 4])]), r"node 'add'")
+    case("strings", model([node("Identity", ["x"], ["y"])], [value("x", STRING, [2])], [value("y", STRING, [2])]), r"string")
+    case("an unknown dtype", model([node("Identity", ["x"], ["y"])], [value("x", 99, [2])], [value("y", 99, [2])]), r"type 99|element type")
+    case("negative dimension of an input", model([node("Neg", ["x"], ["y"])], [value("x", FLOAT, [-3, 4])], Y), r"-3")
+    case("negative dimension of a weight", model([node("Add", ["x", "w"], ["y"])], X, Y, [tensor("w", FLOAT, [-4], floats=[1, 2, 3, 4])]), r"'w'.*-4")
+    case("weight larger than its bytes", model([node("Add", ["x", "w"], ["y"])], X, Y, [tensor("w", FLOAT, [400], floats=[1, 2])]),
+         r"'w': expected 1600 bytes for 400 elements of float but got 8")
+    case("weight of 2^63 elements", model([node("Add", ["x", "w"], ["y"])], X, Y, [tensor("w", FLOAT, [1 << 31, 1 << 32], floats=[1])]), r"'w': too many elements")
+    case("shapes that do not broadcast", model([node("Add", ["x", "w"], ["y"])], [value("x", FLOAT, [2, 3])], Y, [W]), r"node 'add'")
+    case("factors that do not fit", model([node("MatMul", ["x", "w"], ["y"])], [value("x", FLOAT, [2, 3])], Y, [tensor("w", FLOAT, [4, 4], floats=range(16))]), r"node 'matmul'")
+    case("reshape to another number of elements", model([node("Reshape", ["x", "s"], ["y"])], [value("x", FLOAT, [2, 4])], [value("y", FLOAT, [3, 3])],
+                                                        [tensor("s", INT64, [2], ints=[3, 3])]), r"node 'reshape'")
+    case("concatenation of ranks", model([node("Concat", ["x", "w"], ["y"], axis=0)], X, Y, [W]), r"node 'concat'")
+
+    # Attributes.
+    image = [value("x", FLOAT, [1, 2, 8, 8])]
+    k = tensor("k", FLOAT, [3, 2, 3, 3], floats=[0] * 54)
+    for name, attributes in {"axis of softmax": ("Softmax", dict(axis=7)), "axis of gather": ("Gather", dict(axis=-9)),
+                             "permutation": ("Transpose", dict(perm=[0, 0])), "permutation's length": ("Transpose", dict(perm=[0, 1, 2])),
+                             "axis of concat": ("Concat", dict(axis=1 << 40)), "type of cast": ("Cast", dict(to=77)),
+                             "axis of flatten": ("Flatten", dict(axis=5))}.items():
+        op, kw = attributes
+        inputs = ["x", "i"] if op == "Gather" else ["x"]
+        case("attribute out of range: " + name, model([node(op, inputs, ["y"], **kw)], X, [value("y", FLOAT, [])], [tensor("i", INT64, [1], ints=[0])]), rf"node '{op.lower()}'")
+    for name, kw in {"zero stride": dict(strides=[0, 0]), "negative pads": dict(pads=[-9, -9, -9, -9]), "groups": dict(group=5), "no groups": dict(group=0),
+                     "kernel": dict(kernel_shape=[0, 3]), "huge dilation": dict(dilations=[1 << 62, 1 << 62]), "three strides": dict(strides=[1, 1, 1]),
+                     "auto_pad": dict(auto_pad="SIDEWAYS")}.items():
+        case("convolution: " + name, model([node("Conv", ["x", "k"], ["y"], **kw)], image, [value("y", FLOAT, ["a", "b", "c", "d"])], [k]), r"node 'conv'")
+    case("pool without a kernel", model([node("MaxPool", ["x"], ["y"])], image, [value("y", FLOAT, ["a", "b", "c", "d"])]), r"node 'maxpool'")
+    case("split that does not add up", model([node("Split", ["x", "s"], ["y", "z"], axis=1)], X, Y, [tensor("s", INT64, [2], ints=[3, 3])]), r"node 'split'")
+    case("einsum", model([node("Einsum", ["x"], ["y"], equation="ij,->k??")], X, Y), r"node 'einsum'")
+
+    # External data.
+    def external(**entries):
+        return model([node("Add", ["x", "w"], ["y"])], X, Y, [tensor("w", FLOAT, [4], external=entries)])
+    case("external file missing", external(location="weights.bin"), r"'w': cannot read external data 'weights.bin': No such file")
+    case("external path leaves the folder", external(location="../../etc/passwd"), r"'w': external data '../../etc/passwd' lies outside the model's folder")
+    case("external path absolute", external(location="/etc/passwd"), r"lies outside the model's folder")
+    case("external data without a location", external(offset=0), r"'w': external data without a location")
+    case("external offset no number", external(location="w.bin", offset="ten"), r"external offset 'ten' is not a number")
+
+    def short_file(b):
+        b.write("w.bin", struct.pack("<2f", 1, 2))
+        b.write("bad.onnx", external(location="w.bin", offset=0, length=16))
+        return b.run("ktc", "compile", "bad.onnx", "-o", "bad.ktm"), 1, r"'w.bin' has 8 bytes", "bad.ktm"
+    custom("external file too short", short_file)
+
+    def link(b):
+        b.write("inside/bad.onnx", external(location="link.bin"))
+        b.write("secret.bin", bytes(16))
+        if not os.path.islink(b.path("inside/link.bin")):
+            os.symlink("../secret.bin", b.path("inside/link.bin"))
+        return b.run("ktc", "compile", "inside/bad.onnx", "-o", "bad.ktm"), 1, r"lies outside the model's folder", "bad.ktm"
+    custom("external path through a link", link)
+
+    # The command line and config.yaml.
+    def good(name, message, *flags, status=2, files=()):
+        def run(b):
+            b.write("good.onnx", add_model())
+            for file, text in files:
+                b.write(file, text)
+            return b.run("ktc", "compile", "good.onnx", "-o", "bad.ktm", *flags), status, message, "bad.ktm"
+        out.append(("ktc " + name, run))
+    good("unknown target", r"unknown target 'sm_1'", "--target", "sm_1")
+    good("bad dimension range", r"expected 0 <= LO <= HI but got 'n=8..2'", "--dim", "n=8..2")
+    good("bad dimension", r"expected NAME=N or NAME=LO..HI but got 'n'", "--dim", "n")
+    good("dimension that does not exist", r"--dim names 'nothing', but the model's dimensions are: n", "--dim", "nothing=3", status=1)
+    good("bad size", r"expected a size such as 20GB or 512MiB but got 'lots'", "--max-slice-mem", "lots")
+    good("size of 2^70", r"expected a size", "--max-slice-mem", "2000000000000GB")
+    good("config missing", r"cannot read 'none.yaml'", "--config", "none.yaml", status=1)
+    for name, text, message in [
+            ("unknown key", "execution:\n  dynamic_batches: true\n", r"'c.yaml' line 2: unknown key 'execution.dynamic_batches', expected dynamic_batching, max_slice_mem or tensor_core_priority"),
+            ("unknown section", "exection:\n  dynamic_batching: true\n", r"'c.yaml' line 1: unknown key 'exection'"),
+            ("bad boolean", "execution:\n  dynamic_batching: perhaps\n", r"execution.dynamic_batching: expected true or false but got 'perhaps'"),
+            ("bad size", "execution:\n  max_slice_mem: 20XB\n", r"execution.max_slice_mem: expected a size"),
+            ("bad priority", "execution:\n  tensor_core_priority: urgent\n", r"expected low, normal or high but got 'urgent'"),
+            ("no yaml", "execution: [\n", r"'c.yaml'"),
+            ("a list", "- execution\n", r"expected a map"),
+            ("list for a value", "execution:\n  max_slice_mem: [1, 2]\n", r"expected one value")]:
+        good("config.yaml: " + name, message, "--config", "c.yaml", files=[("c.yaml", text)])
+
+    # Writing.
+    def written(name, message, output, **kw):
+        def run(b):
+            b.write("good.onnx", add_model())
+            return b.run("ktc", "compile", "good.onnx", "-o", output, **kw), 1, message
+        out.append(("ktc " + name, run))
+    written("output folder missing", r"none/bad.ktm", "none/bad.ktm")
+
+    def full_device(b):
+        # Through a link: if a program replaced what it should only write to, the link would go, not the machine's device.
+        b.write("good.onnx", add_model())
+        link = b.full_device()
+        r = b.run("ktc", "compile", "good.onnx", "-o", "full")
+        return r, 1 if os.path.islink(link) else "link", r"cannot write 'full': No space left on device"
+    custom("full device", full_device)
+
+    def full_device_text(b):
+        b.write("good.onnx", add_model())
+        b.full_device()
+        return b.run("ktc", "compile", "good.onnx", "-o", "full", "--compile-to=import"), 1, r"cannot write 'full': No space left on device"
+    custom("full device, text", full_device_text)
+
+    def full_disk(b):
+        b.write("good.onnx", add_model())
+        b.write("old.ktm", "precious")
+        r = b.run("ktc", "compile", "good.onnx", "-o", "old.ktm", file_bytes=4096)
+        kept = open(b.path("old.ktm")).read() == "precious" and not [f for f in os.listdir(b.dir) if f.startswith("old.ktm") and f != "old.ktm" or f.startswith(".old")]
+        return r, 1 if kept else 99, r"cannot write 'old.ktm': File too large"
+    custom("full disk keeps the old file", full_disk)
+    return out
