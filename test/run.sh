@@ -43,18 +43,20 @@ part() {
   shift
   "$@" >"$log" 2>&1
   status=$?
-  p=$(($(count "$log" '^\[  PASSED  \] [0-9]+ test') + $(count "$log" '^  Passed +: [0-9]+')))
-  f=$(($(count "$log" '^\[  FAILED  \] [0-9]+ tests?,') + $(count "$log" '^  (Failed|Unresolved|Timed Out|Unexpectedly Passed) *: [0-9]+')))
-  s=$(($(count "$log" '^\[  SKIPPED \] [0-9]+ test') + $(count "$log" '^  (Unsupported|Skipped) *: [0-9]+')))
+  # gtest's lines, one a test, so that a crash does not hide those before it; lit's summary.
+  p=$(($(grep -acE '^\[       OK \] ' "$log") + $(count "$log" '^  Passed *: [0-9]+')))
+  f=$(($(grep -acE '^\[  FAILED  \] .* ms\)$' "$log") + $(count "$log" '^  (Failed|Unresolved|Timed Out|Unexpectedly Passed) *: [0-9]+')))
+  s=$(($(grep -acE '^\[  SKIPPED \] .* ms\)$' "$log") + $(count "$log" '^  (Unsupported|Skipped) *: [0-9]+')))
   # The project's own form, and `N of M right`.
   read -r p f s < <(sed -nE -e 's/^([0-9]+) passed, ([0-9]+) failed, ([0-9]+) skipped$/\1 \2 \3/p' \
     -e 's/^([0-9]+) of ([0-9]+) (kernels right|assembled without spills)$/\1 of \2/p' "$log" |
     awk -v p="$p" -v f="$f" -v s="$s" '$2 == "of" { p += $1; f += $3 - $1; next } { p += $1; f += $2; s += $3 } END { print p, f, s }')
-  if [ $status -ne 0 ] && [ "$f" -eq 0 ]; then
-    f=1
+  # Killed by a signal, or failed without saying in what.
+  if [ $status -gt 128 ] || { [ $status -ne 0 ] && [ "$f" -eq 0 ]; }; then
+    f=$((f + 1))
   fi
   if [ "$f" -gt 0 ]; then
-    grep -aE '^(FAIL|SKIP)|^\[  FAILED  \]|[Ee]rror:|^\*+ TEST|Failure$' "$log" | head -60
+    grep -aE '^(FAIL|SKIP)|^\[  FAILED  \] .* ms\)$|[Ee]rror:|^\*+ TEST|Failure$' "$log" | head -60
     echo "   status $status; the whole output is in $log:"
     tail -n 15 "$log" | sed 's/^/   /'
   else
@@ -92,7 +94,7 @@ trap 'rm -rf "$work"' EXIT
 
 if wanted unit; then
   while read -r test; do
-    part "$(basename "$test")" env -C "$build" "$test" --gtest_brief=1
+    part "$(basename "$test")" env -C "$build" "$test"
   done < <(find "$bin" -maxdepth 1 -executable -type f \( -name '*_test' -o -name '*Test' \) | sort)
 fi
 if wanted lit; then

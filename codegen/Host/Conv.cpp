@@ -242,6 +242,13 @@ void ConvEmitter::buildDepthwise() {
       });
 }
 
+/// x * w + sum, of numbers or vectors.
+static Value multiplyAdd(StageEmitter &e, Value x, Value w, Value sum) {
+  if (isa<FloatType>(getElementTypeOrSelf(x.getType())))
+    return LLVM::FMAOp::create(e.b, e.loc, x, w, sum);
+  return LLVM::AddOp::create(e.b, e.loc, LLVM::MulOp::create(e.b, e.loc, x, w), sum);
+}
+
 /// Where the weight of a channel and a tap lies: channels are the columns of the panels.
 Value ConvEmitter::depthwiseWeight(StageEmitter &e, Value tap, Value channel) {
   Value panel = e.div(channel, e.idx(kPanel));
@@ -269,7 +276,7 @@ void ConvEmitter::depthwisePosition(StageEmitter &e, Value position) {
                 Value at = e.add(c, e.idx(v * lanes));
                 Value x = e.loadVector(row, inElement, at, lanes, acc);
                 Value w = e.loadVector(e.operands[1].pointer, weightElement, depthwiseWeight(e, tap, at), lanes, acc);
-                next.push_back(LLVM::FMAOp::create(e.b, e.loc, x, w, in[v]));
+                next.push_back(multiplyAdd(e, x, w, in[v]));
               }
               return next;
             });
@@ -283,7 +290,7 @@ void ConvEmitter::depthwisePosition(StageEmitter &e, Value position) {
       Value row = LLVM::LoadOp::create(e.b, e.loc, e.pointerType(), e.at(e.scratch, slot, tap), 8);
       Value x = e.convert(e.load(row, inElement, c), acc);
       Value w = e.convert(e.load(e.operands[1].pointer, weightElement, depthwiseWeight(e, tap, c)), acc);
-      return SmallVector<Value>{LLVM::FMAOp::create(e.b, e.loc, x, w, in[0])};
+      return SmallVector<Value>{multiplyAdd(e, x, w, in[0])};
     })[0];
     e.store(sum, sums, acc, c);
   });

@@ -381,10 +381,10 @@ void import::registerElementwise(OpTable &t) {
   t["And"] = t["BitwiseAnd"] = {binary<logicalAnd>, 2};
   t["Or"] = t["BitwiseOr"] = {binary<logicalOr>, 2};
   t["Xor"] = t["BitwiseXor"] = {binary<logicalXor>, 2};
-  t["Max"] = variadic<maximum>;
-  t["Min"] = variadic<minimum>;
-  t["Sum"] = variadic<add>;
-  t["Mean"] = mean;
+  t["Max"] = {variadic<maximum>, Definition::kAll};
+  t["Min"] = {variadic<minimum>, Definition::kAll};
+  t["Sum"] = {variadic<add>, Definition::kAll};
+  t["Mean"] = {mean, Definition::kAll};
   t["Pow"] = {pow, 2};
   t["Equal"] = {compare<Cmp::eq>, 2};
   t["Less"] = {compare<Cmp::lt>, 2};

@@ -233,8 +233,10 @@ LogicalResult Importer::importNode(const onnx::NodeProto &proto) {
     emitError(loc) << "unsupported operator " << k;
     return failure();
   }
-  for (unsigned i = 0; i < 32; ++i)
-    if ((it->second.required >> i & 1) && (i >= (unsigned)proto.input_size() || proto.input(i).empty())) {
+  const Definition &definition = it->second;
+  for (unsigned i = 0, n = proto.input_size(); i < std::max(32u, n); ++i)
+    if ((i < 32 && (definition.required >> i & 1) && i >= n) ||
+        (i < n && proto.input(i).empty() && (definition.all || (i < 32 && (definition.required >> i & 1))))) {
       emitError(loc) << "input " << i << " of " << k << " is missing: the node has " << proto.input_size() << " inputs";
       for (const std::string &output : proto.output())
         if (!output.empty())
@@ -244,13 +246,37 @@ LogicalResult Importer::importNode(const onnx::NodeProto &proto) {
   Node node(*this, proto, opset, loc);
   Block *block = b.getInsertionBlock();
   Operation *last = block->empty() ? nullptr : &block->back();
-  LogicalResult result = it->second.lower(node);
-  evaluateNew(block, last);
+  LogicalResult result = definition.lower(node);
+  if (succeeded(result))
+    result = checkNew(block, last, loc);
+  if (succeeded(result))
+    evaluateNew(block, last);
   if (mlir::failed(result))
     for (const std::string &output : proto.output())
       if (!output.empty() && !scopes.back().values.count(output))
         define(output, {});
   return result;
+}
+
+/// Sizes that follow from attributes may be anything: what no memory holds is refused here, so that nothing later has to fear it.
+LogicalResult Importer::checkNew(Block *block, Operation *last, Location loc) {
+  constexpr int64_t kMostElements = int64_t(1) << 46;
+  for (auto it = last ? std::next(last->getIterator()) : block->begin(); it != block->end(); ++it)
+    for (Value v : it->getResults()) {
+      auto type = dyn_cast<SymTensorType>(v.getType());
+      if (!type)
+        continue;
+      int64_t count = 1;
+      for (ExprAttr dim : type.getDims()) {
+        int64_t size = Expr(dim).asConstant().value_or(1);
+        if (size < 0)
+          return emitError(loc) << "a result of shape " << type << " has a negative dimension";
+        if (size > kMostElements || (size && count > kMostElements / size))
+          return emitError(loc) << "a result of shape " << type << " has too many elements";
+        count *= std::max<int64_t>(size, 1);
+      }
+    }
+  return success();
 }
 
 /// Evaluates the ops that a node added after `last`, so that later nodes can ask for their elements.

@@ -83,6 +83,7 @@ private:
   int64_t opsetOf(llvm::StringRef domain);
   SymTensorType inputType(const onnx::ValueInfoProto &info);
   void evaluateNew(mlir::Block *block, mlir::Operation *last);
+  llvm::LogicalResult checkNew(mlir::Block *block, mlir::Operation *last, mlir::Location loc);
 
   const ImportOptions &options;
   OpTable table;

@@ -500,7 +500,7 @@ LogicalResult isAllFinite(Node &n) {
 } // namespace
 
 void import::registerMisc(OpTable &t) {
-  t["Einsum"] = einsum;
+  t["Einsum"] = {einsum, Definition::kAll};
   t["Hardmax"] = hardmax;
   t["LRN"] = lrn;
   t["MaxUnpool"] = {maxUnpool, 2};

@@ -22,12 +22,15 @@ using Lowering = llvm::LogicalResult (*)(Node &);
 
 /// What an operator does, and which inputs it cannot do without: the first few (one unless said), or these. They are there when it is called.
 struct Definition {
+  static constexpr int kAll = -1; // at least one, and none without a name
+
   Lowering lower = nullptr;
   uint32_t required = 1; // a bit an input
+  bool all = false;
 
   Definition() = default;
   Definition(Lowering lower) : lower(lower) {}
-  Definition(Lowering lower, int leading) : lower(lower), required((1u << leading) - 1) {}
+  Definition(Lowering lower, int leading) : lower(lower), required(leading == kAll ? 1 : (1u << leading) - 1), all(leading == kAll) {}
   Definition(Lowering lower, std::initializer_list<unsigned> inputs) : lower(lower), required(0) {
     for (unsigned i : inputs)
       required |= 1u << i;

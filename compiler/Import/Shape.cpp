@@ -574,7 +574,7 @@ LogicalResult spaceToDepth(Node &n) {
 } // namespace
 
 void import::registerShape(OpTable &t) {
-  t["Concat"] = concat;
+  t["Concat"] = {concat, Definition::kAll};
   t["Constant"] = {constant, 0};
   t["ConstantOfShape"] = constantOfShape;
   t["DepthToSpace"] = depthToSpace;

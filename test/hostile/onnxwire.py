@@ -4,6 +4,33 @@ import struct
 FLOAT, UINT8, INT8, INT32, INT64, STRING, BOOL, FLOAT16 = 1, 2, 3, 6, 7, 8, 9, 10
 
 
+WARP = None  # a random generator: now and then another number or name is written than was asked for
+EXTREMES = (0, 1, 2, 3, 5, 7, 16, 255, -1, -2, -3, -5, 1 << 20, 1 << 31, (1 << 31) - 1, -(1 << 31), 1 << 40, (1 << 62), (1 << 63) - 1, -(1 << 63))
+
+
+def warped(make, rng):
+    """The model that `make` writes, with a few numbers and names replaced by others."""
+    global WARP
+    right = make()
+    WARP = rng
+    try:
+        while (wrong := make()) == right:
+            pass
+        return wrong
+    finally:
+        WARP = None
+
+
+def warp_number(n):
+    if WARP is None or WARP.random() > 0.02:
+        return n
+    return WARP.choice(EXTREMES) if WARP.random() < 0.7 else n + WARP.choice((-1, 1))
+
+
+def warp_name(name):
+    return WARP.choice(("", "x", "y", "w", "s", "b", "a")) if WARP is not None and WARP.random() < 0.01 else name
+
+
 def varint(n):
     n &= (1 << 64) - 1
     out = bytearray()
@@ -15,6 +42,7 @@ def varint(n):
 
 
 def number(field, n):
+    n = warp_number(n)
     return varint(field << 3) + varint(n)
 
 
@@ -42,7 +70,7 @@ def attribute(name, value):
 
 
 def node(op, inputs, outputs, name="", domain="", **attributes):
-    out = b"".join(chunk(1, i) for i in inputs) + b"".join(chunk(2, o) for o in outputs)
+    out = b"".join(chunk(1, warp_name(i)) for i in inputs) + b"".join(chunk(2, warp_name(o)) for o in outputs)
     out += chunk(3, name or op.lower()) + chunk(4, op)
     out += b"".join(chunk(5, attribute(k, v)) for k, v in attributes.items())
     return out + (chunk(7, domain) if domain else b"")
@@ -53,7 +81,7 @@ def tensor(name, kind, dims, raw=None, floats=None, ints=None, external=None):
     if floats is not None:
         raw = struct.pack(f"<{len(floats)}f", *floats)
     if ints is not None:
-        raw = struct.pack(f"<{len(ints)}q", *ints)
+        raw = struct.pack(f"<{len(ints)}q", *map(warp_number, ints))
     if raw is not None:
         out += chunk(9, raw)
     if external is not None:

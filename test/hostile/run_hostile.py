@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Gives ktc and ktrun what they should refuse: each case has to end with the contract's exit status and one clear error, never with a
-crash, and leave nothing behind. Then mutates small models and artifacts, with a fixed seed, and asks only that nothing crashes.
+crash, and leave nothing behind. Then mutates small models and artifacts, with a fixed seed, and asks only that nothing crashes: bytes anywhere, and numbers and names of
+models that stay well-formed.
 
     run_hostile.py --bin DIR [--mutations N] [--seed N] [NAME]
 
@@ -20,6 +21,7 @@ import numpy as np
 
 import cases_ktc
 import cases_ktrun
+import onnxwire
 
 MEMORY = 6 << 30  # address space of a program under test
 
@@ -112,7 +114,7 @@ def mutate(data, rng):
 def main():
     p = argparse.ArgumentParser()
     p.add_argument("--bin", required=True)
-    p.add_argument("--mutations", type=int, default=400, help="mutated models; as many mutated artifacts")
+    p.add_argument("--mutations", type=int, default=400, help="models with changed bytes; as many with changed numbers, as many artifacts")
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--sanitised", action="store_true", help="the programs reserve terabytes of addresses: do not limit them")
     p.add_argument("--keep", help="copy what made a program crash into this folder")
@@ -163,6 +165,14 @@ def main():
         for i in range(a.mutations):
             kind = rng.choice(sorted(models))
             data, name = mutate(models[kind], rng), f"mutated model {i} of {kind}"
+            if a.only in name:
+                phase = [] if i % 8 == 0 else ["--compile-to=kernels"]
+                bench.write("m.onnx", data)
+                crashed(name, bench.run("ktc", "compile", "m.onnx", "-o", "m.out", *phase), (0, 1), data)
+        for i in range(a.mutations):
+            kind, name = rng.choice(sorted(models)), f"warped model {i}"
+            data = onnxwire.warped(lambda: cases_ktc.good_models()[kind], rng)
+            name += f" of {kind}"
             if a.only in name:
                 phase = [] if i % 8 == 0 else ["--compile-to=kernels"]
                 bench.write("m.onnx", data)

@@ -36,16 +36,17 @@ func.func @leaves_a_stored_narrowing_alone(%x: !f) -> !h {
 }
 
 // CHECK-LABEL: @casts_to_index_and_back
-// CHECK: kt.read %{{.*}}[%{{.*}}]
+// CHECK: %[[X:.*]] = kt.read %{{.*}}[%{{.*}}]
 // CHECK-NOT: index_cast
-// CHECK: kt.yield
+// CHECK: math.exp %[[X]]
 func.func @casts_to_index_and_back(%x: !f) -> !f {
   %r = kt.generic ins(%x : !f) -> !f {
   ^bb0(%X: !f, %i: index):
     %0 = arith.index_cast %i : index to i64
     %1 = arith.index_cast %0 : i64 to index
     %2 = kt.read %X[%1] : !f -> f32
-    kt.yield %2 : f32
+    %3 = math.exp %2 : f32
+    kt.yield %3 : f32
   }
   return %r : !f
 }
