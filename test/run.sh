@@ -47,9 +47,10 @@ part() {
   p=$(($(grep -acE '^\[       OK \] ' "$log") + $(count "$log" '^  Passed *: [0-9]+')))
   f=$(($(grep -acE '^\[  FAILED  \] .* ms\)$' "$log") + $(count "$log" '^  (Failed|Unresolved|Timed Out|Unexpectedly Passed) *: [0-9]+')))
   s=$(($(grep -acE '^\[  SKIPPED \] .* ms\)$' "$log") + $(count "$log" '^  (Unsupported|Skipped) *: [0-9]+')))
-  # The project's own form, and `N of M right`.
+  # The project's own form, `N of M right`, and unittest's (what fails there counts as one).
   read -r p f s < <(sed -nE -e 's/^([0-9]+) passed, ([0-9]+) failed, ([0-9]+) skipped$/\1 \2 \3/p' \
-    -e 's/^([0-9]+) of ([0-9]+) (kernels right|assembled without spills)$/\1 of \2/p' "$log" |
+    -e 's/^([0-9]+) of ([0-9]+) (kernels right|assembled without spills)$/\1 of \2/p' \
+    -e 's/^Ran ([0-9]+) tests? in .*/\1 of \1/p' "$log" |
     awk -v p="$p" -v f="$f" -v s="$s" '$2 == "of" { p += $1; f += $3 - $1; next } { p += $1; f += $2; s += $3 } END { print p, f, s }')
   # Killed by a signal, or failed without saying in what.
   if [ $status -gt 128 ] || { [ $status -ne 0 ] && [ "$f" -eq 0 ]; }; then
@@ -101,6 +102,7 @@ if wanted lit; then
   part lit "$(sed -n 's/^KT_LIT:.*=//p' "$build/CMakeCache.txt")" -v "$build/test"
 fi
 if wanted ptx; then
+  part ptx-interpreter "$python" test/ptx/test_interp.py
   part ptx env KT_KERNEL_DIR="$work" "$python" test/ptx/run_kernels.py "$bin/kt-compile-kernel"
 fi
 if wanted ptxas && wanted ptx; then

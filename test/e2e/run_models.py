@@ -19,6 +19,14 @@ import time
 import numpy as np
 
 
+def run(cmd):
+    """Runs a program; one that does not end is one that fails."""
+    try:
+        return subprocess.run(cmd, capture_output=True, text=True, timeout=900)
+    except subprocess.TimeoutExpired:
+        return subprocess.CompletedProcess(cmd, -1, "", "no answer within 900 s")
+
+
 def find(folders):
     for folder in folders:
         if os.path.exists(os.path.join(folder, "model.onnx")):
@@ -100,7 +108,7 @@ def main():
             for flag in ("precision", "quant", "max_slice_mem"):
                 if getattr(a, flag):
                     cmd += ["--" + flag.replace("_", "-"), getattr(a, flag)]
-            r = subprocess.run(cmd, capture_output=True, text=True)
+            r = run(cmd)
             if r.returncode:
                 message = (r.stderr.strip().splitlines() or [""])[0][:300]
                 # A clean refusal names what is unsupported; anything else is a failure.
@@ -127,7 +135,7 @@ def main():
             if a.stats:
                 cmd += ["--stats"]
             t1 = time.time()
-            r = subprocess.run(cmd, capture_output=True, text=True)
+            r = run(cmd)
             seconds += time.time() - t1
             if a.stats:
                 print(r.stdout)
