@@ -1,6 +1,7 @@
 //===- Attention.cpp - attention and rotary embeddings --------------------===//
 //
-// Heads are read where they lie, so no transposition surrounds an attention; scale, masks and biases are its score region.
+// Heads are read where they lie, so no transposition surrounds an attention; scale, masks and biases are its score
+// region.
 //
 //===----------------------------------------------------------------------===//
 
@@ -14,7 +15,8 @@ using Cmp = Body::Cmp;
 Heads import::splitHeads(Node &n, Value v, int64_t heads) {
   SmallVector<Expr> d = n.dims(v);
   if (d.size() != 3 || heads < 1) {
-    (void)n.error("expected a tensor of rank 3 and at least one head but got rank " + Twine(d.size()) + " and " + Twine(heads) + " heads");
+    (void)n.error("expected a tensor of rank 3 and at least one head but got rank " + Twine(d.size()) + " and " +
+                  Twine(heads) + " heads");
     return {};
   }
   return {n.reshape(v, {d[0], d[1], n.expr(heads), Expr::floorDiv(d[2], n.expr(heads))}), false};
@@ -29,7 +31,8 @@ static std::optional<int64_t> groupOf(Node &n, Heads q, Heads k) {
   if (q.heads() == k.heads())
     group = 1;
   if (!group || *group < 1 || k.heads() * *group != q.heads()) {
-    (void)n.error("expected the query heads to be a multiple of the key heads but got " + q.heads().str() + " and " + k.heads().str());
+    (void)n.error("expected the query heads to be a multiple of the key heads but got " + q.heads().str() + " and " +
+                  k.heads().str());
     return std::nullopt;
   }
   return group;
@@ -55,8 +58,9 @@ Heads import::attend(Node &n, Heads q, Heads k, Heads v, ValueRange extras, bool
   SmallVector<Expr> space{q.batch(), q.heads(), q.sequence(), k.sequence()};
   for (Expr e : {space[0], space[1], space[2], space[3], q.size(), v.size()})
     sizes.push_back(e.attr());
-  auto op = AttentionOp::create(n.b, n.loc, result, q.v, k.v, v.v, extras, n.b.getArrayAttr(maps), n.b.getArrayAttr(sizes),
-                                n.b.getI64IntegerAttr(*group), zeroEmpty ? n.b.getUnitAttr() : UnitAttr());
+  auto op =
+      AttentionOp::create(n.b, n.loc, result, q.v, k.v, v.v, extras, n.b.getArrayAttr(maps), n.b.getArrayAttr(sizes),
+                          n.b.getI64IntegerAttr(*group), zeroEmpty ? n.b.getUnitAttr() : UnitAttr());
   Type f32 = n.b.getF32Type();
   Block *block = addBody(op.getScore(), {f32}, extras, 4);
   OpBuilder::InsertionGuard guard(n.b);
@@ -175,7 +179,9 @@ LogicalResult rotaryEmbedding(Node &n) {
   }
   Value y = rotate(n, x, cos, sin, positions, n.attrInt("interleaved", 0), rotated);
   if (y && microsoft && n.attrFloat("scale", 1) != 1)
-    y = n.map(n.element(0), y, [&](Body &b, ArrayRef<Value> v) { return b.mul(v[0], b.constant(v[0].getType(), n.attrFloat("scale", 1))); });
+    y = n.map(n.element(0), y, [&](Body &b, ArrayRef<Value> v) {
+      return b.mul(v[0], b.constant(v[0].getType(), n.attrFloat("scale", 1)));
+    });
   return y ? n.set(n.reshape(y, n.dims(n.in(0)))) : failure();
 }
 
@@ -249,8 +255,9 @@ LogicalResult attention(Node &n) { // q, k, v, mask, past_key, past_value, lengt
   };
   Value y;
   if (!n.wants(3)) {
-    Heads r = attend(n, q, k, v, extras, /*zeroEmpty=*/true,
-                     [&](Body &b, Value product) { return masked(b, scaled(b, product, scale, q.size(), softcap), 0); });
+    Heads r = attend(n, q, k, v, extras, /*zeroEmpty=*/true, [&](Body &b, Value product) {
+      return masked(b, scaled(b, product, scale, q.size(), softcap), 0);
+    });
     y = r.v;
     if (!y)
       return failure();
@@ -273,8 +280,10 @@ LogicalResult attention(Node &n) { // q, k, v, mask, past_key, past_value, lengt
     Value p = n.normalize(
         n.type(raw), NormKind::softmax, 1, 0, score, [&](Body &b) { return b.read(0, b.indices()); },
         [&](Body &b) { return b.select(b.isNan(b.scalar(0)), b.zero(f32), b.scalar(0)); }); // rows without a key
-    Value shown = mode == 0 ? stage(false, false, element) : mode == 1 ? stage(true, false, element) : mode == 2 ? n.cast(score, element)
-                                                                                                     : n.cast(p, element);
+    Value shown = mode == 0   ? stage(false, false, element)
+                  : mode == 1 ? stage(true, false, element)
+                  : mode == 2 ? n.cast(score, element)
+                              : n.cast(p, element);
     if (failed(n.set(3, shown)))
       return failure();
     int64_t group = *groupOf(n, q, k);

@@ -1,7 +1,7 @@
 //===- ControlFlow.cpp - If, Loop and Scan --------------------------------===//
 //
-// Conditions and trip counts become expressions, so the program branches without tensors. What changes its size from one iteration or branch to
-// the next gets a symbol for it.
+// Conditions and trip counts become expressions, so the program branches without tensors. What changes its size from
+// one iteration or branch to the next gets a symbol for it.
 //
 //===----------------------------------------------------------------------===//
 
@@ -115,7 +115,8 @@ LogicalResult ifOp(Node &n) {
     return n.type(std::get<0>(pair)).getRank() == n.type(std::get<1>(pair)).getRank();
   });
   if (!sameRanks && (squeezes(thenGraph->g()) || squeezes(elseGraph->g()))) {
-    // PyTorch's squeeze(dim): "if the size is 1, squeeze, else nothing". What follows was written for the squeezed tensor.
+    // PyTorch's squeeze(dim): "if the size is 1, squeeze, else nothing". What follows was written for the squeezed
+    // tensor.
     bool taken = squeezes(thenGraph->g());
     AssertOp::create(n.b, n.loc, Expr::eq(*c, n.expr(0)).attr(), n.expr(taken ? 0 : 1).attr(),
                      n.b.getStringAttr("the size that is squeezed is 1"));
@@ -180,7 +181,8 @@ LogicalResult ifOp(Node &n) {
 // Loops
 //===----------------------------------------------------------------------===//
 
-FailureOr<SmallVector<Value>> import::loop(Node &n, ValueRange inits, Expr trips, Expr first, ArrayRef<bool> reverse, LoopBody body) {
+FailureOr<SmallVector<Value>> import::loop(Node &n, ValueRange inits, Expr trips, Expr first, ArrayRef<bool> reverse,
+                                           LoopBody body) {
   if (first && first.asConstant() && !first.isConstant(0))
     first = {};
   if (trips && !first && trips.isConstant(1)) { // no loop at all
@@ -217,8 +219,8 @@ FailureOr<SmallVector<Value>> import::loop(Node &n, ValueRange inits, Expr trips
     if (failed(y))
       return failure();
     if (y->carried.size() != inits.size() || y->pieces.size() != reverse.size())
-      return n.error("expected " + Twine(inits.size()) + " carried values and " + Twine(reverse.size()) + " pieces but the body yields " +
-                     Twine(y->carried.size()) + " and " + Twine(y->pieces.size()));
+      return n.error("expected " + Twine(inits.size()) + " carried values and " + Twine(reverse.size()) +
+                     " pieces but the body yields " + Twine(y->carried.size()) + " and " + Twine(y->pieces.size()));
     bool stable = true;
     for (auto [i, v] : llvm::enumerate(y->carried)) {
       SymTensorType before = cast<SymTensorType>(block.getArgument(i).getType()), after = n.type(v);
@@ -273,9 +275,10 @@ FailureOr<SmallVector<Value>> import::loop(Node &n, ValueRange inits, Expr trips
       }
       types.push_back(n.tensor(d, n.type(piece).getElementType()));
     }
-    auto op = LoopOp::create(n.b, n.loc, types, inits, trips ? trips.attr() : ExprAttr(), go ? go.attr() : ExprAttr(),
-                             n.b.getStringAttr(induction.name()), n.b.getStringAttr(iterations.name()), names(n, symbols),
-                             exprs(n, firstSizes), exprs(n, nextSizes), n.b.getDenseBoolArrayAttr(reverse));
+    auto op =
+        LoopOp::create(n.b, n.loc, types, inits, trips ? trips.attr() : ExprAttr(), go ? go.attr() : ExprAttr(),
+                       n.b.getStringAttr(induction.name()), n.b.getStringAttr(iterations.name()), names(n, symbols),
+                       exprs(n, firstSizes), exprs(n, nextSizes), n.b.getDenseBoolArrayAttr(reverse));
     op.getBody().takeBody(region);
     return SmallVector<Value>(op.getResults());
   }
@@ -309,26 +312,27 @@ LogicalResult loopOp(Node &n) {
       inits.push_back(v);
   int64_t stacked = graph.output_size() - 1 - (int64_t)inits.size();
   if (stacked < 0 || graph.input_size() != (int64_t)inits.size() + 2)
-    return n.error("the body has " + Twine(graph.input_size()) + " inputs and " + Twine(graph.output_size()) + " outputs but " +
-                   Twine(inits.size()) + " values are carried");
+    return n.error("the body has " + Twine(graph.input_size()) + " inputs and " + Twine(graph.output_size()) +
+                   " outputs but " + Twine(inits.size()) + " values are carried");
   Value truth = n.constantInts({1}, n.b.getI1Type(), {}); // the condition holds wherever the body runs
-  auto results = loop(n, inits, trips, first, SmallVector<bool>(stacked, false), [&](ValueRange carried, Expr i) -> FailureOr<LoopYield> {
-    Value counter = sizesTensor(n, {i}, true);
-    n.importer.setKnown(counter, {Scalar::of(i)});
-    SmallVector<Value> in{counter, truth};
-    llvm::append_range(in, carried);
-    auto out = n.importer.subgraph(graph, in);
-    if (failed(out))
-      return failure();
-    auto next = condition(n, (*out)[0]);
-    if (!next)
-      return failure();
-    LoopYield y;
-    y.next = *next;
-    y.carried.assign(out->begin() + 1, out->begin() + 1 + inits.size());
-    y.pieces.assign(out->begin() + 1 + inits.size(), out->end());
-    return y;
-  });
+  auto results = loop(n, inits, trips, first, SmallVector<bool>(stacked, false),
+                      [&](ValueRange carried, Expr i) -> FailureOr<LoopYield> {
+                        Value counter = sizesTensor(n, {i}, true);
+                        n.importer.setKnown(counter, {Scalar::of(i)});
+                        SmallVector<Value> in{counter, truth};
+                        llvm::append_range(in, carried);
+                        auto out = n.importer.subgraph(graph, in);
+                        if (failed(out))
+                          return failure();
+                        auto next = condition(n, (*out)[0]);
+                        if (!next)
+                          return failure();
+                        LoopYield y;
+                        y.next = *next;
+                        y.carried.assign(out->begin() + 1, out->begin() + 1 + inits.size());
+                        y.pieces.assign(out->begin() + 1 + inits.size(), out->end());
+                        return y;
+                      });
   return failed(results) ? failure() : setAll(n, *results);
 }
 
@@ -356,8 +360,9 @@ std::optional<SmallVector<int64_t>> listOf(Node &n, StringRef name, size_t count
 }
 
 /// One scan: states, then the stacked outputs along the dimension that scan_output_axes says.
-FailureOr<SmallVector<Value>> scanOver(Node &n, const onnx::GraphProto &graph, ArrayRef<Value> states, ArrayRef<Value> inputs,
-                                       ArrayRef<int64_t> inputAxes, ArrayRef<int64_t> inputDirections, ArrayRef<int64_t> outputAxes,
+FailureOr<SmallVector<Value>> scanOver(Node &n, const onnx::GraphProto &graph, ArrayRef<Value> states,
+                                       ArrayRef<Value> inputs, ArrayRef<int64_t> inputAxes,
+                                       ArrayRef<int64_t> inputDirections, ArrayRef<int64_t> outputAxes,
                                        ArrayRef<int64_t> outputDirections) {
   SmallVector<int64_t> axes;
   Expr trips;
@@ -409,12 +414,13 @@ LogicalResult scan(Node &n) {
   unsigned begin = batched ? 1 : 0;
   int64_t stateCount = (int64_t)n.numInputs() - begin - count;
   if (!attr || count < 1 || stateCount < 0)
-    return n.error("expected a body and 1 to " + Twine(n.numInputs() - begin) + " scanned inputs but got " + Twine(count));
+    return n.error("expected a body and 1 to " + Twine(n.numInputs() - begin) + " scanned inputs but got " +
+                   Twine(count));
   const onnx::GraphProto &graph = attr->g();
   int64_t stacked = graph.output_size() - stateCount;
   if (stacked < 0 || graph.input_size() != stateCount + count)
-    return n.error("the body has " + Twine(graph.input_size()) + " inputs and " + Twine(graph.output_size()) + " outputs for " +
-                   Twine(stateCount) + " states and " + Twine(count) + " scanned inputs");
+    return n.error("the body has " + Twine(graph.input_size()) + " inputs and " + Twine(graph.output_size()) +
+                   " outputs for " + Twine(stateCount) + " states and " + Twine(count) + " scanned inputs");
   SmallVector<Value> states, inputs;
   for (unsigned i = begin; i < n.numInputs(); ++i)
     ((int64_t)(i - begin) < stateCount ? states : inputs).push_back(n.in(i));

@@ -70,8 +70,9 @@ Labelled reduceLabels(Node &n, Labelled x, llvm::function_ref<bool(char)> keep) 
   }
   if (!axes.empty()) {
     Type type = n.type(x.v).getElementType();
-    x.v = reduceOver(n, x.v, axes, false, ReduceKind::add, type, [](Body &, Value v) { return v; },
-                     [&](Body &b, Value acc, Expr) { return b.fromCompute(acc, type); });
+    x.v = reduceOver(
+        n, x.v, axes, false, ReduceKind::add, type, [](Body &, Value v) { return v; },
+        [&](Body &b, Value acc, Expr) { return b.fromCompute(acc, type); });
     x.labels = left;
   }
   return x;
@@ -205,7 +206,8 @@ LogicalResult einsum(Node &n) {
         later |= operands[k].labels.find(c) != std::string::npos;
       return later;
     };
-    Labelled x = reduceLabels(n, operands[i], [&](char c) { return neededAfter(c) || acc.labels.find(c) != std::string::npos; });
+    Labelled x =
+        reduceLabels(n, operands[i], [&](char c) { return neededAfter(c) || acc.labels.find(c) != std::string::npos; });
     acc = acc.v ? contract(n, acc, x, neededAfter) : x;
     if (!acc.v)
       return failure();
@@ -236,8 +238,9 @@ LogicalResult hardmax(Node &n) {
     along = 1;
   }
   Type type = n.element(0);
-  Value where = reduceOver(n, v, {along}, true, ReduceKind::argmax, n.b.getI64Type(), [](Body &, Value x) { return x; },
-                           [](Body &, Value x, Expr) { return x; });
+  Value where = reduceOver(
+      n, v, {along}, true, ReduceKind::argmax, n.b.getI64Type(), [](Body &, Value x) { return x; },
+      [](Body &, Value x, Expr) { return x; });
   Value y = n.generic(n.type(v), where, [&](Body &b) {
     SmallVector<Value> at = b.indices();
     Value here = at[along];
@@ -269,7 +272,8 @@ LogicalResult lrn(Node &n) {
         SmallVector<Value> at;
         for (int64_t i = 0; i < rank; ++i)
           at.push_back(b.index(i));
-        return b.fromCompute(b.div(b.toCompute(b.read(0, at), type), b.math<math::PowFOp>(base, b.constant(t, beta))), type);
+        return b.fromCompute(b.div(b.toCompute(b.read(0, at), type), b.math<math::PowFOp>(base, b.constant(t, beta))),
+                             type);
       }));
 }
 
@@ -326,14 +330,17 @@ LogicalResult lossOf(Node &n, Value logs, Value target, Value weight) {
     all.push_back(i);
   auto same = [](Body &, Value v) { return v; };
   auto total = [&](Value v) {
-    return reduceOver(n, v, all, false, ReduceKind::add, type, same, [&](Body &b, Value acc, Expr) { return b.fromCompute(acc, type); });
+    return reduceOver(n, v, all, false, ReduceKind::add, type, same,
+                      [&](Body &b, Value acc, Expr) { return b.fromCompute(acc, type); });
   };
   Value sum = total(loss);
   if (reduction == "sum")
     return n.set(sum);
   Expr count = shape.numElements();
   if (!weight && !ignore)
-    return n.set(n.map(type, sum, [&](Body &b, ArrayRef<Value> v) { return b.div(v[0], b.fromIndex(b.size(count), v[0].getType())); }));
+    return n.set(n.map(type, sum, [&](Body &b, ArrayRef<Value> v) {
+      return b.div(v[0], b.fromIndex(b.size(count), v[0].getType()));
+    }));
   SmallVector<Value> weighing{target};
   if (weight)
     weighing.push_back(weight);
@@ -362,7 +369,8 @@ LogicalResult maxUnpool(Node &n) { // x, indices into the output, output shape
   size_t s = x.size() - 2;
   if (x.size() < 3 || !kernel || kernel->size() != s)
     return n.error("expected spatial dimensions and a kernel_shape of as many sizes");
-  auto strides = n.attrInts("strides").value_or(std::vector<int64_t>(s, 1)), pads = n.attrInts("pads").value_or(std::vector<int64_t>(2 * s, 0));
+  auto strides = n.attrInts("strides").value_or(std::vector<int64_t>(s, 1)),
+       pads = n.attrInts("pads").value_or(std::vector<int64_t>(2 * s, 0));
   for (size_t i = 0; i < s; ++i)
     pooled.push_back((x[i + 2] - 1) * strides[i] + ((*kernel)[i] - pads[i] - pads[i + s]));
   // The indices count in the tensor that was pooled; output_shape may ask for a larger one around it.
@@ -372,7 +380,9 @@ LogicalResult maxUnpool(Node &n) { // x, indices into the output, output shape
   Value rows = n.reshape(n.cast(n.in(1), n.b.getI64Type()), {count, n.expr(1)}), updates = n.reshape(n.in(0), {count});
   if (!rows || !updates)
     return failure();
-  Value flat = ScatterOp::create(n.b, n.loc, zeros.getType(), zeros, rows, updates, ScatterKindAttr::get(n.context, ScatterKind::assign)).getResult();
+  Value flat = ScatterOp::create(n.b, n.loc, zeros.getType(), zeros, rows, updates,
+                                 ScatterKindAttr::get(n.context, ScatterKind::assign))
+                   .getResult();
   Value y = n.reshape(flat, pooled);
   if (!n.has(2))
     return n.set(y);
@@ -384,7 +394,8 @@ LogicalResult maxUnpool(Node &n) { // x, indices into the output, output shape
   SmallVector<int64_t> all;
   for (size_t i = 0; i < x.size(); ++i)
     all.push_back(i);
-  return n.set(n.generic(n.tensor(*given, n.element(0)), y, [&](Body &b) { return b.readOr(0, b.indices(), b.zero(b.result.scalarType()), all); }));
+  return n.set(n.generic(n.tensor(*given, n.element(0)), y,
+                         [&](Body &b) { return b.readOr(0, b.indices(), b.zero(b.result.scalarType()), all); }));
 }
 
 LogicalResult reverseSequence(Node &n) {
@@ -435,7 +446,8 @@ Value activated(Node &n, Value v) {
     if (name == "Clip")
       return b.min(b.max(x, c(parameter(0, "activation_min", -INFINITY))), c(parameter(1, "activation_max", INFINITY)));
     bool swish = name == "HardSwish";
-    double alpha = swish ? 1.0 / 6 : parameter(0, "activation_alpha", 0.2), beta = swish ? 0.5 : parameter(1, "activation_beta", 0.5);
+    double alpha = swish ? 1.0 / 6 : parameter(0, "activation_alpha", 0.2),
+           beta = swish ? 0.5 : parameter(1, "activation_beta", 0.5);
     Value y = b.max(c(0), b.min(c(1), b.add(b.mul(x, c(alpha)), c(beta))));
     return swish ? b.mul(x, y) : y;
   });
@@ -471,13 +483,14 @@ LogicalResult isAllFinite(Node &n) {
     SmallVector<int64_t> all;
     for (int64_t k = 0; k < n.rank(i); ++k)
       all.push_back(k);
-    Value bad = reduceOver(n, n.in(i), all, false, ReduceKind::max, i32,
-                           [&](Body &b, Value x) {
-                             Value inf = b.cmp(Cmp::eq, b.abs(x), b.constant(x.getType(), INFINITY)), nan = b.isNan(x);
-                             Value wrong = infOnly ? inf : nanOnly ? nan : b.logicalOr(inf, nan);
-                             return b.select(wrong, b.integer(i32, 1), b.integer(i32, 0));
-                           },
-                           [](Body &, Value v, Expr) { return v; });
+    Value bad = reduceOver(
+        n, n.in(i), all, false, ReduceKind::max, i32,
+        [&](Body &b, Value x) {
+          Value inf = b.cmp(Cmp::eq, b.abs(x), b.constant(x.getType(), INFINITY)), nan = b.isNan(x);
+          Value wrong = infOnly ? inf : nanOnly ? nan : b.logicalOr(inf, nan);
+          return b.select(wrong, b.integer(i32, 1), b.integer(i32, 0));
+        },
+        [](Body &, Value v, Expr) { return v; });
     Value good = n.map(i1, bad, [&](Body &b, ArrayRef<Value> v) { return b.cmp(Cmp::le, v[0], b.integer(i32, 0)); });
     ok = ok ? n.map(i1, {ok, good}, [](Body &b, ArrayRef<Value> v) { return b.logicalAnd(v[0], v[1]); }) : good;
   }

@@ -1,6 +1,7 @@
 //===- Quantize.cpp - quantised tensors and their arithmetic --------------===//
 //
-// Scales and zero points become scalar bodies around the operators on real numbers; products of integers stay integers, exactly.
+// Scales and zero points become scalar bodies around the operators on real numbers; products of integers stay integers,
+// exactly.
 //
 //===----------------------------------------------------------------------===//
 
@@ -147,7 +148,8 @@ std::array<Value, 3> quantizeDynamically(Node &n, Value x) {
   Type f32 = n.b.getF32Type(), u8 = IntegerType::get(n.context, 8, IntegerType::Unsigned);
   Value flat = n.reshape(x, {n.type(x).numElements()});
   auto extreme = [&](ReduceKind kind) {
-    return reduceOver(n, flat, {0}, false, kind, f32, [](Body &, Value v) { return v; }, [](Body &, Value v, Expr) { return v; });
+    return reduceOver(
+        n, flat, {0}, false, kind, f32, [](Body &, Value v) { return v; }, [](Body &, Value v, Expr) { return v; });
   };
   Value low = extreme(ReduceKind::min), high = extreme(ReduceKind::max);
   Value scale = n.map(f32, {low, high}, [&](Body &b, ArrayRef<Value> v) {
@@ -184,7 +186,8 @@ Value alongRows(Node &n, Value zero, bool lhs) {
   return lhs ? n.reshape(zero, {n.type(zero).dim(0), n.expr(1)}) : zero;
 }
 
-/// (lhs - lhsZero) times (rhs - rhsZero) in i32: the product of the bytes as they are, and sums of rows and columns to correct it.
+/// (lhs - lhsZero) times (rhs - rhsZero) in i32: the product of the bytes as they are, and sums of rows and columns to
+/// correct it.
 Value integerProduct(Node &n, Value lhs, Value lhsZero, Value rhs, Value rhsZero) {
   Type i32 = n.b.getI32Type();
   Value product = matmulLike(n, lhs, rhs, false, false, i32);
@@ -197,7 +200,9 @@ Value integerProduct(Node &n, Value lhs, Value lhsZero, Value rhs, Value rhsZero
     return product;
   if (vectors) { // seldom: subtract first
     auto centred = [&](Value v, Value zero) {
-      return zero ? n.map(i32, {n.cast(v, i32), n.cast(zero, i32)}, [](Body &b, ArrayRef<Value> x) { return b.sub(x[0], x[1]); }) : n.cast(v, i32);
+      return zero ? n.map(i32, {n.cast(v, i32), n.cast(zero, i32)},
+                          [](Body &b, ArrayRef<Value> x) { return b.sub(x[0], x[1]); })
+                  : n.cast(v, i32);
     };
     lhs = centred(lhs, lhsZero);
     rhs = centred(rhs, rhsZero);
@@ -205,8 +210,9 @@ Value integerProduct(Node &n, Value lhs, Value lhsZero, Value rhs, Value rhsZero
   }
   auto sum = [&](Value v, int64_t axis) {
     Type from = n.type(v).getElementType();
-    return reduceOver(n, v, {axis}, true, ReduceKind::add, i32, [&](Body &b, Value x) { return b.convert(x, from, i32); },
-                      [](Body &, Value x, Expr) { return x; });
+    return reduceOver(
+        n, v, {axis}, true, ReduceKind::add, i32, [&](Body &b, Value x) { return b.convert(x, from, i32); },
+        [](Body &, Value x, Expr) { return x; });
   };
   SmallVector<Value> in{product};
   if (lhsZero) {
@@ -239,7 +245,8 @@ Value integerProduct(Node &n, Value lhs, Value lhsZero, Value rhs, Value rhsZero
 
 LogicalResult matMulInteger(Node &n) { return n.set(integerProduct(n, n.in(0), n.in(2), n.in(1), n.in(3))); }
 
-/// The convolution of (x - xZero) with (w - wZero) in i32. Outside, x is its zero point; a constant of the weights corrects for it.
+/// The convolution of (x - xZero) with (w - wZero) in i32. Outside, x is its zero point; a constant of the weights
+/// corrects for it.
 Value integerConv(Node &n, Value x, Value xZero, Value w, Value wZero) {
   Type i32 = n.b.getI32Type(), i16 = n.b.getI16Type();
   if (!isZero(n, wZero)) {
@@ -247,7 +254,8 @@ Value integerConv(Node &n, Value x, Value xZero, Value w, Value wZero) {
     Type wide = n.type(w).getElementType(), zeroType = n.type(wZero).getElementType();
     bool one = n.type(zero).dim(0).isConstant(1);
     w = n.generic(n.tensor(n.dims(w), i16), {w, zero}, [&](Body &b) {
-      return b.sub(b.convert(b.read(0, b.indices()), wide, i16), b.convert(b.read(1, one ? b.idx(0) : b.index(0)), zeroType, i16));
+      return b.sub(b.convert(b.read(0, b.indices()), wide, i16),
+                   b.convert(b.read(1, one ? b.idx(0) : b.index(0)), zeroType, i16));
     });
   }
   bool shifted = !isZero(n, xZero);
@@ -258,8 +266,9 @@ Value integerConv(Node &n, Value x, Value xZero, Value w, Value wZero) {
   for (int64_t i = 1; i < n.type(w).getRank(); ++i)
     taps.push_back(i);
   Type element = n.type(w).getElementType(), zeroType = n.type(xZero).getElementType();
-  Value sums = reduceOver(n, w, taps, false, ReduceKind::add, i32, [&](Body &b, Value v) { return b.convert(v, element, i32); },
-                          [](Body &, Value v, Expr) { return v; });
+  Value sums = reduceOver(
+      n, w, taps, false, ReduceKind::add, i32, [&](Body &b, Value v) { return b.convert(v, element, i32); },
+      [](Body &, Value v, Expr) { return v; });
   return n.generic(n.type(y), {y, sums, xZero}, [&](Body &b) {
     Value zero = b.convert(b.read(2, SmallVector<Value>(n.type(xZero).getRank(), b.idx(0))), zeroType, i32);
     return b.sub(b.read(0, b.indices()), b.mul(zero, b.read(1, b.index(1))));
@@ -268,9 +277,10 @@ Value integerConv(Node &n, Value x, Value xZero, Value w, Value wZero) {
 
 LogicalResult convInteger(Node &n) { return n.set(integerConv(n, n.in(0), n.in(2), n.in(1), n.in(3))); }
 
-/// An i32 sum as a quantised value: round(sum * (xScale * wScale / yScale)) + yZero. Scales lie along `axis` of the result, or, for rows and
-/// columns of a product, as they broadcast.
-Value requantize(Node &n, Value sum, Value xScale, Value wScale, Value yScale, Value yZero, Type element, std::optional<int64_t> axis) {
+/// An i32 sum as a quantised value: round(sum * (xScale * wScale / yScale)) + yZero. Scales lie along `axis` of the
+/// result, or, for rows and columns of a product, as they broadcast.
+Value requantize(Node &n, Value sum, Value xScale, Value wScale, Value yScale, Value yZero, Type element,
+                 std::optional<int64_t> axis) {
   SmallVector<Value> in{sum, xScale, wScale, yScale};
   if (yZero)
     in.push_back(yZero);
@@ -291,7 +301,8 @@ LogicalResult qLinearMatMul(Node &n) { // a, a_scale, a_zero, b, b_scale, b_zero
   Value sum = integerProduct(n, n.in(0), n.in(2), n.in(3), n.in(5));
   if (!sum)
     return failure();
-  return n.set(requantize(n, sum, alongRows(n, n.in(1), true), alongRows(n, n.in(4), false), n.in(6), n.in(7), n.element(7), std::nullopt));
+  return n.set(requantize(n, sum, alongRows(n, n.in(1), true), alongRows(n, n.in(4), false), n.in(6), n.in(7),
+                          n.element(7), std::nullopt));
 }
 
 LogicalResult qLinearConv(Node &n) { // x, x_scale, x_zero, w, w_scale, w_zero, y_scale, y_zero, bias
@@ -299,7 +310,8 @@ LogicalResult qLinearConv(Node &n) { // x, x_scale, x_zero, w, w_scale, w_zero, 
   if (!sum)
     return failure();
   if (Value bias = n.in(8))
-    sum = n.generic(n.type(sum), {sum, bias}, [&](Body &b) { return b.add(b.read(0, b.indices()), b.read(1, b.index(1))); });
+    sum = n.generic(n.type(sum), {sum, bias},
+                    [&](Body &b) { return b.add(b.read(0, b.indices()), b.read(1, b.index(1))); });
   return n.set(requantize(n, sum, n.in(1), n.in(4), n.in(6), n.in(7), n.element(7), 1));
 }
 
@@ -360,25 +372,29 @@ template <bool product> LogicalResult qLinearBinary(Node &n) {
   Value x = real(n, 0), y = real(n, 3);
   if (!x || !y)
     return failure();
-  Value v = n.map(n.b.getF32Type(), {x, y}, [](Body &b, ArrayRef<Value> v) { return product ? b.mul(v[0], v[1]) : b.add(v[0], v[1]); });
+  Value v = n.map(n.b.getF32Type(), {x, y},
+                  [](Body &b, ArrayRef<Value> v) { return product ? b.mul(v[0], v[1]) : b.add(v[0], v[1]); });
   return setQuantised(n, v, 6);
 }
 
 LogicalResult qLinearUnary(Node &n, llvm::function_ref<Value(Body &, Value)> fn) {
   Value x = real(n, 0);
-  return x ? setQuantised(n, n.map(n.b.getF32Type(), x, [&](Body &b, ArrayRef<Value> v) { return fn(b, v[0]); }), 3) : failure();
+  return x ? setQuantised(n, n.map(n.b.getF32Type(), x, [&](Body &b, ArrayRef<Value> v) { return fn(b, v[0]); }), 3)
+           : failure();
 }
 LogicalResult qLinearSigmoid(Node &n) {
   return qLinearUnary(n, [](Body &b, Value x) { return b.sigmoid(x); });
 }
 LogicalResult qLinearLeakyRelu(Node &n) {
   return qLinearUnary(n, [&](Body &b, Value x) {
-    return b.select(b.cmp(Cmp::lt, x, b.zero(x.getType())), b.mul(x, b.constant(x.getType(), n.attrFloat("alpha", 0.01))), x);
+    return b.select(b.cmp(Cmp::lt, x, b.zero(x.getType())),
+                    b.mul(x, b.constant(x.getType(), n.attrFloat("alpha", 0.01))), x);
   });
 }
 LogicalResult qLinearSoftmax(Node &n) {
   Value x = real(n, 0);
-  return x ? setQuantised(n, softmaxOf(n, x, NormKind::softmax, n.attrInt("axis", -1), n.attrInt("opset", 13) < 13), 3) : failure();
+  return x ? setQuantised(n, softmaxOf(n, x, NormKind::softmax, n.attrInt("axis", -1), n.attrInt("opset", 13) < 13), 3)
+           : failure();
 }
 
 /// Runs `fn` on the input with its channels first.
@@ -403,8 +419,9 @@ LogicalResult qLinearGlobalAveragePool(Node &n) {
     SmallVector<int64_t> axes;
     for (int64_t i = 2; i < n.rank(0); ++i)
       axes.push_back(i);
-    return reduceOver(n, x, axes, true, ReduceKind::add, n.b.getF32Type(), [](Body &, Value v) { return v; },
-                      [](Body &b, Value v, Expr count) { return b.div(v, b.fromIndex(b.size(count), v.getType())); });
+    return reduceOver(
+        n, x, axes, true, ReduceKind::add, n.b.getF32Type(), [](Body &, Value v) { return v; },
+        [](Body &b, Value v, Expr count) { return b.div(v, b.fromIndex(b.size(count), v.getType())); });
   });
 }
 
@@ -421,16 +438,19 @@ LogicalResult qLinearConcat(Node &n) { // y_scale, y_zero, then (x, scale, zero 
   return axis ? n.set(n.concat(parts, *axis)) : failure();
 }
 
-/// com.microsoft MatMulNBits: a [.., k], b ui8 [n, blocks, bytes] of packed numbers, scales [n * blocks], zero points (packed, or of the scales'
-/// type), -, bias.
+/// com.microsoft MatMulNBits: a [.., k], b ui8 [n, blocks, bytes] of packed numbers, scales [n * blocks], zero points
+/// (packed, or of the scales' type), -, bias.
 LogicalResult matMulNBits(Node &n) {
-  int64_t depth = n.attrInt("K", 0), columns = n.attrInt("N", 0), bits = n.attrInt("bits", 4), block = n.attrInt("block_size", 0);
+  int64_t depth = n.attrInt("K", 0), columns = n.attrInt("N", 0), bits = n.attrInt("bits", 4),
+          block = n.attrInt("block_size", 0);
   if (depth < 1 || columns < 1 || block < 1 || !(bits == 2 || bits == 4 || bits == 8))
     return n.error("unsupported MatMulNBits: expected K, N and block_size, and 2, 4 or 8 bits but got " + Twine(bits));
   if (n.has(4) && !n.type(4).numElements().isConstant(0))
     return n.error("unsupported MatMulNBits with g_idx");
-  int64_t blocks = llvm::divideCeil(depth, block), bytes = block * bits / 8, perByte = 8 / bits, zeroBytes = llvm::divideCeil(blocks, perByte);
-  Value packed = n.reshape(n.in(1), {n.expr(columns), n.expr(blocks), n.expr(bytes)}), scales = n.reshape(n.in(2), {n.expr(columns), n.expr(blocks)});
+  int64_t blocks = llvm::divideCeil(depth, block), bytes = block * bits / 8, perByte = 8 / bits,
+          zeroBytes = llvm::divideCeil(blocks, perByte);
+  Value packed = n.reshape(n.in(1), {n.expr(columns), n.expr(blocks), n.expr(bytes)}),
+        scales = n.reshape(n.in(2), {n.expr(columns), n.expr(blocks)});
   if (!packed || !scales)
     return failure();
   SmallVector<Value> in{packed, scales};

@@ -1,6 +1,7 @@
 //===- Recurrent.cpp - LSTM, GRU and RNN ----------------------------------===//
 //
-// The inputs' share of the gates is one product over all time steps; a loop over the steps adds the recurrent product and computes the states.
+// The inputs' share of the gates is one product over all time steps; a loop over the steps adds the recurrent product
+// and computes the states.
 //
 //===----------------------------------------------------------------------===//
 
@@ -52,7 +53,7 @@ struct Recurrent {
   int64_t gates;
   unsigned perDirection; // activations of one direction
   Type type, f32;
-  Value x;               // [time, batch, input]
+  Value x; // [time, batch, input]
   Expr steps, batch, hidden;
   int64_t directions = 1;
   bool reverseOnly = false;
@@ -105,10 +106,11 @@ LogicalResult Recurrent::readActivations(ArrayRef<StringRef> defaults) {
     bool alpha, beta;
     double a, b;
   };
-  constexpr Row kRows[] = {{"sigmoid", false, false, 0, 0},        {"tanh", false, false, 0, 0},     {"relu", false, false, 0, 0},
-                           {"softsign", false, false, 0, 0},       {"softplus", false, false, 0, 0}, {"affine", true, true, 1, 0},
-                           {"leakyrelu", true, false, 0.01, 0},    {"elu", true, false, 1, 0},       {"thresholdedrelu", true, false, 1, 0},
-                           {"scaledtanh", true, true, 1, 1},       {"hardsigmoid", true, true, 0.2, 0.5}};
+  constexpr Row kRows[] = {
+      {"sigmoid", false, false, 0, 0},     {"tanh", false, false, 0, 0},         {"relu", false, false, 0, 0},
+      {"softsign", false, false, 0, 0},    {"softplus", false, false, 0, 0},     {"affine", true, true, 1, 0},
+      {"leakyrelu", true, false, 0.01, 0}, {"elu", true, false, 1, 0},           {"thresholdedrelu", true, false, 1, 0},
+      {"scaledtanh", true, true, 1, 1},    {"hardsigmoid", true, true, 0.2, 0.5}};
   size_t nextAlpha = 0, nextBeta = 0; // only activations that have one take one
   for (const std::string &name : names) {
     std::string lower = StringRef(name).lower();
@@ -208,7 +210,8 @@ Value Recurrent::kept(Body &b, Value fresh, Value old, Expr i, int64_t lengthOpe
 }
 
 /// Gates i, o, f, c. States: hidden, cell.
-FailureOr<LoopYield> Recurrent::lstm(int64_t d, Value share, Value r, Value peephole, ValueRange states, bool backwards, Expr i) {
+FailureOr<LoopYield> Recurrent::lstm(int64_t d, Value share, Value r, Value peephole, ValueRange states, bool backwards,
+                                     Expr i) {
   Value rec = n.matmul(states[0], r, false, true, f32);
   if (!rec)
     return failure();
@@ -258,7 +261,8 @@ FailureOr<LoopYield> Recurrent::lstm(int64_t d, Value share, Value r, Value peep
 }
 
 /// Gates z, r, h. Biases: Wb of all gates is in `share`, and Rb of all but h where the reset comes after the product.
-FailureOr<LoopYield> Recurrent::gru(int64_t d, Value share, Value r, Value bias, ValueRange states, bool backwards, Expr i) {
+FailureOr<LoopYield> Recurrent::gru(int64_t d, Value share, Value r, Value bias, ValueRange states, bool backwards,
+                                    Expr i) {
   bool after = n.attrInt("linear_before_reset", 0);
   const Activation &f = act(d, 0), &g = act(d, 1);
   SymTensorType state = n.tensor({batch, hidden}, type);
@@ -336,7 +340,8 @@ LogicalResult Recurrent::run(bool cell, unsigned outputs) {
   for (int64_t d = 0; d < directions; ++d) {
     bool backwards = reverseOnly || d == 1;
     Value w = of(n.in(1), d), r = of(n.in(2), d), bias = of(n.in(3), d), peephole = cell ? of(n.in(7), d) : Value();
-    // Where the GRU resets after its product, the recurrent bias of h is reset with it; those of z and r join the share.
+    // Where the GRU resets after its product, the recurrent bias of h is reset with it; those of z and r join the
+    // share.
     bool lateBias = gates == 3 && n.attrInt("linear_before_reset", 0);
     Value early = bias;
     if (bias && lateBias)

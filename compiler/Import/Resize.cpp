@@ -1,6 +1,7 @@
 //===- Resize.cpp - interpolation at computed positions -------------------===//
 //
-// Every output element says where it lies in the input, along each axis, and reads its neighbours there: one kernel, whatever the mode.
+// Every output element says where it lies in the input, along each axis, and reads its neighbours there: one kernel,
+// whatever the mode.
 //
 //===----------------------------------------------------------------------===//
 
@@ -78,7 +79,9 @@ Value Resizer::position(Body &b, const Axis &a, Value index) {
     return b.select(only, zero, b.div(b.mul(x, real(b, a.in - 1)), span));
   }
   if (transform == "tf_crop_and_resize") {
-    auto corner = [&](int64_t k) { return b.convert(b.read(roiOperand, b.idx(a.roiAt + k * a.roiCount)), n.type(roi).getElementType(), f32()); };
+    auto corner = [&](int64_t k) {
+      return b.convert(b.read(roiOperand, b.idx(a.roiAt + k * a.roiCount)), n.type(roi).getElementType(), f32());
+    };
     Value start = corner(0), end = corner(1), last = real(b, a.in - 1), length = real(b, a.out);
     Value only = b.cmp(Cmp::le, length, one);
     Value step = b.div(b.mul(b.sub(end, start), last), b.select(only, one, b.sub(length, one)));
@@ -104,7 +107,8 @@ Value Resizer::nearestIndex(Body &b, const Axis &a, Value x) {
   else if (nearest == "round_prefer_ceil")
     r = b.math<math::FloorOp>(b.add(x, half));
   else if (nearest == "simple") // before opset 11: up where it shrinks, else down
-    r = b.select(b.cmp(Cmp::lt, scaleOf(b, a), b.constant(f32(), 1)), b.math<math::CeilOp>(x), b.math<math::FloorOp>(x));
+    r = b.select(b.cmp(Cmp::lt, scaleOf(b, a), b.constant(f32(), 1)), b.math<math::CeilOp>(x),
+                 b.math<math::FloorOp>(x));
   else // round_prefer_floor
     r = b.math<math::CeilOp>(b.sub(x, half));
   return clampIndex(b, a, b.toIndex(b.convert(r, f32(), n.b.getI64Type())));
@@ -237,13 +241,12 @@ Value Resizer::filtered(Value x, const Axis &a) {
     }
   };
   operands(x);
-  Value total = n.reduce(
-      n.tensor({a.out}, f32()), ReduceKind::add, {taps}, in,
-      [&](Body &b) {
-        Value index;
-        return weightAt(b, b.index(0), b.index(1), index);
-      },
-      {});
+  Value total = n.reduce(n.tensor({a.out}, f32()), ReduceKind::add, {taps}, in,
+                         [&](Body &b) {
+                           Value index;
+                           return weightAt(b, b.index(0), b.index(1), index);
+                         },
+                         {});
   in.push_back(total);
   unsigned totalAt = in.size() - 1;
   int64_t rank = out.size();
@@ -262,13 +265,15 @@ Value Resizer::filtered(Value x, const Axis &a) {
           unsigned width = element.getIntOrFloatBitWidth();
           bool u = isUnsigned(element);
           v = b.math<math::RoundEvenOp>(v);
-          v = b.max(b.constant(f32(), u ? 0 : -std::ldexp(1.0, width - 1)), b.min(v, b.constant(f32(), std::ldexp(1.0, u ? width : width - 1) - 1)));
+          v = b.max(b.constant(f32(), u ? 0 : -std::ldexp(1.0, width - 1)),
+                    b.min(v, b.constant(f32(), std::ldexp(1.0, u ? width : width - 1) - 1)));
         }
         return b.convert(v, f32(), element);
       });
 }
 
-/// floor(in * scale), as an expression: for a symbol the scale becomes the simplest fraction that it is the nearest float of.
+/// floor(in * scale), as an expression: for a symbol the scale becomes the simplest fraction that it is the nearest
+/// float of.
 std::optional<Expr> scaledSize(Node &n, Expr in, double scale) {
   if (auto c = in.asConstant())
     return n.expr((int64_t)std::floor((float)*c * (float)scale));
@@ -290,8 +295,8 @@ LogicalResult resize(Node &n) {
     return n.error("unsupported mode '" + mode + "'");
   r.transform = old ? "asymmetric" : n.attrString("coordinate_transformation_mode", "half_pixel");
   r.nearest = old ? "simple" : n.attrString("nearest_mode", "round_prefer_floor");
-  if (!llvm::is_contained({"asymmetric", "tf_half_pixel_for_nn", "align_corners", "tf_crop_and_resize", "pytorch_half_pixel",
-                           "half_pixel_symmetric", "half_pixel"},
+  if (!llvm::is_contained({"asymmetric", "tf_half_pixel_for_nn", "align_corners", "tf_crop_and_resize",
+                           "pytorch_half_pixel", "half_pixel_symmetric", "half_pixel"},
                           r.transform) ||
       !llvm::is_contained({"simple", "floor", "ceil", "round_prefer_floor", "round_prefer_ceil"}, r.nearest))
     return n.error("unsupported coordinates '" + r.transform + "' or rounding '" + r.nearest + "'");
@@ -314,7 +319,9 @@ LogicalResult resize(Node &n) {
       axes.push_back(i);
   }
   unsigned scalesInput = old ? 1 : 2;
-  auto given = [&](unsigned i) { return !old && n.has(i) && !n.type(i).numElements().isConstant(0) ? n.in(i) : Value(); };
+  auto given = [&](unsigned i) {
+    return !old && n.has(i) && !n.type(i).numElements().isConstant(0) ? n.in(i) : Value();
+  };
   Value sizes = given(3), scales = old ? (n.has(1) ? n.in(1) : Value()) : given(scalesInput);
   SmallVector<Axis> all;
   for (auto [i, dim] : llvm::enumerate(axes))

@@ -30,7 +30,8 @@ LogicalResult gridSample(Node &n) {
   int64_t rank = n.rank(0), spatial = rank - 2;
   std::string mode = n.attrString("mode", "linear"), padding = n.attrString("padding_mode", "zeros");
   bool cubic = mode == "bicubic" || mode == "cubic", nearest = mode == "nearest", align = n.attrInt("align_corners", 0);
-  if (spatial < 1 || spatial > 3 || n.rank(1) != rank || failed(n.require(n.dims(n.in(1)).back(), n.expr(spatial), "coordinates of a grid")))
+  if (spatial < 1 || spatial > 3 || n.rank(1) != rank ||
+      failed(n.require(n.dims(n.in(1)).back(), n.expr(spatial), "coordinates of a grid")))
     return n.error("expected an input with 1 to 3 spatial dimensions and a grid of its rank");
   if (!llvm::is_contained({"zeros", "border", "reflection"}, padding))
     return n.error("unsupported padding_mode '" + padding + "'");
@@ -111,7 +112,8 @@ LogicalResult gridSample(Node &n) {
 LogicalResult roiAlign(Node &n) { // x, rois, batch_indices
   if (n.rank(0) != 4 || n.rank(1) != 2 || n.rank(2) != 1)
     return n.error("expected an input of rank 4, regions [rois, 4] and their batch indices");
-  int64_t height = n.attrInt("output_height", 1), width = n.attrInt("output_width", 1), ratio = n.attrInt("sampling_ratio", 0);
+  int64_t height = n.attrInt("output_height", 1), width = n.attrInt("output_width", 1),
+          ratio = n.attrInt("sampling_ratio", 0);
   double scale = n.attrFloat("spatial_scale", 1);
   bool largest = n.attrString("mode", "avg") == "max";
   bool half = n.opset >= 16 && n.attrString("coordinate_transformation_mode", "half_pixel") == "half_pixel";
@@ -171,9 +173,12 @@ LogicalResult roiAlign(Node &n) { // x, rois, batch_indices
         Value batch = b.wrapIndex(b.read(2, r), x[0]), sum;
         for (int64_t k = 0; k < 4; ++k) {
           auto w = [&](int64_t a, bool upper) { return upper ? weight[a] : b.sub(b.constant(f, 1), weight[a]); };
-          Value v = b.convert(b.read(0, {batch, b.index(1), k & 2 ? high[0] : low[0], k & 1 ? high[1] : low[1]}), element, f);
+          Value v =
+              b.convert(b.read(0, {batch, b.index(1), k & 2 ? high[0] : low[0], k & 1 ? high[1] : low[1]}), element, f);
           v = b.mul(v, b.mul(w(0, k & 2), w(1, k & 1)));
-          sum = !sum ? v : largest ? b.max(sum, v) : b.add(sum, v); // the maximum is one of weighted corners, as the reference has it
+          sum = !sum      ? v
+                : largest ? b.max(sum, v)
+                          : b.add(sum, v); // the maximum is one of weighted corners, as the reference has it
         }
         return b.select(valid, b.select(beyond, b.zero(f), sum), none);
       },
@@ -202,7 +207,8 @@ LogicalResult affineGrid(Node &n) { // theta [n, d, d + 1], size [n, c, spatial.
       Value v = b.toCompute(b.read(0, {b.index(0), row, b.idx(k)}), element);
       if (k < spatial) {
         Type t = v.getType();
-        Value i = b.fromIndex(b.index(spatial - k), t), length = b.fromIndex(b.size(out[spatial - k]), t), one = b.constant(t, 1);
+        Value i = b.fromIndex(b.index(spatial - k), t), length = b.fromIndex(b.size(out[spatial - k]), t),
+              one = b.constant(t, 1);
         Value step = align ? b.max(b.sub(length, one), one) : length;
         Value twice = b.add(i, i);
         Value at = b.sub(b.div(align ? twice : b.add(twice, one), step), one);
@@ -253,9 +259,11 @@ LogicalResult col2Im(Node &n) { // x [n, c * block, positions], image_shape, blo
   size_t s = image->size();
   auto list = [&](StringRef name, int64_t otherwise, size_t count) {
     auto a = n.attrInts(name);
-    return a && a->size() == count ? SmallVector<int64_t>(a->begin(), a->end()) : SmallVector<int64_t>(count, otherwise);
+    return a && a->size() == count ? SmallVector<int64_t>(a->begin(), a->end())
+                                   : SmallVector<int64_t>(count, otherwise);
   };
-  SmallVector<int64_t> dilations = list("dilations", 1, s), pads = list("pads", 0, 2 * s), strides = list("strides", 1, s);
+  SmallVector<int64_t> dilations = list("dilations", 1, s), pads = list("pads", 0, 2 * s),
+                       strides = list("strides", 1, s);
   Expr taps = n.expr(1);
   SmallVector<Expr> positions;
   for (size_t i = 0; i < s; ++i) {
@@ -268,25 +276,25 @@ LogicalResult col2Im(Node &n) { // x [n, c * block, positions], image_shape, blo
   SmallVector<Expr> out{n.type(0).dim(0), Expr::floorDiv(n.type(0).dim(1), taps)};
   llvm::append_range(out, *image);
   Type element = n.element(0);
-  return n.set(n.reduce(
-      n.tensor(out, element), ReduceKind::add, *block, n.in(0),
-      [&](Body &b) {
-        Value channel = b.index(1), at = b.idx(0), inside = b.boolean(true);
-        for (size_t i = 0; i < s; ++i) {
-          Value tap = b.index(2 + s + i);
-          channel = b.add(b.mul(channel, b.size((*block)[i])), tap);
-          Value p = b.sub(b.add(b.index(2 + i), b.idx(pads[i])), b.mul(tap, b.idx(dilations[i])));
-          Value q = strides[i] == 1 ? p : b.math<arith::DivSIOp>(p, b.idx(strides[i]));
-          inside = b.logicalAnd(inside, b.cmp(Cmp::ge, p, b.idx(0)));
-          inside = b.logicalAnd(inside, b.cmp(Cmp::lt, q, b.size(positions[i])));
-          if (strides[i] != 1)
-            inside = b.logicalAnd(inside, b.cmp(Cmp::eq, b.mul(q, b.idx(strides[i])), p));
-          at = b.add(b.mul(at, b.size(positions[i])), q);
-        }
-        Value v = b.readOr(0, {b.index(0), channel, b.select(inside, at, b.idx(-1))}, b.zero(b.type(0).scalarType()), {2});
-        return b.toCompute(v, element);
-      },
-      {}));
+  return n.set(n.reduce(n.tensor(out, element), ReduceKind::add, *block, n.in(0),
+                        [&](Body &b) {
+                          Value channel = b.index(1), at = b.idx(0), inside = b.boolean(true);
+                          for (size_t i = 0; i < s; ++i) {
+                            Value tap = b.index(2 + s + i);
+                            channel = b.add(b.mul(channel, b.size((*block)[i])), tap);
+                            Value p = b.sub(b.add(b.index(2 + i), b.idx(pads[i])), b.mul(tap, b.idx(dilations[i])));
+                            Value q = strides[i] == 1 ? p : b.math<arith::DivSIOp>(p, b.idx(strides[i]));
+                            inside = b.logicalAnd(inside, b.cmp(Cmp::ge, p, b.idx(0)));
+                            inside = b.logicalAnd(inside, b.cmp(Cmp::lt, q, b.size(positions[i])));
+                            if (strides[i] != 1)
+                              inside = b.logicalAnd(inside, b.cmp(Cmp::eq, b.mul(q, b.idx(strides[i])), p));
+                            at = b.add(b.mul(at, b.size(positions[i])), q);
+                          }
+                          Value v = b.readOr(0, {b.index(0), channel, b.select(inside, at, b.idx(-1))},
+                                             b.zero(b.type(0).scalarType()), {2});
+                          return b.toCompute(v, element);
+                        },
+                        {}));
 }
 
 } // namespace

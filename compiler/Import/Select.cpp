@@ -50,7 +50,8 @@ LogicalResult nonMaxSuppression(Node &n) {
   if (n.rank(0) != 3 || n.rank(1) != 3)
     return n.error("expected boxes and scores of rank 3");
   SmallVector<Expr> d = n.dims(n.in(1));
-  Type i64 = n.b.getI64Type(), i1 = n.b.getI1Type(), element = n.element(0), f = element.isF64() ? element : Type(n.b.getF32Type());
+  Type i64 = n.b.getI64Type(), i1 = n.b.getI1Type(), element = n.element(0),
+       f = element.isF64() ? element : Type(n.b.getF32Type());
   if (!n.has(2)) // none are asked for
     return n.set(n.generic(n.tensor({n.expr(0), n.expr(3)}, i64), {}, [&](Body &b) { return b.integer(i64, 0); }));
   auto sorted = SortOp::create(n.b, n.loc, n.tensor(d, n.element(1)), n.tensor(d, i64), n.in(1), n.b.getBoolAttr(true));
@@ -95,7 +96,8 @@ LogicalResult nonMaxSuppression(Node &n) {
     return failure();
   auto [positions, count] = truePositions(n, results->front());
   return n.set(n.generic(n.tensor({count, n.expr(3)}, i64), {positions, order}, [&](Body &b) {
-    Value linear = b.toIndex(b.read(0, b.index(0))), boxes = b.max(b.idx(1), b.size(d[2])), classes = b.max(b.idx(1), b.size(d[1]));
+    Value linear = b.toIndex(b.read(0, b.index(0))), boxes = b.max(b.idx(1), b.size(d[2])),
+          classes = b.max(b.idx(1), b.size(d[1]));
     Value at = b.math<arith::RemUIOp>(linear, boxes), rest = b.math<arith::DivUIOp>(linear, boxes);
     Value cls = b.math<arith::RemUIOp>(rest, classes), row = b.math<arith::DivUIOp>(rest, classes);
     Value box = b.read(1, {row, cls, at});
@@ -119,27 +121,27 @@ Value gathered(Node &n, Value v, Value at) {
                    [&](Body &b) { return b.read(0, b.wrapIndex(b.read(1, b.indices()), size)); });
 }
 
-/// For rows [n, m]: where each row goes in lexicographic order (as `order`, row numbers from the least), equal ones as they come. Quadratic.
+/// For rows [n, m]: where each row goes in lexicographic order (as `order`, row numbers from the least), equal ones as
+/// they come. Quadratic.
 Value orderOfRows(Node &n, Value rows, llvm::function_ref<Value(Body &, Value, Value)> less) {
   Expr count = n.type(rows).dim(0), width = n.type(rows).dim(1);
   Type i64 = n.b.getI64Type(), i32 = n.b.getI32Type();
   // The first column in which rows i and j differ; 0 where they are equal.
-  Value differ = n.reduce(
-      n.tensor({count, count}, i64), ReduceKind::argmax, {width}, rows,
-      [&](Body &b) {
-        Value x = b.read(0, {b.index(0), b.index(2)}), y = b.read(0, {b.index(1), b.index(2)});
-        return b.select(b.cmp(Cmp::ne, x, y), b.integer(i32, 1), b.integer(i32, 0));
-      },
-      {});
-  Value rank = n.reduce(
-      n.tensor({count}, i64), ReduceKind::add, {count}, {rows, differ},
-      [&](Body &b) {
-        Value i = b.index(0), j = b.index(1), c = b.toIndex(b.read(1, {i, j}));
-        Value x = b.read(0, {i, c}), y = b.read(0, {j, c});
-        Value before = b.logicalOr(less(b, y, x), b.logicalAnd(b.cmp(Cmp::eq, x, y), b.cmp(Cmp::lt, j, i)));
-        return b.select(before, b.integer(i64, 1), b.integer(i64, 0));
-      },
-      {});
+  Value differ = n.reduce(n.tensor({count, count}, i64), ReduceKind::argmax, {width}, rows,
+                          [&](Body &b) {
+                            Value x = b.read(0, {b.index(0), b.index(2)}), y = b.read(0, {b.index(1), b.index(2)});
+                            return b.select(b.cmp(Cmp::ne, x, y), b.integer(i32, 1), b.integer(i32, 0));
+                          },
+                          {});
+  Value rank = n.reduce(n.tensor({count}, i64), ReduceKind::add, {count}, {rows, differ},
+                        [&](Body &b) {
+                          Value i = b.index(0), j = b.index(1), c = b.toIndex(b.read(1, {i, j}));
+                          Value x = b.read(0, {i, c}), y = b.read(0, {j, c});
+                          Value before =
+                              b.logicalOr(less(b, y, x), b.logicalAnd(b.cmp(Cmp::eq, x, y), b.cmp(Cmp::lt, j, i)));
+                          return b.select(before, b.integer(i64, 1), b.integer(i64, 0));
+                        },
+                        {});
   Value numbers = n.generic(n.tensor({count}, i64), {}, [&](Body &b) { return b.fromIndex(b.index(0), i64); });
   return permuted(n, rank, numbers);
 }
@@ -168,7 +170,8 @@ LogicalResult unique(Node &n) {
   bool u = isUnsigned(element);
   if (width.isConstant(1)) {
     Value line = n.reshape(rows, {count});
-    auto sorted = SortOp::create(n.b, n.loc, n.tensor({count}, element), n.tensor({count}, i64), line, n.b.getBoolAttr(false));
+    auto sorted =
+        SortOp::create(n.b, n.loc, n.tensor({count}, element), n.tensor({count}, i64), line, n.b.getBoolAttr(false));
     order = sorted.getIndices();
   } else {
     order = orderOfRows(n, rows, [&](Body &b, Value p, Value q) { return b.cmp(Cmp::lt, p, q, u); });
@@ -179,15 +182,19 @@ LogicalResult unique(Node &n) {
       n.tensor({count}, n.b.getI1Type()), ReduceKind::max, {width}, {rows, order},
       [&](Body &b) {
         Value t = b.index(0), before = b.max(b.idx(0), b.sub(t, b.idx(1)));
-        Value p = b.read(0, {b.toIndex(b.read(1, t)), b.index(1)}), q = b.read(0, {b.toIndex(b.read(1, before)), b.index(1)});
+        Value p = b.read(0, {b.toIndex(b.read(1, t)), b.index(1)}),
+              q = b.read(0, {b.toIndex(b.read(1, before)), b.index(1)});
         Value first = b.logicalOr(b.cmp(Cmp::eq, t, b.idx(0)), b.cmp(Cmp::ne, p, q));
         return b.select(first, b.integer(i32, 1), b.integer(i32, 0));
       },
       [&](Body &b) { return b.cmp(Cmp::gt, b.scalar(0), b.integer(i32, 0)); });
   auto [positions, groups] = truePositions(n, starts);
   Value flags = n.cast(starts, i64);
-  Value running = ScanOp::create(n.b, n.loc, flags.getType(), flags, ReduceKindAttr::get(n.context, ReduceKind::add), UnitAttr(), UnitAttr()).getResult();
-  Value groupOf = n.generic(n.type(running), running, [&](Body &b) { return b.sub(b.read(0, b.indices()), b.integer(i64, 1)); });
+  Value running = ScanOp::create(n.b, n.loc, flags.getType(), flags, ReduceKindAttr::get(n.context, ReduceKind::add),
+                                 UnitAttr(), UnitAttr())
+                      .getResult();
+  Value groupOf =
+      n.generic(n.type(running), running, [&](Body &b) { return b.sub(b.read(0, b.indices()), b.integer(i64, 1)); });
   SymTensorType perGroup = n.tensor({groups}, i64);
   Value begin = n.generic(perGroup, positions, [&](Body &b) { return b.read(0, b.index(0)); });
   Value first = gathered(n, order, begin);

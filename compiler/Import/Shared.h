@@ -1,6 +1,7 @@
 //===- Shared.h - building blocks that several families use ---------------===//
 //
-// Products, convolutions, pools, reductions, quantisation, resizing and loops as functions of values, for operators that combine them.
+// Products, convolutions, pools, reductions, quantisation, resizing and loops as functions of values, for operators
+// that combine them.
 //
 //===----------------------------------------------------------------------===//
 
@@ -27,29 +28,32 @@ struct Window {
 /// Reads the attributes; `in` are the spatial sizes.
 std::optional<Window> windowOf(Node &n, llvm::ArrayRef<Expr> in, llvm::ArrayRef<int64_t> kernel);
 
-/// Convolves `x` [n, c, spatial..] with `w` [o, c/g, k..] as the node's attributes say; integers give an i32 `resultElement`. Pads with zero, or
-/// with the element of `padding`, a tensor of one element.
-mlir::Value convOf(Node &n, mlir::Value x, mlir::Value w, mlir::Value bias, mlir::Type resultElement, mlir::Value padding = {});
+/// Convolves `x` [n, c, spatial..] with `w` [o, c/g, k..] as the node's attributes say; integers give an i32
+/// `resultElement`. Pads with zero, or with the element of `padding`, a tensor of one element.
+mlir::Value convOf(Node &n, mlir::Value x, mlir::Value w, mlir::Value bias, mlir::Type resultElement,
+                   mlir::Value padding = {});
 
 enum class Pool { max, average, lp };
-/// Pools `x` [n, c, spatial..] as the node's attributes say; `where`, for max, gets the flat index of each maximum in `x`.
+/// Pools `x` [n, c, spatial..] as the node's attributes say; `where`, for max, gets the flat index of each maximum in
+/// `x`.
 mlir::Value poolOf(Node &n, mlir::Value x, Pool kind, mlir::Value *where = nullptr);
 
 //===----------------------------------------------------------------------===//
 // Reduce.cpp
 //===----------------------------------------------------------------------===//
 
-/// Reduces `v` over `axes` (sorted). `element` sees the value in compute type; `finish` the combined value and the number of elements.
-mlir::Value reduceOver(Node &n, mlir::Value v, llvm::ArrayRef<int64_t> axes, bool keepDims, ReduceKind kind, mlir::Type resultElement,
-                       llvm::function_ref<mlir::Value(Body &, mlir::Value)> element,
+/// Reduces `v` over `axes` (sorted). `element` sees the value in compute type; `finish` the combined value and the
+/// number of elements.
+mlir::Value reduceOver(Node &n, mlir::Value v, llvm::ArrayRef<int64_t> axes, bool keepDims, ReduceKind kind,
+                       mlir::Type resultElement, llvm::function_ref<mlir::Value(Body &, mlir::Value)> element,
                        llvm::function_ref<mlir::Value(Body &, mlir::Value, Expr)> finish, bool selectLast = false);
 
 /// Softmax or log-softmax along `axis`, or, `flat`, over all dimensions from it.
 mlir::Value softmaxOf(Node &n, mlir::Value v, NormKind kind, int64_t axis, bool flat);
 
 /// y = norm(x) * scale + bias over the last dimensions; scale and bias (null: none) broadcast from the right.
-mlir::Value normWith(Node &n, mlir::Value x, NormKind kind, int64_t axes, double epsilon, mlir::Value scale, mlir::Value bias,
-                     mlir::Type resultElement);
+mlir::Value normWith(Node &n, mlir::Value x, NormKind kind, int64_t axes, double epsilon, mlir::Value scale,
+                     mlir::Value bias, mlir::Type resultElement);
 
 //===----------------------------------------------------------------------===//
 // Data.cpp
@@ -69,12 +73,14 @@ mlir::Value sizesTensor(Node &n, llvm::ArrayRef<Expr> sizes, bool scalar);
 // Quantize.cpp
 //===----------------------------------------------------------------------===//
 
-/// Where scales and zero points lie: of rank 0 or one element, along `axis`, or, with `block`, one for `block` elements along it.
+/// Where scales and zero points lie: of rank 0 or one element, along `axis`, or, with `block`, one for `block` elements
+/// along it.
 struct QuantAxis {
   int64_t axis = 1, block = 0;
 };
 /// (x - zero) * scale in `element`; `zero` may be null.
-mlir::Value dequantize(Node &n, mlir::Value x, mlir::Value scale, mlir::Value zero, mlir::Type element, QuantAxis at = {});
+mlir::Value dequantize(Node &n, mlir::Value x, mlir::Value scale, mlir::Value zero, mlir::Type element,
+                       QuantAxis at = {});
 /// saturate(round(x / scale) + zero) in `element`; `zero` may be null.
 mlir::Value quantize(Node &n, mlir::Value x, mlir::Value scale, mlir::Value zero, mlir::Type element, QuantAxis at = {},
                      bool saturate = true);
@@ -83,7 +89,8 @@ mlir::Value quantize(Node &n, mlir::Value x, mlir::Value scale, mlir::Value zero
 // Attention.cpp
 //===----------------------------------------------------------------------===//
 
-/// Queries, keys or values: of rank 4, [batch, heads, sequence, size] or, not `headsFirst`, [batch, sequence, heads, size].
+/// Queries, keys or values: of rank 4, [batch, heads, sequence, size] or, not `headsFirst`, [batch, sequence, heads,
+/// size].
 struct Heads {
   mlir::Value v;
   bool headsFirst = false;
@@ -103,28 +110,32 @@ using ScoreFn = llvm::function_ref<mlir::Value(Body &, mlir::Value product)>;
 Heads attend(Node &n, Heads q, Heads k, Heads v, mlir::ValueRange extras, bool zeroEmpty, ScoreFn score);
 /// Multiplies by `scale`, or by 1 / sqrt(size) where it is 0; then softcap * tanh(x / softcap) unless that is 0.
 mlir::Value scaled(Body &b, mlir::Value product, double scale, Expr size, double softcap);
-/// An element of a tensor that broadcasts to [batch, heads, queries, keys]; `outside` behind the end of its last dimension.
+/// An element of a tensor that broadcasts to [batch, heads, queries, keys]; `outside` behind the end of its last
+/// dimension.
 mlir::Value readMask(Body &b, unsigned operand, Expr keys, mlir::Value outside);
 
-/// Rotates pairs of the first `rotated` (0: all) elements of each head. `positions` [batch, sequence] index the caches [positions, rotated / 2]; null:
-/// the caches are [batch, sequence, rotated / 2].
-mlir::Value rotate(Node &n, Heads x, mlir::Value cos, mlir::Value sin, mlir::Value positions, bool interleaved, int64_t rotated);
+/// Rotates pairs of the first `rotated` (0: all) elements of each head. `positions` [batch, sequence] index the caches
+/// [positions, rotated / 2]; null: the caches are [batch, sequence, rotated / 2].
+mlir::Value rotate(Node &n, Heads x, mlir::Value cos, mlir::Value sin, mlir::Value positions, bool interleaved,
+                   int64_t rotated);
 
 //===----------------------------------------------------------------------===//
 // ControlFlow.cpp
 //===----------------------------------------------------------------------===//
 
-/// A loop's region as its body says it: what is carried on, what is stacked, and whether another iteration follows (null: always).
+/// A loop's region as its body says it: what is carried on, what is stacked, and whether another iteration follows
+/// (null: always).
 struct LoopYield {
   llvm::SmallVector<mlir::Value> carried, pieces;
   Expr next;
 };
 using LoopBody = llvm::function_ref<llvm::FailureOr<LoopYield>(mlir::ValueRange carried, Expr induction)>;
-/// Repeats `body` while the iteration number is below `trips` (null: no bound) and the condition, at first `first` (null: always), holds.
-/// `body` may be called more than once: carried values whose dimensions change get symbols for them. Answers the carried values, then the
-/// stacked pieces, [iterations, piece..], where `reverse` asks for it from last to first.
-llvm::FailureOr<llvm::SmallVector<mlir::Value>> loop(Node &n, mlir::ValueRange inits, Expr trips, Expr first, llvm::ArrayRef<bool> reverse,
-                                                     LoopBody body);
+/// Repeats `body` while the iteration number is below `trips` (null: no bound) and the condition, at first `first`
+/// (null: always), holds. `body` may be called more than once: carried values whose dimensions change get symbols for
+/// them. Answers the carried values, then the stacked pieces, [iterations, piece..], where `reverse` asks for it from
+/// last to first.
+llvm::FailureOr<llvm::SmallVector<mlir::Value>> loop(Node &n, mlir::ValueRange inits, Expr trips, Expr first,
+                                                     llvm::ArrayRef<bool> reverse, LoopBody body);
 
 } // namespace kt::import
 

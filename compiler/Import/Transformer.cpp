@@ -1,6 +1,7 @@
 //===- Transformer.cpp - com.microsoft's transformer operators ------------===//
 //
-// What onnxruntime's optimiser and its generative models use: attention with packed projections and caches, embeddings, biases.
+// What onnxruntime's optimiser and its generative models use: attention with packed projections and caches, embeddings,
+// biases.
 //
 //===----------------------------------------------------------------------===//
 
@@ -14,7 +15,9 @@ using Cmp = Body::Cmp;
 namespace {
 
 Value plusBias(Node &n, Value x, Value bias) {
-  return bias ? n.map(n.type(x).getElementType(), {x, bias}, [](Body &b, ArrayRef<Value> v) { return b.add(v[0], v[1]); }) : x;
+  return bias ? n.map(n.type(x).getElementType(), {x, bias},
+                      [](Body &b, ArrayRef<Value> v) { return b.add(v[0], v[1]); })
+              : x;
 }
 
 /// Elements [begin, begin + count) of the last dimension.
@@ -76,7 +79,9 @@ struct KeyMask {
         where.push_back(b.index(2));
       where.push_back(at(rank - 1, j, keys));
       Value m = b.read(operand, where);
-      keep = element.isInteger(1) ? m : b.cmp(Cmp::gt, b.convert(m, element, b.computeType(element)), b.zero(b.computeType(element)));
+      keep = element.isInteger(1)
+                 ? m
+                 : b.cmp(Cmp::gt, b.convert(m, element, b.computeType(element)), b.zero(b.computeType(element)));
     }
     return b.add(x, b.select(keep, b.zero(t), b.constant(t, filter)));
   }
@@ -112,7 +117,8 @@ struct Masks {
         x = b.select(seen, x, b.add(x, b.constant(x.getType(), key.filter)));
       }
       if (bias)
-        x = b.add(x, b.convert(readMask(b, next, k.sequence(), b.zero(b.type(next).scalarType())), n.type(bias).getElementType(), x.getType()));
+        x = b.add(x, b.convert(readMask(b, next, k.sequence(), b.zero(b.type(next).scalarType())),
+                               n.type(bias).getElementType(), x.getType()));
       return x;
     });
   }
@@ -213,8 +219,9 @@ LogicalResult multiHeadAttention(Node &n) {
   return y.v ? n.set(n.reshape(y.v, {q.batch(), q.sequence(), q.heads() * v.size()})) : failure();
 }
 
-/// com.microsoft GroupQueryAttention: query, key, value, past_key, past_value, seqlens_k, total_sequence_length, cos_cache, sin_cache, position_ids,
-/// attention_bias. The caches hold each row's tokens from the front; new ones go behind them.
+/// com.microsoft GroupQueryAttention: query, key, value, past_key, past_value, seqlens_k, total_sequence_length,
+/// cos_cache, sin_cache, position_ids, attention_bias. The caches hold each row's tokens from the front; new ones go
+/// behind them.
 LogicalResult groupQueryAttention(Node &n) {
   int64_t heads = n.attrInt("num_heads", 0), kvHeads = n.attrInt("kv_num_heads", 0);
   if (heads < 1 || kvHeads < 1 || heads % kvHeads || !n.has(5) || !n.has(6))
@@ -241,7 +248,8 @@ LogicalResult groupQueryAttention(Node &n) {
   Value before = n.generic(n.tensor({batch}, i64), n.reshape(n.in(5), {batch}), [&](Body &b) {
     Value length = b.add(b.convert(b.read(0, b.index(0)), lengthType, i64), b.integer(i64, 1));
     Value prompt = b.cmp(Cmp::eq, b.size(whole), b.size(fresh));
-    return b.select(prompt, b.integer(i64, 0), b.max(b.integer(i64, 0), b.sub(length, b.fromIndex(b.size(fresh), i64))));
+    return b.select(prompt, b.integer(i64, 0),
+                    b.max(b.integer(i64, 0), b.sub(length, b.fromIndex(b.size(fresh), i64))));
   });
   if (n.attrInt("do_rotary", 0)) {
     if (!n.has(7) || !n.has(8))
@@ -291,8 +299,10 @@ LogicalResult groupQueryAttention(Node &n) {
   Heads y = attend(n, q, k, v, extras, false, [&](Body &b, Value product) {
     Value x = scaled(b, product, scale, q.size(), softcap);
     if (bias)
-      x = b.add(x, b.convert(readMask(b, 1, k.sequence(), b.zero(b.type(1).scalarType())), n.type(bias).getElementType(), x.getType()));
-    Value at = b.add(b.index(2), b.toIndex(b.read(0, b.index(0)))), j = b.index(3), least = b.constant(x.getType(), -INFINITY);
+      x = b.add(x, b.convert(readMask(b, 1, k.sequence(), b.zero(b.type(1).scalarType())),
+                             n.type(bias).getElementType(), x.getType()));
+    Value at = b.add(b.index(2), b.toIndex(b.read(0, b.index(0)))), j = b.index(3),
+          least = b.constant(x.getType(), -INFINITY);
     x = b.select(b.cmp(Cmp::le, j, at), x, least);
     // The window does not count the query's own token.
     return window >= 0 ? b.select(b.cmp(Cmp::le, b.sub(at, j), b.idx(window)), x, least) : x;
@@ -300,7 +310,8 @@ LogicalResult groupQueryAttention(Node &n) {
   return y.v ? n.set(n.reshape(y.v, {batch, fresh, q.heads() * v.size()})) : failure();
 }
 
-/// com.microsoft EmbedLayerNormalization: ids, segments, words, positions, segment table, gamma, beta, mask, position ids.
+/// com.microsoft EmbedLayerNormalization: ids, segments, words, positions, segment table, gamma, beta, mask, position
+/// ids.
 LogicalResult embedLayerNorm(Node &n) {
   if (n.rank(0) != 2)
     return n.error("expected token numbers [batch, sequence]");
@@ -333,9 +344,13 @@ LogicalResult embedLayerNorm(Node &n) {
     Value counts;
     if (n.has(7)) {
       Type from = n.element(7);
-      counts = reduceOver(n, n.in(7), {1}, false, ReduceKind::add, i32,
-                          [&](Body &b, Value x) { return b.select(b.cmp(Cmp::eq, b.convert(x, from, i32), b.integer(i32, 1)), b.integer(i32, 1), b.integer(i32, 0)); },
-                          [](Body &, Value x, Expr) { return x; });
+      counts = reduceOver(
+          n, n.in(7), {1}, false, ReduceKind::add, i32,
+          [&](Body &b, Value x) {
+            return b.select(b.cmp(Cmp::eq, b.convert(x, from, i32), b.integer(i32, 1)), b.integer(i32, 1),
+                            b.integer(i32, 0));
+          },
+          [](Body &, Value x, Expr) { return x; });
     } else {
       counts = n.generic(n.tensor({batch}, i32), {}, [&](Body &b) { return b.integer(i32, 0); });
     }
@@ -347,18 +362,20 @@ LogicalResult embedLayerNorm(Node &n) {
 
 /// x + bias + skip, the bias along the last dimension.
 LogicalResult biasAdd(Node &n) {
-  return n.set(n.map(n.element(0), {n.in(0), n.in(1), n.in(2)}, [](Body &b, ArrayRef<Value> v) { return b.add(b.add(v[0], v[1]), v[2]); }));
+  return n.set(n.map(n.element(0), {n.in(0), n.in(1), n.in(2)},
+                     [](Body &b, ArrayRef<Value> v) { return b.add(b.add(v[0], v[1]), v[2]); }));
 }
 
 /// With y = x + bias, the first half of y times gelu of the second.
 LogicalResult biasSplitGelu(Node &n) {
   Value y = plusBias(n, n.in(0), n.in(1));
   Expr half = Expr::floorDiv(n.dims(n.in(0)).back(), n.expr(2));
-  return n.set(n.map(n.element(0), {columns(n, y, n.expr(0), half), columns(n, y, half, half)}, [](Body &b, ArrayRef<Value> v) {
-    Type t = v[1].getType();
-    Value e = b.math<math::ErfOp>(b.mul(v[1], b.constant(t, 0.70710678118654752)));
-    return b.mul(v[0], b.mul(b.mul(v[1], b.constant(t, 0.5)), b.add(b.constant(t, 1), e)));
-  }));
+  return n.set(
+      n.map(n.element(0), {columns(n, y, n.expr(0), half), columns(n, y, half, half)}, [](Body &b, ArrayRef<Value> v) {
+        Type t = v[1].getType();
+        Value e = b.math<math::ErfOp>(b.mul(v[1], b.constant(t, 0.70710678118654752)));
+        return b.mul(v[0], b.mul(b.mul(v[1], b.constant(t, 0.5)), b.add(b.constant(t, 1), e)));
+      }));
 }
 
 } // namespace

@@ -158,6 +158,8 @@ bool permuteResult(Operation *op) {
 
 struct AbsorbLayoutsPass : kt::impl::AbsorbLayoutsBase<AbsorbLayoutsPass> {
   void runOnOperation() override {
+    // A result is turned once: the transposition back that its other readers get would ask to turn it again.
+    llvm::SmallPtrSet<Operation *, 16> turned;
     bool changed = true;
     while (changed) {
       changed = false;
@@ -185,7 +187,8 @@ struct AbsorbLayoutsPass : kt::impl::AbsorbLayoutsBase<AbsorbLayoutsPass> {
             }
           continue;
         }
-        if (permuteResult(op)) { // the transpositions that wanted this order are gone, so the list is stale
+        if (!turned.contains(op) && permuteResult(op)) { // the transpositions that wanted this order are gone, so the list is stale
+          turned.insert(op);
           changed = true;
           break;
         }

@@ -64,7 +64,7 @@ def export(work, name, model, x, input_name, dynamic):
     path = os.path.join(work, name + ".onnx")
     with torch.no_grad():
         torch.onnx.export(model, (x,), path, input_names=[input_name], output_names=["y"], dynamo=True, external_data=True,
-                          dynamic_shapes=(dynamic,), opset_version=18, verbose=False)
+                          dynamic_shapes=(dynamic,), opset_version=18, verbose=False, optimize=False)
     return path, {input_name: x}, lambda: model(x), 0
 
 
@@ -89,7 +89,11 @@ def llama(work):
     config = LlamaConfig(vocab_size=128256, hidden_size=2048, intermediate_size=8192, num_hidden_layers=16, num_attention_heads=32,
                          num_key_value_heads=8, head_dim=64, max_position_embeddings=4096, rope_theta=500000.0, tie_word_embeddings=True,
                          attn_implementation="sdpa")
-    model = Only(LlamaForCausalLM(config).eval().half().cuda(), use_cache=False, return_dict=False)
+    torch.set_default_dtype(torch.float16)
+    with torch.device("cuda"):
+        llama_model = LlamaForCausalLM(config).eval()
+    torch.set_default_dtype(torch.float32)
+    model = Only(llama_model, use_cache=False, return_dict=False)
     x = torch.randint(0, 128256, (1, 512), device="cuda")
     return export(work, "llama", model, x, "input_ids", {0: "batch", 1: "seq"})
 

@@ -29,7 +29,9 @@ struct Graph {
     return n;
   }
   void input(const char *name, int type, std::vector<std::string> dims) { value(*g.add_input(), name, type, dims); }
-  void output(const char *name, int type, std::vector<std::string> dims = {}) { value(*g.add_output(), name, type, dims); }
+  void output(const char *name, int type, std::vector<std::string> dims = {}) {
+    value(*g.add_output(), name, type, dims);
+  }
   void ints(const char *name, std::vector<int64_t> values, bool scalar = false) {
     auto &t = *g.add_initializer();
     t.set_name(name);
@@ -102,7 +104,8 @@ std::string import(llvm::function_ref<void(Graph)> build, int64_t opset = 21) {
   llvm::sys::fs::remove(path); // it is in memory now
   mlir::MLIRContext context(mlir::MLIRContext::Threading::DISABLED);
   std::string errors, text;
-  context.getDiagEngine().registerHandler([&](mlir::Diagnostic &d) { llvm::raw_string_ostream(errors) << "error: " << d << "\n"; });
+  context.getDiagEngine().registerHandler(
+      [&](mlir::Diagnostic &d) { llvm::raw_string_ostream(errors) << "error: " << d << "\n"; });
   kt::import::ImportOptions options;
   auto module = kt::import::importModel(&context, **file, options);
   if (!module || mlir::failed(mlir::verify(*module)))
@@ -264,7 +267,8 @@ TEST(Errors, SayThatBranchesDiffer) {
     no.output("b", kBool);
     g.output("y", kFloat);
   });
-  EXPECT_EQ(text, "error: unsupported If: branches yield !kt.tensor<[n] x f32> and !kt.tensor<[n] x i1> for output 0\n");
+  EXPECT_EQ(text,
+            "error: unsupported If: branches yield !kt.tensor<[n] x f32> and !kt.tensor<[n] x i1> for output 0\n");
 }
 
 } // namespace
