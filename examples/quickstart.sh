@@ -40,7 +40,8 @@ printf '%s: %s bytes of ONNX -> %s bytes, %.1f s\n' "$out/$model.ktm" "$(stat -c
   "$(stat -c %s "$out/$model.ktm")" "$(echo "$(date +%s.%N) $start" | awk '{ print $1 - $2 }')"
 build/bin/ktc inspect "$out/$model.ktm" >"$out/$model.txt"
 
-for inputs in "$folder"/inputs*.npz; do
+for inputs in "$folder"/inputs.npz "$folder"/inputs-2.npz; do
+  [ -f "$inputs" ] || continue
   outputs=${inputs/inputs/outputs}
   step "4. Run on the CPU with $(basename "$inputs"): output shapes, then errors against $(basename "$outputs")"
   build/bin/ktrun "$out/$model.ktm" --device host --input "@$inputs"
