@@ -56,10 +56,7 @@ done
 if [ ${#unavailable[@]} -gt 0 ]; then
   {
     echo "install-deps: error: the package sources of this machine have no ${unavailable[*]}"
-    echo "  LLVM 22 is in Debian 12's security updates. /etc/apt/sources.list needs these three lines:"
-    echo "    deb http://deb.debian.org/debian bookworm main"
-    echo "    deb http://deb.debian.org/debian bookworm-updates main"
-    echo "    deb http://deb.debian.org/debian-security bookworm-security main"
+    echo "  LLVM 22 is in Debian 12's security updates: the machine's sources need the suites bookworm, bookworm-updates and bookworm-security, component main"
   } >&2
   exit 1
 fi

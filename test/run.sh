@@ -74,10 +74,9 @@ fi
 if [ -z "${KT_SKIP_BUILD:-}" ]; then
   preset=release
   [ "$(basename "$build")" = build-asan ] && preset=asan
-  timed configure cmake --preset $preset >"/tmp/kt-configure.$$" || { cat "/tmp/kt-configure.$$"; die "cannot configure"; }
-  tail -n 1 "/tmp/kt-configure.$$"
-  rm -f "/tmp/kt-configure.$$"
   mkdir -p "$logs"
+  timed configure cmake --preset $preset >"$logs/configure.log" || { cat "$logs/configure.log"; die "cannot configure"; }
+  tail -n 1 "$logs/configure.log"
   if ! timed build ninja -C "$build" -j "$(nproc)" >"$logs/build.log" 2>&1; then
     grep -aE 'error:|FAILED' "$logs/build.log" | head -40
     die "the build failed; the whole output is in $logs/build.log"

@@ -1,6 +1,7 @@
 //===- Body.h - inlining scalar bodies into kernels -----------------------===//
 //
-// Both targets emit the same scalar code for the regions of structured and named ops; only how an element is read differs.
+// Both targets emit the same scalar code for the regions of structured and named ops; only how an element is read
+// differs.
 //
 //===----------------------------------------------------------------------===//
 
@@ -15,8 +16,8 @@ namespace kt::codegen {
 
 /// How a body's reads and sizes become code.
 struct BodyHooks {
-  /// An element of operand number `operand` (of the region's op, leading scalars not counted) at `indices`; when `otherwise` is set, the value where an
-  /// index of the dimensions in `check` is outside.
+  /// An element of operand number `operand` (of the region's op, leading scalars not counted) at `indices`; when
+  /// `otherwise` is set, the value where an index of the dimensions in `check` is outside.
   llvm::function_ref<mlir::Value(mlir::OpBuilder &, unsigned operand, ReadOp read, llvm::ArrayRef<mlir::Value> indices,
                                  mlir::Value otherwise)>
       read;
@@ -24,7 +25,8 @@ struct BodyHooks {
   llvm::function_ref<mlir::Value(mlir::OpBuilder &, Expr)> size;
 };
 
-/// Clones `region` at the builder's position with `leading` scalars and `indices` for its arguments; answers the yielded values.
+/// Clones `region` at the builder's position with `leading` scalars and `indices` for its arguments; answers the
+/// yielded values.
 llvm::SmallVector<mlir::Value> inlineBody(mlir::OpBuilder &builder, mlir::Region &region, mlir::ValueRange leading,
                                           unsigned numOperands, mlir::ValueRange indices, BodyHooks hooks);
 

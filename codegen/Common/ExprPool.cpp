@@ -15,7 +15,8 @@ ExprId ExprPool::op(Op op, ExprId a, ExprId b, ExprId c) {
   return it->second;
 }
 
-static ExprId leaf(std::vector<artifact::Expr> &nodes, std::map<std::array<int64_t, 5>, ExprId> &known, Op op, int64_t imm) {
+static ExprId leaf(std::vector<artifact::Expr> &nodes, std::map<std::array<int64_t, 5>, ExprId> &known, Op op,
+                   int64_t imm) {
   auto [it, fresh] = known.try_emplace({(int64_t)op, imm, kNone, kNone, kNone}, nodes.size());
   if (fresh)
     nodes.push_back({op, imm});

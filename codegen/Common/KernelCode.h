@@ -1,6 +1,7 @@
 //===- KernelCode.h - what a code generator makes of one kernel -----------===//
 //
-// Each target's generator turns a kt.kernel into variants and modules in the artifact's terms; the packager puts them together.
+// Each target's generator turns a kt.kernel into variants and modules in the artifact's terms; the packager puts them
+// together.
 //
 //===----------------------------------------------------------------------===//
 
@@ -20,7 +21,8 @@ public:
   artifact::ExprId constant(int64_t value);
   artifact::ExprId symbol(int64_t id);
   artifact::ExprId fact(artifact::Fact fact);
-  artifact::ExprId op(artifact::Expr::Op op, artifact::ExprId a, artifact::ExprId b, artifact::ExprId c = artifact::kNone);
+  artifact::ExprId op(artifact::Expr::Op op, artifact::ExprId a, artifact::ExprId b,
+                      artifact::ExprId c = artifact::kNone);
   /// Translates `e`; `symbolId` numbers its symbols (in a kernel: p7 -> 7).
   artifact::ExprId add(Expr e, llvm::function_ref<int64_t(llvm::StringRef)> symbolId);
   /// For a kernel's expressions, whose symbols are p0, p1, ...
@@ -33,7 +35,8 @@ private:
   std::map<std::array<int64_t, 5>, artifact::ExprId> known;
 };
 
-/// A kernel on one target family. Stage::module counts within `modules`; expressions are over the kernel's integer arguments.
+/// A kernel on one target family. Stage::module counts within `modules`; expressions are over the kernel's integer
+/// arguments.
 struct KernelCode {
   std::vector<artifact::Variant> variants;
   std::vector<artifact::Module> modules;

@@ -15,7 +15,8 @@ struct PackageOptions {
   std::function<void(unsigned done, unsigned total)> progress;
 };
 
-/// Compiles the kernels of an outlined module for each target and lays out the program. The model's weights borrow the module's constants.
+/// Compiles the kernels of an outlined module for each target and lays out the program. The model's weights borrow the
+/// module's constants.
 llvm::FailureOr<artifact::Model> package(mlir::ModuleOp module, const PackageOptions &options);
 
 /// The artifact's number for an element type.

@@ -1,7 +1,7 @@
 //===- Program.cpp - the instructions of an artifact ----------------------===//
 
-#include "codegen/Package/Package.h"
 #include "codegen/Package/Program.h"
+#include "codegen/Package/Package.h"
 
 using namespace mlir;
 using namespace kt;
@@ -125,7 +125,8 @@ BufferId ProgramBuilder::bufferOf(Value v) {
 
 void ProgramBuilder::setSymbols(ArrayAttr names, ArrayAttr values, artifact::Block &to) {
   for (auto [name, value] : llvm::zip(names, values))
-    to.instructions.push_back(artifact::SetSymbol{symbol(cast<StringAttr>(name).getValue()), expr(cast<ExprAttr>(value))});
+    to.instructions.push_back(
+        artifact::SetSymbol{symbol(cast<StringAttr>(name).getValue()), expr(cast<ExprAttr>(value))});
 }
 
 LogicalResult ProgramBuilder::ifOp(IfOp op, artifact::Block &to) {
@@ -133,7 +134,8 @@ LogicalResult ProgramBuilder::ifOp(IfOp op, artifact::Block &to) {
   instruction.condition = expr(op.getCondition());
   instruction.then = std::make_unique<artifact::Block>();
   instruction.otherwise = std::make_unique<artifact::Block>();
-  auto branch = [&](Region &region, ArrayAttr sizes, artifact::Block &into, std::vector<BufferId> &yields) -> LogicalResult {
+  auto branch = [&](Region &region, ArrayAttr sizes, artifact::Block &into,
+                    std::vector<BufferId> &yields) -> LogicalResult {
     if (failed(block(region.front(), into)))
       return failure();
     setSymbols(op.getSymbols(), sizes, into);
@@ -206,7 +208,8 @@ LogicalResult ProgramBuilder::block(Block &from, artifact::Block &to) {
       to.instructions.push_back(artifact::ReadScalar{symbol(item.getSymbol()), bufferOf(item.getSource()), *type,
                                                      pool.constant(item.getIndex())});
     } else if (auto check = dyn_cast<AssertOp>(op)) {
-      to.instructions.push_back(artifact::Assert{expr(check.getLhs()), expr(check.getRhs()), check.getMessage().str(), node(op.getLoc())});
+      to.instructions.push_back(
+          artifact::Assert{expr(check.getLhs()), expr(check.getRhs()), check.getMessage().str(), node(op.getLoc())});
     } else if (auto branch = dyn_cast<IfOp>(op)) {
       if (failed(ifOp(branch, to)))
         return failure();
@@ -247,7 +250,8 @@ LogicalResult ProgramBuilder::run(func::FuncOp func, DictionaryAttr bounds) {
     model.buffers[port.buffer].kind = artifact::Buffer::Kind::Input;
     model.inputs.push_back(std::move(port));
   }
-  // A result that a launch computes is written in place; any other (an input, a weight, the same value twice) is copied.
+  // A result that a launch computes is written in place; any other (an input, a weight, the same value twice) is
+  // copied.
   auto ret = cast<func::ReturnOp>(body.getTerminator());
   SmallVector<std::pair<Value, BufferId>> copies;
   for (auto [i, v] : llvm::enumerate(ret.getOperands())) {
@@ -316,7 +320,8 @@ static void forEachBuffer(const artifact::Instruction &instruction, llvm::functi
   }
 }
 
-/// Slices as numbered in the IR; `sliceOf` has the number of each instruction's op, or -1 for what belongs to the slice before it.
+/// Slices as numbered in the IR; `sliceOf` has the number of each instruction's op, or -1 for what belongs to the slice
+/// before it.
 void ProgramBuilder::makeSlices() {
   for (uint32_t i = 0; i < model.program.instructions.size(); ++i) {
     if (model.slices.empty() || (i < sliceOf.size() && sliceOf[i] >= 0 && sliceOf[i] != lastSlice)) {

@@ -30,13 +30,16 @@ void addCompileOptions(CLI::App &app, CompileCommand &c) {
   app.add_option("--dim", c.dims, "NAME=N or NAME=LO..HI: sizes that a dimension can have")->allow_extra_args(false);
   app.add_option("--config", c.config, "config.yaml; the command line wins");
   app.add_option("--threads", c.options.threads, "compile on this many threads (default: all)");
-  app.add_option("--diagnostics", c.diagnostics, "text or json (one object a line)")->check(CLI::IsMember({"text", "json"}));
+  app.add_option("--diagnostics", c.diagnostics, "text or json (one object a line)")
+      ->check(CLI::IsMember({"text", "json"}));
 }
 
 Status finish(CompileCommand &c) {
   CompileOptions &o = c.options;
-  o.precision = c.precision == "fp16" ? Precision::fp16 : c.precision == "bf16" ? Precision::bf16 : c.precision == "fp32" ? Precision::fp32
-                                                                                                                          : Precision::model;
+  o.precision = c.precision == "fp16"   ? Precision::fp16
+                : c.precision == "bf16" ? Precision::bf16
+                : c.precision == "fp32" ? Precision::fp32
+                                        : Precision::model;
   o.quant = c.quant == "int8" ? Quant::int8 : Quant::none;
   std::vector<std::string> given;
   if (!c.maxSliceMem.empty()) {
@@ -50,7 +53,8 @@ Status finish(CompileCommand &c) {
     o.targets.clear();
     for (const std::string &t : c.targets) {
       if (std::find(std::begin(kTargets), std::end(kTargets), t) == std::end(kTargets))
-        return Status::usage("--target: unknown target '" + t + "', expected sm_80, sm_86, sm_89, sm_90, sm_120 or host");
+        return Status::usage("--target: unknown target '" + t +
+                             "', expected sm_80, sm_86, sm_89, sm_90, sm_120 or host");
       if (std::find(o.targets.begin(), o.targets.end(), t) == o.targets.end())
         o.targets.push_back(t);
     }
@@ -147,8 +151,10 @@ int kt::ktcMain(int argc, char **argv) {
   addCompileOptions(*compileApp, c);
   // Callbacks: CLI11 sets an integer to zero, not to its default, when its flag is not given.
   for (int level = 0; level <= 3; ++level)
-    compileApp->add_flag_callback("--O" + std::to_string(level), [&c, level] { c.options.optLevel = level; }, "optimise so much (default -O3)");
-  compileApp->add_option("--compile-to", c.options.compileTo, "stop after a phase and write its IR")->check(CLI::IsMember(phaseNames()));
+    compileApp->add_flag_callback(
+        "--O" + std::to_string(level), [&c, level] { c.options.optLevel = level; }, "optimise so much (default -O3)");
+  compileApp->add_option("--compile-to", c.options.compileTo, "stop after a phase and write its IR")
+      ->check(CLI::IsMember(phaseNames()));
   compileApp->add_option("--dump-phases", c.options.dumpPhases, "write the IR after each phase into this folder");
 
   InspectOptions inspect;
@@ -165,7 +171,8 @@ int kt::ktcMain(int argc, char **argv) {
   std::vector<char *> args;
   for (std::string &s : spelled)
     args.push_back(s.data());
-  return parseAndRun(app, (int)args.size(), args.data(), [&] { return *inspectApp ? runInspect(inspect) : runCompile(c); });
+  return parseAndRun(app, (int)args.size(), args.data(),
+                     [&] { return *inspectApp ? runInspect(inspect) : runCompile(c); });
 }
 
 int kt::convertMain(int argc, char **argv) {

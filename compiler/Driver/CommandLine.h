@@ -16,8 +16,8 @@ int ktcMain(int argc, char **argv);
 /// `ktransformers-convert --input model.onnx --output model.ktm [--quant int8] ...`.
 int convertMain(int argc, char **argv);
 
-/// Reads config.yaml into `options`; an unknown key or a wrong value is an error that names it. Keys in `given` were set on the command line
-/// and stay.
+/// Reads config.yaml into `options`; an unknown key or a wrong value is an error that names it. Keys in `given` were
+/// set on the command line and stay.
 Status readConfig(const std::string &path, CompileOptions &options, const std::vector<std::string> &given);
 
 } // namespace kt

@@ -4,8 +4,8 @@
 #include "codegen/Package/Package.h"
 #include "compiler/Import/Importer.h"
 #include "compiler/Pipeline/Pipeline.h"
-#include "runtime/artifact/Writer.h"
 #include "mlir/IR/Verifier.h"
+#include "runtime/artifact/Writer.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Path.h"
 #include "llvm/Support/ToolOutputFile.h"
@@ -76,7 +76,8 @@ static Status writeText(const std::string &path, ModuleOp module) {
   return {};
 }
 
-Status kt::compile(const std::string &input, const std::string &output, const CompileOptions &options, const CompileEvents &events) {
+Status kt::compile(const std::string &input, const std::string &output, const CompileOptions &options,
+                   const CompileEvents &events) {
   unsigned errors = 0;
   std::string first;
   auto report = [&](kt::Diagnostic d) {
@@ -172,12 +173,14 @@ Status kt::compile(const std::string &input, const std::string &output, const Co
   if (mlir::failed(model))
     return failedWith(Status::failed(errors ? first : "code generation failed"));
   model->producer = "ktc " KT_VERSION;
-  model->options = "precision=" + std::string(options.precision == Precision::model  ? "model"
-                                              : options.precision == Precision::fp16 ? "fp16"
-                                              : options.precision == Precision::bf16 ? "bf16"
-                                                                                     : "fp32") +
-                   " quant=" + (options.quant == Quant::none ? "none" : "int8") + " max_slice_mem=" + std::to_string(options.maxSliceBytes) +
-                   " O" + std::to_string(options.optLevel) + " dynamic_batching=" + (options.dynamicBatching ? "true" : "false") +
+  model->options = "precision=" +
+                   std::string(options.precision == Precision::model  ? "model"
+                               : options.precision == Precision::fp16 ? "fp16"
+                               : options.precision == Precision::bf16 ? "bf16"
+                                                                      : "fp32") +
+                   " quant=" + (options.quant == Quant::none ? "none" : "int8") +
+                   " max_slice_mem=" + std::to_string(options.maxSliceBytes) + " O" + std::to_string(options.optLevel) +
+                   " dynamic_batching=" + (options.dynamicBatching ? "true" : "false") +
                    " tensor_core_priority=" + options.tensorCorePriority;
   progress("write", 0, 0);
   if (Status s = artifact::write(*model, output); !s.ok())

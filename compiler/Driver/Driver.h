@@ -53,7 +53,8 @@ struct CompileEvents {
 const std::vector<std::string> &phaseNames();
 
 /// Compiles `input` to `output`. On failure nothing is left at `output` and at least one diagnostic was reported.
-Status compile(const std::string &input, const std::string &output, const CompileOptions &options, const CompileEvents &events);
+Status compile(const std::string &input, const std::string &output, const CompileOptions &options,
+               const CompileEvents &events);
 
 /// "20GB", "512MiB", "1048576": bytes. KB, MB, GB are powers of 1000; KiB, MiB, GiB of 1024.
 Result<uint64_t> parseSize(const std::string &text);

@@ -91,7 +91,9 @@ Status extract(const artifact::Model &m, const std::string &folder) {
         std::string name = fileName(k.name) + "." + std::to_string(i) + "." + fileName(module.target);
         if (k.variants[i].stages.size() > 1)
           name += "." + std::to_string(&s - k.variants[i].stages.data());
-        if (Status st = writeFile(fs::path(folder) / (name + ending), (const char *)module.code.data(), module.code.size()); !st.ok())
+        if (Status st =
+                writeFile(fs::path(folder) / (name + ending), (const char *)module.code.data(), module.code.size());
+            !st.ok())
           return st;
       }
   std::string text = artifact::print(m);
@@ -113,7 +115,9 @@ int kt::runInspect(const InspectOptions &options) {
       return s.exitStatus();
     }
   if (options.format == "json")
-    std::cout << toJson(m, (*loaded)->file->bytes().size()).dump(2, ' ', false, nlohmann::json::error_handler_t::replace) << "\n";
+    std::cout
+        << toJson(m, (*loaded)->file->bytes().size()).dump(2, ' ', false, nlohmann::json::error_handler_t::replace)
+        << "\n";
   else
     std::cout << artifact::print(m);
   return 0;

@@ -58,7 +58,9 @@ Value Body::integer(Type type, int64_t value) {
 static bool isFloat(Value v) { return isa<FloatType>(v.getType()); }
 
 Value Body::add(Value x, Value y) {
-  return isFloat(x) ? math<arith::AddFOp>(x, y) : x.getType().isInteger(1) ? logicalOr(x, y) : math<arith::AddIOp>(x, y);
+  return isFloat(x)                 ? math<arith::AddFOp>(x, y)
+         : x.getType().isInteger(1) ? logicalOr(x, y)
+                                    : math<arith::AddIOp>(x, y);
 }
 Value Body::sub(Value x, Value y) { return isFloat(x) ? math<arith::SubFOp>(x, y) : math<arith::SubIOp>(x, y); }
 Value Body::mul(Value x, Value y) { return isFloat(x) ? math<arith::MulFOp>(x, y) : math<arith::MulIOp>(x, y); }
@@ -77,10 +79,14 @@ Value Body::div(Value x, Value y, bool isUnsigned) {
 }
 
 Value Body::max(Value x, Value y, bool isUnsigned) {
-  return isFloat(x) ? math<arith::MaximumFOp>(x, y) : isUnsigned ? math<arith::MaxUIOp>(x, y) : math<arith::MaxSIOp>(x, y);
+  return isFloat(x)   ? math<arith::MaximumFOp>(x, y)
+         : isUnsigned ? math<arith::MaxUIOp>(x, y)
+                      : math<arith::MaxSIOp>(x, y);
 }
 Value Body::min(Value x, Value y, bool isUnsigned) {
-  return isFloat(x) ? math<arith::MinimumFOp>(x, y) : isUnsigned ? math<arith::MinUIOp>(x, y) : math<arith::MinSIOp>(x, y);
+  return isFloat(x)   ? math<arith::MinimumFOp>(x, y)
+         : isUnsigned ? math<arith::MinUIOp>(x, y)
+                      : math<arith::MinSIOp>(x, y);
 }
 
 Value Body::cmp(Cmp kind, Value x, Value y, bool isUnsigned) {
@@ -146,15 +152,20 @@ Value Body::convert(Value x, Type from, Type to) {
       return cmp(Cmp::ne, x, zero(from));
     if (!from.isF32() && !from.isF64())
       return convert(convert(x, from, b.getF32Type()), b.getF32Type(), to);
-    // Narrow integers wrap through i64, as the reference does for values out of range; NaN becomes the smallest number there.
+    // Narrow integers wrap through i64, as the reference does for values out of range; NaN becomes the smallest number
+    // there.
     Type i64 = b.getI64Type();
     double limit = 9223372036854774784.0; // the largest double below 2^63
-    Value clamped = select(cmp(Cmp::lt, x, constant(from, limit)), x, constant(from, from.isF64() ? limit : 9223371487098961920.0));
-    Value safe = select(cmp(Cmp::ge, clamped, constant(from, -9223372036854775808.0)), clamped, constant(from, -9223372036854775808.0));
+    Value clamped =
+        select(cmp(Cmp::lt, x, constant(from, limit)), x, constant(from, from.isF64() ? limit : 9223371487098961920.0));
+    Value safe = select(cmp(Cmp::ge, clamped, constant(from, -9223372036854775808.0)), clamped,
+                        constant(from, -9223372036854775808.0));
     if (to.isUnsignedInteger(64)) {
       Value big = cmp(Cmp::ge, x, constant(from, 9223372036854775808.0));
-      Value high = arith::FPToSIOp::create(b, loc, i64, select(big, sub(x, constant(from, 9223372036854775808.0)), zero(from)));
-      return select(big, math<arith::XOrIOp>(high, integer(i64, INT64_MIN)), arith::FPToSIOp::create(b, loc, i64, safe));
+      Value high =
+          arith::FPToSIOp::create(b, loc, i64, select(big, sub(x, constant(from, 9223372036854775808.0)), zero(from)));
+      return select(big, math<arith::XOrIOp>(high, integer(i64, INT64_MIN)),
+                    arith::FPToSIOp::create(b, loc, i64, safe));
     }
     Value wide = arith::FPToSIOp::create(b, loc, i64, safe);
     return toScalar == i64 ? wide : arith::TruncIOp::create(b, loc, toScalar, wide);
@@ -162,7 +173,8 @@ Value Body::convert(Value x, Type from, Type to) {
   if (toFloat) {
     if (!to.isF32() && !to.isF64())
       return convert(convert(x, from, b.getF32Type()), b.getF32Type(), to);
-    return isUnsigned(from) ? Value(arith::UIToFPOp::create(b, loc, to, x)) : Value(arith::SIToFPOp::create(b, loc, to, x));
+    return isUnsigned(from) ? Value(arith::UIToFPOp::create(b, loc, to, x))
+                            : Value(arith::SIToFPOp::create(b, loc, to, x));
   }
   if (to.isInteger(1))
     return cmp(Cmp::ne, x, integer(x.getType(), 0));
@@ -171,7 +183,8 @@ Value Body::convert(Value x, Type from, Type to) {
     return x;
   if (a > c)
     return arith::TruncIOp::create(b, loc, toScalar, x);
-  return isUnsigned(from) ? Value(arith::ExtUIOp::create(b, loc, toScalar, x)) : Value(arith::ExtSIOp::create(b, loc, toScalar, x));
+  return isUnsigned(from) ? Value(arith::ExtUIOp::create(b, loc, toScalar, x))
+                          : Value(arith::ExtSIOp::create(b, loc, toScalar, x));
 }
 
 Value Body::toIndex(Value x, bool isUnsigned) {

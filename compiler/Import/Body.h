@@ -1,6 +1,7 @@
 //===- Body.h - writing the scalar bodies of structured ops ---------------===//
 //
-// The building blocks with which an operator's definition says what an element is. A definition serves every target and the shape arithmetic.
+// The building blocks with which an operator's definition says what an element is. A definition serves every target and
+// the shape arithmetic.
 //
 //===----------------------------------------------------------------------===//
 
@@ -11,7 +12,8 @@
 
 namespace kt::import {
 
-/// True for ui8 to ui64; scalars themselves are signless, so what matters for an operation is asked of the element type.
+/// True for ui8 to ui64; scalars themselves are signless, so what matters for an operation is asked of the element
+/// type.
 inline bool isUnsigned(mlir::Type element) { return element.isUnsignedInteger() || element.isInteger(1); }
 
 /// Builds one region: scalars in, one scalar yielded.
@@ -24,7 +26,8 @@ public:
   /// The type whose dimensions the region's indices run over.
   SymTensorType result;
 
-  Body(mlir::OpBuilder &b, mlir::Location loc, mlir::Block *block, unsigned leading, unsigned operands, SymTensorType result)
+  Body(mlir::OpBuilder &b, mlir::Location loc, mlir::Block *block, unsigned leading, unsigned operands,
+       SymTensorType result)
       : b(b), loc(loc), result(result), block(block), leading(leading), operands(operands) {}
 
   /// Leading scalar i: the combined value of an epilogue.
@@ -78,7 +81,8 @@ public:
   mlir::Value fromCompute(mlir::Value x, mlir::Type element);
   mlir::Value toIndex(mlir::Value x, bool isUnsigned = false);
   mlir::Value fromIndex(mlir::Value x, mlir::Type scalar);
-  /// An index value where negative numbers count from the end, clamped into [0, size): data from outside never addresses outside.
+  /// An index value where negative numbers count from the end, clamped into [0, size): data from outside never
+  /// addresses outside.
   mlir::Value wrapIndex(mlir::Value x, Expr size);
 
 private:

@@ -46,7 +46,8 @@ std::optional<Window> import::windowOf(Node &n, ArrayRef<Expr> in, ArrayRef<int6
   if (!strides || !dilations || !pads)
     return std::nullopt;
   for (size_t i = 0; i < s; ++i)
-    if ((*strides)[i] < 1 || (*dilations)[i] < 1 || kernel[i] < 1 || (*strides)[i] > INT32_MAX || (*dilations)[i] > INT32_MAX) {
+    if ((*strides)[i] < 1 || (*dilations)[i] < 1 || kernel[i] < 1 || (*strides)[i] > INT32_MAX ||
+        (*dilations)[i] > INT32_MAX) {
       (void)n.error("strides, dilations and kernel sizes have to be positive");
       return std::nullopt;
     }
@@ -78,7 +79,8 @@ std::optional<Window> import::windowOf(Node &n, ArrayRef<Expr> in, ArrayRef<int6
       out = Expr::select(Expr::lt((out - 1) * stride, in[i] + w.padBegin[i]), out, out - 1);
     auto c = out.asConstant();
     if (c && *c < 1) {
-      (void)n.error("a window of " + k.str() + " does not fit the padded input of " + (in[i] + w.padBegin[i] + w.padEnd[i]).str());
+      (void)n.error("a window of " + k.str() + " does not fit the padded input of " +
+                    (in[i] + w.padBegin[i] + w.padEnd[i]).str());
       return std::nullopt;
     }
     w.out.push_back(c ? out : Expr::max(out, n.expr(0)));
@@ -128,7 +130,8 @@ LogicalResult fusedMatMul(Node &n) {
   double alpha = n.attrFloat("alpha", 1);
   if (!r || alpha == 1)
     return n.set(r);
-  return n.set(n.map(n.element(0), r, [&](Body &b, ArrayRef<Value> x) { return b.mul(x[0], b.constant(x[0].getType(), alpha)); }));
+  return n.set(n.map(n.element(0), r,
+                     [&](Body &b, ArrayRef<Value> x) { return b.mul(x[0], b.constant(x[0].getType(), alpha)); }));
 }
 
 //===----------------------------------------------------------------------===//
@@ -149,11 +152,12 @@ SmallVector<int64_t> fromChannelsLast(int64_t rank) {
   return perm;
 }
 
-/// Weights as kt.conv reads them, [groups, panels, taps, channels, 16], from [o, c/g, k..] (or, for transposed convolution, [c, o/g, k..] with the
-/// kernel mirrored).
+/// Weights as kt.conv reads them, [groups, panels, taps, channels, 16], from [o, c/g, k..] (or, for transposed
+/// convolution, [c, o/g, k..] with the kernel mirrored).
 Value packConv(Node &n, Value w, int64_t groups, ArrayRef<int64_t> kernel, bool transposed) {
   SmallVector<Expr> d = n.dims(w);
-  Expr og = transposed ? d[1] : Expr::floorDiv(d[0], n.expr(groups)), cg = transposed ? Expr::floorDiv(d[0], n.expr(groups)) : d[1];
+  Expr og = transposed ? d[1] : Expr::floorDiv(d[0], n.expr(groups)),
+       cg = transposed ? Expr::floorDiv(d[0], n.expr(groups)) : d[1];
   int64_t taps = 1;
   for (int64_t k : kernel)
     taps *= k;
@@ -163,7 +167,8 @@ Value packConv(Node &n, Value w, int64_t groups, ArrayRef<int64_t> kernel, bool 
     og = n.expr(groups);
     groups = 1;
   }
-  SymTensorType type = n.tensor({n.expr(groups), Expr::ceilDiv(og, n.expr(kPanel)), n.expr(taps), cg, n.expr(kPanel)}, n.type(w).getElementType());
+  SymTensorType type = n.tensor({n.expr(groups), Expr::ceilDiv(og, n.expr(kPanel)), n.expr(taps), cg, n.expr(kPanel)},
+                                n.type(w).getElementType());
   return n.generic(type, w, [&](Body &b) {
     Value g = b.index(0), o = b.add(b.mul(b.index(1), b.idx(kPanel)), b.index(4)), c = b.index(3);
     SmallVector<Value> at(2), tap(kernel.size());
@@ -192,9 +197,9 @@ Value packConv(Node &n, Value w, int64_t groups, ArrayRef<int64_t> kernel, bool 
 }
 
 /// A channels-last convolution of `x` [n, c, spatial..] with an epilogue that adds the bias; back to channels first.
-Value convWith(Node &n, Value x, Value packed, Value bias, Expr outChannels, ArrayRef<Expr> outSpatial, ArrayRef<int64_t> kernel,
-               ArrayRef<int64_t> strides, ArrayRef<int64_t> dilations, ArrayRef<int64_t> inputDilations, ArrayRef<Expr> pads, int64_t groups,
-               Type resultElement) {
+Value convWith(Node &n, Value x, Value packed, Value bias, Expr outChannels, ArrayRef<Expr> outSpatial,
+               ArrayRef<int64_t> kernel, ArrayRef<int64_t> strides, ArrayRef<int64_t> dilations,
+               ArrayRef<int64_t> inputDilations, ArrayRef<Expr> pads, int64_t groups, Type resultElement) {
   int64_t rank = n.type(x).getRank();
   Value input = n.transpose(x, toChannelsLast(rank));
   SmallVector<Expr> out{n.type(x).dim(0)};
@@ -254,7 +259,8 @@ Value import::convOf(Node &n, Value input, Value weights, Value bias, Type resul
     return Value();
   };
   if (rank < 3 || rank > 5 || n.type(weights).getRank() != rank)
-    return fail("expected 1 to 3 spatial dimensions but got ranks " + Twine(rank) + " and " + Twine(n.type(weights).getRank()));
+    return fail("expected 1 to 3 spatial dimensions but got ranks " + Twine(rank) + " and " +
+                Twine(n.type(weights).getRank()));
   SmallVector<Expr> x = n.dims(input), w = n.dims(weights);
   int64_t groups = n.attrInt("group", 1);
   auto o = w[0].asConstant();
@@ -305,10 +311,11 @@ LogicalResult convTranspose(Node &n) {
     return failure();
   auto list = [&](StringRef name, int64_t otherwise, size_t count) {
     auto a = n.attrInts(name);
-    return a && a->size() == count ? SmallVector<int64_t>(a->begin(), a->end()) : SmallVector<int64_t>(count, otherwise);
+    return a && a->size() == count ? SmallVector<int64_t>(a->begin(), a->end())
+                                   : SmallVector<int64_t>(count, otherwise);
   };
-  SmallVector<int64_t> strides = list("strides", 1, spatial), dilations = list("dilations", 1, spatial), pads = list("pads", 0, 2 * spatial),
-                       extra = list("output_padding", 0, spatial);
+  SmallVector<int64_t> strides = list("strides", 1, spatial), dilations = list("dilations", 1, spatial),
+                       pads = list("pads", 0, 2 * spatial), extra = list("output_padding", 0, spatial);
   auto shape = n.attrInts("output_shape");
   std::string mode = n.attrString("auto_pad", "NOTSET");
   SmallVector<Expr> out, begin;
@@ -329,8 +336,8 @@ LogicalResult convTranspose(Node &n) {
     begin.push_back(n.expr((kernel[i] - 1) * dilations[i]) - padBegin);
   }
   Value packed = packConv(n, n.in(1), groups, kernel, true);
-  return n.set(convWith(n, n.in(0), packed, n.in(2), w[1] * groups, out, kernel, SmallVector<int64_t>(spatial, 1), dilations, strides, begin, groups,
-                        n.element(0)));
+  return n.set(convWith(n, n.in(0), packed, n.in(2), w[1] * groups, out, kernel, SmallVector<int64_t>(spatial, 1),
+                        dilations, strides, begin, groups, n.element(0)));
 }
 
 } // namespace
@@ -371,8 +378,9 @@ Value import::poolOf(Node &n, Value input, Pool kind, Value *where) {
     Value outside = b.zero(scalar);
     if (kind == Pool::max)
       outside = isa<FloatType>(scalar) ? b.constant(scalar, -INFINITY)
-                : type.isUnsignedInteger() ? b.integer(scalar, 0)
-                                           : b.integer(scalar, llvm::APInt::getSignedMinValue(scalar.getIntOrFloatBitWidth()).getSExtValue());
+                : type.isUnsignedInteger()
+                    ? b.integer(scalar, 0)
+                    : b.integer(scalar, llvm::APInt::getSignedMinValue(scalar.getIntOrFloatBitWidth()).getSExtValue());
     Value v = checked.empty() ? b.read(0, at) : b.readOr(0, at, outside, checked);
     return v;
   };
@@ -423,14 +431,17 @@ Value import::poolOf(Node &n, Value input, Pool kind, Value *where) {
   bool columnMajor = n.attrInt("storage_order", 0);
   *where = n.reduce(
       n.tensor(out, n.b.getI64Type()), ReduceKind::argmax, extents, input,
-      [&](Body &b) { return widen ? b.convert(element(b), type, b.b.getIntegerType(64)) : b.toCompute(element(b), type); },
+      [&](Body &b) {
+        return widen ? b.convert(element(b), type, b.b.getIntegerType(64)) : b.toCompute(element(b), type);
+      },
       [&](Body &b) {
         Value taps = b.toIndex(b.scalar(0));
         SmallVector<Value> at(spatial);
         for (int64_t i = spatial; i-- > 0;) {
           Value t = b.math<arith::RemUIOp>(taps, b.idx((*kernel)[i]));
           taps = b.math<arith::DivUIOp>(taps, b.idx((*kernel)[i]));
-          at[i] = b.sub(b.add(b.mul(b.index(i + 2), b.idx(w->strides[i])), b.mul(t, b.idx(w->dilations[i]))), b.size(w->padBegin[i]));
+          at[i] = b.sub(b.add(b.mul(b.index(i + 2), b.idx(w->strides[i])), b.mul(t, b.idx(w->dilations[i]))),
+                        b.size(w->padBegin[i]));
         }
         Value flat = b.add(b.mul(b.index(0), b.size(x[1])), b.index(1));
         for (int64_t k = 0; k < spatial; ++k) {

@@ -78,7 +78,8 @@ std::optional<ScatterKind> scatterKind(Node &n) {
 }
 
 Value scatter(Node &n, Value base, Value indices, Value updates, ScatterKind kind) {
-  return ScatterOp::create(n.b, n.loc, base.getType(), base, indices, updates, ScatterKindAttr::get(n.context, kind)).getResult();
+  return ScatterOp::create(n.b, n.loc, base.getType(), base, indices, updates, ScatterKindAttr::get(n.context, kind))
+      .getResult();
 }
 
 LogicalResult scatterNd(Node &n) {
@@ -94,7 +95,8 @@ LogicalResult scatterNd(Node &n) {
     rows = rows * e;
   SmallVector<Expr> flat{rows};
   flat.append(d.begin() + *depth, d.end());
-  Value indices = n.reshape(n.cast(n.in(1), n.b.getI64Type()), {rows, n.expr(*depth)}), updates = n.reshape(n.in(2), flat);
+  Value indices = n.reshape(n.cast(n.in(1), n.b.getI64Type()), {rows, n.expr(*depth)}),
+        updates = n.reshape(n.in(2), flat);
   if (!indices || !updates)
     return failure();
   return n.set(scatter(n, n.in(0), indices, updates, *kind));
@@ -230,21 +232,21 @@ LogicalResult cumulativeUnknown(Node &n, ReduceKind kind, Expr axis) {
     length = length + m * e;
   bool exclusive = n.attrInt("exclusive", 0), reverse = n.attrInt("reverse", 0);
   Type type = n.element(0);
-  return n.set(n.reduce(
-      n.type(0), kind, {length}, n.in(0),
-      [&](Body &b) {
-        SmallVector<Value> at = b.indices();
-        Value k = at.pop_back_val(), here = b.idx(0);
-        for (size_t i = 0; i < d.size(); ++i) {
-          Value along = b.cmp(Cmp::ne, b.size(marks[i]), b.idx(0));
-          here = b.select(along, at[i], here);
-          at[i] = b.select(along, k, at[i]);
-        }
-        Value in = reverse ? b.cmp(exclusive ? Cmp::gt : Cmp::ge, k, here) : b.cmp(exclusive ? Cmp::lt : Cmp::le, k, here);
-        Value v = b.toCompute(b.read(0, at), type);
-        return b.select(in, v, b.constant(v.getType(), kind == ReduceKind::mul ? 1 : 0));
-      },
-      {}));
+  return n.set(n.reduce(n.type(0), kind, {length}, n.in(0),
+                        [&](Body &b) {
+                          SmallVector<Value> at = b.indices();
+                          Value k = at.pop_back_val(), here = b.idx(0);
+                          for (size_t i = 0; i < d.size(); ++i) {
+                            Value along = b.cmp(Cmp::ne, b.size(marks[i]), b.idx(0));
+                            here = b.select(along, at[i], here);
+                            at[i] = b.select(along, k, at[i]);
+                          }
+                          Value in = reverse ? b.cmp(exclusive ? Cmp::gt : Cmp::ge, k, here)
+                                             : b.cmp(exclusive ? Cmp::lt : Cmp::le, k, here);
+                          Value v = b.toCompute(b.read(0, at), type);
+                          return b.select(in, v, b.constant(v.getType(), kind == ReduceKind::mul ? 1 : 0));
+                        },
+                        {}));
 }
 
 LogicalResult cumulative(Node &n, ReduceKind kind) {
@@ -258,7 +260,9 @@ LogicalResult cumulative(Node &n, ReduceKind kind) {
     return failure();
   return alongLast(n, *axis, [&](Value v) -> SmallVector<Value> {
     auto unit = [&](StringRef name) { return n.attrInt(name, 0) ? n.b.getUnitAttr() : UnitAttr(); };
-    return {ScanOp::create(n.b, n.loc, v.getType(), v, ReduceKindAttr::get(n.context, kind), unit("exclusive"), unit("reverse")).getResult()};
+    return {ScanOp::create(n.b, n.loc, v.getType(), v, ReduceKindAttr::get(n.context, kind), unit("exclusive"),
+                           unit("reverse"))
+                .getResult()};
   });
 }
 LogicalResult cumSum(Node &n) { return cumulative(n, ReduceKind::add); }

@@ -1,6 +1,7 @@
 //===- Elementwise.cpp - operators that work element by element -----------===//
 //
-// A row an operator: what an element is, in f32 for the narrow floats. Broadcasting, types and shapes are the table's business.
+// A row an operator: what an element is, in f32 for the narrow floats. Broadcasting, types and shapes are the table's
+// business.
 //
 //===----------------------------------------------------------------------===//
 
@@ -25,7 +26,8 @@ template <typename Op> Value mathOp(Body &b, Value x, Node &) { return b.math<Op
 
 Value relu(Body &b, Value x, Node &n) { return b.max(x, b.zero(x.getType()), isUnsigned(n.element(0))); }
 Value leakyRelu(Body &b, Value x, Node &n) {
-  return b.select(b.cmp(Cmp::lt, x, b.zero(x.getType())), b.mul(x, b.constant(x.getType(), n.attrFloat("alpha", 0.01))), x);
+  return b.select(b.cmp(Cmp::lt, x, b.zero(x.getType())), b.mul(x, b.constant(x.getType(), n.attrFloat("alpha", 0.01))),
+                  x);
 }
 Value elu(Body &b, Value x, Node &n) {
   Value y = b.mul(b.constant(x.getType(), n.attrFloat("alpha", 1)), b.math<math::ExpM1Op>(x));
@@ -82,7 +84,9 @@ Value geluTanh(Body &b, Value x) {
   Value inner = b.mul(b.constant(t, 0.7978845608028654), b.add(x, b.mul(b.constant(t, 0.044715), cube)));
   return b.mul(b.mul(x, b.constant(t, 0.5)), b.add(b.constant(t, 1), b.math<math::TanhOp>(inner)));
 }
-Value gelu(Body &b, Value x, Node &n) { return n.attrString("approximate", "none") == "tanh" ? geluTanh(b, x) : geluErf(b, x); }
+Value gelu(Body &b, Value x, Node &n) {
+  return n.attrString("approximate", "none") == "tanh" ? geluTanh(b, x) : geluErf(b, x);
+}
 Value reciprocal(Body &b, Value x, Node &) { return b.div(b.constant(x.getType(), 1), x); }
 Value negate(Body &b, Value x, Node &) { return b.neg(x); }
 Value absolute(Body &b, Value x, Node &n) { return b.abs(x, isUnsigned(n.element(0))); }
@@ -90,7 +94,8 @@ Value sign(Body &b, Value x, Node &n) {
   Type t = x.getType();
   bool u = isUnsigned(n.element(0));
   Value zero = b.zero(t);
-  Value negative = u ? zero : b.select(b.cmp(Cmp::lt, x, zero), b.constant(t, -1), isa<FloatType>(t) ? x : zero); // NaN and -0 stay
+  Value negative =
+      u ? zero : b.select(b.cmp(Cmp::lt, x, zero), b.constant(t, -1), isa<FloatType>(t) ? x : zero); // NaN and -0 stay
   return b.select(b.cmp(Cmp::gt, x, zero, u), b.constant(t, 1), negative);
 }
 Value logicalNot(Body &b, Value x, Node &) { return b.logicalNot(x); }
@@ -116,15 +121,15 @@ Value second(Node &n) {
 template <Binary fn> LogicalResult binary(Node &n) {
   if (n.element(0) != n.element(1))
     return n.error("expected operands of one type but got " + n.typeText(0) + " and " + n.typeText(1));
-  return n.set(n.map(n.element(0), {n.in(0), second(n)}, [&](Body &b, ArrayRef<Value> x) { return fn(b, x[0], x[1], n); }));
+  return n.set(
+      n.map(n.element(0), {n.in(0), second(n)}, [&](Body &b, ArrayRef<Value> x) { return fn(b, x[0], x[1], n); }));
 }
 /// A relation: the result is boolean, whatever the operands are.
 template <Cmp kind> LogicalResult compare(Node &n) {
   if (n.element(0) != n.element(1))
     return n.error("expected operands of one type but got " + n.typeText(0) + " and " + n.typeText(1));
-  return n.set(n.map(n.b.getI1Type(), {n.in(0), second(n)}, [&](Body &b, ArrayRef<Value> x) {
-    return b.cmp(kind, x[0], x[1], isUnsigned(n.element(0)));
-  }));
+  return n.set(n.map(n.b.getI1Type(), {n.in(0), second(n)},
+                     [&](Body &b, ArrayRef<Value> x) { return b.cmp(kind, x[0], x[1], isUnsigned(n.element(0))); }));
 }
 /// Any number of operands, folded from the left.
 template <Binary fn> LogicalResult variadic(Node &n) {
@@ -158,7 +163,8 @@ Value shift(Body &b, Value x, Value y, Node &n) {
   unsigned width = x.getType().getIntOrFloatBitWidth();
   Value in = b.cmp(Cmp::lt, y, b.integer(y.getType(), width), true);
   Value safe = b.select(in, y, b.integer(y.getType(), 0));
-  Value r = n.attrString("direction", "LEFT") == "RIGHT" ? b.math<arith::ShRUIOp>(x, safe) : b.math<arith::ShLIOp>(x, safe);
+  Value r =
+      n.attrString("direction", "LEFT") == "RIGHT" ? b.math<arith::ShRUIOp>(x, safe) : b.math<arith::ShLIOp>(x, safe);
   return b.select(in, r, b.integer(x.getType(), 0));
 }
 Value modulo(Body &b, Value x, Value y, Node &n) {
@@ -174,8 +180,9 @@ Value modulo(Body &b, Value x, Value y, Node &n) {
   if (n.attrInt("fmod", 0))
     return r;
   // The sign of y.
-  Value wrong = b.logicalAnd(b.cmp(Cmp::ne, r, zero), b.logicalOr(b.logicalAnd(b.cmp(Cmp::lt, r, zero), b.cmp(Cmp::gt, y, zero)),
-                                                                  b.logicalAnd(b.cmp(Cmp::gt, r, zero), b.cmp(Cmp::lt, y, zero))));
+  Value wrong = b.logicalAnd(b.cmp(Cmp::ne, r, zero),
+                             b.logicalOr(b.logicalAnd(b.cmp(Cmp::lt, r, zero), b.cmp(Cmp::gt, y, zero)),
+                                         b.logicalAnd(b.cmp(Cmp::gt, r, zero), b.cmp(Cmp::lt, y, zero))));
   return b.select(wrong, b.add(r, y), r);
 }
 
@@ -189,7 +196,8 @@ Value power(Body &b, Value x, Value y, std::optional<double> exponent) {
     return x;
   if (!isa<FloatType>(x.getType())) {
     Type f64 = b.b.getF64Type();
-    Value r = b.math<math::PowFOp>(b.convert(x, x.getType(), f64), b.convert(y, y.getType(), f64)), whole = b.math<math::RoundEvenOp>(r);
+    Value r = b.math<math::PowFOp>(b.convert(x, x.getType(), f64), b.convert(y, y.getType(), f64)),
+          whole = b.math<math::RoundEvenOp>(r);
     // A power of whole numbers that comes out a hair below one is that one.
     Value near = b.cmp(Cmp::le, b.abs(b.sub(r, whole)), b.mul(b.constant(f64, 1e-9), b.abs(whole)));
     return b.convert(b.select(near, whole, r), f64, x.getType());
@@ -213,9 +221,8 @@ LogicalResult where(Node &n) {
   auto shape = n.broadcast({n.dims(n.in(0)), n.dims(n.in(1)), n.dims(n.in(2))});
   if (!shape)
     return failure();
-  return n.set(n.generic(n.tensor(*shape, n.element(1)), {n.in(0), n.in(1), n.in(2)}, [](Body &b) {
-    return b.select(b.readBroadcast(0), b.readBroadcast(1), b.readBroadcast(2));
-  }));
+  return n.set(n.generic(n.tensor(*shape, n.element(1)), {n.in(0), n.in(1), n.in(2)},
+                         [](Body &b) { return b.select(b.readBroadcast(0), b.readBroadcast(1), b.readBroadcast(2)); }));
 }
 
 /// Floats of eight bits and fewer keep to their range unless `saturate` says otherwise.
@@ -253,10 +260,12 @@ LogicalResult castLike(Node &n) { return castTo(n, n.element(1)); }
 LogicalResult identity(Node &n) { return n.set(n.in(0)); }
 
 LogicalResult dropout(Node &n) { // inference: the mask is all true
-  std::optional<double> training = n.has(2) ? n.constFloat(n.in(2)) : std::nullopt, ratio = n.has(1) ? n.constFloat(n.in(1)) : std::nullopt;
+  std::optional<double> training = n.has(2) ? n.constFloat(n.in(2)) : std::nullopt,
+                        ratio = n.has(1) ? n.constFloat(n.in(1)) : std::nullopt;
   if (n.has(2) && training != 0 && ratio != 0)
     return n.error("unsupported Dropout in training mode");
-  if (n.wants(1) && failed(n.set(1, n.generic(n.tensor(n.dims(n.in(0)), n.b.getI1Type()), {}, [](Body &b) { return b.boolean(true); }))))
+  if (n.wants(1) && failed(n.set(1, n.generic(n.tensor(n.dims(n.in(0)), n.b.getI1Type()), {},
+                                              [](Body &b) { return b.boolean(true); }))))
     return failure();
   return n.set(n.in(0));
 }

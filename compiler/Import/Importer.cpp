@@ -22,7 +22,8 @@ static std::string key(StringRef domain, StringRef op) {
   return domain.empty() || domain == "ai.onnx" ? op.str() : (domain + "." + op).str();
 }
 
-Importer::Importer(MLIRContext *context, ModelFile &file, const ImportOptions &options) : b(context), file(file), options(options) {
+Importer::Importer(MLIRContext *context, ModelFile &file, const ImportOptions &options)
+    : b(context), file(file), options(options) {
   registerElementwise(table);
   registerShape(table);
   registerData(table);
@@ -117,7 +118,8 @@ Value Importer::constant(SymTensorType type, ArrayRef<char> bytes, StringRef nam
   auto value = DenseResourceElementsAttr::get(raw, name.empty() ? "constant" : name, std::move(blob));
   OpBuilder::InsertionGuard guard(b);
   b.setInsertionPointToStart(entry);
-  return ConstantOp::create(b, NameLoc::get(b.getStringAttr(name)), type, value, name.empty() ? StringAttr() : b.getStringAttr(name));
+  return ConstantOp::create(b, NameLoc::get(b.getStringAttr(name)), type, value,
+                            name.empty() ? StringAttr() : b.getStringAttr(name));
 }
 
 Value Importer::tensorConstant(const onnx::TensorProto &tensor) {
@@ -187,7 +189,8 @@ bool Importer::checkSupported() {
         if (visited.insert(k).second)
           check(it->second->node());
       } else if (!table.count(k)) {
-        missing.push_back(k + " (node '" + (node.name().empty() && node.output_size() ? node.output(0) : node.name()) + "')");
+        missing.push_back(k + " (node '" + (node.name().empty() && node.output_size() ? node.output(0) : node.name()) +
+                          "')");
       }
     });
   };
@@ -213,7 +216,8 @@ LogicalResult Importer::importNode(const onnx::NodeProto &proto) {
     if (!input.empty() && !lookup(input)) {
       bool isKnownName = llvm::any_of(scopes, [&](Scope &s) { return s.values.count(input); });
       if (!isKnownName) {
-        emitError(loc) << "input '" << input << "' is not an initializer, a graph input or the output of an earlier node";
+        emitError(loc) << "input '" << input
+                       << "' is not an initializer, a graph input or the output of an earlier node";
         failed = true;
       }
       for (const std::string &output : proto.output())
@@ -258,7 +262,8 @@ LogicalResult Importer::importNode(const onnx::NodeProto &proto) {
   return result;
 }
 
-/// Sizes that follow from attributes may be anything: what no memory holds is refused here, so that nothing later has to fear it.
+/// Sizes that follow from attributes may be anything: what no memory holds is refused here, so that nothing later has
+/// to fear it.
 LogicalResult Importer::checkNew(Block *block, Operation *last, Location loc) {
   constexpr int64_t kMostElements = int64_t(1) << 46;
   for (auto it = last ? std::next(last->getIterator()) : block->begin(); it != block->end(); ++it)
@@ -315,7 +320,8 @@ LogicalResult Importer::inlineFunction(const onnx::NodeProto &node, const onnx::
     if (a)
       scope.attributes[attr.name()] = a;
   }
-  // Defaults (FunctionProto.attribute_proto, field 11) are newer than the schema at hand, so they sit among the unknown fields.
+  // Defaults (FunctionProto.attribute_proto, field 11) are newer than the schema at hand, so they sit among the unknown
+  // fields.
   const std::string &unknown = function.unknown_fields();
   google::protobuf::io::CodedInputStream fields((const uint8_t *)unknown.data(), (int)unknown.size());
   using Wire = google::protobuf::internal::WireFormatLite;
@@ -359,7 +365,8 @@ LogicalResult Importer::inlineFunction(const onnx::NodeProto &node, const onnx::
 
 LogicalResult Importer::addInitializers(const onnx::GraphProto &graph) {
   if (graph.sparse_initializer_size()) {
-    emitError(UnknownLoc::get(b.getContext())) << "unsupported sparse initializer '" << graph.sparse_initializer(0).values().name() << "'";
+    emitError(UnknownLoc::get(b.getContext()))
+        << "unsupported sparse initializer '" << graph.sparse_initializer(0).values().name() << "'";
     return failure();
   }
   for (const auto &tensor : graph.initializer())
@@ -397,7 +404,8 @@ FailureOr<SmallVector<Value>> Importer::subgraph(const onnx::GraphProto &graph, 
 SymTensorType Importer::inputType(const onnx::ValueInfoProto &info) {
   auto loc = NameLoc::get(b.getStringAttr(info.name()));
   if (!info.type().has_tensor_type()) {
-    emitError(loc) << "input '" << info.name() << "' is not a tensor: sequences, maps and optionals are not supported as inputs";
+    emitError(loc) << "input '" << info.name()
+                   << "' is not a tensor: sequences, maps and optionals are not supported as inputs";
     return {};
   }
   const auto &tensor = info.type().tensor_type();
@@ -465,7 +473,8 @@ LogicalResult Importer::importGraph(const onnx::GraphProto &graph) {
       std::string known;
       for (const auto &p : symbolOfParam)
         known += (known.empty() ? "" : ", ") + p.getKey().str();
-      emitError(b.getUnknownLoc()) << "--dim names '" << entry.getKey() << "', but the model's dimensions are: " << known;
+      emitError(b.getUnknownLoc()) << "--dim names '" << entry.getKey()
+                                   << "', but the model's dimensions are: " << known;
       return failure();
     }
   auto func = func::FuncOp::create(b, b.getUnknownLoc(), "main", b.getFunctionType(types, {}));
@@ -490,8 +499,9 @@ LogicalResult Importer::importGraph(const onnx::GraphProto &graph) {
       Type declared = elementType(b.getContext(), info.type().tensor_type().elem_type());
       Type actual = Node::type(v).getElementType();
       if (declared != actual)
-        return emitError(b.getUnknownLoc()) << "graph output '" << info.name() << "' is declared as "
-                                            << typeName(info.type().tensor_type().elem_type()) << " but computed as " << actual;
+        return emitError(b.getUnknownLoc())
+               << "graph output '" << info.name() << "' is declared as "
+               << typeName(info.type().tensor_type().elem_type()) << " but computed as " << actual;
     }
     results.push_back(v);
     resultTypes.push_back(v.getType());

@@ -1,7 +1,7 @@
 //===- Importer.h - ONNX graphs to kt -------------------------------------===//
 //
-// Walks graphs in their order, gives each node to its operator's definition and keeps what is known of small tensors. Dimensions become
-// expressions on the way, so the imported graph has no shape arithmetic left.
+// Walks graphs in their order, gives each node to its operator's definition and keeps what is known of small tensors.
+// Dimensions become expressions on the way, so the imported graph has no shape arithmetic left.
 //
 //===----------------------------------------------------------------------===//
 
@@ -25,10 +25,11 @@ struct ImportOptions {
   llvm::StringMap<DimRange> dims;
 };
 
-/// Imports the model: one func.func @main whose arguments and results carry `kt.name`, with the module attributes `kt.name` and
-/// `kt.bounds` (symbol -> [min, max]). Errors are reported as diagnostics at the nodes' locations; all unsupported nodes are listed in one.
-/// The module's constants borrow the file's bytes.
-mlir::OwningOpRef<mlir::ModuleOp> importModel(mlir::MLIRContext *context, ModelFile &file, const ImportOptions &options);
+/// Imports the model: one func.func @main whose arguments and results carry `kt.name`, with the module attributes
+/// `kt.name` and `kt.bounds` (symbol -> [min, max]). Errors are reported as diagnostics at the nodes' locations; all
+/// unsupported nodes are listed in one. The module's constants borrow the file's bytes.
+mlir::OwningOpRef<mlir::ModuleOp> importModel(mlir::MLIRContext *context, ModelFile &file,
+                                              const ImportOptions &options);
 
 /// The location of a node: a NameLoc with its name over a NameLoc with "Op, opset N".
 mlir::Location nodeLocation(mlir::MLIRContext *context, llvm::StringRef name, llvm::StringRef op, int64_t opset);
@@ -53,14 +54,16 @@ public:
   std::string freshName(llvm::StringRef hint);
   const onnx::AttributeProto *functionAttr(llvm::StringRef name);
 
-  /// Between these two, ops are added to `block`, the entry of a region of an op that does not exist yet; the builder then goes back to the end of the
-  /// block outside.
+  /// Between these two, ops are added to `block`, the entry of a region of an op that does not exist yet; the builder
+  /// then goes back to the end of the block outside.
   void enterRegion(mlir::Block *block);
   void leaveRegion();
-  /// The builder at the end of the block that is being imported and defines `v`: what is added there is not repeated by a loop further inside.
+  /// The builder at the end of the block that is being imported and defines `v`: what is added there is not repeated by
+  /// a loop further inside.
   mlir::OpBuilder builderAt(mlir::Value v);
 
-  /// Imports a subgraph's nodes at the builder, in a scope of its own, with `inputs` for its inputs; answers the values of its outputs.
+  /// Imports a subgraph's nodes at the builder, in a scope of its own, with `inputs` for its inputs; answers the values
+  /// of its outputs.
   llvm::FailureOr<llvm::SmallVector<mlir::Value>> subgraph(const onnx::GraphProto &graph, mlir::ValueRange inputs);
 
 private:
@@ -76,7 +79,8 @@ private:
   };
   llvm::LogicalResult importNodes(const google::protobuf::RepeatedPtrField<onnx::NodeProto> &nodes);
   llvm::LogicalResult importNode(const onnx::NodeProto &node);
-  llvm::LogicalResult inlineFunction(const onnx::NodeProto &node, const onnx::FunctionProto &function, mlir::Location loc);
+  llvm::LogicalResult inlineFunction(const onnx::NodeProto &node, const onnx::FunctionProto &function,
+                                     mlir::Location loc);
   llvm::LogicalResult importGraph(const onnx::GraphProto &graph);
   llvm::LogicalResult addInitializers(const onnx::GraphProto &graph);
   bool checkSupported();

@@ -80,7 +80,8 @@ std::optional<SmallVector<Expr>> Node::sizes(Value v, StringRef what) {
     out.clear();
   }
   if (!count || *count > kMaxEvaluated) {
-    (void)error("unsupported " + what + ": expected at most " + Twine(kMaxEvaluated) + " elements, a number known at compile time");
+    (void)error("unsupported " + what + ": expected at most " + Twine(kMaxEvaluated) +
+                " elements, a number known at compile time");
     return std::nullopt;
   }
   Contents contents;
@@ -105,7 +106,8 @@ std::optional<SmallVector<int64_t>> Node::constInts(Value v, StringRef what) {
   for (const Scalar &s : *contents) {
     auto c = s.isExpr() ? s.e.asConstant() : std::nullopt;
     if (!c) {
-      (void)error("unsupported " + what + ": expected constant integers" + (s.isExpr() ? " but got " + s.e.str() : std::string()));
+      (void)error("unsupported " + what + ": expected constant integers" +
+                  (s.isExpr() ? " but got " + s.e.str() : std::string()));
       return std::nullopt;
     }
     out.push_back(*c);
@@ -172,7 +174,8 @@ SmallVector<Expr> Node::dims(Value v) {
   return out;
 }
 
-static void fill(Node &n, Region &region, TypeRange leading, ValueRange inputs, unsigned indices, SymTensorType result, BodyFn fn) {
+static void fill(Node &n, Region &region, TypeRange leading, ValueRange inputs, unsigned indices, SymTensorType result,
+                 BodyFn fn) {
   Block *block = addBody(region, leading, inputs, indices);
   OpBuilder::InsertionGuard guard(n.b);
   n.b.setInsertionPointToStart(block);
@@ -187,8 +190,8 @@ Value Node::generic(SymTensorType result, ValueRange inputs, BodyFn body) {
   return op.getResult();
 }
 
-Value Node::reduce(SymTensorType result, ReduceKind kind, ArrayRef<Expr> extents, ValueRange inputs, BodyFn body, BodyFn epilogue,
-                   bool selectLast) {
+Value Node::reduce(SymTensorType result, ReduceKind kind, ArrayRef<Expr> extents, ValueRange inputs, BodyFn body,
+                   BodyFn epilogue, bool selectLast) {
   SmallVector<Attribute> attrs;
   for (Expr e : extents)
     attrs.push_back(e.attr());
@@ -205,7 +208,8 @@ Value Node::reduce(SymTensorType result, ReduceKind kind, ArrayRef<Expr> extents
   return op.getResult();
 }
 
-Value Node::normalize(SymTensorType result, NormKind kind, int64_t axes, double epsilon, ValueRange inputs, BodyFn body, BodyFn epilogue) {
+Value Node::normalize(SymTensorType result, NormKind kind, int64_t axes, double epsilon, ValueRange inputs, BodyFn body,
+                      BodyFn epilogue) {
   auto op = NormalizeOp::create(b, loc, result, inputs, NormKindAttr::get(context, kind), b.getI64IntegerAttr(axes),
                                 b.getF64FloatAttr(epsilon));
   fill(*this, op.getBody(), {}, inputs, result.getRank(), result, body);
@@ -323,7 +327,8 @@ std::optional<SmallVector<Expr>> Node::broadcast(ArrayRef<SmallVector<Expr>> sha
       Expr &slot = out[rank - s.size() + i];
       auto a = slot.asConstant(), c = s[i].asConstant();
       if (a && c && *a != *c && *a != 1 && *c != 1) {
-        (void)error("shapes do not broadcast: dimension " + Twine(rank - s.size() + i) + " is " + Twine(*a) + " and " + Twine(*c));
+        (void)error("shapes do not broadcast: dimension " + Twine(rank - s.size() + i) + " is " + Twine(*a) + " and " +
+                    Twine(*c));
         return std::nullopt;
       }
       slot = broadcastDim(slot, s[i]);
@@ -348,7 +353,8 @@ LogicalResult Node::require(Expr x, Expr y, const Twine &what) {
   auto cx = x.asConstant(), cy = y.asConstant();
   if (cx && cy)
     return error(what + ": expected " + Twine(*cx) + " but got " + Twine(*cy));
-  AssertOp::create(b, loc, x.attr(), y.attr(), b.getStringAttr(what.str() + " are equal: " + x.str() + " and " + y.str()));
+  AssertOp::create(b, loc, x.attr(), y.attr(),
+                   b.getStringAttr(what.str() + " are equal: " + x.str() + " and " + y.str()));
   return success();
 }
 
@@ -443,7 +449,8 @@ Value Node::matmul(Value lhs, Value rhs, bool transposeLhs, bool transposeRhs, T
   auto batch = broadcast({lb, rb});
   if (!batch)
     return {};
-  // A batch dimension that is 1 on one side and only known at run time to be so would need a stride of 0: made whole first.
+  // A batch dimension that is 1 on one side and only known at run time to be so would need a stride of 0: made whole
+  // first.
   auto expand = [&](Value v, ArrayRef<Expr> own) -> Value {
     bool needed = false;
     SmallVector<Expr> full = dims(v);
@@ -486,7 +493,8 @@ Value Node::matmul(Value lhs, Value rhs, bool transposeLhs, bool transposeRhs, T
   out.push_back(n);
   Type element = resultElement ? resultElement : type(lhs).getElementType();
   SymTensorType result = tensor(out, element);
-  Attribute maps[] = {AffineMapAttr::get(lm), AffineMapAttr::get(rm), AffineMapAttr::get(AffineMap::get(nd, 0, om, context))};
+  Attribute maps[] = {AffineMapAttr::get(lm), AffineMapAttr::get(rm),
+                      AffineMapAttr::get(AffineMap::get(nd, 0, om, context))};
   auto op = MatmulOp::create(b, loc, result, lhs, rhs, ValueRange(), b.getArrayAttr(maps), kl.attr(), UnitAttr());
   Type acc = op.accumulatorType();
   fill(*this, op.getEpilogue(), {acc}, {}, result.getRank(), result,

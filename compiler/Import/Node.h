@@ -1,7 +1,7 @@
 //===- Node.h - what an operator's definition works with ------------------===//
 //
-// One ONNX node being imported: its inputs, attributes, what is known of small tensors, and the blocks that results are built from. Every
-// operator is a function `LogicalResult (Node &)` in the file of its family, entered in a table.
+// One ONNX node being imported: its inputs, attributes, what is known of small tensors, and the blocks that results are
+// built from. Every operator is a function `LogicalResult (Node &)` in the file of its family, entered in a table.
 //
 //===----------------------------------------------------------------------===//
 
@@ -20,7 +20,8 @@ class Node;
 
 using Lowering = llvm::LogicalResult (*)(Node &);
 
-/// What an operator does, and which inputs it cannot do without: the first few (one unless said), or these. They are there when it is called.
+/// What an operator does, and which inputs it cannot do without: the first few (one unless said), or these. They are
+/// there when it is called.
 struct Definition {
   static constexpr int kAll = -1; // at least one, and none without a name
 
@@ -30,7 +31,8 @@ struct Definition {
 
   Definition() = default;
   Definition(Lowering lower) : lower(lower) {}
-  Definition(Lowering lower, int leading) : lower(lower), required(leading == kAll ? 1 : (1u << leading) - 1), all(leading == kAll) {}
+  Definition(Lowering lower, int leading)
+      : lower(lower), required(leading == kAll ? 1 : (1u << leading) - 1), all(leading == kAll) {}
   Definition(Lowering lower, std::initializer_list<unsigned> inputs) : lower(lower), required(0) {
     for (unsigned i : inputs)
       required |= 1u << i;
@@ -92,12 +94,14 @@ public:
 
   // What is known of a tensor's elements.
   const Contents *known(mlir::Value v);
-  /// The elements as integer expressions: known, or read at run time when the number of elements is static (kt.item). Null after an error.
+  /// The elements as integer expressions: known, or read at run time when the number of elements is static (kt.item).
+  /// Null after an error.
   std::optional<llvm::SmallVector<Expr>> sizes(mlir::Value v, llvm::StringRef what);
   /// The elements as constant integers; an error when they are not.
   std::optional<llvm::SmallVector<int64_t>> constInts(mlir::Value v, llvm::StringRef what);
   std::optional<double> constFloat(mlir::Value v);
-  /// Attribute `name` (older operator sets) or input `i` (newer ones) as integer expressions; null and no error when neither is there.
+  /// Attribute `name` (older operator sets) or input `i` (newer ones) as integer expressions; null and no error when
+  /// neither is there.
   std::optional<llvm::SmallVector<Expr>> sizesFrom(llvm::StringRef name, unsigned i);
   /// The same as constants.
   std::optional<llvm::SmallVector<int64_t>> intsFrom(llvm::StringRef name, unsigned i);
@@ -117,19 +121,22 @@ public:
   SymTensorType tensor(llvm::ArrayRef<Expr> dims, mlir::Type element);
   llvm::SmallVector<Expr> dims(mlir::Value v);
   mlir::Value generic(SymTensorType result, mlir::ValueRange inputs, BodyFn body);
-  /// `body` may use the reduction indices (after the result's); `epilogue` gets the combined value as scalar(0), null: converts it.
-  mlir::Value reduce(SymTensorType result, ReduceKind kind, llvm::ArrayRef<Expr> extents, mlir::ValueRange inputs, BodyFn body,
-                     BodyFn epilogue, bool selectLast = false);
-  mlir::Value normalize(SymTensorType result, NormKind kind, int64_t axes, double epsilon, mlir::ValueRange inputs, BodyFn body,
-                        BodyFn epilogue);
+  /// `body` may use the reduction indices (after the result's); `epilogue` gets the combined value as scalar(0), null:
+  /// converts it.
+  mlir::Value reduce(SymTensorType result, ReduceKind kind, llvm::ArrayRef<Expr> extents, mlir::ValueRange inputs,
+                     BodyFn body, BodyFn epilogue, bool selectLast = false);
+  mlir::Value normalize(SymTensorType result, NormKind kind, int64_t axes, double epsilon, mlir::ValueRange inputs,
+                        BodyFn body, BodyFn epilogue);
   mlir::Value reshape(mlir::Value v, llvm::ArrayRef<Expr> dims);
   /// result dimension i is v's dimension perm[i].
   mlir::Value transpose(mlir::Value v, llvm::ArrayRef<int64_t> perm);
   mlir::Value cast(mlir::Value v, mlir::Type element);
   /// Elements [start, start + result size) with a step, along every dimension; `starts` may be anything inside.
-  mlir::Value slice(mlir::Value v, llvm::ArrayRef<Expr> starts, llvm::ArrayRef<Expr> sizes, llvm::ArrayRef<int64_t> steps);
+  mlir::Value slice(mlir::Value v, llvm::ArrayRef<Expr> starts, llvm::ArrayRef<Expr> sizes,
+                    llvm::ArrayRef<int64_t> steps);
   mlir::Value concat(llvm::ArrayRef<mlir::Value> parts, int64_t axis);
-  /// lhs [.., m, k] times rhs [.., k, n] with numpy's broadcasting of batches; `transpose*` swap the last two dimensions.
+  /// lhs [.., m, k] times rhs [.., k, n] with numpy's broadcasting of batches; `transpose*` swap the last two
+  /// dimensions.
   mlir::Value matmul(mlir::Value lhs, mlir::Value rhs, bool transposeLhs = false, bool transposeRhs = false,
                      mlir::Type resultElement = {});
   /// A tensor of known integers.

@@ -23,13 +23,19 @@ struct TypeRow {
   unsigned storedBits; // bits of an element in raw_data; 0: not a number
 };
 // onnx.proto, TensorProto.DataType; numbers above 16 are newer than the schema that the classes come from.
-constexpr TypeRow kTypes[] = {
-    {1, "float", 32},    {2, "uint8", 8},       {3, "int8", 8},           {4, "uint16", 16},      {5, "int16", 16},
-    {6, "int32", 32},    {7, "int64", 64},      {8, "string", 0},         {9, "bool", 8},         {10, "float16", 16},
-    {11, "double", 64},  {12, "uint32", 32},    {13, "uint64", 64},       {14, "complex64", 64},  {15, "complex128", 128},
-    {16, "bfloat16", 16}, {17, "float8e4m3fn", 8}, {18, "float8e4m3fnuz", 8}, {19, "float8e5m2", 8}, {20, "float8e5m2fnuz", 8},
-    {21, "uint4", 4},    {22, "int4", 4},       {23, "float4e2m1", 4},    {24, "float8e8m0", 8},  {25, "uint2", 2},
-    {26, "int2", 2}};
+constexpr TypeRow kTypes[] = {{1, "float", 32},        {2, "uint8", 8},
+                              {3, "int8", 8},          {4, "uint16", 16},
+                              {5, "int16", 16},        {6, "int32", 32},
+                              {7, "int64", 64},        {8, "string", 0},
+                              {9, "bool", 8},          {10, "float16", 16},
+                              {11, "double", 64},      {12, "uint32", 32},
+                              {13, "uint64", 64},      {14, "complex64", 64},
+                              {15, "complex128", 128}, {16, "bfloat16", 16},
+                              {17, "float8e4m3fn", 8}, {18, "float8e4m3fnuz", 8},
+                              {19, "float8e5m2", 8},   {20, "float8e5m2fnuz", 8},
+                              {21, "uint4", 4},        {22, "int4", 4},
+                              {23, "float4e2m1", 4},   {24, "float8e8m0", 8},
+                              {25, "uint2", 2},        {26, "int2", 2}};
 
 const TypeRow *row(int number) {
   for (const TypeRow &r : kTypes)
@@ -113,14 +119,15 @@ llvm::Expected<std::unique_ptr<ModelFile>> ModelFile::load(StringRef path) {
   if (data.empty())
     return fail("'" + path + "' is empty");
   if (data.size() > INT_MAX)
-    return fail("'" + path + "' has " + Twine(data.size()) + " bytes, but a protobuf file ends at 2147483647: store the weights as external data");
+    return fail("'" + path + "' has " + Twine(data.size()) +
+                " bytes, but a protobuf file ends at 2147483647: store the weights as external data");
   google::protobuf::LogSilencer silence; // its parse errors go to the caller, not to stderr
   google::protobuf::io::ArrayInputStream stream(data.data(), (int)data.size());
   google::protobuf::io::CodedInputStream coded(&stream);
   coded.SetRecursionLimit(200);
   if (!file->model->ParseFromCodedStream(&coded) || !coded.ConsumedEntireMessage())
-    return fail("'" + path + "' is not an ONNX model or is damaged: parsing stopped at byte " + Twine(coded.CurrentPosition()) + " of " +
-                Twine(data.size()));
+    return fail("'" + path + "' is not an ONNX model or is damaged: parsing stopped at byte " +
+                Twine(coded.CurrentPosition()) + " of " + Twine(data.size()));
   if (!file->model->has_graph())
     return fail("'" + path + "' is not an ONNX model: it has no graph");
   return file;
@@ -143,7 +150,8 @@ llvm::Expected<ArrayRef<char>> ModelFile::externalBytes(const onnx::TensorProto 
   }
   if (location.empty())
     return fail("tensor '" + tensor.name() + "': external data without a location");
-  // A model may read files beside it and below, nothing else of the machine: not through .., an absolute path, or a link.
+  // A model may read files beside it and below, nothing else of the machine: not through .., an absolute path, or a
+  // link.
   bool escapes = llvm::sys::path::is_absolute(location);
   for (auto it = llvm::sys::path::begin(location), end = llvm::sys::path::end(location); it != end; ++it)
     escapes |= *it == "..";
@@ -157,15 +165,16 @@ llvm::Expected<ArrayRef<char>> ModelFile::externalBytes(const onnx::TensorProto 
   if (!slot) {
     auto buffer = llvm::MemoryBuffer::getFile(full, false, false);
     if (!buffer)
-      return fail("tensor '" + tensor.name() + "': cannot read external data '" + location + "': " + buffer.getError().message());
+      return fail("tensor '" + tensor.name() + "': cannot read external data '" + location +
+                  "': " + buffer.getError().message());
     slot = std::move(*buffer);
   }
   uint64_t size = slot->getBufferSize();
   if (length == UINT64_MAX)
     length = offset <= size ? size - offset : 0;
   if (offset > size || length > size - offset)
-    return fail("tensor '" + tensor.name() + "': external data '" + location + "' has " + Twine(size) + " bytes, but bytes " + Twine(offset) +
-                " to " + Twine(offset) + "+" + Twine(length) + " are asked for");
+    return fail("tensor '" + tensor.name() + "': external data '" + location + "' has " + Twine(size) +
+                " bytes, but bytes " + Twine(offset) + " to " + Twine(offset) + "+" + Twine(length) + " are asked for");
   return ArrayRef<char>(slot->getBufferStart() + offset, length);
 }
 
@@ -217,8 +226,8 @@ llvm::Expected<ArrayRef<char>> ModelFile::bytes(const onnx::TensorProto &tensor)
     keep(narrow(tensor.int32_data(), std::min(4u, width)));
   }
   if (data.size() != stored)
-    return fail("tensor '" + tensor.name() + "': expected " + Twine(stored) + " bytes for " + Twine(count) + " elements of " + type->name +
-                " but got " + Twine(data.size()));
+    return fail("tensor '" + tensor.name() + "': expected " + Twine(stored) + " bytes for " + Twine(count) +
+                " elements of " + type->name + " but got " + Twine(data.size()));
   if (type->storedBits < 8) { // unpack, sign-extending the signed kinds
     std::vector<char> wide(count);
     unsigned bits = type->storedBits, per = 8 / bits, mask = (1u << bits) - 1;

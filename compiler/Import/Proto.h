@@ -1,18 +1,19 @@
 //===- Proto.h - reading ONNX files ---------------------------------------===//
 //
-// Loads a model and gives access to its tensors' bytes, inline or in external files, which are mapped and never copied whole.
+// Loads a model and gives access to its tensors' bytes, inline or in external files, which are mapped and never copied
+// whole.
 //
 //===----------------------------------------------------------------------===//
 
 #ifndef KT_COMPILER_IMPORT_PROTO_H
 #define KT_COMPILER_IMPORT_PROTO_H
 
+#include "mlir/IR/Builders.h"
+#include "onnx.pb.h"
 #include "llvm/ADT/ArrayRef.h"
 #include "llvm/ADT/StringMap.h"
 #include "llvm/Support/Error.h"
 #include "llvm/Support/MemoryBuffer.h"
-#include "mlir/IR/Builders.h"
-#include "onnx.pb.h"
 #include <memory>
 
 namespace kt::import {
@@ -30,8 +31,8 @@ public:
 
   const onnx::ModelProto &proto() const { return *model; }
 
-  /// The elements of a tensor, little-endian, one element of sub-byte types a byte. Valid as long as this object. Checks that the
-  /// number of bytes is the one that shape and type ask for.
+  /// The elements of a tensor, little-endian, one element of sub-byte types a byte. Valid as long as this object.
+  /// Checks that the number of bytes is the one that shape and type ask for.
   llvm::Expected<llvm::ArrayRef<char>> bytes(const onnx::TensorProto &tensor);
 
 private:

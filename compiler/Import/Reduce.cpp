@@ -31,8 +31,8 @@ struct Ordered {
 } // namespace
 
 Value import::reduceOver(Node &n, Value v, ArrayRef<int64_t> axes, bool keepDims, ReduceKind kind, Type resultElement,
-                 llvm::function_ref<Value(Body &, Value)> element, llvm::function_ref<Value(Body &, Value, Expr)> finish,
-                 bool selectLast) {
+                         llvm::function_ref<Value(Body &, Value)> element,
+                         llvm::function_ref<Value(Body &, Value, Expr)> finish, bool selectLast) {
   SmallVector<Expr> d = n.dims(v), out, kept, extents;
   Expr count = n.expr(1);
   for (auto [i, e] : llvm::enumerate(d)) {
@@ -60,9 +60,11 @@ Value import::reduceOver(Node &n, Value v, ArrayRef<int64_t> axes, bool keepDims
   return keepDims ? n.reshape(r, kept) : r;
 }
 
-/// The same with axes that only the run knows: of each dimension either the result's index or the reduction's runs, the other one is 0.
+/// The same with axes that only the run knows: of each dimension either the result's index or the reduction's runs, the
+/// other one is 0.
 static Value reduceUnknown(Node &n, Value v, ArrayRef<Expr> axes, bool keepDims, ReduceKind kind, Type resultElement,
-                           llvm::function_ref<Value(Body &, Value)> element, llvm::function_ref<Value(Body &, Value, Expr)> finish) {
+                           llvm::function_ref<Value(Body &, Value)> element,
+                           llvm::function_ref<Value(Body &, Value, Expr)> finish) {
   SmallVector<Expr> d = n.dims(v), out, extents, reduced = n.marked(axes, d.size());
   Expr count = n.expr(1);
   for (auto [e, r] : llvm::zip(d, reduced)) {
@@ -103,13 +105,15 @@ Value import::softmaxOf(Node &n, Value v, NormKind kind, int64_t axis, bool flat
     back[perm[i]] = i;
   v = n.transpose(v, perm);
   Value r = n.normalize(
-      n.type(v), kind, flat ? rank - *first : 1, 0, v, [&](Body &b) { return b.toCompute(b.read(0, b.indices()), type); },
+      n.type(v), kind, flat ? rank - *first : 1, 0, v,
+      [&](Body &b) { return b.toCompute(b.read(0, b.indices()), type); },
       [&](Body &b) { return b.fromCompute(b.scalar(0), type); });
   r = n.transpose(r, back);
   return shape.empty() ? n.reshape(r, {}) : r;
 }
 
-Value import::normWith(Node &n, Value x, NormKind kind, int64_t axes, double epsilon, Value scale, Value bias, Type resultElement) {
+Value import::normWith(Node &n, Value x, NormKind kind, int64_t axes, double epsilon, Value scale, Value bias,
+                       Type resultElement) {
   Type type = Node::type(x).getElementType();
   SmallVector<Value> in{x};
   if (scale)
@@ -173,7 +177,8 @@ std::optional<ReducedAxes> reducedAxes(Node &n) {
 }
 
 Value reduceAxes(Node &n, Value v, const ReducedAxes &axes, bool keepDims, ReduceKind kind, Type resultElement,
-                 llvm::function_ref<Value(Body &, Value)> element, llvm::function_ref<Value(Body &, Value, Expr)> finish) {
+                 llvm::function_ref<Value(Body &, Value)> element,
+                 llvm::function_ref<Value(Body &, Value, Expr)> finish) {
   return axes.unknown.empty() ? reduceOver(n, v, axes.fixed, keepDims, kind, resultElement, element, finish)
                               : reduceUnknown(n, v, axes.unknown, keepDims, kind, resultElement, element, finish);
 }
@@ -185,9 +190,7 @@ Value same(Body &, Value x) { return x; }
 Value absolute(Body &b, Value x) { return b.abs(x); }
 Value square(Body &b, Value x) { return b.mul(x, x); }
 Value plain(Body &, Value acc, Expr) { return acc; }
-Value average(Body &b, Value acc, Expr count) {
-  return b.div(acc, b.fromIndex(b.size(count), acc.getType()));
-}
+Value average(Body &b, Value acc, Expr count) { return b.div(acc, b.fromIndex(b.size(count), acc.getType())); }
 Value root(Body &b, Value acc, Expr) { return b.math<math::SqrtOp>(acc); }
 Value logarithm(Body &b, Value acc, Expr) { return b.math<math::LogOp>(acc); }
 
@@ -197,7 +200,8 @@ template <ReduceKind kind, ElementFn element, FinishFn finish> LogicalResult red
     return failure();
   Type type = n.element(0);
   if (axes->none()) // nothing to combine, but the element's function still applies
-    return n.set(n.map(type, n.in(0), [&](Body &b, ArrayRef<Value> x) { return finish(b, element(b, x[0]), n.expr(1)); }));
+    return n.set(
+        n.map(type, n.in(0), [&](Body &b, ArrayRef<Value> x) { return finish(b, element(b, x[0]), n.expr(1)); }));
   return n.set(reduceAxes(n, n.in(0), *axes, n.attrInt("keepdims", 1), kind, type, element,
                           [&](Body &b, Value acc, Expr count) { return b.fromCompute(finish(b, acc, count), type); }));
 }
@@ -213,7 +217,8 @@ LogicalResult reduceLogSumExp(Node &n) {
     Value finite = b.cmp(Body::Cmp::lt, b.abs(acc), b.constant(acc.getType(), INFINITY));
     return b.fromCompute(b.select(finite, acc, b.zero(acc.getType())), type);
   });
-  Value shifted = n.map(type, {n.in(0), top}, [](Body &b, ArrayRef<Value> x) { return b.math<math::ExpOp>(b.sub(x[0], x[1])); });
+  Value shifted =
+      n.map(type, {n.in(0), top}, [](Body &b, ArrayRef<Value> x) { return b.math<math::ExpOp>(b.sub(x[0], x[1])); });
   Value sum = reduceAxes(n, shifted, *axes, true, ReduceKind::add, type, same,
                          [&](Body &b, Value acc, Expr) { return b.fromCompute(b.math<math::LogOp>(acc), type); });
   Value result = n.map(type, {sum, top}, [](Body &b, ArrayRef<Value> x) { return b.add(x[0], x[1]); });
@@ -234,8 +239,8 @@ template <ReduceKind kind> LogicalResult argOp(Node &n) {
   if (!axis)
     return failure();
   return n.set(reduceOver(
-      n, n.in(0), {*axis}, n.attrInt("keepdims", 1), kind, n.b.getI64Type(), same, [](Body &, Value acc, Expr) { return acc; },
-      n.attrInt("select_last_index", 0)));
+      n, n.in(0), {*axis}, n.attrInt("keepdims", 1), kind, n.b.getI64Type(), same,
+      [](Body &, Value acc, Expr) { return acc; }, n.attrInt("select_last_index", 0)));
 }
 
 /// Before opset 13 softmax means all dimensions from `axis`.
@@ -244,7 +249,8 @@ template <NormKind kind> LogicalResult softmax(Node &n) {
   return n.set(softmaxOf(n, n.in(0), kind, n.attrInt("axis", flat ? 1 : -1), flat));
 }
 
-/// Mean and standard deviation's inverse over the last `axes` dimensions, as LayerNormalization's optional results ask for.
+/// Mean and standard deviation's inverse over the last `axes` dimensions, as LayerNormalization's optional results ask
+/// for.
 std::pair<Value, Value> momentsOf(Node &n, Value v, int64_t axes, double epsilon, Type stat) {
   SmallVector<int64_t> over;
   for (int64_t i = n.type(v).getRank() - axes; i < n.type(v).getRank(); ++i)
@@ -252,10 +258,11 @@ std::pair<Value, Value> momentsOf(Node &n, Value v, int64_t axes, double epsilon
   Value mean = reduceOver(n, v, over, true, ReduceKind::add, stat, same,
                           [&](Body &b, Value acc, Expr count) { return b.fromCompute(average(b, acc, count), stat); });
   Value centred = n.map(stat, {v, mean}, [](Body &b, ArrayRef<Value> x) { return b.sub(x[0], x[1]); });
-  Value inverse = reduceOver(n, centred, over, true, ReduceKind::add, stat, square, [&](Body &b, Value acc, Expr count) {
-    Value var = average(b, acc, count);
-    return b.fromCompute(b.math<math::RsqrtOp>(b.add(var, b.constant(var.getType(), epsilon))), stat);
-  });
+  Value inverse =
+      reduceOver(n, centred, over, true, ReduceKind::add, stat, square, [&](Body &b, Value acc, Expr count) {
+        Value var = average(b, acc, count);
+        return b.fromCompute(b.math<math::RsqrtOp>(b.add(var, b.constant(var.getType(), epsilon))), stat);
+      });
   return {mean, inverse};
 }
 
@@ -315,7 +322,8 @@ LogicalResult groupNormWith(Node &n, Expr groups, Value scale, Value bias, doubl
     return failure();
   Type type = n.element(0);
   Value r = n.normalize(
-      n.type(v), NormKind::layer, 2, epsilon, {v, scale, bias}, [&](Body &b) { return b.toCompute(b.read(0, b.indices()), type); },
+      n.type(v), NormKind::layer, 2, epsilon, {v, scale, bias},
+      [&](Body &b) { return b.toCompute(b.read(0, b.indices()), type); },
       [&](Body &b) {
         Value c = scalePerGroup ? b.index(1) : b.add(b.mul(b.index(1), b.size(perGroup)), b.index(2));
         Value y = b.mul(b.scalar(0), b.toCompute(b.read(1, c), b.type(1).getElementType()));
@@ -328,7 +336,8 @@ LogicalResult instanceNorm(Node &n) {
 }
 LogicalResult groupNorm(Node &n) {
   // Before opset 21 scale and bias had one element a group.
-  return groupNormWith(n, n.expr(n.attrInt("num_groups", 1)), n.in(1), n.in(2), n.attrFloat("epsilon", 1e-5), n.opset < 21);
+  return groupNormWith(n, n.expr(n.attrInt("num_groups", 1)), n.in(1), n.in(2), n.attrFloat("epsilon", 1e-5),
+                       n.opset < 21);
 }
 
 LogicalResult batchNorm(Node &n) {
@@ -340,7 +349,8 @@ LogicalResult batchNorm(Node &n) {
     Value c = n.rank(0) > 1 ? b.index(1) : b.idx(0);
     auto at = [&](unsigned i) { return b.convert(b.read(i, c), n.element(i), b.computeType(type)); };
     Value x = b.toCompute(b.read(0, b.indices()), type);
-    Value inverse = b.div(b.constant(x.getType(), 1), b.math<math::SqrtOp>(b.add(at(4), b.constant(x.getType(), epsilon))));
+    Value inverse =
+        b.div(b.constant(x.getType(), 1), b.math<math::SqrtOp>(b.add(at(4), b.constant(x.getType(), epsilon))));
     Value scale = b.mul(at(1), inverse);
     return b.fromCompute(b.add(b.mul(x, scale), b.sub(at(2), b.mul(at(3), scale))), type);
   }));
@@ -352,8 +362,9 @@ LogicalResult lpNormalization(Node &n) {
   if (!axis || (p != 1 && p != 2))
     return axis ? n.error("unsupported p " + Twine(p)) : failure();
   Type type = n.element(0);
-  Value norm = reduceOver(n, n.in(0), {*axis}, true, ReduceKind::add, type, p == 1 ? absolute : square,
-                          [&](Body &b, Value acc, Expr) { return b.fromCompute(p == 1 ? acc : b.math<math::SqrtOp>(acc), type); });
+  Value norm = reduceOver(
+      n, n.in(0), {*axis}, true, ReduceKind::add, type, p == 1 ? absolute : square,
+      [&](Body &b, Value acc, Expr) { return b.fromCompute(p == 1 ? acc : b.math<math::SqrtOp>(acc), type); });
   return n.set(n.map(type, {n.in(0), norm}, [](Body &b, ArrayRef<Value> x) {
     Value zero = b.zero(x[0].getType());
     return b.select(b.cmp(Body::Cmp::eq, x[1], zero), zero, b.div(x[0], x[1]));

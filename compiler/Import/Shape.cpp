@@ -81,7 +81,8 @@ LogicalResult reshape(Node &n) {
       given = given * Expr::select(Expr::eq(e, minus), n.expr(1), e);
     for (Expr &e : *wanted)
       if (!e.isNonNegative()) // the only unknown one follows from the others, -1 or not
-        e = unknown == 1 ? Expr::floorDiv(total, others) : Expr::select(Expr::eq(e, minus), Expr::floorDiv(total, given), e);
+        e = unknown == 1 ? Expr::floorDiv(total, others)
+                         : Expr::select(Expr::eq(e, minus), Expr::floorDiv(total, given), e);
   }
   return n.set(n.reshape(n.in(0), *wanted));
 }
@@ -301,7 +302,9 @@ LogicalResult sliceUnknown(Node &n, ArrayRef<Expr> starts, ArrayRef<Expr> ends) 
       step = Expr::select(hit, steps[k], step);
     }
     Expr back = Expr::lt(step, zero), least = zero - back, most = size - back;
-    auto clamp = [&](Expr v) { return Expr::min(Expr::max(Expr::select(Expr::lt(v, zero), v + size, v), least), most); };
+    auto clamp = [&](Expr v) {
+      return Expr::min(Expr::max(Expr::select(Expr::lt(v, zero), v + size, v), least), most);
+    };
     s = clamp(s);
     e = clamp(e);
     Expr sign = one - back * 2;
@@ -472,7 +475,8 @@ LogicalResult constant(Node &n) {
     if (a.name() == "value_float")
       return n.set(n.constantFloat(attr->f(), n.b.getF32Type()));
     if (a.name() == "value_ints")
-      return n.set(n.constantInts(SmallVector<int64_t>(attr->ints().begin(), attr->ints().end()), n.b.getI64Type(), {attr->ints_size()}));
+      return n.set(n.constantInts(SmallVector<int64_t>(attr->ints().begin(), attr->ints().end()), n.b.getI64Type(),
+                                  {attr->ints_size()}));
     if (a.name() == "value_floats") {
       ArrayRef<char> bytes((const char *)attr->floats().data(), attr->floats_size() * sizeof(float));
       return n.set(n.importer.constant(n.tensor({n.expr(attr->floats_size())}, n.b.getF32Type()), bytes, "", true));
@@ -515,7 +519,8 @@ LogicalResult range(Node &n) {
     if (auto step = at[2].asConstant()) {
       if (*step == 0)
         return n.error("step 0");
-      length = *step > 0 ? Expr::max(Expr::ceilDiv(span, at[2]), zero) : Expr::max(Expr::ceilDiv(span * -1, n.expr(-*step)), zero);
+      length = *step > 0 ? Expr::max(Expr::ceilDiv(span, at[2]), zero)
+                         : Expr::max(Expr::ceilDiv(span * -1, n.expr(-*step)), zero);
     } else {
       Expr down = Expr::max(Expr::ceilDiv(span * -1, at[2] * -1), zero);
       length = Expr::select(Expr::lt(at[2], zero), down, Expr::max(Expr::ceilDiv(span, at[2]), zero));
@@ -527,7 +532,9 @@ LogicalResult range(Node &n) {
     } else { // counted by the device and read back
       Type i64 = n.b.getI64Type();
       Value count = n.generic(n.tensor({}, i64), {n.in(0), n.in(1), n.in(2)}, [&](Body &b) {
-        auto scalar = [&](unsigned i) { return b.toCompute(b.read(i, SmallVector<Value>(b.type(i).getRank(), b.idx(0))), element); };
+        auto scalar = [&](unsigned i) {
+          return b.toCompute(b.read(i, SmallVector<Value>(b.type(i).getRank(), b.idx(0))), element);
+        };
         Value steps = b.math<math::CeilOp>(b.div(b.sub(scalar(1), scalar(0)), scalar(2)));
         return b.max(b.integer(i64, 0), b.convert(steps, steps.getType(), i64));
       });
@@ -538,7 +545,9 @@ LogicalResult range(Node &n) {
     }
   }
   return n.set(n.generic(n.tensor({length}, element), {n.in(0), n.in(2)}, [&](Body &b) {
-    auto scalar = [&](unsigned i) { return b.toCompute(b.read(i, SmallVector<Value>(b.type(i).getRank(), b.idx(0))), element); };
+    auto scalar = [&](unsigned i) {
+      return b.toCompute(b.read(i, SmallVector<Value>(b.type(i).getRank(), b.idx(0))), element);
+    };
     Value start = scalar(0), step = scalar(1);
     Value i = b.fromIndex(b.index(0), start.getType());
     return b.fromCompute(b.add(start, b.mul(i, step)), element);

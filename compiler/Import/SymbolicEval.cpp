@@ -180,9 +180,9 @@ std::optional<Scalar> Evaluator::eval(Operation *o) {
                 return Expr::logicalNot(Expr::eq(e(0), e(1)));
               return std::nullopt;
             })
-            .Case<arith::IndexCastOp, arith::IndexCastUIOp, arith::ExtSIOp, arith::ExtUIOp, arith::SIToFPOp, arith::UIToFPOp,
-                  arith::FPToSIOp, arith::ExtFOp, arith::TruncFOp, math::FloorOp, math::CeilOp, math::TruncOp, math::RoundEvenOp>(
-                [&](auto) { return e(0); })
+            .Case<arith::IndexCastOp, arith::IndexCastUIOp, arith::ExtSIOp, arith::ExtUIOp, arith::SIToFPOp,
+                  arith::UIToFPOp, arith::FPToSIOp, arith::ExtFOp, arith::TruncFOp, math::FloorOp, math::CeilOp,
+                  math::TruncOp, math::RoundEvenOp>([&](auto) { return e(0); })
             .Case<arith::TruncIOp>([&](auto) -> std::optional<Expr> {
               // Sizes fit; a constant is cut to the width it gets.
               if (auto c = e(0).asConstant())

@@ -1,7 +1,7 @@
 //===- SymbolicEval.h - what a small tensor holds, in symbols -------------===//
 //
-// Exporters leave shape arithmetic in the graph: Shape, Gather, Mul, Concat, Reshape. Because every operator is a scalar body over index
-// arithmetic, one interpreter of those bodies over expressions folds all of it.
+// Exporters leave shape arithmetic in the graph: Shape, Gather, Mul, Concat, Reshape. Because every operator is a
+// scalar body over index arithmetic, one interpreter of those bodies over expressions folds all of it.
 //
 //===----------------------------------------------------------------------===//
 
@@ -13,7 +13,8 @@
 
 namespace kt::import {
 
-/// A number: an integer expression (booleans are 0 or 1; also the value of a float that is one exactly), or a float constant.
+/// A number: an integer expression (booleans are 0 or 1; also the value of a float that is one exactly), or a float
+/// constant.
 struct Scalar {
   Expr e;
   double f = 0;
@@ -27,7 +28,8 @@ using Contents = std::vector<Scalar>;
 /// Tensors with more elements are never evaluated.
 constexpr int64_t kMaxEvaluated = 64;
 
-/// The elements of the result of `op` (generic, reduce, reshape, constant), where `known` answers those of its operands, or nothing.
+/// The elements of the result of `op` (generic, reduce, reshape, constant), where `known` answers those of its
+/// operands, or nothing.
 std::optional<Contents> evaluate(mlir::Operation *op, llvm::function_ref<const Contents *(mlir::Value)> known);
 
 /// The elements of a constant tensor's bytes.

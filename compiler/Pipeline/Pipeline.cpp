@@ -47,7 +47,8 @@ void kt::buildPhase(OpPassManager &pm, Phase phase, const PipelineOptions &optio
     pm.addNestedPass<func::FuncOp>(createSimplifyBodies());
     clean();
     fuse();
-    // What exporters spelled out is recognised in fused bodies, where spellings no longer differ; then its surroundings fuse again.
+    // What exporters spelled out is recognised in fused bodies, where spellings no longer differ; then its surroundings
+    // fuse again.
     pm.addNestedPass<func::FuncOp>(createRaiseNorms());
     pm.addNestedPass<func::FuncOp>(createRaiseAttention());
     fuse();
@@ -59,7 +60,9 @@ void kt::buildPhase(OpPassManager &pm, Phase phase, const PipelineOptions &optio
     if (options.quant == Quant::int8)
       pm.addNestedPass<func::FuncOp>(createQuantizeWeights());
     if (options.precision != Precision::model) {
-      const char *to = options.precision == Precision::fp16 ? "fp16" : options.precision == Precision::bf16 ? "bf16" : "fp32";
+      const char *to = options.precision == Precision::fp16   ? "fp16"
+                       : options.precision == Precision::bf16 ? "bf16"
+                                                              : "fp32";
       pm.addNestedPass<func::FuncOp>(createConvertPrecision({to}));
     }
     if (options.quant != Quant::none || options.precision != Precision::model) {

@@ -1,6 +1,7 @@
 //===- Pipeline.h - the phases of compilation -----------------------------===//
 //
-// One enum, a pipeline of passes for each phase. What a phase guarantees is said here and checked by its passes' verifiers.
+// One enum, a pipeline of passes for each phase. What a phase guarantees is said here and checked by its passes'
+// verifiers.
 //
 //===----------------------------------------------------------------------===//
 

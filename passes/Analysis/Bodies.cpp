@@ -15,7 +15,8 @@ bool kt::isMovement(GenericOp op) {
   for (Operation &o : body.without_terminator()) {
     if (isa<ReadOp>(o))
       ++reads;
-    else if (!isa<SizeOp, arith::ConstantOp>(o) && !o.getResult(0).getType().isIndex() && !o.getResult(0).getType().isInteger(1))
+    else if (!isa<SizeOp, arith::ConstantOp>(o) && !o.getResult(0).getType().isIndex() &&
+             !o.getResult(0).getType().isInteger(1))
       return false;
   }
   return reads == 1;

@@ -17,7 +17,8 @@ bool isMovement(GenericOp op);
 /// A pure transposition of its one operand: result index i is operand dimension perm[i].
 std::optional<llvm::SmallVector<int64_t>> asPermutation(GenericOp op);
 
-/// Result dimension that an index value of a body is, if it is one of the block's own indices; `firstIndex` is the number of that argument.
+/// Result dimension that an index value of a body is, if it is one of the block's own indices; `firstIndex` is the
+/// number of that argument.
 std::optional<unsigned> plainIndex(mlir::Value v, mlir::Block *block, unsigned firstIndex);
 
 /// The read takes the body's first indices in order (the result's position) and asks for no bounds check.
@@ -30,7 +31,8 @@ unsigned bodyCost(mlir::Region &region);
 llvm::SmallVector<ReadOp> readsOf(mlir::Operation *op, unsigned number);
 
 /// A constant of these bytes, copied, with the name that its initializer had.
-ConstantOp makeConstant(mlir::OpBuilder &b, mlir::Location loc, SymTensorType type, llvm::ArrayRef<char> bytes, llvm::StringRef name);
+ConstantOp makeConstant(mlir::OpBuilder &b, mlir::Location loc, SymTensorType type, llvm::ArrayRef<char> bytes,
+                        llvm::StringRef name);
 
 /// Skips views.
 mlir::Value throughReshapes(mlir::Value v);

@@ -12,7 +12,8 @@ namespace {
 
 constexpr int64_t kLanes = 512;
 
-/// One scalar of each lane. Floats are held as doubles, rounded to their type after every operation; integers sign-extended (i1: 0 or 1).
+/// One scalar of each lane. Floats are held as doubles, rounded to their type after every operation; integers
+/// sign-extended (i1: 0 or 1).
 union Lane {
   int64_t i;
   double f;
@@ -257,9 +258,12 @@ bool Interpreter::step(Operation *o) {
       .Case<arith::MaxSIOp>([&](auto) { return ints(o, [](I a, I b) { return std::max(a, b); }); })
       .Case<arith::MinSIOp>([&](auto) { return ints(o, [](I a, I b) { return std::min(a, b); }); })
       .Case<arith::ShLIOp>([&](auto) { return ints(o, [](I a, I b) { return b > 63 ? 0 : (I)((uint64_t)a << b); }); })
-      .Case<arith::ShRUIOp>([&](auto) { return ints(o, [&](I a, I b) { return b > 63 ? 0 : (I)(asUnsigned(a, in) >> b); }); })
+      .Case<arith::ShRUIOp>(
+          [&](auto) { return ints(o, [&](I a, I b) { return b > 63 ? 0 : (I)(asUnsigned(a, in) >> b); }); })
       .Case<arith::ShRSIOp>([&](auto) { return ints(o, [](I a, I b) { return a >> std::min<I>(b, 63); }); })
-      .Case<arith::DivSIOp>([&](auto) { return ints(o, [](I a, I b) { return b == 0 ? 0 : b == -1 ? -a : a / b; }); })
+      .Case<arith::DivSIOp>([&](auto) { return ints(o, [](I a, I b) { return b == 0    ? 0
+                                                                             : b == -1 ? -a
+                                                                                       : a / b; }); })
       .Case<arith::RemSIOp>([&](auto) { return ints(o, [](I a, I b) { return b == 0 || b == -1 ? 0 : a % b; }); })
       .Case<arith::DivUIOp>([&](auto) {
         return ints(o, [&](I a, I b) { return b == 0 ? 0 : (I)(asUnsigned(a, in) / asUnsigned(b, in)); });
@@ -314,7 +318,8 @@ bool Interpreter::step(Operation *o) {
                    : p == P::OGE ? a >= b
                    : p == P::UNO ? unordered
                                  : !unordered;
-          if (p != P::OEQ && p != P::UNE && p != P::ONE && p != P::OLT && p != P::OLE && p != P::OGT && p != P::OGE && p != P::UNO && p != P::ORD)
+          if (p != P::OEQ && p != P::UNE && p != P::ONE && p != P::OLT && p != P::OLE && p != P::OGT && p != P::OGE &&
+              p != P::UNO && p != P::ORD)
             return false;
           out[l].i = r;
         }
@@ -331,7 +336,8 @@ bool Interpreter::step(Operation *o) {
         bool isSigned = !in.isInteger(1) || !isa<arith::ExtSIOp>(o);
         return ints(o, [&](I a, I) { return isSigned ? a : -a; });
       })
-      .Case<arith::IndexCastUIOp, arith::ExtUIOp>([&](auto) { return ints(o, [&](I a, I) { return (I)asUnsigned(a, in); }); })
+      .Case<arith::IndexCastUIOp, arith::ExtUIOp>(
+          [&](auto) { return ints(o, [&](I a, I) { return (I)asUnsigned(a, in); }); })
       .Case<arith::SIToFPOp, arith::UIToFPOp>([&](auto) {
         const FloatCodec &codec = codecOf(cast<FloatType>(o->getResult(0).getType()));
         Lanes &out = slot(o->getResult(0));
@@ -355,8 +361,12 @@ bool Interpreter::step(Operation *o) {
       .Case<arith::MulFOp>([&](auto) { return floats(o, [](double a, double b) { return a * b; }); })
       .Case<arith::DivFOp>([&](auto) { return floats(o, [](double a, double b) { return a / b; }); })
       .Case<arith::NegFOp>([&](auto) { return floats(o, [](double a, double) { return -a; }); })
-      .Case<arith::MaximumFOp>([&](auto) { return floats(o, [](double a, double b) { return std::isnan(a) || std::isnan(b) ? NAN : std::max(a, b); }); })
-      .Case<arith::MinimumFOp>([&](auto) { return floats(o, [](double a, double b) { return std::isnan(a) || std::isnan(b) ? NAN : std::min(a, b); }); })
+      .Case<arith::MaximumFOp>([&](auto) {
+        return floats(o, [](double a, double b) { return std::isnan(a) || std::isnan(b) ? NAN : std::max(a, b); });
+      })
+      .Case<arith::MinimumFOp>([&](auto) {
+        return floats(o, [](double a, double b) { return std::isnan(a) || std::isnan(b) ? NAN : std::min(a, b); });
+      })
       .Case<math::SqrtOp>([&](auto) { return floats(o, [](double a, double) { return std::sqrt(a); }); })
       .Case<math::RsqrtOp>([&](auto) { return floats(o, [](double a, double) { return 1 / std::sqrt(a); }); })
       .Case<math::AbsFOp>([&](auto) { return floats(o, [](double a, double) { return std::fabs(a); }); })

@@ -1,7 +1,7 @@
 //===- Interpreter.h - running bodies on constants ------------------------===//
 //
-// Computes a kt.generic over bytes known at compile time, a block of elements at a time, operation by operation: fast enough for weights, and
-// without compiling anything. It is also what code generators can be held against.
+// Computes a kt.generic over bytes known at compile time, a block of elements at a time, operation by operation: fast
+// enough for weights, and without compiling anything. It is also what code generators can be held against.
 //
 //===----------------------------------------------------------------------===//
 
@@ -13,7 +13,8 @@
 
 namespace kt {
 
-/// The bytes of the result, or nothing when the body has an operation that is not interpreted or a size that is not constant.
+/// The bytes of the result, or nothing when the body has an operation that is not interpreted or a size that is not
+/// constant.
 std::optional<std::vector<char>> interpret(GenericOp op, llvm::ArrayRef<llvm::ArrayRef<char>> inputs);
 
 } // namespace kt

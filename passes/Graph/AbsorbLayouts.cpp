@@ -1,7 +1,7 @@
 //===- AbsorbLayouts.cpp - transpositions disappear -----------------------===//
 //
-// A transposition of a product's factor or result becomes part of its maps; an elementwise op or reduction that a transposition reads makes its
-// result in that order, and whoever else reads it reads at permuted indices.
+// A transposition of a product's factor or result becomes part of its maps; an elementwise op or reduction that a
+// transposition reads makes its result in that order, and whoever else reads it reads at permuted indices.
 //
 //===----------------------------------------------------------------------===//
 
@@ -86,7 +86,8 @@ bool absorbResult(Operation *op, unsigned mapIndex) {
   return true;
 }
 
-/// Gives the result of a generic or reduce the order `perm` and every reader but transpositions of that order an inverse one.
+/// Gives the result of a generic or reduce the order `perm` and every reader but transpositions of that order an
+/// inverse one.
 bool permuteResult(Operation *op) {
   if (!isa<GenericOp, ReduceOp>(op))
     return false;
@@ -128,7 +129,8 @@ bool permuteResult(Operation *op) {
     block.eraseArguments(first, perm.size());
   }
   result.setType(type);
-  // Readers see the old order through a transposition back, which fusion inlines; those that wanted the new one have it.
+  // Readers see the old order through a transposition back, which fusion inlines; those that wanted the new one have
+  // it.
   OpBuilder b(op->getContext());
   b.setInsertionPointAfter(op);
   auto back = GenericOp::create(b, op->getLoc(), old, result);
@@ -187,7 +189,8 @@ struct AbsorbLayoutsPass : kt::impl::AbsorbLayoutsBase<AbsorbLayoutsPass> {
             }
           continue;
         }
-        if (!turned.contains(op) && permuteResult(op)) { // the transpositions that wanted this order are gone, so the list is stale
+        if (!turned.contains(op) &&
+            permuteResult(op)) { // the transpositions that wanted this order are gone, so the list is stale
           turned.insert(op);
           changed = true;
           break;

@@ -16,7 +16,8 @@ using namespace kt;
 
 ConstantOp kt::makeConstant(OpBuilder &b, Location loc, SymTensorType type, ArrayRef<char> bytes, StringRef name) {
   auto raw = RankedTensorType::get({(int64_t)bytes.size()}, b.getI8Type());
-  auto value = DenseResourceElementsAttr::get(raw, name.empty() ? "constant" : name, HeapAsmResourceBlob::allocateAndCopyWithAlign(bytes, 64, false));
+  auto value = DenseResourceElementsAttr::get(raw, name.empty() ? "constant" : name,
+                                              HeapAsmResourceBlob::allocateAndCopyWithAlign(bytes, 64, false));
   return ConstantOp::create(b, loc, type, value, name.empty() ? StringAttr() : b.getStringAttr(name));
 }
 

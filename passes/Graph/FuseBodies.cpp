@@ -21,11 +21,12 @@ using namespace kt;
 
 namespace {
 
-constexpr unsigned kMaxBodyOps = 160;  // beyond this a kernel's registers would not hold the body
+constexpr unsigned kMaxBodyOps = 160; // beyond this a kernel's registers would not hold the body
 constexpr unsigned kMaxOperands = 14;
-constexpr unsigned kCheapCost = 6;     // may be computed again rather than stored
+constexpr unsigned kCheapCost = 6; // may be computed again rather than stored
 
-/// Every element of the operand is read at most once a body evaluation sweep: the indices are distinct plain indices of the body.
+/// Every element of the operand is read at most once a body evaluation sweep: the indices are distinct plain indices of
+/// the body.
 bool isInjective(ReadOp read, Block *block, unsigned firstIndex, unsigned numIndices) {
   llvm::SmallBitVector seen(numIndices);
   for (Value v : read.getIndices()) {
@@ -38,12 +39,13 @@ bool isInjective(ReadOp read, Block *block, unsigned firstIndex, unsigned numInd
     }
     seen.set(*i);
   }
-  // Every index of the body takes part: nothing is read again for another value of a missing one, except where that dimension is 1.
+  // Every index of the body takes part: nothing is read again for another value of a missing one, except where that
+  // dimension is 1.
   return seen.count() == numIndices;
 }
 
-/// Repeats its operand along result dimensions: what is inlined into it would be computed once for each repetition, and readers that know how to skip the
-/// repetition (grouped attention) look for it.
+/// Repeats its operand along result dimensions: what is inlined into it would be computed once for each repetition, and
+/// readers that know how to skip the repetition (grouped attention) look for it.
 bool isRepetition(GenericOp op) {
   if (!isMovement(op) || op.getInputs().size() != 1)
     return false;
@@ -104,7 +106,8 @@ bool shouldInline(GenericOp producer, Operation *consumer, unsigned number, bool
   return false;
 }
 
-/// Replaces `read` of consumer operand by the producer's body. `numbers` maps the producer's operands to body operands of the consumer.
+/// Replaces `read` of consumer operand by the producer's body. `numbers` maps the producer's operands to body operands
+/// of the consumer.
 void inlineAt(ReadOp read, GenericOp producer, ArrayRef<Value> operands) {
   OpBuilder b(read);
   Location loc = read.getLoc();
@@ -116,7 +119,8 @@ void inlineAt(ReadOp read, GenericOp producer, ArrayRef<Value> operands) {
   for (auto [i, v] : llvm::enumerate(read.getIndices()))
     map.map(body.getArgument(operands.size() + i), v);
 
-  // A guarded read evaluates the producer only where its index is inside: elsewhere the producer's own reads are turned away by an index of -1.
+  // A guarded read evaluates the producer only where its index is inside: elsewhere the producer's own reads are turned
+  // away by an index of -1.
   Value inside;
   if (read.getOtherwise()) {
     SmallVector<int64_t> dims;

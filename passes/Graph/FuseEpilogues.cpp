@@ -5,9 +5,9 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "mlir/IR/Dominance.h"
 #include "passes/Analysis/Bodies.h"
 #include "passes/Passes.h"
-#include "mlir/IR/Dominance.h"
 
 namespace kt {
 #define GEN_PASS_DEF_FUSEEPILOGUES
@@ -25,7 +25,8 @@ bool hasEpilogue(Operation *op) { return isa<MatmulOp, ConvOp, ReduceOp, Normali
 
 Region &epilogueOf(Operation *op) { return *bodiesOf(op).back().region; }
 
-/// The only user of `v`, looking through views that have one user; null if there are several. `view` becomes the value that user reads.
+/// The only user of `v`, looking through views that have one user; null if there are several. `view` becomes the value
+/// that user reads.
 GenericOp onlyGenericUser(Value v, Value &view) {
   view = v;
   while (view.hasOneUse()) {
@@ -46,8 +47,9 @@ GenericOp onlyGenericUser(Value v, Value &view) {
   return dyn_cast_or_null<GenericOp>(first);
 }
 
-/// Rewrites `consumer`, whose result has another shape than `shape` but as many elements in the same order, to work in `shape`: operands that it reads at its own
-/// position are reshaped, others are read at the position computed back from the new one.
+/// Rewrites `consumer`, whose result has another shape than `shape` but as many elements in the same order, to work in
+/// `shape`: operands that it reads at its own position are reshaped, others are read at the position computed back from
+/// the new one.
 GenericOp reshaped(GenericOp consumer, SymTensorType shape, OpBuilder &b) {
   Location loc = consumer.getLoc();
   SymTensorType old = consumer.getResult().getType();
@@ -63,7 +65,8 @@ GenericOp reshaped(GenericOp consumer, SymTensorType shape, OpBuilder &b) {
                     llvm::all_of(reads, [&](ReadOp r) { return isIdentityRead(r, count, old.getRank()); });
     whole.push_back(identity);
     if (identity) {
-      auto type = SymTensorType::get(b.getContext(), shape.getDims(), cast<SymTensorType>(v.getType()).getElementType());
+      auto type =
+          SymTensorType::get(b.getContext(), shape.getDims(), cast<SymTensorType>(v.getType()).getElementType());
       Value source = throughReshapes(v);
       v = source.getType() == type ? source : ReshapeOp::create(b, loc, type, source).getResult();
     }
@@ -125,7 +128,8 @@ void absorb(Operation *producer, GenericOp consumer, Value view) {
   Value value = yield->getOperand(0);
   OpBuilder b(yield);
   IRMapping map;
-  unsigned count = consumer.getInputs().size(), firstIndex = leading + producer->getNumOperands() - firstBodyOperand(producer);
+  unsigned count = consumer.getInputs().size(),
+           firstIndex = leading + producer->getNumOperands() - firstBodyOperand(producer);
   for (auto [i, n] : numbers)
     map.map(from.getArgument(i), into.getArgument(leading + n));
   for (int64_t i = 0; i < consumer.getResult().getType().getRank(); ++i)

@@ -46,22 +46,26 @@ bool packRhs(MatmulOp op, DenseMap<std::pair<Attribute, unsigned>, Value> &done)
     return false;
   unsigned dims = op.getMap(1).getNumDims();
   bool nIsFirst = op.getMap(1).getDimPosition(0) == dims - 2;
-  if (op.getMap(1).getDimPosition(nIsFirst ? 0 : 1) != dims - 2 || op.getMap(1).getDimPosition(nIsFirst ? 1 : 0) != dims - 1)
+  if (op.getMap(1).getDimPosition(nIsFirst ? 0 : 1) != dims - 2 ||
+      op.getMap(1).getDimPosition(nIsFirst ? 1 : 0) != dims - 1)
     return false;
   int64_t n = *type.dim(nIsFirst ? 0 : 1).asConstant(), k = *type.dim(nIsFirst ? 1 : 0).asConstant();
   OpBuilder b(op);
   // Tied weights are packed once.
   Value &packed = done[{constant.getValue(), (unsigned)nIsFirst}];
   auto panels = [&](int64_t v) { return Expr::constant(op.getContext(), v).attr(); };
-  auto packedType = SymTensorType::get(op.getContext(), {panels((n + kPanel - 1) / kPanel), panels(k), panels(kPanel)}, type.getElementType());
+  auto packedType = SymTensorType::get(op.getContext(), {panels((n + kPanel - 1) / kPanel), panels(k), panels(kPanel)},
+                                       type.getElementType());
   if (!packed || packed.getType() != packedType) {
     OpBuilder::InsertionGuard guard(b);
     b.setInsertionPointAfter(constant);
-    packed = makeConstant(b, constant.getLoc(), packedType, pack(constant.bytes(), n, k, nIsFirst, type.elementBytes()), constant.getName().value_or(""));
+    packed = makeConstant(b, constant.getLoc(), packedType, pack(constant.bytes(), n, k, nIsFirst, type.elementBytes()),
+                          constant.getName().value_or(""));
   }
   op.getRhsMutable().assign(packed);
   op.setPacked(true);
-  AffineMap map = AffineMap::get(dims, 0, {b.getAffineDimExpr(dims - 2), b.getAffineDimExpr(dims - 1)}, op.getContext());
+  AffineMap map =
+      AffineMap::get(dims, 0, {b.getAffineDimExpr(dims - 2), b.getAffineDimExpr(dims - 1)}, op.getContext());
   SmallVector<Attribute> maps(op.getMaps().begin(), op.getMaps().end());
   maps[1] = AffineMapAttr::get(map);
   op.setMapsAttr(b.getArrayAttr(maps));

@@ -4,7 +4,8 @@
 //   %p = normalize softmax { s * c + mask }    ->
 //   %r = matmul %p, %v
 //
-// Factors that scale q or k move into the score; keys and values that were repeated for groups of heads are read where they are.
+// Factors that scale q or k move into the score; keys and values that were repeated for groups of heads are read where
+// they are.
 //
 //===----------------------------------------------------------------------===//
 
@@ -23,8 +24,8 @@ using namespace kt;
 
 namespace {
 
-/// A factor of a product on its way to an attention: where it is read from, its indices over (b, h or g, row, column), the scales taken off it, and for how many
-/// heads each of its own serves.
+/// A factor of a product on its way to an attention: where it is read from, its indices over (b, h or g, row, column),
+/// the scales taken off it, and for how many heads each of its own serves.
 struct Factor {
   Value v;
   SmallVector<unsigned> order; // tensor dimension -> 0: batch, 1: head, 2: row, 3: column
@@ -96,7 +97,8 @@ void takeOffRepetition(Factor &f) {
   if (!expand || !isMovement(expand) || expand.getInputs().size() != 1 || f.order != SmallVector<unsigned>{0, 1, 2, 3})
     return;
   SymTensorType wide = expand.getResult().getType();
-  if (wide.getRank() != 5 || wide.dim(0) != merged.dim(0) || wide.dim(3) != merged.dim(2) || wide.dim(4) != merged.dim(3))
+  if (wide.getRank() != 5 || wide.dim(0) != merged.dim(0) || wide.dim(3) != merged.dim(2) ||
+      wide.dim(4) != merged.dim(3))
     return;
   auto repeat = wide.dim(2).asConstant();
   Block &body = expand.getBody().front();
@@ -114,18 +116,22 @@ void takeOffRepetition(Factor &f) {
   if (used != SmallVector<unsigned>{0, 1, 3, 4})
     return;
   OpBuilder b(merge);
-  auto type = SymTensorType::get(b.getContext(), {wide.getDims()[0], wide.getDims()[1], wide.getDims()[3], wide.getDims()[4]}, wide.getElementType());
+  auto type =
+      SymTensorType::get(b.getContext(), {wide.getDims()[0], wide.getDims()[1], wide.getDims()[3], wide.getDims()[4]},
+                         wide.getElementType());
   Value source = throughReshapes(expand.getInputs()[0]);
   f.v = source.getType() == type ? source : ReshapeOp::create(b, merge.getLoc(), type, source).getResult();
   f.group = *repeat;
 }
 
 /// The epilogue only converts the accumulator.
-bool isPlainEpilogue(Region &region) { return stripCasts(region.front().getTerminator()->getOperand(0)) == region.front().getArgument(0); }
+bool isPlainEpilogue(Region &region) {
+  return stripCasts(region.front().getTerminator()->getOperand(0)) == region.front().getArgument(0);
+}
 
 /// Clones a body with its reads of `scores` replaced by `score`; other operands through `operandArg`.
-Value inlineScore(OpBuilder &b, Region &region, unsigned leading, Value leadingValue, Operation *op, Value scores, Value score,
-                  llvm::function_ref<Value(Value)> operandArg, ValueRange indices) {
+Value inlineScore(OpBuilder &b, Region &region, unsigned leading, Value leadingValue, Operation *op, Value scores,
+                  Value score, llvm::function_ref<Value(Value)> operandArg, ValueRange indices) {
   Block &block = region.front();
   IRMapping map;
   if (leading)
@@ -149,8 +155,9 @@ Value inlineScore(OpBuilder &b, Region &region, unsigned leading, Value leadingV
 
 bool raise(MatmulOp second) {
   auto norm = second.getLhs().getDefiningOp<NormalizeOp>();
-  if (!norm || norm.getKind() != NormKind::softmax || norm.getAxes() != 1 || !norm.getResult().hasOneUse() || second.getPacked() ||
-      !isPlainEpilogue(second.getEpilogue()) || second.numBatch() != 2 || norm.getResult().getType().getRank() != 4)
+  if (!norm || norm.getKind() != NormKind::softmax || norm.getAxes() != 1 || !norm.getResult().hasOneUse() ||
+      second.getPacked() || !isPlainEpilogue(second.getEpilogue()) || second.numBatch() != 2 ||
+      norm.getResult().getType().getRank() != 4)
     return false;
   AffineMap lhsMap = second.getMap(0), rhsMap = second.getMap(1), resultMap = second.getMap(2);
   MLIRContext *context = second.getContext();
@@ -178,7 +185,8 @@ bool raise(MatmulOp second) {
       bool here = llvm::all_of(readsOf(norm, i), [&](ReadOp r) {
         return r->getParentRegion() == &norm.getBody() && isIdentityRead(r, norm.getInputs().size(), 4);
       });
-      if (here && v.hasOneUse() && m.numBatch() == 2 && !m.getPacked() && m.getMap(0).getNumResults() == 4 && m.getMap(1).getNumResults() == 4) {
+      if (here && v.hasOneUse() && m.numBatch() == 2 && !m.getPacked() && m.getMap(0).getNumResults() == 4 &&
+          m.getMap(1).getNumResults() == 4) {
         if (first)
           return false;
         first = m;
@@ -236,9 +244,10 @@ bool raise(MatmulOp second) {
   Factor r = factor(Value(), resultMap, 2, 3);
   Attribute maps[] = {mapOf(q), mapOf(k), mapOf(v), mapOf(r)};
   Attribute sizes[] = {first.extent(0).attr(), first.extent(1).attr(), first.extent(2).attr(),
-                       first.extent(3).attr(), first.getDepth(), second.extent(3).attr()};
-  auto op = AttentionOp::create(b, loc, second.getResult().getType(), q.v, k.v, v.v, extras, b.getArrayAttr(maps), b.getArrayAttr(sizes),
-                                b.getI64IntegerAttr(k.group), zeroEmpty ? b.getUnitAttr() : UnitAttr());
+                       first.extent(3).attr(), first.getDepth(),       second.extent(3).attr()};
+  auto op = AttentionOp::create(b, loc, second.getResult().getType(), q.v, k.v, v.v, extras, b.getArrayAttr(maps),
+                                b.getArrayAttr(sizes), b.getI64IntegerAttr(k.group),
+                                zeroEmpty ? b.getUnitAttr() : UnitAttr());
   Type f32 = b.getF32Type();
   Block *block = addBody(op.getScore(), {f32}, extras, 4);
   b.setInsertionPointToStart(block);

@@ -22,7 +22,8 @@ using namespace kt;
 
 namespace {
 
-/// A reduction over the last dimension of `rank`-dimensional values: its indices are the leading rank - 1, then the reduced one.
+/// A reduction over the last dimension of `rank`-dimensional values: its indices are the leading rank - 1, then the
+/// reduced one.
 struct LastReduce {
   ReduceOp op;
   Expr count;
@@ -30,7 +31,8 @@ struct LastReduce {
 
 std::optional<LastReduce> lastReduce(Value v, int64_t rank) {
   auto op = throughReshapes(v).getDefiningOp<ReduceOp>();
-  if (!op || op.getKind() != ReduceKind::add || op.getExtents().size() != 1 || op.getResult().getType().getRank() != rank - 1)
+  if (!op || op.getKind() != ReduceKind::add || op.getExtents().size() != 1 ||
+      op.getResult().getType().getRank() != rank - 1)
     return std::nullopt;
   return LastReduce{op, cast<ExprAttr>(op.getExtents()[0])};
 }
@@ -57,7 +59,8 @@ Value readRow(Value v, Operation *op, unsigned leading, int64_t rank) {
     return {};
   for (int64_t i = 0; i < (int64_t)at.size(); ++i) {
     if (i < rank - 1) {
-      if (plainIndex(at[i], read->getBlock(), first) != (unsigned)i && !(read.getTensor().getType().dim(i).isConstant(1)))
+      if (plainIndex(at[i], read->getBlock(), first) != (unsigned)i &&
+          !(read.getTensor().getType().dim(i).isConstant(1)))
         return {};
     } else if (!matchPattern(at[i], m_Zero())) {
       return {};
@@ -88,7 +91,8 @@ std::optional<Centred> matchCentred(Value v, Operation *op, unsigned leading, in
     return std::nullopt;
   Value element = mean->op.getBody().front().getTerminator()->getOperand(0);
   Block &epilogue = mean->op.getEpilogue().front();
-  if (readHere(element, mean->op, 0, rank) != x || !isMeanOf(epilogue.getTerminator()->getOperand(0), epilogue.getArgument(0), mean->count))
+  if (readHere(element, mean->op, 0, rank) != x ||
+      !isMeanOf(epilogue.getTerminator()->getOperand(0), epilogue.getArgument(0), mean->count))
     return std::nullopt;
   return Centred{x, true};
 }
@@ -137,9 +141,10 @@ bool raise(GenericOp op) {
       OpBuilder b(op);
       Location loc = FusedLoc::get(op.getContext(), {op.getLoc(), reduce->op.getLoc()});
       SmallVector<Value> inputs(op.getInputs().begin(), op.getInputs().end());
-      auto norm = NormalizeOp::create(b, loc, op.getResult().getType(), inputs,
-                                      NormKindAttr::get(op.getContext(), centred->layer ? NormKind::layer : NormKind::rms),
-                                      b.getI64IntegerAttr(1), b.getF64FloatAttr(deviation->epsilon));
+      auto norm =
+          NormalizeOp::create(b, loc, op.getResult().getType(), inputs,
+                              NormKindAttr::get(op.getContext(), centred->layer ? NormKind::layer : NormKind::rms),
+                              b.getI64IntegerAttr(1), b.getF64FloatAttr(deviation->epsilon));
       unsigned number = llvm::find(inputs, centred->x) - inputs.begin();
       Type wide = o.getResult(0).getType().isF64() ? Type(b.getF64Type()) : Type(b.getF32Type());
       Block *element = addBody(norm.getBody(), {}, inputs, rank);

@@ -1,6 +1,7 @@
 //===- ScalarMatch.h - recognising scalar arithmetic ----------------------===//
 //
-// Small matchers over body values that look through widening and narrowing. Exporters spell one formula many ways; after folding few remain.
+// Small matchers over body values that look through widening and narrowing. Exporters spell one formula many ways;
+// after folding few remain.
 //
 //===----------------------------------------------------------------------===//
 

@@ -88,7 +88,8 @@ struct SimplifyBodiesPass : kt::impl::SimplifyBodiesBase<SimplifyBodiesPass> {
     // A transposition that moves nothing.
     getOperation()->walk([](GenericOp op) {
       auto perm = asPermutation(op);
-      if (!perm || !llvm::equal(*perm, llvm::seq<int64_t>(0, perm->size())) || op.getInputs()[0].getType() != op.getResult().getType())
+      if (!perm || !llvm::equal(*perm, llvm::seq<int64_t>(0, perm->size())) ||
+          op.getInputs()[0].getType() != op.getResult().getType())
         return;
       op.replaceAllUsesWith(op.getInputs()[0]);
       op.erase();

@@ -3,7 +3,8 @@
 //   %r = matmul %x, %w : f32                 %r = matmul %x, %w16 : f16, f16 -> f16
 //   %s = generic { r[i] + 1.0 }        ->    %s = generic { truncf(extf(r[i]) + 1.0) }
 //
-// What is stored narrows; arithmetic inside bodies and accumulators stay f32. Inputs and results of the graph keep their types.
+// What is stored narrows; arithmetic inside bodies and accumulators stay f32. Inputs and results of the graph keep
+// their types.
 //
 //===----------------------------------------------------------------------===//
 
@@ -24,7 +25,9 @@ namespace {
 
 constexpr int64_t kTableElements = 4096; // smaller constants are not worth narrowing
 
-SymTensorType withElement(SymTensorType type, Type element) { return SymTensorType::get(type.getContext(), type.getDims(), element); }
+SymTensorType withElement(SymTensorType type, Type element) {
+  return SymTensorType::get(type.getContext(), type.getDims(), element);
+}
 
 /// A converted scalar. Narrowing keeps finite numbers finite: what f16 cannot hold becomes its largest.
 Value convertScalar(OpBuilder &b, Location loc, Value v, Type to) {
@@ -68,11 +71,13 @@ public:
   }
 
 private:
-  bool isSource(Type element) { return isa<FloatType>(element) && element != to && !element.isF64() && cast<FloatType>(element).getWidth() >= 16; }
+  bool isSource(Type element) {
+    return isa<FloatType>(element) && element != to && !element.isF64() && cast<FloatType>(element).getWidth() >= 16;
+  }
   Type elementOf(Value v) { return cast<SymTensorType>(v.getType()).getElementType(); }
 
-  /// What is an activation: results of products and norms, rows gathered from tables, and what is computed elementwise from those and from the graph's
-  /// floating-point inputs. Masks, positions and angles are not: they stay exact.
+  /// What is an activation: results of products and norms, rows gathered from tables, and what is computed elementwise
+  /// from those and from the graph's floating-point inputs. Masks, positions and angles are not: they stay exact.
   void markActivations() {
     Block &entry = func.getBody().front();
     for (BlockArgument arg : entry.getArguments())
@@ -101,7 +106,8 @@ private:
            *constant.getResult().getType().numElements().asConstant() >= kTableElements;
   }
 
-  /// Results that somebody needs in their own type: the graph's results, control flow, and ops that move elements of one type only.
+  /// Results that somebody needs in their own type: the graph's results, control flow, and ops that move elements of
+  /// one type only.
   bool isPinned(Value v) {
     for (Operation *user : v.getUsers()) {
       if (isa<func::ReturnOp, YieldOp, LoopOp, ItemOp, SortOp, ScanOp, ScatterOp>(user))
@@ -114,7 +120,8 @@ private:
 
   bool narrows(Value v) {
     Operation *op = v.getDefiningOp();
-    return isa<GenericOp, NormalizeOp, MatmulOp, ConvOp, AttentionOp>(op) && isSource(elementOf(v)) && activations.contains(v) && !isPinned(v);
+    return isa<GenericOp, NormalizeOp, MatmulOp, ConvOp, AttentionOp>(op) && isSource(elementOf(v)) &&
+           activations.contains(v) && !isPinned(v);
   }
 
   /// Gives v a new element type; its readers convert back what they read.
@@ -224,7 +231,8 @@ private:
       return llvm::all_of(x.getUses(), [&](OpOperand &use) {
         if (auto reshape = dyn_cast<ReshapeOp>(use.getOwner()))
           return onlyBodies(reshape.getResult());
-        return isCompute(use.getOwner()) && !bodiesOf(use.getOwner()).empty() && use.getOperandNumber() >= firstBodyOperand(use.getOwner());
+        return isCompute(use.getOwner()) && !bodiesOf(use.getOwner()).empty() &&
+               use.getOperandNumber() >= firstBodyOperand(use.getOwner());
       });
     };
     if (!onlyBodies(v))

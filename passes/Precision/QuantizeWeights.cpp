@@ -2,8 +2,8 @@
 //
 //   %r = matmul %x, %w {packed} epilogue { acc }   ->   %r = matmul %x, %q {packed} epilogue { acc * s[n] }
 //
-// Symmetric, a scale an output channel (a row, for tables that are gathered from): s = max|w| / 127, q = round(w / s). The kernels widen q; the scale is
-// applied once to the accumulator.
+// Symmetric, a scale an output channel (an innermost row, for tables that are gathered from): s = max|w| / 127, q =
+// round(w / s). The kernels widen q; the scale is applied once to the accumulator.
 //
 //===----------------------------------------------------------------------===//
 
@@ -66,8 +66,10 @@ std::optional<Quantized> quantize(ConstantOp op, int64_t channels, llvm::functio
   b.setInsertionPointAfter(op);
   SymTensorType type = op.getResult().getType();
   StringRef name = op.getName().value_or("");
-  auto weights = makeConstant(b, op.getLoc(), SymTensorType::get(op.getContext(), type.getDims(), b.getIntegerType(8)), q, name);
-  auto scaleType = SymTensorType::get(op.getContext(), {Expr::constant(op.getContext(), channels).attr()}, b.getF32Type());
+  auto weights =
+      makeConstant(b, op.getLoc(), SymTensorType::get(op.getContext(), type.getDims(), b.getIntegerType(8)), q, name);
+  auto scaleType =
+      SymTensorType::get(op.getContext(), {Expr::constant(op.getContext(), channels).attr()}, b.getF32Type());
   ArrayRef<char> scaleBytes((const char *)scales.data(), scales.size() * sizeof(float));
   auto scale = makeConstant(b, op.getLoc(), scaleType, scaleBytes, name.empty() ? "" : (name + ".scale").str());
   return Quantized{weights.getResult(), scale.getResult()};
@@ -80,14 +82,15 @@ void scaleAccumulator(Operation *op, Value scales, unsigned channel) {
   unsigned firstIndex = 1 + op->getNumOperands() - firstBodyOperand(op);
   OpBuilder b(op->getContext());
   b.setInsertionPointToStart(&block);
-  Value s = ReadOp::create(b, op->getLoc(), block.getArgument(1 + number), ValueRange(block.getArgument(firstIndex + channel)));
+  Value s = ReadOp::create(b, op->getLoc(), block.getArgument(1 + number),
+                           ValueRange(block.getArgument(firstIndex + channel)));
   Value acc = block.getArgument(0);
   auto scaled = arith::MulFOp::create(b, op->getLoc(), acc, s);
   acc.replaceAllUsesExcept(scaled, scaled);
 }
 
-/// The product decides a routing: its elementwise descendants are sorted. A rounded router sends tokens to other experts, for weights that are nothing
-/// beside the experts' own.
+/// The product decides a routing: its elementwise descendants are sorted. A rounded router sends tokens to other
+/// experts, for weights that are nothing beside the experts' own.
 bool isRouter(MatmulOp op) {
   constexpr int64_t kMostRoutes = 1024;
   auto n = op.extent(op.getMap(2).getNumDims() - 2).asConstant();
@@ -114,7 +117,7 @@ struct QuantizeWeightsPass : kt::impl::QuantizeWeightsBase<QuantizeWeightsPass> 
   void runOnOperation() override {
     SmallVector<Operation *> ops;
     getOperation()->walk([&](Operation *op) {
-      if (isa<MatmulOp, ConvOp, GenericOp>(op))
+      if (!bodiesOf(op).empty())
         ops.push_back(op);
     });
     for (Operation *op : ops) {
@@ -122,8 +125,7 @@ struct QuantizeWeightsPass : kt::impl::QuantizeWeightsBase<QuantizeWeightsPass> 
         product(matmul);
       else if (auto conv = dyn_cast<ConvOp>(op))
         convolution(conv);
-      else
-        table(cast<GenericOp>(op));
+      table(op);
     }
   }
 
@@ -169,34 +171,43 @@ struct QuantizeWeightsPass : kt::impl::QuantizeWeightsBase<QuantizeWeightsPass> 
     scaleAccumulator(op, q->scales, op.getResult().getType().getRank() - 1);
   }
 
-  /// Rows gathered by a computed index.
-  void table(GenericOp op) {
-    for (unsigned i = 0; i < op.getInputs().size(); ++i) {
-      auto constant = op.getInputs()[i].getDefiningOp<ConstantOp>();
-      if (!constant || constant.getResult().getType().getRank() != 2)
+  /// A constant that bodies read at a computed first index: an embedding, or the weights of experts. A scale an
+  /// innermost row.
+  void table(Operation *op) {
+    unsigned first = firstBodyOperand(op);
+    for (unsigned i = 0; i < op->getNumOperands() - first; ++i) {
+      auto constant = op->getOperand(first + i).getDefiningOp<ConstantOp>();
+      if (!constant || constant.getResult().getType().getRank() < 2)
         continue;
+      SymTensorType type = constant.getResult().getType();
       SmallVector<ReadOp> reads = readsOf(op, i);
-      bool gathers = llvm::all_of(reads, [&](ReadOp r) {
-        return !r.getOtherwise() && !plainIndex(r.getIndices()[0], r->getBlock(), op.getInputs().size());
+      unsigned operands = op->getNumOperands() - first;
+      bool gathers = !reads.empty() && llvm::all_of(reads, [&](ReadOp r) {
+        unsigned leading = cast<BlockArgument>(r.getTensor()).getArgNumber() - i;
+        return !r.getOtherwise() && !plainIndex(r.getIndices()[0], r->getBlock(), leading + operands);
       });
-      if (!gathers || reads.empty())
+      int64_t columns = *type.dim(type.getRank() - 1).asConstant();
+      if (!gathers || columns < 8)
         continue;
-      int64_t rows = *constant.getResult().getType().dim(0).asConstant(), columns = *constant.getResult().getType().dim(1).asConstant();
-      if (columns < 8)
-        continue;
-      auto q = once(constant, rows, [&](int64_t e) { return e / columns; });
+      auto q = once(constant, *type.numElements().asConstant() / columns, [&](int64_t e) { return e / columns; });
       if (!q)
         continue;
-      Block &block = op.getBody().front();
-      BlockArgument arg = block.getArgument(i);
-      op->setOperand(i, q->weights);
-      arg.setType(q->weights.getType());
-      unsigned scale = addBodyOperand(op, q->scales);
+      op->setOperand(first + i, q->weights);
+      for (BodyRef body : bodiesOf(op))
+        body.region->getArgument(body.leading + i).setType(q->weights.getType());
+      OpBuilder outside(op);
+      auto scaleType = SymTensorType::get(op->getContext(), type.getDims().drop_back(), outside.getF32Type());
+      Value scales = q->scales;
+      if (scaleType != scales.getType())
+        scales = ReshapeOp::create(outside, op->getLoc(), scaleType, scales);
+      unsigned scale = addBodyOperand(op, scales);
       for (ReadOp read : reads) {
         OpBuilder b(read);
+        Block *block = read->getBlock();
         Type old = read.getResult().getType();
-        Value value = ReadOp::create(b, read.getLoc(), arg, read.getIndices());
-        Value s = ReadOp::create(b, read.getLoc(), block.getArgument(scale), ValueRange(read.getIndices()[0]));
+        unsigned leading = cast<BlockArgument>(read.getTensor()).getArgNumber() - i;
+        Value value = ReadOp::create(b, read.getLoc(), read.getTensor(), read.getIndices());
+        Value s = ReadOp::create(b, read.getLoc(), block->getArgument(leading + scale), read.getIndices().drop_back());
         Value wide = arith::SIToFPOp::create(b, read.getLoc(), b.getF32Type(), value);
         Value result = arith::MulFOp::create(b, read.getLoc(), wide, s);
         if (old != b.getF32Type())

@@ -43,16 +43,19 @@ struct OutlineKernelsPass : kt::impl::OutlineKernelsBase<OutlineKernelsPass> {
     bool general = isa<MatmulOp>(op) || (isa<ConvOp>(op) && cast<ConvOp>(op).getGroups() == 1);
     replacer.addReplacement([&](ExprAttr e) -> std::optional<std::pair<Attribute, WalkResult>> {
       if (auto c = Expr(e).asConstant()) {
-        // Products of all sizes share a kernel: it keeps of a size only that it is a multiple of 8 or 4, which is what aligned accesses need.
+        // Products of all sizes share a kernel: it keeps of a size only that it is a multiple of 8 or 4, which is what
+        // aligned accesses need.
         int64_t factor = *c % 8 == 0 ? 8 : *c % 4 == 0 ? 4 : 1;
         if (!general || *c <= kSmall)
           return std::pair<Attribute, WalkResult>{e, WalkResult::skip()};
         Attribute quotient = Expr::constant(context, *c / factor).attr();
         unsigned number = params.try_emplace(quotient, params.size()).first->second;
-        return std::pair<Attribute, WalkResult>{(Expr::symbol(context, "p" + std::to_string(number)) * factor).attr(), WalkResult::skip()};
+        return std::pair<Attribute, WalkResult>{(Expr::symbol(context, "p" + std::to_string(number)) * factor).attr(),
+                                                WalkResult::skip()};
       }
       unsigned number = params.try_emplace(e, params.size()).first->second;
-      return std::pair<Attribute, WalkResult>{Expr::symbol(context, "p" + std::to_string(number)).attr(), WalkResult::skip()};
+      return std::pair<Attribute, WalkResult>{Expr::symbol(context, "p" + std::to_string(number)).attr(),
+                                              WalkResult::skip()};
     });
 
     Location unknown = UnknownLoc::get(context);
@@ -110,8 +113,9 @@ struct OutlineKernelsPass : kt::impl::OutlineKernelsBase<OutlineKernelsPass> {
       it->second = name;
     }
     OpBuilder here(op);
-    auto launch = LaunchOp::create(here, op->getLoc(), op->getResultTypes(), FlatSymbolRefAttr::get(context, it->second),
-                                   op->getOperands(), here.getArrayAttr(ints));
+    auto launch =
+        LaunchOp::create(here, op->getLoc(), op->getResultTypes(), FlatSymbolRefAttr::get(context, it->second),
+                         op->getOperands(), here.getArrayAttr(ints));
     if (Attribute slice = op->getAttr("kt.slice"))
       launch->setAttr("kt.slice", slice);
     op->replaceAllUsesWith(launch.getResults());

@@ -1,7 +1,8 @@
 //===- SliceGraph.cpp - the graph in slices -------------------------------===//
 //
-// Top-level computations get the number of their slice as the attribute `kt.slice`. A slice's weights and the values alive in it fit the
-// limit where one computation does; among the places where a slice could end, the one with the fewest live bytes is taken.
+// Top-level computations get the number of their slice as the attribute `kt.slice`. A slice's weights and the values
+// alive in it fit the limit where one computation does; among the places where a slice could end, the one with the
+// fewest live bytes is taken.
 //
 //===----------------------------------------------------------------------===//
 
@@ -50,7 +51,8 @@ struct SliceGraphPass : kt::impl::SliceGraphBase<SliceGraphPass> {
     for (int64_t i = 0; i < count; ++i) {
       ops[i]->walk([&](Operation *inner) {
         for (Value v : inner->getOperands())
-          if (auto constant = throughReshapes(v).getDefiningOp<ConstantOp>(); constant && seen.insert(constant.getResult()).second)
+          if (auto constant = throughReshapes(v).getDefiningOp<ConstantOp>();
+              constant && seen.insert(constant.getResult()).second)
             weights[i] += constant.bytes().size();
       });
       total += weights[i];

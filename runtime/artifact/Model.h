@@ -1,8 +1,8 @@
 //===- Model.h - what a .ktm file holds, in memory ------------------------===//
 //
 // The one joint between the compiler and the runtime. The compiler fills a `Model` and hands it to the writer; the
-// reader gives the runtime a verified one. It knows no operator: only integer expressions, buffers, kernels, instructions.
-// On disk it is FlatBuffers metadata followed by page-aligned sections; see docs/ktm-format.md.
+// reader gives the runtime a verified one. It knows no operator: only integer expressions, buffers, kernels,
+// instructions. On disk it is FlatBuffers metadata followed by page-aligned sections; see docs/ktm-format.md.
 //
 //===----------------------------------------------------------------------===//
 
@@ -21,8 +21,32 @@ namespace kt::artifact {
 
 /// Element types. Sub-byte types are stored one element a byte, so every element has a whole number of bytes.
 enum class DType : uint8_t {
-  f32, f16, bf16, f64, i8, u8, i16, u16, i32, u32, i64, u64, boolean,
-  f8e4m3fn, f8e4m3fnuz, f8e5m2, f8e5m2fnuz, i4, u4, i2, u2, f4e2m1, f8e8m0, c64, c128, string
+  f32,
+  f16,
+  bf16,
+  f64,
+  i8,
+  u8,
+  i16,
+  u16,
+  i32,
+  u32,
+  i64,
+  u64,
+  boolean,
+  f8e4m3fn,
+  f8e4m3fnuz,
+  f8e5m2,
+  f8e5m2fnuz,
+  i4,
+  u4,
+  i2,
+  u2,
+  f4e2m1,
+  f8e8m0,
+  c64,
+  c128,
+  string
 };
 /// Bytes of one element in memory and in files; strings have none and answer 0.
 uint32_t byteSize(DType type);
@@ -43,9 +67,21 @@ struct Expr {
     Const,  // imm
     Symbol, // imm: SymbolId in a model's pool, number of the integer argument in a kernel's pool
     Fact,   // imm: a Fact, only in a kernel's pool
-    Add, Sub, Mul, FloorDiv, CeilDiv, Mod, Min, Max,
-    Eq, Ne, Lt, Le, And, Or, // 0 or 1
-    Select                   // a ? b : c
+    Add,
+    Sub,
+    Mul,
+    FloorDiv,
+    CeilDiv,
+    Mod,
+    Min,
+    Max,
+    Eq,
+    Ne,
+    Lt,
+    Le,
+    And,
+    Or,    // 0 or 1
+    Select // a ? b : c
   };
   Op op = Op::Const;
   int64_t imm = 0;
@@ -55,25 +91,25 @@ struct Expr {
 
 /// What a kernel's guards and geometry may ask about the device it is about to run on.
 enum class Fact : uint8_t {
-  SmCount,          // streaming multiprocessors; workers of the pool on the host
-  SharedPerBlock,   // bytes of dynamic shared memory a block may opt in to; 0 on the host
+  SmCount,           // streaming multiprocessors; workers of the pool on the host
+  SharedPerBlock,    // bytes of dynamic shared memory a block may opt in to; 0 on the host
   ComputeCapability, // 89 for sm_89; on the host 3 for x86-64-v3, 4 for x86-64-v4
   L2Bytes
 };
 
 struct Symbol {
   enum class Kind : uint8_t {
-    Input,     // bound from the shape of an input
-    Data,      // set by a ReadScalar or a SetSymbol while the program runs
-    Induction  // the iteration number of a Loop
+    Input,    // bound from the shape of an input
+    Data,     // set by a ReadScalar or a SetSymbol while the program runs
+    Induction // the iteration number of a Loop
   };
   std::string name;
   Kind kind = Kind::Input;
   int64_t min = 0, max = INT64_MAX; // bounds that an input has to keep
 };
 
-/// A graph input or output. `dims` of an input are constants or expressions; an input dimension that is a plain Symbol binds it,
-/// one that is another expression is checked once all symbols are bound. Outputs are evaluated.
+/// A graph input or output. `dims` of an input are constants or expressions; an input dimension that is a plain Symbol
+/// binds it, one that is another expression is checked once all symbols are bound. Outputs are evaluated.
 struct Port {
   std::string name;
   DType type = DType::f32;
@@ -89,8 +125,8 @@ struct Buffer {
   WeightId weight = kNone; // Kind::Weight only
 };
 
-/// Constant bytes, stored once however often used, the way the kernels read them. `bytes` is borrowed by the writer and, in a loaded
-/// model, points into the mapped file; `keep` owns what needs an owner.
+/// Constant bytes, stored once however often used, the way the kernels read them. `bytes` is borrowed by the writer
+/// and, in a loaded model, points into the mapped file; `keep` owns what needs an owner.
 struct Weight {
   std::string name; // the ONNX initializer, for people
   DType type = DType::f32;
@@ -99,8 +135,8 @@ struct Weight {
   std::shared_ptr<const void> keep;
 };
 
-/// Code for one target. The bytes are PTX text (no terminating zero), a cubin, or a flat position-independent x86-64 image without
-/// relocations whose entries are offsets.
+/// Code for one target. The bytes are PTX text (no terminating zero), a cubin, or a flat position-independent x86-64
+/// image without relocations whose entries are offsets.
 struct Module {
   enum class Kind : uint8_t { Ptx, Cubin, HostImage };
   Kind kind = Kind::Ptx;
@@ -108,23 +144,25 @@ struct Module {
   std::vector<std::byte> code;
 };
 
-/// One launch of a variant. On a GPU the entry gets the buffer addresses (u64 each), the workspace address (u64, only when the variant
-/// has one), then the integer arguments (i32 each; a value that does not fit is an error of the run). On the host see HostArgs.
+/// One launch of a variant. On a GPU the entry gets the buffer addresses (u64 each), the workspace address (u64, only
+/// when the variant has one), then the integer arguments (i32 each; a value that does not fit is an error of the run).
+/// On the host see HostArgs.
 struct Stage {
   uint32_t module = kNone;
-  std::string entry;         // PTX: the .entry name
-  uint64_t entryOffset = 0;  // host image: offset of the function
-  std::array<ExprId, 3> grid{kNone, kNone, kNone}; // blocks; on the host grid[0] is the number of tasks. A zero skips the stage
-  std::array<uint32_t, 3> block{1, 1, 1};          // threads a block (GPU)
-  ExprId shared = kNone;  // bytes of dynamic shared memory (GPU); kNone: none
-  ExprId scratch = kNone; // bytes of private memory a worker, 64-byte aligned (host); kNone: none
+  std::string entry;        // PTX: the .entry name
+  uint64_t entryOffset = 0; // host image: offset of the function
+  std::array<ExprId, 3> grid{kNone, kNone,
+                             kNone};      // blocks; on the host grid[0] is the number of tasks. A zero skips the stage
+  std::array<uint32_t, 3> block{1, 1, 1}; // threads a block (GPU)
+  ExprId shared = kNone;                  // bytes of dynamic shared memory (GPU); kNone: none
+  ExprId scratch = kNone;                 // bytes of private memory a worker, 64-byte aligned (host); kNone: none
 };
 
 /// One way to run a kernel on a target, taken when its guard is not zero (kNone: always). The first that fits is run.
 struct Variant {
   std::string target; // "sm_89", "host-v3", "host-v4"
   ExprId guard = kNone;
-  ExprId workspace = kNone; // bytes of memory shared by all blocks or tasks, 256-byte aligned; kNone: none
+  ExprId workspace = kNone;     // bytes of memory shared by all blocks or tasks, 256-byte aligned; kNone: none
   bool workspaceZeroed = false; // must be zero at the start of the first stage
   std::vector<Stage> stages;
   std::string schedule; // the decisions, for `ktc inspect`: "matmul tile=128x128x32 warps=2x4 stages=3"
@@ -132,7 +170,7 @@ struct Variant {
 
 /// A computation with its variants. All buffer arguments come first (results last among them), then integers.
 struct Kernel {
-  std::string name; // "matmul_3"
+  std::string name;   // "matmul_3"
   std::string family; // "matmul", "conv", "generic", ...
   uint32_t numBuffers = 0, numInts = 0;
   uint32_t numResults = 1; // the last numResults buffers are written, the others are read
@@ -154,7 +192,8 @@ struct Copy {
   BufferId src = kNone, dst = kNone;
   ExprId srcOffset = kNone, dstOffset = kNone, bytes = kNone; // offsets kNone: 0
 };
-/// symbol = integer element `index` of the buffer, sign- or zero-extended, bool as 0 or 1, floats truncated. Waits for the device.
+/// symbol = integer element `index` of the buffer, sign- or zero-extended, bool as 0 or 1, floats truncated. Waits for
+/// the device.
 struct ReadScalar {
   SymbolId symbol = 0;
   BufferId buffer = kNone;
@@ -171,17 +210,18 @@ struct Assert {
   std::string message;
   uint32_t node = kNone;
 };
-/// Runs one of two blocks; then result i is the buffer that the block yields (no copy is implied: the runtime may hand over the
-/// memory or copy it). Buffers that a block defines are temporaries of that block.
+/// Runs one of two blocks; then result i is the buffer that the block yields (no copy is implied: the runtime may hand
+/// over the memory or copy it). Buffers that a block defines are temporaries of that block.
 struct If {
   ExprId condition = kNone;
   std::unique_ptr<Block> then, otherwise;
   std::vector<BufferId> results, thenYields, otherwiseYields;
 };
-/// Runs the body while iteration < trips (kNone: no bound) and the condition holds. Before the first iteration carried[i] = init[i]; after each,
-/// carried[i] = next[i], whose size may differ. `condition` is an expression evaluated before each iteration, kNone: always true (a body sets
-/// its symbol with ReadScalar). Scan outputs collect one piece an iteration, in order, into scan[i], whose size is trips * piece when trips
-/// bounds it exactly, and else is known only afterwards: then `iterations` is set first and Buffer::bytes of scan[i] depends on it.
+/// Runs the body while iteration < trips (kNone: no bound) and the condition holds. Before the first iteration
+/// carried[i] = init[i]; after each, carried[i] = next[i], whose size may differ. `condition` is an expression
+/// evaluated before each iteration, kNone: always true (a body sets its symbol with ReadScalar). Scan outputs collect
+/// one piece an iteration, in order, into scan[i], whose size is trips * piece when trips bounds it exactly, and else
+/// is known only afterwards: then `iterations` is set first and Buffer::bytes of scan[i] depends on it.
 struct Loop {
   ExprId trips = kNone, condition = kNone;
   SymbolId induction = kNone;  // 0, 1, 2, ... in the body
@@ -202,8 +242,8 @@ struct Block {
   std::vector<Instruction> instructions;
 };
 
-/// A run of top-level instructions [begin, end): the unit in which weights are kept on the device or streamed. Slices follow one another and
-/// cover the program.
+/// A run of top-level instructions [begin, end): the unit in which weights are kept on the device or streamed. Slices
+/// follow one another and cover the program.
 struct Slice {
   uint32_t begin = 0, end = 0;
   std::vector<WeightId> weights;
@@ -226,8 +266,8 @@ struct Model {
   std::string options; // the compile options as text, for `ktc inspect`
 };
 
-/// What a host kernel gets: `void entry(const HostArgs *)`. It does the tasks [begin, end) of the stage's grid[0]; the pool calls it
-/// from several threads with disjoint ranges. All pointers are borrowed for the call.
+/// What a host kernel gets: `void entry(const HostArgs *)`. It does the tasks [begin, end) of the stage's grid[0]; the
+/// pool calls it from several threads with disjoint ranges. All pointers are borrowed for the call.
 struct HostArgs {
   void *const *buffers; // the launch's buffers
   const int64_t *ints;
@@ -241,8 +281,8 @@ struct HostArgs {
 enum class HostExternal : uint32_t {
   memcpy, // void *(void *, const void *, size_t)
   memset,
-  fmod,   // double (double, double)
-  pow,    // double (double, double)
+  fmod, // double (double, double)
+  pow,  // double (double, double)
   count
 };
 

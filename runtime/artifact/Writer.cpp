@@ -254,8 +254,8 @@ Status systemError(const std::string &what, const std::string &path) {
   return Status::failed("cannot " + what + " '" + path + "': " + std::strerror(errno));
 }
 
-/// A file under a temporary name that disappears unless it is committed. What is there already and is no file (a device, a pipe) is written to, never
-/// replaced.
+/// A file under a temporary name that disappears unless it is committed. What is there already and is no file (a
+/// device, a pipe) is written to, never replaced.
 class PendingFile {
 public:
   explicit PendingFile(const std::string &path) : path(path), temporary(path + ".XXXXXX") {

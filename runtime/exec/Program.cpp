@@ -122,7 +122,8 @@ Status Program::placeWeights() {
     limit = std::min(limit, available);
   }
   account = std::make_unique<MemoryAccount>(*device, limit);
-  weights = std::make_unique<WeightStore>(model(), *device, *account, options.deviceMemory ? options.deviceMemory : UINT64_MAX);
+  weights = std::make_unique<WeightStore>(model(), *device, *account,
+                                          options.deviceMemory ? options.deviceMemory : UINT64_MAX);
   // The arena of the largest shapes when they are bounded, of the smallest when not: then a session asks for more.
   ExprValues values(*graph);
   for (SymbolId s = 0; s < model().symbols.size(); ++s)

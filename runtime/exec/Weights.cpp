@@ -21,8 +21,8 @@ uint64_t aligned(uint64_t bytes) { return (bytes + device::kAlignment - 1) / dev
 } // namespace
 
 WeightStore::WeightStore(const artifact::Model &model, device::Device &device, MemoryAccount &account, uint64_t limit)
-    : model(model), device(device), account(account), limit(limit), keep(model.weights.size()), addresses(model.weights.size()),
-      pinned(model.weights.size()) {
+    : model(model), device(device), account(account), limit(limit), keep(model.weights.size()),
+      addresses(model.weights.size()), pinned(model.weights.size()) {
   std::map<std::pair<const std::byte *, size_t>, WeightId> seen;
   for (WeightId w = 0; w < model.weights.size(); ++w) {
     auto bytes = model.weights[w].bytes;
@@ -85,8 +85,9 @@ Status WeightStore::place(uint64_t reserve) {
   } else {
     uint64_t left = room;
     if (left < largest && left == limit)
-      return Status::failed("not enough device memory: the weights of the largest slice take " + std::to_string(largest) + " bytes but " +
-                            std::to_string(limit) + " are allowed for weights");
+      return Status::failed("not enough device memory: the weights of the largest slice take " +
+                            std::to_string(largest) + " bytes but " + std::to_string(limit) +
+                            " are allowed for weights");
     if (left < largest)
       return Status::failed("not enough device memory: a run needs " + std::to_string(reserve) +
                             " bytes for values and " + std::to_string(largest) +

@@ -25,8 +25,9 @@ int64_t packGroups(const Conv2d &s) { return s.groups > 1 && s.c == s.groups && 
 /// n, h, w, oh, ow are p0..p4; channels are constants, as weights make them.
 std::string text(const Conv2d &s, const std::string &type, const std::string &weightType, const std::string &acc) {
   std::string in = "!kt.tensor<[p0, p1, p2, " + std::to_string(s.c) + "] x " + type + ">";
-  std::string w = "!kt.tensor<[" + std::to_string(packGroups(s)) + ", " + std::to_string((s.o / packGroups(s) + 15) / 16) + ", " +
-                  std::to_string(s.kh * s.kw) + ", " + std::to_string(s.c / s.groups) + ", 16] x " + weightType + ">";
+  std::string w = "!kt.tensor<[" + std::to_string(packGroups(s)) + ", " +
+                  std::to_string((s.o / packGroups(s) + 15) / 16) + ", " + std::to_string(s.kh * s.kw) + ", " +
+                  std::to_string(s.c / s.groups) + ", 16] x " + weightType + ">";
   std::string out = "!kt.tensor<[p0, p3, p4, " + std::to_string(s.o) + "] x " + acc + ">",
               b = "!kt.tensor<[" + std::to_string(s.o) + "] x " + acc + ">";
   std::string add = acc == "f32" ? "arith.addf" : "arith.addi";
@@ -56,7 +57,8 @@ void check(const Conv2d &s, const std::string &type, const std::string &weightTy
            const std::string &acc = "f32") {
   HostKernel k(text(s, type, weightType.empty() ? type : weightType, acc), 5);
   ASSERT_TRUE(k.ok());
-  int64_t cg = s.c / s.groups, og = s.o / s.groups, outs = s.o / packGroups(s), panels = (outs + 15) / 16, taps = s.kh * s.kw;
+  int64_t cg = s.c / s.groups, og = s.o / s.groups, outs = s.o / packGroups(s), panels = (outs + 15) / 16,
+          taps = s.kh * s.kw;
   auto wf = randomVector(s.o * cg * taps, -1, 1, 2);
   std::vector<A> bias;
   for (float v : randomVector(s.o))

@@ -72,8 +72,6 @@ def differs(name, got, want, rule):
         return f"{name}: {100 * near:.2f}% within 2% of the largest, worst {err.max() / max(top, 1e-6):.3f}"
     half = rule == "fp16" or got.dtype.itemsize == 2
     atol, rtol = (2e-2, 2e-2) if half else (1e-4 * max(1, top), 1e-3)
-    if rule == "fp16":
-        atol *= max(1, top)
     over = err - atol - rtol * np.abs(w)
     if over.max() <= 0:
         return None

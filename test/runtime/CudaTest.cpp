@@ -151,8 +151,9 @@ TEST_F(Cuda, SaysBothNumbersWhenMemoryIsTooSmall) {
   auto path = writeModel(chain(2, {Entry::add, Entry::scale}).model);
   auto loaded = kt::Model::load(path, {.device = "cuda:0", .deviceMemory = 1000});
   ASSERT_FALSE(loaded.ok());
-  EXPECT_EQ(loaded.status().message(),
-            "not enough device memory: the weights of the largest slice take 1024 bytes but 1000 are allowed for weights");
+  EXPECT_EQ(
+      loaded.status().message(),
+      "not enough device memory: the weights of the largest slice take 1024 bytes but 1000 are allowed for weights");
 }
 
 TEST_F(Cuda, AnOlderGpuIsNamedWithWhatIsNeeded) {

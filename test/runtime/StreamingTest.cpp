@@ -78,8 +78,9 @@ TEST(Streaming, TooLittleIsOneErrorWithBothNumbers) {
   std::string path = writeModel(layers(kElements).model);
   auto model = kt::Model::load(path, {.device = "host", .deviceMemory = 10000});
   ASSERT_FALSE(model.ok());
-  EXPECT_EQ(model.status().message(),
-            "not enough device memory: the weights of the largest slice take 16384 bytes but 10000 are allowed for weights");
+  EXPECT_EQ(
+      model.status().message(),
+      "not enough device memory: the weights of the largest slice take 16384 bytes but 10000 are allowed for weights");
 }
 
 TEST(Streaming, SessionsStreamSideBySide) {

@@ -8,7 +8,8 @@
 
 int main(int argc, char **argv) {
   mlir::DialectRegistry registry;
-  registry.insert<kt::KTDialect, mlir::func::FuncDialect, mlir::arith::ArithDialect, mlir::math::MathDialect, mlir::scf::SCFDialect>();
+  registry.insert<kt::KTDialect, mlir::func::FuncDialect, mlir::arith::ArithDialect, mlir::math::MathDialect,
+                  mlir::scf::SCFDialect>();
   mlir::registerTransformsPasses();
   kt::registerKTPasses();
   return mlir::asMainReturnCode(mlir::MlirOptMain(argc, argv, "kt pass driver\n", registry));

@@ -11,7 +11,8 @@ namespace {
 
 using Atoms = std::vector<Expr>; // sorted, with repetition
 
-/// A total order that depends on structure only, never on addresses, so that printed expressions are the same in every run.
+/// A total order that depends on structure only, never on addresses, so that printed expressions are the same in every
+/// run.
 int compare(Expr a, Expr b) {
   if (a == b)
     return 0;
@@ -44,7 +45,8 @@ struct AtomsLess {
 using Poly = std::map<Atoms, int64_t, AtomsLess>;
 
 void addTo(Poly &poly, const Atoms &atoms, int64_t coefficient) {
-  // Wraps like the runtime's 64-bit numbers would not: such sizes are rejected there, so a wrapped constant is never believed.
+  // Wraps like the runtime's 64-bit numbers would not: such sizes are rejected there, so a wrapped constant is never
+  // believed.
   int64_t &slot = poly[atoms];
   slot = (int64_t)((uint64_t)slot + (uint64_t)coefficient);
   if (slot == 0)
@@ -92,9 +94,7 @@ std::optional<Atoms> divideAtoms(const Atoms &a, const Atoms &b) {
 
 Expr::Expr(ExprAttr attr) : impl(attr ? attr.getAsOpaquePointer() : nullptr) {}
 
-ExprAttr Expr::attr() const {
-  return llvm::cast<ExprAttr>(mlir::Attribute::getFromOpaquePointer(impl));
-}
+ExprAttr Expr::attr() const { return llvm::cast<ExprAttr>(mlir::Attribute::getFromOpaquePointer(impl)); }
 mlir::MLIRContext *Expr::context() const { return attr().getContext(); }
 Expr::Kind Expr::kind() const { return (Kind)attr().getKind(); }
 int64_t Expr::imm() const { return attr().getImm(); }
@@ -102,7 +102,8 @@ llvm::StringRef Expr::name() const { return attr().getSymbol(); }
 unsigned Expr::numOperands() const { return attr().getOperands().size(); }
 Expr Expr::operand(unsigned i) const { return llvm::cast<ExprAttr>(attr().getOperands()[i]); }
 
-Expr Expr::get(mlir::MLIRContext *context, Kind kind, int64_t imm, llvm::StringRef name, llvm::ArrayRef<Expr> operands) {
+Expr Expr::get(mlir::MLIRContext *context, Kind kind, int64_t imm, llvm::StringRef name,
+               llvm::ArrayRef<Expr> operands) {
   llvm::SmallVector<mlir::Attribute> attrs;
   for (Expr e : operands)
     attrs.push_back(e.attr());
@@ -118,8 +119,8 @@ std::optional<int64_t> Expr::asConstant() const {
   return std::nullopt;
 }
 
-/// True when each term of a sum is provably not negative. A minimum that is subtracted is at most either of its operands, a maximum that is added at
-/// least either: one of them in its place gives a lower bound.
+/// True when each term of a sum is provably not negative. A minimum that is subtracted is at most either of its
+/// operands, a maximum that is added at least either: one of them in its place gives a lower bound.
 static bool termsNonNegative(Expr e, int depth) {
   Poly poly = toPoly(e);
   bool all = llvm::all_of(poly, [](const auto &term) {
@@ -306,8 +307,8 @@ static bool isHuge(Expr e) {
   return c && *c >= (int64_t(1) << 31) - 1;
 }
 
-/// For min(1, e) with e a sum of terms that are not negative, all that counts is whether a term is positive: factors and inner minima with 1 say
-/// nothing more. Null where e is not such a sum, or already plain.
+/// For min(1, e) with e a sum of terms that are not negative, all that counts is whether a term is positive: factors
+/// and inner minima with 1 say nothing more. Null where e is not such a sum, or already plain.
 static Expr positivity(Expr e) {
   Expr plain;
   for (auto &[atoms, c] : toPoly(e)) {
@@ -390,8 +391,8 @@ Expr Expr::select(Expr condition, Expr a, Expr b) {
     if (condition.kind() == Kind::Eq || condition.kind() == Kind::Lt)
       return condition;
   // select(x == y, x, y) = y
-  if (condition.kind() == Kind::Eq &&
-      ((condition.operand(0) == a && condition.operand(1) == b) || (condition.operand(0) == b && condition.operand(1) == a)))
+  if (condition.kind() == Kind::Eq && ((condition.operand(0) == a && condition.operand(1) == b) ||
+                                       (condition.operand(0) == b && condition.operand(1) == a)))
     return b;
   return get(a.context(), Kind::Select, 0, "", {condition, a, b});
 }

@@ -1,7 +1,7 @@
 //===- Expr.h - integer expressions over symbols --------------------------===//
 //
-// A value wrapper over the uniqued ExprAttr with arithmetic that keeps the normal form: a sum of products with integer coefficients
-// over atoms (symbols, floor divisions, minima, ...). Equal wrappers are equal numbers.
+// A value wrapper over the uniqued ExprAttr with arithmetic that keeps the normal form: a sum of products with integer
+// coefficients over atoms (symbols, floor divisions, minima, ...). Equal wrappers are equal numbers.
 //
 //===----------------------------------------------------------------------===//
 
@@ -25,9 +25,13 @@ public:
     Symbol, // name; a leading '?' says that it may be negative
     Add,    // sum of operands + imm
     Mul,    // imm * product of operands
-    FloorDiv, Mod, Min, Max,
-    Eq, Lt, // 0 or 1
-    Select  // operand 0 != 0 ? operand 1 : operand 2
+    FloorDiv,
+    Mod,
+    Min,
+    Max,
+    Eq,
+    Lt,    // 0 or 1
+    Select // operand 0 != 0 ? operand 1 : operand 2
   };
 
   Expr() = default;
@@ -77,10 +81,10 @@ public:
   std::string str() const;
 
   /// A node as given, without simplification.
-  static Expr get(mlir::MLIRContext *context, Kind kind, int64_t imm, llvm::StringRef name, llvm::ArrayRef<Expr> operands);
+  static Expr get(mlir::MLIRContext *context, Kind kind, int64_t imm, llvm::StringRef name,
+                  llvm::ArrayRef<Expr> operands);
 
 private:
-
   const void *impl = nullptr; // the attribute's storage
 };
 

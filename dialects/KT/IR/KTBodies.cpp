@@ -1,6 +1,7 @@
 //===- KTBodies.cpp - the scalar regions of compute ops -------------------===//
 //
-// What passes need to treat the regions of all compute ops alike: where they are, which operands they see, adding and dropping those.
+// What passes need to treat the regions of all compute ops alike: where they are, which operands they see, adding and
+// dropping those.
 //
 //===----------------------------------------------------------------------===//
 

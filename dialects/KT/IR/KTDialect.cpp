@@ -86,7 +86,7 @@ static FailureOr<Expr> parseFactor(AsmParser &parser) {
 static FailureOr<Expr> parseTerm(AsmParser &parser) {
   FailureOr<Expr> e = parseFactor(parser);
   while (succeeded(e)) {
-    int op = succeeded(parser.parseOptionalStar())                 ? 0
+    int op = succeeded(parser.parseOptionalStar())                ? 0
              : succeeded(parser.parseOptionalKeyword("floordiv")) ? 1
              : succeeded(parser.parseOptionalKeyword("mod"))      ? 2
                                                                   : -1;

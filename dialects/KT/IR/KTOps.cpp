@@ -10,9 +10,10 @@ using namespace kt;
 #define GET_OP_CLASSES
 #include "dialects/KT/IR/KTOps.cpp.inc"
 
-/// Checks a body's signature: leading scalars, the operands, the indices, and one yielded value of type `yields` (null: any).
-static LogicalResult verifyBody(Operation *op, Region &region, StringRef what, TypeRange leading, ValueRange operands, unsigned indices,
-                                Type yields) {
+/// Checks a body's signature: leading scalars, the operands, the indices, and one yielded value of type `yields` (null:
+/// any).
+static LogicalResult verifyBody(Operation *op, Region &region, StringRef what, TypeRange leading, ValueRange operands,
+                                unsigned indices, Type yields) {
   Block &block = region.front();
   unsigned expected = leading.size() + operands.size() + indices;
   if (block.getNumArguments() != expected)
@@ -23,8 +24,8 @@ static LogicalResult verifyBody(Operation *op, Region &region, StringRef what, T
                                << block.getArgument(i).getType();
   for (auto [i, v] : llvm::enumerate(operands))
     if (block.getArgument(leading.size() + i).getType() != v.getType())
-      return op->emitOpError() << what << " argument " << leading.size() + i << " expected " << v.getType() << " but got "
-                               << block.getArgument(leading.size() + i).getType();
+      return op->emitOpError() << what << " argument " << leading.size() + i << " expected " << v.getType()
+                               << " but got " << block.getArgument(leading.size() + i).getType();
   for (unsigned i = 0; i < indices; ++i)
     if (!block.getArgument(leading.size() + operands.size() + i).getType().isIndex())
       return op->emitOpError() << what << " argument " << leading.size() + operands.size() + i << " expected index";
@@ -32,7 +33,8 @@ static LogicalResult verifyBody(Operation *op, Region &region, StringRef what, T
   if (!yield || yield.getValues().size() != 1)
     return op->emitOpError() << what << " expected to end in a kt.yield of one value";
   if (yields && yield.getValues()[0].getType() != yields)
-    return op->emitOpError() << what << " expected to yield " << yields << " but yields " << yield.getValues()[0].getType();
+    return op->emitOpError() << what << " expected to yield " << yields << " but yields "
+                             << yield.getValues()[0].getType();
   return success();
 }
 
@@ -133,7 +135,8 @@ LogicalResult ConvOp::verify() {
     return emitOpError() << "expected packed weights [groups, panels, taps, channels, " << kPanel << "] but got " << w;
   if (!w.dim(0).isConstant(getGroups()) && !(isDepthwise() && w.dim(3).isConstant(1)))
     return emitOpError() << "expected packed weights of " << getGroups() << " groups but got " << w;
-  return verifyBody(*this, getEpilogue(), "epilogue", {accumulatorType()}, getExtras(), out.getRank(), out.scalarType());
+  return verifyBody(*this, getEpilogue(), "epilogue", {accumulatorType()}, getExtras(), out.getRank(),
+                    out.scalarType());
 }
 
 LogicalResult AttentionOp::verify() {

@@ -75,7 +75,8 @@ LogicalResult ReadOp::verify() {
   if (getResult().getType() != type.scalarType())
     return emitOpError() << "expected result type " << type.scalarType() << " but got " << getResult().getType();
   if (getOtherwise() && getOtherwise().getType() != type.scalarType())
-    return emitOpError() << "expected else value of type " << type.scalarType() << " but got " << getOtherwise().getType();
+    return emitOpError() << "expected else value of type " << type.scalarType() << " but got "
+                         << getOtherwise().getType();
   if (getCheck())
     for (int64_t d : *getCheck())
       if (d < 0 || d >= type.getRank())

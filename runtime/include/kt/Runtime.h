@@ -94,8 +94,8 @@ struct Options {
   std::string device = "auto";
   /// Threads of the host's pool, the caller's included; 0: as many as the process may use.
   unsigned threads = 0;
-  /// Bytes of device memory for weights: slices whose weights do not fit are streamed in each run. What the values of a run take comes on top and is
-  /// never limited but by the device. 0: what is free at load.
+  /// Bytes of device memory for weights: slices whose weights do not fit are streamed in each run. What the values of a
+  /// run take comes on top and is never limited but by the device. 0: what is free at load.
   uint64_t deviceMemory = 0;
   /// Whether the digests of weights and code are checked at load (the metadata's always are).
   bool verifyDigests = true;
@@ -132,8 +132,9 @@ public:
   /// Runs the model. `inputs` come in any order, each of the model's inputs once; their data is borrowed until the call
   /// returns. Blocks until the outputs are in host memory. Code::usage for a wrong name, type or shape.
   [[nodiscard]] Status run(std::span<const TensorView> inputs);
-  /// Runs once more on the inputs of the latest run, which are still on the device, and leaves the outputs there: the time it takes is the model's
-  /// own. Host inputs that were used in place have to live still. outputs() is empty afterwards. Code::usage before a first run.
+  /// Runs once more on the inputs of the latest run, which are still on the device, and leaves the outputs there: the
+  /// time it takes is the model's own. Host inputs that were used in place have to live still. outputs() is empty
+  /// afterwards. Code::usage before a first run.
   [[nodiscard]] Status repeat();
   /// Of the latest run, in the model's order. The data belongs to the session and stays until its next run; empty after
   /// a failure. Where an output is an input unchanged, its data is the caller's.

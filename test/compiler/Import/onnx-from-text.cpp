@@ -1,7 +1,7 @@
 //===- onnx-from-text.cpp - ONNX's textual syntax to a model file ---------===//
 //
-// onnx-from-text FILE.test OUT.onnx. Lines that begin with '#' are left out, so that a lit test can carry its model. Nothing is checked: tests want
-// wrong models too.
+// onnx-from-text FILE.test OUT.onnx. Lines that begin with '#' are left out, so that a lit test can carry its model.
+// Nothing is checked: tests want wrong models too.
 //
 //===----------------------------------------------------------------------===//
 
