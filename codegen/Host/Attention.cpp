@@ -101,7 +101,7 @@ void AttentionEmitter::build() {
     spec.mostRows = *known;
   int64_t step = kPanel;
   if (mayBeMany) {
-    dots = std::make_unique<MicroKernel>(kernel, spec, "dot");
+    dots = std::make_unique<MicroKernel>(kernel, spec);
     step = dots->columns();
   }
   kernel.usesIsa = true;

@@ -138,7 +138,7 @@ void ConvEmitter::buildIndirect() {
   MicroKernelSpec spec{acc, inElement, weightElement};
   if (auto known = positions.asConstant())
     spec.mostRows = *known;
-  MicroKernel micro(kernel, spec, "dot");
+  MicroKernel micro(kernel, spec);
   kernel.schedule = "conv indirect tile=" + std::to_string(micro.rows()) + "x" + std::to_string(micro.columns());
   Expr scratch = channels * kt::elementBytes(inElement) + (zeroAt + 64);
   kernel.stage({rowBlocks * columnBlocks * groups, scratch}, [&](StageEmitter &e) {

@@ -5,7 +5,6 @@
 #include "mlir/Dialect/ControlFlow/IR/ControlFlow.h"
 #include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
-#include "mlir/Target/LLVMIR/Export.h"
 #include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
@@ -37,7 +36,8 @@ static LogicalResult build(KernelBuilder &kernel) {
       .Default([&](Operation *op) { return op->emitOpError("has no host kernel"); });
 }
 
-FailureOr<KernelCode> kt::codegen::compileHostKernel(KernelOp kernel, ArrayRef<StringRef> targets, ExprPool &pool) {
+FailureOr<KernelCode> kt::codegen::compileHostKernel(KernelOp kernel, ArrayRef<StringRef> targets, SharedCode &library,
+                                                     ExprPool &pool) {
   Operation *compute = kernel.compute();
   auto yield = cast<YieldOp>(kernel.getBody().front().getTerminator());
   for (Value v : compute->getResults())
@@ -58,18 +58,15 @@ FailureOr<KernelCode> kt::codegen::compileHostKernel(KernelOp kernel, ArrayRef<S
   std::unique_ptr<KernelBuilder> builder;
   for (const Isa *isa : isas) {
     if (!builder || builder->usesIsa) {
-      builder = std::make_unique<KernelBuilder>(kernel, *isa);
+      builder = std::make_unique<KernelBuilder>(kernel, *isa, library);
       if (failed(build(*builder)))
         return failure();
+      if (!builder->error.empty())
+        return compute->emitOpError(builder->error);
       if (failed(lowerToLLVM(*builder->module)))
         return compute->emitOpError("could not be lowered for the host");
     }
-    llvm::LLVMContext context;
-    std::unique_ptr<llvm::Module> module =
-        translateModuleToLLVMIR(*builder->module, context, "kernel", /*disableVerification=*/true);
-    if (!module)
-      return compute->emitOpError("could not be translated for the host");
-    llvm::Expected<Image> image = makeImage(*module, *isa);
+    llvm::Expected<Image> image = compileModule(*builder->module, *isa, builder->images);
     if (!image)
       return compute->emitOpError() << llvm::toString(image.takeError());
 

@@ -127,21 +127,41 @@ SmallVector<Value> StageEmitter::delinearize(Value number, ArrayRef<Value> exten
 // KernelBuilder
 //===----------------------------------------------------------------------===//
 
-KernelBuilder::KernelBuilder(KernelOp kernel, const Isa &isa)
-    : kernel(kernel), compute(kernel.compute()), isa(isa), module(ModuleOp::create(kernel.getLoc())),
-      builder(kernel.getContext()) {}
+KernelBuilder::KernelBuilder(KernelOp kernel, const Isa &isa, SharedCode &library)
+    : CodeBuilder(kernel.getLoc(), isa), kernel(kernel), compute(kernel.compute()), library(library) {}
 KernelBuilder::~KernelBuilder() = default;
 
-LLVM::LLVMFuncOp KernelBuilder::function(StringRef name, ArrayRef<Type> arguments,
-                                         function_ref<void(Emitter &, ValueRange)> body) {
-  OpBuilder::InsertionGuard guard(builder);
-  builder.setInsertionPointToEnd(module->getBody());
-  Location loc = kernel.getLoc();
+/// The types of a function's parameters: an index is 64 bits.
+static LLVM::LLVMFunctionType functionType(OpBuilder &b, ArrayRef<Type> arguments) {
   SmallVector<Type> types;
   for (Type t : arguments)
-    types.push_back(t.isIndex() ? builder.getI64Type() : t);
-  auto type = LLVM::LLVMFunctionType::get(LLVM::LLVMVoidType::get(context()), types);
-  auto func = LLVM::LLVMFuncOp::create(builder, loc, name, type, LLVM::Linkage::Internal);
+    types.push_back(t.isIndex() ? b.getI64Type() : t);
+  return LLVM::LLVMFunctionType::get(LLVM::LLVMVoidType::get(b.getContext()), types);
+}
+
+LLVM::LLVMFuncOp KernelBuilder::shared(StringRef name, ArrayRef<Type> arguments,
+                                       function_ref<void(CodeBuilder &)> build) {
+  if (auto known = module->lookupSymbol<LLVM::LLVMFuncOp>(name))
+    return known;
+  llvm::Expected<const Image *> image = library.get(name, isa, [&] {
+    CodeBuilder code(UnknownLoc::get(context()), isa);
+    build(code);
+    return std::move(code.module);
+  });
+  if (image)
+    images.push_back(*image);
+  else
+    error = llvm::toString(image.takeError());
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPointToEnd(module->getBody());
+  return LLVM::LLVMFuncOp::create(builder, loc, name, functionType(builder, arguments));
+}
+
+LLVM::LLVMFuncOp CodeBuilder::function(StringRef name, ArrayRef<Type> arguments,
+                                       function_ref<void(Emitter &, ValueRange)> body, LLVM::Linkage linkage) {
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPointToEnd(module->getBody());
+  auto func = LLVM::LLVMFuncOp::create(builder, loc, name, functionType(builder, arguments), linkage);
   func.setNoInline(true);
   Block *entry = func.addEntryBlock(builder);
   builder.setInsertionPointToStart(entry);

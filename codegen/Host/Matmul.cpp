@@ -100,7 +100,7 @@ void MatmulEmitter::build() {
   MicroKernelSpec spec{acc, copiesRows ? acc : lhsElement, packed ? rhsElement : acc};
   if (auto known = rows.asConstant())
     spec.mostRows = *known;
-  MicroKernel micro(kernel, spec, "dot");
+  MicroKernel micro(kernel, spec);
   kernel.schedule = "matmul tile=" + std::to_string(micro.rows()) + "x" + std::to_string(micro.columns()) +
                     " block=" + std::to_string(kRows) + "x" + std::to_string(kColumns) + "x" + std::to_string(kDepth) +
                     (packed ? " packed" : " packs");

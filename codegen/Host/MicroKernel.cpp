@@ -6,7 +6,7 @@ using namespace mlir;
 using namespace kt;
 using namespace kt::codegen::host;
 
-MicroKernel::MicroKernel(KernelBuilder &kernel, MicroKernelSpec spec, StringRef name) : spec(spec) {
+MicroKernel::MicroKernel(KernelBuilder &kernel, MicroKernelSpec spec) : spec(spec) {
   lanes = kernel.isa.vectorBytes / kt::elementBytes(spec.acc);
   int64_t perPanel = std::max<int64_t>(1, kPanel / lanes);
   // Two adjacent panels where one leaves too few independent sums.
@@ -23,13 +23,39 @@ MicroKernel::MicroKernel(KernelBuilder &kernel, MicroKernelSpec spec, StringRef 
 
   Type pointer = LLVM::LLVMPointerType::get(kernel.context()), index = IndexType::get(kernel.context());
   Type i1 = IntegerType::get(kernel.context(), 1);
-  SmallVector<Type> types = {pointer, index, index, index, index, pointer, pointer, index, pointer, index, i1};
-  for (int64_t rows : counts)
-    functions.push_back(kernel.function((name + Twine(rows)).str(), types,
-                                        [&](Emitter &e, ValueRange args) { emitRows(kernel, e, args, rows); }));
+  types = {pointer, index, index, index, index, pointer, pointer, index, pointer, index, i1};
+  std::string name;
+  llvm::raw_string_ostream(name) << "dot." << counts.back() << "." << spec.acc << "." << spec.rowElement << "."
+                                 << spec.panelElement;
+  SmallVector<Type> all = {index};
+  all.append(types);
+  function = kernel.shared(name, all, [&](CodeBuilder &code) { build(code, name); });
 }
 
-void MicroKernel::emitRows(KernelBuilder &kernel, Emitter &e, ValueRange args, int64_t rows) {
+/// One function a row count, and one that chooses among them.
+void MicroKernel::build(CodeBuilder &code, StringRef name) {
+  SmallVector<LLVM::LLVMFuncOp> functions;
+  for (int64_t rows : counts)
+    functions.push_back(code.function(("rows" + Twine(rows)).str(), types,
+                                      [&](Emitter &e, ValueRange args) { emitRows(e, args, rows); }));
+  SmallVector<Type> all = {IndexType::get(code.context())};
+  all.append(types);
+  auto body = [&](Emitter &e, ValueRange args) {
+    SmallVector<Value> rest;
+    for (Value v : args.drop_front())
+      rest.push_back(v.getType().isIndex() ? e.i64(v) : v);
+    std::function<void(size_t)> choose = [&](size_t i) {
+      auto call = [&] { LLVM::CallOp::create(e.b, e.loc, functions[i], rest); };
+      if (i + 1 == counts.size())
+        return call();
+      e.ifElse(e.cmp(arith::CmpIPredicate::sle, args[0], e.idx(counts[i])), call, [&] { choose(i + 1); });
+    };
+    choose(0);
+  };
+  code.function(name, all, body, LLVM::Linkage::External);
+}
+
+void MicroKernel::emitRows(Emitter &e, ValueRange args, int64_t rows) {
   Value table = args[0], tableRows = args[1], rowOffset = args[2], taps = args[3], depth = args[4];
   Value panel = args[5], nextPanel = args[6], tapStep = args[7], out = args[8], ld = args[9], accumulate = args[10];
   Type acc = spec.acc, pointer = e.pointerType();
@@ -110,16 +136,10 @@ void MicroKernel::emitRows(KernelBuilder &kernel, Emitter &e, ValueRange args, i
 }
 
 void MicroKernel::call(Emitter &e, const Call &c) {
-  SmallVector<Value> args = {c.table,     e.i64(c.tableRows), e.i64(c.rowOffset), e.i64(c.taps), e.i64(c.depth),
-                             c.panel,     c.nextPanel,        e.i64(c.tapStep),   c.out,         e.i64(c.ld),
-                             c.accumulate};
-  std::function<void(size_t)> choose = [&](size_t i) {
-    auto call = [&] { LLVM::CallOp::create(e.b, e.loc, functions[i], args); };
-    if (i + 1 == counts.size())
-      return call();
-    e.ifElse(e.cmp(arith::CmpIPredicate::sle, c.numRows, e.idx(counts[i])), call, [&] { choose(i + 1); });
-  };
-  choose(0);
+  SmallVector<Value> args = {e.i64(c.numRows), c.table,     e.i64(c.tableRows), e.i64(c.rowOffset), e.i64(c.taps),
+                             e.i64(c.depth),   c.panel,     c.nextPanel,        e.i64(c.tapStep),   c.out,
+                             e.i64(c.ld),      c.accumulate};
+  LLVM::CallOp::create(e.b, e.loc, function, args);
 }
 
 Value MicroKernel::stripHeight(Emitter &e, Value numRows) {

@@ -21,8 +21,8 @@ struct MicroKernelSpec {
 
 class MicroKernel {
 public:
-  /// Adds the functions, one a row count, to the kernel's module.
-  MicroKernel(KernelBuilder &kernel, MicroKernelSpec spec, llvm::StringRef name);
+  /// Declares the function in the kernel's module; its code is shared by all kernels with this `spec`.
+  MicroKernel(KernelBuilder &kernel, MicroKernelSpec spec);
 
   int64_t rows() const { return counts.back(); }
   /// Rows that every table and output has to have beyond the last strip: there is no function for every number of rows,
@@ -47,11 +47,13 @@ public:
   void call(Emitter &e, const Call &call);
 
 private:
-  void emitRows(KernelBuilder &kernel, Emitter &e, ValueRange args, int64_t rows);
+  void build(CodeBuilder &code, llvm::StringRef name);
+  void emitRows(Emitter &e, ValueRange args, int64_t rows);
   MicroKernelSpec spec;
   int64_t lanes, panels, vectors;    // vectors: registers a row
-  llvm::SmallVector<int64_t> counts; // of rows that there is a function for
-  llvm::SmallVector<mlir::LLVM::LLVMFuncOp> functions;
+  llvm::SmallVector<int64_t> counts; // of rows that there is code for
+  llvm::SmallVector<Type> types;     // of the arguments after the number of rows
+  mlir::LLVM::LLVMFuncOp function;
 };
 
 } // namespace kt::codegen::host

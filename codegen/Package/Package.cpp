@@ -38,6 +38,7 @@ llvm::FailureOr<artifact::Model> codegen::package(ModuleOp module, const Package
   std::vector<Compiled> compiled(kernels.size());
   std::mutex mutex;
   unsigned done = 0;
+  SharedCode library;
   {
     llvm::DefaultThreadPool pool(llvm::hardware_concurrency(options.threads));
     for (auto [i, kernel] : llvm::enumerate(kernels))
@@ -45,7 +46,7 @@ llvm::FailureOr<artifact::Model> codegen::package(ModuleOp module, const Package
         Compiled &out = compiled[i];
         ExprPool exprs;
         for (const std::string &target : options.targets) {
-          FailureOr<KernelCode> code = target == "host" ? compileHostKernel(kernel, {"host-v3", "host-v4"}, exprs)
+          FailureOr<KernelCode> code = target == "host" ? compileHostKernel(kernel, {"host-v3", "host-v4"}, library, exprs)
                                                         : compileGpuKernel(kernel, target, exprs);
           if (failed(code)) {
             out.ok = false;
