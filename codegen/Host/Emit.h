@@ -13,6 +13,7 @@
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "runtime/artifact/Model.h"
+#include <functional>
 
 namespace kt::codegen::host {
 
@@ -144,16 +145,16 @@ public:
   mlir::OpBuilder builder;
 
   mlir::MLIRContext *context() { return loc.getContext(); }
-  /// Adds a function that stays a function; `body` gets its arguments.
+  /// Adds a function that stays a function; `body` gets its arguments and answers its result if it has one.
   mlir::LLVM::LLVMFuncOp function(llvm::StringRef name, llvm::ArrayRef<Type> arguments,
-                                  llvm::function_ref<void(Emitter &, ValueRange)> body,
+                                  llvm::function_ref<Value(Emitter &, ValueRange)> body, Type result = {},
                                   mlir::LLVM::Linkage linkage = mlir::LLVM::Linkage::Internal);
 };
 
 /// A kernel being built for one instruction set.
 class KernelBuilder : public CodeBuilder {
 public:
-  KernelBuilder(KernelOp kernel, const Isa &isa, SharedCode &library);
+  KernelBuilder(KernelOp kernel, const Isa &isa);
   ~KernelBuilder();
 
   KernelOp kernel;
@@ -161,23 +162,25 @@ public:
   llvm::SmallVector<StagePlan> stages;
   Expr workspace; // bytes; null: none
   std::string schedule;
-  /// Set by families whose code differs between instruction sets.
+  /// Set by families whose own code (not what they share) differs between instruction sets.
   bool usesIsa = false;
 
   Expr constant(int64_t value) { return Expr::constant(context(), value); }
   /// Adds the function of the next stage; `body` fills it.
   void stage(StagePlan plan, llvm::function_ref<void(StageEmitter &)> body);
   /// A function that other kernels call too. Its name says all that its code depends on besides the instruction set;
-  /// `build` adds it to a module of its own (with external linkage) if no kernel has asked for it before.
-  mlir::LLVM::LLVMFuncOp shared(llvm::StringRef name, llvm::ArrayRef<Type> arguments,
-                                llvm::function_ref<void(CodeBuilder &)> build);
-  /// What the kernel's image takes from others.
-  llvm::SmallVector<const Image *> images;
-  /// Why a shared function could not be made; empty if all could.
-  std::string error;
+  /// `build` adds it under that name to a module of its own (with external linkage) if nobody has asked for it before.
+  mlir::LLVM::LLVMFuncOp shared(llvm::StringRef name, llvm::ArrayRef<Type> arguments, Type result,
+                                std::function<void(CodeBuilder &, llvm::StringRef)> build);
+  /// The code of the shared functions for an instruction set.
+  llvm::Expected<llvm::SmallVector<const Image *>> sharedImages(const Isa &isa, SharedCode &library);
 
 private:
-  SharedCode &library;
+  struct Shared {
+    std::string name;
+    std::function<void(CodeBuilder &, llvm::StringRef)> build;
+  };
+  llvm::SmallVector<Shared> requests;
 };
 
 // One function a family: fills `kernel` with stages.
@@ -194,8 +197,8 @@ mlir::LogicalResult buildNonzero(KernelBuilder &kernel, NonzeroOp op);
 
 /// Lowers a built module to the LLVM dialect.
 mlir::LogicalResult lowerToLLVM(mlir::ModuleOp module);
-/// Compiles a lowered module.
-llvm::Expected<Image> compileModule(mlir::ModuleOp module, const Isa &isa, llvm::ArrayRef<const Image *> shared = {});
+/// Compiles a lowered module to an object file.
+llvm::Expected<Object> compileModule(mlir::ModuleOp module, const Isa &isa);
 
 } // namespace kt::codegen::host
 

@@ -227,7 +227,7 @@ static void optimize(Module &module, TargetMachine &machine) {
   passes.run(module, modules);
 }
 
-Expected<Image> kt::codegen::host::makeImage(Module &module, const Isa &isa, ArrayRef<const Image *> shared) {
+Expected<Object> kt::codegen::host::makeObject(Module &module, const Isa &isa) {
   static std::once_flag once;
   std::call_once(once, [] {
     LLVMInitializeX86TargetInfo();
@@ -245,7 +245,7 @@ Expected<Image> kt::codegen::host::makeImage(Module &module, const Isa &isa, Arr
   prepare(module, isa, *machine);
   optimize(module, *machine);
 
-  SmallVector<char, 0> object;
+  Object object;
   {
     raw_svector_ostream stream(object);
     legacy::PassManager passes;
@@ -253,7 +253,10 @@ Expected<Image> kt::codegen::host::makeImage(Module &module, const Isa &isa, Arr
       return createStringError("the x86-64 target cannot write objects");
     passes.run(module);
   }
+  return object;
+}
 
+Expected<Image> kt::codegen::host::makeImage(const Object &object, ArrayRef<const Image *> shared) {
   auto strings = std::make_shared<orc::SymbolStringPool>();
   auto graph = createLinkGraphFromObject(MemoryBufferRef(StringRef(object.data(), object.size()), "kernel"), strings);
   if (!graph)
@@ -262,6 +265,7 @@ Expected<Image> kt::codegen::host::makeImage(Module &module, const Isa &isa, Arr
     if (symbol->hasName() && symbol->getScope() != Scope::Local)
       symbol->setLive(true); // hidden symbols are no roots by themselves
   Image image;
+  std::string error;
   link(std::move(*graph), std::make_unique<FlatContext>(image, error, shared));
   if (!error.empty())
     return createStringError(error);

@@ -32,8 +32,11 @@ struct Image {
   llvm::StringMap<uint64_t> entries; // offsets of the functions with external linkage
 };
 
-/// Functions that `module` only declares are taken from `shared`, whose code is copied into the image.
-llvm::Expected<Image> makeImage(llvm::Module &module, const Isa &isa, llvm::ArrayRef<const Image *> shared = {});
+/// A relocatable ELF file in memory.
+using Object = llvm::SmallVector<char, 0>;
+llvm::Expected<Object> makeObject(llvm::Module &module, const Isa &isa);
+/// Functions that `object` only declares are taken from `shared`, whose code is copied into the image.
+llvm::Expected<Image> makeImage(const Object &object, llvm::ArrayRef<const Image *> shared = {});
 
 } // namespace kt::codegen::host
 

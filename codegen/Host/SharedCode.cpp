@@ -8,13 +8,21 @@ using namespace mlir;
 using namespace kt::codegen;
 using namespace kt::codegen::host;
 
-llvm::Expected<Image> kt::codegen::host::compileModule(ModuleOp module, const Isa &isa,
-                                                       llvm::ArrayRef<const Image *> shared) {
+llvm::Expected<Object> kt::codegen::host::compileModule(ModuleOp module, const Isa &isa) {
   llvm::LLVMContext context;
   std::unique_ptr<llvm::Module> code = translateModuleToLLVMIR(module, context, "kernel", /*disableVerification=*/true);
   if (!code)
     return llvm::createStringError("could not be translated for the host");
-  return makeImage(*code, isa, shared);
+  return makeObject(*code, isa);
+}
+
+static llvm::Expected<Image> compile(ModuleOp module, const Isa &isa) {
+  if (failed(lowerToLLVM(module)))
+    return llvm::createStringError("could not be lowered for the host");
+  llvm::Expected<Object> object = compileModule(module, isa);
+  if (!object)
+    return object.takeError();
+  return makeImage(*object);
 }
 
 llvm::Expected<const Image *> SharedCode::get(StringRef name, const Isa &isa,
@@ -34,13 +42,10 @@ llvm::Expected<const Image *> SharedCode::get(StringRef name, const Isa &isa,
   if (mine) {
     auto result = std::make_shared<Result>();
     OwningOpRef<ModuleOp> module = build();
-    if (failed(lowerToLLVM(*module))) {
-      result->error = ("shared function '" + name + "' could not be lowered for the host").str();
-    } else if (llvm::Expected<Image> image = compileModule(*module, isa)) {
+    if (llvm::Expected<Image> image = compile(*module, isa))
       result->image = std::move(*image);
-    } else {
-      result->error = llvm::toString(image.takeError());
-    }
+    else
+      result->error = ("shared function '" + name + "': ").str() + llvm::toString(image.takeError());
     promise.set_value(std::move(result));
   }
   const Result &result = *future.get();
