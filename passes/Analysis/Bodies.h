@@ -30,8 +30,8 @@ unsigned bodyCost(mlir::Region &region);
 /// Reads of body operand `number` in all bodies of `op`.
 llvm::SmallVector<ReadOp> readsOf(mlir::Operation *op, unsigned number);
 
-/// A constant of these bytes, copied, with the name that its initializer had.
-ConstantOp makeConstant(mlir::OpBuilder &b, mlir::Location loc, SymTensorType type, llvm::ArrayRef<char> bytes,
+/// A constant of these bytes, with the name that its initializer had.
+ConstantOp makeConstant(mlir::OpBuilder &b, mlir::Location loc, SymTensorType type, std::vector<char> bytes,
                         llvm::StringRef name);
 
 /// Skips views.

@@ -1,9 +1,15 @@
 //===- Interpreter.cpp - running bodies on constants ----------------------===//
 
 #include "passes/Analysis/Interpreter.h"
+#include "mlir/IR/Threading.h"
+#include "passes/Analysis/Bodies.h"
 #include "llvm/ADT/TypeSwitch.h"
+#include <atomic>
+#include <bit>
 #include <cmath>
 #include <cstring>
+#include <map>
+#include <mutex>
 
 using namespace mlir;
 using namespace kt;
@@ -31,86 +37,104 @@ uint64_t asUnsigned(int64_t v, Type t) {
   return w >= 64 ? (uint64_t)v : (uint64_t)v & ((uint64_t(1) << w) - 1);
 }
 
-/// Conversions between stored floats and doubles; the common widths without APFloat.
-struct FloatCodec {
-  mutable FloatType type;
-  std::vector<double> table; // all values of types of up to 16 bits
-  explicit FloatCodec(FloatType type) : type(type) {
-    unsigned w = type.getWidth();
-    if (w > 16)
-      return;
-    table.resize(size_t(1) << w);
-    for (size_t raw = 0; raw < table.size(); ++raw) {
-      llvm::APFloat v(type.getFloatSemantics(), llvm::APInt(w, raw));
-      bool lost;
-      v.convert(llvm::APFloat::IEEEdouble(), llvm::APFloat::rmNearestTiesToEven, &lost);
-      table[raw] = v.convertToDouble();
-    }
+/// Conversions between stored floats and doubles; the common types without APFloat.
+class FloatCodec {
+public:
+  /// The codec of a type; one a format and process, since a table takes a while to fill.
+  static const FloatCodec &get(FloatType type) {
+    static std::mutex mutex;
+    static std::map<const llvm::fltSemantics *, std::unique_ptr<FloatCodec>> all;
+    std::lock_guard lock(mutex);
+    auto &codec = all[&type.getFloatSemantics()];
+    if (!codec)
+      codec.reset(new FloatCodec(type));
+    return *codec;
   }
   double load(const char *at) const {
-    if (type.isF32()) {
+    if (kind == F32) {
       float f;
       memcpy(&f, at, 4);
       return f;
     }
-    if (type.isF64()) {
+    if (kind == F64) {
       double f;
       memcpy(&f, at, 8);
       return f;
     }
     uint16_t raw = 0;
-    memcpy(&raw, at, type.getWidth() > 8 ? 2 : 1);
+    memcpy(&raw, at, bytes);
     return table[raw & (table.size() - 1)];
   }
   uint64_t encode(double v) const {
-    if (type.isF32()) {
-      float f = (float)v;
-      uint32_t raw;
-      memcpy(&raw, &f, 4);
-      return raw;
-    }
-    if (type.isF64()) {
-      uint64_t raw;
-      memcpy(&raw, &v, 8);
-      return raw;
+    if (kind == F32)
+      return std::bit_cast<uint32_t>((float)v);
+    if (kind == F64)
+      return std::bit_cast<uint64_t>(v);
+    // What a float holds exactly is rounded once, by the short way.
+    if (float f = (float)v; (double)f == v) {
+      if (kind == F16)
+        return std::bit_cast<uint16_t>((_Float16)f);
+      if (kind == BF16) {
+        uint32_t raw = std::bit_cast<uint32_t>(f);
+        return (raw + 0x7fff + (raw >> 16 & 1)) >> 16;
+      }
     }
     llvm::APFloat f(v);
     bool lost;
-    f.convert(type.getFloatSemantics(), llvm::APFloat::rmNearestTiesToEven, &lost);
+    f.convert(semantics, llvm::APFloat::rmNearestTiesToEven, &lost);
     return f.bitcastToAPInt().getZExtValue();
   }
   double round(double v) const {
-    if (type.isF64())
+    if (kind == F64)
       return v;
-    if (type.isF32())
+    if (kind == F32)
       return (float)v;
     return table[encode(v) & (table.size() - 1)];
   }
+
+private:
+  explicit FloatCodec(FloatType type)
+      : semantics(type.getFloatSemantics()), bytes(type.getWidth() > 8 ? 2 : 1), kind(type.isF32()    ? F32
+                                                                                      : type.isF64()  ? F64
+                                                                                      : type.isF16()  ? F16
+                                                                                      : type.isBF16() ? BF16
+                                                                                                      : Other) {
+    unsigned w = type.getWidth();
+    if (w > 16)
+      return;
+    table.resize(size_t(1) << w);
+    for (size_t raw = 0; raw < table.size(); ++raw) {
+      llvm::APFloat v(semantics, llvm::APInt(w, raw));
+      bool lost;
+      v.convert(llvm::APFloat::IEEEdouble(), llvm::APFloat::rmNearestTiesToEven, &lost);
+      table[raw] = v.convertToDouble();
+    }
+  }
+  const llvm::fltSemantics &semantics;
+  unsigned bytes;
+  enum { F64, F32, F16, BF16, Other } kind;
+  std::vector<double> table; // all values of types of up to 16 bits
 };
 
 class Interpreter {
 public:
   Interpreter(GenericOp op, ArrayRef<ArrayRef<char>> inputs) : op(op), inputs(inputs) {}
 
-  std::optional<std::vector<char>> run() {
-    SymTensorType type = op.getResult().getType();
-    SmallVector<int64_t> shape;
-    int64_t total = 1;
-    for (int64_t i = 0; i < type.getRank(); ++i) {
-      auto c = type.dim(i).asConstant();
-      if (!c)
-        return std::nullopt;
-      shape.push_back(*c);
-      total *= *c;
-    }
+  /// Computes elements [begin, end) of the result, in row-major order, to `out`, where the first of all lies. False
+  /// where something is not interpreted.
+  bool run(ArrayRef<int64_t> shape, int64_t begin, int64_t end, char *out) {
     Block &body = op.getBody().front();
     unsigned count = op.getInputs().size();
     Value yielded = body.getTerminator()->getOperand(0);
+    SymTensorType type = op.getResult().getType();
     int64_t width = type.elementBytes();
-    std::vector<char> out(total * width);
+    auto f = dyn_cast<FloatType>(type.getElementType());
+    const FloatCodec *codec = f ? &codecOf(f) : nullptr;
     SmallVector<int64_t> at(shape.size(), 0);
-    for (int64_t base = 0; base < total; base += kLanes) {
-      lanes = std::min(kLanes, total - base);
+    for (int64_t d = shape.size(), rest = begin; d-- > 0; rest /= shape[d])
+      at[d] = rest % shape[d];
+    for (int64_t base = begin; base < end; base += kLanes) {
+      lanes = std::min(kLanes, end - base);
       for (size_t d = 0; d < shape.size(); ++d)
         slot(body.getArgument(count + d));
       for (int64_t l = 0; l < lanes; ++l) {
@@ -124,20 +148,14 @@ public:
       }
       for (Operation &o : body.without_terminator())
         if (!step(&o))
-          return std::nullopt;
+          return false;
       const Lanes &result = values[yielded];
-      if (auto f = dyn_cast<FloatType>(type.getElementType())) {
-        const FloatCodec &codec = codecOf(f);
-        for (int64_t l = 0; l < lanes; ++l) {
-          uint64_t raw = codec.encode(result[l].f);
-          memcpy(out.data() + (base + l) * width, &raw, width);
-        }
-      } else {
-        for (int64_t l = 0; l < lanes; ++l)
-          memcpy(out.data() + (base + l) * width, &result[l].i, width);
+      for (int64_t l = 0; l < lanes; ++l) {
+        uint64_t raw = codec ? codec->encode(result[l].f) : (uint64_t)result[l].i;
+        memcpy(out + (base + l) * width, &raw, width);
       }
     }
-    return out;
+    return true;
   }
 
 private:
@@ -148,10 +166,10 @@ private:
     return l;
   }
   const FloatCodec &codecOf(FloatType t) {
-    auto it = codecs.find(t);
-    if (it == codecs.end())
-      it = codecs.try_emplace(t, std::make_unique<FloatCodec>(t)).first;
-    return *it->second;
+    const FloatCodec *&codec = codecs[t];
+    if (!codec)
+      codec = &FloatCodec::get(t);
+    return *codec;
   }
 
   bool read(ReadOp r) {
@@ -223,7 +241,7 @@ private:
   ArrayRef<ArrayRef<char>> inputs;
   int64_t lanes = 0;
   DenseMap<Value, Lanes> values;
-  DenseMap<Type, std::unique_ptr<FloatCodec>> codecs;
+  DenseMap<Type, const FloatCodec *> codecs;
 };
 
 bool Interpreter::step(Operation *o) {
@@ -383,8 +401,82 @@ bool Interpreter::step(Operation *o) {
       .Default([](Operation *) { return false; });
 }
 
+/// Copies a transposed tensor: out[i] has the element whose index along perm[d] is i[d].
+template <typename T>
+void permute(MLIRContext *context, ArrayRef<int64_t> shape, ArrayRef<int64_t> perm, const T *from, T *to) {
+  int64_t rank = shape.size(), total = 1;
+  SmallVector<int64_t> fromShape(rank), fromStride(rank), toStride(rank), step(rank);
+  for (int64_t d = 0; d < rank; ++d)
+    fromShape[perm[d]] = shape[d];
+  for (int64_t d = rank, s = 1; d-- > 0; s *= fromShape[d])
+    fromStride[d] = s;
+  for (int64_t d = rank; d-- > 0; total *= shape[d])
+    toStride[d] = total, step[d] = fromStride[perm[d]];
+  // Squares over the dimensions that are contiguous on either side keep to the cache; the other dimensions are walked.
+  constexpr int64_t side = 64;
+  int64_t last = rank - 1, other = last;
+  for (int64_t d = 0; d < rank; ++d)
+    if (perm[d] == rank - 1)
+      other = d;
+  int64_t height = other == last ? 1 : shape[other], strips = (height + side - 1) / side;
+  int64_t planes = total / (shape[last] * height);
+  parallelFor(context, 0, planes * strips, [&](size_t task) {
+    int64_t rest = task / strips, row0 = task % strips * side, row1 = std::min(row0 + side, height);
+    const T *source = from;
+    T *target = to;
+    for (int64_t d = rank; d-- > 0;)
+      if (d != last && d != other) {
+        source += rest % shape[d] * step[d], target += rest % shape[d] * toStride[d];
+        rest /= shape[d];
+      }
+    for (int64_t column0 = 0; column0 < shape[last]; column0 += side)
+      for (int64_t row = row0; row < row1; ++row)
+        for (int64_t c = column0, end = std::min(column0 + side, shape[last]); c < end; ++c)
+          target[(other == last ? 0 : row * toStride[other]) + c] =
+              source[(other == last ? 0 : row * step[other]) + c * step[last]];
+  });
+}
+
 } // namespace
 
 std::optional<std::vector<char>> kt::interpret(GenericOp op, ArrayRef<ArrayRef<char>> inputs) {
-  return Interpreter(op, inputs).run();
+  SymTensorType type = op.getResult().getType();
+  SmallVector<int64_t> shape;
+  int64_t total = 1, width = type.elementBytes();
+  for (int64_t i = 0; i < type.getRank(); ++i) {
+    auto c = type.dim(i).asConstant();
+    if (!c)
+      return std::nullopt;
+    shape.push_back(*c);
+    total *= *c;
+  }
+  std::vector<char> out(total * width);
+  if (total == 0)
+    return out;
+  MLIRContext *context = op.getContext();
+  if (auto perm = asPermutation(op); perm && !shape.empty() && (int64_t)inputs[0].size() == total * width) {
+    auto as = [&](auto element) {
+      using T = decltype(element);
+      permute(context, shape, *perm, reinterpret_cast<const T *>(inputs[0].data()), reinterpret_cast<T *>(out.data()));
+    };
+    if (width == 1)
+      as(uint8_t());
+    else if (width == 2)
+      as(uint16_t());
+    else if (width == 4)
+      as(uint32_t());
+    else
+      as(uint64_t());
+    return out;
+  }
+  constexpr int64_t kChunk = 64 * kLanes;
+  std::atomic<bool> known = true;
+  parallelFor(context, 0, (total + kChunk - 1) / kChunk, [&](size_t i) {
+    int64_t begin = i * kChunk;
+    if (known && !Interpreter(op, inputs).run(shape, begin, std::min(begin + kChunk, total), out.data()))
+      known = false;
+  });
+  if (!known)
+    return std::nullopt;
+  return out;
 }

@@ -14,10 +14,14 @@ namespace kt {
 using namespace mlir;
 using namespace kt;
 
-ConstantOp kt::makeConstant(OpBuilder &b, Location loc, SymTensorType type, ArrayRef<char> bytes, StringRef name) {
+ConstantOp kt::makeConstant(OpBuilder &b, Location loc, SymTensorType type, std::vector<char> bytes, StringRef name) {
   auto raw = RankedTensorType::get({(int64_t)bytes.size()}, b.getI8Type());
-  auto value = DenseResourceElementsAttr::get(raw, name.empty() ? "constant" : name,
-                                              HeapAsmResourceBlob::allocateAndCopyWithAlign(bytes, 64, false));
+  ArrayRef<char> data = bytes;
+  // The blob owns the vector: weights are not copied once more.
+  AsmResourceBlob blob(
+      data, alignof(std::max_align_t), [owner = std::move(bytes)](void *, size_t, size_t) {},
+      /*dataIsMutable=*/false);
+  auto value = DenseResourceElementsAttr::get(raw, name.empty() ? "constant" : name, std::move(blob));
   return ConstantOp::create(b, loc, type, value, name.empty() ? StringAttr() : b.getStringAttr(name));
 }
 
@@ -51,7 +55,7 @@ bool fold(GenericOp op) {
   if (!result)
     return false;
   OpBuilder b(op);
-  op.replaceAllUsesWith(makeConstant(b, op.getLoc(), type, *result, name).getResult());
+  op.replaceAllUsesWith(makeConstant(b, op.getLoc(), type, std::move(*result), name).getResult());
   op.erase();
   return true;
 }

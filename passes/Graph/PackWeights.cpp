@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "mlir/IR/Threading.h"
 #include "passes/Analysis/Bodies.h"
 #include "passes/Passes.h"
 
@@ -19,20 +20,22 @@ using namespace kt;
 namespace {
 
 /// The bytes of element [k, n], n-panel by n-panel, zeros beyond n.
-std::vector<char> pack(ArrayRef<char> bytes, int64_t n, int64_t k, bool nIsFirst, int64_t width) {
+std::vector<char> pack(MLIRContext *context, ArrayRef<char> bytes, int64_t n, int64_t k, bool nIsFirst, int64_t width) {
   int64_t panels = (n + kPanel - 1) / kPanel;
   std::vector<char> out(panels * k * kPanel * width, 0);
-  for (int64_t p = 0; p < panels; ++p)
+  parallelFor(context, 0, panels, [&](size_t p) {
+    int64_t column0 = p * kPanel, columns = std::min(kPanel, n - column0);
+    char *panel = out.data() + p * k * kPanel * width;
     for (int64_t kk = 0; kk < k; ++kk) {
-      char *to = out.data() + (p * k + kk) * kPanel * width;
-      int64_t columns = std::min(kPanel, n - p * kPanel);
+      char *to = panel + kk * kPanel * width;
       if (!nIsFirst) {
-        memcpy(to, bytes.data() + (kk * n + p * kPanel) * width, columns * width);
+        memcpy(to, bytes.data() + (kk * n + column0) * width, columns * width);
         continue;
       }
       for (int64_t c = 0; c < columns; ++c)
-        memcpy(to + c * width, bytes.data() + ((p * kPanel + c) * k + kk) * width, width);
+        memcpy(to + c * width, bytes.data() + ((column0 + c) * k + kk) * width, width);
     }
+  });
   return out;
 }
 
@@ -59,7 +62,8 @@ bool packRhs(MatmulOp op, DenseMap<std::pair<Attribute, unsigned>, Value> &done)
   if (!packed || packed.getType() != packedType) {
     OpBuilder::InsertionGuard guard(b);
     b.setInsertionPointAfter(constant);
-    packed = makeConstant(b, constant.getLoc(), packedType, pack(constant.bytes(), n, k, nIsFirst, type.elementBytes()),
+    packed = makeConstant(b, constant.getLoc(), packedType,
+                          pack(op.getContext(), constant.bytes(), n, k, nIsFirst, type.elementBytes()),
                           constant.getName().value_or(""));
   }
   op.getRhsMutable().assign(packed);

@@ -215,7 +215,8 @@ private:
     YieldOp::create(b, constant.getLoc(), convertScalar(b, constant.getLoc(), x, to));
     auto bytes = interpret(generic, {constant.bytes()});
     b.setInsertionPointAfter(constant);
-    v = makeConstant(b, constant.getLoc(), withElement(type, to), *bytes, constant.getName().value_or("")).getResult();
+    v = makeConstant(b, constant.getLoc(), withElement(type, to), std::move(*bytes), constant.getName().value_or(""))
+            .getResult();
     Operation *view = generic.getInputs()[0].getDefiningOp();
     generic.erase();
     view->erase();

@@ -66,12 +66,14 @@ std::optional<Quantized> quantize(ConstantOp op, int64_t channels, llvm::functio
   b.setInsertionPointAfter(op);
   SymTensorType type = op.getResult().getType();
   StringRef name = op.getName().value_or("");
-  auto weights =
-      makeConstant(b, op.getLoc(), SymTensorType::get(op.getContext(), type.getDims(), b.getIntegerType(8)), q, name);
+  auto weights = makeConstant(b, op.getLoc(), SymTensorType::get(op.getContext(), type.getDims(), b.getIntegerType(8)),
+                              std::move(q), name);
   auto scaleType =
       SymTensorType::get(op.getContext(), {Expr::constant(op.getContext(), channels).attr()}, b.getF32Type());
-  ArrayRef<char> scaleBytes((const char *)scales.data(), scales.size() * sizeof(float));
-  auto scale = makeConstant(b, op.getLoc(), scaleType, scaleBytes, name.empty() ? "" : (name + ".scale").str());
+  auto *raw = reinterpret_cast<const char *>(scales.data());
+  std::vector<char> scaleBytes(raw, raw + scales.size() * sizeof(float));
+  auto scale =
+      makeConstant(b, op.getLoc(), scaleType, std::move(scaleBytes), name.empty() ? "" : (name + ".scale").str());
   return Quantized{weights.getResult(), scale.getResult()};
 }
 
