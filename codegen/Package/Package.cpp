@@ -31,6 +31,8 @@ void append(Compiled &out, KernelCode code) {
   }
   std::move(code.modules.begin(), code.modules.end(), std::back_inserter(out.modules));
 }
+
+bool isProduct(KernelOp kernel) { return isa<MatmulOp, ConvOp, AttentionOp>(kernel.compute()); }
 } // namespace
 
 llvm::FailureOr<artifact::Model> codegen::package(ModuleOp module, const PackageOptions &options) {
@@ -40,9 +42,12 @@ llvm::FailureOr<artifact::Model> codegen::package(ModuleOp module, const Package
   unsigned done = 0;
   SharedCode library;
   {
+    // What takes long is begun first, so that no thread is left with it at the end.
+    SmallVector<size_t> order(llvm::seq<size_t>(0, kernels.size()));
+    llvm::stable_sort(order, [&](size_t a, size_t b) { return isProduct(kernels[a]) && !isProduct(kernels[b]); });
     llvm::DefaultThreadPool pool(llvm::hardware_concurrency(options.threads));
-    for (auto [i, kernel] : llvm::enumerate(kernels))
-      pool.async([&, i = i, kernel = kernel]() mutable {
+    for (size_t i : order)
+      pool.async([&, i, kernel = kernels[i]]() mutable {
         Compiled &out = compiled[i];
         ExprPool exprs;
         for (const std::string &target : options.targets) {
