@@ -43,7 +43,7 @@ llvm::FailureOr<artifact::Model> codegen::package(ModuleOp module, const Package
   SharedCode library;
   {
     // What takes long is begun first, so that no thread is left with it at the end.
-    SmallVector<size_t> order(llvm::seq<size_t>(0, kernels.size()));
+    auto order = llvm::to_vector(llvm::seq<size_t>(0, kernels.size()));
     llvm::stable_sort(order, [&](size_t a, size_t b) { return isProduct(kernels[a]) && !isProduct(kernels[b]); });
     llvm::DefaultThreadPool pool(llvm::hardware_concurrency(options.threads));
     for (size_t i : order)
