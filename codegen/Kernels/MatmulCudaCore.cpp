@@ -114,16 +114,18 @@ LogicalResult kt::gpu::buildMatmulCudaCore(KernelSink &sink, const GemmProblem &
   rows.require(Expr::lt(p.m, p.number(17)));
   // With fewer tiles than the device has room for, blocks share the depth.
   std::optional<int64_t> k = p.k.asConstant();
-  bool deep = p.batch.empty() && p.accType.isF32() && (!k || *k >= 256);
+  bool all = !sink.options.oneVariant;
+  bool deep = all && p.batch.empty() && p.accType.isF32() && (!k || *k >= 256);
   auto addSplit = [&](const SimtTile &t, Guard guard) {
     Expr tiles = Expr::ceilDiv(p.m, p.number(t.bm)) * Expr::ceilDiv(p.n, p.number(t.bn));
     guard.require(Expr::lt(p.number(255), p.k));
     guard.facts.push_back(pool.op(ExprOp::Lt, pool.add(tiles), pool.fact(artifact::Fact::SmCount)));
     return buildOne(sink, p, t, true, guard, family, true);
   };
-  if (!rows.never && ((deep && failed(addSplit(few, rows))) || failed(buildOne(sink, p, few, true, rows, family))))
+  if (all && !rows.never &&
+      ((deep && failed(addSplit(few, rows))) || failed(buildOne(sink, p, few, true, rows, family))))
     return failure();
-  if (!sink.complete() && !wide && (!m || !n || !p.batch.empty() || *m * *n >= 16 * large.bm * large.bn)) {
+  if (all && !sink.complete() && !wide && (!m || !n || !p.batch.empty() || *m * *n >= 16 * large.bm * large.bn)) {
     Guard guard;
     Expr tiles = Expr::ceilDiv(p.m, p.number(large.bm)) * Expr::ceilDiv(p.n, p.number(large.bn)) * p.batches();
     guard.facts.push_back(pool.op(ExprOp::Le, pool.fact(artifact::Fact::SmCount), pool.add(tiles)));

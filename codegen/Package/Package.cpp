@@ -36,6 +36,10 @@ void append(Compiled &out, KernelCode code) {
 llvm::FailureOr<artifact::Model> codegen::package(ModuleOp module, const PackageOptions &options) {
   SmallVector<KernelOp> kernels(module.getOps<KernelOp>());
   std::vector<Compiled> compiled(kernels.size());
+  // The oldest instruction set runs everywhere.
+  SmallVector<StringRef> hostTargets{"host-v3", "host-v4"};
+  if (options.code.oneVariant)
+    hostTargets.truncate(1);
   std::mutex mutex;
   unsigned done = 0;
   {
@@ -45,8 +49,8 @@ llvm::FailureOr<artifact::Model> codegen::package(ModuleOp module, const Package
         Compiled &out = compiled[i];
         ExprPool exprs;
         for (const std::string &target : options.targets) {
-          FailureOr<KernelCode> code = target == "host" ? compileHostKernel(kernel, {"host-v3", "host-v4"}, exprs)
-                                                        : compileGpuKernel(kernel, target, exprs);
+          FailureOr<KernelCode> code = target == "host" ? compileHostKernel(kernel, hostTargets, exprs)
+                                                        : compileGpuKernel(kernel, target, exprs, options.code);
           if (failed(code)) {
             out.ok = false;
             break;
