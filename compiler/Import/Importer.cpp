@@ -250,7 +250,9 @@ LogicalResult Importer::importNode(const onnx::NodeProto &proto) {
   Node node(*this, proto, opset, loc);
   Block *block = b.getInsertionBlock();
   Operation *last = block->empty() ? nullptr : &block->back();
-  LogicalResult result = definition.lower(node);
+  LogicalResult result = node.checkUnderstood(definition);
+  if (succeeded(result))
+    result = definition.lower(node);
   if (succeeded(result))
     result = checkNew(block, last, loc);
   if (succeeded(result))
