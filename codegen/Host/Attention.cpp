@@ -99,12 +99,9 @@ void AttentionEmitter::build() {
   MicroKernelSpec spec{f32, f32, f32};
   if (auto known = rowsAGroup.asConstant())
     spec.mostRows = *known;
-  int64_t step = kPanel;
-  if (mayBeMany) {
-    dots = std::make_unique<MicroKernel>(kernel, spec, "dot");
-    step = dots->columns();
-  }
-  kernel.usesIsa = true;
+  if (mayBeMany)
+    dots = std::make_unique<MicroKernel>(kernel, spec);
+  int64_t step = mayBeMany ? MicroKernel::kColumns : kPanel;
   kernel.schedule = "attention rows=" + std::to_string(kRows) + " keys=" + std::to_string(kKeys);
   width = Expr::ceilDiv(size(E), kernel.constant(step)) * step;
   auto floats = [&](Expr count) { return reserve(count * 4); };
@@ -181,7 +178,7 @@ void AttentionEmitter::prepareRows(StageEmitter &e) {
   if (!dots)
     return;
   // Spare rows repeat the first.
-  e.coldLoop(numRows, e.add(numRows, e.idx(dots->spareRows())), [&](Value r) {
+  e.coldLoop(numRows, e.add(numRows, e.idx(MicroKernel::kSpareRows)), [&](Value r) {
     for (Value table : {area(e, tableAt), area(e, weightsTableAt)}) {
       Value first = LLVM::LoadOp::create(e.b, e.loc, e.pointerType(), table, 8);
       LLVM::StoreOp::create(e.b, e.loc, first, e.at(table, slot, r), 8);
@@ -191,25 +188,21 @@ void AttentionEmitter::prepareRows(StageEmitter &e) {
 
 void AttentionEmitter::product(StageEmitter &e, MicroKernel &micro, Value table, Value panels, Value panelStride,
                                Value columns, Value depth, Value out, Value ld, bool add) {
-  Value one = e.idx(1), zero = e.idx(0), panelWidth = e.idx(kPanel);
-  Value height = micro.stripHeight(e, numRows);
-  Value last = e.mul(e.sub(e.ceilDiv(columns, kPanel), one), panelStride);
+  Value zero = e.idx(0), height = micro.stripHeight(e, numRows);
   e.loop(zero, numRows, height, [&](Value r0) {
-    e.loop(zero, columns, e.idx(micro.columns()), [&](Value j) {
-      Value panel = e.mul(e.div(j, panelWidth), panelStride);
-      MicroKernel::Call call;
-      call.numRows = e.min(e.sub(numRows, r0), height);
-      call.table = e.at(table, e.b.getI64Type(), r0);
-      call.tableRows = call.rowOffset = call.tapStep = zero;
-      call.taps = one;
-      call.depth = depth;
-      call.panel = e.at(panels, f32, panel);
-      call.nextPanel = e.at(panels, f32, e.min(e.add(panel, panelStride), last));
-      call.out = e.at(out, f32, e.add(e.mul(r0, ld), j));
-      call.ld = ld;
-      call.accumulate = e.constant(e.b.getI1Type(), add);
-      micro.call(e, call);
-    });
+    MicroKernel::Call call;
+    call.numRows = e.min(e.sub(numRows, r0), height);
+    call.table = e.at(table, e.b.getI64Type(), r0);
+    call.tableRows = call.rowOffset = call.tapStep = zero;
+    call.taps = e.idx(1);
+    call.depth = depth;
+    call.panels = panels;
+    call.panelStride = panelStride;
+    call.numColumns = columns;
+    call.out = e.at(out, f32, e.mul(r0, ld));
+    call.ld = ld;
+    call.accumulate = e.constant(e.b.getI1Type(), add);
+    micro.call(e, call);
   });
 }
 

@@ -138,8 +138,8 @@ void ConvEmitter::buildIndirect() {
   MicroKernelSpec spec{acc, inElement, weightElement};
   if (auto known = positions.asConstant())
     spec.mostRows = *known;
-  MicroKernel micro(kernel, spec, "dot");
-  kernel.schedule = "conv indirect tile=" + std::to_string(micro.rows()) + "x" + std::to_string(micro.columns());
+  MicroKernel micro(kernel, spec);
+  kernel.schedule = "conv indirect";
   Expr scratch = channels * kt::elementBytes(inElement) + (zeroAt + 64);
   kernel.stage({rowBlocks * columnBlocks * groups, scratch}, [&](StageEmitter &e) {
     clearZeroRow(e);
@@ -154,7 +154,7 @@ void ConvEmitter::task(StageEmitter &e, MicroKernel &micro, Value number) {
   Value numRows = e.min(e.sub(e.expr(positions), row0), e.expr(rowsPerBlock));
   Value numColumns = e.min(e.sub(e.expr(groupColumns), column0), e.expr(columnBlock));
   Type slot = e.b.getI64Type();
-  e.loop(zero, e.add(numRows, e.idx(micro.spareRows())), [&](Value r) {
+  e.loop(zero, e.add(numRows, e.idx(MicroKernel::kSpareRows)), [&](Value r) {
     taps(e, e.add(row0, e.min(r, e.sub(numRows, one))), [&](Value tap, Value pointer) {
       Value entry = e.add(e.mul(tap, e.idx(kTableRows)), r);
       LLVM::StoreOp::create(e.b, e.loc, pointer, e.at(e.scratch, slot, entry), 8);
@@ -170,7 +170,6 @@ void ConvEmitter::task(StageEmitter &e, MicroKernel &micro, Value number) {
   Value panelsAGroup = e.ceilDiv(e.expr(groupColumns), kPanel);
   Value firstPanel = e.add(e.mul(group, panelsAGroup), e.div(column0, width));
   Value base = e.at(e.operands[1].pointer, weightElement, e.mul(firstPanel, panelStride));
-  Value lastPanel = e.mul(e.sub(e.ceilDiv(numColumns, kPanel), one), panelStride);
   Value sums = e.atBytes(e.scratch, e.idx(sumsAt)), ld = e.idx(kColumns);
   Value height = micro.stripHeight(e, numRows);
   Value channel0 = e.mul(group, e.expr(groupColumns)), resultChannels = e.expr(out.dim(spatial + 1));
@@ -186,23 +185,21 @@ void ConvEmitter::task(StageEmitter &e, MicroKernel &micro, Value number) {
       Value panels = e.at(base, weightElement, e.add(e.mul(t0, tapStep), e.mul(c0, width)));
       e.loop(zero, numRows, height, [&](Value r0) {
         Value stripRows = e.min(e.sub(numRows, r0), height);
-        e.loop(zero, numColumns, e.idx(micro.columns()), [&](Value j) {
-          Value panel = e.mul(e.div(j, width), panelStride);
-          MicroKernel::Call call;
-          call.numRows = stripRows;
-          call.table = e.at(e.scratch, slot, e.add(e.mul(t0, e.idx(kTableRows)), r0));
-          call.tableRows = e.idx(kTableRows);
-          call.rowOffset = e.add(e.mul(group, depth), c0);
-          call.taps = tapCount;
-          call.depth = length;
-          call.panel = e.at(panels, weightElement, panel);
-          call.nextPanel = e.at(panels, weightElement, e.min(e.add(panel, panelStride), lastPanel));
-          call.tapStep = tapStep;
-          call.out = e.at(sums, acc, e.add(e.mul(r0, ld), j));
-          call.ld = ld;
-          call.accumulate = isLater;
-          micro.call(e, call);
-        });
+        MicroKernel::Call call;
+        call.numRows = stripRows;
+        call.table = e.at(e.scratch, slot, e.add(e.mul(t0, e.idx(kTableRows)), r0));
+        call.tableRows = e.idx(kTableRows);
+        call.rowOffset = e.add(e.mul(group, depth), c0);
+        call.taps = tapCount;
+        call.depth = length;
+        call.panels = panels;
+        call.panelStride = panelStride;
+        call.numColumns = numColumns;
+        call.tapStep = tapStep;
+        call.out = e.at(sums, acc, e.mul(r0, ld));
+        call.ld = ld;
+        call.accumulate = isLater;
+        micro.call(e, call);
         e.ifThen(isLast, [&] {
           e.loop(r0, e.add(r0, stripRows), [&](Value r) {
             Value position = e.add(row0, r), first = e.add(channel0, column0);

@@ -9,10 +9,11 @@
 #define KT_CODEGEN_HOST_EMIT_H
 
 #include "codegen/Common/Body.h"
-#include "codegen/Host/Image.h"
+#include "codegen/Host/SharedCode.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "runtime/artifact/Model.h"
+#include <functional>
 
 namespace kt::codegen::host {
 
@@ -132,30 +133,54 @@ struct StagePlan {
   Expr scratch; // bytes; null: none
 };
 
+/// A module of functions being built for one instruction set.
+class CodeBuilder {
+public:
+  CodeBuilder(mlir::Location loc, const Isa &isa)
+      : isa(isa), loc(loc), module(mlir::ModuleOp::create(loc)), builder(loc.getContext()) {}
+
+  const Isa &isa;
+  mlir::Location loc;
+  mlir::OwningOpRef<mlir::ModuleOp> module;
+  mlir::OpBuilder builder;
+
+  mlir::MLIRContext *context() { return loc.getContext(); }
+  /// Adds a function that stays a function; `body` gets its arguments and answers its result if it has one.
+  mlir::LLVM::LLVMFuncOp function(llvm::StringRef name, llvm::ArrayRef<Type> arguments,
+                                  llvm::function_ref<Value(Emitter &, ValueRange)> body, Type result = {},
+                                  mlir::LLVM::Linkage linkage = mlir::LLVM::Linkage::Internal);
+};
+
 /// A kernel being built for one instruction set.
-class KernelBuilder {
+class KernelBuilder : public CodeBuilder {
 public:
   KernelBuilder(KernelOp kernel, const Isa &isa);
   ~KernelBuilder();
 
   KernelOp kernel;
   mlir::Operation *compute;
-  const Isa &isa;
-  mlir::OwningOpRef<mlir::ModuleOp> module;
-  mlir::OpBuilder builder;
   llvm::SmallVector<StagePlan> stages;
   Expr workspace; // bytes; null: none
   std::string schedule;
-  /// Set by families whose code differs between instruction sets.
+  /// Set by families whose own code (not what they share) differs between instruction sets.
   bool usesIsa = false;
 
-  mlir::MLIRContext *context() { return kernel.getContext(); }
   Expr constant(int64_t value) { return Expr::constant(context(), value); }
   /// Adds the function of the next stage; `body` fills it.
   void stage(StagePlan plan, llvm::function_ref<void(StageEmitter &)> body);
-  /// Adds an internal function that stays a function; `body` gets its arguments.
-  mlir::LLVM::LLVMFuncOp function(llvm::StringRef name, llvm::ArrayRef<Type> arguments,
-                                  llvm::function_ref<void(Emitter &, ValueRange)> body);
+  /// A function that other kernels call too. Its name says all that its code depends on besides the instruction set;
+  /// `build` adds it under that name to a module of its own (with external linkage) if nobody has asked for it before.
+  mlir::LLVM::LLVMFuncOp shared(llvm::StringRef name, llvm::ArrayRef<Type> arguments, Type result,
+                                std::function<void(CodeBuilder &, llvm::StringRef)> build);
+  /// The code of the shared functions for an instruction set.
+  llvm::Expected<llvm::SmallVector<const Image *>> sharedImages(const Isa &isa, SharedCode &library);
+
+private:
+  struct Shared {
+    std::string name;
+    std::function<void(CodeBuilder &, llvm::StringRef)> build;
+  };
+  llvm::SmallVector<Shared> requests;
 };
 
 // One function a family: fills `kernel` with stages.
@@ -172,6 +197,8 @@ mlir::LogicalResult buildNonzero(KernelBuilder &kernel, NonzeroOp op);
 
 /// Lowers a built module to the LLVM dialect.
 mlir::LogicalResult lowerToLLVM(mlir::ModuleOp module);
+/// Compiles a lowered module to an object file.
+llvm::Expected<Object> compileModule(mlir::ModuleOp module, const Isa &isa);
 
 } // namespace kt::codegen::host
 

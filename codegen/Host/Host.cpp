@@ -5,7 +5,6 @@
 #include "mlir/Dialect/ControlFlow/IR/ControlFlow.h"
 #include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
-#include "mlir/Target/LLVMIR/Export.h"
 #include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
@@ -37,7 +36,23 @@ static LogicalResult build(KernelBuilder &kernel) {
       .Default([&](Operation *op) { return op->emitOpError("has no host kernel"); });
 }
 
-FailureOr<KernelCode> kt::codegen::compileHostKernel(KernelOp kernel, ArrayRef<StringRef> targets, ExprPool &pool) {
+/// Whether wider vectors pay for a kernel's own code. What only moves and adds numbers waits for memory; the
+/// polynomials of exp and its like do not.
+static bool gainsFromWidth(Operation *compute) {
+  return compute
+      ->walk([](Operation *op) {
+        bool cheap = isa<math::AbsFOp, math::AbsIOp, math::FloorOp, math::CeilOp, math::TruncOp, math::RoundEvenOp,
+                         math::SqrtOp, math::FmaOp, math::CopySignOp>(op);
+        bool softmax =
+            isa<AttentionOp>(op) || (isa<NormalizeOp>(op) && cast<NormalizeOp>(op).getKind() == NormKind::softmax);
+        return softmax || (isa<math::MathDialect>(op->getDialect()) && !cheap) ? WalkResult::interrupt()
+                                                                               : WalkResult::advance();
+      })
+      .wasInterrupted();
+}
+
+FailureOr<KernelCode> kt::codegen::compileHostKernel(KernelOp kernel, ArrayRef<StringRef> targets, SharedCode &library,
+                                                     ExprPool &pool) {
   Operation *compute = kernel.compute();
   auto yield = cast<YieldOp>(kernel.getBody().front().getTerminator());
   for (Value v : compute->getResults())
@@ -56,6 +71,8 @@ FailureOr<KernelCode> kt::codegen::compileHostKernel(KernelOp kernel, ArrayRef<S
 
   KernelCode code;
   std::unique_ptr<KernelBuilder> builder;
+  Object object; // the kernel's own code; empty until it is compiled
+  auto report = [&](llvm::Error error) { return compute->emitOpError() << llvm::toString(std::move(error)); };
   for (const Isa *isa : isas) {
     if (!builder || builder->usesIsa) {
       builder = std::make_unique<KernelBuilder>(kernel, *isa);
@@ -64,14 +81,21 @@ FailureOr<KernelCode> kt::codegen::compileHostKernel(KernelOp kernel, ArrayRef<S
       if (failed(lowerToLLVM(*builder->module)))
         return compute->emitOpError("could not be lowered for the host");
     }
-    llvm::LLVMContext context;
-    std::unique_ptr<llvm::Module> module =
-        translateModuleToLLVMIR(*builder->module, context, "kernel", /*disableVerification=*/true);
-    if (!module)
-      return compute->emitOpError("could not be translated for the host");
-    llvm::Expected<Image> image = makeImage(*module, *isa);
+    llvm::Expected<SmallVector<const Image *>> shared = builder->sharedImages(*isa, library);
+    if (!shared)
+      return report(shared.takeError());
+    bool gains = builder->usesIsa || gainsFromWidth(compute);
+    if (isa != isas.back() && !gains && shared->empty())
+      continue; // the code for the next set is as good
+    if (object.empty() || gains) {
+      llvm::Expected<Object> compiled = compileModule(*builder->module, gains ? *isa : *isas.back());
+      if (!compiled)
+        return report(compiled.takeError());
+      object = std::move(*compiled);
+    }
+    llvm::Expected<Image> image = makeImage(object, *shared);
     if (!image)
-      return compute->emitOpError() << llvm::toString(image.takeError());
+      return report(image.takeError());
 
     artifact::Variant variant;
     variant.target = isa->target.str();

@@ -8,6 +8,7 @@
 #define KT_CODEGEN_HOST_HOST_H
 
 #include "codegen/Common/KernelCode.h"
+#include "codegen/Host/SharedCode.h"
 
 namespace kt::codegen {
 
@@ -16,9 +17,10 @@ namespace kt::codegen {
 void loadHostDialects(mlir::MLIRContext &context);
 
 /// Compiles `kernel` for each of `targets` ("host-v3", "host-v4"), best first in the answer's variants. Thread-safe for
-/// kernels of one multithreaded context; `pool` is the caller's and not shared. Errors are reported on the kernel's
-/// compute op.
-mlir::FailureOr<KernelCode> compileHostKernel(KernelOp kernel, llvm::ArrayRef<llvm::StringRef> targets, ExprPool &pool);
+/// kernels of one multithreaded context, which may share `library`; `pool` is the caller's and not shared. Errors are
+/// reported on the kernel's compute op.
+mlir::FailureOr<KernelCode> compileHostKernel(KernelOp kernel, llvm::ArrayRef<llvm::StringRef> targets,
+                                              SharedCode &library, ExprPool &pool);
 
 } // namespace kt::codegen
 

@@ -98,7 +98,8 @@ private:
 
 class FlatContext final : public JITLinkContext {
 public:
-  FlatContext(Image &image, std::string &error) : JITLinkContext(nullptr), image(image), error(error), memory(image) {}
+  FlatContext(Image &image, std::string &error, ArrayRef<const Image *> shared)
+      : JITLinkContext(nullptr), image(image), error(error), shared(shared), memory(image) {}
 
   JITLinkMemoryManager &getMemoryManager() override { return memory; }
   void notifyFailed(Error e) override { error = toString(std::move(e)); }
@@ -122,6 +123,14 @@ public:
   void notifyFinalized(JITLinkMemoryManager::FinalizedAlloc allocation) override { allocation.release(); }
 
   Error modifyPassConfig(LinkGraph &, PassConfiguration &config) override {
+    // Shared functions become blocks of this graph before anything asks whether they are external.
+    config.PrePrunePasses.push_back([this](LinkGraph &graph) -> Error {
+      for (Symbol *symbol : to_vector(graph.external_symbols()))
+        for (const Image *other : shared)
+          if (auto entry = other->entries.find(*symbol->getName()); entry != other->entries.end())
+            define(graph, *symbol, *other, entry->second);
+      return Error::success();
+    });
     // An absolute address would bake kBase into the image.
     config.PreFixupPasses.push_back([](LinkGraph &graph) -> Error {
       for (Block *block : graph.blocks())
@@ -135,8 +144,19 @@ public:
   }
 
 private:
+  static void define(LinkGraph &graph, Symbol &symbol, const Image &code, uint64_t offset) {
+    Section *section = graph.findSectionByName("shared");
+    if (!section)
+      section = &graph.createSection("shared", orc::MemProt::Read | orc::MemProt::Exec);
+    ArrayRef<char> bytes(reinterpret_cast<const char *>(code.code.data()), code.code.size());
+    // The address only has to be no other block's; the layout assigns the one that counts.
+    Block &block = graph.createContentBlock(*section, bytes, orc::ExecutorAddr(), /*Alignment=*/64, 0);
+    graph.makeDefined(symbol, block, offset, bytes.size() - offset, Linkage::Strong, Scope::Local, /*IsLive=*/false);
+  }
+
   Image &image;
   std::string &error;
+  ArrayRef<const Image *> shared;
   FlatMemory memory;
 };
 
@@ -147,8 +167,11 @@ static void prepare(Module &module, const Isa &isa, TargetMachine &machine) {
   module.setDataLayout(machine.createDataLayout());
   module.setPICLevel(PICLevel::BigPIC);
   for (Function &f : module) {
-    if (f.isDeclaration())
+    if (f.isDeclaration()) {
+      if (!f.isIntrinsic())
+        f.setVisibility(GlobalValue::HiddenVisibility); // a direct call, no table of addresses
       continue;
+    }
     f.addFnAttr(Attribute::NoUnwind);
     f.addFnAttr("no-builtins");
     f.addFnAttr("target-cpu", isa.cpu);
@@ -204,7 +227,7 @@ static void optimize(Module &module, TargetMachine &machine) {
   passes.run(module, modules);
 }
 
-Expected<Image> kt::codegen::host::makeImage(Module &module, const Isa &isa) {
+Expected<Object> kt::codegen::host::makeObject(Module &module, const Isa &isa) {
   static std::once_flag once;
   std::call_once(once, [] {
     LLVMInitializeX86TargetInfo();
@@ -222,7 +245,7 @@ Expected<Image> kt::codegen::host::makeImage(Module &module, const Isa &isa) {
   prepare(module, isa, *machine);
   optimize(module, *machine);
 
-  SmallVector<char, 0> object;
+  Object object;
   {
     raw_svector_ostream stream(object);
     legacy::PassManager passes;
@@ -230,7 +253,10 @@ Expected<Image> kt::codegen::host::makeImage(Module &module, const Isa &isa) {
       return createStringError("the x86-64 target cannot write objects");
     passes.run(module);
   }
+  return object;
+}
 
+Expected<Image> kt::codegen::host::makeImage(const Object &object, ArrayRef<const Image *> shared) {
   auto strings = std::make_shared<orc::SymbolStringPool>();
   auto graph = createLinkGraphFromObject(MemoryBufferRef(StringRef(object.data(), object.size()), "kernel"), strings);
   if (!graph)
@@ -239,7 +265,8 @@ Expected<Image> kt::codegen::host::makeImage(Module &module, const Isa &isa) {
     if (symbol->hasName() && symbol->getScope() != Scope::Local)
       symbol->setLive(true); // hidden symbols are no roots by themselves
   Image image;
-  link(std::move(*graph), std::make_unique<FlatContext>(image, error));
+  std::string error;
+  link(std::move(*graph), std::make_unique<FlatContext>(image, error, shared));
   if (!error.empty())
     return createStringError(error);
   return image;

@@ -8,6 +8,7 @@
 #ifndef KT_CODEGEN_HOST_IMAGE_H
 #define KT_CODEGEN_HOST_IMAGE_H
 
+#include "llvm/ADT/ArrayRef.h"
 #include "llvm/ADT/StringMap.h"
 #include "llvm/IR/Module.h"
 #include "llvm/Support/Error.h"
@@ -31,7 +32,11 @@ struct Image {
   llvm::StringMap<uint64_t> entries; // offsets of the functions with external linkage
 };
 
-llvm::Expected<Image> makeImage(llvm::Module &module, const Isa &isa);
+/// A relocatable ELF file in memory.
+using Object = llvm::SmallVector<char, 0>;
+llvm::Expected<Object> makeObject(llvm::Module &module, const Isa &isa);
+/// Functions that `object` only declares are taken from `shared`, whose code is copied into the image.
+llvm::Expected<Image> makeImage(const Object &object, llvm::ArrayRef<const Image *> shared = {});
 
 } // namespace kt::codegen::host
 

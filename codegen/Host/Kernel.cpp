@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "codegen/Host/Emit.h"
+#include "llvm/ADT/SmallVectorExtras.h"
 
 using namespace mlir;
 using namespace kt;
@@ -128,20 +129,47 @@ SmallVector<Value> StageEmitter::delinearize(Value number, ArrayRef<Value> exten
 //===----------------------------------------------------------------------===//
 
 KernelBuilder::KernelBuilder(KernelOp kernel, const Isa &isa)
-    : kernel(kernel), compute(kernel.compute()), isa(isa), module(ModuleOp::create(kernel.getLoc())),
-      builder(kernel.getContext()) {}
+    : CodeBuilder(kernel.getLoc(), isa), kernel(kernel), compute(kernel.compute()) {}
 KernelBuilder::~KernelBuilder() = default;
 
-LLVM::LLVMFuncOp KernelBuilder::function(StringRef name, ArrayRef<Type> arguments,
-                                         function_ref<void(Emitter &, ValueRange)> body) {
+/// An index is passed as 64 bits.
+static LLVM::LLVMFunctionType functionType(OpBuilder &b, ArrayRef<Type> arguments, Type result) {
+  auto passed = [&](Type t) -> Type { return t.isIndex() ? b.getI64Type() : t; };
+  Type returned = result ? passed(result) : LLVM::LLVMVoidType::get(b.getContext());
+  return LLVM::LLVMFunctionType::get(returned, llvm::map_to_vector(arguments, passed));
+}
+
+LLVM::LLVMFuncOp KernelBuilder::shared(StringRef name, ArrayRef<Type> arguments, Type result,
+                                       std::function<void(CodeBuilder &, StringRef)> build) {
+  if (auto known = module->lookupSymbol<LLVM::LLVMFuncOp>(name))
+    return known;
+  requests.push_back({name.str(), std::move(build)});
   OpBuilder::InsertionGuard guard(builder);
   builder.setInsertionPointToEnd(module->getBody());
-  Location loc = kernel.getLoc();
-  SmallVector<Type> types;
-  for (Type t : arguments)
-    types.push_back(t.isIndex() ? builder.getI64Type() : t);
-  auto type = LLVM::LLVMFunctionType::get(LLVM::LLVMVoidType::get(context()), types);
-  auto func = LLVM::LLVMFuncOp::create(builder, loc, name, type, LLVM::Linkage::Internal);
+  return LLVM::LLVMFuncOp::create(builder, loc, name, functionType(builder, arguments, result));
+}
+
+llvm::Expected<SmallVector<const Image *>> KernelBuilder::sharedImages(const Isa &isa, SharedCode &library) {
+  SmallVector<const Image *> images;
+  for (const Shared &request : requests) {
+    llvm::Expected<const Image *> image = library.get(request.name, isa, [&] {
+      CodeBuilder code(UnknownLoc::get(context()), isa);
+      request.build(code, request.name);
+      return std::move(code.module);
+    });
+    if (!image)
+      return image.takeError();
+    images.push_back(*image);
+  }
+  return images;
+}
+
+LLVM::LLVMFuncOp CodeBuilder::function(StringRef name, ArrayRef<Type> arguments,
+                                       function_ref<Value(Emitter &, ValueRange)> body, Type result,
+                                       LLVM::Linkage linkage) {
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPointToEnd(module->getBody());
+  auto func = LLVM::LLVMFuncOp::create(builder, loc, name, functionType(builder, arguments, result), linkage);
   func.setNoInline(true);
   Block *entry = func.addEntryBlock(builder);
   builder.setInsertionPointToStart(entry);
@@ -152,8 +180,8 @@ LLVM::LLVMFuncOp KernelBuilder::function(StringRef name, ArrayRef<Type> argument
       func.setArgAttr(i, LLVM::LLVMDialect::getNoAliasAttrName(), builder.getUnitAttr());
     values.push_back(t.isIndex() ? emitter.toIndex(entry->getArgument(i)) : entry->getArgument(i));
   }
-  body(emitter, values);
-  LLVM::ReturnOp::create(builder, loc, ValueRange());
+  Value answer = body(emitter, values);
+  LLVM::ReturnOp::create(builder, loc, answer ? ValueRange(answer) : ValueRange());
   return func;
 }
 
@@ -168,28 +196,30 @@ void KernelBuilder::stage(StagePlan plan, function_ref<void(StageEmitter &)> bod
   // Buffers, scratch, workspace, externals, parameters, begin, end.
   SmallVector<Type> types(numBuffers + 3, pointer);
   types.append(numParams + 2, index);
-  LLVM::LLVMFuncOp worker = function(("stage" + Twine(number)).str(), types, [&](Emitter &outer, ValueRange args) {
-    StageEmitter e(outer.b, compute->getLoc());
-    unsigned next = numBuffers;
-    e.scratch = args[next++];
-    e.workspace = args[next++];
-    e.externals = args[next++];
-    for (unsigned i = 0; i < numParams; ++i)
-      e.params.push_back(args[next++]);
-    e.begin = args[next++];
-    e.end = args[next++];
-    for (Value v : compute->getOperands())
-      e.operands.push_back({args[cast<BlockArgument>(v).getArgNumber()], cast<SymTensorType>(v.getType())});
-    for (Value v : compute->getResults()) {
-      Value slot;
-      for (auto [i, y] : llvm::enumerate(yield.getValues()))
-        if (y == v)
-          slot = args[kernel.getBody().getNumArguments() + i];
-      e.results.push_back({slot, cast<SymTensorType>(v.getType())});
-    }
-    e.anchor = e.idx(0).getDefiningOp();
-    body(e);
-  });
+  LLVM::LLVMFuncOp worker =
+      function(("stage" + Twine(number)).str(), types, [&](Emitter &outer, ValueRange args) -> Value {
+        StageEmitter e(outer.b, compute->getLoc());
+        unsigned next = numBuffers;
+        e.scratch = args[next++];
+        e.workspace = args[next++];
+        e.externals = args[next++];
+        for (unsigned i = 0; i < numParams; ++i)
+          e.params.push_back(args[next++]);
+        e.begin = args[next++];
+        e.end = args[next++];
+        for (Value v : compute->getOperands())
+          e.operands.push_back({args[cast<BlockArgument>(v).getArgNumber()], cast<SymTensorType>(v.getType())});
+        for (Value v : compute->getResults()) {
+          Value slot;
+          for (auto [i, y] : llvm::enumerate(yield.getValues()))
+            if (y == v)
+              slot = args[kernel.getBody().getNumArguments() + i];
+          e.results.push_back({slot, cast<SymTensorType>(v.getType())});
+        }
+        e.anchor = e.idx(0).getDefiningOp();
+        body(e);
+        return {};
+      });
 
   // The entry: HostArgs in, the worker's parameters out. Offsets follow artifact::HostArgs.
   OpBuilder::InsertionGuard guard(builder);

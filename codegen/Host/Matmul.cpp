@@ -100,10 +100,9 @@ void MatmulEmitter::build() {
   MicroKernelSpec spec{acc, copiesRows ? acc : lhsElement, packed ? rhsElement : acc};
   if (auto known = rows.asConstant())
     spec.mostRows = *known;
-  MicroKernel micro(kernel, spec, "dot");
-  kernel.schedule = "matmul tile=" + std::to_string(micro.rows()) + "x" + std::to_string(micro.columns()) +
-                    " block=" + std::to_string(kRows) + "x" + std::to_string(kColumns) + "x" + std::to_string(kDepth) +
-                    (packed ? " packed" : " packs");
+  MicroKernel micro(kernel, spec);
+  kernel.schedule = "matmul block=" + std::to_string(kRows) + "x" + std::to_string(kColumns) + "x" +
+                    std::to_string(kDepth) + (packed ? " packed" : " packs");
   Expr tasks = rowBlocks * columnBlocks;
   for (unsigned d : outerDims)
     tasks = tasks * op.extent(d);
@@ -124,7 +123,7 @@ void MatmulEmitter::task(StageEmitter &e, MicroKernel &micro, Value number) {
   ArrayRef<Value> outer = at;
   Value numRows = e.min(e.sub(e.expr(rows), firstRow), e.expr(rowsPerBlock));
   Value numColumns = e.min(e.sub(e.expr(columns), column0), e.expr(columnBlock));
-  fillRowTable(e, firstRow, numRows, micro.spareRows(), outer);
+  fillRowTable(e, firstRow, numRows, MicroKernel::kSpareRows, outer);
 
   Value rhsBase = e.operands[1].pointer;
   if (!packed) {
@@ -207,26 +206,23 @@ void MatmulEmitter::blocks(StageEmitter &e, MicroKernel &micro, Value rhsBase, V
       panels = region(e, panelsAt);
       panelStride = e.idx(kDepth * kPanel);
     }
-    Value lastPanel = e.mul(e.sub(e.ceilDiv(numColumns, kPanel), one), panelStride);
     e.loop(zero, numRows, height, [&](Value r0) {
       Value stripRows = e.min(e.sub(numRows, r0), height);
-      e.loop(zero, numColumns, e.idx(micro.columns()), [&](Value j) {
-        Value panel = e.mul(e.div(j, panelWidth), panelStride);
-        MicroKernel::Call call;
-        call.numRows = stripRows;
-        call.table = e.at(e.scratch, e.b.getI64Type(), r0);
-        call.tableRows = zero;
-        call.rowOffset = copiesRows ? zero : k0;
-        call.taps = one;
-        call.depth = length;
-        call.panel = e.at(panels, panelElement, panel);
-        call.nextPanel = e.at(panels, panelElement, e.min(e.add(panel, panelStride), lastPanel));
-        call.tapStep = zero;
-        call.out = e.at(sums, acc, e.add(e.mul(r0, ld), j));
-        call.ld = ld;
-        call.accumulate = isLater;
-        micro.call(e, call);
-      });
+      MicroKernel::Call call;
+      call.numRows = stripRows;
+      call.table = e.at(e.scratch, e.b.getI64Type(), r0);
+      call.tableRows = zero;
+      call.rowOffset = copiesRows ? zero : k0;
+      call.taps = one;
+      call.depth = length;
+      call.panels = panels;
+      call.panelStride = panelStride;
+      call.numColumns = numColumns;
+      call.tapStep = zero;
+      call.out = e.at(sums, acc, e.mul(r0, ld));
+      call.ld = ld;
+      call.accumulate = isLater;
+      micro.call(e, call);
       e.ifThen(isLast, [&] {
         e.loop(r0, e.add(r0, stripRows),
                [&](Value r) { finishRow(e, e.add(firstRow, r), r, column0, numColumns, outer); });

@@ -6,30 +6,96 @@ using namespace mlir;
 using namespace kt;
 using namespace kt::codegen::host;
 
-MicroKernel::MicroKernel(KernelBuilder &kernel, MicroKernelSpec spec, StringRef name) : spec(spec) {
-  lanes = kernel.isa.vectorBytes / kt::elementBytes(spec.acc);
+namespace {
+
+/// Writes the functions of a spec for one instruction set.
+class SpecBuilder {
+public:
+  SpecBuilder(CodeBuilder &code, const MicroKernelSpec &spec);
+  void height(StringRef name);
+  void strip(StringRef name);
+
+private:
+  void emitRows(Emitter &e, ValueRange args, int64_t rows);
+  CodeBuilder &code;
+  MicroKernelSpec spec;
+  int64_t lanes, panels, vectors; // vectors: registers a row
+  SmallVector<int64_t> counts;    // of rows that there is code for
+};
+
+SpecBuilder::SpecBuilder(CodeBuilder &code, const MicroKernelSpec &spec) : code(code), spec(spec) {
+  lanes = code.isa.vectorBytes / kt::elementBytes(spec.acc);
   int64_t perPanel = std::max<int64_t>(1, kPanel / lanes);
   // Two adjacent panels where one leaves too few independent sums.
   panels = perPanel == 1 ? 2 : 1;
   vectors = panels * perPanel;
-  int64_t most = std::min(kernel.isa.accumulators / vectors, std::max<int64_t>(1, spec.mostRows));
+  int64_t most = std::min(code.isa.accumulators / vectors, std::max<int64_t>(1, spec.mostRows));
   if (most == spec.mostRows)
     counts = {most};
   else
     for (int64_t rows : {1, 2, 3, 4, 6, 8})
       if (rows == most || (rows < most && rows != 3))
         counts.push_back(rows);
-  kernel.usesIsa = true;
-
-  Type pointer = LLVM::LLVMPointerType::get(kernel.context()), index = IndexType::get(kernel.context());
-  Type i1 = IntegerType::get(kernel.context(), 1);
-  SmallVector<Type> types = {pointer, index, index, index, index, pointer, pointer, index, pointer, index, i1};
-  for (int64_t rows : counts)
-    functions.push_back(kernel.function((name + Twine(rows)).str(), types,
-                                        [&](Emitter &e, ValueRange args) { emitRows(kernel, e, args, rows); }));
 }
 
-void MicroKernel::emitRows(KernelBuilder &kernel, Emitter &e, ValueRange args, int64_t rows) {
+void SpecBuilder::height(StringRef name) {
+  Type index = IndexType::get(code.context());
+  auto body = [&](Emitter &e, ValueRange args) -> Value {
+    Value numRows = args[0], strips = e.ceilDiv(numRows, counts.back());
+    Value even = e.div(e.add(numRows, e.sub(strips, e.idx(1))), strips);
+    // Only the last strip may be lower than what its function computes: the rows after the others are not theirs.
+    Value height = e.idx(counts.back());
+    for (int64_t count : llvm::reverse(llvm::drop_end(counts)))
+      height = e.select(e.cmp(arith::CmpIPredicate::sle, even, e.idx(count)), e.idx(count), height);
+    return e.i64(height);
+  };
+  code.function(name, {index}, body, index, LLVM::Linkage::External);
+}
+
+/// One function a row count, and one that chooses among them and walks the columns.
+void SpecBuilder::strip(StringRef name) {
+  Type pointer = LLVM::LLVMPointerType::get(code.context()), index = IndexType::get(code.context());
+  Type i1 = IntegerType::get(code.context(), 1);
+  SmallVector<Type> types = {pointer, index, index, index, index, pointer, pointer, index, pointer, index, i1};
+  SmallVector<LLVM::LLVMFuncOp> functions;
+  for (int64_t rows : counts)
+    functions.push_back(code.function(("rows" + Twine(rows)).str(), types, [&](Emitter &e, ValueRange args) -> Value {
+      emitRows(e, args, rows);
+      return {};
+    }));
+  auto body = [&](Emitter &e, ValueRange args) -> Value {
+    Value numRows = args[0], base = args[6], panelStride = args[7], numColumns = args[8], out = args[10];
+    Value zero = e.idx(0), width = e.idx(kPanel);
+    Value last = e.mul(e.sub(e.ceilDiv(numColumns, kPanel), e.idx(1)), panelStride);
+    e.loop(zero, numColumns, e.idx(panels * kPanel), [&](Value j) {
+      Value panel = e.mul(e.div(j, width), panelStride), next = e.min(e.add(panel, panelStride), last);
+      SmallVector<Value> rest = {args[1],
+                                 e.i64(args[2]),
+                                 e.i64(args[3]),
+                                 e.i64(args[4]),
+                                 e.i64(args[5]),
+                                 e.at(base, spec.panelElement, panel),
+                                 e.at(base, spec.panelElement, next),
+                                 e.i64(args[9]),
+                                 e.at(out, spec.acc, j),
+                                 e.i64(args[11]),
+                                 args[12]};
+      std::function<void(size_t)> choose = [&](size_t i) {
+        auto call = [&] { LLVM::CallOp::create(e.b, e.loc, functions[i], rest); };
+        if (i + 1 == counts.size())
+          return call();
+        e.ifElse(e.cmp(arith::CmpIPredicate::sle, numRows, e.idx(counts[i])), call, [&] { choose(i + 1); });
+      };
+      choose(0);
+    });
+    return {};
+  };
+  SmallVector<Type> all = {index, pointer, index, index,   index, index, pointer,
+                           index, index,   index, pointer, index, i1};
+  code.function(name, all, body, {}, LLVM::Linkage::External);
+}
+
+void SpecBuilder::emitRows(Emitter &e, ValueRange args, int64_t rows) {
   Value table = args[0], tableRows = args[1], rowOffset = args[2], taps = args[3], depth = args[4];
   Value panel = args[5], nextPanel = args[6], tapStep = args[7], out = args[8], ld = args[9], accumulate = args[10];
   Type acc = spec.acc, pointer = e.pointerType();
@@ -109,24 +175,39 @@ void MicroKernel::emitRows(KernelBuilder &kernel, Emitter &e, ValueRange args, i
       e.storeVector(result[r * vectors + v], out, acc, place(r, v));
 }
 
+} // namespace
+
+MicroKernel::MicroKernel(KernelBuilder &kernel, MicroKernelSpec spec) {
+  Type pointer = LLVM::LLVMPointerType::get(kernel.context()), index = IndexType::get(kernel.context());
+  Type i1 = IntegerType::get(kernel.context(), 1);
+  spec.mostRows = std::min<int64_t>(spec.mostRows, kSpareRows + 1); // more rows than this make no difference
+  std::string name;
+  llvm::raw_string_ostream(name) << "." << spec.mostRows << "." << spec.acc << "." << spec.rowElement << "."
+                                 << spec.panelElement;
+  height = kernel.shared("height" + name, {index}, index,
+                         [spec](CodeBuilder &code, StringRef name) { SpecBuilder(code, spec).height(name); });
+  strip = kernel.shared("strip" + name,
+                        {index, pointer, index, index, index, index, pointer, index, index, index, pointer, index, i1},
+                        {}, [spec](CodeBuilder &code, StringRef name) { SpecBuilder(code, spec).strip(name); });
+}
+
 void MicroKernel::call(Emitter &e, const Call &c) {
-  SmallVector<Value> args = {c.table,     e.i64(c.tableRows), e.i64(c.rowOffset), e.i64(c.taps), e.i64(c.depth),
-                             c.panel,     c.nextPanel,        e.i64(c.tapStep),   c.out,         e.i64(c.ld),
+  SmallVector<Value> args = {e.i64(c.numRows),
+                             c.table,
+                             e.i64(c.tableRows),
+                             e.i64(c.rowOffset),
+                             e.i64(c.taps),
+                             e.i64(c.depth),
+                             c.panels,
+                             e.i64(c.panelStride),
+                             e.i64(c.numColumns),
+                             e.i64(c.tapStep),
+                             c.out,
+                             e.i64(c.ld),
                              c.accumulate};
-  std::function<void(size_t)> choose = [&](size_t i) {
-    auto call = [&] { LLVM::CallOp::create(e.b, e.loc, functions[i], args); };
-    if (i + 1 == counts.size())
-      return call();
-    e.ifElse(e.cmp(arith::CmpIPredicate::sle, c.numRows, e.idx(counts[i])), call, [&] { choose(i + 1); });
-  };
-  choose(0);
+  LLVM::CallOp::create(e.b, e.loc, strip, args);
 }
 
 Value MicroKernel::stripHeight(Emitter &e, Value numRows) {
-  Value strips = e.ceilDiv(numRows, rows()), even = e.div(e.add(numRows, e.sub(strips, e.idx(1))), strips);
-  // Only the last strip may be lower than what its function computes: the rows after the others are not theirs.
-  Value height = e.idx(counts.back());
-  for (int64_t count : llvm::reverse(llvm::drop_end(counts)))
-    height = e.select(e.cmp(arith::CmpIPredicate::sle, even, e.idx(count)), e.idx(count), height);
-  return height;
+  return e.toIndex(LLVM::CallOp::create(e.b, e.loc, height, ValueRange{e.i64(numRows)}).getResult());
 }

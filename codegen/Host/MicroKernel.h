@@ -1,7 +1,8 @@
 //===- MicroKernel.h - the inner loops of contractions --------------------===//
 //
-// A micro-kernel multiplies up to rows() rows with columns() columns of packed panels and keeps all sums in registers.
-// Matrix multiplication, convolution and attention differ only in where the rows are.
+// A micro-kernel multiplies a strip of rows with columns of packed panels and keeps all sums in registers. Matrix
+// multiplication, convolution and attention differ only in where the rows are. How many rows and columns fit into the
+// registers depends on the instruction set; the code that calls does not know.
 //
 //===----------------------------------------------------------------------===//
 
@@ -21,16 +22,17 @@ struct MicroKernelSpec {
 
 class MicroKernel {
 public:
-  /// Adds the functions, one a row count, to the kernel's module.
-  MicroKernel(KernelBuilder &kernel, MicroKernelSpec spec, llvm::StringRef name);
-
-  int64_t rows() const { return counts.back(); }
+  /// The widest step over columns: outputs need room for columns rounded up to it.
+  static constexpr int64_t kColumns = 2 * kPanel;
   /// Rows that every table and output has to have beyond the last strip: there is no function for every number of rows,
   /// so a strip may compute a few that nobody reads. Their table entries must be valid.
-  int64_t spareRows() const { return counts.back() - 1; }
+  static constexpr int64_t kSpareRows = 15;
+
+  /// Declares the functions in the kernel's module; their code is shared by all kernels with this `spec`.
+  MicroKernel(KernelBuilder &kernel, MicroKernelSpec spec);
+
   /// The height of strips that cut `numRows` evenly.
   Value stripHeight(Emitter &e, Value numRows);
-  int64_t columns() const { return panels * kPanel; }
 
   struct Call {
     Value numRows;     // 1 .. stripHeight()
@@ -38,20 +40,17 @@ public:
     Value tableRows;   // row pointers of a tap in the table
     Value rowOffset;   // elements added to each row's start
     Value taps, depth; // the sum runs over taps x depth
-    Value panel;       // pointer to the first panel's first element
-    Value nextPanel;   // pointer to the second one's (any valid one if there is none)
+    Value panels;      // pointer to the first panel's first element
+    Value panelStride; // elements from one panel to the next
+    Value numColumns;  // columns to compute: their panels exist
     Value tapStep;     // panel elements from one tap to the next
-    Value out, ld;     // acc[numRows][columns()], rows `ld` apart
+    Value out, ld;     // acc[numRows][numColumns], rows `ld` apart
     Value accumulate;  // i1: add to what is there
   };
   void call(Emitter &e, const Call &call);
 
 private:
-  void emitRows(KernelBuilder &kernel, Emitter &e, ValueRange args, int64_t rows);
-  MicroKernelSpec spec;
-  int64_t lanes, panels, vectors;    // vectors: registers a row
-  llvm::SmallVector<int64_t> counts; // of rows that there is a function for
-  llvm::SmallVector<mlir::LLVM::LLVMFuncOp> functions;
+  mlir::LLVM::LLVMFuncOp height, strip;
 };
 
 } // namespace kt::codegen::host

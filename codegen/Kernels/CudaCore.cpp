@@ -106,6 +106,11 @@ Value spread(KernelBuilder &k, Value thread, unsigned i, unsigned each, unsigned
     return k.add(k.mul(thread, each), i);
   return k.add(k.shl(thread, 2), i / 4 * (size / (each / 4)) + i % 4);
 }
+Value spread(KernelBuilder &k, Value thread, Value i, unsigned each, unsigned size) {
+  if (each <= 4)
+    return k.add(k.mul(thread, each), i);
+  return k.add(k.shl(thread, 2), k.add(k.mul(k.div(i, 4), size / (each / 4)), k.rem(i, 4)));
+}
 
 } // namespace
 
@@ -163,19 +168,57 @@ Values kt::gpu::emitSimtLoop(KernelBuilder &k, const SimtTile &t, SlabFetch &a, 
 void kt::gpu::emitSimtEpilogue(KernelBuilder &k, const SimtTile &t, const GemmProblem &p, GemmEpilogue &epilogue,
                                ArrayRef<Value> acc, ArrayRef<Value> batch, Value m0, Value n0, Alignment &alignment,
                                unsigned lanes, Value partial) {
-  Value ty = k.div(k.tid(), t.bn / t.tn), tx = k.rem(k.tid(), t.bn / t.tn);
-  for (unsigned i = 0; i < t.tm; ++i) {
-    Value m = k.add(m0, spread(k, ty, i, t.tm, t.bm));
-    k.ifThen(k.lt(m, k.size(p.m)), [&] {
-      for (unsigned j = 0; partial && j < t.tn; j += 4) {
-        Value n = k.add(n0, spread(k, tx, j, t.tn, t.bn));
-        k.ifThen(k.lt(n, k.size(p.n)),
-                 [&] { k.storeElements(acc.slice(i * t.tn + j, 4), partialPlace(k, p, partial, m, n)); });
+  // The epilogue can be long, so there is one of it, in loops: over passes of as many rows as shared memory holds, and
+  // over the groups of columns of a pass.
+  Type type = p.accType;
+  int64_t bytes = elementBytes(type);
+  unsigned pitch = t.bn + 4, across = t.bm / t.tm, each = t.tm; // rows of a thread in one pass
+  while ((int64_t)across * each * pitch * bytes > t.sharedBytes(type))
+    each /= 2;
+  unsigned passes = t.tm / each, rows = across * each, threads = t.threads();
+  Value ty = k.div(k.tid(), t.bn / t.tn), tx = k.rem(k.tid(), t.bn / t.tn), base = k.sptr(k.shared());
+  auto pass = [&](Value q) {
+    if (passes > 1)
+      k.barrier();
+    for (unsigned i = 0; i < each; ++i) {
+      Value row = k.add(k.mul(ty, each), i);
+      for (unsigned j = 0; j < t.tn; j += 4) {
+        Values sums;
+        for (unsigned l = 0; l < 4; ++l) {
+          Value sum = acc[i * t.tn + j + l];
+          for (unsigned later = 1; later < passes; ++later)
+            sum = k.sel(k.cmp(Pred::eq, q, later), acc[(later * each + i) * t.tn + j + l], sum);
+          sums.push_back(sum);
+        }
+        k.storeElements(sums, k.at(base, k.add(k.mul(row, pitch), spread(k, tx, j, t.tn, t.bn)), bytes));
       }
-      for (unsigned j = 0; !partial && j < t.tn; j += lanes) {
-        Value n = k.add(n0, spread(k, tx, j, t.tn, t.bn));
-        k.ifThen(k.lt(n, k.size(p.n)), [&] { epilogue.emit(acc.slice(i * t.tn + j, lanes), batch, m, n, alignment); });
-      }
-    });
-  }
+    }
+    k.barrier();
+    auto walk = [&](unsigned width, llvm::function_ref<void(ValueRange, Value, Value)> put) {
+      unsigned chunks = t.bn / width, total = rows * chunks;
+      k.forLoop(k.tid(), k.c(total), k.c(threads), {}, [&](Value at, ValueRange) -> Values {
+        Value r = k.div(at, chunks), c = k.mul(k.rem(at, chunks), width);
+        // Local row r is row i of the r / each-th thread down.
+        Value i = k.add(k.mul(q, each), k.rem(r, each));
+        Value m = k.add(m0, spread(k, k.div(r, each), i, t.tm, t.bm)), n = k.add(n0, c);
+        k.ifThen(k.and_(k.lt(m, k.size(p.m)), k.lt(n, k.size(p.n))),
+                 [&] { put(k.loadElements(k.at(base, k.add(k.mul(r, pitch), c), bytes), type, width), m, n); });
+        return {};
+      });
+    };
+    // The partial sums are padded to whole groups of eight columns.
+    auto part = [&] {
+      walk(4, [&](ValueRange sums, Value m, Value n) { k.storeElements(sums, partialPlace(k, p, partial, m, n)); });
+    };
+    auto whole = [&] {
+      walk(lanes, [&](ValueRange sums, Value m, Value n) { epilogue.emit(sums, batch, m, n, alignment); });
+    };
+    ifSplit(k, partial, part, whole);
+  };
+  if (passes == 1)
+    return pass(k.c(0));
+  k.forLoop(k.c(0), k.c(passes), k.c(1), {}, [&](Value q, ValueRange) -> Values {
+    pass(q);
+    return {};
+  });
 }

@@ -37,7 +37,7 @@ std::unique_ptr<SlabFetch> panelFetch(KernelBuilder &k, Type element, Value base
 /// Answers the accumulators [tm][tn].
 Values emitSimtLoop(KernelBuilder &k, const SimtTile &t, SlabFetch &a, SlabFetch &b, Type acc, Value m0, Value n0,
                     Value firstSlab, Value slabs);
-/// `partial` gets raw sums instead when set.
+/// Runs the epilogue over a tile through shared memory; see emitTileEpilogue.
 void emitSimtEpilogue(KernelBuilder &k, const SimtTile &t, const GemmProblem &p, GemmEpilogue &epilogue,
                       ArrayRef<Value> acc, ArrayRef<Value> batch, Value m0, Value n0, Alignment &alignment,
                       unsigned lanes, Value partial);

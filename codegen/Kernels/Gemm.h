@@ -95,19 +95,25 @@ enum class Layout { RowMajorK, RowMajorN, Panels };
 /// The main loop: answers the accumulators, [mi][ni][4].
 SmallVector<Value> emitMainLoop(KernelBuilder &k, const TileConfig &t, TileSource &a, TileSource &b, Layout bLayout,
                                 Type type, Value k0, Value slabs);
-/// Runs the epilogue over a tile through shared memory; `partial` gets raw sums instead when set.
+/// Runs the epilogue over a tile through shared memory. In a kernel that can split its depth, raw sums go to `partial`
+/// instead when it does.
 void emitTileEpilogue(KernelBuilder &k, const TileConfig &t, const GemmProblem &p, GemmEpilogue &epilogue,
                       ArrayRef<Value> acc, ArrayRef<Value> batch, Value m0, Value n0, Alignment &alignment,
                       unsigned lanes, Value partial);
 int64_t sharedBytes(const TileConfig &t, const TileSource &a, const TileSource &b);
 
-/// How many blocks share the depth of a product, so that there are two blocks an SM but each has `least` k's.
-artifact::ExprId splitCount(KernelSink &sink, const GemmProblem &p, artifact::ExprId blocks, unsigned least);
-artifact::ExprId splitWorkspace(KernelSink &sink, const GemmProblem &p, artifact::ExprId splits);
+/// Whether blocks may share the depth of a product whose k is at least `least` where that is not known.
+bool canSplit(const GemmProblem &p, int64_t least);
+/// How many blocks share the depth: one where `blocks` fill the device or k is less than `least`, else so many that there
+/// are two blocks an SM but each has `each` k's.
+artifact::ExprId splitCount(KernelSink &sink, const GemmProblem &p, artifact::ExprId blocks, int64_t least,
+                            unsigned each);
 /// Cuts `slabs` down to this block's and answers its plane of the workspace; `first` becomes its first slab.
 Value splitRange(KernelBuilder &k, const GemmProblem &p, Value &slabs, Value &first);
 Value partialPlace(KernelBuilder &k, const GemmProblem &p, Value partial, Value m, Value n);
-/// The second stage.
+/// Runs `whole` where a block has the whole depth, else `part`.
+void ifSplit(KernelBuilder &k, Value partial, llvm::function_ref<void()> part, llvm::function_ref<void()> whole);
+/// The second stage and the workspace; without splits there is nothing to launch and nothing to keep.
 llvm::LogicalResult addSplitReduction(KernelSink &sink, const GemmProblem &p, artifact::Variant &variant,
                                       artifact::ExprId splits, const Alignment &alignment);
 

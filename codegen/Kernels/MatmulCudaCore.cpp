@@ -16,6 +16,9 @@ using ExprOp = artifact::Expr::Op;
 
 namespace {
 
+/// Less depth than this is not worth sharing.
+constexpr int64_t kLeastDepth = 256;
+
 /// An operand by its strides.
 class StridedFetch : public SlabFetch {
 public:
@@ -91,10 +94,8 @@ LogicalResult buildOne(KernelSink &sink, const GemmProblem &p, const SimtTile &t
   variant.schedule = family.str() + " simt " + t.str() + (vectors ? "" : " unaligned") + (split ? " split" : "");
   ExprId one = sink.pool.constant(1), splits = one;
   ExprId blocks = sink.pool.add(Expr::ceilDiv(p.m, p.number(t.bm)) * Expr::ceilDiv(p.n, p.number(t.bn)) * p.batches());
-  if (split) {
-    splits = splitCount(sink, p, blocks, 64);
-    variant.workspace = splitWorkspace(sink, p, splits);
-  }
+  if (split)
+    splits = splitCount(sink, p, blocks, kLeastDepth, 64);
   if (failed(sink.addStage(variant, k, std::array<ExprId, 3>{blocks, splits, one}, t.sharedBytes(p.accType))))
     return failure();
   if (split && failed(addSplitReduction(sink, p, variant, splits, stores)))
@@ -106,35 +107,26 @@ LogicalResult buildOne(KernelSink &sink, const GemmProblem &p, const SimtTile &t
 } // namespace
 
 LogicalResult kt::gpu::buildMatmulCudaCore(KernelSink &sink, const GemmProblem &p, StringRef family) {
-  const SimtTile few{16, 64, 32, 2, 4}, large{128, 128, 16, 8, 8}, small{64, 64, 16, 4, 4};
+  const SimtTile few{16, 64, 32, 2, 4}, large{128, 128, 8, 8, 8}, small{64, 64, 16, 4, 4};
   codegen::ExprPool &pool = sink.pool;
   std::optional<int64_t> m = p.m.asConstant(), n = p.n.asConstant();
-  bool wide = p.accType.getIntOrFloatBitWidth() == 64;
+  bool wide = p.accType.getIntOrFloatBitWidth() == 64, deep = canSplit(p, kLeastDepth);
+  auto add = [&](const SimtTile &t, const Guard &guard, bool vectors, bool split) {
+    return buildOne(sink, p, t, vectors, guard, family, split);
+  };
   Guard rows;
   rows.require(Expr::lt(p.m, p.number(17)));
-  // With fewer tiles than the device has room for, blocks share the depth.
-  std::optional<int64_t> k = p.k.asConstant();
   bool all = !sink.options.oneVariant;
-  bool deep = all && p.batch.empty() && p.accType.isF32() && (!k || *k >= 256);
-  auto addSplit = [&](const SimtTile &t, Guard guard) {
-    Expr tiles = Expr::ceilDiv(p.m, p.number(t.bm)) * Expr::ceilDiv(p.n, p.number(t.bn));
-    guard.require(Expr::lt(p.number(255), p.k));
-    guard.facts.push_back(pool.op(ExprOp::Lt, pool.add(tiles), pool.fact(artifact::Fact::SmCount)));
-    return buildOne(sink, p, t, true, guard, family, true);
-  };
-  if (all && !rows.never &&
-      ((deep && failed(addSplit(few, rows))) || failed(buildOne(sink, p, few, true, rows, family))))
+  if (all && !rows.never && failed(add(few, rows, true, deep)))
     return failure();
   if (all && !sink.complete() && !wide && (!m || !n || !p.batch.empty() || *m * *n >= 16 * large.bm * large.bn)) {
     Guard guard;
     Expr tiles = Expr::ceilDiv(p.m, p.number(large.bm)) * Expr::ceilDiv(p.n, p.number(large.bn)) * p.batches();
     guard.facts.push_back(pool.op(ExprOp::Le, pool.fact(artifact::Fact::SmCount), pool.add(tiles)));
-    if (failed(buildOne(sink, p, large, true, guard, family)))
+    if (failed(add(large, guard, true, false)))
       return failure();
   }
-  if (!sink.complete() && deep && failed(addSplit(small, Guard())))
+  if (!sink.complete() && failed(add(small, Guard(), true, deep)))
     return failure();
-  if (!sink.complete() && failed(buildOne(sink, p, small, true, Guard(), family)))
-    return failure();
-  return sink.complete() ? success() : buildOne(sink, p, small, false, Guard(), family);
+  return sink.complete() ? success() : add(small, Guard(), false, false);
 }

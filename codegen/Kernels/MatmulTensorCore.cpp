@@ -15,10 +15,13 @@ using ExprOp = artifact::Expr::Op;
 
 namespace {
 
+/// Less depth than this is not worth sharing.
+constexpr int64_t kLeastDepth = 512;
+
 struct Choice {
   TileConfig tile;
   bool aligned = true; // operands come by asynchronous 16-byte copies
-  bool split = false;
+  bool split = false;  // blocks may share the depth
 };
 
 class TileKernel {
@@ -132,10 +135,8 @@ LogicalResult TileKernel::build(Guard guard) {
   artifact::Variant variant;
   variant.schedule = family.str() + " " + t.str() + (aligned ? "" : " unaligned") + (choice.split ? " split" : "");
   ExprId blocks = sink.pool.add(tiles(p, t)), one = sink.pool.constant(1), splits = one;
-  if (choice.split) {
-    splits = splitCount(sink, p, blocks, t.bk * 2);
-    variant.workspace = splitWorkspace(sink, p, splits);
-  }
+  if (choice.split)
+    splits = splitCount(sink, p, blocks, kLeastDepth, t.bk * 2);
   if (failed(sink.addStage(variant, k, std::array<ExprId, 3>{blocks, splits, one}, shared)))
     return failure();
   if (choice.split && failed(addSplitReduction(sink, p, variant, splits, stores)))
@@ -155,27 +156,17 @@ LogicalResult kt::gpu::buildTensorCore(KernelSink &sink, const GemmProblem &p, c
   auto add = [&](const Choice &choice, const Guard &guard) { return TileKernel(sink, p, choice, family).build(guard); };
   Alignment alignment;
   bool aligned = TileKernel::canAlign(p, alignment);
-  std::optional<int64_t> m = p.m.asConstant(), n = p.n.asConstant(), k = p.k.asConstant();
+  std::optional<int64_t> m = p.m.asConstant(), n = p.n.asConstant();
   bool all = !sink.options.oneVariant, everywhere = sink.options.tensorCores == TensorCorePriority::high;
-  bool deep = all && p.batch.empty() && (!k || *k >= 512);
+  bool deep = canSplit(p, kLeastDepth);
   if (aligned) {
     Guard rows, many;
     rows.require(Expr::lt(p.m, p.number(17)));
     if (!everywhere)
       many.require(Expr::lt(p.number(16), p.m));
     bool hasFew = all && everywhere && few.bm;
-    if (!rows.never && hasFew) {
-      if (deep) {
-        Guard split = rows;
-        split.require(Expr::lt(p.number(511), p.k));
-        split.facts.push_back(
-            pool.op(ExprOp::Lt, pool.add(TileKernel::tiles(p, few)), pool.fact(artifact::Fact::SmCount)));
-        if (failed(add({few, true, true}, split)))
-          return failure();
-      }
-      if (failed(add({few}, rows)))
-        return failure();
-    }
+    if (hasFew && !rows.never && failed(add({few, true, deep}, rows)))
+      return failure();
     if (!many.never && (!m || *m > 16 || !hasFew)) {
       if (all && (!m || *m > 64))
         for (const TileConfig &t : {large, tall}) {
@@ -187,15 +178,7 @@ LogicalResult kt::gpu::buildTensorCore(KernelSink &sink, const GemmProblem &p, c
           if (failed(add({t}, guard)))
             return failure();
         }
-      if (deep) {
-        Guard split = many;
-        split.require(Expr::lt(p.number(511), p.k));
-        split.facts.push_back(
-            pool.op(ExprOp::Lt, pool.add(TileKernel::tiles(p, small)), pool.fact(artifact::Fact::SmCount)));
-        if (failed(add({small, true, true}, split)))
-          return failure();
-      }
-      if (failed(add({small}, many)))
+      if (failed(add({small, true, deep}, many)))
         return failure();
     }
   }

@@ -1,7 +1,8 @@
 //===- SplitK.cpp - splitting the depth of a product over blocks ----------===//
 //
-// Each block writes the sums of its part of k to the workspace, [split][m][n padded to 8]; a second stage adds them up
-// and runs the epilogue. The grid's second dimension is the number of splits.
+// The grid's second dimension is the number of splits. With one, blocks run the epilogue themselves. With more, each
+// writes the sums of its part of k to the workspace, [split][m][n padded to 8]; a second stage adds them up and runs
+// the epilogue. Both are one function: fewer tiles than multiprocessors is a matter of the shapes of a run.
 //
 //===----------------------------------------------------------------------===//
 
@@ -15,16 +16,34 @@ using ExprOp = artifact::Expr::Op;
 
 static Expr paddedColumns(const GemmProblem &p) { return Expr::ceilDiv(p.n, p.number(8)) * 8; }
 
-ExprId kt::gpu::splitCount(KernelSink &sink, const GemmProblem &p, ExprId blocks, unsigned least) {
-  codegen::ExprPool &pool = sink.pool;
-  ExprId one = pool.constant(1), two = pool.op(ExprOp::Mul, pool.fact(artifact::Fact::SmCount), pool.constant(2));
-  ExprId wanted = pool.op(ExprOp::CeilDiv, two, pool.op(ExprOp::Max, blocks, one));
-  ExprId deep = pool.op(ExprOp::FloorDiv, pool.add(p.k), pool.constant(least));
-  return pool.op(ExprOp::Max, one, pool.op(ExprOp::Min, pool.constant(16), pool.op(ExprOp::Min, wanted, deep)));
+bool kt::gpu::canSplit(const GemmProblem &p, int64_t least) {
+  std::optional<int64_t> k = p.k.asConstant();
+  return p.batch.empty() && p.accType.isF32() && (!k || *k >= least);
 }
 
-ExprId kt::gpu::splitWorkspace(KernelSink &sink, const GemmProblem &p, ExprId splits) {
-  return sink.pool.op(ExprOp::Mul, splits, sink.pool.add(p.m * paddedColumns(p) * 4));
+ExprId kt::gpu::splitCount(KernelSink &sink, const GemmProblem &p, ExprId blocks, int64_t least, unsigned each) {
+  codegen::ExprPool &pool = sink.pool;
+  ExprId one = pool.constant(1), sms = pool.fact(artifact::Fact::SmCount), depth = pool.add(p.k);
+  ExprId wanted =
+      pool.op(ExprOp::CeilDiv, pool.op(ExprOp::Mul, sms, pool.constant(2)), pool.op(ExprOp::Max, blocks, one));
+  ExprId deep = pool.op(ExprOp::FloorDiv, depth, pool.constant(each));
+  ExprId many = pool.op(ExprOp::Max, one, pool.op(ExprOp::Min, pool.constant(16), pool.op(ExprOp::Min, wanted, deep)));
+  ExprId pays =
+      pool.op(ExprOp::And, pool.op(ExprOp::Lt, blocks, sms), pool.op(ExprOp::Le, pool.constant(least), depth));
+  return pool.op(ExprOp::Select, pays, many, one);
+}
+
+void kt::gpu::ifSplit(KernelBuilder &k, Value partial, llvm::function_ref<void()> part,
+                      llvm::function_ref<void()> whole) {
+  if (!partial)
+    return whole();
+  auto nothing = [](llvm::function_ref<void()> f) {
+    return [f]() -> Values {
+      f();
+      return {};
+    };
+  };
+  k.ifElse(k.lt(k.c(1), k.gridY()), ArrayRef<Type>(), nothing(part), nothing(whole));
 }
 
 Value kt::gpu::splitRange(KernelBuilder &k, const GemmProblem &p, Value &slabs, Value &first) {
@@ -68,7 +87,10 @@ LogicalResult kt::gpu::addSplitReduction(KernelSink &sink, const GemmProblem &p,
         epilogue.emit(ArrayRef(sums).slice(v, step), {}, at[0], k.add(n, v), four);
       });
   });
-  ExprId perBlock = sink.pool.op(ExprOp::Mul, splits, sink.pool.constant(128));
-  ExprId blocks = sink.pool.op(ExprOp::CeilDiv, sink.pool.add(p.m * chunks), perBlock);
+  codegen::ExprPool &pool = sink.pool;
+  ExprId perBlock = pool.op(ExprOp::Mul, splits, pool.constant(128)), none = pool.constant(0);
+  ExprId isSplit = pool.op(ExprOp::Lt, pool.constant(1), splits);
+  ExprId blocks = pool.op(ExprOp::Select, isSplit, pool.op(ExprOp::CeilDiv, pool.add(p.m * chunks), perBlock), none);
+  variant.workspace = pool.op(ExprOp::Select, isSplit, pool.op(ExprOp::Mul, splits, pool.add(p.m * padded * 4)), none);
   return sink.addStage(variant, k, std::array<ExprId, 3>{blocks, splits, sink.pool.constant(1)}, 0);
 }

@@ -203,20 +203,18 @@ void kt::gpu::emitTileEpilogue(KernelBuilder &k, const TileConfig &t, const Gemm
         k.storeElements(pair, k.gep(place, (h * 8 * pitch + j * 8) * 4));
       }
     k.barrier();
-    for (unsigned at = 0; at < total; at += threads) {
+    // A loop, since the epilogue can be long: ptxas unrolls it where that pays.
+    k.forLoop(k.c(0), k.c(total), k.c(threads), {}, [&](Value at, ValueRange) -> Values {
       Value q = k.add(tid, at), r = k.div(q, chunks), c = k.shl(k.rem(q, chunks), 3);
       // Row r of the pass is row r % 16 of warp row r / 16.
       Value m = k.add(m0, k.add(k.add(k.mul(k.shr(r, 4), wm), i * 16), k.and_(r, 15))), n = k.add(n0, c);
       Value valid = k.and_(k.lt(m, sizeM), k.lt(n, sizeN));
-      if (total < at + threads)
+      if (total % threads)
         valid = k.and_(valid, k.lt(q, total));
       Value source = k.gep(k.sptr(k.shared()), k.shl(k.add(k.mul(r, pitch), c), 2));
-      k.ifThen(valid, [&] {
-        if (partial) {
-          // The partial sums are padded to whole groups of eight columns.
-          Values sums = k.loadElements(source, k.f32, 8);
-          return k.storeElements(sums, partialPlace(k, p, partial, m, n));
-        }
+      // The partial sums are padded to whole groups of eight columns.
+      auto part = [&] { k.storeElements(k.loadElements(source, k.f32, 8), partialPlace(k, p, partial, m, n)); };
+      auto whole = [&] {
         if (lanes > 1) {
           Values sums = k.loadElements(source, k.f32, 8);
           for (unsigned v = 0; v < 8; v += lanes) {
@@ -234,7 +232,9 @@ void kt::gpu::emitTileEpilogue(KernelBuilder &k, const TileConfig &t, const Gemm
           epilogue.emit(v, batch, m, k.add(n, e), alignment);
           return {};
         });
-      });
-    }
+      };
+      k.ifThen(valid, [&] { ifSplit(k, partial, part, whole); });
+      return {};
+    });
   }
 }

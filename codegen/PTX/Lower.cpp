@@ -25,13 +25,15 @@ LogicalResult kt::gpu::lowerToLLVMDialect(ModuleOp module) {
   math.promoteHalf = math.promoteBFloat = false;
   if (failed(codegen::expandMath(module, math)))
     return failure();
+  ConversionConfig config;
+  config.allowPatternRollback = false;
   {
     RewritePatternSet patterns(context);
     populateSCFToControlFlowConversionPatterns(patterns);
     ConversionTarget target(*context);
     target.addIllegalOp<scf::ForOp, scf::IfOp, scf::WhileOp, scf::IndexSwitchOp>();
     target.markUnknownOpDynamicallyLegal([](Operation *) { return true; });
-    if (failed(applyPartialConversion(module, target, std::move(patterns))))
+    if (failed(applyPartialConversion(module, target, std::move(patterns), config)))
       return failure();
   }
   // NVPTX aborts on library functions that it does not have, so they must not get there.
@@ -56,7 +58,7 @@ LogicalResult kt::gpu::lowerToLLVMDialect(ModuleOp module) {
   LLVMConversionTarget target(*context);
   target.addLegalDialect<NVVM::NVVMDialect>();
   target.addLegalOp<ModuleOp>();
-  if (failed(applyPartialConversion(module, target, std::move(patterns))))
+  if (failed(applyPartialConversion(module, target, std::move(patterns), config)))
     return failure();
   // What is left over makes the kernel fall back to the host, silently: it is no error of the user's.
   WalkResult lowered = module.walk([](Operation *op) {

@@ -41,7 +41,7 @@ FailureOr<std::string> kt::gpu::lowerToPtx(ModuleOp module, StringRef targetName
   options.MCOptions.ABIName = "shortptr"; // 32-bit shared memory addresses
   std::unique_ptr<llvm::TargetMachine> machine(
       target->createTargetMachine(llvm::Triple("nvptx64-nvidia-cuda"), targetName, "+ptx80", options, llvm::Reloc::PIC_,
-                                  std::nullopt, llvm::CodeGenOptLevel::Aggressive));
+                                  std::nullopt, llvm::CodeGenOptLevel::Default));
   code->setTargetTriple(machine->getTargetTriple());
   code->setDataLayout(machine->createDataLayout());
 
@@ -57,12 +57,12 @@ FailureOr<std::string> kt::gpu::lowerToPtx(ModuleOp module, StringRef targetName
   builder.registerFunctionAnalyses(fam);
   builder.registerLoopAnalyses(lam);
   builder.crossRegisterProxies(lam, fam, cgam, mam);
-  // What builders emit is tight already: there is nothing to inline, to unroll or to vectorise.
+  // What builders emit is tight already: there is nothing to inline, to unroll or to vectorise, and the code generator
+  // reassociates addresses and removes what is computed twice once more.
   llvm::ModulePassManager pipeline;
   if (llvm::Error error = builder.parsePassPipeline(
-          pipeline, "function(early-cse<memssa>,instcombine<no-verify-fixpoint>,simplifycfg<hoist-common-insts;sink-"
-                    "common-insts>,"
-                    "reassociate,loop-mssa(licm),gvn,instcombine<no-verify-fixpoint>,simplifycfg,adce)")) {
+          pipeline, "function(early-cse<memssa>,instcombine<no-verify-fixpoint>,simplifycfg<hoist-common-insts;"
+                    "sink-common-insts>,loop-mssa(licm),early-cse<memssa>,simplifycfg,adce)")) {
     llvm::consumeError(std::move(error));
     return failure();
   }
@@ -71,7 +71,8 @@ FailureOr<std::string> kt::gpu::lowerToPtx(ModuleOp module, StringRef targetName
   llvm::SmallString<0> text;
   llvm::raw_svector_ostream stream(text);
   llvm::legacy::PassManager passes;
-  if (machine->addPassesToEmitFile(passes, stream, nullptr, llvm::CodeGenFileType::AssemblyFile))
+  if (machine->addPassesToEmitFile(passes, stream, nullptr, llvm::CodeGenFileType::AssemblyFile,
+                                   /*DisableVerify=*/true))
     return failure();
   passes.run(*code);
   return text.str().str();

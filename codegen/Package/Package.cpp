@@ -42,6 +42,7 @@ llvm::FailureOr<artifact::Model> codegen::package(ModuleOp module, const Package
     hostTargets.truncate(1);
   std::mutex mutex;
   unsigned done = 0;
+  SharedCode library;
   {
     llvm::DefaultThreadPool pool(llvm::hardware_concurrency(options.threads));
     for (auto [i, kernel] : llvm::enumerate(kernels))
@@ -49,7 +50,7 @@ llvm::FailureOr<artifact::Model> codegen::package(ModuleOp module, const Package
         Compiled &out = compiled[i];
         ExprPool exprs;
         for (const std::string &target : options.targets) {
-          FailureOr<KernelCode> code = target == "host" ? compileHostKernel(kernel, hostTargets, exprs)
+          FailureOr<KernelCode> code = target == "host" ? compileHostKernel(kernel, hostTargets, library, exprs)
                                                         : compileGpuKernel(kernel, target, exprs, options.code);
           if (failed(code)) {
             out.ok = false;

@@ -22,7 +22,9 @@ struct CompileCommand {
 
 /// The options that both tools have.
 void addCompileOptions(CLI::App &app, CompileCommand &c) {
-  app.add_option("--target", c.targets, "targets in the artifact: sm_89, host (default both)")->delimiter(',');
+  app.add_option("--target", c.targets, "targets in the artifact: sm_89, host (default both)")
+      ->allow_extra_args(false)
+      ->delimiter(',');
   app.add_option("--precision", c.precision, "compute in: model (as written), fp16, bf16, fp32")
       ->check(CLI::IsMember({"model", "fp16", "bf16", "fp32"}));
   app.add_option("--quant", c.quant, "store weights as: none, int8")->check(CLI::IsMember({"none", "int8"}));

@@ -33,6 +33,7 @@ HostKernel::HostKernel(const std::string &text, int params) {
     return;
   }
   codegen::ExprPool pool;
+  codegen::SharedCode library;
   // The thread's own time: other work on the machine does not count.
   auto now = [] {
     timespec t;
@@ -40,7 +41,7 @@ HostKernel::HostKernel(const std::string &text, int params) {
     return t.tv_sec * 1e3 + t.tv_nsec * 1e-6;
   };
   double start = now();
-  auto compiled = codegen::compileHostKernel(*module->getOps<KernelOp>().begin(), {"host-v3", "host-v4"}, pool);
+  auto compiled = codegen::compileHostKernel(*module->getOps<KernelOp>().begin(), {"host-v3", "host-v4"}, library, pool);
   compileMs = now() - start;
   if (mlir::failed(compiled)) {
     ADD_FAILURE() << "kernel does not compile";
