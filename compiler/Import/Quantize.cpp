@@ -99,8 +99,15 @@ static Value toQuantised(Body &b, Value v, Value zero, Type element, bool satura
   v = b.math<math::RoundEvenOp>(v);
   if (zero)
     v = b.add(v, zero);
-  v = b.min(b.max(v, b.constant(t, low)), b.constant(t, high));
-  return b.convert(v, t, element);
+  Value least = b.constant(t, low), most = b.constant(t, high);
+  if (width > 16)
+    return b.convert(b.min(b.max(v, least), most), t, element);
+  // In range, and no NaN: nothing is left for the conversion to guard.
+  v = b.select(b.cmp(Cmp::ge, v, least), v, least);
+  v = b.select(b.cmp(Cmp::le, v, most), v, most);
+  Type narrow = b.b.getIntegerType(width);
+  Value wide = arith::FPToSIOp::create(b.b, b.loc, b.b.getI32Type(), v);
+  return arith::TruncIOp::create(b.b, b.loc, narrow, wide);
 }
 
 Value import::quantize(Node &n, Value x, Value scale, Value zero, Type element, QuantAxis at, bool saturate) {
