@@ -8,6 +8,7 @@
 #ifndef KT_CODEGEN_COMMON_KERNELCODE_H
 #define KT_CODEGEN_COMMON_KERNELCODE_H
 
+#include "codegen/Common/Options.h"
 #include "dialects/KT/IR/KTDialect.h"
 #include "runtime/artifact/Model.h"
 #include "llvm/ADT/DenseMap.h"

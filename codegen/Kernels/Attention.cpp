@@ -50,7 +50,8 @@ LogicalResult kt::gpu::buildAttention(KernelSink &sink, AttentionOp op) {
   Type q = op.getQuery().getType().scalarType(), kt = op.getKey().getType().scalarType(),
        v = op.getValue().getType().scalarType();
   bool half = (q.isF16() || q.isBF16()) && q == kt && q == v;
-  if (half && p->d <= 256 && p->e <= 256)
-    return buildAttentionTensorCore(sink, *p);
-  return buildAttentionCudaCore(sink, *p);
+  if (half && p->d <= 256 && p->e <= 256 && sink.options.tensorCores != TensorCorePriority::low &&
+      failed(buildAttentionTensorCore(sink, *p)))
+    return failure();
+  return sink.complete() ? success() : buildAttentionCudaCore(sink, *p);
 }

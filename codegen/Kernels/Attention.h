@@ -23,6 +23,7 @@ mlir::FailureOr<AttentionProblem> analyzeAttention(AttentionOp op);
 Value headOffset(KernelBuilder &k, ArrayRef<Expr> strides, Value b, Value h);
 Values extraPointers(KernelBuilder &k, unsigned first, unsigned count);
 
+/// Adds what the tensor-core priority allows: with `high` that is complete.
 llvm::LogicalResult buildAttentionTensorCore(KernelSink &sink, const AttentionProblem &p);
 llvm::LogicalResult buildAttentionCudaCore(KernelSink &sink, const AttentionProblem &p);
 

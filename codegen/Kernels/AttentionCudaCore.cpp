@@ -1,7 +1,7 @@
 //===- AttentionCudaCore.cpp - attention in full precision ----------------===//
 //
-// The same online softmax on the CUDA cores: 32 query rows a block, eight threads a row, blocks of 32 keys and values
-// in shared memory.
+// The same online softmax on the CUDA cores: 32 query rows a block, eight threads a row, blocks of up to 32 keys
+// and values in shared memory.
 //
 //===----------------------------------------------------------------------===//
 
@@ -13,17 +13,25 @@ using namespace kt::gpu;
 
 namespace {
 
-constexpr unsigned kRows = 32, kKeys = 32, kThreads = 256, kAcross = kThreads / kRows;
+constexpr unsigned kRows = 32, kMostKeys = 32, kThreads = 256, kAcross = kThreads / kRows;
 
 } // namespace
 
 LogicalResult kt::gpu::buildAttentionCudaCore(KernelSink &sink, const AttentionProblem &p) {
   AttentionOp op = p.op;
   unsigned pitchD = p.d | 1, pitchE = p.e | 1;
-  int64_t offsetK = kRows * pitchD * 4, offsetV = offsetK + kKeys * pitchD * 4, offsetP = offsetV + kKeys * pitchE * 4;
-  int64_t shared = offsetP + kRows * (kKeys + 1) * 4;
+  auto sharedWith = [&](unsigned keys) {
+    return 4 * (kRows * pitchD + keys * (int64_t)(pitchD + pitchE) + kRows * (keys + 1));
+  };
+  // Wide heads get fewer keys a block.
+  unsigned blockKeys = kMostKeys;
+  while (blockKeys > kAcross && sharedWith(blockKeys) > 99 * 1024)
+    blockKeys /= 2;
+  int64_t shared = sharedWith(blockKeys);
   if (shared > 99 * 1024)
     return failure();
+  int64_t offsetK = kRows * pitchD * 4, offsetV = offsetK + blockKeys * pitchD * 4,
+          offsetP = offsetV + blockKeys * pitchE * 4;
   KernelBuilder k(sink.kernel, sink.entryName(), {kThreads});
   BodyEmitter score(k, op.getScore(), 1, extraPointers(k, 3, op.getExtras().size()));
   Expr tiles = Expr::ceilDiv(p.i, sink.number(kRows));
@@ -47,7 +55,7 @@ LogicalResult kt::gpu::buildAttentionCudaCore(KernelSink &sink, const AttentionP
   Value sizeJ = k.size(p.j), y = k.div(k.tid(), kAcross), x = k.rem(k.tid(), kAcross),
         i = k.min(k.add(i0, y), k.sub(k.size(p.i), 1));
   load(0, p.query, h, i0, k.size(p.i), p.d, kRows, pitchD, 0);
-  unsigned own = (p.e + kAcross - 1) / kAcross, keys = kKeys / kAcross;
+  unsigned own = (p.e + kAcross - 1) / kAcross, keys = blockKeys / kAcross;
   Value minus = k.cf(-INFINITY);
   auto isMinus = [&](Value v) -> Value {
     return arith::CmpFOp::create(k.b, k.loc, arith::CmpFPredicate::OEQ, v, minus);
@@ -55,10 +63,10 @@ LogicalResult kt::gpu::buildAttentionCudaCore(KernelSink &sink, const AttentionP
   auto exp = [&](Value v) -> Value { return math::ExpOp::create(k.b, k.loc, v); };
   Values inits(own, k.cf(0));
   inits.append({minus, k.cf(0)});
-  Values result = k.forLoop(k.c(0), sizeJ, k.c(kKeys), inits, [&](Value j0, ValueRange now) {
+  Values result = k.forLoop(k.c(0), sizeJ, k.c(blockKeys), inits, [&](Value j0, ValueRange now) {
     k.barrier();
-    load(1, p.key, g, j0, sizeJ, p.d, kKeys, pitchD, offsetK);
-    load(2, p.value, g, j0, sizeJ, p.e, kKeys, pitchE, offsetV);
+    load(1, p.key, g, j0, sizeJ, p.d, blockKeys, pitchD, offsetK);
+    load(2, p.value, g, j0, sizeJ, p.e, blockKeys, pitchE, offsetV);
     k.barrier();
     // Keys x, x + 8, ... of the block, so that neighbouring threads read different banks.
     Values dots = k.forLoop(k.c(0), k.c(p.d), k.c(1), Values(keys, k.cf(0)), [&](Value d, ValueRange sums) {
@@ -83,14 +91,14 @@ LogicalResult kt::gpu::buildAttentionCudaCore(KernelSink &sink, const AttentionP
     for (unsigned e = 0; e < keys; ++e) {
       Value w = exp(k.subf(dots[e], shift));
       sum = k.addf(sum, w);
-      k.store(w, k.at(k.sptr(offsetP), k.add(k.mul(y, kKeys + 1), k.add(x, e * kAcross)), 4), 4);
+      k.store(w, k.at(k.sptr(offsetP), k.add(k.mul(y, blockKeys + 1), k.add(x, e * kAcross)), 4), 4);
     }
     k.barrier();
     Values scaled;
     for (unsigned c = 0; c < own; ++c)
       scaled.push_back(k.mulf(now[c], factor));
-    Values next = k.forLoop(k.c(0), k.c(kKeys), k.c(1), scaled, [&](Value j, ValueRange acc) {
-      Value w = k.load(k.at(k.sptr(offsetP), k.add(k.mul(y, kKeys + 1), j), 4), k.f32, 4);
+    Values next = k.forLoop(k.c(0), k.c(blockKeys), k.c(1), scaled, [&](Value j, ValueRange acc) {
+      Value w = k.load(k.at(k.sptr(offsetP), k.add(k.mul(y, blockKeys + 1), j), 4), k.f32, 4);
       Values out;
       for (unsigned c = 0; c < own; ++c) {
         Value e = k.min(k.add(x, c * kAcross), p.e - 1);
@@ -120,7 +128,7 @@ LogicalResult kt::gpu::buildAttentionCudaCore(KernelSink &sink, const AttentionP
     }
   });
   artifact::Variant variant;
-  variant.schedule = "attention simt rows=32 keys=32";
+  variant.schedule = "attention simt rows=32 keys=" + std::to_string(blockKeys);
   if (failed(sink.addStage(variant, k, {p.b * p.h * tiles, sink.one(), sink.one()}, shared)))
     return failure();
   sink.addVariant(std::move(variant), Guard());

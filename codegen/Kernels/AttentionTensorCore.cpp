@@ -37,6 +37,11 @@ public:
         score(k, op.getScore(), 1, extraPointers(k, 3, op.getExtras().size())), chunksD(rowChunks(p.d)),
         chunksE(rowChunks(p.e)) {}
   LogicalResult build(Guard guard);
+  /// What has to be a multiple of 8 for asynchronous copies.
+  static bool canAlign(const AttentionProblem &p, Alignment &copies) {
+    copies.lanes = 8;
+    return aligned(p.query, p.d, copies) && aligned(p.key, p.d, copies) && aligned(p.value, p.e, copies);
+  }
 
 private:
   struct Tile {
@@ -48,7 +53,7 @@ private:
   };
   /// Copies rows [first, first + count) into shared memory at `slot`.
   void load(const Tile &t, Value first, Value slot);
-  bool aligned(ArrayRef<Expr> strides, int64_t columns, Alignment &a) {
+  static bool aligned(ArrayRef<Expr> strides, int64_t columns, Alignment &a) {
     return columns % 8 == 0 && strides[3].isConstant(1) && a.multiple(strides[0]) && a.multiple(strides[1]) &&
            a.multiple(strides[2]);
   }
@@ -134,9 +139,7 @@ Values Flash::scores(Value slotK) {
 
 LogicalResult Flash::build(Guard guard) {
   Alignment copies;
-  copies.lanes = 8;
-  plan.aligned =
-      plan.aligned && aligned(p.query, p.d, copies) && aligned(p.key, p.d, copies) && aligned(p.value, p.e, copies);
+  plan.aligned = plan.aligned && canAlign(p, copies);
   if (plan.aligned)
     guard.requireMultiples(copies);
   unsigned rows = plan.warps * 16, bytesQ = rows * chunksD * 16, bytesK = kKeys * chunksD * 16,
@@ -384,10 +387,16 @@ void Flash::combineStage(artifact::Variant &variant, ExprId splits) {
 } // namespace
 
 LogicalResult kt::gpu::buildAttentionTensorCore(KernelSink &sink, const AttentionProblem &p) {
+  if (sink.options.tensorCores == TensorCorePriority::normal) {
+    Guard many;
+    many.require(Expr::lt(sink.number(16), p.i));
+    Alignment copies;
+    return many.never || !Flash::canAlign(p, copies) ? success() : Flash(sink, p, {4, true, false}).build(many);
+  }
   Guard few;
   few.require(Expr::lt(p.i, sink.number(17)));
   few.require(Expr::lt(sink.number(511), p.j));
-  if (!few.never && failed(Flash(sink, p, {1, true, true}).build(few)))
+  if (!sink.options.oneVariant && !few.never && failed(Flash(sink, p, {1, true, true}).build(few)))
     return failure();
   if (!sink.complete() && failed(Flash(sink, p, {4, true, false}).build(Guard())))
     return failure();

@@ -256,7 +256,7 @@ LogicalResult kt::gpu::buildConv(KernelSink &sink, ConvOp op) {
   for (unsigned d = 1; d + 1 < rank; ++d)
     plainProduct &= in.dim(d) == out.dim(d);
   if (plainProduct)
-    return half ? buildMatmulTensorCore(sink, p) : buildMatmulCudaCore(sink, p);
+    return buildProduct(sink, p);
   if (op.isDepthwise()) {
     unsigned lanes = half && groups % 8 == 0 ? 8 : groups % 4 == 0 ? 4 : groups % 2 == 0 ? 2 : 1;
     return buildDepthwise(sink, op, p, lanes);
@@ -264,18 +264,20 @@ LogicalResult kt::gpu::buildConv(KernelSink &sink, ConvOp op) {
   auto firstChannel = [channels](KernelBuilder &k, ArrayRef<Value> batch) {
     return batch.empty() ? k.c(0) : k.mul(batch[0], k.size(channels));
   };
-  if (half) {
+  // Where chunks of channels cannot be copied, a thread's registers are full of single elements: small tiles only.
+  bool chunks = channels.isMultipleOf(8);
+  if (mayUseTensorCores(sink, p) && (chunks || sink.options.tensorCores == TensorCorePriority::high)) {
     p.lhsTiles = [&](KernelBuilder &k, const TileConfig &t, Value m0,
                      ArrayRef<Value> batch) -> std::unique_ptr<TileSource> {
-      return std::make_unique<ConvTiles>(k, op, t, m0, firstChannel(k, batch), channels, p.m, p.k,
-                                         channels.isMultipleOf(8));
+      return std::make_unique<ConvTiles>(k, op, t, m0, firstChannel(k, batch), channels, p.m, p.k, chunks);
     };
     const TileConfig small{64, 64, 32, 2, 2, 4, 0}, none{};
-    // Where chunks of channels cannot be copied, a thread's registers are full of single elements: small tiles only.
-    bool chunks = channels.isMultipleOf(8);
     const TileMenu menu{none, chunks ? TileConfig{128, 128, 32, 2, 2, 3, 1} : none,
                         chunks ? TileConfig{128, 64, 32, 2, 2, 4, 2} : none, small, small};
-    return buildTensorCore(sink, p, menu, "conv");
+    if (failed(buildTensorCore(sink, p, menu, "conv")))
+      return failure();
+    if (sink.complete())
+      return success();
   }
   p.lhsFetch = [&](KernelBuilder &k, ArrayRef<Value> batch, bool vectors) -> std::unique_ptr<SlabFetch> {
     return std::make_unique<ConvFetch>(k, op, firstChannel(k, batch), channels, p.m, p.k, vectors);

@@ -102,7 +102,7 @@ unsigned GemmEpilogue::lanes(Alignment &alignment, unsigned want) {
     return 1;
   for (; want > 1; want /= 2) {
     Alignment trial;
-    trial.lanes = want;
+    trial.lanes = want, trial.mayAssume = alignment.mayAssume;
     bool fits = trial.multiple(p.n) && trial.multiple(p.resM) && (!p.groupWidth || trial.multiple(p.groupWidth));
     for (Expr e : p.resBatch)
       fits &= trial.multiple(e);

@@ -121,10 +121,16 @@ llvm::LogicalResult addSplitReduction(KernelSink &sink, const GemmProblem &p, ar
 /// free of bank conflicts.
 Value swizzle(KernelBuilder &k, unsigned chunks, Value row, Value chunk);
 
+/// Whether a contraction of operands of these types may use tensor cores.
+bool mayUseTensorCores(const KernelSink &sink, const GemmProblem &p);
+/// A matrix product on tensor cores where it may use them, on CUDA cores where it may not.
+llvm::LogicalResult buildProduct(KernelSink &sink, const GemmProblem &p);
+
 /// The tiles that a problem may get, by size.
 struct TileMenu {
   TileConfig few, large, tall, small, plain;
 };
+/// Adds what the tensor-core priority allows: with `high` that is complete.
 llvm::LogicalResult buildTensorCore(KernelSink &sink, const GemmProblem &p, const TileMenu &menu,
                                     llvm::StringRef family);
 llvm::LogicalResult buildMatmulTensorCore(KernelSink &sink, const GemmProblem &p);

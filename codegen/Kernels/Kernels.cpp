@@ -72,6 +72,21 @@ ExprId KernelSink::conjunction(const Guard &guard) {
   return all;
 }
 
+codegen::KernelCode KernelSink::take() {
+  if (options.oneVariant && complete()) {
+    artifact::Variant general = std::move(code.variants.back());
+    std::vector<artifact::Module> modules;
+    for (artifact::Stage &stage : general.stages) {
+      modules.push_back(std::move(code.modules[stage.module]));
+      stage.module = modules.size() - 1;
+    }
+    code.variants.clear();
+    code.variants.push_back(std::move(general));
+    code.modules = std::move(modules);
+  }
+  return std::move(code);
+}
+
 void KernelSink::addVariant(artifact::Variant variant, const Guard &guard) {
   if (guard.never)
     return;

@@ -26,12 +26,13 @@ struct Guard {
 /// Collects the code of one kernel.
 class KernelSink {
 public:
-  KernelSink(KernelOp kernel, llvm::StringRef target, codegen::ExprPool &pool)
-      : kernel(kernel), target(target), pool(pool) {}
+  KernelSink(KernelOp kernel, llvm::StringRef target, codegen::ExprPool &pool, const CodeOptions &options)
+      : kernel(kernel), target(target), pool(pool), options(options) {}
 
   KernelOp kernel;
   std::string target;
   codegen::ExprPool &pool;
+  const CodeOptions options;
 
   /// A function name that no other function of this kernel has.
   std::string entryName();
@@ -42,7 +43,8 @@ public:
                                int64_t sharedBytes);
   /// Ends a variant. Variants are tried in the order in which they are added.
   void addVariant(artifact::Variant variant, const Guard &guard);
-  codegen::KernelCode take() { return std::move(code); }
+  /// The kernel's code. Where one variant is wanted, the last one if it takes every shape.
+  codegen::KernelCode take();
   /// True when the last variant takes whatever is left.
   bool complete() const { return !code.variants.empty() && code.variants.back().guard == artifact::kNone; }
   Expr one() { return Expr::constant(kernel.getContext(), 1); }

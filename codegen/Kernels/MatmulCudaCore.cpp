@@ -116,9 +116,10 @@ LogicalResult kt::gpu::buildMatmulCudaCore(KernelSink &sink, const GemmProblem &
   };
   Guard rows;
   rows.require(Expr::lt(p.m, p.number(17)));
-  if (!rows.never && failed(add(few, rows, true, deep)))
+  bool all = !sink.options.oneVariant;
+  if (all && !rows.never && failed(add(few, rows, true, deep)))
     return failure();
-  if (!sink.complete() && !wide && (!m || !n || !p.batch.empty() || *m * *n >= 16 * large.bm * large.bn)) {
+  if (all && !sink.complete() && !wide && (!m || !n || !p.batch.empty() || *m * *n >= 16 * large.bm * large.bn)) {
     Guard guard;
     Expr tiles = Expr::ceilDiv(p.m, p.number(large.bm)) * Expr::ceilDiv(p.n, p.number(large.bn)) * p.batches();
     guard.facts.push_back(pool.op(ExprOp::Le, pool.fact(artifact::Fact::SmCount), pool.add(tiles)));

@@ -75,6 +75,7 @@ LogicalResult TileKernel::build(Guard guard) {
   if (aligned)
     guard.requireMultiples(copies);
   GemmEpilogue epilogue(k, p);
+  stores.mayAssume = choice.aligned; // the last resort takes every size
   unsigned lanes = epilogue.lanes(stores, 8);
 
   Value pid = k.ctaX(), m0, n0;
@@ -156,29 +157,33 @@ LogicalResult kt::gpu::buildTensorCore(KernelSink &sink, const GemmProblem &p, c
   Alignment alignment;
   bool aligned = TileKernel::canAlign(p, alignment);
   std::optional<int64_t> m = p.m.asConstant(), n = p.n.asConstant();
+  bool all = !sink.options.oneVariant, everywhere = sink.options.tensorCores == TensorCorePriority::high;
   bool deep = canSplit(p, kLeastDepth);
   if (aligned) {
-    Guard rows;
+    Guard rows, many;
     rows.require(Expr::lt(p.m, p.number(17)));
-    if (!rows.never && few.bm && failed(add({few, true, deep}, rows)))
+    if (!everywhere)
+      many.require(Expr::lt(p.number(16), p.m));
+    bool hasFew = all && everywhere && few.bm;
+    if (hasFew && !rows.never && failed(add({few, true, deep}, rows)))
       return failure();
-    if (!m || *m > 16 || !few.bm) {
-      if (!m || *m > 64)
+    if (!many.never && (!m || *m > 16 || !hasFew)) {
+      if (all && (!m || *m > 64))
         for (const TileConfig &t : {large, tall}) {
           // A small problem fills no device that is worth a kernel of its own.
           if (!t.bm || (m && n && p.batch.empty() && *m * *n < 16 * (int64_t)t.bm * t.bn))
             continue;
-          Guard guard;
+          Guard guard = many;
           guard.facts.push_back(fills(t));
           if (failed(add({t}, guard)))
             return failure();
         }
-      if (failed(add({small, true, deep}, Guard())))
+      if (failed(add({small, true, deep}, many)))
         return failure();
     }
   }
   // Whatever the guards above leave: rows that are not aligned to 16 bytes.
-  if (sink.complete())
+  if (sink.complete() || !everywhere)
     return success();
   return add({plain, false, false}, Guard());
 }

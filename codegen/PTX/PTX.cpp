@@ -29,8 +29,9 @@ static bool supported(KernelOp kernel) {
   return llvm::all_of(block.getArgumentTypes(), plain) && llvm::all_of(block.getTerminator()->getOperandTypes(), plain);
 }
 
-FailureOr<codegen::KernelCode> codegen::compileGpuKernel(KernelOp kernel, StringRef target, ExprPool &pool) {
-  kt::gpu::KernelSink sink(kernel, target, pool);
+FailureOr<codegen::KernelCode> codegen::compileGpuKernel(KernelOp kernel, StringRef target, ExprPool &pool,
+                                                         const CodeOptions &options) {
+  kt::gpu::KernelSink sink(kernel, target, pool, options);
   if (!supported(kernel))
     return sink.take();
   LogicalResult done = llvm::TypeSwitch<Operation *, LogicalResult>(kernel.compute())

@@ -13,7 +13,8 @@ void registerGpuCodegen(mlir::MLIRContext &context);
 
 /// Compiles one kernel to PTX for `target` ("sm_89"). Several kernels of one context may be compiled at once, each with
 /// its own pool. What has no GPU kernel gives code without variants.
-mlir::FailureOr<KernelCode> compileGpuKernel(KernelOp kernel, llvm::StringRef target, ExprPool &pool);
+mlir::FailureOr<KernelCode> compileGpuKernel(KernelOp kernel, llvm::StringRef target, ExprPool &pool,
+                                             const CodeOptions &options = {});
 
 } // namespace kt::codegen
 

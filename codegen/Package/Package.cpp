@@ -38,6 +38,10 @@ bool isProduct(KernelOp kernel) { return isa<MatmulOp, ConvOp, AttentionOp>(kern
 llvm::FailureOr<artifact::Model> codegen::package(ModuleOp module, const PackageOptions &options) {
   SmallVector<KernelOp> kernels(module.getOps<KernelOp>());
   std::vector<Compiled> compiled(kernels.size());
+  // The oldest instruction set runs everywhere.
+  SmallVector<StringRef> hostTargets{"host-v3", "host-v4"};
+  if (options.code.oneVariant)
+    hostTargets.truncate(1);
   std::mutex mutex;
   unsigned done = 0;
   SharedCode library;
@@ -51,8 +55,8 @@ llvm::FailureOr<artifact::Model> codegen::package(ModuleOp module, const Package
         Compiled &out = compiled[i];
         ExprPool exprs;
         for (const std::string &target : options.targets) {
-          FailureOr<KernelCode> code = target == "host" ? compileHostKernel(kernel, {"host-v3", "host-v4"}, library, exprs)
-                                                        : compileGpuKernel(kernel, target, exprs);
+          FailureOr<KernelCode> code = target == "host" ? compileHostKernel(kernel, hostTargets, library, exprs)
+                                                        : compileGpuKernel(kernel, target, exprs, options.code);
           if (failed(code)) {
             out.ok = false;
             break;

@@ -11,6 +11,7 @@ namespace kt::codegen {
 struct PackageOptions {
   std::vector<std::string> targets; // "sm_89", "host"
   unsigned threads = 0;             // 0: as many as the machine has
+  CodeOptions code;
   /// Called after each compiled kernel, from one thread at a time.
   std::function<void(unsigned done, unsigned total)> progress;
 };

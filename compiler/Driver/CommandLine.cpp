@@ -151,10 +151,12 @@ int kt::ktcMain(int argc, char **argv) {
   compileApp->add_option("model", c.input, "the ONNX file")->required();
   compileApp->add_option("-o,--output", c.output, "the artifact to write")->required();
   addCompileOptions(*compileApp, c);
+  const char *levels[] = {"no fusion, one kernel variant for all shapes", "fuse; one kernel variant for all shapes",
+                          "everything (the same as -O3 at present)", "everything: variants by shape (default)"};
   // Callbacks: CLI11 sets an integer to zero, not to its default, when its flag is not given.
   for (int level = 0; level <= 3; ++level)
     compileApp->add_flag_callback(
-        "--O" + std::to_string(level), [&c, level] { c.options.optLevel = level; }, "optimise so much (default -O3)");
+        "--O" + std::to_string(level), [&c, level] { c.options.optLevel = level; }, levels[level]);
   compileApp->add_option("--compile-to", c.options.compileTo, "stop after a phase and write its IR")
       ->check(CLI::IsMember(phaseNames()));
   compileApp->add_option("--dump-phases", c.options.dumpPhases, "write the IR after each phase into this folder");

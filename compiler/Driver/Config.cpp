@@ -33,8 +33,10 @@ Status kt::readConfig(const std::string &path, CompileOptions &options, const st
           return Status::usage(at + ": expected one value");
         std::string value = entry.second.as<std::string>();
         if (key == "dynamic_batching") {
-          if (!YAML::convert<bool>::decode(entry.second, options.dynamicBatching))
+          bool dynamic = true;
+          if (!YAML::convert<bool>::decode(entry.second, dynamic))
             return Status::usage(at + ": expected true or false but got '" + value + "'");
+          options.dynamicBatching = dynamic;
         } else if (key == "max_slice_mem") {
           Result<uint64_t> size = parseSize(value);
           if (!size.ok())
@@ -44,7 +46,9 @@ Status kt::readConfig(const std::string &path, CompileOptions &options, const st
         } else if (key == "tensor_core_priority") {
           if (value != "low" && value != "normal" && value != "high")
             return Status::usage(at + ": expected low, normal or high but got '" + value + "'");
-          options.tensorCorePriority = value;
+          options.tensorCores = value == "low"      ? TensorCorePriority::low
+                                : value == "normal" ? TensorCorePriority::normal
+                                                    : TensorCorePriority::high;
         } else {
           return Status::usage(where(path, entry.first.Mark()) + ": unknown key 'execution." + key +
                                "', expected dynamic_batching, max_slice_mem or tensor_core_priority");

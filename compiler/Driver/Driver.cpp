@@ -123,6 +123,7 @@ Status kt::compile(const std::string &input, const std::string &output, const Co
   import::ImportOptions importOptions;
   for (auto &[name, range] : options.dims)
     importOptions.dims[name] = {range.first, range.second};
+  importOptions.dynamicBatching = options.dynamicBatching;
   codegen::loadCodegenDialects(context);
   OwningOpRef<ModuleOp> module = import::importModel(&context, **file, importOptions);
   if (!module || mlir::failed(mlir::verify(*module)))
@@ -168,6 +169,8 @@ Status kt::compile(const std::string &input, const std::string &output, const Co
   codegen::PackageOptions package;
   package.targets = options.targets;
   package.threads = options.threads;
+  package.code.tensorCores = options.tensorCores;
+  package.code.oneVariant = options.optLevel < 2;
   package.progress = [&](unsigned done, unsigned total) { progress("kernels", done, total); };
   auto model = codegen::package(*module, package);
   if (mlir::failed(model))
@@ -180,8 +183,14 @@ Status kt::compile(const std::string &input, const std::string &output, const Co
                                                                       : "fp32") +
                    " quant=" + (options.quant == Quant::none ? "none" : "int8") +
                    " max_slice_mem=" + std::to_string(options.maxSliceBytes) + " O" + std::to_string(options.optLevel) +
-                   " dynamic_batching=" + (options.dynamicBatching ? "true" : "false") +
-                   " tensor_core_priority=" + options.tensorCorePriority;
+                   " dynamic_batching=" +
+                   (!options.dynamicBatching   ? "model"
+                    : *options.dynamicBatching ? "true"
+                                               : "false") +
+                   " tensor_core_priority=" +
+                   (options.tensorCores == TensorCorePriority::low      ? "low"
+                    : options.tensorCores == TensorCorePriority::normal ? "normal"
+                                                                        : "high");
   progress("write", 0, 0);
   if (Status s = artifact::write(*model, output); !s.ok())
     return failedWith(s);

@@ -7,10 +7,12 @@
 #ifndef KT_COMPILER_DRIVER_DRIVER_H
 #define KT_COMPILER_DRIVER_DRIVER_H
 
+#include "codegen/Common/Options.h"
 #include "runtime/include/kt/Status.h"
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -26,9 +28,12 @@ struct CompileOptions {
   uint64_t maxSliceBytes = 0; // 0: one slice
   /// Dimension symbols narrowed to [first, second].
   std::map<std::string, std::pair<int64_t, int64_t>> dims;
+  /// 0: no fusion, one kernel variant for all shapes. 1: fusion, one variant. 2 and 3: everything.
   int optLevel = 3;
-  bool dynamicBatching = true;
-  std::string tensorCorePriority = "high"; // low, normal, high
+  /// False: the leading dimension that the inputs share is fixed at 1. True: it stays as the model has it, and a
+  /// warning names the inputs that fix it. Not set: as the model has it.
+  std::optional<bool> dynamicBatching;
+  TensorCorePriority tensorCores = TensorCorePriority::high;
   /// Stop after this phase and write its IR as text to the output (empty: write the artifact).
   std::string compileTo;
   /// A folder that gets NN-PHASE.mlir after each phase.

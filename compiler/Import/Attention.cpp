@@ -155,8 +155,6 @@ namespace {
 LogicalResult rotaryEmbedding(Node &n) {
   bool microsoft = n.proto.domain() == "com.microsoft"; // x, positions, cos, sin against x, cos, sin, positions
   Value cos = n.in(microsoft ? 2 : 1), sin = n.in(microsoft ? 3 : 2), positions = n.in(microsoft ? 1 : 3);
-  if (microsoft && n.attrInt("is_packed_batching", 0))
-    return n.error("unsupported RotaryEmbedding with packed batches");
   int64_t heads = n.attrInt("num_heads", 0), rotated = n.attrInt("rotary_embedding_dim", 0);
   Heads x;
   if (n.rank(0) == 4) {
@@ -304,5 +302,6 @@ LogicalResult attention(Node &n) { // q, k, v, mask, past_key, past_value, lengt
 void import::registerAttention(OpTable &t) {
   t["Attention"] = {attention, 3};
   t["RotaryEmbedding"] = {rotaryEmbedding, 3};
-  t["com.microsoft.RotaryEmbedding"] = {rotaryEmbedding, 4};
+  t["com.microsoft.RotaryEmbedding"] = Definition{rotaryEmbedding, 4}.reading(
+      4, "interleaved is_packed_batching=0 num_heads rotary_embedding_dim scale");
 }

@@ -124,8 +124,6 @@ LogicalResult gemm(Node &n) {
 
 /// com.microsoft FusedMatMul: transpositions and a factor.
 LogicalResult fusedMatMul(Node &n) {
-  if (n.attrInt("transBatchA", 0) || n.attrInt("transBatchB", 0))
-    return n.error("unsupported FusedMatMul with transposed batches");
   Value r = matmulLike(n, n.in(0), n.in(1), n.attrInt("transA", 0), n.attrInt("transB", 0));
   double alpha = n.attrFloat("alpha", 1);
   if (!r || alpha == 1)
@@ -464,7 +462,8 @@ static LogicalResult maxPool(Node &n) {
 void import::registerContract(OpTable &t) {
   t["MatMul"] = {matMul, 2};
   t["Gemm"] = {gemm, 2};
-  t["com.microsoft.FusedMatMul"] = {fusedMatMul, 2};
+  t["com.microsoft.FusedMatMul"] =
+      Definition{fusedMatMul, 2}.reading(2, "alpha transA transB transBatchA=0 transBatchB=0");
   t["Conv"] = {conv, 2};
   t["ConvTranspose"] = {convTranspose, 2};
   t["MaxPool"] = maxPool;

@@ -316,5 +316,6 @@ void import::registerData(OpTable &t) {
   t["ScatterElements"] = {scatterElements, 3};
   t["ScatterND"] = {scatterNd, 3};
   t["TopK"] = topK;
-  t["Trilu"] = t["com.microsoft.Trilu"] = trilu;
+  t["Trilu"] = trilu;
+  t["com.microsoft.Trilu"] = Definition(trilu).reading(2, "upper");
 }

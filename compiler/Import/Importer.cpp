@@ -250,7 +250,9 @@ LogicalResult Importer::importNode(const onnx::NodeProto &proto) {
   Node node(*this, proto, opset, loc);
   Block *block = b.getInsertionBlock();
   Operation *last = block->empty() ? nullptr : &block->back();
-  LogicalResult result = definition.lower(node);
+  LogicalResult result = node.checkUnderstood(definition);
+  if (succeeded(result))
+    result = definition.lower(node);
   if (succeeded(result))
     result = checkNew(block, last, loc);
   if (succeeded(result))
@@ -401,6 +403,43 @@ FailureOr<SmallVector<Value>> Importer::subgraph(const onnx::GraphProto &graph, 
   return outputs;
 }
 
+static bool isLiteral(const onnx::TensorShapeProto::Dimension &dim) {
+  return dim.has_dim_value() && dim.dim_value() > 0;
+}
+
+/// The name of a symbolic dimension; empty where it has none of its own.
+static StringRef nameOf(const onnx::TensorShapeProto::Dimension &dim) {
+  StringRef param = dim.has_dim_param() ? StringRef(dim.dim_param()) : StringRef();
+  return param == "?" || param == "None" ? StringRef() : param;
+}
+
+/// Without dynamic batching the batch is one: it is the named dimension that leads most inputs, the first of several,
+/// or all unnamed leading dimensions where none has a name. With it, a model that leaves no choice is worth a warning.
+void Importer::settleBatch(ArrayRef<const onnx::ValueInfoProto *> inputs) {
+  if (!options.dynamicBatching)
+    return;
+  llvm::MapVector<StringRef, unsigned> leading;
+  std::string fixed;
+  for (const onnx::ValueInfoProto *info : inputs) {
+    const auto &shape = info->type().tensor_type().shape();
+    if (shape.dim_size() == 0)
+      continue;
+    if (isLiteral(shape.dim(0)))
+      fixed += (fixed.empty() ? "'" : ", '") + info->name() + "' at " + std::to_string(shape.dim(0).dim_value());
+    else
+      ++leading[nameOf(shape.dim(0))];
+  }
+  if (*options.dynamicBatching) {
+    if (leading.empty() && !fixed.empty())
+      emitWarning(b.getUnknownLoc()) << "dynamic_batching is true, but the model fixes the first dimension of every "
+                                     << "input: " << fixed;
+    return;
+  }
+  for (auto &[name, count] : leading)
+    if (!batchOfOne || batchOfOne->empty() || (!name.empty() && count > leading[*batchOfOne]))
+      batchOfOne = name.str();
+}
+
 SymTensorType Importer::inputType(const onnx::ValueInfoProto &info) {
   auto loc = NameLoc::get(b.getStringAttr(info.name()));
   if (!info.type().has_tensor_type()) {
@@ -421,18 +460,17 @@ SymTensorType Importer::inputType(const onnx::ValueInfoProto &info) {
   SmallVector<ExprAttr> dims;
   for (int i = 0; i < tensor.shape().dim_size(); ++i) {
     const auto &dim = tensor.shape().dim(i);
-    bool literal = dim.has_dim_value() && dim.dim_value() > 0;
     if (dim.has_dim_value() && dim.dim_value() < -1) {
       emitError(loc) << "input '" << info.name() << "': negative dimension " << dim.dim_value();
       return {};
     }
-    if (literal) {
+    if (isLiteral(dim)) {
       dims.push_back(Expr::constant(b.getContext(), dim.dim_value()).attr());
       continue;
     }
     // Named dimensions are one symbol wherever the name occurs; unnamed ones are each their own.
-    StringRef param = dim.has_dim_param() ? StringRef(dim.dim_param()) : StringRef();
-    bool anonymous = param.empty() || param == "?" || param == "None";
+    StringRef param = nameOf(dim);
+    bool anonymous = param.empty();
     std::string name = anonymous ? freshName(info.name() + "_d" + std::to_string(i)) : std::string();
     if (!anonymous) {
       auto [it, fresh] = symbolOfParam.try_emplace(param, "");
@@ -441,6 +479,8 @@ SymTensorType Importer::inputType(const onnx::ValueInfoProto &info) {
       name = it->second;
     }
     DimRange range;
+    if (batchOfOne && param == *batchOfOne && (!anonymous || i == 0))
+      range = {1, 1};
     for (StringRef key : {param, StringRef(name)})
       if (auto it = options.dims.find(key); it != options.dims.end())
         range = it->second, usedDims.insert(it->getKey());
@@ -459,13 +499,14 @@ LogicalResult Importer::importGraph(const onnx::GraphProto &graph) {
     return failure();
   SmallVector<const onnx::ValueInfoProto *> inputs;
   SmallVector<Type> types;
-  for (const auto &info : graph.input()) {
-    if (scopes.back().initializers.count(info.name()))
-      continue; // a default that ONNX before IR 4 lists among the inputs: a weight
-    SymTensorType type = inputType(info);
+  for (const auto &info : graph.input())
+    if (!scopes.back().initializers.count(info.name()))
+      inputs.push_back(&info); // the others are weights, which ONNX before IR 4 lists among the inputs
+  settleBatch(inputs);
+  for (const onnx::ValueInfoProto *info : inputs) {
+    SymTensorType type = inputType(*info);
     if (!type)
       return failure();
-    inputs.push_back(&info);
     types.push_back(type);
   }
   for (const auto &entry : options.dims)

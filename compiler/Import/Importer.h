@@ -23,6 +23,8 @@ struct DimRange {
 
 struct ImportOptions {
   llvm::StringMap<DimRange> dims;
+  /// False: the leading dimension that the inputs share is 1 unless `dims` has it. True: warn where none is symbolic.
+  std::optional<bool> dynamicBatching;
 };
 
 /// Imports the model: one func.func @main whose arguments and results carry `kt.name`, with the module attributes
@@ -86,6 +88,7 @@ private:
   bool checkSupported();
   int64_t opsetOf(llvm::StringRef domain);
   SymTensorType inputType(const onnx::ValueInfoProto &info);
+  void settleBatch(llvm::ArrayRef<const onnx::ValueInfoProto *> inputs);
   void evaluateNew(mlir::Block *block, mlir::Operation *last);
   llvm::LogicalResult checkNew(mlir::Block *block, mlir::Operation *last, mlir::Location loc);
 
@@ -105,6 +108,7 @@ private:
   llvm::StringMap<DimRange> bounds;
   llvm::StringMap<std::string> symbolOfParam;
   llvm::StringSet<> usedDims;
+  std::optional<std::string> batchOfOne; // the dimension that dynamic_batching fixes; empty: every unnamed leading one
   mlir::Block *entry = nullptr;
   int depth = 0;
   bool failed = false;

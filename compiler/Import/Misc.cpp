@@ -408,7 +408,12 @@ LogicalResult reverseSequence(Node &n) {
   }));
 }
 
-LogicalResult biasDropout(Node &n) { // x, bias, residual: inference
+LogicalResult biasDropout(Node &n) { // x, bias, residual, ratio, training_mode
+  if (std::optional<double> training = n.has(4) ? n.constFloat(n.in(4)) : 0; !training || *training != 0)
+    return n.error("unsupported BiasDropout in training mode");
+  if (n.wants(1) && failed(n.set(1, n.generic(n.tensor(n.dims(n.in(0)), n.b.getI1Type()), {},
+                                              [](Body &b) { return b.boolean(true); }))))
+    return failure();
   SmallVector<Value> in{n.in(0), n.in(1)};
   if (n.has(2))
     in.push_back(n.in(2));
@@ -508,8 +513,10 @@ void import::registerMisc(OpTable &t) {
   t["NegativeLogLikelihoodLoss"] = {negativeLogLikelihood, 2};
   t["ReverseSequence"] = {reverseSequence, 2};
   t["SoftmaxCrossEntropyLoss"] = {softmaxCrossEntropy, 2};
-  t["com.microsoft.BiasDropout"] = {biasDropout, 2};
-  t["com.microsoft.FusedConv"] = {fusedConv, 2};
-  t["com.microsoft.FusedGemm"] = {fusedGemm, 2};
-  t["com.microsoft.IsAllFinite"] = isAllFinite;
+  t["com.microsoft.BiasDropout"] = Definition{biasDropout, 2}.reading(5, "seed");
+  t["com.microsoft.FusedConv"] = Definition{fusedConv, 2}.reading(
+      4, "activation activation_params auto_pad dilations group kernel_shape pads strides");
+  t["com.microsoft.FusedGemm"] = Definition{fusedGemm, 2}.reading(
+      3, "activation activation_alpha activation_beta activation_gamma alpha beta transA transB");
+  t["com.microsoft.IsAllFinite"] = Definition(isAllFinite).reading(~0u, "isinf_only isnan_only");
 }

@@ -126,6 +126,27 @@ std::optional<double> Node::constFloat(Value v) {
   return c ? std::optional<double>((double)*c) : std::nullopt;
 }
 
+LogicalResult Node::checkUnderstood(const Definition &definition) {
+  if (!definition.inputs)
+    return success();
+  for (unsigned i = *definition.inputs; i < numInputs(); ++i)
+    if (has(i))
+      return error("unsupported input " + Twine(i) + " of " + op() + ": the first " + Twine(*definition.inputs) +
+                   " are supported");
+  SmallVector<StringRef> names;
+  definition.attributes.split(names, ' ', -1, /*KeepEmpty=*/false);
+  for (const onnx::AttributeProto &a : proto.attribute()) {
+    auto it = llvm::find_if(names, [&](StringRef name) { return name.split('=').first == a.name(); });
+    if (it == names.end())
+      return error("unsupported attribute " + Twine(a.name()) + " of " + op());
+    int64_t only = 0;
+    if (it->contains('=') && !it->split('=').second.getAsInteger(10, only) && attrInt(a.name(), only) != only)
+      return error("unsupported " + Twine(a.name()) + " = " + Twine(attrInt(a.name(), only)) + " of " + op() +
+                   ": expected " + Twine(only));
+  }
+  return success();
+}
+
 std::optional<SmallVector<Expr>> Node::sizesFrom(StringRef name, unsigned i) {
   if (has(i))
     return sizes(in(i), name);

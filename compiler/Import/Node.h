@@ -28,6 +28,10 @@ struct Definition {
   Lowering lower = nullptr;
   uint32_t required = 1; // a bit an input
   bool all = false;
+  /// For operators that grow with the runtime that defines them: how many inputs are understood, and which attributes,
+  /// as names or `name=number` where only that value is. What a node has beyond is an error. Not set: as ONNX says.
+  std::optional<unsigned> inputs;
+  llvm::StringRef attributes;
 
   Definition() = default;
   Definition(Lowering lower) : lower(lower) {}
@@ -36,6 +40,11 @@ struct Definition {
   Definition(Lowering lower, std::initializer_list<unsigned> inputs) : lower(lower), required(0) {
     for (unsigned i : inputs)
       required |= 1u << i;
+  }
+  Definition reading(unsigned most, llvm::StringRef names) const {
+    Definition d = *this;
+    d.inputs = most, d.attributes = names;
+    return d;
   }
 };
 /// Definitions by "domain.Name" ("Name" alone for ONNX's own domain).
@@ -91,6 +100,8 @@ public:
   std::string attrString(llvm::StringRef name, llvm::StringRef otherwise) const;
   std::optional<std::vector<int64_t>> attrInts(llvm::StringRef name) const;
   std::optional<std::vector<float>> attrFloats(llvm::StringRef name) const;
+  /// An error where the node has more than its definition understands.
+  llvm::LogicalResult checkUnderstood(const Definition &definition);
 
   // What is known of a tensor's elements.
   const Contents *known(mlir::Value v);

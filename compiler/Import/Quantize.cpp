@@ -335,7 +335,7 @@ LogicalResult qGemm(Node &n) {
   Value alpha = n.constantFloat(n.attrFloat("alpha", 1), f32);
   Value scale = n.map(f32, {n.in(1), alpha}, [](Body &b, ArrayRef<Value> v) { return b.mul(v[0], v[1]); });
   if (n.has(7))
-    return n.set(requantize(n, sum, scale, n.in(4), n.in(7), n.in(8), n.element(8), 1));
+    return n.set(requantize(n, sum, scale, n.in(4), n.in(7), n.in(8), n.element(n.has(8) ? 8 : 0), 1));
   return n.set(n.map(f32, {sum, scale, n.in(4)}, [&](Body &b, ArrayRef<Value> v) {
     return b.mul(b.convert(v[0], n.b.getI32Type(), f32), b.mul(v[1], v[2]));
   }));
@@ -499,22 +499,27 @@ LogicalResult matMulNBits(Node &n) {
 
 void import::registerQuantize(OpTable &t) {
   t["ConvInteger"] = {convInteger, 2};
-  t["DequantizeLinear"] = t["com.microsoft.DequantizeLinear"] = {dequantizeLinear, 2};
+  t["DequantizeLinear"] = {dequantizeLinear, 2};
   t["DynamicQuantizeLinear"] = dynamicQuantizeLinear;
   t["MatMulInteger"] = {matMulInteger, 2};
   t["QLinearConv"] = {qLinearConv, 8};
   t["QLinearMatMul"] = {qLinearMatMul, 8};
-  t["QuantizeLinear"] = t["com.microsoft.QuantizeLinear"] = {quantizeLinear, 2};
-  t["com.microsoft.DynamicQuantizeMatMul"] = {dynamicQuantizeMatMul, 3};
-  t["com.microsoft.MatMulIntegerToFloat"] = {matMulIntegerToFloat, 4};
-  t["com.microsoft.MatMulNBits"] = {matMulNBits, 3};
-  t["com.microsoft.QGemm"] = {qGemm, {0, 1, 3, 4}};
-  t["com.microsoft.QLinearAdd"] = {qLinearBinary<false>, {0, 1, 3, 4, 6}};
-  t["com.microsoft.QLinearAveragePool"] = {qLinearAveragePool, {0, 1, 3}};
-  t["com.microsoft.QLinearConcat"] = {qLinearConcat, 4};
-  t["com.microsoft.QLinearGlobalAveragePool"] = {qLinearGlobalAveragePool, {0, 1, 3}};
-  t["com.microsoft.QLinearLeakyRelu"] = {qLinearLeakyRelu, {0, 1, 3}};
-  t["com.microsoft.QLinearMul"] = {qLinearBinary<true>, {0, 1, 3, 4, 6}};
-  t["com.microsoft.QLinearSigmoid"] = {qLinearSigmoid, {0, 1, 3}};
-  t["com.microsoft.QLinearSoftmax"] = {qLinearSoftmax, {0, 1, 3}};
+  t["QuantizeLinear"] = {quantizeLinear, 2};
+  t["com.microsoft.DequantizeLinear"] = Definition{dequantizeLinear, 2}.reading(3, "axis");
+  t["com.microsoft.QuantizeLinear"] = Definition{quantizeLinear, 2}.reading(3, "axis");
+  t["com.microsoft.DynamicQuantizeMatMul"] = Definition{dynamicQuantizeMatMul, 3}.reading(5, "");
+  t["com.microsoft.MatMulIntegerToFloat"] = Definition{matMulIntegerToFloat, 4}.reading(7, "");
+  t["com.microsoft.MatMulNBits"] =
+      Definition{matMulNBits, 3}.reading(6, "K N accuracy_level bits block_size weight_prepacked=0");
+  t["com.microsoft.QGemm"] = Definition{qGemm, {0, 1, 3, 4}}.reading(9, "alpha transA transB");
+  t["com.microsoft.QLinearAdd"] = Definition{qLinearBinary<false>, {0, 1, 3, 4, 6}}.reading(8, "");
+  t["com.microsoft.QLinearAveragePool"] = Definition{qLinearAveragePool, {0, 1, 3}}.reading(
+      5, "auto_pad ceil_mode channels_last count_include_pad kernel_shape pads strides");
+  t["com.microsoft.QLinearConcat"] = Definition{qLinearConcat, 4}.reading(~0u, "axis");
+  t["com.microsoft.QLinearGlobalAveragePool"] =
+      Definition{qLinearGlobalAveragePool, {0, 1, 3}}.reading(5, "channels_last");
+  t["com.microsoft.QLinearLeakyRelu"] = Definition{qLinearLeakyRelu, {0, 1, 3}}.reading(5, "alpha");
+  t["com.microsoft.QLinearMul"] = Definition{qLinearBinary<true>, {0, 1, 3, 4, 6}}.reading(8, "");
+  t["com.microsoft.QLinearSigmoid"] = Definition{qLinearSigmoid, {0, 1, 3}}.reading(5, "");
+  t["com.microsoft.QLinearSoftmax"] = Definition{qLinearSoftmax, {0, 1, 3}}.reading(5, "axis opset");
 }

@@ -403,9 +403,9 @@ void import::registerReduce(OpTable &t) {
   t["LayerNormalization"] = {layerNorm, 2};
   t["RMSNormalization"] = {rmsNorm, 2};
   t["SimplifiedLayerNormalization"] = {rmsNorm, 2};
-  t["com.microsoft.SimplifiedLayerNormalization"] = {rmsNorm, 2};
-  t["com.microsoft.SkipLayerNormalization"] = {skipNorm<NormKind::layer>, 3};
-  t["com.microsoft.SkipSimplifiedLayerNormalization"] = {skipNorm<NormKind::rms>, 3};
+  t["com.microsoft.SimplifiedLayerNormalization"] = Definition{rmsNorm, 2}.reading(2, "axis epsilon stash_type");
+  t["com.microsoft.SkipLayerNormalization"] = Definition{skipNorm<NormKind::layer>, 3}.reading(5, "epsilon");
+  t["com.microsoft.SkipSimplifiedLayerNormalization"] = Definition{skipNorm<NormKind::rms>, 3}.reading(4, "epsilon");
   t["InstanceNormalization"] = {instanceNorm, 3};
   t["GroupNormalization"] = {groupNorm, 3};
   t["BatchNormalization"] = {batchNorm, 5};

@@ -129,8 +129,6 @@ LogicalResult attention(Node &n) {
   int64_t heads = n.attrInt("num_heads", 0);
   if (n.rank(0) != 3 || n.rank(1) != 2 || heads < 1)
     return n.error("expected an input of rank 3, a weight matrix and num_heads");
-  if (n.attrInt("do_rotary", 0) || n.attrInt("past_present_share_buffer", 0))
-    return n.error("unsupported Attention with rotary embedding or a shared cache");
   Expr total = n.type(1).dim(1);
   SmallVector<Expr> sizes(3, Expr::floorDiv(total, n.expr(3)));
   if (auto given = n.attrInts("qkv_hidden_sizes"); given && given->size() == 3)
@@ -207,8 +205,8 @@ LogicalResult multiHeadAttention(Node &n) {
     k = {n.concat({n.in(6), headsFirst(n, k)}, 2), true};
     v = {n.concat({n.in(7), headsFirst(n, v)}, 2), true};
   }
-  if (n.has(8) || n.has(9) || n.wants(3))
-    return n.error("unsupported MultiHeadAttention with a shared cache or score output");
+  if (n.wants(3))
+    return n.error("unsupported output 3 (qk) of MultiHeadAttention");
   if ((n.wants(1) && failed(n.set(1, headsFirst(n, k)))) || (n.wants(2) && failed(n.set(2, headsFirst(n, v)))))
     return failure();
   auto mask = KeyMask::of(n, n.in(4), q.batch(), n.attrFloat("mask_filter_value", -10000));
@@ -226,11 +224,14 @@ LogicalResult groupQueryAttention(Node &n) {
   int64_t heads = n.attrInt("num_heads", 0), kvHeads = n.attrInt("kv_num_heads", 0);
   if (heads < 1 || kvHeads < 1 || heads % kvHeads || !n.has(5) || !n.has(6))
     return n.error("expected num_heads, a divisor of it as kv_num_heads, seqlens_k and total_sequence_length");
-  if (n.has(11) || n.attrInt("smooth_softmax", 0) > 0)
-    return n.error("unsupported GroupQueryAttention with an attention sink");
+  if (n.attrInt("smooth_softmax", 0) > 0) // -1 and 0 are off
+    return n.error("unsupported smooth_softmax = " + Twine(n.attrInt("smooth_softmax", 0)) + " of GroupQueryAttention");
   for (const char *name : {"k_quant_type", "v_quant_type"})
-    if (n.attrString(name, "NONE") != "NONE")
-      return n.error("unsupported GroupQueryAttention with a quantised cache");
+    if (std::string type = n.attrString(name, "NONE"); type != "NONE")
+      return n.error("unsupported " + Twine(name) + " = '" + type + "' of GroupQueryAttention: expected 'NONE'");
+  int64_t window = n.attrInt("local_window_size", -1);
+  if (window < -1 || window == 0)
+    return n.error("expected a positive local_window_size or -1 but got " + Twine(window));
   Value query = n.in(0), key = n.in(1), value = n.in(2);
   if (!key) { // packed: [.., (heads + 2 kv) * size]
     Expr size = Expr::floorDiv(n.type(0).dim(2), n.expr(heads + 2 * kvHeads));
@@ -289,13 +290,12 @@ LogicalResult groupQueryAttention(Node &n) {
   if ((n.wants(1) && failed(n.set(1, k.v))) || (n.wants(2) && failed(n.set(2, v.v))))
     return failure();
   if (n.wants(3))
-    return n.error("unsupported GroupQueryAttention with a score output");
+    return n.error("unsupported output 3 (output_qk) of GroupQueryAttention");
   SmallVector<Value> extras{before};
   Value bias = n.in(10);
   if (bias)
     extras.push_back(bias);
   double scale = n.attrFloat("scale", 0), softcap = n.attrFloat("softcap", 0);
-  int64_t window = n.attrInt("local_window_size", -1);
   Heads y = attend(n, q, k, v, extras, false, [&](Body &b, Value product) {
     Value x = scaled(b, product, scale, q.size(), softcap);
     if (bias)
@@ -304,8 +304,8 @@ LogicalResult groupQueryAttention(Node &n) {
     Value at = b.add(b.index(2), b.toIndex(b.read(0, b.index(0)))), j = b.index(3),
           least = b.constant(x.getType(), -INFINITY);
     x = b.select(b.cmp(Cmp::le, j, at), x, least);
-    // The window does not count the query's own token.
-    return window >= 0 ? b.select(b.cmp(Cmp::le, b.sub(at, j), b.idx(window)), x, least) : x;
+    // The window counts the query's own token, as in onnxruntime since 1.23.
+    return window > 0 ? b.select(b.cmp(Cmp::lt, b.sub(at, j), b.idx(window)), x, least) : x;
   });
   return y.v ? n.set(n.reshape(y.v, {batch, fresh, q.heads() * v.size()})) : failure();
 }
@@ -381,10 +381,16 @@ LogicalResult biasSplitGelu(Node &n) {
 } // namespace
 
 void import::registerTransformer(OpTable &t) {
-  t["com.microsoft.Attention"] = {attention, 2};
-  t["com.microsoft.BiasAdd"] = {biasAdd, 3};
-  t["com.microsoft.BiasSplitGelu"] = {biasSplitGelu, 2};
-  t["com.microsoft.EmbedLayerNormalization"] = {embedLayerNorm, {0, 2, 3, 5, 6}};
-  t["com.microsoft.GroupQueryAttention"] = {groupQueryAttention, {0, 5, 6}};
-  t["com.microsoft.MultiHeadAttention"] = multiHeadAttention;
+  t["com.microsoft.Attention"] =
+      Definition{attention, 2}.reading(6, "do_rotary=0 mask_filter_value num_heads past_present_share_buffer=0 "
+                                          "qkv_hidden_sizes rotary_embedding_dim scale unidirectional");
+  t["com.microsoft.BiasAdd"] = Definition{biasAdd, 3}.reading(3, "");
+  t["com.microsoft.BiasSplitGelu"] = Definition{biasSplitGelu, 2}.reading(2, "");
+  t["com.microsoft.EmbedLayerNormalization"] =
+      Definition{embedLayerNorm, {0, 2, 3, 5, 6}}.reading(9, "epsilon mask_index_type");
+  t["com.microsoft.GroupQueryAttention"] = Definition{groupQueryAttention, {0, 5, 6}}.reading(
+      11, "causal=1 do_rotary k_quant_type kv_cache_bit_width kv_num_heads local_window_size num_heads qk_norm_epsilon "
+          "qk_output=0 rotary_interleaved scale sliding_window_cache=0 smooth_softmax softcap v_quant_type");
+  t["com.microsoft.MultiHeadAttention"] =
+      Definition(multiHeadAttention).reading(8, "mask_filter_value num_heads scale unidirectional");
 }

@@ -46,12 +46,15 @@ void kt::buildPhase(OpPassManager &pm, Phase phase, const PipelineOptions &optio
     pm.addNestedPass<func::FuncOp>(createFoldConstants());
     pm.addNestedPass<func::FuncOp>(createSimplifyBodies());
     clean();
-    fuse();
-    // What exporters spelled out is recognised in fused bodies, where spellings no longer differ; then its surroundings
-    // fuse again.
-    pm.addNestedPass<func::FuncOp>(createRaiseNorms());
-    pm.addNestedPass<func::FuncOp>(createRaiseAttention());
-    fuse();
+    // Without fusion what is left is what later phases read: folded constants and packed weights.
+    if (options.optLevel > 0) {
+      fuse();
+      // What exporters spelled out is recognised in fused bodies, where spellings no longer differ; then its
+      // surroundings fuse again.
+      pm.addNestedPass<func::FuncOp>(createRaiseNorms());
+      pm.addNestedPass<func::FuncOp>(createRaiseAttention());
+      fuse();
+    }
     pm.addNestedPass<func::FuncOp>(createPackWeights());
     clean();
     break;
@@ -66,7 +69,8 @@ void kt::buildPhase(OpPassManager &pm, Phase phase, const PipelineOptions &optio
       pm.addNestedPass<func::FuncOp>(createConvertPrecision({to}));
     }
     if (options.quant != Quant::none || options.precision != Precision::model) {
-      pm.addNestedPass<func::FuncOp>(createFuseBodies());
+      if (options.optLevel > 0)
+        pm.addNestedPass<func::FuncOp>(createFuseBodies());
       pm.addNestedPass<func::FuncOp>(createSimplifyBodies());
       pm.addPass(createCanonicalizerPass());
       pm.addPass(createCSEPass());

@@ -151,9 +151,16 @@ private:
           if (read.getOtherwise())
             read.getOtherwiseMutable().assign(convertScalar(b, read.getLoc(), read.getOtherwise(), element));
           read.getResult().setType(element);
+          SmallVector<OpOperand *> readers;
+          for (OpOperand &reader : read.getResult().getUses())
+            readers.push_back(&reader);
           b.setInsertionPointAfter(read);
-          Value wide = convertScalar(b, read.getLoc(), read.getResult(), old);
-          read.getResult().replaceAllUsesExcept(wide, wide.getDefiningOp());
+          // A plain narrowing: its widening, which follows where a body computes in f32, then cancels it.
+          bool wider = cast<FloatType>(element).getWidth() > cast<FloatType>(old).getWidth();
+          Value v = wider ? arith::TruncFOp::create(b, read.getLoc(), old, read.getResult())
+                          : convertScalar(b, read.getLoc(), read.getResult(), old);
+          for (OpOperand *reader : readers)
+            reader->set(v);
         }
       }
     }

@@ -21,6 +21,12 @@ using llvm::json::Object;
 
 static llvm::cl::opt<std::string> input(llvm::cl::Positional, llvm::cl::Required, llvm::cl::desc("FILE.mlir"));
 static llvm::cl::opt<std::string> target("target", llvm::cl::init("sm_89"));
+static llvm::cl::opt<TensorCorePriority>
+    tensorCores("tensor-core-priority", llvm::cl::init(TensorCorePriority::high), llvm::cl::desc("use tensor cores"),
+                llvm::cl::values(clEnumValN(TensorCorePriority::low, "low", "never"),
+                                 clEnumValN(TensorCorePriority::normal, "normal", "for many aligned rows"),
+                                 clEnumValN(TensorCorePriority::high, "high", "always")));
+static llvm::cl::opt<bool> oneVariant("one-variant", llvm::cl::desc("one variant for all shapes"));
 static llvm::cl::opt<std::string> outDir("o", llvm::cl::init("."), llvm::cl::desc("directory"));
 
 static int64_t id(artifact::ExprId e) { return e == artifact::kNone ? -1 : (int64_t)e; }
@@ -65,7 +71,7 @@ int main(int argc, char **argv) {
     KernelOp kernel = ops[number];
     codegen::ExprPool pool;
     auto start = std::chrono::steady_clock::now();
-    auto code = codegen::compileGpuKernel(kernel, target, pool);
+    auto code = codegen::compileGpuKernel(kernel, target, pool, {tensorCores, oneVariant});
     double ms = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
     if (mlir::failed(code))
       return;

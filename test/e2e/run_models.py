@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Compiles and runs model folders and compares with their reference outputs.
 
-    run_models.py --bin DIR [--device host] [--precision fp16] [--quant int8] [--work DIR] FOLDER...
+    run_models.py --bin DIR [--device host] [--precision fp16] [--quant int8] [--work DIR] [--ktc=FLAG]... FOLDER...
 
 A FOLDER holds model.onnx, inputs*.npz and outputs*.npz; one that has folders instead is searched. One artifact runs every set of
 inputs. Equal means: FP32 |a-b| <= 1e-4 max(1, max|b|) + 1e-3 |b|; FP16 2e-2 both; integers and booleans exactly; quantised models
@@ -89,6 +89,7 @@ def main():
     p.add_argument("--quant")
     p.add_argument("--device-memory")
     p.add_argument("--max-slice-mem")
+    p.add_argument("--ktc", action="append", default=[], metavar="FLAG", help="another flag for ktc compile: --ktc=-O0")
     p.add_argument("--work", help="keep artifacts here")
     p.add_argument("--reuse", action="store_true", help="take artifacts that are in --work already")
     p.add_argument("--stats", action="store_true")
@@ -109,7 +110,7 @@ def main():
             for flag in ("precision", "quant", "max_slice_mem"):
                 if getattr(a, flag):
                     cmd += ["--" + flag.replace("_", "-"), getattr(a, flag)]
-            r = run(cmd)
+            r = run(cmd + a.ktc)
             if r.returncode:
                 message = (r.stderr.strip().splitlines() or [""])[0][:300]
                 # A clean refusal names what is unsupported; anything else is a failure.

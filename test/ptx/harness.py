@@ -47,17 +47,27 @@ def evaluate(exprs, ints, facts):
 
 
 class Case:
-    """One kernel on one set of inputs. `runs` may hold several (ints, inputs, expected) for the same kernel."""
+    """One kernel on one set of inputs. `runs` may hold several (ints, inputs, expected) for the same kernel. It is compiled with `flags`;
+    `check(ints, kernel, ptx)` says what is wrong with the code of a variant that a run may get, or nothing."""
 
-    def __init__(self, name, text, runs, tolerance=None, banks=(), variants=None):
+    def __init__(self, name, text, runs, tolerance=None, banks=(), variants=None, flags=(), check=None):
         self.name, self.text, self.runs, self.tolerance, self.banks, self.variants = name, text, runs, tolerance, banks, variants
+        self.flags, self.check = tuple(flags), check
+
+    def compiled_with(self, label, flags, check):
+        """The same under another name and with other flags of the compiler."""
+        name = f'{self.name}_{label}'
+        return Case(name, self.text.replace(f'@{self.name} ', f'@{name} '), self.runs, self.tolerance, flags=flags, check=check)
 
 
 def compile_cases(cases, tool, out):
-    with open(f'{out}/all.mlir', 'w') as f:
-        f.write('module {\n' + '\n'.join(c.text for c in cases) + '\n}\n')
-    subprocess.run([tool, f'{out}/all.mlir', '-o', out], check=True)
-    return {k['name']: k for k in json.load(open(f'{out}/kernels.json'))}
+    kernels = {}
+    for flags in dict.fromkeys(c.flags for c in cases):
+        with open(f'{out}/all.mlir', 'w') as f:
+            f.write('module {\n' + '\n'.join(c.text for c in cases if c.flags == flags) + '\n}\n')
+        subprocess.run([tool, f'{out}/all.mlir', '-o', out, *flags], check=True)
+        kernels.update((k['name'], k) for k in json.load(open(f'{out}/kernels.json')))
+    return kernels
 
 
 def compare(name, got, want, tolerance):
@@ -84,6 +94,7 @@ def interpret(out):
         if key not in functions:
             functions[key] = interp.Function(open(f'{out}/{key}').read())
         return interp.launch(functions[key], arguments, grid, shared)
+    run.folder = out
     return run
 
 
@@ -98,10 +109,14 @@ def run_case(case, kernel, runner, facts=FACTS):
 def run_on(case, kernel, runner, facts, skip, ran):
     for ints, inputs, expected in case.runs:
         values = evaluate(kernel['exprs'], ints, facts)
+        if not any(v['guard'] < 0 or values[v['guard']] for v in kernel['variants']):
+            raise AssertionError(f'{case.name} {list(ints)}: no variant takes these sizes')
         for number, variant in enumerate(kernel['variants']):
             if number in skip or (variant['guard'] >= 0 and not values[variant['guard']]):
                 continue
             label = f"{case.name} {list(ints)} variant {number} ({variant['schedule']})"
+            if case.check and (wrong := case.check(ints, kernel, ''.join(open(f"{runner.folder}/{s['file']}").read() for s in variant['stages']))):
+                raise AssertionError(f'{label}: {wrong}')
             buffers = [t.bits.reshape(-1).view(np.uint8).copy() for t in inputs]
             results = [np.full(t.bits.nbytes, 0xFF, np.uint8) for t in expected]
             extra = []

@@ -1,6 +1,6 @@
-//===- HostGenericTest.cpp - elementwise kernels on the host --------------===//
+//===- GenericTest.cpp - elementwise kernels on the host ------------------===//
 
-#include "HostRunner.h"
+#include "test/codegen/HostRunner.h"
 #include <cmath>
 #include <gtest/gtest.h>
 

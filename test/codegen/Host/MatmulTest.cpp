@@ -1,6 +1,6 @@
-//===- HostMatmulTest.cpp - matrix multiplication on the host -------------===//
+//===- MatmulTest.cpp - matrix multiplication on the host -----------------===//
 
-#include "HostRunner.h"
+#include "test/codegen/HostRunner.h"
 #include <cmath>
 #include <cstring>
 #include <gtest/gtest.h>

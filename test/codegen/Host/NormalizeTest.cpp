@@ -1,6 +1,6 @@
-//===- HostNormalizeTest.cpp - softmax and norms on the host --------------===//
+//===- NormalizeTest.cpp - softmax and norms on the host ------------------===//
 
-#include "HostRunner.h"
+#include "test/codegen/HostRunner.h"
 #include <cmath>
 #include <gtest/gtest.h>
 

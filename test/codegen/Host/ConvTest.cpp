@@ -1,6 +1,6 @@
-//===- HostConvTest.cpp - convolutions on the host ------------------------===//
+//===- ConvTest.cpp - convolutions on the host ----------------------------===//
 
-#include "HostRunner.h"
+#include "test/codegen/HostRunner.h"
 #include <cmath>
 #include <gtest/gtest.h>
 

@@ -1,6 +1,6 @@
-//===- HostReduceTest.cpp - reductions on the host ------------------------===//
+//===- ReduceTest.cpp - reductions on the host ----------------------------===//
 
-#include "HostRunner.h"
+#include "test/codegen/HostRunner.h"
 #include <cmath>
 #include <gtest/gtest.h>
 

@@ -1,11 +1,11 @@
-//===- HostMathTest.cpp - accuracy of expanded mathematics ----------------===//
+//===- MathFunctionsTest.cpp - accuracy of expanded mathematics -----------===//
 //
 // Sweeps every function of ExpandMath over magnitudes and special values against the C library, through compiled
 // kernels.
 //
 //===----------------------------------------------------------------------===//
 
-#include "HostRunner.h"
+#include "test/codegen/HostRunner.h"
 #include <cmath>
 #include <cstring>
 #include <functional>

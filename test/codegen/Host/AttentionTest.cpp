@@ -1,6 +1,6 @@
-//===- HostAttentionTest.cpp - attention on the host ----------------------===//
+//===- AttentionTest.cpp - attention on the host --------------------------===//
 
-#include "HostRunner.h"
+#include "test/codegen/HostRunner.h"
 #include <cmath>
 #include <gtest/gtest.h>
 

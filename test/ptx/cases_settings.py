@@ -1,0 +1,42 @@
+"""Kernels of half-precision operands under other settings of the compiler: without tensor cores, with them where rows are many and aligned,
+and with one variant for all shapes. The results are the same; which instructions compute them is not."""
+import cases_attention
+import cases_conv
+import cases_matmul
+
+MMA = 'mma.sync'
+# What normal leaves to the CUDA cores in every run: operands that are not copied by aligned asynchronous copies.
+UNALIGNED = ('ragged_50_99', 'left_transposed_f16', 'conv_stem_f16', 'attention_f16_20_unaligned')
+# The position among a case's sizes that counts rows; a number where rows are static.
+ROWS = {'linear_bf16_72_64': 0, 'int8_f16': 0, 'int8_bf16': 0, 'scores_f16': 1, 'attention_f16_64': 1, 'attention_bf16_32_mask': 1}
+MANY = ('conv3x3_f16', 'conv_groups_f16', 'conv_int8_f16', 'conv1x1_f16', 'attention_f16_256')
+
+
+def low(ints, kernel, ptx):
+    return 'uses tensor cores' if MMA in ptx else None
+
+
+def one(ints, kernel, ptx):
+    return f"{len(kernel['variants'])} variants" if len(kernel['variants']) != 1 else None
+
+
+def normal(name):
+    """Unaligned operands and few rows get no tensor cores; the others may get them, and some variant has to."""
+    def check(ints, kernel, ptx):
+        few = name in UNALIGNED or (name in ROWS and ints[ROWS[name]] <= 16)
+        if few and MMA in ptx:
+            return 'uses tensor cores'
+        first = 'simt' not in kernel['variants'][0]['schedule']
+        return None if first != (name in UNALIGNED) else 'unexpected first variant ' + kernel['variants'][0]['schedule']
+    return check
+
+
+def settings_cases():
+    cases = []
+    for c in cases_matmul.matmul_cases() + cases_conv.conv_cases() + cases_attention.attention_cases():
+        if c.name not in ROWS and c.name not in UNALIGNED and c.name not in MANY:
+            continue
+        cases.append(c.compiled_with('low', ['--tensor-core-priority=low'], low))
+        cases.append(c.compiled_with('normal', ['--tensor-core-priority=normal'], normal(c.name)))
+        cases.append(c.compiled_with('one', ['--one-variant'], one))
+    return cases
