@@ -73,6 +73,20 @@ def FoldConstants : Pass<"kt-fold-constants", "::mlir::func::FuncOp"> {
   }];
 }
 
+def HoistConstants : Pass<"kt-hoist-constants", "::mlir::func::FuncOp"> {
+  let summary = "Tabulates what bodies compute of constants";
+  let description = [{
+    **Requires** nothing. **Guarantees** that a body computes nothing that depends only on its indices and on constants, as far as a table of it is
+    small: a batch norm's scale and shift are one read each. **Does not** reassociate: results stay the same bits.
+
+    ```mlir
+    y = x * (g[c] / sqrt(v[c] + eps))
+    // becomes
+    y = x * t[c]
+    ```
+  }];
+}
+
 def PackWeights : Pass<"kt-pack-weights", "::mlir::func::FuncOp"> {
   let summary = "Stores constant factors of products the way the kernels read them";
   let description = [{

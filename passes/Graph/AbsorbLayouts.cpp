@@ -86,6 +86,49 @@ bool absorbResult(Operation *op, unsigned mapIndex) {
   return true;
 }
 
+/// Makes the bodies of `op` read operand `number`, which has become `type`: dimension i was dimension perm[i].
+void readPermuted(Operation *op, unsigned number, ArrayRef<int64_t> perm, SymTensorType type) {
+  for (ReadOp read : readsOf(op, number)) {
+    OpBuilder b(read);
+    SmallVector<Value> at;
+    SmallVector<int64_t> check;
+    for (auto [i, p] : llvm::enumerate(perm)) {
+      at.push_back(read.getIndices()[p]);
+      if (read.getCheck() && llvm::is_contained(*read.getCheck(), p))
+        check.push_back(i);
+    }
+    read.getIndicesMutable().assign(at);
+    if (read.getCheck())
+      read.setCheck(check);
+  }
+  for (BodyRef body : bodiesOf(op))
+    body.region->getArgument(body.leading + number).setType(type);
+}
+
+/// The order in which elementwise work after a convolution finds its elements, where it makes its result in another
+/// one: in the convolution's own order it can join it.
+std::optional<SmallVector<int64_t>> orderOfConvolution(Operation *op) {
+  auto generic = dyn_cast<GenericOp>(op);
+  if (!generic)
+    return std::nullopt;
+  unsigned rank = generic.getResult().getType().getRank();
+  for (auto [i, operand] : llvm::enumerate(generic.getInputs())) {
+    if (!operand.getDefiningOp<ConvOp>() || !operand.hasOneUse())
+      continue;
+    SmallVector<ReadOp> reads = readsOf(op, i);
+    if (reads.size() != 1 || reads[0].getOtherwise() || reads[0].getIndices().size() != rank)
+      continue;
+    SmallVector<int64_t> order;
+    for (Value v : reads[0].getIndices())
+      if (auto at = plainIndex(v, reads[0]->getBlock(), generic.getInputs().size());
+          at && !llvm::is_contained(order, *at))
+        order.push_back(*at);
+    if (order.size() == rank && !llvm::is_sorted(order))
+      return order;
+  }
+  return std::nullopt;
+}
+
 /// Gives the result of a generic or reduce the order `perm` and every reader but transpositions of that order an
 /// inverse one.
 bool permuteResult(Operation *op) {
@@ -111,6 +154,8 @@ bool permuteResult(Operation *op) {
       return false;
   }
   if (!wanted)
+    wanted = orderOfConvolution(op);
+  if (!wanted)
     return false;
   SmallVector<int64_t> perm = *wanted;
   SymTensorType old = cast<SymTensorType>(result.getType());
@@ -129,32 +174,17 @@ bool permuteResult(Operation *op) {
     block.eraseArguments(first, perm.size());
   }
   result.setType(type);
-  // Readers see the old order through a transposition back, which fusion inlines; those that wanted the new one have
-  // it.
-  OpBuilder b(op->getContext());
-  b.setInsertionPointAfter(op);
-  auto back = GenericOp::create(b, op->getLoc(), old, result);
-  Block *block = addBody(back.getBody(), {}, ValueRange(result), perm.size());
-  b.setInsertionPointToStart(block);
-  SmallVector<Value> at;
-  for (int64_t p : perm)
-    at.push_back(block->getArgument(1 + p));
-  Value v = ReadOp::create(b, op->getLoc(), block->getArgument(0), at);
-  YieldOp::create(b, op->getLoc(), v);
-  SmallVector<OpOperand *> uses;
-  for (OpOperand &use : result.getUses())
-    if (use.getOwner() != back)
-      uses.push_back(&use);
-  for (OpOperand *use : uses)
-    use->set(back.getResult());
-  SmallVector<Operation *> users(back.getResult().getUsers().begin(), back.getResult().getUsers().end());
-  for (Operation *user : users)
+  // Transpositions that wanted the new order have it; everybody else reads at permuted indices.
+  SmallVector<OpOperand *> uses(llvm::make_pointer_range(result.getUses()));
+  for (OpOperand *use : uses) {
+    Operation *user = use->getOwner();
     if (auto generic = dyn_cast<GenericOp>(user); generic && asPermutation(generic) == wanted) {
       generic.replaceAllUsesWith(result);
       generic.erase();
+    } else {
+      readPermuted(user, use->getOperandNumber() - firstBodyOperand(user), perm, type);
     }
-  if (back->use_empty())
-    back.erase();
+  }
   return true;
 }
 

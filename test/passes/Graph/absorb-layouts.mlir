@@ -83,3 +83,40 @@ func.func @leaves_a_shared_product_alone(%x: !xt, %w: !w) -> (!r, !kt.tensor<[n,
   }
   return %r, %t : !r, !kt.tensor<[n, m] x f32>
 }
+
+// An activation between a convolution and a pooling that count in another order makes its result in the convolution's, which it can join;
+// the pooling reads at permuted indices, and what it checks moves along.
+// CHECK-LABEL: @after_a_convolution
+// CHECK: %[[C:.*]] = kt.conv
+// CHECK: %[[E:.*]] = kt.generic ins(%[[C]] : !kt.tensor<[n, h, w, 8] x f32>) -> <[n, h, w, 8] x f32>
+// CHECK-NEXT: ^bb0(%[[X:.*]]: !kt.tensor<[n, h, w, 8] x f32>, %[[I:.*]]: index, %[[J:.*]]: index, %[[K:.*]]: index, %[[L:.*]]: index):
+// CHECK-NEXT: kt.read %[[X]][%[[I]], %[[J]], %[[K]], %[[L]]]
+// CHECK: kt.reduce max over [#kt.expr<2>] ins(%[[E]]
+// CHECK-NEXT: ^bb0(%[[Y:.*]]: !kt.tensor<[n, h, w, 8] x f32>, %[[I:.*]]: index, %[[J:.*]]: index, %[[K:.*]]: index, %[[L:.*]]: index, %[[R:.*]]: index):
+// CHECK: %[[AT:.*]] = arith.addi %[[K]], %[[R]]
+// CHECK: kt.read %[[Y]][%[[I]], %[[AT]], %[[L]], %[[J]]] else %{{.*}} : f32 {check = array<i64: 1>}
+func.func @after_a_convolution(%x: !kt.tensor<[n, h, w, 4] x f32>, %w: !kt.tensor<[1, 1, 1, 4, 16] x f32>) -> !kt.tensor<[n, 8, h, w] x f32> {
+  %c = kt.conv %x, %w {dilations = array<i64: 1, 1>, groups = 1 : i64, input_dilations = array<i64: 1, 1>, kernel = array<i64: 1, 1>,
+                       pads = [#kt.expr<0>, #kt.expr<0>], strides = array<i64: 1, 1>}
+       : !kt.tensor<[n, h, w, 4] x f32>, !kt.tensor<[1, 1, 1, 4, 16] x f32> -> !kt.tensor<[n, h, w, 8] x f32> epilogue {
+  ^bb0(%acc: f32, %i: index, %j: index, %k: index, %l: index):
+    kt.yield %acc : f32
+  }
+  %e = kt.generic ins(%c : !kt.tensor<[n, h, w, 8] x f32>) -> !kt.tensor<[n, 8, h, w] x f32> {
+  ^bb0(%X: !kt.tensor<[n, h, w, 8] x f32>, %i: index, %j: index, %k: index, %l: index):
+    %0 = kt.read %X[%i, %k, %l, %j] : !kt.tensor<[n, h, w, 8] x f32> -> f32
+    %1 = math.exp %0 : f32
+    kt.yield %1 : f32
+  }
+  %p = kt.reduce max over [#kt.expr<2>] ins(%e : !kt.tensor<[n, 8, h, w] x f32>) -> !kt.tensor<[n, 8, h, w] x f32> {
+  ^bb0(%E: !kt.tensor<[n, 8, h, w] x f32>, %i: index, %j: index, %k: index, %l: index, %r: index):
+    %none = arith.constant 0.0 : f32
+    %at = arith.addi %k, %r : index
+    %0 = kt.read %E[%i, %j, %at, %l] else %none : f32 {check = array<i64: 2>} : !kt.tensor<[n, 8, h, w] x f32> -> f32
+    kt.yield %0 : f32
+  } epilogue {
+  ^bb0(%v: f32, %E: !kt.tensor<[n, 8, h, w] x f32>, %i: index, %j: index, %k: index, %l: index):
+    kt.yield %v : f32
+  }
+  return %p : !kt.tensor<[n, 8, h, w] x f32>
+}
