@@ -39,9 +39,8 @@ struct CastBack final : OpRewritePattern<arith::IndexCastOp> {
 };
 
 /// A read of a constant of one element → that constant.
-bool inlineScalars(Operation *op) {
+void inlineScalars(Operation *op) {
   unsigned first = firstBodyOperand(op);
-  bool changed = false;
   for (unsigned i = first; i < op->getNumOperands(); ++i) {
     auto constant = throughReshapes(op->getOperand(i)).getDefiningOp<ConstantOp>();
     if (!constant || !constant.getResult().getType().numElements().isConstant(1))
@@ -73,35 +72,44 @@ bool inlineScalars(Operation *op) {
       }
       read.replaceAllUsesWith(c);
       read.erase();
-      changed = true;
     }
   }
+}
+
+/// A transposition that moves nothing → its operand.
+bool removeIdentities(Operation *root) {
+  bool changed = false;
+  root->walk([&](GenericOp op) {
+    auto perm = asPermutation(op);
+    if (!perm || !llvm::equal(*perm, llvm::seq<int64_t>(0, perm->size())) ||
+        op.getInputs()[0].getType() != op.getResult().getType())
+      return;
+    op.replaceAllUsesWith(op.getInputs()[0]);
+    op.erase();
+    changed = true;
+  });
   return changed;
 }
 
 struct SimplifyBodiesPass : kt::impl::SimplifyBodiesBase<SimplifyBodiesPass> {
   void runOnOperation() override {
-    getOperation()->walk([](Operation *op) {
-      if (!bodiesOf(op).empty())
-        inlineScalars(op);
-    });
-    // A transposition that moves nothing.
-    getOperation()->walk([](GenericOp op) {
-      auto perm = asPermutation(op);
-      if (!perm || !llvm::equal(*perm, llvm::seq<int64_t>(0, perm->size())) ||
-          op.getInputs()[0].getType() != op.getResult().getType())
-        return;
-      op.replaceAllUsesWith(op.getInputs()[0]);
-      op.erase();
-    });
-    RewritePatternSet patterns(&getContext());
-    patterns.add<WidenNarrowed, CastBack>(&getContext());
-    if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
-      return signalPassFailure();
-    getOperation()->walk([](Operation *op) {
-      if (!bodiesOf(op).empty())
-        cleanBodyOperands(op);
-    });
+    RewritePatternSet owned(&getContext());
+    owned.add<WidenNarrowed, CastBack>(&getContext());
+    FrozenRewritePatternSet patterns(std::move(owned));
+    // A body may turn out to move nothing only once its arithmetic is gone, and what reads its result may then read a
+    // constant.
+    do {
+      getOperation()->walk([](Operation *op) {
+        if (!bodiesOf(op).empty())
+          inlineScalars(op);
+      });
+      if (failed(applyPatternsGreedily(getOperation(), patterns)))
+        return signalPassFailure();
+      getOperation()->walk([](Operation *op) {
+        if (!bodiesOf(op).empty())
+          cleanBodyOperands(op);
+      });
+    } while (removeIdentities(getOperation()));
   }
 };
 
