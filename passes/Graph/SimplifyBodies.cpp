@@ -39,8 +39,9 @@ struct CastBack final : OpRewritePattern<arith::IndexCastOp> {
 };
 
 /// A read of a constant of one element → that constant.
-void inlineScalars(Operation *op) {
+bool inlineScalars(Operation *op) {
   unsigned first = firstBodyOperand(op);
+  bool changed = false;
   for (unsigned i = first; i < op->getNumOperands(); ++i) {
     auto constant = throughReshapes(op->getOperand(i)).getDefiningOp<ConstantOp>();
     if (!constant || !constant.getResult().getType().numElements().isConstant(1))
@@ -72,8 +73,10 @@ void inlineScalars(Operation *op) {
       }
       read.replaceAllUsesWith(c);
       read.erase();
+      changed = true;
     }
   }
+  return changed;
 }
 
 /// A transposition that moves nothing → its operand.
@@ -96,20 +99,20 @@ struct SimplifyBodiesPass : kt::impl::SimplifyBodiesBase<SimplifyBodiesPass> {
     RewritePatternSet owned(&getContext());
     owned.add<WidenNarrowed, CastBack>(&getContext());
     FrozenRewritePatternSet patterns(std::move(owned));
-    // A body may turn out to move nothing only once its arithmetic is gone, and what reads its result may then read a
-    // constant.
-    do {
-      getOperation()->walk([](Operation *op) {
-        if (!bodiesOf(op).empty())
-          inlineScalars(op);
-      });
+    // A body may turn out to move nothing only once its arithmetic is gone, what reads its result may then read a
+    // constant, and that may decide more arithmetic. The patterns also erase what nothing uses any more.
+    bool changed = true;
+    while (changed) {
       if (failed(applyPatternsGreedily(getOperation(), patterns)))
         return signalPassFailure();
-      getOperation()->walk([](Operation *op) {
-        if (!bodiesOf(op).empty())
-          cleanBodyOperands(op);
+      changed = removeIdentities(getOperation());
+      getOperation()->walk([&](Operation *op) {
+        if (bodiesOf(op).empty())
+          return;
+        changed |= cleanBodyOperands(op);
+        changed |= inlineScalars(op);
       });
-    } while (removeIdentities(getOperation()));
+    }
   }
 };
 
