@@ -1,6 +1,6 @@
 //===- Lower.cpp - a built kernel to the LLVM dialect ---------------------===//
 //
-// One conversion does everything: the input holds only scf, arith, cf, a few math intrinsics and the LLVM dialect.
+// The input holds only scf, arith, cf, a few math intrinsics and the LLVM dialect.
 //
 //===----------------------------------------------------------------------===//
 
@@ -23,11 +23,23 @@ LogicalResult kt::codegen::host::lowerToLLVM(ModuleOp module) {
   if (failed(expandMath(module, expand)))
     return failure();
 
+  // Loops first: in one conversion with the rest, the branch back is converted before the branch into the loop, while
+  // the block that it goes to still has its old arguments, and one of those that it passes on is lost.
+  {
+    RewritePatternSet patterns(context);
+    populateSCFToControlFlowConversionPatterns(patterns);
+    ConversionTarget target(*context);
+    target.addIllegalDialect<scf::SCFDialect>();
+    target.markUnknownOpDynamicallyLegal([](Operation *) { return true; });
+    ConversionConfig config;
+    config.allowPatternRollback = false;
+    if (failed(applyPartialConversion(module, target, std::move(patterns), config)))
+      return failure();
+  }
   LowerToLLVMOptions options(context);
   options.overrideIndexBitwidth(64);
   LLVMTypeConverter types(context, options);
   RewritePatternSet patterns(context);
-  populateSCFToControlFlowConversionPatterns(patterns);
   cf::populateControlFlowToLLVMConversionPatterns(types, patterns);
   arith::populateArithToLLVMConversionPatterns(types, patterns);
   populateMathToLLVMConversionPatterns(types, patterns);

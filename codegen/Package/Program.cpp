@@ -270,7 +270,9 @@ LogicalResult ProgramBuilder::run(func::FuncOp func, DictionaryAttr bounds) {
     bool inPlace = source.getDefiningOp<LaunchOp>() && source.getParentBlock() == &body && !buffers.count(source);
     artifact::Buffer buffer;
     buffer.kind = artifact::Buffer::Kind::Output;
-    buffer.bytes = expr(type.numElements() * type.elementBytes());
+    // What is written in place and then reshaped may be written before the numbers in its final shape are known.
+    auto written = inPlace ? cast<SymTensorType>(source.getType()) : type;
+    buffer.bytes = expr(written.numElements() * written.elementBytes());
     model.buffers.push_back(buffer);
     port.buffer = model.buffers.size() - 1;
     if (inPlace)

@@ -123,6 +123,20 @@ Value Body::saturate(Value x, FloatType to) {
   return min(max(x, constant(x.getType(), -limit)), constant(x.getType(), limit));
 }
 
+Value Body::roundToPower(Value x, Rounding rounding, bool saturating) {
+  Type i32 = b.getI32Type();
+  auto k = [&](int64_t v) { return integer(i32, v); };
+  Value magnitude = math<arith::AndIOp>(arith::BitcastOp::create(b, loc, i32, x), k(0x7fffffff)), v = magnitude;
+  if (rounding == Rounding::up)
+    v = add(v, k(0x7fffff));
+  else if (rounding == Rounding::nearest) // half of the smallest power, a denormal, is a tie that stays
+    v = add(v, select(cmp(Cmp::lt, v, k(0x800000)), k(0x3fffff), k(0x400000)));
+  v = math<arith::AndIOp>(v, k(0x7f800000));
+  if (saturating)
+    v = min(v, k(0x7f000000));
+  return select(cmp(Cmp::lt, magnitude, k(0x7f800000)), arith::BitcastOp::create(b, loc, b.getF32Type(), v), x);
+}
+
 Type Body::computeType(Type element) {
   if (isa<FloatType>(element))
     return element.isF64() ? element : Type(b.getF32Type());

@@ -75,6 +75,10 @@ public:
   mlir::Value convert(mlir::Value x, mlir::Type from, mlir::Type to);
   /// A float kept within the finite numbers of a narrow float type; NaN stays.
   mlir::Value saturate(mlir::Value x, mlir::FloatType to);
+  enum class Rounding { up, down, nearest };
+  /// An f32 as the power of two that stands for it in f8E8M0, by magnitude; ties of `nearest` go up. Infinity and NaN
+  /// stay; what overflows becomes infinity or, `saturating`, the largest power.
+  mlir::Value roundToPower(mlir::Value x, Rounding rounding, bool saturating);
   /// The type in which values of this element type are computed: f32 for the narrow floats, else itself (signless).
   mlir::Type computeType(mlir::Type element);
   mlir::Value toCompute(mlir::Value x, mlir::Type element);

@@ -229,9 +229,25 @@ LogicalResult where(Node &n) {
 LogicalResult castTo(Node &n, Type to) {
   Type from = n.element(0);
   auto narrow = dyn_cast<FloatType>(to);
-  if (!narrow || narrow.getWidth() > 8 || from == to || !n.attrInt("saturate", 1))
-    return n.set(n.cast(n.in(0), to));
+  bool saturate = n.attrInt("saturate", 1);
   Type f32 = n.b.getF32Type();
+  if (isa<Float8E8M0FNUType>(to) && from != to) {
+    std::string mode = n.attrString("round_mode", "up");
+    using Rounding = Body::Rounding;
+    auto rounding = llvm::StringSwitch<std::optional<Rounding>>(mode)
+                        .Case("up", Rounding::up)
+                        .Case("down", Rounding::down)
+                        .Case("nearest", Rounding::nearest)
+                        .Default(std::nullopt);
+    if (!rounding)
+      return n.error("expected round_mode up, down or nearest but got '" + mode + "'");
+    return n.set(n.generic(n.tensor(n.dims(n.in(0)), to), n.in(0), [&](Body &b) {
+      Value x = b.convert(b.read(0, b.indices()), from, f32);
+      return b.convert(b.roundToPower(x, *rounding, saturate), f32, to);
+    }));
+  }
+  if (!narrow || narrow.getWidth() > 8 || from == to || !saturate)
+    return n.set(n.cast(n.in(0), to));
   return n.set(n.generic(n.tensor(n.dims(n.in(0)), to), n.in(0), [&](Body &b) {
     return b.convert(b.saturate(b.convert(b.read(0, b.indices()), from, f32), narrow), f32, to);
   }));

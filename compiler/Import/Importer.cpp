@@ -26,6 +26,7 @@ Importer::Importer(MLIRContext *context, ModelFile &file, const ImportOptions &o
     : b(context), file(file), options(options) {
   registerElementwise(table);
   registerShape(table);
+  registerSlice(table);
   registerData(table);
   registerReduce(table);
   registerContract(table);

@@ -53,6 +53,7 @@ using OpTable = llvm::StringMap<Definition>;
 // The families; each enters its operators.
 void registerElementwise(OpTable &table);
 void registerShape(OpTable &table);
+void registerSlice(OpTable &table);
 void registerData(OpTable &table);
 void registerReduce(OpTable &table);
 void registerContract(OpTable &table);

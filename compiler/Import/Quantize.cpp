@@ -89,6 +89,8 @@ Value import::dequantize(Node &n, Value x, Value scale, Value zero, Type element
 static Value toQuantised(Body &b, Value v, Value zero, Type element, bool saturate) {
   Type t = v.getType();
   if (auto f = dyn_cast<FloatType>(element)) {
+    if (zero) // it is 0, and makes 0 of -0
+      v = b.add(v, zero);
     if (saturate && f.getWidth() <= 8)
       v = b.saturate(v, f);
     return b.convert(v, t, element);

@@ -24,6 +24,8 @@ struct Ordered {
   Value leave(Body &b, Value v) {
     if (!widen || arg)
       return v;
+    if (from.isInteger(1)) // over nothing, max is the least number of all, which stands for false
+      return b.cmp(Body::Cmp::gt, v, b.integer(i64, 0));
     return flip ? b.math<arith::XOrIOp>(v, b.integer(i64, INT64_MIN)) : b.convert(v, i64, from);
   }
   bool arg;

@@ -69,6 +69,9 @@ std::pair<mlir::Value, Expr> truePositions(Node &n, mlir::Value v);
 /// Expressions as an i64 tensor [count], or, `scalar`, as one without dimensions.
 mlir::Value sizesTensor(Node &n, llvm::ArrayRef<Expr> sizes, bool scalar);
 
+/// An axes input whose elements only the run knows; null otherwise.
+std::optional<llvm::SmallVector<Expr>> unknownAxes(Node &n, unsigned i);
+
 //===----------------------------------------------------------------------===//
 // Quantize.cpp
 //===----------------------------------------------------------------------===//

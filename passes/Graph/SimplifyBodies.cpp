@@ -79,29 +79,40 @@ bool inlineScalars(Operation *op) {
   return changed;
 }
 
+/// A transposition that moves nothing → its operand.
+bool removeIdentities(Operation *root) {
+  bool changed = false;
+  root->walk([&](GenericOp op) {
+    auto perm = asPermutation(op);
+    if (!perm || !llvm::equal(*perm, llvm::seq<int64_t>(0, perm->size())) ||
+        op.getInputs()[0].getType() != op.getResult().getType())
+      return;
+    op.replaceAllUsesWith(op.getInputs()[0]);
+    op.erase();
+    changed = true;
+  });
+  return changed;
+}
+
 struct SimplifyBodiesPass : kt::impl::SimplifyBodiesBase<SimplifyBodiesPass> {
   void runOnOperation() override {
-    getOperation()->walk([](Operation *op) {
-      if (!bodiesOf(op).empty())
-        inlineScalars(op);
-    });
-    // A transposition that moves nothing.
-    getOperation()->walk([](GenericOp op) {
-      auto perm = asPermutation(op);
-      if (!perm || !llvm::equal(*perm, llvm::seq<int64_t>(0, perm->size())) ||
-          op.getInputs()[0].getType() != op.getResult().getType())
-        return;
-      op.replaceAllUsesWith(op.getInputs()[0]);
-      op.erase();
-    });
-    RewritePatternSet patterns(&getContext());
-    patterns.add<WidenNarrowed, CastBack>(&getContext());
-    if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
-      return signalPassFailure();
-    getOperation()->walk([](Operation *op) {
-      if (!bodiesOf(op).empty())
-        cleanBodyOperands(op);
-    });
+    RewritePatternSet owned(&getContext());
+    owned.add<WidenNarrowed, CastBack>(&getContext());
+    FrozenRewritePatternSet patterns(std::move(owned));
+    // A body may turn out to move nothing only once its arithmetic is gone, what reads its result may then read a
+    // constant, and that may decide more arithmetic. The patterns also erase what nothing uses any more.
+    bool changed = true;
+    while (changed) {
+      if (failed(applyPatternsGreedily(getOperation(), patterns)))
+        return signalPassFailure();
+      changed = removeIdentities(getOperation());
+      getOperation()->walk([&](Operation *op) {
+        if (bodiesOf(op).empty())
+          return;
+        changed |= cleanBodyOperands(op);
+        changed |= inlineScalars(op);
+      });
+    }
   }
 };
 

@@ -1,20 +1,16 @@
 //===- CudaDevice.cpp - an NVIDIA GPU as a device -------------------------===//
 //
-// The primary context, modules compiled by the driver on several threads, and streams with a second one for copies of
-// weights.
+// The primary context, memory, and streams with a second one for copies of weights. CudaModules.cpp has the code.
 //
 //===----------------------------------------------------------------------===//
 
 #include "runtime/device/CudaDevice.h"
 #include "runtime/device/CudaDriver.h"
+#include "runtime/device/CudaModules.h"
 
 #include <algorithm>
-#include <atomic>
 #include <charconv>
 #include <cstring>
-#include <mutex>
-#include <thread>
-#include <unordered_map>
 
 namespace kt::device {
 namespace {
@@ -196,10 +192,7 @@ public:
   ~CudaDevice() override {
     if (!context)
       return;
-    driver.CtxSetCurrent(context);
-    for (cuda::Module module : modules)
-      if (module)
-        driver.ModuleUnload(module);
+    modules.reset();
     driver.PrimaryCtxRelease(id);
   }
 
@@ -247,44 +240,15 @@ public:
                                              std::to_string(known.computeCapability));
   }
 
-  /// The driver compiles PTX, which takes 50 to 250 ms a module: all of them at once.
   Status load(const artifact::Model &model) override {
-    modules.assign(model.modules.size(), nullptr);
-    std::vector<size_t> wanted;
-    for (size_t i = 0; i < model.modules.size(); ++i)
-      if (preference(model.modules[i].target) > 0 && runsCubin(model.modules[i]))
-        wanted.push_back(i);
-    std::atomic<size_t> next{0};
-    std::mutex mutex;
-    Status first;
-    size_t firstAt = SIZE_MAX;
-    auto work = [&] {
-      Status entered = enter();
-      for (size_t k; (k = next.fetch_add(1)) < wanted.size();) {
-        size_t i = wanted[k];
-        Status status = entered.ok() ? loadModule(model.modules[i], modules[i]) : entered;
-        std::lock_guard lock(mutex);
-        if (!status.ok() && i < firstAt) {
-          first = std::move(status).in("module " + std::to_string(i) + " (" + model.modules[i].target + ")");
-          firstAt = i;
-        }
-      }
-    };
-    unsigned count = std::min<size_t>(wanted.size(), std::max(1u, std::min(16u, std::thread::hardware_concurrency())));
-    std::vector<std::thread> helpers;
-    for (unsigned i = 1; i < count; ++i)
-      helpers.emplace_back(work);
-    work();
-    for (std::thread &helper : helpers)
-      helper.join();
-    KT_RETURN_IF_ERROR(std::move(first));
-    return resolve(model);
+    for (const artifact::Module &module : model.modules)
+      runnable.push_back(preference(module.target) > 0 && runsCubin(module));
+    modules.emplace(driver, context, model, runnable, known.sharedPerBlock);
+    return {};
   }
-
-  const void *function(const artifact::Stage &stage) const override {
-    auto found = functions.find(&stage);
-    return found == functions.end() ? nullptr : found->second;
-  }
+  bool runs(uint32_t module) const override { return runnable[module]; }
+  Status prepare(std::span<const uint32_t> wanted) override { return modules->prepare(wanted); }
+  const void *function(const artifact::Stage &stage) const override { return modules->function(stage); }
 
   Result<void *> allocate(uint64_t bytes) override {
     KT_RETURN_IF_ERROR(enter());
@@ -333,52 +297,14 @@ private:
            parseTarget(module.target).version / 10 == known.computeCapability / 10;
   }
 
-  Status loadModule(const artifact::Module &module, cuda::Module &to) const {
-    std::string text(reinterpret_cast<const char *>(module.code.data()), module.code.size()); // PTX ends with a zero
-    char log[8192] = {};
-    int options[] = {cuda::kJitErrorLog, cuda::kJitErrorLogBytes};
-    void *values[] = {log, reinterpret_cast<void *>(sizeof(log) - 1)};
-    cuda::Result result = driver.ModuleLoadDataEx(&to, text.c_str(), 2, options, values);
-    if (result == 0)
-      return {};
-    Status status = cuda::wrap(driver, result, "cuModuleLoadDataEx");
-    return log[0] ? Status::failed(status.message() + ": " + log) : status;
-  }
-
-  /// Looks up the functions of all stages and allows them the shared memory that the device has.
-  Status resolve(const artifact::Model &model) {
-    for (const artifact::Kernel &kernel : model.kernels)
-      for (const artifact::Variant &variant : kernel.variants)
-        for (const artifact::Stage &stage : variant.stages) {
-          cuda::Module module = modules[stage.module];
-          if (!module)
-            continue;
-          cuda::Function function = nullptr;
-          if (cuda::Result result = driver.ModuleGetFunction(&function, module, stage.entry.c_str()))
-            return cuda::wrap(driver, result, "cuModuleGetFunction")
-                .in("kernel '" + kernel.name + "', entry '" + stage.entry + "'");
-          // Kernels with static shared memory cannot take all of it; the launch tells when there is too little.
-          if (stage.shared != artifact::kNone)
-            allowShared(function);
-          functions.emplace(&stage, reinterpret_cast<const void *>(function));
-        }
-    return {};
-  }
-
-  void allowShared(cuda::Function function) const {
-    for (int64_t bytes = known.sharedPerBlock; bytes > 48 * 1024; bytes -= 1024)
-      if (driver.FuncSetAttribute(function, cuda::kFunctionMaxDynamicShared, static_cast<int>(bytes)) == 0)
-        return;
-  }
-
   const Driver &driver;
   int ordinal;
   cuda::DeviceId id = 0;
   cuda::Context context = nullptr;
   std::string gpuName;
   Facts known;
-  std::vector<cuda::Module> modules;
-  std::unordered_map<const artifact::Stage *, const void *> functions;
+  std::vector<uint8_t> runnable; // by module
+  std::optional<CudaModules> modules;
 };
 
 } // namespace

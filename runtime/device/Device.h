@@ -10,6 +10,8 @@
 #include "runtime/artifact/Model.h"
 #include "runtime/include/kt/Status.h"
 
+#include <span>
+
 namespace kt::device {
 
 /// Answers to artifact::Fact.
@@ -89,9 +91,14 @@ public:
   virtual int preference(const std::string &target) const = 0;
   /// Why nothing in the model runs here, in terms of this machine: "needs sm_89 but the GPU is sm_75".
   virtual Status unsupported(const std::vector<std::string> &targets) const = 0;
-  /// Makes the code of `model` ready. Once.
+  /// Takes on the code of `model`, which has to outlive the device. Once.
   virtual Status load(const artifact::Model &model) = 0;
-  /// The entry of a stage of the loaded model, or null where its module does not run here.
+  /// Whether a module of the loaded model is code for this device.
+  virtual bool runs(uint32_t module) const = 0;
+  /// Makes these modules, which run here, ready. Compiles each once, however many threads ask for it at once; may take
+  /// long, and may not be called by a thread whose stream records.
+  virtual Status prepare(std::span<const uint32_t> modules) { return {}; }
+  /// The entry of a stage of the loaded model, or null where its module is not ready.
   virtual const void *function(const artifact::Stage &stage) const = 0;
 
   /// Memory aligned to 256 bytes.

@@ -31,6 +31,7 @@ public:
   int preference(const std::string &target) const override;
   Status unsupported(const std::vector<std::string> &targets) const override;
   Status load(const artifact::Model &model) override;
+  bool runs(uint32_t module) const override { return images[module].address; }
   const void *function(const artifact::Stage &stage) const override;
   Result<void *> allocate(uint64_t bytes) override;
   void release(void *memory) override;

@@ -162,6 +162,8 @@ Status Executor::plan() {
   runsOfPlan = 0;
   KT_RETURN_IF_ERROR(settle());
   KT_RETURN_IF_ERROR(shapes.compute(program, values));
+  // Before the first launch, and before anything is recorded: no code may be loaded while a graph is.
+  KT_RETURN_IF_ERROR(shapes.makeReady(program, values));
   ++counts.plans;
   counts.arenaBytes = shapes.arenaBytes;
   if (shapes.arenaBytes > arenaCapacity) {

@@ -178,15 +178,16 @@ Result<uint64_t> ExprValues::getSize(ExprId id, const char *what) const {
   return static_cast<uint64_t>(*value);
 }
 
-void evaluateKernel(const artifact::Kernel &kernel, const std::vector<int64_t> &ints, const device::Facts &facts,
-                    std::vector<Value> &values) {
+namespace {
+template <typename Int>
+void evaluateWith(const artifact::Kernel &kernel, Int integer, const device::Facts &facts, std::vector<Value> &values) {
   values.resize(kernel.exprs.size());
   for (size_t id = 0; id < values.size(); ++id) {
     const Expr &e = kernel.exprs[id];
     if (e.op == Expr::Op::Const) {
       values[id] = known(e.imm);
     } else if (e.op == Expr::Op::Symbol) {
-      values[id] = known(ints[e.imm]);
+      values[id] = integer(e.imm);
     } else if (e.op == Expr::Op::Fact) {
       values[id] = known(facts.get(static_cast<artifact::Fact>(e.imm)));
     } else {
@@ -194,6 +195,17 @@ void evaluateKernel(const artifact::Kernel &kernel, const std::vector<int64_t> &
       values[id] = apply(e.op, operand(e.a), operand(e.b), operand(e.c));
     }
   }
+}
+} // namespace
+
+void evaluateKernel(const artifact::Kernel &kernel, const std::vector<int64_t> &ints, const device::Facts &facts,
+                    std::vector<Value> &values) {
+  evaluateWith(kernel, [&](int64_t i) { return known(ints[i]); }, facts, values);
+}
+
+void evaluateKernel(const artifact::Kernel &kernel, const std::vector<Value> &ints, const device::Facts &facts,
+                    std::vector<Value> &values) {
+  evaluateWith(kernel, [&](int64_t i) { return ints[i]; }, facts, values);
 }
 
 } // namespace kt::exec

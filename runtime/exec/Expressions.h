@@ -72,6 +72,9 @@ private:
 /// Evaluates a kernel's whole pool for one launch into `values`, which keeps its memory.
 void evaluateKernel(const artifact::Kernel &kernel, const std::vector<int64_t> &ints, const device::Facts &facts,
                     std::vector<Value> &values);
+/// The same where some integers may be unknown: values that they do not decide are known all the same.
+void evaluateKernel(const artifact::Kernel &kernel, const std::vector<Value> &ints, const device::Facts &facts,
+                    std::vector<Value> &values);
 
 } // namespace kt::exec
 

@@ -101,9 +101,12 @@ Status Executor::range(const Block &block, const BlockInfo &info, size_t begin, 
 
 Status Executor::step(const Launch &i, const InstructionInfo &info) {
   PreparedLaunch &prepared = shapes.launches[info.launch];
-  if (!prepared.candidate || !program.info->launchIsEarly[info.launch])
+  if (!prepared.candidate || !program.info->launchIsEarly[info.launch]) {
     if (Status status = prepareLaunch(program, i, values, kernelScratch, prepared); !status.ok())
       return std::move(status).in(nodeText(i.node));
+    if (Status status = prepared.makeReady(program); !status.ok())
+      return std::move(status).in(nodeText(i.node));
+  }
   for (BufferId id : info.defines)
     if (Status status = define(id); !status.ok())
       return std::move(status).in(nodeText(i.node));

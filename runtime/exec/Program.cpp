@@ -30,7 +30,8 @@ Result<std::unique_ptr<Program>> Program::load(const std::string &path, const Lo
   KT_RETURN_IF_ERROR(p->device->load(p->model()));
   if (p->fallbackHost)
     KT_RETURN_IF_ERROR(p->fallbackHost->load(p->model()));
-  KT_RETURN_IF_ERROR(p->findCandidates());
+  p->findCandidates();
+  KT_RETURN_IF_ERROR(p->prepareCertain());
   KT_RETURN_IF_ERROR(p->placeWeights());
   return p;
 }
@@ -87,28 +88,75 @@ Status Program::noVariant(const Kernel &kernel) const {
                                          device->name());
 }
 
-Status Program::findCandidates() {
+void Program::findCandidates() {
   candidates.resize(model().kernels.size());
   for (size_t k = 0; k < candidates.size(); ++k) {
     auto add = [&](const device::Device &d, bool fallback) {
       std::vector<std::pair<int, Candidate>> found; // with ranks
       for (const Variant &v : model().kernels[k].variants) {
-        Candidate c{&v, fallback, {}};
         int rank = d.preference(v.target);
-        for (const Stage &stage : v.stages)
-          c.functions.push_back(rank > 0 ? d.function(stage) : nullptr);
-        if (rank > 0 && std::find(c.functions.begin(), c.functions.end(), nullptr) == c.functions.end())
+        if (rank > 0 &&
+            std::all_of(v.stages.begin(), v.stages.end(), [&](const Stage &stage) { return d.runs(stage.module); }))
           found.insert(std::find_if(found.begin(), found.end(), [&](auto &other) { return other.first < rank; }),
-                       {rank, std::move(c)});
+                       {rank, Candidate{&v, fallback}});
       }
       for (auto &entry : found)
-        candidates[k].push_back(std::move(entry.second));
+        candidates[k].push_back(entry.second);
     };
     add(*device, false);
     if (fallbackHost)
       add(*fallbackHost, true);
   }
-  return {};
+}
+
+const Candidate *Program::certainVariant(const Launch &launch, const ExprValues &values, std::vector<Value> &ints,
+                                         std::vector<Value> &scratch) const {
+  const Kernel &kernel = model().kernels[launch.kernel];
+  ints.clear();
+  for (ExprId id : launch.ints)
+    ints.push_back(values.peek(id));
+  int evaluatedFor = -1; // 0: device, 1: fallback
+  for (const Candidate &c : candidates[launch.kernel]) {
+    if (evaluatedFor != c.fallback) {
+      evaluateKernel(kernel, ints, c.fallback ? fallbackHost->facts() : device->facts(), scratch);
+      evaluatedFor = c.fallback;
+    }
+    if (c.variant->guard == kNone)
+      return &c;
+    Value guard = scratch[c.variant->guard];
+    if (!guard.ok())
+      return nullptr;
+    if (guard.value)
+      return &c;
+  }
+  return nullptr;
+}
+
+namespace {
+/// The device's modules that a variant needs and that are not ready.
+void addMissing(const Program &program, const Candidate &candidate, std::vector<uint32_t> &to) {
+  if (candidate.fallback)
+    return;
+  for (const Stage &stage : candidate.variant->stages)
+    if (!program.device->function(stage))
+      to.push_back(stage.module);
+}
+} // namespace
+
+/// Compiles what every run needs whatever its shapes: all code of a model without symbolic sizes, whose first run is
+/// then as fast as the others. What depends on shapes waits for them.
+Status Program::prepareCertain() {
+  ExprValues values(*graph);
+  for (SymbolId s = 0; s < model().symbols.size(); ++s)
+    if (model().symbols[s].kind == Symbol::Kind::Input && model().symbols[s].min == model().symbols[s].max)
+      values.set(s, model().symbols[s].min);
+  std::vector<uint32_t> missing;
+  std::vector<Value> ints, scratch;
+  for (const Instruction &instruction : model().program.instructions)
+    if (auto *launch = std::get_if<Launch>(&instruction))
+      if (const Candidate *c = certainVariant(*launch, values, ints, scratch))
+        addMissing(*this, *c, missing);
+  return device->prepare(missing);
 }
 
 Status Program::placeWeights() {
@@ -202,7 +250,7 @@ Status prepareLaunch(const Program &program, const Launch &launch, const ExprVal
     const Stage &stage = variant.stages[s];
     device::StageLaunch &out = prepared.stages[s];
     out.stage = &stage;
-    out.function = chosen->functions[s];
+    out.function = chosen->fallback ? program.fallbackHost->function(stage) : program.device->function(stage);
     constexpr int64_t kGridLimits[] = {INT32_MAX, 65535, 65535};
     for (unsigned d = 0; d < 3; ++d) {
       out.grid[d] = 1;
@@ -217,6 +265,17 @@ Status prepareLaunch(const Program &program, const Launch &launch, const ExprVal
     KT_RETURN_IF_ERROR(size(stage.scratch, "scratch", out.scratch));
   }
   prepared.candidate = chosen;
+  return {};
+}
+
+Status PreparedLaunch::makeReady(const Program &program) {
+  if (std::all_of(stages.begin(), stages.end(), [](const device::StageLaunch &stage) { return stage.function; }))
+    return {};
+  std::vector<uint32_t> missing;
+  addMissing(program, *candidate, missing);
+  KT_RETURN_IF_ERROR(program.device->prepare(missing));
+  for (device::StageLaunch &stage : stages)
+    stage.function = program.device->function(*stage.stage);
   return {};
 }
 
@@ -284,6 +343,24 @@ Status ShapePlan::compute(const Program &program, const ExprValues &values) {
   arenaBytes = *total;
   for (size_t i = 0; i < items.size(); ++i)
     (owners[i].second ? workspaceOffsets : offsets)[owners[i].first] = items[i].offset;
+  return {};
+}
+
+Status ShapePlan::makeReady(const Program &program, const ExprValues &values) {
+  std::vector<uint32_t> missing;
+  std::vector<Value> ints;
+  forEachLaunch(program.model().program, program.info->top, [&](const Launch &launch, uint32_t number) {
+    // A size that only the run tells may leave no choice of variants all the same.
+    const Candidate *candidate = launches[number].candidate;
+    if (!candidate)
+      candidate = program.certainVariant(launch, values, ints, scratch);
+    if (candidate)
+      addMissing(program, *candidate, missing);
+  });
+  KT_RETURN_IF_ERROR(program.device->prepare(missing));
+  for (PreparedLaunch &launch : launches)
+    if (launch.candidate)
+      KT_RETURN_IF_ERROR(launch.makeReady(program));
   return {};
 }
 

@@ -27,8 +27,7 @@ struct LoadOptions {
 /// A variant that can run on one of the devices.
 struct Candidate {
   const artifact::Variant *variant = nullptr;
-  bool fallback = false;               // on the host although the device is another
-  std::vector<const void *> functions; // by stage
+  bool fallback = false; // on the host although the device is another
 };
 
 class Program {
@@ -39,6 +38,9 @@ public:
   const artifact::Model &model() const { return loaded->model; }
   /// Why a launch finds no code: for the message of a run that needs it.
   Status noVariant(const artifact::Kernel &kernel) const;
+  /// The variant that a launch takes whatever is not known yet, or null; `ints` and `scratch` keep their memory.
+  const Candidate *certainVariant(const artifact::Launch &launch, const ExprValues &values, std::vector<Value> &ints,
+                                  std::vector<Value> &scratch) const;
 
   std::unique_ptr<artifact::LoadedModel> loaded;
   std::unique_ptr<ExprGraph> graph;
@@ -56,7 +58,8 @@ public:
 private:
   Program() = default;
   Status chooseDevice();
-  Status findCandidates();
+  void findCandidates();
+  Status prepareCertain();
   Status placeWeights();
 };
 
@@ -68,9 +71,12 @@ struct PreparedLaunch {
   uint64_t workspace = 0;
   bool hasWorkspace = false;
   void *plannedWorkspace = nullptr;
+
+  /// Compiles what of the variant's code is not ready, and enters the functions.
+  Status makeReady(const Program &program);
 };
 
-/// Evaluates a launch's integers and picks its variant; `scratch` keeps its memory.
+/// Evaluates a launch's integers and picks its variant, whose code may not be ready yet; `scratch` keeps its memory.
 Status prepareLaunch(const Program &program, const artifact::Launch &launch, const ExprValues &values,
                      std::vector<Value> &scratch, PreparedLaunch &prepared);
 
@@ -88,6 +94,8 @@ struct ShapePlan {
 
   /// Computes the plan from the symbols in `values`, keeping memory of an earlier one.
   Status compute(const Program &program, const ExprValues &values);
+  /// Compiles, all at once, the code of the launches whose variant is known from `values`.
+  Status makeReady(const Program &program, const ExprValues &values);
 
 private:
   std::vector<ArenaItem> items;

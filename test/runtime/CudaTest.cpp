@@ -5,87 +5,12 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "test/runtime/FakeCuda.h"
-#include "test/runtime/TestModel.h"
+#include "test/runtime/CudaFixture.h"
 
 #include <algorithm>
-#include <dlfcn.h>
 
 namespace kt::test {
 namespace {
-
-FakeCudaState &fake() {
-  static FakeCudaState *state = [] {
-    void *library = ::dlopen("libcuda.so.1", RTLD_NOW);
-    auto get = reinterpret_cast<FakeCudaState *(*)()>(::dlsym(library, "fakeCudaState"));
-    return get ? get() : nullptr;
-  }();
-  return *state;
-}
-
-class Cuda : public ::testing::Test {
-protected:
-  void SetUp() override { fake() = FakeCudaState(); }
-  void TearDown() override { EXPECT_EQ(fake().liveObjects, 0) << "something was not given back"; }
-};
-
-/// Gives `kernels` of the model GPU variants, with a module of their own.
-void addGpuCode(Model &model, const std::vector<Entry> &entries, ModelBuilder &b) {
-  Module module;
-  module.kind = Module::Kind::Ptx;
-  module.target = "sm_89";
-  std::string text = ".version 8.0 .target sm_89 // fake";
-  for (char c : text)
-    module.code.push_back(static_cast<std::byte>(c));
-  model.modules.push_back(module);
-  model.targets.push_back("sm_89");
-  for (Entry entry : entries) {
-    Kernel &kernel = model.kernels[b.kernel(entry)];
-    Variant v;
-    v.target = "sm_89";
-    Stage stage;
-    stage.module = model.modules.size() - 1;
-    stage.entry = entry == Entry::add ? "add" : "scale";
-    // 2 is ceildiv(n, 16).
-    stage.grid[0] = 2;
-    stage.block = {16, 1, 1};
-    v.stages = {stage};
-    kernel.variants.insert(kernel.variants.begin(), v);
-  }
-}
-
-/// y = ((x + w0) * 2 + w1) * 2 + ..., a slice for each weight of 256 floats.
-ModelBuilder chain(size_t layers, const std::vector<Entry> &onGpu) {
-  ModelBuilder b;
-  ExprId n = b.value(b.symbol("n", Symbol::Kind::Input, 1, 256));
-  ExprId bytes = b.expr(Op::Mul, n, b.constant(4)), two = b.constant(2);
-  BufferId x = b.input("x", DType::f32, n);
-  std::vector<uint32_t> cuts;
-  for (size_t i = 0; i < layers; ++i) {
-    BufferId w = b.weight("w" + std::to_string(i), std::vector<float>(256, static_cast<float>(i + 1)));
-    BufferId t = b.temporary(bytes);
-    BufferId y = i + 1 == layers ? b.output("y", DType::f32, n) : b.temporary(bytes);
-    if (i)
-      cuts.push_back(2 * i);
-    b.emit(b.add(x, w, t, n), b.scale(t, y, n, two));
-    x = y;
-  }
-  b.slice(cuts);
-  addGpuCode(b.model, onGpu, b);
-  return b;
-}
-
-void expectChain(Session &session, size_t layers, size_t n, float start) {
-  std::vector<float> x(n, start);
-  Status status = session.run(std::vector{tensor("x", x)});
-  ASSERT_TRUE(status.ok()) << status.message();
-  float expected = start;
-  for (size_t i = 0; i < layers; ++i)
-    expected = (expected + static_cast<float>(i + 1)) * 2;
-  EXPECT_EQ(floats(session.outputs()[0]), std::vector<float>(n, expected));
-}
-
-const Options kGpu{.device = "cuda:0", .threads = 2};
 
 TEST_F(Cuda, RunsAndReplaysRecordedRuns) {
   auto model = loadModel(chain(3, {Entry::add, Entry::scale}).model, kGpu);
@@ -171,9 +96,9 @@ TEST_F(Cuda, AnOlderGpuIsNamedWithWhatIsNeeded) {
 TEST_F(Cuda, CompilerErrorsOfTheDriverAreShown) {
   fake().jitError = "ptxas: line 3 is wrong";
   auto path = writeModel(chain(1, {Entry::add, Entry::scale}).model);
-  EXPECT_EQ(
-      kt::Model::load(path, kGpu).status().message(),
-      "module 1 (sm_89): cuModuleLoadDataEx: CUDA_ERROR_INVALID_PTX (as the fake was told): ptxas: line 3 is wrong");
+  EXPECT_EQ(kt::Model::load(path, kGpu).status().message(),
+            "kernel 'add': module 1 (sm_89): cuModuleLoadDataEx: CUDA_ERROR_INVALID_PTX (as the fake was told): ptxas: "
+            "line 3 is wrong");
 }
 
 TEST_F(Cuda, FailuresNameTheCallAndTheNode) {

@@ -6,12 +6,15 @@
 
 #include "test/runtime/FakeCuda.h"
 
+#include <algorithm>
+#include <chrono>
 #include <cstdlib>
 #include <cstring>
 #include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
+#include <thread>
 
 #define EXPORT extern "C" __attribute__((visibility("default")))
 
@@ -29,6 +32,7 @@ struct StreamData {
   std::unique_ptr<GraphData> capture;
 };
 thread_local void *current = nullptr;
+thread_local int capturing = 0; // streams that this thread records
 
 int answer(const char *call) {
   std::lock_guard lock(mutex);
@@ -185,16 +189,26 @@ EXPORT int cuMemsetD8Async(unsigned long long dst, unsigned char value, size_t b
   return enqueue(stream, [=] { std::memset(reinterpret_cast<void *>(dst), value, bytes); });
 }
 EXPORT int cuModuleLoadDataEx(void **module, const void *image, unsigned count, int *options, void **values) {
-  CALL("cuModuleLoadDataEx");
-  if (!state.jitError.empty()) {
+  // Compiling takes long and takes place outside of the driver's lock.
+  {
+    CALL("cuModuleLoadDataEx");
+    if (!current || capturing)
+      return kInvalidValue;
+    state.peakLoading = std::max(state.peakLoading, ++state.loading);
+  }
+  std::this_thread::sleep_for(std::chrono::milliseconds(state.jitMilliseconds));
+  std::lock_guard lock(mutex);
+  --state.loading;
+  std::string text = static_cast<const char *>(image);
+  if (!state.jitError.empty() && text.find(state.jitFails) != std::string::npos) {
     for (unsigned i = 0; i < count; ++i)
       if (options[i] == 5)
         std::strcpy(static_cast<char *>(values[i]), state.jitError.c_str());
     return kInvalidPtx;
   }
-  if (std::strncmp(static_cast<const char *>(image), ".version", 8) != 0)
+  if (text.rfind(".version", 0) != 0)
     return kInvalidPtx;
-  ++state.modules;
+  state.loaded.push_back(text);
   ++state.liveObjects;
   *module = new std::map<std::string, FunctionData>();
   return 0;
@@ -275,11 +289,13 @@ EXPORT int cuEventRecord(void *, void *) { return answer("cuEventRecord"); }
 EXPORT int cuStreamBeginCapture_v2(void *stream, int) {
   CALL("cuStreamBeginCapture");
   static_cast<StreamData *>(stream)->capture = std::make_unique<GraphData>();
+  ++capturing;
   return 0;
 }
 EXPORT int cuStreamEndCapture(void *stream, void **graph) {
   CALL("cuStreamEndCapture");
   *graph = static_cast<StreamData *>(stream)->capture.release();
+  --capturing;
   ++state.liveObjects;
   return 0;
 }

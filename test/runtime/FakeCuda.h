@@ -16,10 +16,14 @@ struct FakeCudaState {
   int computeCapability = 90;
   uint64_t freeBytes = uint64_t(1) << 30;
   uint64_t allocatedBytes = 0, peakBytes = 0;
-  std::string jitError; // not empty: modules do not compile, with this log
-  std::string failing;  // the call that fails with CUDA_ERROR_UNKNOWN
+  std::string jitError; // not empty: modules do not compile, with this log,
+  std::string jitFails; // those only that have this in their text
+  int jitMilliseconds = 0;
+  std::vector<std::string> loaded; // texts of the modules that were compiled
+  int loading = 0, peakLoading = 0;
+  std::string failing; // the call that fails with CUDA_ERROR_UNKNOWN
   std::vector<std::string> calls;
-  uint64_t launches = 0, copiesIn = 0, bytesIn = 0, graphLaunches = 0, modules = 0;
+  uint64_t launches = 0, copiesIn = 0, bytesIn = 0, graphLaunches = 0;
   int liveObjects = 0; // contexts, modules, memory, streams, events, graphs
 };
 

@@ -53,11 +53,12 @@ unsigned kt::addBodyOperand(Operation *op, Value v) {
   return number;
 }
 
-void kt::cleanBodyOperands(Operation *op) {
+bool kt::cleanBodyOperands(Operation *op) {
   unsigned first = firstBodyOperand(op);
   SmallVector<BodyRef> bodies = bodiesOf(op);
   if (bodies.empty())
-    return;
+    return false;
+  bool changed = false;
   for (unsigned i = op->getNumOperands() - first; i-- > 0;) {
     // An earlier operand that is the same value takes over.
     for (unsigned j = 0; j < i; ++j)
@@ -71,5 +72,7 @@ void kt::cleanBodyOperands(Operation *op) {
     for (BodyRef body : bodies)
       body.region->front().eraseArgument(body.leading + i);
     op->eraseOperand(first + i);
+    changed = true;
   }
+  return changed;
 }

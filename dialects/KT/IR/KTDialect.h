@@ -45,8 +45,8 @@ unsigned firstBodyOperand(mlir::Operation *op);
 /// Appends an operand that bodies see and its block argument in each of them; answers its number among the body
 /// operands.
 unsigned addBodyOperand(mlir::Operation *op, mlir::Value v);
-/// Merges body operands that are the same value and drops those that nothing reads.
-void cleanBodyOperands(mlir::Operation *op);
+/// Merges body operands that are the same value and drops those that nothing reads; answers whether there were any.
+bool cleanBodyOperands(mlir::Operation *op);
 /// Bytes of one element in memory; sub-byte types and booleans take one.
 int64_t elementBytes(mlir::Type elementType);
 /// Adds the arguments a body needs (leading scalar types, operand tensors, then `indices` times index) to a fresh block

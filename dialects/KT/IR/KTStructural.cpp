@@ -77,8 +77,8 @@ LogicalResult ReadOp::verify() {
   if (getOtherwise() && getOtherwise().getType() != type.scalarType())
     return emitOpError() << "expected else value of type " << type.scalarType() << " but got "
                          << getOtherwise().getType();
-  if (getCheck())
-    for (int64_t d : *getCheck())
+  if (auto check = getCheck()) // kept: the optional has to outlive the loop over what it holds
+    for (int64_t d : *check)
       if (d < 0 || d >= type.getRank())
         return emitOpError() << "expected checked dimensions below " << type.getRank() << " but got " << d;
   return success();

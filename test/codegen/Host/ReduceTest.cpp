@@ -166,3 +166,33 @@ TEST(HostReduce, integers_and_booleans_to_a_scalar) {
     EXPECT_EQ(isBool ? z[0] : y[0], c.expected) << c.kind << c.type;
   }
 }
+
+// x + 0 is x: the loop passes its value on unchanged, which lowering once lost.
+TEST(HostReduce, constant_bodies_without_operands) {
+  auto reduce = [](const std::string &kind, const std::string &value) {
+    return "^bb0:\n %y = kt.reduce " + kind +
+           " over [#kt.expr<p0>] -> !kt.tensor<[p1] x f32> {\n ^bb0(%a: index, %r: index):\n %0 = arith.constant " +
+           value +
+           " : f32\n kt.yield %0 : f32\n } epilogue {\n ^bb0(%s: f32, %a: index):\n kt.yield %s : f32\n }\n"
+           " kt.yield %y : !kt.tensor<[p1] x f32>";
+  };
+  for (auto [kind, value, expected] :
+       {std::tuple("add", "0.0", 0.0f), {"add", "-0.0", 0.0f}, {"add", "2.0", 10.0f}, {"mul", "1.0", 1.0f}}) {
+    HostKernel k(reduce(kind, value), 2);
+    ASSERT_TRUE(k.ok());
+    std::vector<float> y(3);
+    k.run({y.data()}, {5, 3});
+    expectClose(y, std::vector<float>(3, expected), 0, 0, std::string(kind) + " of " + value);
+  }
+}
+
+TEST(HostReduce, integer_sum_of_zeros) {
+  HostKernel k("^bb0:\n %y = kt.reduce add over [#kt.expr<p0>] -> !kt.tensor<[p1] x i64> {\n ^bb0(%a: index, %r: "
+               "index):\n %0 = arith.constant 0 : i64\n kt.yield %0 : i64\n } epilogue {\n ^bb0(%s: i64, %a: "
+               "index):\n kt.yield %s : i64\n }\n kt.yield %y : !kt.tensor<[p1] x i64>",
+               2);
+  ASSERT_TRUE(k.ok());
+  std::vector<int64_t> y(3, 7);
+  k.run({y.data()}, {5, 3});
+  EXPECT_EQ(y, std::vector<int64_t>(3, 0));
+}

@@ -1,6 +1,8 @@
 // RUN: kt-opt --pass-pipeline='builtin.module(func.func(kt-simplify-bodies,canonicalize))' %s -o %t
 // RUN: FileCheck %s < %t
 // RUN: kt-opt --pass-pipeline='builtin.module(func.func(kt-simplify-bodies,canonicalize))' %t | diff %t -
+// RUN: kt-opt --pass-pipeline='builtin.module(func.func(kt-simplify-bodies))' %s -o %t.once
+// RUN: kt-opt --pass-pipeline='builtin.module(func.func(kt-simplify-bodies))' %t.once | diff %t.once -
 
 !h = !kt.tensor<[n] x f16>
 !f = !kt.tensor<[n] x f32>
@@ -61,6 +63,44 @@ func.func @scalars_become_numbers(%x: !f) -> !f {
   ^bb0(%X: !f, %T: !kt.tensor<[] x f32>, %i: index):
     %0 = kt.read %X[%i] : !f -> f32
     %1 = kt.read %T[] : !kt.tensor<[] x f32> -> f32
+    %2 = arith.mulf %0, %1 : f32
+    kt.yield %2 : f32
+  }
+  return %r : !f
+}
+
+// What is left of the body moves nothing, so that the operand is read in its place, in the same run of the pass.
+// CHECK-LABEL: @removes_what_becomes_an_identity
+// CHECK-NEXT: return %arg0
+func.func @removes_what_becomes_an_identity(%x: !f) -> !f {
+  %r = kt.generic ins(%x : !f) -> !f {
+  ^bb0(%X: !f, %i: index):
+    %0 = kt.read %X[%i] : !f -> f32
+    %1 = arith.truncf %0 : f32 to f16
+    %2 = arith.extf %1 : f16 to f32
+    kt.yield %2 : f32
+  }
+  return %r : !f
+}
+
+// The identity hides a constant of one element, which becomes a number once it is gone.
+// CHECK-LABEL: @sees_constants_behind_identities
+// CHECK: kt.generic ins(%arg0 : !kt.tensor<[n] x f32>)
+// CHECK: arith.constant 2.000000e+00 : f32
+func.func @sees_constants_behind_identities(%x: !f) -> !f {
+  %two = kt.constant dense<[0, 0, 0, 64]> : tensor<4xi8> : !kt.tensor<[1] x f32>
+  %same = kt.generic ins(%two : !kt.tensor<[1] x f32>) -> !kt.tensor<[1] x f32> {
+  ^bb0(%T: !kt.tensor<[1] x f32>, %i: index):
+    %0 = arith.index_cast %i : index to i64
+    %1 = arith.index_cast %0 : i64 to index
+    %2 = kt.read %T[%1] : !kt.tensor<[1] x f32> -> f32
+    kt.yield %2 : f32
+  }
+  %r = kt.generic ins(%x, %same : !f, !kt.tensor<[1] x f32>) -> !f {
+  ^bb0(%X: !f, %S: !kt.tensor<[1] x f32>, %i: index):
+    %z = arith.constant 0 : index
+    %0 = kt.read %X[%i] : !f -> f32
+    %1 = kt.read %S[%z] : !kt.tensor<[1] x f32> -> f32
     %2 = arith.mulf %0, %1 : f32
     kt.yield %2 : f32
   }

@@ -1,0 +1,91 @@
+//===- CudaFixture.cpp - tests over the fake CUDA driver ------------------===//
+//
+// See CudaFixture.h.
+//
+//===----------------------------------------------------------------------===//
+
+#include "test/runtime/CudaFixture.h"
+
+#include <algorithm>
+#include <dlfcn.h>
+
+namespace kt::test {
+
+FakeCudaState &fake() {
+  static FakeCudaState *state = [] {
+    void *library = ::dlopen("libcuda.so.1", RTLD_NOW);
+    auto get = reinterpret_cast<FakeCudaState *(*)()>(::dlsym(library, "fakeCudaState"));
+    return get ? get() : nullptr;
+  }();
+  return *state;
+}
+
+namespace {
+uint32_t addModule(Model &model, const std::string &target, const std::string &mark) {
+  Module module;
+  module.kind = Module::Kind::Ptx;
+  module.target = target;
+  for (char c : ".version 8.0 .target sm_89 // fake " + mark)
+    module.code.push_back(static_cast<std::byte>(c));
+  model.modules.push_back(module);
+  if (std::find(model.targets.begin(), model.targets.end(), target) == model.targets.end())
+    model.targets.push_back(target);
+  return model.modules.size() - 1;
+}
+
+void addVariant(Kernel &kernel, uint32_t module, ExprId guard, const std::string &target) {
+  Variant v;
+  v.target = target;
+  v.guard = guard;
+  Stage stage;
+  stage.module = module;
+  stage.entry = kernel.name;
+  // 2 is ceildiv(n, 16).
+  stage.grid[0] = 2;
+  stage.block = {16, 1, 1};
+  v.stages = {stage};
+  kernel.variants.insert(kernel.variants.begin(), v);
+}
+} // namespace
+
+void addGpuVariant(Model &model, uint32_t kernel, const std::string &mark, ExprId guard, const std::string &target) {
+  addVariant(model.kernels[kernel], addModule(model, target, mark), guard, target);
+}
+
+void addGpuCode(Model &model, const std::vector<Entry> &entries, ModelBuilder &b) {
+  uint32_t module = addModule(model, "sm_89", "");
+  for (Entry entry : entries)
+    addVariant(model.kernels[b.kernel(entry)], module, kNone, "sm_89");
+}
+
+ModelBuilder chain(size_t layers, const std::vector<Entry> &onGpu) {
+  ModelBuilder b;
+  ExprId n = b.value(b.symbol("n", Symbol::Kind::Input, 1, 256));
+  ExprId bytes = b.expr(Op::Mul, n, b.constant(4)), two = b.constant(2);
+  BufferId x = b.input("x", DType::f32, n);
+  std::vector<uint32_t> cuts;
+  for (size_t i = 0; i < layers; ++i) {
+    BufferId w = b.weight("w" + std::to_string(i), std::vector<float>(256, static_cast<float>(i + 1)));
+    BufferId t = b.temporary(bytes);
+    BufferId y = i + 1 == layers ? b.output("y", DType::f32, n) : b.temporary(bytes);
+    if (i)
+      cuts.push_back(2 * i);
+    b.emit(b.add(x, w, t, n), b.scale(t, y, n, two));
+    x = y;
+  }
+  b.slice(cuts);
+  addGpuCode(b.model, onGpu, b);
+  return b;
+}
+
+void expectChain(Session &session, size_t layers, size_t n, float start) {
+  std::vector<float> x(n, start);
+  Status status = session.run(std::vector{tensor("x", x)});
+  ASSERT_TRUE(status.ok()) << status.message();
+  float expected = start;
+  for (size_t i = 0; i < layers; ++i)
+    expected = (expected + static_cast<float>(i + 1)) * 2;
+  EXPECT_EQ(floats(session.outputs()[0]), std::vector<float>(n, expected));
+}
+
+} // namespace kt::test
