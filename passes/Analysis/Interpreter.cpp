@@ -73,7 +73,7 @@ public:
     // What a float holds exactly is rounded once, by the short way.
     if (float f = (float)v; (double)f == v) {
       if (kind == F16)
-        return std::bit_cast<uint16_t>((_Float16)f);
+        return half(f);
       if (kind == BF16) {
         uint32_t raw = std::bit_cast<uint32_t>(f);
         return (raw + 0x7fff + (raw >> 16 & 1)) >> 16;
@@ -93,6 +93,17 @@ public:
   }
 
 private:
+  /// The half-precision number nearest to one that is no NaN, ties to even. The addition of a half rounds where the
+  /// result is a denormal, the carry into the exponent everywhere else.
+  static uint16_t half(float f) {
+    uint32_t raw = std::bit_cast<uint32_t>(f), sign = raw >> 16 & 0x8000;
+    raw &= 0x7fffffff;
+    if (raw >= 0x47800000) // 2^16
+      return sign | 0x7c00;
+    if (raw < 0x38800000) // 2^-14
+      return sign | (std::bit_cast<uint32_t>(std::bit_cast<float>(raw) + 0.5f) - std::bit_cast<uint32_t>(0.5f));
+    return sign | ((raw - 0x38000000 + 0xfff + (raw >> 13 & 1)) >> 13);
+  }
   explicit FloatCodec(FloatType type)
       : semantics(type.getFloatSemantics()), bytes(type.getWidth() > 8 ? 2 : 1), kind(type.isF32()    ? F32
                                                                                       : type.isF64()  ? F64
@@ -118,11 +129,12 @@ private:
 
 class Interpreter {
 public:
-  Interpreter(GenericOp op, ArrayRef<ArrayRef<char>> inputs) : op(op), inputs(inputs) {}
+  Interpreter(GenericOp op, ArrayRef<ArrayRef<char>> inputs, ArrayRef<int64_t> shape)
+      : op(op), inputs(inputs), shape(shape) {}
 
   /// Computes elements [begin, end) of the result, in row-major order, to `out`, where the first of all lies. False
   /// where something is not interpreted.
-  bool run(ArrayRef<int64_t> shape, int64_t begin, int64_t end, char *out) {
+  bool run(int64_t begin, int64_t end, char *out) {
     Block &body = op.getBody().front();
     unsigned count = op.getInputs().size();
     Value yielded = body.getTerminator()->getOperand(0);
@@ -133,11 +145,18 @@ public:
     SmallVector<int64_t> at(shape.size(), 0);
     for (int64_t d = shape.size(), rest = begin; d-- > 0; rest /= shape[d])
       at[d] = rest % shape[d];
-    for (int64_t base = begin; base < end; base += kLanes) {
+    // Reads of the element itself need no indices, which take as long to count as all the rest.
+    bool needsIndices = false;
+    for (size_t d = 0; d < shape.size(); ++d)
+      for (Operation *user : body.getArgument(count + d).getUsers()) {
+        auto read = dyn_cast<ReadOp>(user);
+        needsIndices |= !read || !readsItself(read);
+      }
+    for (base = begin; base < end; base += kLanes) {
       lanes = std::min(kLanes, end - base);
       for (size_t d = 0; d < shape.size(); ++d)
         slot(body.getArgument(count + d));
-      for (int64_t l = 0; l < lanes; ++l) {
+      for (int64_t l = 0; needsIndices && l < lanes; ++l) {
         for (size_t d = 0; d < shape.size(); ++d)
           values[body.getArgument(count + d)][l].i = at[d];
         for (size_t d = shape.size(); d-- > 0;) {
@@ -172,49 +191,69 @@ private:
     return *codec;
   }
 
-  bool read(ReadOp r) {
-    unsigned number = cast<BlockArgument>(r.getTensor()).getArgNumber();
+  /// The element with the result's own indices, of a tensor of its shape.
+  bool readsItself(ReadOp r) {
     SymTensorType type = r.getTensor().getType();
-    SmallVector<const Lanes *> at;
-    SmallVector<int64_t> extent;
-    for (auto [d, v] : llvm::enumerate(r.getIndices())) {
-      auto c = type.dim(d).asConstant();
-      if (!c)
+    if (!isIdentityRead(r, op.getInputs().size(), shape.size()))
+      return false;
+    for (auto [d, n] : llvm::enumerate(shape))
+      if (!type.dim(d).isConstant(n))
         return false;
-      extent.push_back(*c);
-      at.push_back(&slot(v));
-    }
-    const Lanes *otherwise = r.getOtherwise() ? &slot(r.getOtherwise()) : nullptr;
-    ArrayRef<char> data = inputs[number];
-    int64_t width = type.elementBytes();
-    auto f = dyn_cast<FloatType>(type.getElementType());
-    const FloatCodec *codec = f ? &codecOf(f) : nullptr;
-    bool zeroExtend = type.getElementType().isUnsignedInteger() || type.getElementType().isInteger(1);
-    Type scalar = type.scalarType();
+    return true;
+  }
+
+  bool read(ReadOp r) {
+    SymTensorType type = r.getTensor().getType();
     Lanes &out = slot(r.getResult());
-    for (int64_t l = 0; l < lanes; ++l) {
-      int64_t linear = 0;
-      bool inside = true;
-      for (size_t d = 0; d < at.size(); ++d) {
-        int64_t i = (*at[d])[l].i;
-        inside &= i >= 0 && i < extent[d];
-        linear = linear * extent[d] + i;
+    // Where each lane's element lies; negative outside.
+    places.resize(lanes);
+    if (readsItself(r)) {
+      for (int64_t l = 0; l < lanes; ++l)
+        places[l] = base + l;
+    } else {
+      SmallVector<const Lanes *> at;
+      SmallVector<int64_t> extent;
+      for (auto [d, v] : llvm::enumerate(r.getIndices())) {
+        auto c = type.dim(d).asConstant();
+        if (!c)
+          return false;
+        extent.push_back(*c);
+        at.push_back(&slot(v));
       }
-      if (!inside) {
+      const Lanes *otherwise = r.getOtherwise() ? &slot(r.getOtherwise()) : nullptr;
+      for (int64_t l = 0; l < lanes; ++l) {
+        int64_t linear = 0;
+        bool inside = true;
+        for (size_t d = 0; d < at.size(); ++d) {
+          int64_t i = (*at[d])[l].i;
+          inside &= i >= 0 && i < extent[d];
+          linear = linear * extent[d] + i;
+        }
+        places[l] = inside ? linear : -1;
+        if (inside)
+          continue;
         if (!otherwise)
           return false;
         out[l] = (*otherwise)[l];
-        continue;
-      }
-      const char *p = data.data() + linear * width;
-      if (codec) {
-        out[l].f = codec->load(p);
-      } else {
-        uint64_t raw = 0;
-        memcpy(&raw, p, width);
-        out[l].i = zeroExtend && width == 8 ? (int64_t)raw : wrap((int64_t)raw, scalar);
       }
     }
+    const char *data = inputs[cast<BlockArgument>(r.getTensor()).getArgNumber()].data();
+    int64_t width = type.elementBytes();
+    if (auto f = dyn_cast<FloatType>(type.getElementType())) {
+      const FloatCodec &codec = codecOf(f);
+      for (int64_t l = 0; l < lanes; ++l)
+        if (places[l] >= 0)
+          out[l].f = codec.load(data + places[l] * width);
+      return true;
+    }
+    bool zeroExtend = type.getElementType().isUnsignedInteger() || type.getElementType().isInteger(1);
+    Type scalar = type.scalarType();
+    for (int64_t l = 0; l < lanes; ++l)
+      if (places[l] >= 0) {
+        uint64_t raw = 0;
+        memcpy(&raw, data + places[l] * width, width);
+        out[l].i = zeroExtend && width == 8 ? (int64_t)raw : wrap((int64_t)raw, scalar);
+      }
     return true;
   }
 
@@ -239,7 +278,9 @@ private:
 
   GenericOp op;
   ArrayRef<ArrayRef<char>> inputs;
-  int64_t lanes = 0;
+  ArrayRef<int64_t> shape;        // of the result
+  int64_t base = 0, lanes = 0;    // the elements at hand
+  SmallVector<int64_t, 0> places; // of a read's elements
   DenseMap<Value, Lanes> values;
   DenseMap<Type, const FloatCodec *> codecs;
 };
@@ -473,7 +514,7 @@ std::optional<std::vector<char>> kt::interpret(GenericOp op, ArrayRef<ArrayRef<c
   std::atomic<bool> known = true;
   parallelFor(context, 0, (total + kChunk - 1) / kChunk, [&](size_t i) {
     int64_t begin = i * kChunk;
-    if (known && !Interpreter(op, inputs).run(shape, begin, std::min(begin + kChunk, total), out.data()))
+    if (known && !Interpreter(op, inputs, shape).run(begin, std::min(begin + kChunk, total), out.data()))
       known = false;
   });
   if (!known)
