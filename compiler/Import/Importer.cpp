@@ -96,7 +96,11 @@ void Importer::leaveRegion() {
   b.setInsertionPointToEnd(levels.back()->block);
 }
 
-OpBuilder Importer::builderAt(Value v) { return OpBuilder::atBlockEnd(levelOf(v).block); }
+OpBuilder Importer::builderAt(Value v) {
+  OpBuilder at(b.getContext()); // not atBlockEnd, which asks the op around the block: a region may not have one yet
+  at.setInsertionPointToEnd(levelOf(v).block);
+  return at;
+}
 
 std::string Importer::freshName(StringRef hint) {
   std::string clean;
