@@ -38,6 +38,8 @@ Importer::Importer(MLIRContext *context, ModelFile &file, const ImportOptions &o
   registerSampling(table);
   registerMisc(table);
   registerSelect(table);
+  registerSequence(table);
+  registerRandom(table);
 }
 
 OwningOpRef<ModuleOp> import::importModel(MLIRContext *context, ModelFile &file, const ImportOptions &options) {
@@ -65,6 +67,20 @@ Value Importer::lookup(StringRef name) {
 }
 
 void Importer::define(StringRef name, Value v) { scopes.back().values[name] = v; }
+
+const SmallVector<Value> *Importer::sequence(StringRef name) {
+  for (size_t i = scopes.size(); i-- > 0;) {
+    if (auto it = scopes[i].sequences.find(name); it != scopes[i].sequences.end())
+      return &it->second;
+    if (scopes[i].isFunction)
+      break;
+  }
+  return nullptr;
+}
+
+void Importer::defineSequence(StringRef name, ArrayRef<Value> elements) {
+  scopes.back().sequences[name].assign(elements.begin(), elements.end());
+}
 
 Importer::Level &Importer::levelOf(Value v) {
   for (size_t i = levels.size(); i-- > 1;)
@@ -217,7 +233,7 @@ LogicalResult Importer::importNode(const onnx::NodeProto &proto) {
   Location loc = nodeLocation(b.getContext(), name, proto.op_type(), opset);
   // A value that its node failed to make is not a second error.
   for (const std::string &input : proto.input())
-    if (!input.empty() && !lookup(input)) {
+    if (!input.empty() && !sequence(input) && !lookup(input)) {
       bool isKnownName = llvm::any_of(scopes, [&](Scope &s) { return s.values.count(input); });
       if (!isKnownName) {
         emitError(loc) << "input '" << input
@@ -230,7 +246,7 @@ LogicalResult Importer::importNode(const onnx::NodeProto &proto) {
       return failure();
     }
   for (const std::string &output : proto.output())
-    if (!output.empty() && scopes.back().values.count(output)) {
+    if (!output.empty() && (scopes.back().values.count(output) || scopes.back().sequences.count(output))) {
       emitError(loc) << "output '" << output << "' is defined twice";
       return failure();
     }
@@ -242,6 +258,16 @@ LogicalResult Importer::importNode(const onnx::NodeProto &proto) {
     return failure();
   }
   const Definition &definition = it->second;
+  for (auto [i, input] : llvm::enumerate(proto.input()))
+    if ((bool)sequence(input) != (i == 0 && definition.sequence) && !(proto.op_type() == "Identity" && i == 0)) {
+      emitError(loc) << "input " << i << " of " << k << ", '" << input << "', is "
+                     << (sequence(input) ? "a sequence of tensors; expected a tensor"
+                                         : "a tensor; expected a sequence of tensors");
+      for (const std::string &output : proto.output())
+        if (!output.empty())
+          define(output, {});
+      return failure();
+    }
   for (unsigned i = 0, n = proto.input_size(); i < std::max(32u, n); ++i)
     if ((i < 32 && (definition.required >> i & 1) && i >= n) ||
         (i < n && proto.input(i).empty() && (definition.all || (i < 32 && (definition.required >> i & 1))))) {
@@ -396,7 +422,9 @@ FailureOr<SmallVector<Value>> Importer::subgraph(const onnx::GraphProto &graph, 
     outputs.push_back(lookup(info.name()));
     if (!outputs.back()) {
       if (succeeded(result))
-        emitError(b.getUnknownLoc()) << "graph '" << graph.name() << "': output '" << info.name() << "' is not defined";
+        emitError(b.getUnknownLoc()) << "graph '" << graph.name() << "': output '" << info.name() << "' is "
+                                     << (sequence(info.name()) ? "a sequence of tensors; expected a tensor"
+                                                               : "not defined");
       result = failure();
     }
   }
