@@ -40,6 +40,7 @@ Importer::Importer(MLIRContext *context, ModelFile &file, const ImportOptions &o
   registerSelect(table);
   registerSequence(table);
   registerRandom(table);
+  registerSignal(table);
 }
 
 OwningOpRef<ModuleOp> import::importModel(MLIRContext *context, ModelFile &file, const ImportOptions &options) {

@@ -73,6 +73,7 @@ void registerMisc(OpTable &table);
 void registerSelect(OpTable &table);
 void registerSequence(OpTable &table);
 void registerRandom(OpTable &table);
+void registerSignal(OpTable &table);
 
 class Node {
 public:
