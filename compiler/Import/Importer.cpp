@@ -69,20 +69,6 @@ Value Importer::lookup(StringRef name) {
 
 void Importer::define(StringRef name, Value v) { scopes.back().values[name] = v; }
 
-const SmallVector<Value> *Importer::sequence(StringRef name) {
-  for (size_t i = scopes.size(); i-- > 0;) {
-    if (auto it = scopes[i].sequences.find(name); it != scopes[i].sequences.end())
-      return &it->second;
-    if (scopes[i].isFunction)
-      break;
-  }
-  return nullptr;
-}
-
-void Importer::defineSequence(StringRef name, ArrayRef<Value> elements) {
-  scopes.back().sequences[name].assign(elements.begin(), elements.end());
-}
-
 Importer::Level &Importer::levelOf(Value v) {
   for (size_t i = levels.size(); i-- > 1;)
     if (levels[i]->block == v.getParentBlock())
@@ -259,16 +245,12 @@ LogicalResult Importer::importNode(const onnx::NodeProto &proto) {
     return failure();
   }
   const Definition &definition = it->second;
-  for (auto [i, input] : llvm::enumerate(proto.input()))
-    if ((bool)sequence(input) != (i == 0 && definition.sequence) && !(proto.op_type() == "Identity" && i == 0)) {
-      emitError(loc) << "input " << i << " of " << k << ", '" << input << "', is "
-                     << (sequence(input) ? "a sequence of tensors; expected a tensor"
-                                         : "a tensor; expected a sequence of tensors");
-      for (const std::string &output : proto.output())
-        if (!output.empty())
-          define(output, {});
-      return failure();
-    }
+  if (mlir::failed(checkSequences(proto, definition, loc))) {
+    for (const std::string &output : proto.output())
+      if (!output.empty())
+        define(output, {});
+    return failure();
+  }
   for (unsigned i = 0, n = proto.input_size(); i < std::max(32u, n); ++i)
     if ((i < 32 && (definition.required >> i & 1) && i >= n) ||
         (i < n && proto.input(i).empty() && (definition.all || (i < 32 && (definition.required >> i & 1))))) {

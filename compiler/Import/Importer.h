@@ -90,6 +90,7 @@ private:
   llvm::LogicalResult importGraph(const onnx::GraphProto &graph);
   llvm::LogicalResult addInitializers(const onnx::GraphProto &graph);
   bool checkSupported();
+  llvm::LogicalResult checkSequences(const onnx::NodeProto &node, const Definition &definition, mlir::Location loc);
   int64_t opsetOf(llvm::StringRef domain);
   SymTensorType inputType(const onnx::ValueInfoProto &info);
   void settleBatch(llvm::ArrayRef<const onnx::ValueInfoProto *> inputs);

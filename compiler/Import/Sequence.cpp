@@ -11,6 +11,33 @@ using namespace mlir;
 using namespace kt;
 using namespace kt::import;
 
+const SmallVector<Value> *Importer::sequence(StringRef name) {
+  for (size_t i = scopes.size(); i-- > 0;) {
+    if (auto it = scopes[i].sequences.find(name); it != scopes[i].sequences.end())
+      return &it->second;
+    if (scopes[i].isFunction)
+      break;
+  }
+  return nullptr;
+}
+
+void Importer::defineSequence(StringRef name, ArrayRef<Value> elements) {
+  scopes.back().sequences[name].assign(elements.begin(), elements.end());
+}
+
+/// Sequences go where they are expected, and tensors elsewhere.
+LogicalResult Importer::checkSequences(const onnx::NodeProto &node, const Definition &definition, Location loc) {
+  for (auto [i, input] : llvm::enumerate(node.input())) {
+    bool given = sequence(input), either = i == 0 && node.op_type() == "Identity";
+    if (given != (i == 0 && definition.sequence) && !either)
+      return emitError(loc) << "input " << i << " of " << node.op_type() << ", '" << input << "', is "
+                            << (given ? "a sequence of tensors; expected a tensor"
+                                      : "a tensor; expected a sequence of tensors"),
+             failure();
+  }
+  return success();
+}
+
 namespace {
 
 ArrayRef<Value> elements(Node &n) { return *n.importer.sequence(n.proto.input(0)); }
