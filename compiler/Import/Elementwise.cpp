@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "compiler/Import/Importer.h"
 #include "compiler/Import/Node.h"
 #include "compiler/Import/Proto.h"
 #include <numbers>
@@ -273,7 +274,14 @@ LogicalResult bitCast(Node &n) {
 }
 LogicalResult castLike(Node &n) { return castTo(n, n.element(1)); }
 
-LogicalResult identity(Node &n) { return n.set(n.in(0)); }
+LogicalResult identity(Node &n) {
+  if (const auto *list = n.importer.sequence(n.proto.input(0))) {
+    if (n.wants(0))
+      n.importer.defineSequence(n.proto.output(0), SmallVector<Value>(*list));
+    return success();
+  }
+  return n.set(n.in(0));
+}
 
 LogicalResult dropout(Node &n) { // inference: the mask is all true
   std::optional<double> training = n.has(2) ? n.constFloat(n.in(2)) : std::nullopt,

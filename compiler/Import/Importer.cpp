@@ -39,6 +39,9 @@ Importer::Importer(MLIRContext *context, ModelFile &file, const ImportOptions &o
   registerSampling(table);
   registerMisc(table);
   registerSelect(table);
+  registerSequence(table);
+  registerRandom(table);
+  registerSignal(table);
 }
 
 OwningOpRef<ModuleOp> import::importModel(MLIRContext *context, ModelFile &file, const ImportOptions &options) {
@@ -97,7 +100,11 @@ void Importer::leaveRegion() {
   b.setInsertionPointToEnd(levels.back()->block);
 }
 
-OpBuilder Importer::builderAt(Value v) { return OpBuilder::atBlockEnd(levelOf(v).block); }
+OpBuilder Importer::builderAt(Value v) {
+  OpBuilder at(b.getContext()); // not atBlockEnd, which asks the op around the block: a region may not have one yet
+  at.setInsertionPointToEnd(levelOf(v).block);
+  return at;
+}
 
 std::string Importer::freshName(StringRef hint) {
   std::string clean;
@@ -214,7 +221,7 @@ LogicalResult Importer::importNode(const onnx::NodeProto &proto) {
   Location loc = nodeLocation(b.getContext(), name, proto.op_type(), opset);
   // A value that its node failed to make is not a second error.
   for (const std::string &input : proto.input())
-    if (!input.empty() && !lookup(input)) {
+    if (!input.empty() && !sequence(input) && !lookup(input)) {
       bool isKnownName = llvm::any_of(scopes, [&](Scope &s) { return s.values.count(input); });
       if (!isKnownName) {
         emitError(loc) << "input '" << input
@@ -227,7 +234,7 @@ LogicalResult Importer::importNode(const onnx::NodeProto &proto) {
       return failure();
     }
   for (const std::string &output : proto.output())
-    if (!output.empty() && scopes.back().values.count(output)) {
+    if (!output.empty() && (scopes.back().values.count(output) || scopes.back().sequences.count(output))) {
       emitError(loc) << "output '" << output << "' is defined twice";
       return failure();
     }
@@ -239,6 +246,12 @@ LogicalResult Importer::importNode(const onnx::NodeProto &proto) {
     return failure();
   }
   const Definition &definition = it->second;
+  if (mlir::failed(checkSequences(proto, definition, loc))) {
+    for (const std::string &output : proto.output())
+      if (!output.empty())
+        define(output, {});
+    return failure();
+  }
   for (unsigned i = 0, n = proto.input_size(); i < std::max(32u, n); ++i)
     if ((i < 32 && (definition.required >> i & 1) && i >= n) ||
         (i < n && proto.input(i).empty() && (definition.all || (i < 32 && (definition.required >> i & 1))))) {
@@ -393,7 +406,9 @@ FailureOr<SmallVector<Value>> Importer::subgraph(const onnx::GraphProto &graph, 
     outputs.push_back(lookup(info.name()));
     if (!outputs.back()) {
       if (succeeded(result))
-        emitError(b.getUnknownLoc()) << "graph '" << graph.name() << "': output '" << info.name() << "' is not defined";
+        emitError(b.getUnknownLoc()) << "graph '" << graph.name() << "': output '" << info.name() << "' is "
+                                     << (sequence(info.name()) ? "a sequence of tensors; expected a tensor"
+                                                               : "not defined");
       result = failure();
     }
   }

@@ -48,6 +48,9 @@ public:
   /// The value of a name in the innermost scope that knows it; null when nothing does or its node failed.
   mlir::Value lookup(llvm::StringRef name);
   void define(llvm::StringRef name, mlir::Value v);
+  /// The elements of a name that is a sequence of tensors; null when it is not. How many there are is always known.
+  const llvm::SmallVector<mlir::Value> *sequence(llvm::StringRef name);
+  void defineSequence(llvm::StringRef name, llvm::ArrayRef<mlir::Value> elements);
   const Contents *known(mlir::Value v);
   /// What is known of a value is forgotten with the region that defines it.
   void setKnown(mlir::Value v, Contents contents);
@@ -72,6 +75,7 @@ private:
   struct Scope {
     llvm::StringMap<mlir::Value> values;
     llvm::StringMap<const onnx::TensorProto *> initializers;
+    llvm::StringMap<llvm::SmallVector<mlir::Value>> sequences;
     bool isFunction = false; // names outside are not visible
     llvm::StringMap<const onnx::AttributeProto *> attributes;
     std::vector<std::unique_ptr<onnx::AttributeProto>> owned;
@@ -86,6 +90,7 @@ private:
   llvm::LogicalResult importGraph(const onnx::GraphProto &graph);
   llvm::LogicalResult addInitializers(const onnx::GraphProto &graph);
   bool checkSupported();
+  llvm::LogicalResult checkSequences(const onnx::NodeProto &node, const Definition &definition, mlir::Location loc);
   int64_t opsetOf(llvm::StringRef domain);
   SymTensorType inputType(const onnx::ValueInfoProto &info);
   void settleBatch(llvm::ArrayRef<const onnx::ValueInfoProto *> inputs);

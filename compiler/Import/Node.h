@@ -28,6 +28,7 @@ struct Definition {
   Lowering lower = nullptr;
   uint32_t required = 1; // a bit an input
   bool all = false;
+  bool sequence = false; // input 0 is a sequence of tensors
   /// For operators that grow with the runtime that defines them: how many inputs are understood, and which attributes,
   /// as names or `name=number` where only that value is. What a node has beyond is an error. Not set: as ONNX says.
   std::optional<unsigned> inputs;
@@ -40,6 +41,11 @@ struct Definition {
   Definition(Lowering lower, std::initializer_list<unsigned> inputs) : lower(lower), required(0) {
     for (unsigned i : inputs)
       required |= 1u << i;
+  }
+  Definition ofSequence() const {
+    Definition d = *this;
+    d.sequence = true;
+    return d;
   }
   Definition reading(unsigned most, llvm::StringRef names) const {
     Definition d = *this;
@@ -66,6 +72,9 @@ void registerResize(OpTable &table);
 void registerSampling(OpTable &table);
 void registerMisc(OpTable &table);
 void registerSelect(OpTable &table);
+void registerSequence(OpTable &table);
+void registerRandom(OpTable &table);
+void registerSignal(OpTable &table);
 
 class Node {
 public:

@@ -53,7 +53,8 @@ struct Recurrent {
   int64_t gates;
   unsigned perDirection; // activations of one direction
   Type type, f32;
-  Value x; // [time, batch, input]
+  Value x;    // [time, batch, input]
+  Value w, r; // [directions, gates * hidden, input] and [.., hidden]
   Expr steps, batch, hidden;
   int64_t directions = 1;
   bool reverseOnly = false;
@@ -128,7 +129,9 @@ LogicalResult Recurrent::readActivations(ArrayRef<StringRef> defaults) {
 }
 
 LogicalResult Recurrent::read(ArrayRef<StringRef> defaults) {
-  if (n.rank(0) != 3 || n.rank(1) != 3 || n.rank(2) != 3)
+  if (!w)
+    w = n.in(1), r = n.in(2);
+  if (n.rank(0) != 3 || n.type(w).getRank() != 3 || n.type(r).getRank() != 3)
     return n.error("expected input, weights and recurrent weights of rank 3");
   type = n.element(0);
   f32 = type.isF64() ? type : Type(n.b.getF32Type());
@@ -141,10 +144,10 @@ LogicalResult Recurrent::read(ArrayRef<StringRef> defaults) {
   x = n.attrInt("layout", 0) ? n.transpose(n.in(0), {1, 0, 2}) : n.in(0);
   steps = n.type(x).dim(0);
   batch = n.type(x).dim(1);
-  hidden = n.type(2).dim(2);
-  if (failed(n.require(n.type(1).dim(0), n.expr(directions), "directions of the weights")) ||
-      failed(n.require(n.type(1).dim(1), hidden * gates, "gates of the weights")) ||
-      failed(n.require(n.type(1).dim(2), n.type(x).dim(2), "input size of the weights")))
+  hidden = n.type(r).dim(2);
+  if (failed(n.require(n.type(w).dim(0), n.expr(directions), "directions of the weights")) ||
+      failed(n.require(n.type(w).dim(1), hidden * gates, "gates of the weights")) ||
+      failed(n.require(n.type(w).dim(2), n.type(x).dim(2), "input size of the weights")))
     return failure();
   if (n.has(4)) {
     // Lengths that are all the full length change nothing.
@@ -339,7 +342,7 @@ LogicalResult Recurrent::run(bool cell, unsigned outputs) {
   SmallVector<Value> sequences, lastHidden, lastCell;
   for (int64_t d = 0; d < directions; ++d) {
     bool backwards = reverseOnly || d == 1;
-    Value w = of(n.in(1), d), r = of(n.in(2), d), bias = of(n.in(3), d), peephole = cell ? of(n.in(7), d) : Value();
+    Value weights = of(w, d), recurrent = of(r, d), bias = of(n.in(3), d), peephole = cell ? of(n.in(7), d) : Value();
     // Where the GRU resets after its product, the recurrent bias of h is reset with it; those of z and r join the
     // share.
     bool lateBias = gates == 3 && n.attrInt("linear_before_reset", 0);
@@ -349,7 +352,7 @@ LogicalResult Recurrent::run(bool cell, unsigned outputs) {
         Value v = b.read(0, b.indices());
         return b.select(b.cmp(Cmp::ge, b.index(0), b.size(hidden * 5)), b.zero(type), v);
       });
-    Value share = w ? inputShare(w, early) : Value();
+    Value share = weights ? inputShare(weights, early) : Value();
     if (!share)
       return failure();
     SmallVector<Value> inits{initial(5, d)};
@@ -358,9 +361,9 @@ LogicalResult Recurrent::run(bool cell, unsigned outputs) {
     if (llvm::is_contained(inits, Value()))
       return failure();
     auto results = loop(n, inits, steps, {}, {backwards && !lengths}, [&](ValueRange states, Expr i) {
-      return gates == 4   ? lstm(d, share, r, peephole, states, backwards, i)
-             : gates == 3 ? gru(d, share, r, bias, states, backwards, i)
-                          : rnn(d, share, r, states, backwards, i);
+      return gates == 4   ? lstm(d, share, recurrent, peephole, states, backwards, i)
+             : gates == 3 ? gru(d, share, recurrent, bias, states, backwards, i)
+                          : rnn(d, share, recurrent, states, backwards, i);
     });
     if (failed(results))
       return failure();
@@ -405,6 +408,42 @@ LogicalResult lstm(Node &n) {
   Recurrent r(n, 4, 3);
   return failed(r.read({"Sigmoid", "Tanh", "Tanh"})) ? failure() : r.run(true, 3);
 }
+
+/// Input i, 8-bit [directions, size, gates], as numbers [directions, gates, size]; inputs `at` and at + 1 are scales
+/// and zero points, one a direction or one a direction and gate.
+Value wide(Node &n, unsigned i, unsigned at, Type type) {
+  SymTensorType from = n.type(i);
+  if (from.getRank() != 3 || !from.getElementType().isInteger(8) || n.rank(at) < 1 || n.rank(at) > 2 ||
+      n.rank(at + 1) != n.rank(at)) {
+    (void)n.error("expected 8-bit weights of rank 3 with scales and zero points of rank 1 or 2 but got " +
+                  n.typeText(i) + " of rank " + Twine(from.getRank()));
+    return {};
+  }
+  for (unsigned k : {at, at + 1})
+    for (auto [dim, of] : llvm::zip(n.dims(n.in(k)), ArrayRef<Expr>{from.dim(0), from.dim(2)}))
+      if (failed(n.require(dim, of, "scales and zero points of the weights")))
+        return {};
+  Type i32 = n.b.getI32Type(), f32 = n.b.getF32Type();
+  return n.generic(n.tensor({from.dim(0), from.dim(2), from.dim(1)}, type), {n.in(i), n.in(at), n.in(at + 1)},
+                   [&](Body &b) {
+                     SmallVector<Value> gate{b.index(0), b.index(1)};
+                     ArrayRef<Value> where = ArrayRef(gate).take_front(b.type(1).getRank());
+                     Value v = b.convert(b.read(0, {b.index(0), b.index(2), b.index(1)}), from.getElementType(), i32);
+                     v = b.sub(v, b.convert(b.read(2, where), b.type(2).getElementType(), i32));
+                     v = b.mul(b.convert(v, i32, f32), b.convert(b.read(1, where), b.type(1).getElementType(), f32));
+                     return b.convert(v, f32, type);
+                   });
+}
+
+/// com.microsoft DynamicQuantizeLSTM: LSTM with 8-bit weights. Inputs and states keep their type, which is nearer to
+/// the model that was quantised than to round them to 8 bits in every step.
+LogicalResult dynamicQuantizeLstm(Node &n) {
+  Recurrent r(n, 4, 3);
+  r.w = wide(n, 1, 8, n.element(0));
+  r.r = r.w ? wide(n, 2, 10, n.element(0)) : Value();
+  return !r.r || failed(r.read({"Sigmoid", "Tanh", "Tanh"})) ? failure() : r.run(true, 3);
+}
+
 LogicalResult gru(Node &n) {
   Recurrent r(n, 3, 2);
   return failed(r.read({"Sigmoid", "Tanh"})) ? failure() : r.run(false, 2);
@@ -420,4 +459,6 @@ void import::registerRecurrent(OpTable &t) {
   t["GRU"] = {gru, 3};
   t["LSTM"] = {lstm, 3};
   t["RNN"] = {rnn, 3};
+  t["com.microsoft.DynamicQuantizeLSTM"] = Definition{dynamicQuantizeLstm, {0, 1, 2, 8, 9, 10, 11}}.reading(
+      12, "activation_alpha activation_beta activations clip direction hidden_size input_forget=0");
 }

@@ -383,6 +383,19 @@ LogicalResult globalPool(Node &n, ReduceKind kind, FinishFn finish) {
 }
 LogicalResult globalAveragePool(Node &n) { return globalPool(n, ReduceKind::add, average); }
 LogicalResult globalMaxPool(Node &n) { return globalPool(n, ReduceKind::max, plain); }
+LogicalResult globalLpPool(Node &n) {
+  SmallVector<int64_t> axes;
+  for (int64_t i = 2; i < n.rank(0); ++i)
+    axes.push_back(i);
+  Type type = n.element(0);
+  double p = n.attrFloat("p", 2); // a float before opset 2
+  if (const auto *given = n.attr("p"); given && given->type() == onnx::AttributeProto::INT)
+    p = given->i();
+  auto power = [](Body &b, Value v, double to) { return b.math<math::PowFOp>(v, b.constant(v.getType(), to)); };
+  return n.set(reduceOver(
+      n, n.in(0), axes, true, ReduceKind::add, type, [&](Body &b, Value v) { return power(b, b.abs(v), p); },
+      [&](Body &b, Value acc, Expr) { return b.fromCompute(power(b, acc, 1 / p), type); }));
+}
 
 } // namespace
 
@@ -414,4 +427,5 @@ void import::registerReduce(OpTable &t) {
   t["LpNormalization"] = lpNormalization;
   t["GlobalAveragePool"] = globalAveragePool;
   t["GlobalMaxPool"] = globalMaxPool;
+  t["GlobalLpPool"] = globalLpPool;
 }

@@ -192,6 +192,35 @@ TEST(Loop, GivesGrowingValuesASymbol) {
   HAS(text, "next_sizes = [#kt.expr<carried + n>]");
 }
 
+TEST(Loop, ReadsAConditionOfATensorInsideIt) {
+  std::string text = import([](Graph g) {
+    g.input("x", kFloat, {"n"});
+    g.ints("trips", {5}, true);
+    g.truth("go");
+    auto &n = g.node("Loop", {"trips", "go", "x"}, {"last"});
+    Graph body = subgraph(n, "body");
+    body.input("i", kInt64, {});
+    body.input("c", kBool, {});
+    body.input("s", kFloat, {"k"});
+    body.node("ReduceMax", {"s"}, {"most"});
+    body.node("Squeeze", {"most"}, {"one"});
+    attribute(body.node("Cast", {"one"}, {"again"}), "to", int64_t(kBool));
+    auto &branch = body.node("If", {"again"}, {"s2"});
+    Graph yes = subgraph(branch, "then_branch"), no = subgraph(branch, "else_branch");
+    yes.node("Neg", {"s"}, {"less"});
+    yes.output("less", kFloat);
+    no.node("Abs", {"s"}, {"more"});
+    no.output("more", kFloat);
+    body.node("Identity", {"c"}, {"c2"});
+    body.output("c2", kBool);
+    body.output("s2", kFloat);
+    g.output("last", kFloat);
+  });
+  // The element is read in the loop, before the branch.
+  size_t loop = text.find("kt.loop"), item = text.find("kt.item"), branch = text.find("kt.if");
+  EXPECT_TRUE(loop < item && item < branch && branch != std::string::npos) << text;
+}
+
 TEST(Recurrent, RunsOneProductBeforeTheLoop) {
   std::string text = import([](Graph g) {
     g.input("x", kFloat, {"time", "batch", "4"});
