@@ -98,7 +98,7 @@ def PackWeights : Pass<"kt-pack-weights", "::mlir::func::FuncOp"> {
 def SimplifyBodies : Pass<"kt-simplify-bodies", "::mlir::func::FuncOp"> {
   let summary = "Folds scalar arithmetic inside bodies";
   let description = [{
-    **Requires** nothing. **Guarantees** that no narrow float is widened right after it was narrowed, and that casts to index and back are
+    **Requires** nothing. **Guarantees** that no narrow float is widened right after it was narrowed, unless the model asks for it (`kt.rounds`), and that casts to index and back are
     gone, and that a second run changes nothing. **Does not** change results beyond keeping more bits in between.
   }];
 }

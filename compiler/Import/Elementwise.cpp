@@ -247,6 +247,14 @@ LogicalResult castTo(Node &n, Type to) {
       return b.convert(b.roundToPower(x, *rounding, saturate), f32, to);
     }));
   }
+  // What the model rounds stays rounded, however it fuses; what is stored narrow only because the model is may keep
+  // more.
+  if (auto wide = dyn_cast<FloatType>(from); wide && (to.isF16() || to.isBF16()) && wide.getWidth() > 16)
+    return n.set(n.generic(n.tensor(n.dims(n.in(0)), to), n.in(0), [&](Body &b) {
+      Value rounded = b.convert(b.read(0, b.indices()), from, to);
+      rounded.getDefiningOp()->setAttr(kRounds, n.b.getUnitAttr());
+      return rounded;
+    }));
   if (!narrow || narrow.getWidth() > 8 || from == to || !saturate)
     return n.set(n.cast(n.in(0), to));
   return n.set(n.generic(n.tensor(n.dims(n.in(0)), to), n.in(0), [&](Body &b) {

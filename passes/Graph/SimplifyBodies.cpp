@@ -14,12 +14,13 @@ using namespace kt;
 
 namespace {
 
-/// extf(truncf(x : f32) : f16) : f32 → x. Fused work keeps the accuracy it has.
+/// extf(truncf(x : f32) : f16) : f32 → x, unless the model itself rounds. Fused work keeps the accuracy it has.
 struct WidenNarrowed final : OpRewritePattern<arith::ExtFOp> {
   using OpRewritePattern::OpRewritePattern;
   LogicalResult matchAndRewrite(arith::ExtFOp op, PatternRewriter &rewriter) const override {
     auto narrow = op.getIn().getDefiningOp<arith::TruncFOp>();
-    if (!narrow || narrow.getIn().getType() != op.getType() || !(narrow.getType().isF16() || narrow.getType().isBF16()))
+    if (!narrow || narrow->hasAttr(kRounds) || narrow.getIn().getType() != op.getType() ||
+        !(narrow.getType().isF16() || narrow.getType().isBF16()))
       return rewriter.notifyMatchFailure(op, "not a widened narrowing of the same type");
     rewriter.replaceOp(op, narrow.getIn());
     return success();

@@ -31,6 +31,8 @@
 namespace kt {
 /// Width of a packed weight panel: the columns that lie side by side for one k.
 constexpr int64_t kPanel = 16;
+/// On an arith.truncf in a body: the model asks for this rounding, so it is no detail of storage that fusion may drop.
+constexpr llvm::StringLiteral kRounds = "kt.rounds";
 /// True for the ops that become kernels.
 bool isCompute(mlir::Operation *op);
 /// A scalar region of a compute op. Its block's arguments: `leading` scalars, the body operands, indices.

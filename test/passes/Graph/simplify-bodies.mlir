@@ -24,6 +24,23 @@ func.func @keeps_the_accuracy_it_has(%x: !f) -> !f {
   return %r : !f
 }
 
+// What the model rounds on purpose stays rounded.
+// CHECK-LABEL: @rounds_where_the_model_does
+// CHECK: %[[R:.*]] = arith.truncf %{{.*}} {kt.rounds} : f32 to f16
+// CHECK-NEXT: arith.extf %[[R]]
+func.func @rounds_where_the_model_does(%x: !f) -> !f {
+  %r = kt.generic ins(%x : !f) -> !f {
+  ^bb0(%X: !f, %i: index):
+    %0 = kt.read %X[%i] : !f -> f32
+    %1 = math.exp %0 : f32
+    %2 = arith.truncf %1 {kt.rounds} : f32 to f16
+    %3 = arith.extf %2 : f16 to f32
+    %4 = math.tanh %3 : f32
+    kt.yield %4 : f32
+  }
+  return %r : !f
+}
+
 // CHECK-LABEL: @leaves_a_stored_narrowing_alone
 // CHECK: arith.truncf
 // CHECK-NEXT: kt.yield
