@@ -44,6 +44,9 @@ void kt::buildPhase(OpPassManager &pm, Phase phase, const PipelineOptions &optio
       clean();
     };
     clean();
+    // Products take transposed weights as they lie: a copy in another order would be made only to be packed.
+    if (options.optLevel > 0)
+      pm.addNestedPass<func::FuncOp>(createAbsorbLayouts());
     pm.addNestedPass<func::FuncOp>(createFoldConstants());
     pm.addNestedPass<func::FuncOp>(createSimplifyBodies());
     clean();
