@@ -10,6 +10,7 @@ namespace kt::gpu {
 /// A tile of bm x bn accumulators, tm x tn a thread, over slabs of bk.
 struct SimtTile {
   unsigned bm, bn, bk, tm, tn;
+  unsigned minCtas = 0; // see LaunchBounds
   unsigned threads() const { return bm / tm * (bn / tn); }
   /// Elements between two k's in shared memory.
   unsigned pitchA() const { return bm + 4; }

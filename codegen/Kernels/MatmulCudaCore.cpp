@@ -39,7 +39,7 @@ private:
 
 LogicalResult buildOne(KernelSink &sink, const GemmProblem &p, const SimtTile &t, bool vectors, Guard guard,
                        StringRef family, bool split = false) {
-  KernelBuilder k(sink.kernel, sink.entryName(), {t.threads(), 0, split});
+  KernelBuilder k(sink.kernel, sink.entryName(), {t.threads(), t.minCtas, split});
   GemmEpilogue epilogue(k, p);
   Alignment stores, loads;
   unsigned lanes = vectors ? epilogue.lanes(stores, std::min(4u, t.tn)) : 1;
@@ -107,7 +107,8 @@ LogicalResult buildOne(KernelSink &sink, const GemmProblem &p, const SimtTile &t
 } // namespace
 
 LogicalResult kt::gpu::buildMatmulCudaCore(KernelSink &sink, const GemmProblem &p, StringRef family) {
-  const SimtTile few{16, 64, 32, 2, 4}, large{128, 128, 8, 8, 8}, small{64, 64, 16, 4, 4};
+  // Left alone, ptxas saves registers for more blocks than few rows have, and spills.
+  const SimtTile few{16, 64, 32, 2, 4, 4}, large{128, 128, 8, 8, 8}, small{64, 64, 16, 4, 4};
   codegen::ExprPool &pool = sink.pool;
   std::optional<int64_t> m = p.m.asConstant(), n = p.n.asConstant();
   bool wide = p.accType.getIntOrFloatBitWidth() == 64, deep = canSplit(p, kLeastDepth);

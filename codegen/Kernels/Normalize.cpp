@@ -18,12 +18,13 @@ struct Plan {
   unsigned threads;       // a block
   unsigned threadsPerRow; // 32 or all
   unsigned perThread;     // elements held in registers; 0: read the row again for each pass
+  unsigned minCtas = 0;   // see LaunchBounds
 };
 
 class Norm {
 public:
   Norm(KernelSink &sink, NormalizeOp op, Plan plan)
-      : sink(sink), op(op), plan(plan), k(sink.kernel, sink.entryName(), {plan.threads}),
+      : sink(sink), op(op), plan(plan), k(sink.kernel, sink.entryName(), {plan.threads, plan.minCtas}),
         body(k, op.getBody(), 0, pointers()), epilogue(k, op.getEpilogue(), 1, pointers()),
         rank(op.getResult().getType().getRank()), axes(op.getAxes()),
         rows(extents(0, rank - axes), {{&body, 0u}, {&epilogue, 0u}}),
@@ -212,7 +213,7 @@ LogicalResult kt::gpu::buildNormalize(KernelSink &sink, NormalizeOp op) {
   std::optional<int64_t> n = length.asConstant();
   bool fallback = false, none = false;
   // Wide enough for the row, the narrowest first; a static row takes one of them.
-  for (Plan plan : {Plan{128, 32, 32}, Plan{256, 256, 16}, Plan{512, 512, 32}, Plan{512, 512, 0}}) {
+  for (Plan plan : {Plan{128, 32, 32, 4}, Plan{256, 256, 16}, Plan{512, 512, 32}, Plan{512, 512, 0}}) {
     if (n && plan.perThread && *n > (int64_t)plan.perThread * plan.threadsPerRow)
       continue;
     if (failed(Norm(sink, op, plan).build(true, Guard(), fallback)))
