@@ -32,7 +32,7 @@ LogicalResult kt::gpu::buildAttentionCudaCore(KernelSink &sink, const AttentionP
     return failure();
   int64_t offsetK = kRows * pitchD * 4, offsetV = offsetK + blockKeys * pitchD * 4,
           offsetP = offsetV + blockKeys * pitchE * 4;
-  KernelBuilder k(sink.kernel, sink.entryName(), {kThreads});
+  KernelBuilder k(sink.kernel, sink.entryName(), {kThreads, 2});
   BodyEmitter score(k, op.getScore(), 1, extraPointers(k, 3, op.getExtras().size()));
   Expr tiles = Expr::ceilDiv(p.i, sink.number(kRows));
   Values at = delinearize(k, k.ctaX(), {p.b, p.h, tiles});
