@@ -104,8 +104,8 @@ int64_t sharedBytes(const TileConfig &t, const TileSource &a, const TileSource &
 
 /// Whether blocks may share the depth of a product whose k is at least `least` where that is not known.
 bool canSplit(const GemmProblem &p, int64_t least);
-/// How many blocks share the depth: one where `blocks` fill the device or k is less than `least`, else so many that there
-/// are two blocks an SM but each has `each` k's.
+/// How many blocks share the depth: one where `blocks` fill the device or k is less than `least`, else so many that
+/// there are two blocks an SM but each has `each` k's.
 artifact::ExprId splitCount(KernelSink &sink, const GemmProblem &p, artifact::ExprId blocks, int64_t least,
                             unsigned each);
 /// Cuts `slabs` down to this block's and answers its plane of the workspace; `first` becomes its first slab.

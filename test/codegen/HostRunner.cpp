@@ -41,7 +41,8 @@ HostKernel::HostKernel(const std::string &text, int params) {
     return t.tv_sec * 1e3 + t.tv_nsec * 1e-6;
   };
   double start = now();
-  auto compiled = codegen::compileHostKernel(*module->getOps<KernelOp>().begin(), {"host-v3", "host-v4"}, library, pool);
+  auto compiled =
+      codegen::compileHostKernel(*module->getOps<KernelOp>().begin(), {"host-v3", "host-v4"}, library, pool);
   compileMs = now() - start;
   if (mlir::failed(compiled)) {
     ADD_FAILURE() << "kernel does not compile";

@@ -210,7 +210,7 @@ TEST_F(Cuda, SessionsThatPlanAtOnceAllHearOfAFailure) {
 
 TEST_F(Cuda, ModulesOfAPlanAreCompiledAtOnce) {
   if (std::thread::hardware_concurrency() < 2)
-    GTEST_SKIP() << "one core";
+    GTEST_SKIP() << "modules compile on as many threads as there are cores: with one, never two at once";
   auto model = loadModel(manyVariants().model, kGpu);
   fake().jitMilliseconds = 50;
   expectChain(**model->createSession(), 2, 50, 1);
