@@ -278,13 +278,10 @@ LogicalResult lrn(Node &n) {
 }
 
 LogicalResult meanVarianceNormalization(Node &n) {
-  SmallVector<int64_t> axes;
-  for (int64_t a : n.attrInts("axes").value_or(std::vector<int64_t>{0, 2, 3})) {
-    auto axis = n.axis(a, n.rank(0));
-    if (!axis)
-      return failure();
-    axes.push_back(*axis);
-  }
+  auto given = n.axes(n.attrInts("axes").value_or(std::vector<int64_t>{0, 2, 3}), n.rank(0));
+  if (!given)
+    return failure();
+  SmallVector<int64_t> axes = std::move(*given);
   llvm::sort(axes);
   SmallVector<int64_t> perm, back(n.rank(0));
   for (int64_t i = 0; i < n.rank(0); ++i)

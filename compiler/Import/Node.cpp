@@ -427,6 +427,17 @@ std::optional<int64_t> Node::axis(int64_t value, int64_t rank) {
   return value < 0 ? value + rank : value;
 }
 
+std::optional<SmallVector<int64_t>> Node::axes(ArrayRef<int64_t> values, int64_t rank) {
+  SmallVector<int64_t> all;
+  for (int64_t value : values) {
+    auto one = axis(value, rank);
+    if (!one)
+      return std::nullopt;
+    all.push_back(*one);
+  }
+  return all;
+}
+
 Value Node::constantInts(ArrayRef<int64_t> values, Type element, ArrayRef<int64_t> shape) {
   SmallVector<Expr> dims;
   for (int64_t d : shape)

@@ -308,12 +308,10 @@ LogicalResult resize(Node &n) {
   int64_t rank = d.size();
   SmallVector<int64_t> axes;
   if (auto given = n.attrInts("axes")) {
-    for (int64_t a : *given) {
-      auto axis = n.axis(a, rank);
-      if (!axis)
-        return failure();
-      axes.push_back(*axis);
-    }
+    auto all = n.axes(*given, rank);
+    if (!all)
+      return failure();
+    axes = std::move(*all);
   } else {
     for (int64_t i = 0; i < rank; ++i)
       axes.push_back(i);

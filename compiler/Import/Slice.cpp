@@ -203,12 +203,10 @@ LogicalResult pad(Node &n) {
     auto a = n.constInts(n.in(3), "axes");
     if (!a)
       return failure();
-    for (int64_t v : *a) {
-      auto axis = n.axis(v, rank);
-      if (!axis)
-        return failure();
-      axes.push_back(*axis);
-    }
+    auto all = n.axes(*a, rank);
+    if (!all)
+      return failure();
+    axes = std::move(*all);
   } else {
     for (int64_t i = 0; i < rank; ++i)
       axes.push_back(i);
