@@ -6,6 +6,7 @@ import lit.formats
 config.name = "ktc"
 config.test_format = lit.formats.ShTest(execute_external=False)
 config.suffixes = [".mlir", ".test"]
+config.recursiveExpansionLimit = 3
 config.excludes = ["Inputs", "bench", "codegen", "e2e", "hostile", "models", "ptx", "runtime"]
 config.test_source_root = os.path.dirname(__file__)
 config.test_exec_root = config.kt_test_dir

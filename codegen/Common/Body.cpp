@@ -21,6 +21,9 @@ SmallVector<Value> codegen::inlineBody(OpBuilder &builder, Region &region, Value
       Value otherwise = read.getOtherwise() ? map.lookup(read.getOtherwise()) : Value();
       unsigned operand = cast<BlockArgument>(read.getTensor()).getArgNumber() - leading.size();
       map.map(read.getResult(), hooks.read(builder, operand, read, at, otherwise));
+    } else if (auto bounded = dyn_cast<BoundedOp>(op)) {
+      Value when = bounded.getWhen() ? map.lookup(bounded.getWhen()) : Value();
+      map.map(bounded.getResult(), hooks.bounded(builder, bounded, map.lookup(bounded.getValue()), when));
     } else if (auto size = dyn_cast<SizeOp>(op)) {
       map.map(size.getResult(), hooks.size(builder, size.getValue()));
     } else {

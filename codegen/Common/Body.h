@@ -23,6 +23,9 @@ struct BodyHooks {
       read;
   /// The value of an expression as an index.
   llvm::function_ref<mlir::Value(mlir::OpBuilder &, Expr)> size;
+  /// The index that a kt.bounded makes of `value`; what is outside while `when` (null: always) holds goes to the fault
+  /// record.
+  llvm::function_ref<mlir::Value(mlir::OpBuilder &, BoundedOp, mlir::Value value, mlir::Value when)> bounded;
 };
 
 /// Clones `region` at the builder's position with `leading` scalars and `indices` for its arguments; answers the

@@ -102,7 +102,7 @@ public:
 
   /// Operands of the compute op, then its results.
   llvm::SmallVector<Tensor> operands, results;
-  Value begin, end, scratch, workspace, externals;
+  Value begin, end, scratch, workspace, externals, faults;
 
   /// The value of an expression over the kernel's parameters, computed once at the function's start.
   Value expr(Expr e);
@@ -112,6 +112,10 @@ public:
   }
   /// Inlines a region of the compute op whose tensor arguments are operands [first, first + count).
   Value inlineScalar(mlir::Region &region, ValueRange leading, unsigned first, unsigned count, ValueRange indices);
+  /// Sees to it that the stage reports a number outside [0, limit), or [-limit, limit) where that `wraps`, if it gets
+  /// to see one while `when` (null: always) holds. What it costs in a loop is a minimum and a maximum, which vectorise;
+  /// the comparison comes at the stage's end.
+  void watch(Value number, Expr limit, int64_t site, bool wraps, Value when = {});
   /// Stack memory of the function.
   Value stack(Type element, int64_t count);
   /// Splits a row-major number into indices over `extents`.
@@ -122,6 +126,15 @@ public:
 private:
   friend class KernelBuilder;
   Value evaluate(Expr e);
+  void reportFaults();
+  /// The least and the largest number seen, in the function's stack memory until that becomes registers.
+  struct Watch {
+    Value least, largest;
+    Expr limit;
+    int64_t site;
+    bool wraps;
+  };
+  llvm::SmallVector<Watch> watches;
   llvm::SmallVector<Value> params;
   llvm::DenseMap<mlir::Attribute, Value> known;
   mlir::Operation *anchor = nullptr; // what is computed once goes before it

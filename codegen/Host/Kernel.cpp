@@ -104,7 +104,64 @@ Value StageEmitter::inlineScalar(Region &region, ValueRange leading, unsigned fi
     return choose(inside, [&] { return this->read(tensor, at); }, [&] { return otherwise; });
   };
   auto size = [&](OpBuilder &, Expr e) { return expr(e); };
-  return inlineBody(b, region, leading, count, indices, {read, size})[0];
+  auto bounded = [&](OpBuilder &, BoundedOp op, Value value, Value when) -> Value {
+    Value number = value.getType().isIndex() ? value : toIndex(convert(value, b.getI64Type()));
+    watch(number, op.getLimit(), op.getSite(), op.getWraps(), when);
+    Value limit = expr(op.getLimit());
+    if (op.getWraps())
+      number = select(lt(number, idx(0)), add(number, limit), number);
+    return select(cmp(arith::CmpIPredicate::ult, number, limit), number, idx(0));
+  };
+  return inlineBody(b, region, leading, count, indices, {read, size, bounded})[0];
+}
+
+void StageEmitter::watch(Value number, Expr limit, int64_t site, bool wraps, Value when) {
+  Type i64 = b.getI64Type();
+  auto none = [&](bool least) {
+    return LLVM::ConstantOp::create(b, loc, i64, b.getI64IntegerAttr(least ? INT64_MAX : INT64_MIN));
+  };
+  auto same = [&](const Watch &w) { return w.limit == limit && w.site == site && w.wraps == wraps; };
+  auto known = llvm::find_if(watches, same);
+  if (known == watches.end()) {
+    Watch fresh{stack(i64, 1), stack(i64, 1), limit, site, wraps};
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPoint(anchor);
+    for (bool least : {true, false})
+      LLVM::StoreOp::create(b, loc, none(least), least ? fresh.least : fresh.largest);
+    watches.push_back(fresh);
+    known = std::prev(watches.end());
+  }
+  Value seen = this->i64(number);
+  for (bool least : {true, false}) {
+    Value slot = least ? known->least : known->largest, old = LLVM::LoadOp::create(b, loc, i64, slot);
+    Value now = when ? select(when, seen, none(least)) : seen;
+    LLVM::StoreOp::create(b, loc, least ? min(old, now) : max(old, now), slot);
+  }
+}
+
+void StageEmitter::reportFaults() {
+  Type i64 = b.getI64Type(), i32 = b.getI32Type();
+  for (const Watch &w : watches) {
+    Value limit = this->i64(expr(w.limit)), zero = this->i64(idx(0));
+    Value least = LLVM::LoadOp::create(b, loc, i64, w.least), largest = LLVM::LoadOp::create(b, loc, i64, w.largest);
+    // Where nothing was seen both say nothing: the least is the largest number there is, the largest the least.
+    Value below = lt(least, w.wraps ? sub(zero, limit) : zero);
+    Value above = op<arith::AndIOp>(cmp(arith::CmpIPredicate::sge, largest, limit),
+                                    cmp(arith::CmpIPredicate::sle, least, largest));
+    ifThen(op<arith::OrIOp>(below, above), [&] {
+      using Record = artifact::FaultRecord;
+      auto field = [&](size_t offset) { return atBytes(faults, idx(offset)); };
+      Value site = add(op<arith::TruncIOp>(i32, this->i64(params[w.site])), constant(i32, 1));
+      Value free = constant(i32, 0);
+      Value claimed = LLVM::AtomicCmpXchgOp::create(b, loc, field(offsetof(Record, site)), free, site,
+                                                    LLVM::AtomicOrdering::monotonic, LLVM::AtomicOrdering::monotonic);
+      ifThen(LLVM::ExtractValueOp::create(b, loc, claimed, 1), [&] {
+        Value most = LLVM::ConstantOp::create(b, loc, i64, b.getI64IntegerAttr(UINT32_MAX));
+        LLVM::StoreOp::create(b, loc, select(below, least, largest), field(offsetof(Record, index)), 8);
+        LLVM::StoreOp::create(b, loc, op<arith::TruncIOp>(i32, min(limit, most)), field(offsetof(Record, limit)), 4);
+      });
+    });
+  }
 }
 
 Value StageEmitter::stack(Type element, int64_t count) {
@@ -193,8 +250,8 @@ void KernelBuilder::stage(StagePlan plan, function_ref<void(StageEmitter &)> bod
   unsigned numParams = kernel.getParams().size();
   Type pointer = LLVM::LLVMPointerType::get(context()), index = builder.getIndexType();
 
-  // Buffers, scratch, workspace, externals, parameters, begin, end.
-  SmallVector<Type> types(numBuffers + 3, pointer);
+  // Buffers, scratch, workspace, externals, faults, parameters, begin, end.
+  SmallVector<Type> types(numBuffers + 4, pointer);
   types.append(numParams + 2, index);
   LLVM::LLVMFuncOp worker =
       function(("stage" + Twine(number)).str(), types, [&](Emitter &outer, ValueRange args) -> Value {
@@ -203,6 +260,7 @@ void KernelBuilder::stage(StagePlan plan, function_ref<void(StageEmitter &)> bod
         e.scratch = args[next++];
         e.workspace = args[next++];
         e.externals = args[next++];
+        e.faults = args[next++];
         for (unsigned i = 0; i < numParams; ++i)
           e.params.push_back(args[next++]);
         e.begin = args[next++];
@@ -218,6 +276,7 @@ void KernelBuilder::stage(StagePlan plan, function_ref<void(StageEmitter &)> bod
         }
         e.anchor = e.idx(0).getDefiningOp();
         body(e);
+        e.reportFaults();
         return {};
       });
 
@@ -243,6 +302,7 @@ void KernelBuilder::stage(StagePlan plan, function_ref<void(StageEmitter &)> bod
   values.push_back(field(host, offsetof(Args, scratch), pointer));
   values.push_back(field(host, offsetof(Args, workspace), pointer));
   values.push_back(field(host, offsetof(Args, externals), pointer));
+  values.push_back(field(host, offsetof(Args, faults), pointer));
   for (unsigned i = 0; i < numParams; ++i)
     values.push_back(field(ints, 8 * i, i64));
   values.push_back(field(host, offsetof(Args, begin), i64));

@@ -62,6 +62,8 @@ LogicalResult kt::codegen::host::buildScatter(KernelBuilder &kernel, ScatterOp o
         for (int64_t d = 0; d < *depth; ++d) {
           Value i = e.toIndex(e.load(where.pointer, where.element(), e.add(e.mul(row, e.idx(*depth)), e.idx(d))));
           Value size = e.expr(base.dim(d));
+          if (op.getSite())
+            e.watch(i, base.dim(d), *op.getSite(), /*wraps=*/true);
           i = e.select(e.lt(i, e.idx(0)), e.add(i, size), i);
           inside = e.op<arith::AndIOp>(inside, e.cmp(arith::CmpIPredicate::ult, i, size));
           offset = e.add(e.mul(offset, size), i);

@@ -286,8 +286,16 @@ Values BodyEmitter::emit(ArrayRef<Values> leading, ArrayRef<Value> indices, int 
       return s.in ? k.sel(s.in, v, otherwise) : v;
     };
     auto size = [&](OpBuilder &, Expr e) { return k.toIndex(k.size(e)); };
+    auto bounded = [&](OpBuilder &, BoundedOp op, Value value, Value when) -> Value {
+      if (lanes == 1 || use(op.getResult(), inner).kind != LaneUse::Uniform)
+        return k.toIndex(k.bounded(op, value, when));
+      Values &once = seen[op].values;
+      if (once.empty())
+        once = {k.toIndex(k.bounded(op, value, when))};
+      return once[0];
+    };
     Values first = leading.empty() ? Values() : leading[lane];
-    results.push_back(codegen::inlineBody(k.b, region, first, operands.size(), at, {read, size})[0]);
+    results.push_back(codegen::inlineBody(k.b, region, first, operands.size(), at, {read, size, bounded})[0]);
   }
   return results;
 }

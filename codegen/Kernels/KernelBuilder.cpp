@@ -31,7 +31,8 @@ KernelBuilder::KernelBuilder(KernelOp kernel, StringRef entryName, LaunchBounds 
   b.setInsertionPointToStart(module->getBody());
   LLVM::GlobalOp::create(b, loc, LLVM::LLVMArrayType::get(i8, 0), /*isConstant=*/false, LLVM::Linkage::External, "smem",
                          Attribute(), /*alignment=*/1024, /*addrSpace=*/3);
-  unsigned numPointers = bufferTypes.size() + bounds.workspace;
+  bool faults = kernel.reportsFaults();
+  unsigned numPointers = bufferTypes.size() + bounds.workspace + faults;
   SmallVector<Type> types(numPointers, globalPtr);
   types.append(kernel.getParams().size(), i32);
   SmallVector<NamedAttribute> attributes = {
@@ -52,6 +53,8 @@ KernelBuilder::KernelBuilder(KernelOp kernel, StringRef entryName, LaunchBounds 
   buffers.assign(body->args_begin(), body->args_begin() + bufferTypes.size());
   if (bounds.workspace)
     workspacePtr = body->getArgument(bufferTypes.size());
+  if (faults)
+    faultsPtr = body->getArgument(numPointers - 1);
   ints.assign(body->args_begin() + numPointers, body->args_end());
   b.setInsertionPointToStart(body);
   // Constants and sizes are put before this operation, code after it.
@@ -160,6 +163,31 @@ Value KernelBuilder::div(Value x, int64_t y) {
 
 Value KernelBuilder::rem(Value x, int64_t y) {
   return llvm::isPowerOf2_64(y) ? and_(x, y - 1) : rem(x, constant(y, x.getType()));
+}
+
+Value KernelBuilder::bounded(BoundedOp op, Value value, Value when) {
+  // Compared in the width of the data: what is cut to 32 bits first may come to lie inside.
+  if (value.getType().isIndex())
+    value = fromIndex(value);
+  else if (value.getType().getIntOrFloatBitWidth() < 32)
+    value = convert(value, i32);
+  bool wide = value.getType().getIntOrFloatBitWidth() > 32;
+  Value limit = size(op.getLimit()), n = wide ? ext(limit) : limit, i = value;
+  if (op.getWraps())
+    i = sel(lt(i, constant(0, i.getType())), add(i, n), i);
+  Value inside = cmp(Pred::ult, i, n), outside = xor_(inside, cBool(true));
+  ifThen(when ? and_(outside, when) : outside, [&] { report(op.getSite(), sext(value), limit); });
+  Value at = sel(inside, i, constant(0, i.getType()));
+  return wide ? Value(arith::TruncIOp::create(b, loc, i32, at)) : at;
+}
+
+void KernelBuilder::report(int64_t site, Value index, Value limit) {
+  Value words[] = {arith::TruncIOp::create(b, loc, i32, index),
+                   arith::TruncIOp::create(b, loc, i32, shr(index, constant(32, i64))), limit, add(ints[site], 1)};
+  Value record = LLVM::UndefOp::create(b, loc, vec(4, i32));
+  for (auto [k, word] : llvm::enumerate(words))
+    record = LLVM::InsertElementOp::create(b, loc, record, word, c(k));
+  store(record, faultsPtr, 16);
 }
 
 Value KernelBuilder::toIndex(Value x) { return b.createOrFold<arith::IndexCastOp>(loc, b.getIndexType(), x); }

@@ -56,6 +56,12 @@ public:
   unsigned numOperands() const { return operandCount; }
   Value result(unsigned i) const { return buffers[operandCount + i]; }
   Value workspace() const { return workspacePtr; }
+  /// An index in [0, limit) from a number of data; what is outside while `when` (null: always) holds is reported. The
+  /// number is signed, an index or an integer; the answer is an i32.
+  Value bounded(BoundedOp op, Value value, Value when);
+  /// Writes the fault record: `index` (i64) was given where [0, limit) was expected. The last thread that reports wins;
+  /// a record is one store, so it is never half of one and half of another.
+  void report(int64_t site, Value index, Value limit);
   SymTensorType bufferType(unsigned i) const { return bufferTypes[i]; }
   SymTensorType resultType(unsigned i) const { return bufferTypes[operandCount + i]; }
   /// The value of an expression over the kernel's integers as i32, computed once at the entry.
@@ -175,7 +181,7 @@ private:
   Values buffers, ints;
   SmallVector<SymTensorType> bufferTypes;
   unsigned operandCount = 0;
-  Value workspacePtr, sharedBase;
+  Value workspacePtr, faultsPtr, sharedBase;
   llvm::DenseMap<std::pair<int64_t, Type>, Value> constants;
   llvm::DenseMap<mlir::Attribute, Value> sizes;
 };

@@ -20,16 +20,22 @@ constexpr unsigned kThreads = 256;
 struct Shape {
   SymTensorType base;
   int64_t depth;
+  std::optional<int64_t> site;
   Expr rows, slots, inner; // places that a row may address, elements of a row
 };
 
-/// The place that row `r` addresses (first), and whether it exists.
+/// The place that row `r` addresses (first), and whether it exists; one that does not is reported where the op has a
+/// site.
 std::pair<Value, Value> placeOf(KernelBuilder &k, const Shape &s, Value r) {
   Value slot = k.c(0), valid = k.cBool(true);
   for (int64_t d = 0; d < s.depth; ++d) {
     Value i = k.load(k.at(k.buffer(1), k.add(k.mul(r, s.depth), d), 8), k.i64, 8), size = k.sext(k.size(s.base.dim(d)));
+    Value given = i;
     i = k.sel(k.lt(i, 0), k.add(i, size), i);
-    valid = k.and_(valid, k.cmp(Pred::ult, i, size));
+    Value inside = k.cmp(Pred::ult, i, size);
+    if (s.site)
+      k.ifThen(k.xor_(inside, k.cBool(true)), [&] { k.report(*s.site, given, k.size(s.base.dim(d))); });
+    valid = k.and_(valid, inside);
     slot = k.add(k.mul(slot, k.size(s.base.dim(d))), Value(arith::TruncIOp::create(k.b, k.loc, k.i32, i)));
   }
   return {k.sel(valid, slot, k.c(0)), valid};
@@ -52,6 +58,7 @@ LogicalResult kt::gpu::buildScatter(KernelSink &sink, ScatterOp op) {
   std::optional<int64_t> depth = op.getIndices().getType().dim(1).asConstant();
   if (!depth || *depth > s.base.getRank())
     return failure();
+  s.site = op.getSite();
   s.depth = *depth, s.rows = op.getIndices().getType().dim(0), s.slots = sink.one(), s.inner = sink.one();
   for (int64_t d = 0; d < s.base.getRank(); ++d)
     (d < s.depth ? s.slots : s.inner) = (d < s.depth ? s.slots : s.inner) * s.base.dim(d);

@@ -81,6 +81,7 @@ llvm::FailureOr<artifact::Model> codegen::package(ModuleOp module, const Package
     c.kernel.numResults = kernel.compute()->getNumResults();
     c.kernel.numBuffers = kernel.getBody().getNumArguments() + c.kernel.numResults;
     c.kernel.numInts = kernel.getParams().size();
+    c.kernel.reportsFaults = kernel.reportsFaults();
     for (artifact::Variant &v : c.kernel.variants)
       for (artifact::Stage &s : v.stages)
         s.module += model.modules.size();
@@ -92,7 +93,9 @@ llvm::FailureOr<artifact::Model> codegen::package(ModuleOp module, const Package
   if (auto name = module->getAttrOfType<StringAttr>("kt.name"))
     model.name = name.str();
   auto func = *module.getOps<func::FuncOp>().begin();
-  if (failed(ProgramBuilder(model, numbers).run(func, module->getAttrOfType<DictionaryAttr>("kt.bounds"))))
+  if (failed(ProgramBuilder(model, numbers)
+                 .run(func, module->getAttrOfType<DictionaryAttr>("kt.bounds"),
+                      module->getAttrOfType<ArrayAttr>("kt.sites"))))
     return failure();
   return model;
 }

@@ -79,6 +79,10 @@ uint32_t ProgramBuilder::node(Location loc) {
     }
     return WalkResult::advance();
   });
+  return node(name);
+}
+
+uint32_t ProgramBuilder::node(StringRef name) {
   if (name.empty())
     return kNone;
   auto [it, fresh] = nodes.try_emplace(name, model.nodes.size());
@@ -223,7 +227,15 @@ LogicalResult ProgramBuilder::block(Block &from, artifact::Block &to) {
   return success();
 }
 
-LogicalResult ProgramBuilder::run(func::FuncOp func, DictionaryAttr bounds) {
+LogicalResult ProgramBuilder::run(func::FuncOp func, DictionaryAttr bounds, ArrayAttr sites) {
+  for (Attribute attr : sites ? sites.getValue() : ArrayRef<Attribute>()) {
+    auto site = dyn_cast<DictionaryAttr>(attr);
+    auto name = site ? site.getAs<StringAttr>("node") : StringAttr(),
+         what = site ? site.getAs<StringAttr>("what") : StringAttr();
+    if (!name || !what)
+      return func.emitError() << "expected a node and what it reads in kt.sites but got " << attr;
+    model.sites.push_back({node(name.getValue()), what.str(), site.contains("wraps")});
+  }
   Block &body = func.getBody().front();
   // Inputs bind symbols, so they are numbered first.
   for (BlockArgument arg : body.getArguments()) {

@@ -12,7 +12,7 @@ namespace kt::codegen {
 class ProgramBuilder {
 public:
   ProgramBuilder(artifact::Model &model, const llvm::StringMap<uint32_t> &kernels) : model(model), kernels(kernels) {}
-  llvm::LogicalResult run(mlir::func::FuncOp func, mlir::DictionaryAttr bounds);
+  llvm::LogicalResult run(mlir::func::FuncOp func, mlir::DictionaryAttr bounds, mlir::ArrayAttr sites);
 
 private:
   llvm::LogicalResult block(mlir::Block &from, artifact::Block &to);
@@ -24,6 +24,7 @@ private:
   artifact::SymbolId symbol(llvm::StringRef name);
   void setSymbols(mlir::ArrayAttr names, mlir::ArrayAttr values, artifact::Block &to);
   uint32_t node(mlir::Location loc);
+  uint32_t node(llvm::StringRef name);
   void makeSlices();
 
   artifact::Model &model;

@@ -109,6 +109,9 @@ Value import::rotate(Node &n, Heads x, Value cos, Value sin, Value positions, bo
   }
   if (failed(n.require(cache.back(), half, "half of the rotated size")))
     return {};
+  FailureOr<Site> site = Site();
+  if (positions && failed(site = n.site(positions, cache[0], "a position", false)))
+    return {};
   Type element = n.type(x.v).getElementType();
   return n.generic(n.type(x.v), in, [&](Body &b) {
     SmallVector<Value> at = b.indices();
@@ -135,7 +138,7 @@ Value import::rotate(Node &n, Heads x, Value cos, Value sin, Value positions, bo
     if (positions) {
       SymTensorType p = n.type(positions);
       Value batch = p.dim(0) == x.batch() ? row : p.dim(0).isConstant(1) ? b.idx(0) : b.min(row, b.size(p.dim(0) - 1));
-      where = {b.wrapIndex(b.read(3, {batch, s}), cache[0]), angle};
+      where = {b.bounded(b.read(3, {batch, s}), cache[0], *site, false), angle};
     } else if (cache[0] != x.batch()) {
       where[0] = cache[0].isConstant(1) ? b.idx(0) : b.min(row, b.size(cache[0] - 1));
     }

@@ -215,9 +215,9 @@ Value Body::fromIndex(Value x, Type scalar) {
   return arith::IndexCastOp::create(b, loc, scalar, x);
 }
 
-Value Body::wrapIndex(Value x, Expr limit) {
+Value Body::bounded(Value x, Expr limit, Site site, bool wraps, Value when) {
+  if (site.number >= 0)
+    return BoundedOp::create(b, loc, b.getIndexType(), x, limit.attr(), site.number, when, wraps);
   Value i = toIndex(x);
-  Value n = size(limit);
-  i = select(cmp(Cmp::lt, i, idx(0)), add(i, n), i);
-  return max(idx(0), min(i, size(limit - 1)));
+  return wraps ? select(cmp(Cmp::lt, i, idx(0)), add(i, size(limit)), i) : i;
 }

@@ -16,6 +16,11 @@ namespace kt::import {
 /// type.
 inline bool isUnsigned(mlir::Type element) { return element.isUnsignedInteger() || element.isInteger(1); }
 
+/// A place where data becomes an index, by its number in the module's `kt.sites`.
+struct Site {
+  int64_t number = -1; // none: the data is known to be inside
+};
+
 /// Builds one region: scalars in, one scalar yielded.
 class Body {
 public:
@@ -85,9 +90,9 @@ public:
   mlir::Value fromCompute(mlir::Value x, mlir::Type element);
   mlir::Value toIndex(mlir::Value x, bool isUnsigned = false);
   mlir::Value fromIndex(mlir::Value x, mlir::Type scalar);
-  /// An index value where negative numbers count from the end, clamped into [0, size): data from outside never
-  /// addresses outside.
-  mlir::Value wrapIndex(mlir::Value x, Expr size);
+  /// A number from data as an index in [0, limit), negative ones counted from the end where it `wraps`. Anything else
+  /// fails the run, which names the site.
+  mlir::Value bounded(mlir::Value x, Expr limit, Site site, bool wraps = true, mlir::Value when = {});
 
 private:
   mlir::Block *block;

@@ -28,9 +28,12 @@ LogicalResult gather(Node &n) {
   int64_t q = n.rank(1);
   llvm::append_range(out, n.dims(n.in(1)));
   out.append(d.begin() + *axis + 1, d.end());
+  auto site = n.site(n.in(1), d[*axis], "an index into axis " + Twine(*axis));
+  if (failed(site))
+    return failure();
   return n.set(n.generic(n.tensor(out, n.element(0)), {n.in(0), n.in(1)}, [&](Body &b) {
     SmallVector<Value> all = b.indices(), at(all.begin(), all.begin() + *axis);
-    at.push_back(b.wrapIndex(b.read(1, ArrayRef<Value>(all).slice(*axis, q)), d[*axis]));
+    at.push_back(b.bounded(b.read(1, ArrayRef<Value>(all).slice(*axis, q)), d[*axis], *site));
     at.append(all.begin() + *axis + q, all.end());
     return b.read(0, at);
   }));
@@ -41,9 +44,12 @@ LogicalResult gatherElements(Node &n) {
   if (!axis)
     return failure();
   Expr d = n.type(0).dim(*axis);
+  auto site = n.site(n.in(1), d, "an index into axis " + Twine(*axis));
+  if (failed(site))
+    return failure();
   return n.set(n.generic(n.tensor(n.dims(n.in(1)), n.element(0)), {n.in(0), n.in(1)}, [&](Body &b) {
     SmallVector<Value> at = b.indices();
-    at[*axis] = b.wrapIndex(b.read(1, at), d);
+    at[*axis] = b.bounded(b.read(1, at), d, *site);
     return b.read(0, at);
   }));
 }
@@ -55,12 +61,19 @@ LogicalResult gatherNd(Node &n) {
     return n.error("unsupported GatherND: expected a constant index depth that fits the input's rank");
   SmallVector<Expr> d = n.dims(n.in(0)), i = n.dims(n.in(1)), out(i.begin(), i.end() - 1);
   out.append(d.begin() + batch + *depth, d.end());
+  SmallVector<Site> sites;
+  for (int64_t k = 0; k < *depth; ++k) {
+    auto site = n.site(n.in(1), d[batch + k], "an index into axis " + Twine(batch + k), true, {k, *depth, {}});
+    if (failed(site))
+      return failure();
+    sites.push_back(*site);
+  }
   return n.set(n.generic(n.tensor(out, n.element(0)), {n.in(0), n.in(1)}, [&](Body &b) {
     SmallVector<Value> all = b.indices(), at(all.begin(), all.begin() + batch);
     for (int64_t k = 0; k < *depth; ++k) {
       SmallVector<Value> where(all.begin(), all.begin() + q - 1);
       where.push_back(b.idx(k));
-      at.push_back(b.wrapIndex(b.read(1, where), d[batch + k]));
+      at.push_back(b.bounded(b.read(1, where), d[batch + k], sites[k]));
     }
     at.append(all.begin() + q - 1, all.end());
     return b.read(0, at);
@@ -77,8 +90,10 @@ std::optional<ScatterKind> scatterKind(Node &n) {
   return std::nullopt;
 }
 
-Value scatter(Node &n, Value base, Value indices, Value updates, ScatterKind kind) {
-  return ScatterOp::create(n.b, n.loc, base.getType(), base, indices, updates, ScatterKindAttr::get(n.context, kind))
+/// `site` reports rows that address nothing.
+Value scatter(Node &n, Value base, Value indices, Value updates, ScatterKind kind, Site site) {
+  return ScatterOp::create(n.b, n.loc, base.getType(), base, indices, updates, ScatterKindAttr::get(n.context, kind),
+                           site.number < 0 ? IntegerAttr() : n.b.getI64IntegerAttr(site.number))
       .getResult();
 }
 
@@ -99,7 +114,8 @@ LogicalResult scatterNd(Node &n) {
         updates = n.reshape(n.in(2), flat);
   if (!indices || !updates)
     return failure();
-  return n.set(scatter(n, n.in(0), indices, updates, *kind));
+  auto site = n.scatterSite(n.in(1), ArrayRef(d).take_front(*depth), "an index");
+  return failed(site) ? failure() : n.set(scatter(n, n.in(0), indices, updates, *kind, *site));
 }
 
 LogicalResult scatterElements(Node &n) {
@@ -125,7 +141,8 @@ LogicalResult scatterElements(Node &n) {
   Value indices = n.reshape(rows, {count, n.expr(rank)}), updates = n.reshape(n.in(2), {count});
   if (!indices || !updates)
     return failure();
-  return n.set(scatter(n, n.in(0), indices, updates, *kind));
+  auto site = n.scatterSite(n.in(1), n.type(0).dim(*axis), "an index into axis " + Twine(*axis));
+  return failed(site) ? failure() : n.set(scatter(n, n.in(0), indices, updates, *kind, *site));
 }
 
 LogicalResult oneHot(Node &n) {
@@ -293,9 +310,12 @@ LogicalResult compress(Node &n) {
   SmallVector<Expr> out = n.dims(data);
   Expr d = out[*axis];
   out[*axis] = count;
+  auto site = n.site(positions, d, "the number of a condition that holds along axis " + Twine(*axis), false);
+  if (failed(site))
+    return failure();
   return n.set(n.generic(n.tensor(out, n.element(0)), {data, positions}, [&](Body &b) {
     SmallVector<Value> at = b.indices();
-    at[*axis] = b.wrapIndex(b.read(1, at[*axis]), d);
+    at[*axis] = b.bounded(b.read(1, at[*axis]), d, *site);
     return b.read(0, at);
   }));
 }

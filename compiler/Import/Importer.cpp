@@ -507,5 +507,7 @@ OwningOpRef<ModuleOp> Importer::run() {
   for (const auto &entry : bounds)
     boundAttrs.push_back(b.getNamedAttr(entry.getKey(), b.getDenseI64ArrayAttr({entry.second.min, entry.second.max})));
   (*module)->setAttr("kt.bounds", b.getDictionaryAttr(boundAttrs));
+  if (!sites.empty())
+    (*module)->setAttr("kt.sites", b.getArrayAttr(sites));
   return module;
 }

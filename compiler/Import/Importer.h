@@ -28,8 +28,9 @@ struct ImportOptions {
 };
 
 /// Imports the model: one func.func @main whose arguments and results carry `kt.name`, with the module attributes
-/// `kt.name` and `kt.bounds` (symbol -> [min, max]). Errors are reported as diagnostics at the nodes' locations; all
-/// unsupported nodes are listed in one. The module's constants borrow the file's bytes.
+/// `kt.name`, `kt.bounds` (symbol -> [min, max]) and `kt.sites` (what checks of indices report). Errors are reported as
+/// diagnostics at the nodes' locations; all unsupported nodes are listed in one. The module's constants borrow the
+/// file's bytes.
 mlir::OwningOpRef<mlir::ModuleOp> importModel(mlir::MLIRContext *context, ModelFile &file,
                                               const ImportOptions &options);
 
@@ -57,6 +58,8 @@ public:
   mlir::Value constant(SymTensorType type, llvm::ArrayRef<char> bytes, llvm::StringRef name, bool copy);
   mlir::Value tensorConstant(const onnx::TensorProto &tensor);
   std::string freshName(llvm::StringRef hint);
+  /// The number of a site in `kt.sites`; see Node::site.
+  int64_t siteOf(mlir::Value indices, Expr limit, llvm::StringRef what, bool wraps, mlir::Location loc);
   const onnx::AttributeProto *functionAttr(llvm::StringRef name);
 
   /// Between these two, ops are added to `block`, the entry of a region of an op that does not exist yet; the builder
@@ -114,6 +117,8 @@ private:
   llvm::StringMap<std::string> symbolOfParam;
   llvm::StringSet<> usedDims;
   std::optional<std::string> batchOfOne; // the dimension that dynamic_batching fixes; empty: every unnamed leading one
+  llvm::StringMap<int64_t> siteNumbers;
+  llvm::SmallVector<mlir::Attribute> sites;
   mlir::Block *entry = nullptr;
   int depth = 0;
   bool failed = false;

@@ -314,9 +314,17 @@ LogicalResult lossOf(Node &n, Value logs, Value target, Value weight) {
     return w;
   };
   SymTensorType shape = n.tensor(n.dims(target), type);
+  auto site = n.site(target, classes, "a class", /*wraps=*/false, {0, 1, ignore});
+  if (failed(site))
+    return failure();
+  auto classOf = [&](Body &b, Value raw) {
+    Value counts = ignore && site->number >= 0 ? b.cmp(Cmp::ne, raw, b.integer(i64, *ignore)) : Value();
+    Value cls = b.bounded(raw, classes, *site, /*wraps=*/false, counts);
+    return ignore && site->number < 0 ? b.select(b.cmp(Cmp::eq, raw, b.integer(i64, *ignore)), b.idx(0), cls) : cls;
+  };
   Value loss = n.generic(shape, in, [&](Body &b) {
     SmallVector<Value> at = b.indices();
-    Value raw = b.convert(b.read(1, at), targetType, i64), cls = b.wrapIndex(raw, classes);
+    Value raw = b.convert(b.read(1, at), targetType, i64), cls = classOf(b, raw);
     at.insert(at.begin() + 1, cls);
     return b.fromCompute(b.neg(b.mul(weightAt(b, cls, raw, 2), b.toCompute(b.read(0, at), type))), type);
   });
@@ -343,7 +351,7 @@ LogicalResult lossOf(Node &n, Value logs, Value target, Value weight) {
     weighing.push_back(weight);
   Value weights = n.generic(shape, weighing, [&](Body &b) {
     Value raw = b.convert(b.read(0, b.indices()), targetType, i64);
-    return b.fromCompute(weightAt(b, b.wrapIndex(raw, classes), raw, 1), type);
+    return b.fromCompute(weightAt(b, classOf(b, raw), raw, 1), type);
   });
   return n.set(n.map(type, {sum, total(weights)}, [](Body &b, ArrayRef<Value> v) { return b.div(v[0], v[1]); }));
 }
@@ -377,8 +385,12 @@ LogicalResult maxUnpool(Node &n) { // x, indices into the output, output shape
   Value rows = n.reshape(n.cast(n.in(1), n.b.getI64Type()), {count, n.expr(1)}), updates = n.reshape(n.in(0), {count});
   if (!rows || !updates)
     return failure();
+  auto site = n.scatterSite(n.in(1), total, "a position of the pooled tensor");
+  if (failed(site))
+    return failure();
   Value flat = ScatterOp::create(n.b, n.loc, zeros.getType(), zeros, rows, updates,
-                                 ScatterKindAttr::get(n.context, ScatterKind::assign))
+                                 ScatterKindAttr::get(n.context, ScatterKind::assign),
+                                 site->number < 0 ? IntegerAttr() : n.b.getI64IntegerAttr(site->number))
                    .getResult();
   Value y = n.reshape(flat, pooled);
   if (!n.has(2))
@@ -397,9 +409,13 @@ LogicalResult maxUnpool(Node &n) { // x, indices into the output, output shape
 
 LogicalResult reverseSequence(Node &n) {
   int64_t batch = n.attrInt("batch_axis", 1), time = n.attrInt("time_axis", 0);
+  Expr most = n.type(0).dim(time) + 1;
+  auto site = n.site(n.in(1), most, "the length of a sequence", /*wraps=*/false);
+  if (failed(site))
+    return failure();
   return n.set(n.generic(n.type(0), {n.in(0), n.in(1)}, [&](Body &b) {
     SmallVector<Value> at = b.indices();
-    Value length = b.toIndex(b.read(1, at[batch])), t = at[time];
+    Value length = b.bounded(b.read(1, at[batch]), most, *site, /*wraps=*/false), t = at[time];
     at[time] = b.select(b.cmp(Cmp::lt, t, length), b.max(b.idx(0), b.sub(b.sub(length, b.idx(1)), t)), t);
     return b.read(0, at);
   }));

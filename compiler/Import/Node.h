@@ -76,6 +76,13 @@ void registerSequence(OpTable &table);
 void registerRandom(OpTable &table);
 void registerSignal(OpTable &table);
 
+/// Which elements of a tensor of indices address one dimension: every `step`-th from `first`, but not those that are
+/// `ignored`.
+struct Column {
+  int64_t first = 0, step = 1;
+  std::optional<int64_t> ignored;
+};
+
 class Node {
 public:
   Node(Importer &importer, const onnx::NodeProto &proto, int64_t opset, mlir::Location loc);
@@ -112,6 +119,14 @@ public:
   std::optional<std::vector<float>> attrFloats(llvm::StringRef name) const;
   /// An error where the node has more than its definition understands.
   llvm::LogicalResult checkUnderstood(const Definition &definition);
+
+  /// Where elements of `indices` become numbers in [0, limit), or, where that `wraps`, in [-limit, limit): for
+  /// Body::bounded. `what` names one of them in messages: "an index into axis 0". Readers of the same tensor for the
+  /// same purpose share a site.
+  llvm::FailureOr<Site> site(mlir::Value indices, Expr limit, const llvm::Twine &what, bool wraps = true,
+                             Column column = {});
+  /// The same for rows that address the dimensions `limits` each.
+  llvm::FailureOr<Site> scatterSite(mlir::Value indices, llvm::ArrayRef<Expr> limits, const llvm::Twine &what);
 
   // What is known of a tensor's elements.
   const Contents *known(mlir::Value v);

@@ -152,8 +152,15 @@ LogicalResult Recurrent::read(ArrayRef<StringRef> defaults) {
   if (n.has(4)) {
     // Lengths that are all the full length change nothing.
     const Contents *known = n.known(n.in(4));
-    if (!known || !llvm::all_of(*known, [&](const Scalar &s) { return s.isExpr() && s.e == steps; }))
-      lengths = n.in(4);
+    if (!known || !llvm::all_of(*known, [&](const Scalar &s) { return s.isExpr() && s.e == steps; })) {
+      auto site = n.site(n.in(4), steps + 1, "the length of a sequence", /*wraps=*/false);
+      if (failed(site))
+        return failure();
+      Type i64 = n.b.getI64Type();
+      lengths = n.generic(n.tensor(n.dims(n.in(4)), i64), n.in(4), [&](Body &b) {
+        return b.fromIndex(b.bounded(b.read(0, b.indices()), steps + 1, *site, /*wraps=*/false), i64);
+      });
+    }
   }
   return readActivations(defaults);
 }

@@ -120,6 +120,9 @@ LogicalResult roiAlign(Node &n) { // x, rois, batch_indices
   SmallVector<Expr> x = n.dims(n.in(0));
   Expr rois = n.type(1).dim(0);
   Type element = n.element(0), f = element.isF64() ? element : Type(n.b.getF32Type()), i64 = n.b.getI64Type();
+  auto images = n.site(n.in(2), x[0], "the image of a region", false);
+  if (failed(images))
+    return failure();
   // Start and step between bins of region r along y (0) or x (1), from operand `rois`.
   struct Bin {
     Value start, step;
@@ -170,7 +173,7 @@ LogicalResult roiAlign(Node &n) { // x, rois, batch_indices
           low[a] = toInt(b, base);
           high[a] = b.min(b.add(low[a], b.idx(1)), b.size(x[2 + a] - 1));
         }
-        Value batch = b.wrapIndex(b.read(2, r), x[0]), sum;
+        Value batch = b.bounded(b.read(2, r), x[0], *images, false), sum;
         for (int64_t k = 0; k < 4; ++k) {
           auto w = [&](int64_t a, bool upper) { return upper ? weight[a] : b.sub(b.constant(f, 1), weight[a]); };
           Value v =

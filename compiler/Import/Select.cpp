@@ -112,13 +112,13 @@ Value permuted(Node &n, Value at, Value updates) {
   Type i64 = n.b.getI64Type();
   Value zeros = n.generic(n.tensor({size}, i64), {}, [&](Body &b) { return b.integer(i64, 0); });
   return ScatterOp::create(n.b, n.loc, zeros.getType(), zeros, n.reshape(at, {size, n.expr(1)}), updates,
-                           ScatterKindAttr::get(n.context, ScatterKind::assign))
+                           ScatterKindAttr::get(n.context, ScatterKind::assign), IntegerAttr())
       .getResult();
 }
 Value gathered(Node &n, Value v, Value at) {
   Expr size = n.type(v).dim(0);
   return n.generic(n.tensor(n.dims(at), n.type(v).getElementType()), {v, at},
-                   [&](Body &b) { return b.read(0, b.wrapIndex(b.read(1, b.indices()), size)); });
+                   [&](Body &b) { return b.read(0, b.bounded(b.read(1, b.indices()), size, Site(), false)); });
 }
 
 /// For rows [n, m]: where each row goes in lexicographic order (as `order`, row numbers from the least), equal ones as
@@ -214,7 +214,7 @@ LogicalResult unique(Node &n) {
   dims[*axis] = groups;
   Value y = n.generic(n.tensor(dims, element), {x, first}, [&](Body &b) {
     SmallVector<Value> at = b.indices();
-    at[*axis] = b.wrapIndex(b.read(1, at[*axis]), count);
+    at[*axis] = b.bounded(b.read(1, at[*axis]), count, Site(), false);
     return b.read(0, at);
   });
   return failed(n.set(0, y)) || failed(n.set(1, first)) || failed(n.set(2, inverse)) ? failure() : n.set(3, counts);

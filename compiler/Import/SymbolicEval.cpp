@@ -86,6 +86,15 @@ std::optional<Scalar> Evaluator::eval(Operation *o) {
     double f = cast<FloatAttr>(constant.getValue()).getValueAsDouble();
     return Scalar::of(f);
   }
+  if (auto bounded = dyn_cast<BoundedOp>(o)) {
+    // Only what is inside for certain: a run reports the rest.
+    const Scalar &value = values[bounded.getValue()];
+    auto i = value.isExpr() ? value.e.asConstant() : std::nullopt, limit = Expr(bounded.getLimit()).asConstant();
+    if (!i || !limit)
+      return std::nullopt;
+    int64_t at = *i < 0 && bounded.getWraps() ? *i + *limit : *i;
+    return at >= 0 && at < *limit ? std::optional(Scalar::of(Expr::constant(context, at))) : std::nullopt;
+  }
   SmallVector<Scalar> in;
   for (Value v : o->getOperands())
     in.push_back(values[v]);

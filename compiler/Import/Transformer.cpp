@@ -243,11 +243,16 @@ LogicalResult groupQueryAttention(Node &n) {
   auto total = n.sizes(n.in(6), "total_sequence_length");
   if (!q.v || !k.v || !v.v || !total || total->size() != 1)
     return failure();
-  Type i64 = n.b.getI64Type(), lengthType = n.element(5);
+  Type i64 = n.b.getI64Type();
   Expr fresh = q.sequence(), batch = q.batch(), whole = total->front();
+  Expr past = n.has(3) ? n.type(3).dim(2) : n.expr(0), present = Expr::max(past, whole);
+  auto last = n.site(n.in(5), present, "the last position of a sequence", false);
+  if (failed(last))
+    return failure();
   // Tokens that a row has before these: none in a prompt, where rows are padded behind their end.
   Value before = n.generic(n.tensor({batch}, i64), n.reshape(n.in(5), {batch}), [&](Body &b) {
-    Value length = b.add(b.convert(b.read(0, b.index(0)), lengthType, i64), b.integer(i64, 1));
+    Value at = b.bounded(b.read(0, b.index(0)), present, *last, false);
+    Value length = b.add(b.fromIndex(at, i64), b.integer(i64, 1));
     Value prompt = b.cmp(Cmp::eq, b.size(whole), b.size(fresh));
     return b.select(prompt, b.integer(i64, 0),
                     b.max(b.integer(i64, 0), b.sub(length, b.fromIndex(b.size(fresh), i64))));
@@ -266,7 +271,6 @@ LogicalResult groupQueryAttention(Node &n) {
     if (!q.v || !k.v)
       return failure();
   }
-  Expr past = n.has(3) ? n.type(3).dim(2) : n.expr(0), present = Expr::max(past, whole);
   auto extend = [&](Heads h, Value cache) -> Heads {
     if (!cache && whole == fresh)
       return {headsFirst(n, h), true};
@@ -324,17 +328,27 @@ LogicalResult embedLayerNorm(Node &n) {
   if (positionsAt >= 0)
     in.push_back(n.in(8));
   Type element = n.element(2);
+  // The positions of the tokens themselves must have a row as well.
+  auto words = n.site(n.in(0), n.type(2).dim(0), "a token number", false);
+  auto places = positionsAt >= 0 ? n.site(n.in(8), n.type(3).dim(0), "a position", false) : Site();
+  auto kinds = segments ? n.site(n.in(1), n.type(4).dim(0), "a segment", false) : Site();
+  if (failed(words) || failed(places) || failed(kinds))
+    return failure();
+  if (positionsAt < 0 && failed(n.require(Expr::min(sequence, n.type(3).dim(0)), sequence, "positions and tokens")))
+    return failure();
   Value sum = n.generic(n.tensor({batch, sequence, n.type(2).dim(1)}, element), in, [&](Body &b) {
     Value r = b.index(0), s = b.index(1), c = b.index(2);
-    auto row = [&](unsigned table, Value at) {
-      return b.toCompute(b.read(table, {b.wrapIndex(at, b.type(table).dim(0)), c}), element);
+    auto row = [&](unsigned table, Value at) { return b.toCompute(b.read(table, {at, c}), element); };
+    auto chosen = [&](unsigned table, Value at, Site site) {
+      return row(table, b.bounded(at, b.type(table).dim(0), site, false));
     };
-    Value position = s;
-    if (positionsAt >= 0)
-      position = b.read(positionsAt, {b.type(positionsAt).dim(0).isConstant(1) ? b.idx(0) : r, s});
-    Value v = b.add(row(1, b.read(0, {r, s})), row(2, position));
+    Value position =
+        positionsAt < 0
+            ? row(2, s)
+            : chosen(2, b.read(positionsAt, {b.type(positionsAt).dim(0).isConstant(1) ? b.idx(0) : r, s}), *places);
+    Value v = b.add(chosen(1, b.read(0, {r, s}), *words), position);
     if (segments)
-      v = b.add(v, row(4, b.read(3, {r, s})));
+      v = b.add(v, chosen(4, b.read(3, {r, s}), *kinds));
     return b.fromCompute(v, element);
   });
   if (failed(n.set(2, sum)))

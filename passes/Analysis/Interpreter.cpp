@@ -298,6 +298,22 @@ bool Interpreter::step(Operation *o) {
           l.i = c.value_or(0);
         return c.has_value();
       })
+      .Case<BoundedOp>([&](BoundedOp bounded) {
+        auto limit = Expr(bounded.getLimit()).asConstant();
+        const Lanes &value = slot(bounded.getValue());
+        const Lanes *when = bounded.getWhen() ? &slot(bounded.getWhen()) : nullptr;
+        Lanes &out = slot(bounded.getResult());
+        for (int64_t l = 0; limit && l < lanes; ++l) {
+          int64_t i = value[l].i;
+          out[l].i = i < 0 && bounded.getWraps() ? i + *limit : i;
+          if (out[l].i >= 0 && out[l].i < *limit)
+            continue;
+          if (!when || (*when)[l].i)
+            return false; // the run is to report it
+          out[l].i = 0;
+        }
+        return limit.has_value();
+      })
       .Case<arith::ConstantOp>([&](arith::ConstantOp c) {
         Lane v;
         if (auto i = dyn_cast<IntegerAttr>(c.getValue()))

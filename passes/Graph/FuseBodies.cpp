@@ -120,7 +120,7 @@ void inlineAt(ReadOp read, GenericOp producer, ArrayRef<Value> operands) {
     map.map(body.getArgument(operands.size() + i), v);
 
   // A guarded read evaluates the producer only where its index is inside: elsewhere the producer's own reads are turned
-  // away by an index of -1.
+  // away by an index of -1, and its checks of indices say nothing.
   Value inside;
   if (read.getOtherwise()) {
     SmallVector<int64_t> dims;
@@ -140,6 +140,15 @@ void inlineAt(ReadOp read, GenericOp producer, ArrayRef<Value> operands) {
   if (inside)
     minusOne = arith::ConstantIndexOp::create(b, loc, -1);
   for (Operation &op : body.without_terminator()) {
+    if (auto bounded = dyn_cast<BoundedOp>(op); bounded && inside) {
+      Value when = inside;
+      if (Value own = bounded.getWhen())
+        when = arith::AndIOp::create(b, loc, inside, map.lookup(own));
+      auto guarded = BoundedOp::create(b, loc, b.getIndexType(), map.lookup(bounded.getValue()), bounded.getLimit(),
+                                       bounded.getSite(), when, bounded.getWraps());
+      map.map(bounded.getResult(), guarded.getResult());
+      continue;
+    }
     auto inner = dyn_cast<ReadOp>(op);
     if (!inner || !inside || inner.getIndices().empty()) {
       b.clone(op, map);

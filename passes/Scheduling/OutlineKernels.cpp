@@ -92,11 +92,12 @@ struct OutlineKernelsPass : kt::impl::OutlineKernelsBase<OutlineKernelsPass> {
             arg.setLoc(unknown);
     });
     SmallVector<Attribute> ints;
-    SmallVector<std::string> names;
-    for (auto &[e, number] : params) {
+    for (auto &[e, number] : params)
       ints.push_back(e);
-      names.push_back("p" + std::to_string(number));
-    }
+    takeSites(kernel, ints);
+    SmallVector<std::string> names;
+    for (size_t i = 0; i < ints.size(); ++i)
+      names.push_back("p" + std::to_string(i));
     SmallVector<StringRef> nameRefs(names.begin(), names.end());
     kernel.setParamsAttr(b.getStrArrayAttr(nameRefs));
 
@@ -120,6 +121,23 @@ struct OutlineKernelsPass : kt::impl::OutlineKernelsBase<OutlineKernelsPass> {
       launch->setAttr("kt.slice", slice);
     op->replaceAllUsesWith(launch.getResults());
     op->erase();
+  }
+
+  /// Sites become parameters too, behind the sizes: kernels that differ in them only are one.
+  void takeSites(KernelOp kernel, SmallVectorImpl<Attribute> &ints) {
+    llvm::SmallDenseMap<int64_t, int64_t> numbers;
+    auto parameter = [&](int64_t site) {
+      auto [it, fresh] = numbers.try_emplace(site, ints.size());
+      if (fresh)
+        ints.push_back(Expr::constant(&getContext(), site).attr());
+      return it->second;
+    };
+    kernel->walk([&](Operation *op) {
+      if (auto bounded = dyn_cast<BoundedOp>(op))
+        bounded.setSite(parameter(bounded.getSite()));
+      else if (auto scatter = dyn_cast<ScatterOp>(op); scatter && scatter.getSite())
+        scatter.setSite(parameter(*scatter.getSite()));
+    });
   }
 
   llvm::StringMap<std::string> known;

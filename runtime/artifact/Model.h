@@ -145,8 +145,8 @@ struct Module {
 };
 
 /// One launch of a variant. On a GPU the entry gets the buffer addresses (u64 each), the workspace address (u64, only
-/// when the variant has one), then the integer arguments (i32 each; a value that does not fit is an error of the run).
-/// On the host see HostArgs.
+/// when the variant has one), the address of the fault record (u64, only when the kernel reports faults), then the
+/// integer arguments (i32 each; a value that does not fit is an error of the run). On the host see HostArgs.
 struct Stage {
   uint32_t module = kNone;
   std::string entry;        // PTX: the .entry name
@@ -173,7 +173,8 @@ struct Kernel {
   std::string name;   // "matmul_3"
   std::string family; // "matmul", "conv", "generic", ...
   uint32_t numBuffers = 0, numInts = 0;
-  uint32_t numResults = 1; // the last numResults buffers are written, the others are read
+  uint32_t numResults = 1;    // the last numResults buffers are written, the others are read
+  bool reportsFaults = false; // it gets the run's FaultRecord; integer arguments tell it the numbers of its sites
   std::vector<Expr> exprs;
   std::vector<Variant> variants;
 };
@@ -242,6 +243,20 @@ struct Block {
   std::vector<Instruction> instructions;
 };
 
+/// A place where data becomes an index. A number outside fails the run, with a message that names the node.
+struct Site {
+  uint32_t node = kNone; // index into Model::nodes
+  std::string what;      // "an index into axis 0"
+  bool wraps = false;    // [-limit, limit) is inside; else [0, limit)
+};
+
+/// What a kernel writes when it meets such a number; zero before. The last or the first of several stays.
+struct FaultRecord {
+  int64_t index = 0;
+  uint32_t limit = 0; // 2^32 - 1 stands for that and more
+  uint32_t site = 0;  // number in Model::sites + 1; 0: no fault
+};
+
 /// A run of top-level instructions [begin, end): the unit in which weights are kept on the device or streamed. Slices
 /// follow one another and cover the program.
 struct Slice {
@@ -261,6 +276,7 @@ struct Model {
   std::vector<Module> modules;
   std::vector<Kernel> kernels;
   std::vector<std::string> nodes;
+  std::vector<Site> sites;
   Block program;
   std::vector<Slice> slices;
   std::string options; // the compile options as text, for `ktc inspect`
@@ -275,6 +291,7 @@ struct HostArgs {
   void *scratch;   // of this worker alone, or null
   int64_t begin, end;
   const void *const *externals; // functions that the code may call; see HostExternal
+  FaultRecord *faults;          // of the session; never null
 };
 
 /// Slots of HostArgs::externals: C functions that an image without relocations cannot reach by itself.

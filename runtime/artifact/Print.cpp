@@ -255,7 +255,8 @@ std::string printPort(const Model &model, const Port &port) {
 std::string printKernel(const Model &model, const Kernel &k) {
   std::string text = "kernel " + escaped(k.name) + " (" + escaped(k.family) + ") " +
                      std::to_string(k.numBuffers - k.numResults) + " -> " + std::to_string(k.numResults) +
-                     " buffers, " + std::to_string(k.numInts) + " integers\n";
+                     " buffers, " + std::to_string(k.numInts) + " integers" +
+                     (k.reportsFaults ? ", reports faults\n" : "\n");
   for (const Variant &v : k.variants) {
     text += "  variant " + escaped(v.target);
     if (v.guard != kNone)
@@ -326,6 +327,9 @@ std::string print(const Model &m) {
             escaped(m.modules[i].target) + " " + std::to_string(m.modules[i].code.size()) + " bytes\n";
   for (const Kernel &k : m.kernels)
     text += printKernel(m, k);
+  for (size_t i = 0; i < m.sites.size(); ++i)
+    text += "site " + std::to_string(i) + " " + escaped(m.sites[i].what) +
+            (m.sites[i].node == kNone ? "" : " at " + escaped(m.nodes[m.sites[i].node])) + "\n";
   return text + "program\n" + printProgram(m);
 }
 

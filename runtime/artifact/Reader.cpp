@@ -95,6 +95,8 @@ public:
     KT_RETURN_IF_ERROR(decodeBlock(*root.program(), model.program, 0));
     for (const auto *s : *root.slices())
       model.slices.push_back({s->begin(), s->end(), numbers(s->weights())});
+    for (const auto *s : *root.sites())
+      model.sites.push_back({s->node(), text(s->what()), s->wraps()});
     model.options = text(root.options());
     return spent ? exhausted() : Status();
   }
@@ -185,6 +187,7 @@ private:
     kernel.numBuffers = k.num_buffers();
     kernel.numInts = k.num_ints();
     kernel.numResults = k.num_results();
+    kernel.reportsFaults = k.reports_faults();
     decodeExprs(*k.exprs(), kernel.exprs);
     for (const auto *v : *k.variants()) {
       Variant variant;

@@ -69,6 +69,7 @@ public:
     for (const Kernel &kernel : m.kernels)
       if (Status status = checkKernel(kernel); !status.ok())
         return std::move(status).in("kernel " + quoted(kernel.name));
+    KT_RETURN_IF_ERROR(checkSites());
     return checkSlices();
   }
 
@@ -279,6 +280,14 @@ private:
       if (threads == 0 || threads > 1024)
         return reject("a stage has " + number(threads) + " threads a block, expected 1 to 1024");
     }
+    return {};
+  }
+
+  Status checkSites() {
+    for (size_t i = 0; i < m.sites.size(); ++i)
+      if (m.sites[i].node != kNone && m.sites[i].node >= m.nodes.size())
+        return reject("site " + number(i) + " is at node " + number(m.sites[i].node) + " but there are " +
+                      number(m.nodes.size()));
     return {};
   }
 

@@ -143,11 +143,13 @@ public:
     auto slices = encodeEach(
         b, model.slices, [&](const Slice &s) { return fb::CreateSlice(b, s.begin, s.end, b.CreateVector(s.weights)); });
     auto segments = encodeSegments();
+    auto sites = encodeEach(b, model.sites,
+                            [&](const Site &s) { return fb::CreateSite(b, s.node, b.CreateString(s.what), s.wraps); });
     auto producer = b.CreateString(model.producer);
     auto name = b.CreateString(model.name);
     auto options = b.CreateString(model.options);
     b.Finish(fb::CreateModel(b, producer, name, targets, exprs, symbols, buffers, inputs, outputs, weights, modules,
-                             kernels, nodes, program, slices, options, segments));
+                             kernels, nodes, program, slices, options, segments, sites));
   }
 
   Bytes bytes() const { return {reinterpret_cast<const std::byte *>(b.GetBufferPointer()), b.GetSize()}; }
@@ -199,7 +201,7 @@ private:
       auto schedule = b.CreateString(v.schedule);
       return fb::CreateVariant(b, target, v.guard, v.workspace, v.workspaceZeroed, stages, schedule);
     });
-    return fb::CreateKernel(b, name, family, k.numBuffers, k.numInts, k.numResults, exprs, variants);
+    return fb::CreateKernel(b, name, family, k.numBuffers, k.numInts, k.numResults, k.reportsFaults, exprs, variants);
   }
 
   Offset<fb::Block> encodeBlock(const Block &block) {

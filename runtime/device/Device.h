@@ -47,6 +47,9 @@ struct LaunchArguments {
   const int64_t *ints = nullptr;
   void *workspace = nullptr;
   bool hasWorkspace = false;
+  /// Memory that host and device reach alike (Device::allocateStaging).
+  artifact::FaultRecord *faults = nullptr;
+  bool reportsFaults = false;
 };
 
 /// A recorded sequence of work, replayed by the stream that recorded it.

@@ -86,6 +86,7 @@ void runRange(const void *opaque, int64_t begin, int64_t end) {
   args.begin = begin;
   args.end = end;
   args.externals = kExternals;
+  args.faults = context.arguments->faults;
   context.entry(&args);
 }
 

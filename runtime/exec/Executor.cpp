@@ -10,6 +10,8 @@
 
 #include <algorithm>
 #include <cstring>
+#include <new>
+#include <utility>
 
 namespace kt::exec {
 
@@ -57,6 +59,10 @@ Result<std::unique_ptr<Executor>> Executor::create(Program &program) {
   if (!stream.ok())
     return std::move(stream).status();
   executor->stream = *std::move(stream);
+  auto faults = program.device->allocateStaging(sizeof(FaultRecord));
+  if (!faults.ok())
+    return std::move(faults).status();
+  executor->faults = new (*faults) FaultRecord();
   if (program.fallbackHost) {
     auto hostStream = program.fallbackHost->createStream();
     if (!hostStream.ok())
@@ -78,6 +84,8 @@ Executor::~Executor() {
   for (Pinned *area : {&pinnedInputs, &pinnedOutputs})
     if (area->memory)
       program.device->releaseStaging(area->memory);
+  if (faults)
+    program.device->releaseStaging(faults);
   if (hostWorkspace)
     program.fallbackHost->release(hostWorkspace);
 }
@@ -397,7 +405,22 @@ Status Executor::collectOutputs() {
       offset += alignedUp(view.bytes);
     }
   }
-  return stream->synchronize();
+  KT_RETURN_IF_ERROR(stream->synchronize());
+  return takeFault();
+}
+
+Status Executor::takeFault() {
+  FaultRecord fault = std::exchange(*faults, {});
+  if (fault.site == 0)
+    return {};
+  // The number comes out of code: believed only as far as there is such a site.
+  static const Site unknown{kNone, "an index"};
+  const Site &site = fault.site <= m.sites.size() ? m.sites[fault.site - 1] : unknown;
+  std::string limit = std::to_string(int64_t(fault.limit) - 1);
+  return Status::failed(nodeText(site.node) + ": " + escaped(site.what) + " is " + std::to_string(fault.index) +
+                        (fault.limit ? ", expected " + std::to_string(site.wraps ? -int64_t(fault.limit) : 0) + " to " +
+                                           (fault.limit == UINT32_MAX ? "more than " + limit : limit)
+                                     : ", but there is nothing to choose from"));
 }
 
 Status Executor::run(std::span<const InputView> inputs) {
@@ -411,6 +434,7 @@ Status Executor::run(std::span<const InputView> inputs) {
 Status Executor::runOnce(std::span<const InputView> inputs) {
   for (OutputView &view : results)
     view.data = nullptr;
+  *faults = {}; // of a run that failed in another way
   reset();
   bool changed = false;
   KT_RETURN_IF_ERROR(bind(inputs, changed));
@@ -434,6 +458,7 @@ Status Executor::repeat() {
     return Status::usage("nothing to repeat: no run has succeeded with these shapes");
   for (OutputView &view : results)
     view.data = nullptr;
+  *faults = {};
   reset();
   if (!graph)
     values.forgetLate();
@@ -448,7 +473,9 @@ Status Executor::repeat() {
   }
   Status status = execute();
   if (status.ok())
-    return stream->synchronize();
+    status = stream->synchronize();
+  if (status.ok())
+    return takeFault();
   (void)settle();
   return status;
 }

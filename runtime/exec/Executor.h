@@ -97,6 +97,8 @@ private:
   void bindTo(artifact::BufferId id, Storage *storage);
   void unbind(artifact::BufferId id);
   Status checkSize(artifact::BufferId id, const char *what);
+  /// What kernels reported up to the latest synchronisation, once.
+  Status takeFault();
   Status ensureOnDevice(Storage &storage);
   Status ensureOnHost(Storage &storage);
   Status detachFromStaging(artifact::BufferId id);
@@ -140,6 +142,7 @@ private:
   std::vector<OutputView> results;
   std::vector<void *> pointers; // of a launch's buffers
   std::vector<Value> kernelScratch;
+  artifact::FaultRecord *faults = nullptr; // staging memory: kernels of the host and of the device write it
   void *hostWorkspace = nullptr;
   uint64_t hostWorkspaceCapacity = 0;
   Counters counts;

@@ -127,8 +127,8 @@ Status Executor::step(const Launch &i, const InstructionInfo &info) {
       pointers[k] = storage.data;
     }
     Storage *workspace = nullptr;
-    device::LaunchArguments arguments{pointers.data(),      kernel.numBuffers, kernel.numInts,
-                                      prepared.ints.data(), nullptr,           prepared.hasWorkspace};
+    device::LaunchArguments arguments{pointers.data(), kernel.numBuffers,     kernel.numInts, prepared.ints.data(),
+                                      nullptr,         prepared.hasWorkspace, faults,         kernel.reportsFaults};
     if (prepared.hasWorkspace) {
       arguments.workspace = prepared.plannedWorkspace;
       if (!arguments.workspace) {
@@ -187,8 +187,8 @@ Status Executor::launchOnHost(const Launch &i, const InstructionInfo &info, Prep
     hostWorkspace = *fresh;
     hostWorkspaceCapacity = prepared.workspace;
   }
-  device::LaunchArguments arguments{pointers.data(),      kernel.numBuffers, kernel.numInts,
-                                    prepared.ints.data(), hostWorkspace,     prepared.hasWorkspace};
+  device::LaunchArguments arguments{pointers.data(), kernel.numBuffers,     kernel.numInts, prepared.ints.data(),
+                                    hostWorkspace,   prepared.hasWorkspace, faults,         kernel.reportsFaults};
   if (prepared.hasWorkspace && prepared.candidate->variant->workspaceZeroed)
     KT_RETURN_IF_ERROR(hostStream->zero(hostWorkspace, prepared.workspace));
   for (const device::StageLaunch &stage : prepared.stages)
@@ -312,6 +312,8 @@ Status Executor::step(const ReadScalar &i, const InstructionInfo &) {
     KT_RETURN_IF_ERROR(stream->copyOut(bytes, static_cast<const char *>(storage.data) + index * size, size));
     KT_RETURN_IF_ERROR(stream->synchronize());
   }
+  // What was computed past a fault says nothing, least of all how large something is.
+  KT_RETURN_IF_ERROR(takeFault());
   values.set(i.symbol, decode(i.type, bytes));
   return {};
 }

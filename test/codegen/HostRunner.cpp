@@ -115,6 +115,7 @@ int64_t HostKernel::evaluate(artifact::ExprId id, const std::vector<int64_t> &in
 void HostKernel::run(std::vector<void *> buffers, std::vector<int64_t> ints, int threads) const {
   constexpr size_t guard = 4096;
   auto bytes = [&](artifact::ExprId id) { return id == artifact::kNone ? 0 : (size_t)evaluate(id, ints); };
+  faults = {};
   size_t workspaceBytes = bytes(variant->workspace);
   void *workspace = std::aligned_alloc(256, (workspaceBytes + guard) / 256 * 256 + 256);
   std::memset(workspace, variant->workspaceZeroed ? 0 : 0xcd, workspaceBytes);
@@ -127,7 +128,7 @@ void HostKernel::run(std::vector<void *> buffers, std::vector<int64_t> ints, int
       std::memset(scratch, 0xcd, scratchBytes);
       std::memset(scratch + scratchBytes, 0x5a, guard);
       artifact::HostArgs args{buffers.data(), ints.data(), workspace, scratchBytes ? scratch : nullptr,
-                              begin,          end,         nullptr};
+                              begin,          end,         nullptr,   &faults};
       if (!oneByOne)
         entry(&args);
       else

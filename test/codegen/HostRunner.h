@@ -23,6 +23,7 @@ public:
   /// Runs all stages. `buffers` are operands, then results.
   void run(std::vector<void *> buffers, std::vector<int64_t> ints, int threads = 1) const;
   const codegen::KernelCode &getCode() const { return code; }
+  mutable artifact::FaultRecord faults; // of the latest run
   double compileMs = 0;
 
 private:

@@ -51,6 +51,7 @@ static Object describe(KernelOp kernel, const codegen::KernelCode &code, const c
   }
   return Object{{"name", kernel.getSymName()},
                 {"params", (int64_t)kernel.getParams().size()},
+                {"reportsFaults", kernel.reportsFaults()},
                 {"ms", ms},
                 {"exprs", std::move(exprs)},
                 {"variants", std::move(variants)}};

@@ -12,6 +12,7 @@ FACTS = {0: 4, 1: 99 * 1024, 2: 89, 3: 32 << 20}  # SM count, shared bytes a blo
 BANKS = ('ldmatrix', 'cp.async')  # what has to be free of bank conflicts
 NUMPY = {'f32': np.float32, 'f16': np.float16, 'f64': np.float64, 'i8': np.int8, 'i16': np.int16, 'i32': np.int32, 'i64': np.int64,
          'i1': np.bool_, 'ui8': np.uint8, 'bf16': np.uint16}
+FAULT = np.dtype([('index', np.int64), ('limit', np.uint32), ('site', np.uint32)])  # artifact::FaultRecord
 EPS = {'f32': 2e-6, 'f16': 2e-3, 'bf16': 1.6e-2, 'f64': 1e-12}
 
 
@@ -47,7 +48,8 @@ def evaluate(exprs, ints, facts):
 
 
 class Case:
-    """One kernel on one set of inputs. `runs` may hold several (ints, inputs, expected) for the same kernel. It is compiled with `flags`;
+    """One kernel on one set of inputs. `runs` may hold several (ints, inputs, expected) for the same kernel, or (ints, inputs, expected,
+    faults): the (index, limit, site) of which it has to report one, and the results say nothing. It is compiled with `flags`;
     `check(ints, kernel, ptx)` says what is wrong with the code of a variant that a run may get, or nothing."""
 
     def __init__(self, name, text, runs, tolerance=None, banks=(), variants=None, flags=(), check=None):
@@ -107,7 +109,7 @@ def run_case(case, kernel, runner, facts=FACTS):
 
 
 def run_on(case, kernel, runner, facts, skip, ran):
-    for ints, inputs, expected in case.runs:
+    for ints, inputs, expected, *faults in case.runs:
         values = evaluate(kernel['exprs'], ints, facts)
         if not any(v['guard'] < 0 or values[v['guard']] for v in kernel['variants']):
             raise AssertionError(f'{case.name} {list(ints)}: no variant takes these sizes')
@@ -119,9 +121,12 @@ def run_on(case, kernel, runner, facts, skip, ran):
                 raise AssertionError(f'{label}: {wrong}')
             buffers = [t.bits.reshape(-1).view(np.uint8).copy() for t in inputs]
             results = [np.full(t.bits.nbytes, 0xFF, np.uint8) for t in expected]
+            record = np.zeros(1, FAULT)
             extra = []
             if variant['workspace'] >= 0:
                 extra = [np.full(values[variant['workspace']], 0 if variant['workspaceZeroed'] else 0xFF, np.uint8)]
+            if kernel['reportsFaults']:
+                extra.append(record.view(np.uint8))
             stats = {}
             for stage in variant['stages']:
                 grid = [values[g] for g in stage['grid']]
@@ -138,7 +143,14 @@ def run_on(case, kernel, runner, facts, skip, ran):
                     for what in case.banks:
                         if stats.get(what, [0, 0])[1]:
                             raise AssertionError(f'{label}: {stats[what][1]} of {stats[what][0]} {what} phases have bank conflicts')
+            index, limit, site = (int(record[f][0]) for f in FAULT.names)
+            if faults and (index, limit, site - 1) not in faults[0]:
+                raise AssertionError(f'{label}: reported {(index, limit, site - 1)}, expected one of {faults[0]}')
+            if not faults and site:
+                raise AssertionError(f'{label}: reported index {index} of {limit} at site {site - 1}, where there is no fault')
             for r, want in zip(results, expected):
+                if faults:
+                    continue
                 got = Tensor.__new__(Tensor)
                 got.kind, got.bits = want.kind, r.view(want.bits.dtype).reshape(want.shape)
                 compare(label, got, want, case.tolerance)

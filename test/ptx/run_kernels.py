@@ -3,6 +3,7 @@
 import sys
 import cases_attention
 import cases_conv
+import cases_faults
 import cases_matmul
 import cases_order
 import cases_settings
@@ -11,7 +12,7 @@ import harness
 
 FAMILIES = [cases_structured.generic_cases, cases_structured.reduce_cases, cases_structured.normalize_cases,
             cases_matmul.matmul_cases, cases_conv.conv_cases, cases_attention.attention_cases,
-            cases_order.order_cases, cases_settings.settings_cases]
+            cases_order.order_cases, cases_faults.fault_cases, cases_settings.settings_cases]
 
 if __name__ == '__main__':
     sys.exit(harness.main(FAMILIES, sys.argv))

@@ -175,10 +175,11 @@ def KT_ScatterOp : KT_ComputeOp<"scatter"> {
   let summary = "A copy of `base` with `updates` combined in at `indices`";
   let description = [{
     `indices` is [rows, depth] of i64 and addresses the first `depth` dimensions of base, seen with them as they are; `updates` is
-    [rows, rest..] with the remaining dimensions of base. Negative indices count from the end; others out of range are ignored. For `assign`, a later row
-    wins over an earlier one.
+    [rows, rest..] with the remaining dimensions of base. Negative indices count from the end; others out of range are ignored, and with a `site` (see
+    kt.bounded) fail the run as well. For `assign`, a later row wins over an earlier one.
   }];
-  let arguments = (ins KT_SymTensorType:$base, KT_SymTensorType:$indices, KT_SymTensorType:$updates, KT_ScatterKindAttr:$kind);
+  let arguments = (ins KT_SymTensorType:$base, KT_SymTensorType:$indices, KT_SymTensorType:$updates, KT_ScatterKindAttr:$kind,
+                       OptionalAttr<I64Attr>:$site);
   let results = (outs KT_SymTensorType:$result);
   let assemblyFormat = [{
     $kind $base `,` $indices `,` $updates attr-dict `:` type($base) `,` type($indices) `,` type($updates) `->` type($result)
@@ -296,6 +297,27 @@ def KT_SizeOp : KT_Op<"size", [Pure]> {
   let hasFolder = 1;
 }
 
+def KT_BoundedOp : KT_Op<"bounded", [NoMemoryEffect]> {
+  let summary = "An index taken from data, in [0, limit)";
+  let description = [{
+    The value where it is inside; with `wraps`, a value in [-limit, 0) counts from the end. Anything else fails the run, which names the site, the
+    value and the limit; what is computed until then goes on with an index that is inside (0 where `limit` is 0). Where `when` is false nothing is
+    reported. Not speculatable: moved ahead of its `when` it would report what nobody reads.
+
+    `site` is the number of an entry in the module's `kt.sites`; in a kernel, which several sites may share, it is the number of the integer
+    parameter that holds it.
+
+    ```mlir
+    %j = kt.bounded %i below #kt.expr<rows> site 3 {wraps} : i64
+    ```
+  }];
+  let arguments = (ins AnyTypeOf<[AnySignlessInteger, Index]>:$value, KT_ExprAttr:$limit, I64Attr:$site, Optional<I1>:$when, UnitAttr:$wraps);
+  let results = (outs Index:$result);
+  let assemblyFormat = "$value `below` $limit `site` $site (`when` $when^)? attr-dict `:` type($value)";
+  let hasFolder = 1;
+  let hasVerifier = 1;
+}
+
 def KT_YieldOp : KT_Op<"yield", [Pure, Terminator, ReturnLike]> {
   let summary = "Ends a region";
   let arguments = (ins Variadic<AnyType>:$values);
@@ -318,6 +340,8 @@ def KT_KernelOp : KT_Op<"kernel", [Symbol, IsolatedFromAbove, SingleBlock]> {
   let extraClassDeclaration = [{
     /// The op that the kernel computes.
     ::mlir::Operation *compute();
+    /// Something in it has a site: it gets the run's fault record.
+    bool reportsFaults();
   }];
 }
 

@@ -94,9 +94,38 @@ OpFoldResult SizeOp::fold(FoldAdaptor) {
   return {};
 }
 
+OpFoldResult BoundedOp::fold(FoldAdaptor adaptor) {
+  auto value = dyn_cast_if_present<IntegerAttr>(adaptor.getValue());
+  std::optional<int64_t> limit = Expr(getLimit()).asConstant();
+  if (!value || !limit)
+    return {};
+  int64_t i = value.getType().isIndex() ? value.getInt() : value.getValue().getSExtValue();
+  if (getWraps() && i < 0)
+    i += *limit;
+  return i >= 0 && i < *limit ? IntegerAttr::get(IndexType::get(getContext()), i) : OpFoldResult();
+}
+
+LogicalResult BoundedOp::verify() {
+  // An i1 holds no index, and its sign bit would be read as one.
+  if (getValue().getType().isInteger(1))
+    return emitOpError() << "expected an integer of more than 1 bit";
+  if (int64_t site = getSite(); site < 0 || site > UINT32_MAX - 1)
+    return emitOpError() << "expected a site from 0 to " << UINT32_MAX - 1 << " but got " << site;
+  return success();
+}
+
 //===----------------------------------------------------------------------===//
 // Kernels
 //===----------------------------------------------------------------------===//
+
+bool KernelOp::reportsFaults() {
+  return getBody()
+      .walk([](Operation *op) {
+        auto scatter = dyn_cast<ScatterOp>(op);
+        return isa<BoundedOp>(op) || (scatter && scatter.getSite()) ? WalkResult::interrupt() : WalkResult::advance();
+      })
+      .wasInterrupted();
+}
 
 Operation *KernelOp::compute() {
   for (Operation &op : getBody().front())

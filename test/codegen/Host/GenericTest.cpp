@@ -246,3 +246,43 @@ TEST(HostGeneric, transposes_in_tiles) {
     EXPECT_EQ(y, expected);
   }
 }
+
+TEST(HostGeneric, reports_indices_outside) {
+  HostKernel k(R"(
+^bb0(%x: !kt.tensor<[p0, p1] x f32>, %i: !kt.tensor<[p2] x i64>):
+  %r = kt.generic ins(%x, %i : !kt.tensor<[p0, p1] x f32>, !kt.tensor<[p2] x i64>) -> !kt.tensor<[p2, p1] x f32> {
+  ^bb0(%X: !kt.tensor<[p0, p1] x f32>, %I: !kt.tensor<[p2] x i64>, %a: index, %b: index):
+    %c = arith.constant 99 : i64
+    %0 = kt.read %I[%a] : !kt.tensor<[p2] x i64> -> i64
+    %w = arith.cmpi ne, %0, %c : i64
+    %1 = kt.bounded %0 below #kt.expr<p0> site 3 when %w {wraps} : i64
+    %2 = kt.read %X[%1, %b] : !kt.tensor<[p0, p1] x f32> -> f32
+    kt.yield %2 : f32
+  }
+  kt.yield %r : !kt.tensor<[p2, p1] x f32>)",
+               4);
+  ASSERT_TRUE(k.ok());
+  const int64_t rows = 7, columns = 33, site = 40;
+  auto x = randomVector(rows * columns);
+  std::vector<int64_t> at(2000);
+  for (size_t i = 0; i < at.size(); ++i)
+    at[i] = int64_t(i * 5 % (2 * rows)) - rows;
+  std::vector<float> y(at.size() * columns), expected(y.size());
+  for (int threads : {0, 1, 3})
+    for (int64_t bad : {int64_t(0), int64_t(99), rows, -rows - 1, INT64_MAX, INT64_MIN, int64_t(1) << 32}) {
+      auto indices = at;
+      indices[1234] = bad;
+      k.run({x.data(), indices.data(), y.data()}, {rows, columns, (int64_t)at.size(), site}, threads);
+      bool fault = bad != 0 && bad != 99;
+      EXPECT_EQ(k.faults.site, fault ? site + 1 : 0) << bad;
+      EXPECT_EQ(k.faults.index, fault ? bad : 0);
+      EXPECT_EQ(k.faults.limit, fault ? rows : 0);
+      // What is outside becomes row 0.
+      for (size_t i = 0; i < expected.size(); ++i) {
+        int64_t row = indices[i / columns];
+        row = row < 0 && row >= -rows ? row + rows : row < 0 || row >= rows ? 0 : row;
+        expected[i] = x[row * columns + i % columns];
+      }
+      EXPECT_EQ(y, expected) << bad;
+    }
+}

@@ -212,3 +212,30 @@ func.func @nonzero_takes_booleans(%x: !kt.tensor<[n] x f32>) {
 
 // expected-error @+1 {{expected a number, a symbol or '('}}
 func.func private @expressions_have_operands(!kt.tensor<[n + ] x f32>)
+
+// -----
+
+func.func @no_index_in_a_bit(%x: !kt.tensor<[n] x i1>) {
+  %r = kt.generic ins(%x : !kt.tensor<[n] x i1>) -> !kt.tensor<[n] x i1> {
+  ^bb0(%X: !kt.tensor<[n] x i1>, %i: index):
+    %0 = kt.read %X[%i] : !kt.tensor<[n] x i1> -> i1
+    // expected-error @+1 {{'kt.bounded' op expected an integer of more than 1 bit}}
+    %1 = kt.bounded %0 below #kt.expr<n> site 0 : i1
+    %2 = kt.read %X[%1] : !kt.tensor<[n] x i1> -> i1
+    kt.yield %2 : i1
+  }
+  return
+}
+
+// -----
+
+func.func @sites_are_numbers(%x: !kt.tensor<[n] x f32>) {
+  %r = kt.generic ins(%x : !kt.tensor<[n] x f32>) -> !kt.tensor<[n] x f32> {
+  ^bb0(%X: !kt.tensor<[n] x f32>, %i: index):
+    // expected-error @+1 {{'kt.bounded' op expected a site from 0 to 4294967294 but got -1}}
+    %1 = kt.bounded %i below #kt.expr<n> site -1 : index
+    %2 = kt.read %X[%1] : !kt.tensor<[n] x f32> -> f32
+    kt.yield %2 : f32
+  }
+  return
+}

@@ -146,3 +146,22 @@ func.func @control_flow(%c: !kt.tensor<[1] x i64>, %x: !kt.tensor<[n] x f32>, %y
   }
   return %r, %l : !kt.tensor<[?k] x f32>, !kt.tensor<[n] x f32>
 }
+
+// CHECK-LABEL: @bounded
+// CHECK: kt.bounded %{{.*}} below <n> site 3 {wraps} : i64
+// CHECK: kt.bounded %{{.*}} below <4> site 4 when %{{.*}} : index
+// CHECK: kt.scatter assign {{.*}} {site = 5 : i64}
+func.func @bounded(%x: !kt.tensor<[n, 4] x f32>, %i: !kt.tensor<[k, 1] x i64>, %u: !kt.tensor<[k, 4] x f32>) -> (!kt.tensor<[k] x f32>, !kt.tensor<[n, 4] x f32>) {
+  %r = kt.generic ins(%x, %i : !kt.tensor<[n, 4] x f32>, !kt.tensor<[k, 1] x i64>) -> !kt.tensor<[k] x f32> {
+  ^bb0(%X: !kt.tensor<[n, 4] x f32>, %I: !kt.tensor<[k, 1] x i64>, %j: index):
+    %z = arith.constant 0 : index
+    %c = arith.cmpi ne, %j, %z : index
+    %0 = kt.read %I[%j, %z] : !kt.tensor<[k, 1] x i64> -> i64
+    %1 = kt.bounded %0 below #kt.expr<n> site 3 {wraps} : i64
+    %2 = kt.bounded %j below #kt.expr<4> site 4 when %c : index
+    %3 = kt.read %X[%1, %2] : !kt.tensor<[n, 4] x f32> -> f32
+    kt.yield %3 : f32
+  }
+  %s = kt.scatter assign %x, %i, %u {site = 5} : !kt.tensor<[n, 4] x f32>, !kt.tensor<[k, 1] x i64>, !kt.tensor<[k, 4] x f32> -> !kt.tensor<[n, 4] x f32>
+  return %r, %s : !kt.tensor<[k] x f32>, !kt.tensor<[n, 4] x f32>
+}

@@ -132,3 +132,26 @@ func.func @guards_go_along(%b: !b) -> !kt.tensor<[10] x f32> {
   }
   return %r : !kt.tensor<[10] x f32>
 }
+
+// What a guarded read does not ask for is not reported either.
+// CHECK-LABEL: @guards_checks_of_indices
+// CHECK: %[[IN:.*]] = arith.cmpi ult
+// CHECK: kt.bounded %{{.*}} below <n> site 0 when %[[IN]] {wraps} : i64
+// CHECK-NOT: kt.generic
+// CHECK: return
+func.func @guards_checks_of_indices(%x: !kt.tensor<[n] x f32>, %i: !kt.tensor<[k] x i64>) -> !kt.tensor<[k + 2] x f32> {
+  %g = kt.generic ins(%x, %i : !kt.tensor<[n] x f32>, !kt.tensor<[k] x i64>) -> !kt.tensor<[k] x f32> {
+  ^bb0(%X: !kt.tensor<[n] x f32>, %I: !kt.tensor<[k] x i64>, %a: index):
+    %0 = kt.read %I[%a] : !kt.tensor<[k] x i64> -> i64
+    %1 = kt.bounded %0 below #kt.expr<n> site 0 {wraps} : i64
+    %2 = kt.read %X[%1] : !kt.tensor<[n] x f32> -> f32
+    kt.yield %2 : f32
+  }
+  %p = kt.generic ins(%g : !kt.tensor<[k] x f32>) -> !kt.tensor<[k + 2] x f32> {
+  ^bb0(%G: !kt.tensor<[k] x f32>, %a: index):
+    %zero = arith.constant 0.0 : f32
+    %0 = kt.read %G[%a] else %zero : f32 : !kt.tensor<[k] x f32> -> f32
+    kt.yield %0 : f32
+  }
+  return %p : !kt.tensor<[k + 2] x f32>
+}

@@ -68,10 +68,34 @@ func.func @leaves_views_alone(%a: !a) -> !kt.tensor<[batch, 2, 4] x f32> {
   return %0 : !kt.tensor<[batch, 2, 4] x f32>
 }
 
+// Sites are parameters: what differs in them only is one kernel.
+// CHECK-LABEL: @shares_across_sites
+// CHECK: kt.launch @[[GATHER:.*]] ins({{.*}}) ints [#kt.expr<n>, #kt.expr<k>, #kt.expr<7>]
+// CHECK: kt.launch @[[GATHER]] ins({{.*}}) ints [#kt.expr<n>, #kt.expr<k>, #kt.expr<9>]
+func.func @shares_across_sites(%x: !kt.tensor<[n] x f32>, %i: !kt.tensor<[k] x i64>) -> (!kt.tensor<[k] x f32>, !kt.tensor<[k] x f32>) {
+  %a = kt.generic ins(%x, %i : !kt.tensor<[n] x f32>, !kt.tensor<[k] x i64>) -> !kt.tensor<[k] x f32> {
+  ^bb0(%X: !kt.tensor<[n] x f32>, %I: !kt.tensor<[k] x i64>, %j: index):
+    %0 = kt.read %I[%j] : !kt.tensor<[k] x i64> -> i64
+    %1 = kt.bounded %0 below #kt.expr<n> site 7 : i64
+    %2 = kt.read %X[%1] : !kt.tensor<[n] x f32> -> f32
+    kt.yield %2 : f32
+  }
+  %b = kt.generic ins(%x, %i : !kt.tensor<[n] x f32>, !kt.tensor<[k] x i64>) -> !kt.tensor<[k] x f32> {
+  ^bb0(%X: !kt.tensor<[n] x f32>, %I: !kt.tensor<[k] x i64>, %j: index):
+    %0 = kt.read %I[%j] : !kt.tensor<[k] x i64> -> i64
+    %1 = kt.bounded %0 below #kt.expr<n> site 9 : i64
+    %2 = kt.read %X[%1] : !kt.tensor<[n] x f32> -> f32
+    kt.yield %2 : f32
+  }
+  return %a, %b : !kt.tensor<[k] x f32>, !kt.tensor<[k] x f32>
+}
+
 // CHECK: kt.kernel @generic_0 ["p0"] computes {
 // CHECK-NEXT: ^bb0(%{{.*}}: !kt.tensor<[p0, 8] x f32>):
 // CHECK-NEXT: kt.generic
 // CHECK: math.exp
 // CHECK: kt.kernel @generic_1 ["p0"] computes {
 // CHECK: math.tanh
+// CHECK: kt.kernel @[[GATHER]] ["p0", "p1", "p2"] computes {
+// CHECK: kt.bounded %{{.*}} below <p0> site 2
 // CHECK-NOT: kt.kernel
