@@ -2,10 +2,14 @@
 
 #include "compiler/Driver/CommandLine.h"
 #include "compiler/Driver/Inspect.h"
+#include "runtime/os/OutputFile.h"
+#include "runtime/os/Process.h"
+#include "runtime/text/Grammar.h"
+#include "llvm/Support/ErrorHandling.h"
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <iostream>
 #include <nlohmann/json.hpp>
+#include <sstream>
 #include <unistd.h>
 
 using namespace kt;
@@ -31,7 +35,8 @@ void addCompileOptions(CLI::App &app, CompileCommand &c) {
   app.add_option("--max-slice-mem", c.maxSliceMem, "most memory of one slice, such as 20GB");
   app.add_option("--dim", c.dims, "NAME=N or NAME=LO..HI: sizes that a dimension can have")->allow_extra_args(false);
   app.add_option("--config", c.config, "config.yaml; the command line wins");
-  app.add_option("--threads", c.options.threads, "compile on this many threads (default: all)");
+  app.add_option("--threads", c.options.threads, "compile on this many threads (default: all)")
+      ->check(CLI::Range(0, 1024));
   app.add_option("--diagnostics", c.diagnostics, "text or json (one object a line)")
       ->check(CLI::IsMember({"text", "json"}));
 }
@@ -65,84 +70,93 @@ Status finish(CompileCommand &c) {
   if (std::find(o.targets.begin(), o.targets.end(), "host") == o.targets.end())
     o.targets.push_back("host");
   for (const std::string &d : c.dims) {
-    size_t eq = d.find('='), dots = d.find("..", eq);
-    int64_t low = 0, high = 0;
-    try {
-      if (eq == std::string::npos || eq == 0)
-        throw std::invalid_argument(d);
-      size_t used = 0;
-      low = high = std::stoll(d.substr(eq + 1), &used);
-      size_t end = eq + 1 + used;
-      if (dots != std::string::npos && dots == end) {
-        high = std::stoll(d.substr(dots + 2), &used);
-        end = dots + 2 + used;
-      }
-      if (end != d.size())
-        throw std::invalid_argument(d);
-    } catch (const std::exception &) {
-      return Status::usage("--dim: expected NAME=N or NAME=LO..HI but got '" + d + "'");
-    }
-    if (low < 0 || high < low)
-      return Status::usage("--dim: expected 0 <= LO <= HI but got '" + d + "'");
-    o.dims[d.substr(0, eq)] = {low, high};
+    Result<NamedRange> range = parseRange(d);
+    if (!range.ok())
+      return std::move(range).status().in("--dim");
+    o.dims[range->name] = {range->low, range->high};
   }
-  if (!c.config.empty())
-    return readConfig(c.config, o, given);
-  return {};
+  if (c.config.empty())
+    return {};
+  o.alsoRead.push_back(c.config);
+  return readConfig(c.config, o, given);
 }
 
+/// One line on standard error, in one piece: threads and other processes write there, too. That it cannot be written is
+/// nothing that could be said anywhere; the exit status says the rest.
 void print(const Diagnostic &d, bool json) {
+  std::string line;
   if (json) {
     nlohmann::json j{{"severity", d.severity}, {"message", d.message}};
     if (!d.node.empty())
       j["node"] = d.node;
     if (!d.op.empty())
       j["op"] = d.op;
-    std::cerr << j.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) << "\n";
-    return;
+    line = j.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  } else {
+    line = d.severity + ": " + d.message;
+    if (!d.node.empty() || !d.op.empty())
+      line += " (node '" + d.node + "'" + (d.op.empty() ? "" : ", " + d.op) + ")";
+    line = os::oneLine(line);
   }
-  std::cerr << d.severity << ": " << d.message;
-  if (!d.node.empty() || !d.op.empty())
-    std::cerr << " (node '" << d.node << "'" << (d.op.empty() ? "" : ", " + d.op) << ")";
-  std::cerr << "\n";
+  (void)os::writeAll(2, line + "\n");
+}
+
+int fail(const Status &status, bool json) {
+  print({"error", status.message(), "", ""}, json);
+  return status.exitStatus();
 }
 
 int runCompile(CompileCommand &c) {
   bool json = c.diagnostics == "json";
-  if (Status s = finish(c); !s.ok()) {
-    print({"error", s.message(), "", ""}, json);
-    return s.exitStatus();
-  }
+  if (Status s = finish(c); !s.ok())
+    return fail(s, json);
   CompileEvents events;
   events.diagnostic = [&](const Diagnostic &d) { print(d, json); };
   bool tty = isatty(2) && !json;
+  constexpr const char *kClearLine = "\r\033[K";
   if (tty)
     events.progress = [](const std::string &phase, unsigned done, unsigned total) {
-      std::cerr << "\r\033[K" << phase;
-      if (total)
-        std::cerr << " " << done << "/" << total;
-      std::cerr << std::flush;
+      std::string count = total ? " " + std::to_string(done) + "/" + std::to_string(total) : "";
+      (void)os::writeAll(2, kClearLine + phase + count);
     };
   Status s = compile(c.input, c.output, c.options, events);
   if (tty)
-    std::cerr << "\r\033[K";
+    (void)os::writeAll(2, kClearLine);
   return s.exitStatus();
 }
 
-/// Parses and maps CLI11's own statuses to the contract's: 0 for help, 2 for wrong usage.
+int runInspect(const InspectOptions &options, const CompileCommand &c) {
+  Status s = inspect(options);
+  return s.ok() ? 0 : fail(s, c.diagnostics == "json");
+}
+
+void llvmGivesUp(void *, const char *reason, bool) { os::die(reason); }
+void llvmLacksMemory(void *, const char *, bool) { os::die("out of memory"); }
+
+/// Sets up the process, parses, runs, and answers the contract's exit status. Exceptions end here.
 template <typename Run> int parseAndRun(CLI::App &app, int argc, char **argv, Run run) {
+  bool json = os::wantsJson(argc, argv);
+  os::prepareProcess(json);
+  llvm::install_fatal_error_handler(llvmGivesUp);
+  llvm::install_bad_alloc_error_handler(llvmLacksMemory);
   try {
     app.parse(argc, argv);
+    return run();
   } catch (const CLI::ParseError &e) {
-    return app.exit(e) == 0 ? 0 : 2;
+    std::ostringstream out, err;
+    if (app.exit(e, out, err) != 0)
+      return fail(Status::usage(std::string(e.what()) + " (" + app.get_name() + " --help says more)"), json);
+    Status written = os::writeOutput(out.str());
+    return written.ok() ? 0 : fail(written, json);
+  } catch (const std::exception &e) {
+    return fail(Status::failed(std::string("internal error: ") + e.what()), json);
   }
-  return run();
 }
 
 } // namespace
 
 int kt::ktcMain(int argc, char **argv) {
-  CLI::App app{"ktc compiles ONNX models ahead of time to one .ktm file for one GPU and the host"};
+  CLI::App app{"ktc compiles ONNX models ahead of time to one .ktm file for one GPU and the host", "ktc"};
   app.set_version_flag("--version", "ktc " KT_VERSION);
   app.require_subcommand(1);
 
@@ -166,6 +180,8 @@ int kt::ktcMain(int argc, char **argv) {
   inspectApp->add_option("model", inspect.path, "the artifact")->required();
   inspectApp->add_option("--format", inspect.format, "text or json")->check(CLI::IsMember({"text", "json"}));
   inspectApp->add_option("--extract", inspect.extract, "write every kernel and the program as text into this folder");
+  inspectApp->add_option("--diagnostics", c.diagnostics, "text or json (one object a line)")
+      ->check(CLI::IsMember({"text", "json"}));
 
   // -O0 to -O3 in the usual spelling, which CLI11 would read as four bundled flags.
   std::vector<std::string> spelled(argv, argv + argc);
@@ -176,11 +192,11 @@ int kt::ktcMain(int argc, char **argv) {
   for (std::string &s : spelled)
     args.push_back(s.data());
   return parseAndRun(app, (int)args.size(), args.data(),
-                     [&] { return *inspectApp ? runInspect(inspect) : runCompile(c); });
+                     [&] { return *inspectApp ? runInspect(inspect, c) : runCompile(c); });
 }
 
 int kt::convertMain(int argc, char **argv) {
-  CLI::App app{"ktransformers-convert turns an ONNX model into an optimised artifact"};
+  CLI::App app{"ktransformers-convert turns an ONNX model into an optimised artifact", "ktransformers-convert"};
   CompileCommand c;
   app.add_option("--input", c.input, "the ONNX file")->required();
   app.add_option("--output", c.output, "the artifact to write")->required();

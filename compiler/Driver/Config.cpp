@@ -1,6 +1,8 @@
 //===- Config.cpp - config.yaml -------------------------------------------===//
 
 #include "compiler/Driver/CommandLine.h"
+#include "runtime/os/File.h"
+#include "runtime/text/Grammar.h"
 #include <algorithm>
 #include <yaml-cpp/yaml.h>
 
@@ -12,8 +14,12 @@ static std::string where(const std::string &path, const YAML::Mark &mark) {
 
 Status kt::readConfig(const std::string &path, CompileOptions &options, const std::vector<std::string> &given) {
   auto fromCommandLine = [&](const char *key) { return std::find(given.begin(), given.end(), key) != given.end(); };
+  constexpr size_t kMostBytes = 1 << 20;
+  auto text = os::readText(path, kMostBytes);
+  if (!text.ok())
+    return text.status();
   try {
-    YAML::Node root = YAML::LoadFile(path);
+    YAML::Node root = YAML::Load(*text);
     if (root.IsNull())
       return {};
     if (!root.IsMap())
@@ -56,9 +62,9 @@ Status kt::readConfig(const std::string &path, CompileOptions &options, const st
       }
     }
     return {};
-  } catch (const YAML::BadFile &) {
-    return Status::failed("cannot read '" + path + "'");
   } catch (const YAML::Exception &e) {
     return Status::usage(where(path, e.mark) + ": " + e.msg);
+  } catch (const std::exception &e) {
+    return Status::usage("'" + path + "': " + e.what());
   }
 }

@@ -6,9 +6,9 @@
 #include "compiler/Pipeline/Pipeline.h"
 #include "mlir/IR/Verifier.h"
 #include "runtime/artifact/Writer.h"
+#include "runtime/os/OutputFile.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Path.h"
-#include "llvm/Support/ToolOutputFile.h"
 
 using namespace mlir;
 using namespace kt;
@@ -21,25 +21,6 @@ const std::vector<std::string> &kt::phaseNames() {
     return all;
   }();
   return names;
-}
-
-Result<uint64_t> kt::parseSize(const std::string &text) {
-  llvm::StringRef rest = text;
-  uint64_t number = 0;
-  if (rest.consumeInteger(10, number) || number == 0)
-    return Status::usage("expected a size such as 20GB or 512MiB but got '" + text + "'");
-  uint64_t unit = llvm::StringSwitch<uint64_t>(rest.trim())
-                      .Cases({"", "B"}, 1)
-                      .Case("KB", 1000)
-                      .Case("MB", 1000000)
-                      .Case("GB", 1000000000)
-                      .Case("KiB", 1024)
-                      .Case("MiB", 1048576)
-                      .Case("GiB", 1073741824)
-                      .Default(0);
-  if (unit == 0 || number > UINT64_MAX / unit)
-    return Status::usage("expected a size such as 20GB or 512MiB but got '" + text + "'");
-  return number * unit;
 }
 
 /// The node and operator that a location names (see nodeLocation).
@@ -56,24 +37,52 @@ static void describe(Location loc, kt::Diagnostic &d) {
   }
 }
 
+namespace {
+/// LLVM's stream over a file; failures are the file's, which remembers them.
+class FileStream : public llvm::raw_ostream {
+public:
+  explicit FileStream(os::OutputFile &file) : file(file) {}
+  ~FileStream() override { flush(); }
+
+private:
+  void write_impl(const char *data, size_t size) override { file.write(data, size); }
+  uint64_t current_pos() const override { return file.position(); }
+  os::OutputFile &file;
+};
+} // namespace
+
 static Status writeText(const std::string &path, ModuleOp module) {
-  if (path.empty() || path == "-") {
-    module->print(llvm::outs());
-    return {};
+  os::OutputFile file(path.empty() || path == "-" ? "/dev/stdout" : path);
+  if (!file.status().ok())
+    return file.status();
+  {
+    FileStream stream(file);
+    module->print(stream);
   }
-  std::error_code ec;
-  llvm::ToolOutputFile file(path, ec, llvm::sys::fs::OF_Text);
-  if (ec)
-    return Status::failed("cannot write '" + path + "': " + ec.message());
-  module->print(file.os());
-  file.os().close();
-  if (file.os().has_error()) {
-    Status failure = Status::failed("cannot write '" + path + "': " + file.os().error().message());
-    file.os().clear_error(); // reported here; the stream would end the process
-    return failure;
-  }
-  file.keep();
-  return {};
+  return file.finish();
+}
+
+/// The file that --dump-phases writes after phase number `number`.
+static std::string dumpPath(const std::string &folder, unsigned number) {
+  llvm::SmallString<128> path(folder);
+  llvm::sys::path::append(path,
+                          (number < 10 ? "0" : "") + std::to_string(number) + "-" + phaseNames()[number] + ".mlir");
+  return path.str().str();
+}
+
+/// Nothing that is read may be written, nor anything twice.
+static Status checkOutputs(const import::ModelFile &model, const std::string &output, const CompileOptions &options) {
+  os::KeptFiles kept;
+  for (const os::MappedFile *file : model.files())
+    kept.add(file->id(), file->name());
+  for (const std::string &path : options.alsoRead)
+    kept.add(path);
+  std::vector<std::string> outputs{output.empty() || (output == "-" && !options.compileTo.empty()) ? "/dev/stdout"
+                                                                                                   : output};
+  if (!options.dumpPhases.empty())
+    for (unsigned i = 0; i < phaseNames().size(); ++i)
+      outputs.push_back(dumpPath(options.dumpPhases, i));
+  return kept.mayWriteAll(outputs);
 }
 
 Status kt::compile(const std::string &input, const std::string &output, const CompileOptions &options,
@@ -120,6 +129,15 @@ Status kt::compile(const std::string &input, const std::string &output, const Co
   auto file = import::ModelFile::load(input);
   if (!file)
     return failedWith(Status::failed(llvm::toString(file.takeError())));
+  (*file)->openExternal();
+  if (Status s = checkOutputs(**file, output, options); !s.ok())
+    return failedWith(s);
+  // What was read is what is in the artifact only if it stayed the same.
+  auto unchanged = [&]() -> Status {
+    if (llvm::Error changed = (*file)->unchanged())
+      return Status::failed(llvm::toString(std::move(changed)));
+    return {};
+  };
   import::ImportOptions importOptions;
   for (auto &[name, range] : options.dims)
     importOptions.dims[name] = {range.first, range.second};
@@ -130,20 +148,19 @@ Status kt::compile(const std::string &input, const std::string &output, const Co
     return failedWith(Status::failed(errors ? first : "import failed"));
 
   unsigned number = 0;
-  auto dump = [&](const std::string &phase) -> Status {
+  auto dump = [&]() -> Status {
     if (options.dumpPhases.empty())
       return {};
     if (auto ec = llvm::sys::fs::create_directories(options.dumpPhases))
       return Status::failed("cannot create '" + options.dumpPhases + "': " + ec.message());
-    llvm::SmallString<128> path(options.dumpPhases);
-    llvm::sys::path::append(path, (number < 10 ? "0" : "") + std::to_string(number) + "-" + phase + ".mlir");
-    ++number;
-    return writeText(path.str().str(), *module);
+    return writeText(dumpPath(options.dumpPhases, number++), *module);
   };
-  if (Status s = dump("import"); !s.ok())
+  if (Status s = dump(); !s.ok())
     return failedWith(s);
   auto stop = [&] {
-    Status s = writeText(output, *module);
+    Status s = unchanged();
+    if (s.ok())
+      s = writeText(output, *module);
     return s.ok() ? s : failedWith(s);
   };
   if (options.compileTo == "import")
@@ -160,7 +177,7 @@ Status kt::compile(const std::string &input, const std::string &output, const Co
     buildPhase(pm, phase, pipeline);
     if (mlir::failed(pm.run(*module)))
       return failedWith(Status::failed(errors ? first : "phase " + nameOf(phase) + " failed"));
-    if (Status s = dump(nameOf(phase)); !s.ok())
+    if (Status s = dump(); !s.ok())
       return failedWith(s);
     if (options.compileTo == nameOf(phase))
       return stop();
@@ -192,7 +209,7 @@ Status kt::compile(const std::string &input, const std::string &output, const Co
                     : options.tensorCores == TensorCorePriority::normal ? "normal"
                                                                         : "high");
   progress("write", 0, 0);
-  if (Status s = artifact::write(*model, output); !s.ok())
+  if (Status s = artifact::write(*model, output, unchanged); !s.ok())
     return failedWith(s);
   return {};
 }

@@ -39,6 +39,8 @@ struct CompileOptions {
   /// A folder that gets NN-PHASE.mlir after each phase.
   std::string dumpPhases;
   unsigned threads = 0;
+  /// Files that the caller has read and that are not to be written over either.
+  std::vector<std::string> alsoRead;
 };
 
 struct Diagnostic {
@@ -57,12 +59,11 @@ struct CompileEvents {
 /// Names of the phases in their order.
 const std::vector<std::string> &phaseNames();
 
-/// Compiles `input` to `output`. On failure nothing is left at `output` and at least one diagnostic was reported.
+/// Compiles `input` to `output`. On failure `output` is as it was and at least one diagnostic was reported. Nothing
+/// that is read is written over: Code::usage when an output is the model, its external data or another output, under
+/// any name.
 Status compile(const std::string &input, const std::string &output, const CompileOptions &options,
                const CompileEvents &events);
-
-/// "20GB", "512MiB", "1048576": bytes. KB, MB, GB are powers of 1000; KiB, MiB, GiB of 1024.
-Result<uint64_t> parseSize(const std::string &text);
 
 } // namespace kt
 

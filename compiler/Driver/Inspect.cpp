@@ -3,10 +3,10 @@
 #include "compiler/Driver/Inspect.h"
 #include "runtime/artifact/Print.h"
 #include "runtime/artifact/Reader.h"
+#include "runtime/os/OutputFile.h"
 #include <filesystem>
-#include <fstream>
-#include <iostream>
 #include <nlohmann/json.hpp>
+#include <set>
 
 using namespace kt;
 namespace fs = std::filesystem;
@@ -62,24 +62,28 @@ nlohmann::json toJson(const artifact::Model &m, uint64_t fileBytes) {
   return j;
 }
 
-Status writeFile(const fs::path &path, const char *data, size_t size) {
-  std::ofstream out(path, std::ios::binary);
-  out.write(data, (std::streamsize)size);
-  out.close();
-  return out ? Status() : Status::failed("cannot write '" + path.string() + "'");
-}
+/// What --extract writes: every kernel's code as a file of its own, and the program as text.
+struct Extract {
+  std::string path;
+  std::string_view content;
+};
 
-/// Every kernel's code as a file of its own, and the program as text.
-Status extract(const artifact::Model &m, const std::string &folder) {
-  std::error_code ec;
-  fs::create_directories(folder, ec);
-  if (ec)
-    return Status::failed("cannot create '" + folder + "': " + ec.message());
+std::vector<Extract> extracts(const artifact::Model &m, const std::string &folder, std::string_view program) {
+  std::vector<Extract> files;
+  std::set<std::string> names;
+  auto add = [&](const std::string &stem, const std::string &ending, std::string_view content) {
+    // Different names can become the same.
+    std::string name = stem + ending;
+    for (unsigned again = 2; !names.insert(name).second; ++again)
+      name = stem + "-" + std::to_string(again) + ending;
+    files.push_back({(fs::path(folder) / name).string(), content});
+  };
   auto fileName = [](std::string name) { // names come from the file: nothing but plain characters reaches a path
     for (char &c : name)
       if (!isalnum((unsigned char)c) && c != '_' && c != '-')
         c = '_';
-    return name;
+    constexpr size_t kMost = 100; // of 255 that a name can have
+    return name.substr(0, kMost);
   };
   for (const artifact::Kernel &k : m.kernels)
     for (size_t i = 0; i < k.variants.size(); ++i)
@@ -91,34 +95,54 @@ Status extract(const artifact::Model &m, const std::string &folder) {
         std::string name = fileName(k.name) + "." + std::to_string(i) + "." + fileName(module.target);
         if (k.variants[i].stages.size() > 1)
           name += "." + std::to_string(&s - k.variants[i].stages.data());
-        if (Status st =
-                writeFile(fs::path(folder) / (name + ending), (const char *)module.code.data(), module.code.size());
-            !st.ok())
-          return st;
+        add(name, ending, {(const char *)module.code.data(), module.code.size()});
       }
-  std::string text = artifact::print(m);
-  return writeFile(fs::path(folder) / "program.txt", text.data(), text.size());
+  add("program", ".txt", program);
+  return files;
+}
+
+Status extract(const artifact::LoadedModel &loaded, const std::string &folder) {
+  std::string program = artifact::print(loaded.model);
+  std::vector<Extract> files = extracts(loaded.model, folder, program);
+  os::KeptFiles kept;
+  kept.add(loaded.file->id(), loaded.file->name());
+  std::vector<std::string> paths;
+  for (const Extract &file : files)
+    paths.push_back(file.path);
+  if (Status s = kept.mayWriteAll(paths); !s.ok())
+    return s;
+  std::error_code ec;
+  fs::create_directories(folder, ec);
+  if (ec)
+    return Status::failed("cannot create '" + folder + "': " + ec.message());
+  for (const Extract &file : files) {
+    os::OutputFile out(file.path);
+    out.write(file.content);
+    if (Status s = out.finish(); !s.ok())
+      return s;
+  }
+  return {};
 }
 
 } // namespace
 
-int kt::runInspect(const InspectOptions &options) {
+Status kt::inspect(const InspectOptions &options) {
   auto loaded = artifact::read(options.path);
-  if (!loaded.ok()) {
-    std::cerr << "error: " << loaded.status().message() << "\n";
-    return loaded.status().exitStatus();
-  }
+  if (!loaded.ok())
+    return loaded.status();
   const artifact::Model &m = (*loaded)->model;
+  // Standard output may be the artifact, too: `ktc inspect m.ktm >> m.ktm`.
+  os::KeptFiles kept;
+  kept.add((*loaded)->file->id(), (*loaded)->file->name());
+  if (Status s = kept.mayWrite("/dev/stdout"); !s.ok())
+    return s;
   if (!options.extract.empty())
-    if (Status s = extract(m, options.extract); !s.ok()) {
-      std::cerr << "error: " << s.message() << "\n";
-      return s.exitStatus();
-    }
-  if (options.format == "json")
-    std::cout
-        << toJson(m, (*loaded)->file->bytes().size()).dump(2, ' ', false, nlohmann::json::error_handler_t::replace)
-        << "\n";
-  else
-    std::cout << artifact::print(m);
-  return 0;
+    if (Status s = extract(**loaded, options.extract); !s.ok())
+      return s;
+  std::string text =
+      options.format == "json"
+          ? toJson(m, (*loaded)->file->bytes().size()).dump(2, ' ', false, nlohmann::json::error_handler_t::replace) +
+                "\n"
+          : artifact::print(m);
+  return os::writeOutput(text);
 }

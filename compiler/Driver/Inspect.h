@@ -3,6 +3,7 @@
 #ifndef KT_COMPILER_DRIVER_INSPECT_H
 #define KT_COMPILER_DRIVER_INSPECT_H
 
+#include "runtime/include/kt/Status.h"
 #include <string>
 
 namespace kt {
@@ -11,8 +12,10 @@ struct InspectOptions {
   std::string path, format = "text", extract;
 };
 
-/// Prints targets, inputs, outputs, slices, kernels with their schedules, memory and sizes; answers the exit status.
-int runInspect(const InspectOptions &options);
+/// Prints targets, inputs, outputs, slices, kernels with their schedules, memory and sizes; with `extract` it first
+/// writes files into that folder. Code::usage when one of these is the artifact itself, under any name: nothing is
+/// written then.
+Status inspect(const InspectOptions &options);
 
 } // namespace kt
 

@@ -2,8 +2,6 @@
 
 #include "compiler/Import/Proto.h"
 #include "mlir/IR/BuiltinTypes.h"
-#include "llvm/Support/FileSystem.h"
-#include "llvm/Support/Path.h"
 #include <google/protobuf/io/coded_stream.h>
 #include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 
@@ -107,15 +105,15 @@ mlir::Type kt::import::elementType(mlir::MLIRContext *context, int onnxType) {
 }
 
 llvm::Expected<std::unique_ptr<ModelFile>> ModelFile::load(StringRef path) {
-  auto buffer = llvm::MemoryBuffer::getFile(path, /*IsText=*/false, /*RequiresNullTerminator=*/false);
-  if (!buffer)
-    return fail("cannot read '" + path + "': " + buffer.getError().message());
+  auto opened = os::openRegular(path.str());
+  auto mapped = opened.ok() ? os::MappedFile::map(*std::move(opened), path.str()) : std::move(opened).status();
+  if (!mapped.ok())
+    return fail("cannot read '" + path + "': " + mapped.status().message());
   auto file = std::make_unique<ModelFile>();
-  file->folder = llvm::sys::path::parent_path(path).str();
-  if (file->folder.empty())
-    file->folder = ".";
+  file->path = path.str();
+  file->own = *std::move(mapped);
   file->model = std::make_unique<onnx::ModelProto>();
-  StringRef data = (*buffer)->getBuffer();
+  StringRef data(reinterpret_cast<const char *>(file->own->bytes().data()), file->own->bytes().size());
   if (data.empty())
     return fail("'" + path + "' is empty");
   if (data.size() > INT_MAX)
@@ -131,6 +129,65 @@ llvm::Expected<std::unique_ptr<ModelFile>> ModelFile::load(StringRef path) {
   if (!file->model->has_graph())
     return fail("'" + path + "' is not an ONNX model: it has no graph");
   return file;
+}
+
+llvm::Expected<kt::os::MappedFile *> ModelFile::externalFile(const std::string &location) {
+  auto &slot = external[location];
+  if (!slot) {
+    auto opened = os::openBeside(path, location);
+    if (!opened.ok() && opened.status().code() == Code::usage)
+      return fail("external data '" + location + "' " + opened.status().message());
+    auto mapped = opened.ok() ? os::MappedFile::map(*std::move(opened), location) : std::move(opened).status();
+    if (!mapped.ok())
+      return fail("cannot read external data '" + location + "': " + mapped.status().message());
+    slot = *std::move(mapped);
+  }
+  return slot.get();
+}
+
+std::vector<const kt::os::MappedFile *> ModelFile::files() const {
+  std::vector<const os::MappedFile *> all{own.get()};
+  for (const auto &entry : external)
+    if (entry.second)
+      all.push_back(entry.second.get());
+  return all;
+}
+
+llvm::Error ModelFile::unchanged() const {
+  for (const os::MappedFile *file : files())
+    if (Status status = file->unchanged(); !status.ok())
+      return fail(status.message());
+  return llvm::Error::success();
+}
+
+void ModelFile::openExternal() {
+  auto tensor = [&](const onnx::TensorProto &t) {
+    for (const auto &entry : t.external_data())
+      if (entry.key() == "location")
+        if (auto file = externalFile(entry.value()); !file)
+          llvm::consumeError(file.takeError());
+  };
+  // Graphs nest; a list of what is left to do needs no stack for that.
+  std::vector<const onnx::GraphProto *> graphs{&model->graph()};
+  auto nodes = [&](const auto &list) {
+    for (const onnx::NodeProto &node : list)
+      for (const onnx::AttributeProto &attribute : node.attribute()) {
+        tensor(attribute.t());
+        llvm::for_each(attribute.tensors(), tensor);
+        if (attribute.has_g())
+          graphs.push_back(&attribute.g());
+        for (const onnx::GraphProto &graph : attribute.graphs())
+          graphs.push_back(&graph);
+      }
+  };
+  for (const onnx::FunctionProto &function : model->functions())
+    nodes(function.node());
+  while (!graphs.empty()) {
+    const onnx::GraphProto *graph = graphs.back();
+    graphs.pop_back();
+    llvm::for_each(graph->initializer(), tensor);
+    nodes(graph->node());
+  }
 }
 
 llvm::Expected<ArrayRef<char>> ModelFile::externalBytes(const onnx::TensorProto &tensor) {
@@ -150,32 +207,16 @@ llvm::Expected<ArrayRef<char>> ModelFile::externalBytes(const onnx::TensorProto 
   }
   if (location.empty())
     return fail("tensor '" + tensor.name() + "': external data without a location");
-  // A model may read files beside it and below, nothing else of the machine: not through .., an absolute path, or a
-  // link.
-  bool escapes = llvm::sys::path::is_absolute(location);
-  for (auto it = llvm::sys::path::begin(location), end = llvm::sys::path::end(location); it != end; ++it)
-    escapes |= *it == "..";
-  llvm::SmallString<256> full(folder), realFile, realFolder;
-  llvm::sys::path::append(full, location);
-  if (!escapes && !llvm::sys::fs::real_path(full, realFile) && !llvm::sys::fs::real_path(folder, realFolder))
-    escapes = !StringRef(realFile).starts_with((realFolder.str() == "/" ? "" : realFolder.str()).str() + "/");
-  if (escapes)
-    return fail("tensor '" + tensor.name() + "': external data '" + location + "' lies outside the model's folder");
-  auto &slot = external[location];
-  if (!slot) {
-    auto buffer = llvm::MemoryBuffer::getFile(full, false, false);
-    if (!buffer)
-      return fail("tensor '" + tensor.name() + "': cannot read external data '" + location +
-                  "': " + buffer.getError().message());
-    slot = std::move(*buffer);
-  }
-  uint64_t size = slot->getBufferSize();
+  auto file = externalFile(location.str());
+  if (!file)
+    return fail("tensor '" + tensor.name() + "': " + llvm::toString(file.takeError()));
+  uint64_t size = (*file)->bytes().size();
   if (length == UINT64_MAX)
     length = offset <= size ? size - offset : 0;
   if (offset > size || length > size - offset)
     return fail("tensor '" + tensor.name() + "': external data '" + location + "' has " + Twine(size) +
                 " bytes, but bytes " + Twine(offset) + " to " + Twine(offset) + "+" + Twine(length) + " are asked for");
-  return ArrayRef<char>(slot->getBufferStart() + offset, length);
+  return ArrayRef<char>(reinterpret_cast<const char *>((*file)->bytes().data()) + offset, length);
 }
 
 /// The values of a typed field, narrowed to the element's width.

@@ -10,10 +10,10 @@
 
 #include "mlir/IR/Builders.h"
 #include "onnx.pb.h"
+#include "runtime/os/File.h"
 #include "llvm/ADT/ArrayRef.h"
 #include "llvm/ADT/StringMap.h"
 #include "llvm/Support/Error.h"
-#include "llvm/Support/MemoryBuffer.h"
 #include <memory>
 
 namespace kt::import {
@@ -35,11 +35,21 @@ public:
   /// Checks that the number of bytes is the one that shape and type ask for.
   llvm::Expected<llvm::ArrayRef<char>> bytes(const onnx::TensorProto &tensor);
 
+  /// The files that have been read so far.
+  std::vector<const os::MappedFile *> files() const;
+  /// Opens all external data that the model names, so that `files` is complete. What cannot be opened is left to
+  /// `bytes`, which says so.
+  void openExternal();
+  /// An error when a file has changed since it was opened: what was read of it may be of two versions.
+  llvm::Error unchanged() const;
+
 private:
   llvm::Expected<llvm::ArrayRef<char>> externalBytes(const onnx::TensorProto &tensor);
-  std::string folder;
+  llvm::Expected<os::MappedFile *> externalFile(const std::string &location);
+  std::string path;
+  std::unique_ptr<os::MappedFile> own;
   std::unique_ptr<onnx::ModelProto> model;
-  llvm::StringMap<std::unique_ptr<llvm::MemoryBuffer>> external;
+  llvm::StringMap<std::unique_ptr<os::MappedFile>> external;
   std::vector<std::unique_ptr<std::vector<char>>> converted; // what was stored in typed fields or packed nibbles
 };
 

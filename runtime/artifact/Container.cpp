@@ -6,6 +6,7 @@
 
 #include "runtime/artifact/Container.h"
 #include "runtime/artifact/ktm_generated.h"
+#include "runtime/os/Thread.h"
 
 #include <algorithm>
 #include <atomic>
@@ -80,12 +81,12 @@ Status verifySegmentDigests(std::span<const std::byte> file, const fb::Model &ro
   };
   constexpr uint64_t kWorthThreads = 32u << 20;
   unsigned threads = file.size() < kWorthThreads ? 1 : std::min(16u, std::max(1u, std::thread::hardware_concurrency()));
-  std::vector<std::thread> helpers;
-  for (unsigned i = 1; i < threads; ++i)
-    helpers.emplace_back(work);
-  work();
-  for (std::thread &helper : helpers)
-    helper.join();
+  {
+    std::vector<std::unique_ptr<os::Thread>> helpers;
+    for (unsigned i = 1; i < threads; ++i)
+      helpers.push_back(os::Thread::start(work));
+    work();
+  }
   if (bad != UINT32_MAX)
     return Status::rejected("segment " + number(bad) + " is damaged: its digest does not match");
   return {};

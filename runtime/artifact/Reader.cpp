@@ -11,49 +11,9 @@
 #include "runtime/artifact/ktm_generated.h"
 
 #include <algorithm>
-#include <cerrno>
 #include <cstring>
-#include <fcntl.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 namespace kt::artifact {
-
-Result<std::unique_ptr<MappedFile>> MappedFile::open(const std::string &path) {
-  auto failure = [&](const char *what) {
-    return Status::failed(std::string("cannot ") + what + " '" + path + "': " + std::strerror(errno));
-  };
-  int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0)
-    return failure("open");
-  struct stat info;
-  if (::fstat(fd, &info) != 0) {
-    Status status = failure("read");
-    ::close(fd);
-    return status;
-  }
-  if (!S_ISREG(info.st_mode)) {
-    ::close(fd);
-    return Status::failed("cannot open '" + path + "': not a regular file");
-  }
-  void *address = nullptr;
-  if (info.st_size > 0) {
-    address = ::mmap(nullptr, info.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-    if (address == MAP_FAILED) {
-      Status status = failure("map");
-      ::close(fd);
-      return status;
-    }
-  }
-  ::close(fd);
-  return std::unique_ptr<MappedFile>(new MappedFile(address, static_cast<size_t>(info.st_size)));
-}
-
-MappedFile::~MappedFile() {
-  if (address)
-    ::munmap(address, size);
-}
 
 namespace {
 

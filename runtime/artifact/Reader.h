@@ -9,23 +9,11 @@
 
 #include "runtime/artifact/Model.h"
 #include "runtime/include/kt/Status.h"
+#include "runtime/os/File.h"
 
 namespace kt::artifact {
 
-/// A read-only mapping of a whole file; the owner of the bytes that weights point to.
-class MappedFile {
-public:
-  static Result<std::unique_ptr<MappedFile>> open(const std::string &path);
-  ~MappedFile();
-  MappedFile(const MappedFile &) = delete;
-  MappedFile &operator=(const MappedFile &) = delete;
-  std::span<const std::byte> bytes() const { return {static_cast<const std::byte *>(address), size}; }
-
-private:
-  MappedFile(void *address, size_t size) : address(address), size(size) {}
-  void *address;
-  size_t size;
-};
+using os::MappedFile;
 
 /// A verified model together with the mapping that its weights point into.
 struct LoadedModel {

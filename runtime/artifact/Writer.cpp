@@ -8,16 +8,11 @@
 #include "runtime/artifact/Container.h"
 #include "runtime/artifact/Verifier.h"
 #include "runtime/artifact/ktm_generated.h"
+#include "runtime/os/OutputFile.h"
 
 #include <algorithm>
-#include <cerrno>
-#include <cstdlib>
 #include <cstring>
-#include <fcntl.h>
 #include <map>
-#include <sys/stat.h>
-#include <sys/uio.h>
-#include <unistd.h>
 
 namespace kt::artifact {
 namespace {
@@ -252,72 +247,9 @@ private:
   FlatBufferBuilder b{1 << 16};
 };
 
-Status systemError(const std::string &what, const std::string &path) {
-  return Status::failed("cannot " + what + " '" + path + "': " + std::strerror(errno));
-}
-
-/// A file under a temporary name that disappears unless it is committed. What is there already and is no file (a
-/// device, a pipe) is written to, never replaced.
-class PendingFile {
-public:
-  explicit PendingFile(const std::string &path) : path(path), temporary(path + ".XXXXXX") {
-    struct stat there = {};
-    if (::stat(path.c_str(), &there) == 0 && !S_ISREG(there.st_mode)) {
-      temporary.clear();
-      fd = ::open(path.c_str(), O_WRONLY | O_CLOEXEC);
-      return;
-    }
-    fd = ::mkostemp(temporary.data(), O_CLOEXEC);
-  }
-  ~PendingFile() {
-    if (fd >= 0)
-      ::close(fd);
-    if (fd >= 0 && !committed && !temporary.empty())
-      ::unlink(temporary.c_str());
-  }
-  bool isOpen() const { return fd >= 0; }
-
-  bool write(Bytes bytes) {
-    while (!bytes.empty()) {
-      ssize_t n = ::write(fd, bytes.data(), std::min<size_t>(bytes.size(), 1u << 30));
-      if (n < 0 && errno == EINTR)
-        continue;
-      if (n <= 0)
-        return false;
-      bytes = bytes.subspan(n);
-    }
-    return true;
-  }
-
-  Status commit() {
-    if (temporary.empty())
-      return {};
-    // mkstemp makes the file private; what the user would have got from open() is wanted.
-    mode_t mask = ::umask(0);
-    ::umask(mask);
-    if (::fchmod(fd, 0666 & ~mask) != 0 || ::fsync(fd) != 0)
-      return systemError("write", path);
-    if (::rename(temporary.c_str(), path.c_str()) != 0)
-      return systemError("write", path);
-    committed = true;
-    auto slash = path.rfind('/');
-    std::string folder = slash == std::string::npos ? "." : slash == 0 ? "/" : path.substr(0, slash);
-    if (int dir = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); dir >= 0) {
-      ::fsync(dir); // the name survives a crash as well; not every file system can, and the file itself is safe
-      ::close(dir);
-    }
-    return {};
-  }
-
-private:
-  std::string path, temporary;
-  int fd = -1;
-  bool committed = false;
-};
-
 } // namespace
 
-Status write(const Model &model, const std::string &path) {
+Status write(const Model &model, const std::string &path, const std::function<Status()> &beforeIsPlaced) {
   if (Status status = verifyModel(model); !status.ok())
     return Status::failed("the model to write is not valid: " + status.message());
   Layout layout = layOut(model);
@@ -338,17 +270,20 @@ Status write(const Model &model, const std::string &path) {
   header.header = digestOf({reinterpret_cast<const std::byte *>(&header), offsetof(Header, header)});
 
   static const std::byte zeros[kPage] = {};
-  PendingFile file(path);
-  if (!file.isOpen())
-    return systemError("create", path);
-  auto pad = [&](uint64_t bytes) { return file.write(Bytes(zeros, alignUp(bytes, kPage) - bytes)); };
-  bool ok = file.write({reinterpret_cast<const std::byte *>(&header), sizeof(header)}) && file.write(metadata) &&
+  os::OutputFile file(path);
+  auto put = [&](Bytes bytes) {
+    file.write(bytes.data(), bytes.size());
+    return file.status().ok();
+  };
+  auto pad = [&](uint64_t bytes) { return put(Bytes(zeros, alignUp(bytes, kPage) - bytes)); };
+  bool ok = put({reinterpret_cast<const std::byte *>(&header), sizeof(header)}) && put(metadata) &&
             pad(sizeof(Header) + metadata.size());
   for (const SegmentPlan &segment : layout.segments)
-    ok = ok && forEachPiece(segment, [&](Bytes piece) { return file.write(piece); }) && pad(segment.bytes);
-  if (!ok)
-    return systemError("write", path);
-  return file.commit();
+    ok = ok && forEachPiece(segment, put) && pad(segment.bytes);
+  KT_RETURN_IF_ERROR(file.status());
+  if (beforeIsPlaced)
+    KT_RETURN_IF_ERROR(beforeIsPlaced());
+  return file.finish(/*durable=*/true);
 }
 
 } // namespace kt::artifact

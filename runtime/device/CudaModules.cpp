@@ -7,6 +7,7 @@
 
 #include "runtime/device/CudaModules.h"
 #include "runtime/artifact/Print.h"
+#include "runtime/os/Thread.h"
 
 #include <algorithm>
 #include <thread>
@@ -59,12 +60,12 @@ Status CudaModules::prepare(std::span<const uint32_t> wanted) {
     return std::pair(model.modules[b].code.size(), a) < std::pair(model.modules[a].code.size(), b);
   });
   size_t count = std::min<size_t>(order.size(), std::clamp(std::thread::hardware_concurrency(), 1u, 16u));
-  std::vector<std::thread> helpers;
-  for (size_t i = 1; i < count; ++i)
-    helpers.emplace_back([&] { work(order); });
-  work(order);
-  for (std::thread &helper : helpers)
-    helper.join();
+  {
+    std::vector<std::unique_ptr<os::Thread>> helpers;
+    for (size_t i = 1; i < count; ++i)
+      helpers.push_back(os::Thread::start([&] { work(order); }));
+    work(order);
+  }
 
   std::unique_lock lock(mutex);
   Status first;

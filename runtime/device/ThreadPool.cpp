@@ -6,13 +6,16 @@
 //===----------------------------------------------------------------------===//
 
 #include "runtime/device/ThreadPool.h"
+#include "runtime/os/Thread.h"
 
 #include <algorithm>
 #include <atomic>
+#include <condition_variable>
+#include <functional>
 #include <immintrin.h>
 #include <mutex>
 #include <sched.h>
-#include <thread>
+#include <unistd.h>
 #include <vector>
 
 #include <unsupported/Eigen/CXX11/ThreadPool>
@@ -24,7 +27,7 @@ unsigned availableThreads() {
   cpu_set_t set;
   if (sched_getaffinity(0, sizeof(set), &set) == 0)
     return std::max(1, CPU_COUNT(&set));
-  return std::max(1u, std::thread::hardware_concurrency());
+  return static_cast<unsigned>(std::max(1l, ::sysconf(_SC_NPROCESSORS_ONLN)));
 }
 
 /// One parallel loop. Helpers hold references: they may look at it after the loop is done.
@@ -43,6 +46,79 @@ struct Job {
   }
 };
 
+/// Threads for Eigen's pool. All are started before the pool is made, which has to know how many there are: it cannot
+/// do with fewer later on.
+class Threads {
+public:
+  struct Task {
+    std::function<void()> f;
+  };
+  /// What the pool owns and joins by destruction.
+  class EnvThread {
+  public:
+    explicit EnvThread(std::unique_ptr<os::Thread> thread) : thread(std::move(thread)) {}
+    void OnCancel() {}
+
+  private:
+    std::unique_ptr<os::Thread> thread;
+  };
+
+  /// Starts up to `wanted` threads that wait for what they are to do.
+  explicit Threads(unsigned wanted) : waiting(std::make_shared<std::vector<Waiting>>()) {
+    while (waiting->size() < wanted) {
+      auto order = std::make_shared<Order>();
+      auto thread = os::Thread::start([order] { order->wait()(); });
+      if (!thread) {
+        // Their stacks may be what has used up the memory, and the work needs some, too.
+        for (size_t enough = waiting->size() / 2; waiting->size() > enough;)
+          dismiss();
+        break;
+      }
+      waiting->push_back({std::move(order), std::move(thread)});
+    }
+  }
+  unsigned size() const { return static_cast<unsigned>(waiting->size()); }
+
+  EnvThread *CreateThread(std::function<void()> f) {
+    Waiting next = std::move(waiting->back());
+    waiting->pop_back();
+    next.order->give(std::move(f));
+    return new EnvThread(std::move(next.thread));
+  }
+  Task CreateTask(std::function<void()> f) { return Task{std::move(f)}; }
+  void ExecuteTask(const Task &task) { task.f(); }
+
+private:
+  /// What a thread is to do, once it is known.
+  class Order {
+  public:
+    void give(std::function<void()> f) {
+      std::lock_guard lock(mutex);
+      work = std::move(f);
+      given.notify_one();
+    }
+    std::function<void()> wait() {
+      std::unique_lock lock(mutex);
+      given.wait(lock, [&] { return work != nullptr; });
+      return std::move(work);
+    }
+
+  private:
+    std::mutex mutex;
+    std::condition_variable given;
+    std::function<void()> work;
+  };
+  void dismiss() {
+    waiting->back().order->give([] {});
+    waiting->pop_back();
+  }
+  struct Waiting {
+    std::shared_ptr<Order> order;
+    std::unique_ptr<os::Thread> thread;
+  };
+  std::shared_ptr<std::vector<Waiting>> waiting; // the pool copies its environment
+};
+
 } // namespace
 
 struct ThreadPool::Impl {
@@ -50,9 +126,9 @@ struct ThreadPool::Impl {
   std::vector<std::unique_ptr<Job>> owned;
   std::vector<Job *> idle;
   std::mutex mutex;
-  Eigen::ThreadPool pool;
+  Eigen::ThreadPoolTempl<Threads> pool;
 
-  explicit Impl(unsigned helpers) : pool(static_cast<int>(helpers)) {}
+  explicit Impl(const Threads &helpers) : pool(static_cast<int>(helpers.size()), helpers) {}
 
   Job *take() {
     std::lock_guard lock(mutex);
@@ -75,8 +151,14 @@ struct ThreadPool::Impl {
 };
 
 ThreadPool::ThreadPool(unsigned wanted) : threads(wanted ? wanted : availableThreads()) {
+  threads = std::min(threads, kMaxThreads);
+  if (threads == 1)
+    return;
+  // Where the system gives no more threads, those that there are do the work.
+  Threads helpers(threads - 1);
+  threads = helpers.size() + 1;
   if (threads > 1)
-    impl = std::make_unique<Impl>(threads - 1);
+    impl = std::make_unique<Impl>(helpers);
 }
 
 ThreadPool::~ThreadPool() = default;

@@ -15,7 +15,9 @@ namespace kt::device {
 
 class ThreadPool {
 public:
-  /// 0: as many as the machine (or the affinity mask) has.
+  static constexpr unsigned kMaxThreads = 1024;
+  /// 0: as many as the machine (or the affinity mask) has. There may be fewer than asked for: where the system starts
+  /// no more, and never more than kMaxThreads.
   explicit ThreadPool(unsigned threads);
   ~ThreadPool();
   ThreadPool(const ThreadPool &) = delete;

@@ -1,6 +1,6 @@
 //===- Internal.h - shared by the .npy and .npz sources -------------------===//
 //
-// Output files that disappear on failure, and the header of an array.
+// The header of an array.
 //
 //===----------------------------------------------------------------------===//
 
@@ -9,30 +9,9 @@
 
 #include "runtime/npz/Npz.h"
 
-#include <cstdio>
-
 namespace kt::npz {
 
 std::string npyHeader(const TensorView &tensor);
-
-/// Remembers the first failure; removed on destruction unless `finish` succeeded.
-class OutputFile {
-public:
-  explicit OutputFile(const std::string &path);
-  ~OutputFile();
-  OutputFile(const OutputFile &) = delete;
-  OutputFile &operator=(const OutputFile &) = delete;
-  void write(const void *data, size_t bytes);
-  uint64_t position() const { return offset; }
-  Status finish();
-
-private:
-  std::string path;
-  std::FILE *file;
-  bool removable = false; // a regular file; devices and pipes stay whatever happens
-  uint64_t offset = 0;
-  Status failure;
-};
 
 } // namespace kt::npz
 

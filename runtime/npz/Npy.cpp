@@ -5,12 +5,11 @@
 //===----------------------------------------------------------------------===//
 
 #include "runtime/npz/Internal.h"
+#include "runtime/os/Memory.h"
+#include "runtime/os/OutputFile.h"
 
 #include <algorithm>
-#include <cerrno>
-#include <cstdio>
 #include <cstring>
-#include <sys/stat.h>
 
 namespace kt::npz {
 namespace {
@@ -230,10 +229,13 @@ Result<Array> parseNpy(std::span<const std::byte> bytes) {
   if (total != there)
     return Status::failed("the array " + describe(array) + " has " + std::to_string(there) + " bytes, expected " +
                           std::to_string(total));
+  KT_RETURN_IF_ERROR(os::expectMemory(total, "the array"));
   auto data = bytes.subspan(start + length);
   array.data.assign(data.begin(), data.end());
-  if (fortran)
+  if (fortran) {
+    KT_RETURN_IF_ERROR(os::expectMemory(total, "the array's transposition"));
     transpose(array, *element);
+  }
   return array;
 }
 
@@ -256,45 +258,10 @@ std::string npyHeader(const TensorView &tensor) {
   return header + dict;
 }
 
-OutputFile::OutputFile(const std::string &path) : path(path), file(std::fopen(path.c_str(), "wb")) {
-  struct stat info = {};
-  if (!file)
-    failure = Status::failed("cannot create '" + path + "': " + std::strerror(errno));
-  else
-    removable = ::fstat(::fileno(file), &info) == 0 && S_ISREG(info.st_mode);
-}
-
-OutputFile::~OutputFile() {
-  if (file) {
-    std::fclose(file);
-    if (removable)
-      std::remove(path.c_str());
-  }
-}
-
-void OutputFile::write(const void *data, size_t bytes) {
-  if (failure.ok() && bytes && std::fwrite(data, 1, bytes, file) != bytes)
-    failure = Status::failed("cannot write '" + path + "': " + std::strerror(errno));
-  offset += bytes;
-}
-
-Status OutputFile::finish() {
-  if (file && failure.ok()) {
-    int status = std::fclose(file);
-    file = nullptr;
-    if (status != 0) {
-      failure = Status::failed("cannot write '" + path + "': " + std::strerror(errno));
-      if (removable)
-        std::remove(path.c_str());
-    }
-  }
-  return failure;
-}
-
 Status writeNpy(const std::string &path, const TensorView &tensor) {
   if (tensor.type == DataType::string)
     return Status::failed("output '" + tensor.name + "' holds strings, which are not supported");
-  OutputFile file(path);
+  os::OutputFile file(path);
   std::string header = npyHeader(tensor);
   file.write(header.data(), header.size());
   file.write(tensor.data, tensor.bytes());

@@ -5,8 +5,9 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "runtime/artifact/Reader.h"
 #include "runtime/npz/Internal.h"
+#include "runtime/os/Memory.h"
+#include "runtime/os/OutputFile.h"
 
 #include <algorithm>
 #include <cstring>
@@ -93,6 +94,7 @@ Status readDirectory(Bytes zip, std::vector<Entry> &entries) {
   KT_RETURN_IF_ERROR(findDirectory(zip, offset, size, count));
   Bytes directory = zip.subspan(offset, size);
   constexpr uint64_t kFixed = 46;
+  uint64_t held = 0;
   while (!directory.empty()) {
     if (directory.size() < kFixed || little(directory, 0, 4) != kCentral)
       return damaged("entry " + std::to_string(entries.size()) + " of the directory is malformed");
@@ -108,6 +110,10 @@ Status readDirectory(Bytes zip, std::vector<Entry> &entries) {
       return damaged("entry " + std::to_string(entries.size()) + " of the directory is cut off");
     entry.name.assign(reinterpret_cast<const char *>(directory.data()) + kFixed, nameBytes);
     KT_RETURN_IF_ERROR(readExtra64(directory.subspan(kFixed + nameBytes, extra), entry));
+    // Entries that share their bytes would unfold a small file to a huge one.
+    if (entry.compressed > zip.size() - held)
+      return damaged("its entries have more bytes than the file's " + std::to_string(zip.size()));
+    held += entry.compressed;
     directory = directory.subspan(kFixed + nameBytes + extra + comment);
     entries.push_back(std::move(entry));
   }
@@ -153,6 +159,7 @@ Status readEntry(Bytes zip, const Entry &entry, std::vector<std::byte> &to) {
     return damaged("entry '" + entry.name + "' has " + std::to_string(entry.compressed) + " bytes at " +
                    std::to_string(start) + " but the file has " + std::to_string(zip.size()));
   Bytes from = zip.subspan(start, entry.compressed);
+  KT_RETURN_IF_ERROR(os::expectMemory(entry.size, "entry '" + entry.name + "'"));
   if (entry.method == 0) {
     if (entry.size != entry.compressed)
       return damaged("entry '" + entry.name + "' is stored but its sizes differ");
@@ -211,7 +218,7 @@ Result<std::vector<Array>> parseNpz(Bytes zip) {
 }
 
 Result<std::vector<Array>> readNpz(const std::string &path) {
-  auto file = artifact::MappedFile::open(path);
+  auto file = os::MappedFile::open(path);
   if (!file.ok())
     return std::move(file).status();
   auto arrays = parseNpz((*file)->bytes());
@@ -221,7 +228,7 @@ Result<std::vector<Array>> readNpz(const std::string &path) {
 }
 
 Result<Array> readNpy(const std::string &path) {
-  auto file = artifact::MappedFile::open(path);
+  auto file = os::MappedFile::open(path);
   if (!file.ok())
     return std::move(file).status();
   auto array = parseNpy((*file)->bytes());
@@ -231,7 +238,7 @@ Result<Array> readNpy(const std::string &path) {
 }
 
 Status writeNpz(const std::string &path, std::span<const TensorView> tensors) {
-  OutputFile file(path);
+  os::OutputFile file(path);
   Record directory;
   constexpr uint64_t kLimit = 0xffffffff;
   constexpr unsigned kDate = 0x21; // 1 January 1980, the first that zip knows

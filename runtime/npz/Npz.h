@@ -36,7 +36,7 @@ Result<Array> parseNpy(std::span<const std::byte> bytes);
 /// Parses the bytes of a .npz file.
 Result<std::vector<Array>> parseNpz(std::span<const std::byte> bytes);
 
-/// The file is removed again when it could not be written whole.
+/// The file is there whole or not at all (runtime/os/OutputFile.h); it may be a device or a pipe.
 Status writeNpy(const std::string &path, const TensorView &tensor);
 /// Stored entries, zip64 only where sizes need it; the same tensors give the same bytes.
 Status writeNpz(const std::string &path, std::span<const TensorView> tensors);

@@ -13,12 +13,14 @@ import random
 import re
 import resource
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 
 import numpy as np
 
+import cases_files
 import cases_ktc
 import cases_ktrun
 import onnxwire
@@ -26,13 +28,16 @@ import onnxwire
 MEMORY = 6 << 30  # address space of a program under test
 
 
-def limits(file_bytes=None, memory=MEMORY):
+def limits(file_bytes=None, memory=MEMORY, default_signals=False):
     def apply():
         if memory:
             resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
-        if file_bytes is not None:
-            import signal
+        if default_signals:  # Python ignores some, and children inherit that
+            for number in (signal.SIGXFSZ, signal.SIGPIPE):
+                signal.signal(number, signal.SIG_DFL)
+        elif file_bytes is not None:
             signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        if file_bytes is not None:
             resource.setrlimit(resource.RLIMIT_FSIZE, (file_bytes, file_bytes))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     return apply
@@ -65,12 +70,21 @@ class Bench:
         np.savez(buffer, **arrays)
         return self.write(name, buffer.getvalue())
 
-    def run(self, *command, file_bytes=None):
-        command = [os.path.join(self.bin, command[0]), *command[1:]]
+    def command(self, *command):
+        return [os.path.join(self.bin, command[0]), *command[1:]]
+
+    def shell(self, script):
+        """Runs a script with the programs on PATH."""
+        return self._run(["bash", "-c", script], None, None)
+
+    def run(self, *command, file_bytes=None, memory=None, stdout=None, default_signals=False):
+        return self._run(self.command(*command), file_bytes, memory, stdout, default_signals)
+
+    def _run(self, command, file_bytes, memory, stdout=None, default_signals=True):
         try:
-            return subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=300, cwd=self.dir,
-                                  preexec_fn=limits(file_bytes, self.memory),
-                                  env={**os.environ, "ASAN_OPTIONS": "detect_leaks=0:allocator_may_return_null=1"})
+            return subprocess.run(command, stdout=stdout or subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace", timeout=300, cwd=self.dir,
+                                  preexec_fn=limits(file_bytes, memory or self.memory, default_signals or stdout is not None),
+                                  env={**os.environ, "PATH": self.bin + ":" + os.environ["PATH"], "ASAN_OPTIONS": "detect_leaks=0:allocator_may_return_null=1"})
         except subprocess.TimeoutExpired:
             return subprocess.CompletedProcess(command, -999, "", "no answer within 300 s")
 
@@ -78,6 +92,8 @@ class Bench:
 def wrong(result, status, message):
     """What is wrong with an answer, or None."""
     errors = [line for line in result.stderr.splitlines() if line.startswith("error:")]
+    if "internal error" in result.stderr:
+        return f"crashed: {result.stderr.strip()[:300]}"
     if result.returncode != status:
         return f"exit status {result.returncode}, expected {status}: {result.stderr.strip()[:300]}"
     if status and not message.startswith("(?s)") and len(errors) != 1:
@@ -130,7 +146,7 @@ def main():
             print(f"FAIL {name}: {problem}", flush=True)
 
     try:
-        for name, case in [*cases_ktc.cases(), *cases_ktrun.cases()]:
+        for name, case in [*cases_ktc.cases(), *cases_ktrun.cases(), *cases_files.cases()]:
             if a.only not in name:
                 continue
             for left in ("bad.ktm", "bad.npz"):
@@ -154,6 +170,8 @@ def main():
                 problem = f"exit status {result.returncode}, expected one of {allowed}: {result.stderr.strip()[-300:]}"
             elif result.returncode and "error:" not in result.stderr:
                 problem = f"exit status {result.returncode} without an error"
+            elif "internal error" in result.stderr:
+                problem = f"crashed: {result.stderr.strip()[-300:]}"
             if problem and a.keep:
                 os.makedirs(a.keep, exist_ok=True)
                 with open(os.path.join(a.keep, name.replace(" ", "-")), "wb") as f:

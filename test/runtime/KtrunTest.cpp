@@ -165,11 +165,6 @@ TEST(Elements, ConvertToAndFro) {
   EXPECT_FALSE(ktrun::fromText(DataType::i8, "128", memory));
   EXPECT_FALSE(ktrun::fromText(DataType::f32, "1.5x", memory));
   EXPECT_FALSE(ktrun::fromText(DataType::i32, "1.5", memory));
-  EXPECT_EQ(ktrun::parseSize("24GB"), 24000000000u);
-  EXPECT_EQ(ktrun::parseSize("1.5KiB"), 1536u);
-  EXPECT_EQ(ktrun::parseSize("12"), 12u);
-  EXPECT_FALSE(ktrun::parseSize("GB"));
-  EXPECT_FALSE(ktrun::parseSize("-1KB"));
 }
 
 TEST(CApi, LoadsRunsAndReports) {

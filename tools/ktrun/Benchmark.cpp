@@ -5,10 +5,12 @@
 //===----------------------------------------------------------------------===//
 
 #include "tools/ktrun/Benchmark.h"
+#include "runtime/os/OutputFile.h"
+#include "tools/ktrun/Text.h"
 
 #include <algorithm>
 #include <chrono>
-#include <cstdio>
+#include <cmath>
 #include <cstdlib>
 #include <ctime>
 #include <dlfcn.h>
@@ -101,59 +103,60 @@ kt::Status benchmark(const kt::Model &model, kt::Session &session, std::span<con
   std::sort(times.begin(), times.end());
   double median = percentile(times, 0.5), p90 = percentile(times, 0.9), throughput = 1e3 * times.size() / total;
   kt::Stats stats = session.stats();
+  std::string text;
   if (!json) {
-    std::printf(
-        "%s on %s: %zu runs, median %.4f ms, p90 %.4f ms, min %.4f ms, %.1f runs/s, peak device memory %llu bytes",
-        name.c_str(), model.device().c_str(), times.size(), median, p90, times.front(), throughput,
-        static_cast<unsigned long long>(stats.peakDeviceBytes));
+    append(text,
+           "%s on %s: %zu runs, median %.4f ms, p90 %.4f ms, min %.4f ms, %.1f runs/s, peak device memory %llu bytes",
+           name.c_str(), model.device().c_str(), times.size(), median, p90, times.front(), throughput,
+           static_cast<unsigned long long>(stats.peakDeviceBytes));
     if (energyPerRun)
-      std::printf(", %.2f mJ a run", *energyPerRun);
-    std::printf("\n");
-    return {};
+      append(text, ", %.2f mJ a run", *energyPerRun);
+    append(text, "\n");
+    return kt::os::writeOutput(text);
   }
-  std::printf("{\n  \"context\": {\n    \"executable\": \"ktrun\",\n    \"device\": %s,\n    \"num_cpus\": %u,\n"
-              "    \"library_build_type\": \"release\"\n  },\n  \"benchmarks\": [\n    {\n",
-              jsonText(model.device()).c_str(), std::thread::hardware_concurrency());
-  std::printf("      \"name\": %s,\n      \"run_name\": %s,\n      \"run_type\": \"iteration\",\n",
-              jsonText(name).c_str(), jsonText(name).c_str());
-  std::printf("      \"repetitions\": 1,\n      \"repetition_index\": 0,\n      \"threads\": 1,\n"
-              "      \"iterations\": %zu,\n      \"real_time\": %.6f,\n      \"cpu_time\": %.6f,\n"
-              "      \"time_unit\": \"ms\",\n      \"p90\": %.6f,\n      \"throughput\": %.6f,\n"
-              "      \"peak_device_memory\": %llu",
-              times.size(), median, cpuTime, p90, throughput, static_cast<unsigned long long>(stats.peakDeviceBytes));
+  append(text,
+         "{\n  \"context\": {\n    \"executable\": \"ktrun\",\n    \"device\": %s,\n    \"num_cpus\": %u,\n"
+         "    \"library_build_type\": \"release\"\n  },\n  \"benchmarks\": [\n    {\n",
+         jsonText(model.device()).c_str(), std::thread::hardware_concurrency());
+  append(text, "      \"name\": %s,\n      \"run_name\": %s,\n      \"run_type\": \"iteration\",\n",
+         jsonText(name).c_str(), jsonText(name).c_str());
+  append(text,
+         "      \"repetitions\": 1,\n      \"repetition_index\": 0,\n      \"threads\": 1,\n"
+         "      \"iterations\": %zu,\n      \"real_time\": %.6f,\n      \"cpu_time\": %.6f,\n"
+         "      \"time_unit\": \"ms\",\n      \"p90\": %.6f,\n      \"throughput\": %.6f,\n"
+         "      \"peak_device_memory\": %llu",
+         times.size(), median, cpuTime, p90, throughput, static_cast<unsigned long long>(stats.peakDeviceBytes));
   if (energyPerRun)
-    std::printf(",\n      \"energy_mJ\": %.6f", *energyPerRun);
-  std::printf("\n    }\n  ]\n}\n");
-  return {};
+    append(text, ",\n      \"energy_mJ\": %.6f", *energyPerRun);
+  append(text, "\n    }\n  ]\n}\n");
+  return kt::os::writeOutput(text);
 }
 
 kt::Status writeTrace(const kt::Session &session, const std::string &path) {
-  std::FILE *file = std::fopen(path.c_str(), "w");
-  if (!file)
-    return kt::Status::failed("cannot create '" + path + "'");
-  std::fprintf(file, "{\"traceEvents\":[");
+  kt::os::OutputFile file(path);
+  std::string text = "{\"traceEvents\":[";
   bool first = true;
   for (const kt::ProfileEvent &e : session.profileEvents()) {
-    std::fprintf(
-        file,
+    append(
+        text,
         "%s\n{\"name\":%s,\"cat\":%s,\"ph\":\"X\",\"ts\":%.3f,\"dur\":%.3f,\"pid\":1,\"tid\":1,\"args\":{\"node\":%s}}",
         first ? "" : ",", jsonText(e.kernel).c_str(), jsonText(e.target).c_str(), e.startMicroseconds, e.microseconds,
         jsonText(e.node).c_str());
     first = false;
+    file.write(text);
+    text.clear();
   }
-  std::fprintf(file, "\n]}\n");
-  bool failed = std::ferror(file) != 0;
-  if (std::fclose(file) != 0 || failed)
-    return kt::Status::failed("cannot write '" + path + "'");
-  return {};
+  file.write(text + "\n]}\n");
+  return file.finish();
 }
 
-void printStats(const kt::Model &model, const kt::Session &session) {
+kt::Status printStats(const kt::Model &model, const kt::Session &session) {
   kt::Stats s = session.stats();
-  auto line = [](const char *what, uint64_t value) {
-    std::fprintf(stderr, "%-24s %llu\n", what, static_cast<unsigned long long>(value));
+  std::string text;
+  auto line = [&](const char *what, uint64_t value) {
+    append(text, "%-24s %llu\n", what, static_cast<unsigned long long>(value));
   };
-  std::fprintf(stderr, "%-24s %s\n", "device", model.device().c_str());
+  append(text, "%-24s %s\n", "device", model.device().c_str());
   line("runs", s.runs);
   line("plans", s.plans);
   line("launches", s.launches);
@@ -169,7 +172,8 @@ void printStats(const kt::Model &model, const kt::Session &session) {
     total += count;
   line("host fallback launches", total);
   for (auto &[name, count] : s.hostFallbacks)
-    std::fprintf(stderr, "  %s: %llu\n", name.c_str(), static_cast<unsigned long long>(count));
+    append(text, "  %s: %llu\n", name.c_str(), static_cast<unsigned long long>(count));
+  return kt::os::writeAll(2, text);
 }
 
 } // namespace ktrun

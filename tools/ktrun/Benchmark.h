@@ -19,7 +19,7 @@ kt::Status benchmark(const kt::Model &model, kt::Session &session, std::span<con
 kt::Status writeTrace(const kt::Session &session, const std::string &path);
 
 /// Prints the session's counters to standard error.
-void printStats(const kt::Model &model, const kt::Session &session);
+kt::Status printStats(const kt::Model &model, const kt::Session &session);
 
 } // namespace ktrun
 

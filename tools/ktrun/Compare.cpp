@@ -5,6 +5,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "tools/ktrun/Compare.h"
+#include "runtime/os/OutputFile.h"
 #include "tools/ktrun/Elements.h"
 
 #include <algorithm>
@@ -113,18 +114,19 @@ kt::Status compareOutputs(std::span<const kt::TensorView> outputs, const std::st
   if (arrays->empty() && !outputs.empty())
     return kt::Status::usage("'" + path + "' has no entries");
   size_t bad = 0, compared = 0;
+  std::string text;
   for (const kt::TensorView &output : outputs) {
     auto array = std::find_if(arrays->begin(), arrays->end(), [&](auto &a) { return a.name == output.name; });
     if (array == arrays->end()) {
-      std::printf("'%s' %s: not compared, '%s' has no such entry\n", output.name.c_str(), shapeText(output).c_str(),
-                  path.c_str());
+      text += "'" + output.name + "' " + shapeText(output) + ": not compared, '" + path + "' has no such entry\n";
       continue;
     }
     std::string line;
     bad += !compareOutput(output, *array, tolerance, line);
     ++compared;
-    std::printf("%s\n", line.c_str());
+    text += line + "\n";
   }
+  KT_RETURN_IF_ERROR(kt::os::writeOutput(text));
   if (bad)
     return kt::Status::differs(std::to_string(bad) + " of " + std::to_string(compared) + " outputs differ");
   return {};

@@ -5,11 +5,11 @@
 //===----------------------------------------------------------------------===//
 
 #include "tools/ktrun/Inputs.h"
+#include "runtime/os/Memory.h"
+#include "runtime/text/Grammar.h"
 #include "tools/ktrun/Elements.h"
 
 #include <algorithm>
-#include <charconv>
-#include <cmath>
 #include <cstring>
 
 namespace ktrun {
@@ -52,16 +52,17 @@ bool parseShape(const std::string &text, kt::DataType &type, std::vector<int64_t
       type = *parsed;
       return true;
     }
-    int64_t dim = -1;
-    auto [end, error] = std::from_chars(part.data(), part.data() + part.size(), dim);
-    if (error != std::errc() || end != part.data() + part.size() || dim < 0)
+    int64_t dim = 0;
+    constexpr size_t kMostDimensions = 64;
+    if (!kt::parseNumber(part, dim) || dims.size() == kMostDimensions)
       return false;
     dims.push_back(dim);
     start = x + 1;
   }
 }
 
-/// "NAME=2x3xf32=1.5", or as many values as there are elements, separated by commas.
+} // namespace
+
 Status parseFilled(const std::string &spec, kt::npz::Array &array) {
   auto bad = [&](const std::string &why) {
     return Status::usage("--input '" + spec + "': " + why +
@@ -73,6 +74,8 @@ Status parseFilled(const std::string &spec, kt::npz::Array &array) {
   size_t middle = spec.rfind('=', last - 1);
   if (middle == std::string::npos)
     return bad("no value");
+  if (middle == 0)
+    return bad("no name");
   kt::DataType type;
   std::string shape = spec.substr(middle + 1, last - middle - 1), values = spec.substr(last + 1);
   if (!parseShape(shape, type, array.dims))
@@ -85,6 +88,7 @@ Status parseFilled(const std::string &spec, kt::npz::Array &array) {
       return bad("the tensor is larger than memory");
   if (elements > (uint64_t(1) << 40) / size)
     return bad("the tensor is larger than memory");
+  KT_RETURN_IF_ERROR(kt::os::expectMemory(elements * size, "--input '" + spec + "'"));
   array.data.resize(elements * size);
   std::vector<std::string> parts;
   size_t comma = 0;
@@ -103,8 +107,6 @@ Status parseFilled(const std::string &spec, kt::npz::Array &array) {
   }
   return {};
 }
-
-} // namespace
 
 Result<InputSet> gatherInputs(const kt::Model &model, const std::vector<std::string> &specs) {
   InputSet set;
@@ -152,6 +154,18 @@ Result<InputSet> gatherInputs(const kt::Model &model, const std::vector<std::str
   return set;
 }
 
+std::vector<std::string> filesOf(const std::vector<std::string> &specs) {
+  std::vector<std::string> files;
+  for (const std::string &spec : specs) {
+    size_t file = spec.find("=@");
+    if (spec.size() > 1 && spec[0] == '@')
+      files.push_back(spec.substr(1));
+    else if (file != std::string::npos && file > 0)
+      files.push_back(spec.substr(file + 2));
+  }
+  return files;
+}
+
 Status checkOutputSpecs(const kt::Model &model, const std::vector<std::string> &specs) {
   for (const std::string &spec : specs) {
     if (spec.size() > 1 && spec[0] == '@')
@@ -177,28 +191,6 @@ Status writeOutputs(std::span<const kt::TensorView> outputs, const std::vector<s
         KT_RETURN_IF_ERROR(kt::npz::writeNpy(spec.substr(file + 2), tensor));
   }
   return {};
-}
-
-std::optional<uint64_t> parseSize(const std::string &text) {
-  static const std::pair<const char *, uint64_t> kUnits[] = {{"", 1},
-                                                             {"B", 1},
-                                                             {"KB", 1000},
-                                                             {"MB", 1000000},
-                                                             {"GB", 1000000000},
-                                                             {"TB", 1000000000000},
-                                                             {"KiB", 1u << 10},
-                                                             {"MiB", 1u << 20},
-                                                             {"GiB", uint64_t(1) << 30},
-                                                             {"TiB", uint64_t(1) << 40}};
-  double value = 0;
-  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || !(value >= 0))
-    return std::nullopt;
-  std::string unit(end, text.data() + text.size());
-  for (auto &[suffix, factor] : kUnits)
-    if (unit == suffix && value * double(factor) < 0x1p63)
-      return static_cast<uint64_t>(value * double(factor));
-  return std::nullopt;
 }
 
 } // namespace ktrun

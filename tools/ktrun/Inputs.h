@@ -9,8 +9,6 @@
 
 #include "runtime/npz/Npz.h"
 
-#include <optional>
-
 namespace ktrun {
 
 /// Owns the memory of a run's inputs.
@@ -28,8 +26,11 @@ kt::Status writeOutputs(std::span<const kt::TensorView> outputs, const std::vect
 /// Says before the run what is wrong with --output.
 kt::Status checkOutputSpecs(const kt::Model &model, const std::vector<std::string> &specs);
 
-/// "24GB", "512MiB", "4096"; nothing when malformed.
-std::optional<uint64_t> parseSize(const std::string &text);
+/// Fills an array as "NAME=2x3xf32=1.5" says, or with as many values as there are elements, separated by commas.
+kt::Status parseFilled(const std::string &spec, kt::npz::Array &array);
+
+/// The files that --input and --output name, for seeing that none is written over.
+std::vector<std::string> filesOf(const std::vector<std::string> &specs);
 
 } // namespace ktrun
 

@@ -4,11 +4,16 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "runtime/os/OutputFile.h"
+#include "runtime/os/Process.h"
+#include "runtime/text/Grammar.h"
 #include "tools/ktrun/Benchmark.h"
 #include "tools/ktrun/Compare.h"
 #include "tools/ktrun/Inputs.h"
 
 #include <CLI/CLI.hpp>
+#include <cmath>
+#include <sstream>
 
 namespace {
 
@@ -21,13 +26,30 @@ struct Arguments {
   bool benchmark = false, stats = false, noGraphs = false, resident = false;
 };
 
-void printOutputs(std::span<const kt::TensorView> outputs) {
+kt::Status printOutputs(std::span<const kt::TensorView> outputs) {
+  std::string text;
   for (const kt::TensorView &output : outputs) {
     std::string dims;
     for (int64_t dim : output.dims)
       dims += (dims.empty() ? "" : ", ") + std::to_string(dim);
-    std::printf("'%s' %s[%s]\n", output.name.c_str(), kt::name(output.type), dims.c_str());
+    text += "'" + output.name + "' " + kt::name(output.type) + "[" + dims + "]\n";
   }
+  return kt::os::writeOutput(text);
+}
+
+/// No output may be what is read, or another output.
+kt::Status checkFiles(const Arguments &arguments) {
+  kt::os::KeptFiles kept;
+  kept.add(arguments.model);
+  for (const std::string &file : ktrun::filesOf(arguments.inputs))
+    kept.add(file);
+  if (!arguments.expected.empty())
+    kept.add(arguments.expected.substr(arguments.expected[0] == '@'));
+  std::vector<std::string> outputs = ktrun::filesOf(arguments.outputs);
+  if (!arguments.trace.empty())
+    outputs.push_back(arguments.trace);
+  KT_RETURN_IF_ERROR(kept.mayWrite("/dev/stdout"));
+  return kept.mayWriteAll(outputs);
 }
 
 kt::Status run(const Arguments &arguments) {
@@ -36,11 +58,12 @@ kt::Status run(const Arguments &arguments) {
   options.threads = arguments.threads;
   options.cudaGraphs = !arguments.noGraphs;
   if (!arguments.memory.empty()) {
-    auto bytes = ktrun::parseSize(arguments.memory);
-    if (!bytes || *bytes == 0)
-      return kt::Status::usage("--device-memory '" + arguments.memory + "': expected a size such as 24GB or 512MiB");
+    auto bytes = kt::parseSize(arguments.memory);
+    if (!bytes.ok())
+      return std::move(bytes).status().in("--device-memory '" + arguments.memory + "'");
     options.deviceMemory = *bytes;
   }
+  KT_RETURN_IF_ERROR(checkFiles(arguments));
   auto model = kt::Model::load(arguments.model, options);
   if (!model.ok())
     return std::move(model).status();
@@ -63,49 +86,66 @@ kt::Status run(const Arguments &arguments) {
     outcome = ktrun::compareOutputs((*session)->outputs(), arguments.expected.substr(arguments.expected[0] == '@'),
                                     {arguments.atol, arguments.rtol});
   else if (!arguments.benchmark && arguments.outputs.empty())
-    printOutputs((*session)->outputs());
+    outcome = printOutputs((*session)->outputs());
   if (arguments.benchmark && (outcome.ok() || outcome.code() == kt::Code::differs)) {
     std::string name = arguments.model.substr(arguments.model.rfind('/') + 1);
     KT_RETURN_IF_ERROR(ktrun::benchmark(**model, **session, inputs->views, name.substr(0, name.rfind('.')),
                                         arguments.seconds, arguments.resident, arguments.format == "json"));
   }
   if (arguments.stats)
-    ktrun::printStats(**model, **session);
+    if (kt::Status printed = ktrun::printStats(**model, **session); !printed.ok())
+      return kt::Status::failed("cannot write standard error: " + printed.message());
   return outcome;
 }
 
 } // namespace
 
 int main(int argc, char **argv) {
+  kt::os::prepareProcess(/*json=*/false);
+  auto fail = [](const kt::Status &status) {
+    (void)kt::os::writeAll(2, "error: " + kt::os::oneLine(status.message()) + "\n");
+    return status.exitStatus();
+  };
   Arguments a;
   CLI::App app("Runs a compiled model (.ktm).", "ktrun");
+  CLI::Validator positive(
+      [](std::string &text) {
+        double value = 0;
+        bool ok = CLI::detail::lexical_cast(text, value) && std::isfinite(value) && value >= 0;
+        return ok ? "" : "expected a number of at least 0 but got '" + text + "'";
+      },
+      "NUMBER");
   app.add_option("model", a.model, "the artifact")->required();
   app.add_option("--device", a.device, "auto, host or cuda:N");
   // One value an option: names may begin with anything, and the model's path may follow.
   app.add_option("--input", a.inputs, "NAME=@x.npy, @all.npz or NAME=2x3xf32=1.5")->expected(1)->take_all();
   app.add_option("--output", a.outputs, "@out.npz or NAME=@y.npy")->expected(1)->take_all();
   app.add_option("--expected", a.expected, "@outputs.npz to compare with");
-  app.add_option("--atol", a.atol, "absolute tolerance; 1e-4 * max(1, max|expected|) unless given");
-  app.add_option("--rtol", a.rtol, "relative tolerance; 1e-3 unless given");
+  app.add_option("--atol", a.atol, "absolute tolerance; 1e-4 * max(1, max|expected|) unless given")->check(positive);
+  app.add_option("--rtol", a.rtol, "relative tolerance; 1e-3 unless given")->check(positive);
   app.add_option("--device-memory", a.memory, "bytes of device memory for weights, such as 24GB; the rest is streamed");
-  auto *benchmark = app.add_option("--benchmark", a.seconds, "measure, for so many seconds (2)")->expected(0, 1);
+  auto *benchmark =
+      app.add_option("--benchmark", a.seconds, "measure, for so many seconds (2)")->expected(0, 1)->check(positive);
   benchmark->default_str("2");
   app.add_flag("--resident", a.resident, "measure with inputs and outputs left on the device");
   app.add_option("--benchmark-format", a.format, "text or json")->check(CLI::IsMember({"text", "json"}));
   app.add_option("--profile", a.trace, "write a Chrome trace of one run's launches");
-  app.add_option("--threads", a.threads, "threads of the host's pool; all unless given");
+  app.add_option("--threads", a.threads, "threads of the host's pool; all unless given")->check(CLI::Range(0, 1024));
   app.add_flag("--stats", a.stats, "print counters to standard error");
   app.add_flag("--no-graphs", a.noGraphs, "never record repeated runs as graphs");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError &error) {
-    return app.exit(error) == 0 ? 0 : static_cast<int>(kt::Code::usage);
+    std::ostringstream out, err;
+    if (app.exit(error, out, err) == 0) {
+      kt::Status written = kt::os::writeOutput(out.str());
+      return written.ok() ? 0 : fail(written);
+    }
+    return fail(kt::Status::usage(std::string(error.what()) + " (ktrun --help says more)"));
   }
   a.benchmark = benchmark->count() > 0;
   if (a.benchmark && a.seconds <= 0)
     a.seconds = 2;
   kt::Status status = run(a);
-  if (!status.ok())
-    std::fprintf(stderr, "error: %s\n", status.message().c_str());
-  return status.exitStatus();
+  return status.ok() ? 0 : fail(status);
 }

@@ -1,0 +1,428 @@
+"""Files and processes: nothing that is read is written over, what cannot be written is an error, nothing is left half written, and no
+signal, limit or odd file ends a program without one clear error. Each case answers (result, expected status, pattern[, files that must not exist...]); see cases_ktc."""
+import json
+import os
+import signal
+import subprocess
+import time
+
+import numpy as np
+
+import cases_ktc
+import cases_ktrun
+from onnxwire import *
+
+X = [value("x", FLOAT, ["n", 4])]
+Y = [value("y", FLOAT, ["n", 4])]
+
+
+def external(location="w.bin", **entries):
+    return model([node("Add", ["x", "w"], ["y"])], X, Y, [tensor("w", FLOAT, [4], external={"location": location, **entries})])
+
+
+def names(b, folder="."):
+    return sorted(os.listdir(b.path(folder)))
+
+
+def relink(b, target, name, link=os.symlink):
+    """`name` as a link to `target`, whatever it was before."""
+    os.makedirs(os.path.dirname(b.path(name)), exist_ok=True)
+    if os.path.lexists(b.path(name)):
+        os.unlink(b.path(name))
+    link(target, b.path(name))
+
+
+def content(b, name):
+    with open(b.path(name), "rb") as f:
+        return f.read()
+
+
+def outcome(ok, result, status, message, what="a file was not kept"):
+    """The result, or a status that no program has when `ok` is false."""
+    return result, status if ok else what, message
+
+
+def cases():
+    return [(name, case) for group in (kept(), unwritable(), interrupted(), hubs(), irregular(), limits()) for name, case in group]
+
+
+def kept():
+    out = []
+
+    def compile_case(name, output, *flags, model_name="keep/m.onnx", prepare=None, message="would be written over", files=("keep/m.onnx", "keep/w.bin", "keep/c.yaml")):
+        def run(b):
+            b.write("keep/m.onnx", external())
+            b.write("keep/w.bin", bytes(16))
+            b.write("keep/c.yaml", "execution:\n  dynamic_batching: true\n")
+            if prepare:
+                prepare(b)
+            before = [content(b, f) for f in files]
+            r = b.run("ktc", "compile", model_name, "-o", output, *flags)
+            return outcome(before == [content(b, f) for f in files], r, 2, message)
+        out.append(("ktc keeps " + name, run))
+    compile_case("its model", "keep/m.onnx")
+    compile_case("its model, through ..", "keep/../keep/m.onnx")
+    compile_case("its model behind a link", "alias.ktm", prepare=lambda b: relink(b, "keep/m.onnx", "alias.ktm"))
+    compile_case("its model behind links", "alias2.ktm", prepare=lambda b: (relink(b, "keep/m.onnx", "alias.ktm"), relink(b, "alias.ktm", "alias2.ktm")))
+    compile_case("its model, a hard link", "hard.ktm", prepare=lambda b: relink(b, b.path("keep/m.onnx"), "hard.ktm", os.link))
+    compile_case("its model, named through a link", "keep/m.onnx", model_name="other.onnx",
+                 prepare=lambda b: (relink(b, "keep/m.onnx", "other.onnx")))
+    compile_case("its data", "keep/w.bin")
+    compile_case("its data, text", "keep/w.bin", "--compile-to=import")
+    compile_case("its data, a hard link", "hard.ktm", prepare=lambda b: relink(b, b.path("keep/w.bin"), "hard.ktm", os.link))
+    compile_case("its config", "keep/c.yaml", "--config", "keep/c.yaml")
+    compile_case("its model from --dump-phases", "bad.ktm", "--dump-phases=dump",
+                 prepare=lambda b: relink(b, b.path("keep/m.onnx"), "dump/01-graph.mlir", os.link))
+    compile_case("an output that is two", "dump/00-import.mlir", "--dump-phases=dump", "--compile-to=import", message="is given for two outputs", prepare=lambda b: (
+        b.write("dump/x", ""), [os.unlink(b.path("dump/" + f)) for f in names(b, "dump")]))
+
+    def convert(b):
+        data = cases_ktc.add_model()
+        b.write("m.onnx", data)
+        r = b.run("ktransformers-convert", "--input", "m.onnx", "--output", "./m.onnx")
+        return outcome(content(b, "m.onnx") == data, r, 2, "would be written over")
+    out.append(("ktransformers-convert keeps its model", convert))
+
+    def extract(b):
+        data = content(b, cases_ktrun.artifact(b))
+        b.run("ktc", "inspect", "good.ktm", "--extract=extract")
+        file = [f for f in names(b, "extract") if f.endswith(".bin")][0]
+        relink(b, b.path("good.ktm"), "extract/" + file, os.link)
+        r = b.run("ktc", "inspect", "good.ktm", "--extract=extract")
+        return outcome(content(b, "good.ktm") == data, r, 2, "would be written over")
+    out.append(("ktc inspect --extract keeps the artifact", extract))
+
+    def run_case(name, *arguments, message="would be written over", prepare=None, status=2):
+        def run(b):
+            files = [cases_ktrun.artifact(b), b.npz("in.npz", x=np.ones((2, 4), np.float32)), b.npz("want.npz", y=np.ones((2, 4), np.float32))]
+            if prepare:
+                prepare(b)
+            before = [content(b, f) for f in files]
+            r = b.run("ktrun", "good.ktm", "--device", "host", "--input", "@in.npz", *arguments)
+            return outcome(before == [content(b, f) for f in files], r, status, message)
+        out.append(("ktrun keeps " + name, run))
+    run_case("its artifact", "--output", "@good.ktm")
+    run_case("its artifact from one array", "--output", "y=@./good.ktm")
+    run_case("its artifact, a hard link", "--output", "@hard.npz", prepare=lambda b: relink(b, b.path("good.ktm"), "hard.npz", os.link))
+    run_case("its input", "--output", "@in.npz")
+    run_case("its input, a link", "--output", "y=@l.npy", prepare=lambda b: relink(b, "in.npz", "l.npy"))
+    run_case("what is expected", "--expected", "@want.npz", "--output", "@want.npz")
+    run_case("its artifact from --profile", "--profile", "good.ktm")
+    run_case("its input from --profile", "--profile", "in.npz")
+    run_case("two outputs apart", "--output", "@o.npz", "--output", "y=@./o.npz", message="is given for two outputs")
+    run_case("outputs and the profile apart", "--output", "@o.npz", "--profile", "o.npz", message="is given for two outputs")
+
+    def link_stays(b):
+        b.write("good.onnx", cases_ktc.add_model())
+        b.write("store/real.ktm", "old")
+        relink(b, "store/real.ktm", "named.ktm")
+        r = b.run("ktc", "compile", "good.onnx", "-o", "named.ktm")
+        return outcome(os.path.islink(b.path("named.ktm")) and content(b, "store/real.ktm")[1:4] == b"KTM", r, 0, "", "the link was replaced")
+    out.append(("ktc writes through a link", link_stays))
+
+    def appended(b):
+        data = content(b, cases_ktrun.artifact(b))
+        r = b.shell("ktc inspect good.ktm >> good.ktm")
+        return outcome(content(b, "good.ktm") == data, r, 2, "would be written over")
+    out.append(("ktc inspect does not print into the artifact", appended))
+
+    def devices(b):
+        cases_ktrun.artifact(b)
+        r = b.shell("ktrun good.ktm --device host --input x=2x4xf32=1 --output @/dev/null --output y=@/dev/null --profile /dev/null && "
+                    "ktc compile add.onnx -o /dev/null && ktc compile add.onnx -o /dev/stdout | cmp - good.ktm && "
+                    "{ echo before; ktc compile add.onnx -o /dev/stdout; } > both && tail -c +8 both | cmp - good.ktm && "
+                    "rm -f pipe && mkfifo pipe && { cat pipe > piped & ktc compile add.onnx -o pipe; } && wait && cmp piped good.ktm && test -p pipe")
+        return r, 0, ""
+    out.append(("devices and pipes are written to", devices))
+    return out
+
+
+def unwritable():
+    out = []
+    reports = {"ktc --help": "", "ktc --version": "", "ktc compile --help": "", "ktrun --help": "", "ktransformers-convert --help": "",
+               "ktc inspect good.ktm": "", "ktc inspect good.ktm --format=json": "", "ktc compile add.onnx -o - --compile-to=import": "",
+               "ktc compile add.onnx -o /dev/stdout": "", "ktrun good.ktm --device host --input x=2x4xf32=1": "",
+               "ktrun good.ktm --device host --input x=2x4xf32=1 --expected @want.npz": "",
+               "ktrun good.ktm --device host --input x=2x4xf32=1 --output @/dev/stdout": "",
+               "ktrun good.ktm --device host --input x=2x4xf32=1 --benchmark 0.01": "",
+               "ktrun good.ktm --device host --input x=2x4xf32=1 --benchmark 0.01 --benchmark-format=json": ""}
+    ends = {"a full device": ("> /dev/full", "No space left on device"), "a closed descriptor": (">&-", "Bad file descriptor"),
+            "a closed pipe": ("> >(exec true; ) ", "Broken pipe")}
+    for command in reports:
+        for end, (redirection, reason) in ends.items():
+            def run(b, command=command, redirection=redirection, reason=reason, end=end):
+                cases_ktrun.artifact(b)
+                b.npz("want.npz", y=np.array([[2, 3, 4, 5]] * 2, np.float32))
+                if end == "a closed pipe":
+                    read, write = os.pipe()
+                    os.close(read)
+                    r = b.run(*command.split(), stdout=write)
+                    os.close(write)
+                else:
+                    r = b.shell(command + " " + redirection)
+                return r, 1, reason
+            out.append((f"{command}: {end}", run))
+
+    def stats(b):
+        cases_ktrun.artifact(b)
+        r = b.shell("ktrun good.ktm --device host --input x=2x4xf32=1 --stats 2> /dev/full")
+        return r, 1, "(?s)"
+    out.append(("ktrun --stats: a full device", stats))
+
+    def protected(b):
+        if os.geteuid() == 0:
+            return "skip"
+        b.write("good.onnx", cases_ktc.add_model())
+        os.chmod(b.write("protected.ktm", "precious"), 0o444)
+        return outcome(content(b, "protected.ktm") == b"precious", b.run("ktc", "compile", "good.onnx", "-o", "protected.ktm"), 1, "Permission denied")
+    out.append(("ktc keeps a protected file", protected))
+    for command in ("ktc compile good.onnx -o", "ktrun good.ktm --device host --input x=2x4xf32=1 --profile", "ktc compile good.onnx --compile-to=import -o"):
+        def folder(b, command=command):
+            cases_ktrun.artifact(b)
+            b.write("good.onnx", cases_ktc.add_model())
+            os.makedirs(b.path("folder"), exist_ok=True)
+            return b.run(*command.split(), "folder"), 1, "cannot create 'folder': Is a directory"
+        out.append((f"{command} a folder", folder))
+    return out
+
+
+def interrupted():
+    """Whatever ends a program, nothing is left beside the output and a file that was there stays."""
+    out = []
+    big = lambda: model([node("MatMul", ["x", "w"], ["y"])], [value("x", FLOAT, ["n", 1024])], Y, [tensor("w", FLOAT, [1024, 1024], floats=[0.5] * (1 << 20))])
+
+    def left(b, folder):
+        return names(b, folder) == ["out.ktm"] and content(b, folder + "/out.ktm") == b"precious"
+
+    for which in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL):
+        for name, command in (("ktc", "ktc compile big.onnx -o stop/out.ktm"), ("ktrun", "ktrun big.ktm --device host --input x=20000x1024xf32=1 --output @stop/out.ktm")):
+            def run(b, which=which, command=command, name=name):
+                if not os.path.exists(b.path("big.ktm")):
+                    b.write("big.onnx", big())
+                    if b.run("ktc", "compile", "big.onnx", "-o", "big.ktm").returncode:
+                        return b.run("ktc", "compile", "big.onnx", "-o", "big.ktm"), 0, ""
+                for delay in (0.02, 0.1, 0.3, 0.5, 0.8):
+                    b.write("stop/out.ktm", "precious")
+                    p = subprocess.Popen(b.command(*command.split()), cwd=b.dir, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+                    time.sleep(delay)
+                    p.send_signal(which)
+                    p.wait()
+                    done = p.returncode == 0
+                    if not done and not left(b, "stop") or done and names(b, "stop") != ["out.ktm"]:
+                        return subprocess.CompletedProcess(command, "left " + str(names(b, "stop")), "", ""), 0, ""
+                return subprocess.CompletedProcess(command, 0, "", ""), 0, ""
+            out.append((f"{name}: {which.name} leaves nothing", run))
+
+    for name, command in {"ktc": "ktc compile add.onnx -o limit/out.ktm", "ktc text": "ktc compile add.onnx --compile-to=import -o limit/out.ktm",
+                          "ktrun": "ktrun good.ktm --device host --input x=2000x4xf32=1 --output @limit/out.ktm",
+                          "ktrun, one array": "ktrun good.ktm --device host --input x=2000x4xf32=1 --output y=@limit/out.ktm",
+                          "ktrun --profile": "ktrun good.ktm --device host --input x=2x4xf32=1 --profile limit/out.ktm"}.items():
+        def run(b, command=command):
+            cases_ktrun.artifact(b)
+            b.write("limit/out.ktm", "precious")
+            r = b.run(*command.split(), file_bytes=100, default_signals=True)
+            return outcome(left(b, "limit"), r, 1, "cannot write 'limit/out.ktm': File too large")
+        out.append((f"{name}: a limit of file sizes leaves nothing", run))
+    return out
+
+
+def hubs():
+    out = []
+
+    def accepted(name, prepare, model_name):
+        def run(b):
+            prepare(b)
+            return b.run("ktc", "compile", model_name, "-o", "hub.ktm"), 0, ""
+        out.append(("external data: " + name, run))
+
+    def refused(name, prepare, model_name, message="lies outside the model's folder"):
+        def run(b):
+            prepare(b)
+            return b.run("ktc", "compile", model_name, "-o", "bad.ktm"), 1, message, "bad.ktm"
+        out.append(("external data: " + name, run))
+
+    def hub(b):
+        b.write("hub/blobs/aaaa", external("model.onnx_data"))
+        b.write("hub/blobs/bbbb", bytes(16))
+        relink(b, "../../blobs/aaaa", "hub/snapshots/1/model.onnx")
+        relink(b, "../../blobs/bbbb", "hub/snapshots/1/model.onnx_data")
+    accepted("the layout of a hub", hub, "hub/snapshots/1/model.onnx")
+
+    def hub_below(b):
+        b.write("hub2/blobs/aaaa", external("data/w.bin"))
+        b.write("hub2/blobs/bbbb", bytes(16))
+        relink(b, "../../../blobs/aaaa", "hub2/snapshots/1/onnx/model.onnx")
+        relink(b, "../../../../blobs/bbbb", "hub2/snapshots/1/onnx/data/w.bin")
+    accepted("the layout of a hub, data in a folder below", hub_below, "hub2/snapshots/1/onnx/model.onnx")
+
+    def linked_model(b):
+        b.write("store/real.onnx", external())
+        b.write("store/w.bin", bytes(16))
+        relink(b, "../store/real.onnx", "elsewhere/m.onnx")
+    accepted("beside the file that the model's name leads to", linked_model, "elsewhere/m.onnx")
+
+    def linked_folder(b):
+        linked_model(b)
+        relink(b, "store", "store-link")
+    accepted("through a folder that is a link", linked_folder, "store-link/real.onnx")
+
+    def inner(b):
+        b.write("inner/m.onnx", external("link.bin"))
+        b.write("inner/deep/w.bin", bytes(16))
+        relink(b, "deep/w.bin", "inner/link.bin")
+    accepted("a link within the folder", inner, "inner/m.onnx")
+
+    def outside(location, target=None):
+        def prepare(b):
+            b.write("secret/w.bin", bytes(16))
+            b.write("out/m.onnx", external(location))
+            b.write("out/sub/x", "")
+            if target:
+                relink(b, target, "out/link")
+        return prepare
+    refused("a link out of the folder", outside("link", "../secret/w.bin"), "out/m.onnx")
+    refused("an absolute link out of the folder", outside("link", "/etc/passwd"), "out/m.onnx")
+    refused("a folder that is a link out", outside("link/w.bin", "../secret"), "out/m.onnx")
+    refused(".. behind a folder", outside("sub/../../secret/w.bin"), "out/m.onnx")
+    refused(".. that comes back", outside("sub/../w.bin"), "out/m.onnx")
+    refused("..", outside(".."), "out/m.onnx")
+    refused("through /proc", outside("link/root/etc/passwd", "/proc/self"), "out/m.onnx")
+
+    def hub_and_more(b):
+        hub(b)
+        b.write("secret/w.bin", bytes(16))
+        relink(b, "../../../secret/w.bin", "hub/snapshots/1/model.onnx_data")
+    refused("the layout of a hub, data a link to elsewhere", hub_and_more, "hub/snapshots/1/model.onnx")
+    for name, entries in {"an offset beyond the end": dict(offset=17, length=0), "a length beyond the end": dict(offset=8, length=16),
+                          "offset and length that overflow": dict(offset=2**64 - 8, length=16), "a length of 2^64": dict(length=2**64),
+                          "a negative offset": dict(offset=-1), "a length that does not fit": dict(length=12)}.items():
+        def numbers(b, entries=entries):
+            b.write("numbers/m.onnx", external(**entries))
+            b.write("numbers/w.bin", bytes(16))
+        refused(name, numbers, "numbers/m.onnx", "tensor 'w': ")
+    return out
+
+
+def irregular():
+    """A pipe, a device, a socket or a folder as anything that is read: one error at once."""
+    out = []
+    kinds = {"pipe": "a pipe", "device": "a device", "socket": "a socket", "folder": "a folder", "loop": "symbolic links"}
+
+    def make(b, kind, name):
+        os.makedirs(os.path.dirname(b.path(name)), exist_ok=True)
+        if os.path.lexists(b.path(name)):
+            return
+        if kind == "pipe":
+            os.mkfifo(b.path(name))
+        elif kind == "device":
+            os.symlink("/dev/zero", b.path(name))
+        elif kind == "socket":
+            import socket
+            socket.socket(socket.AF_UNIX).bind(os.path.relpath(b.path(name)))
+        elif kind == "folder":
+            os.mkdir(b.path(name))
+        else:
+            os.symlink(os.path.basename(name), b.path(name))
+
+    def external_device(b, kind):
+        b.write(f"odd/{kind}.onnx", external(kind + ".bin"))
+        make(b, kind, f"odd/{kind}.bin")
+        return b.run("ktc", "compile", f"odd/{kind}.onnx", "-o", "bad.ktm")
+    uses = {
+        "model": lambda b, f: b.run("ktc", "compile", f, "-o", "bad.ktm"),
+        "config": lambda b, f: b.run("ktc", "compile", "add.onnx", "-o", "bad.ktm", "--config", f),
+        "artifact": lambda b, f: b.run("ktrun", f),
+        "artifact of inspect": lambda b, f: b.run("ktc", "inspect", f),
+        "input archive": lambda b, f: b.run("ktrun", "good.ktm", "--device", "host", "--input", "@" + f),
+        "input array": lambda b, f: b.run("ktrun", "good.ktm", "--device", "host", "--input", "x=@" + f),
+        "expected": lambda b, f: b.run("ktrun", "good.ktm", "--device", "host", "--input", "x=1x4xf32=1", "--expected", "@" + f),
+    }
+    for kind, words in kinds.items():
+        for use, run in uses.items():
+            def case(b, kind=kind, run=run, words=words):
+                cases_ktrun.artifact(b)
+                make(b, kind, "irregular/" + kind)
+                return run(b, "irregular/" + kind), 1, words
+            out.append((f"{kind} as {use}", case))
+        def data(b, kind=kind, words=words):
+            return external_device(b, kind), 1, r"lies outside" if kind == "device" else words, "bad.ktm"
+        out.append((f"{kind} as external data", data))
+    return out
+
+
+def limits():
+    out = []
+
+    def usage(name, command, message, status=2):
+        def run(b):
+            cases_ktrun.artifact(b)
+            return b.run(*command), status, message
+        out.append((name, run))
+    compile_add = ("ktc", "compile", "add.onnx", "-o", "bad.ktm")
+    host = ("ktrun", "good.ktm", "--device", "host", "--input", "x=2x4xf32=1")
+    for threads in ("100000", "-1", "4294967297", "1.5", "many", ""):
+        usage(f"ktc --threads {threads}", (*compile_add, f"--threads={threads}"), "threads")
+        usage(f"ktrun --threads {threads}", (*host, f"--threads={threads}"), "threads")
+    usage("ktrun --threads 1000", (*host, "--threads", "1000"), "", status=0)
+    for number in ("nan", "inf", "-1", "x"):
+        usage(f"ktrun --benchmark {number}", (*host, f"--benchmark={number}"), "benchmark")
+        usage(f"ktrun --rtol {number}", (*host, f"--rtol={number}"), "rtol")
+    for size in ("0", "-1GB", "1e30", "99999999999GB", "1.GB", "nan", "GB", "1 G B", "9223372036854775808", "0x10"):
+        usage(f"ktc --max-slice-mem {size}", (*compile_add, f"--max-slice-mem={size}"), "max-slice-mem: expected a size")
+        usage(f"ktrun --device-memory {size}", (*host, f"--device-memory={size}"), "expected a size")
+    for dim in ("n=99999999999999999999", "n=-1", "n=1..", "n=..2", "n=1...2", "=1", "n= 1", "n=+1", "n=2..1", "n"):
+        usage(f"ktc --dim {dim}", (*compile_add, "--dim", dim), "--dim: expected")
+    for spec in ("x=", "x=2x4xf32", "=2x4xf32=1", "x=-2x4xf32=1", "x=2x4xf33=1", "x=2xx4xf32=1", "x=2x4xf32=", "x=2x4xf32=1,2", "x=2x4x=1", "x=99999999999999999999x4xf32=1",
+                 "x=4294967296x4294967296x4294967296xf32=1", "x=" + "1x" * 1000 + "f32=1"):
+        usage(f"ktrun --input {spec[:30]}", ("ktrun", "good.ktm", "--device", "host", "--input", spec), "--input")
+    usage("an input of 40 GB in 6 GB", ("ktrun", "good.ktm", "--device", "host", "--input", "x=100000x100000xf32=1"),
+          r"needs 40000000000 bytes of memory but \d+ are available|expected", status=1)
+
+    yaml = {"nested lists": "[" * 10000, "nested maps": "{a: " * 10000, "indented": "".join(" " * i + "a:\n" for i in range(1000)),
+            "an alias of nothing": "execution: *x\n", "an alias to itself": "&x execution: *x\n", "a bomb": "a: &a [1,1]\n" + "".join(
+                f"{chr(98 + i)}: &{chr(98 + i)} [*{chr(97 + i)},*{chr(97 + i)}]\n" for i in range(20)),
+            "a list as key": "? [execution]\n: 1\n", "a map as key": "execution:\n  ? {a: b}\n  : 1\n", "binary": "\0\1\2\xff\xfe",
+            "a tag": "!!python/object:os.system execution: 1\n", "two documents": "--- 1\n--- 2\n", "a number": "5\n", "a quote": "\"\\x\n", "large": "#" + "x" * (2 << 20)}
+    for name, text in yaml.items():
+        def config(b, text=text, name=name):
+            b.write("add.onnx", cases_ktc.add_model())
+            b.write("c.yaml", text)
+            return b.run("ktc", "compile", "add.onnx", "-o", "bad.ktm", "--config", "c.yaml"), 1 if name == "large" else 2, r"'c.yaml'", "bad.ktm"
+        out.append(("config.yaml: " + name, config))
+
+    for name, command in {"no command": ["ktc"], "unknown flag": ["ktc", "compile", "--frob"], "missing model": ["ktc", "compile", "none.onnx", "-o", "bad.ktm"],
+                          "bad value": [*compile_add, "--quant", "int3"], "bad size": [*compile_add, "--max-slice-mem", "x"], "itself": ["ktc", "compile", "add.onnx", "-o", "add.onnx"],
+                          "inspect": ["ktc", "inspect", "none.ktm"], "convert": ["ktransformers-convert"]}.items():
+        def diagnostics(b, command=command):
+            cases_ktrun.artifact(b)
+            r = b.run(*command, "--diagnostics", "json")
+            lines = r.stderr.splitlines()
+            try:
+                ok = len(lines) == 1 and json.loads(lines[0])["severity"] == "error" and json.loads(lines[0])["message"]
+            except (ValueError, KeyError):
+                ok = False
+            return outcome(ok and r.returncode in (1, 2), subprocess.CompletedProcess(command, 0, "", r.stderr), 0, "", "no JSON object alone")
+        out.append(("--diagnostics json: " + name, diagnostics))
+
+    def newline(b):
+        return b.run("ktc", "compile", "a\nerror: b.onnx", "-o", "bad.ktm"), 1, r"cannot read 'a\\x0aerror: b.onnx'"
+    out.append(("ktc: an error is one line whatever the file is called", newline))
+
+    for name, command in (("ktc", compile_add), ("ktrun", host), ("ktc inspect", ("ktc", "inspect", "good.ktm"))):
+        def memory(b, command=command, name=name):
+            if b.memory is None:
+                return "skip"
+            cases_ktrun.artifact(b)
+            # From what the program needs to be loaded to what it needs to finish.
+            for megabytes in [*range(2, 40, 2), *range(40, 400, 20), *range(400, 2000, 100)]:
+                r = b.run(*command, memory=megabytes << 20)
+                errors = [line for line in r.stderr.splitlines() if line.startswith("error:")]
+                loader = r.returncode == 127 and "shared libraries" in r.stderr
+                none = r.returncode == -11 and not r.stderr and megabytes < 10  # the kernel could not even map the program
+                if not (r.returncode == 0 or r.returncode == 1 and len(errors) == 1 and "internal" not in r.stderr or loader or none):
+                    return r, f"0 or one error with {megabytes} MB", ""
+                if r.returncode == 0:
+                    return r, 0, ""
+            return r, 0, ""
+        out.append((f"{name}: little memory", memory))
+    return out
