@@ -6,6 +6,7 @@
 
 #include "kt/Runtime.h"
 #include "kt/c_api.h"
+#include "runtime/api/Guard.h"
 
 #ifndef KT_VERSION
 #error "KT_VERSION comes from the build"
@@ -15,12 +16,16 @@ static_assert(static_cast<int>(kt::DataType::string) == KT_STRING &&
               static_cast<int>(kt::DataType::boolean) == KT_BOOL &&
               static_cast<int>(kt::DataType::f8e8m0) == KT_F8E8M0);
 
+/// More than any tensor has.
+constexpr uint32_t kMaxRank = 64;
+
 struct kt_model {
   std::shared_ptr<kt::Model> model;
   std::string device;
 };
 
 struct kt_session {
+  std::shared_ptr<kt::Model> model;
   std::unique_ptr<kt::Session> session;
   std::vector<kt::TensorView> inputs; // keeps its memory between runs
 };
@@ -29,22 +34,62 @@ namespace {
 
 thread_local std::string lastError;
 
-int report(const kt::Status &status) {
-  lastError = status.message();
+int report(const kt::Status &status) noexcept {
+  try {
+    lastError = status.message();
+  } catch (...) {
+    lastError = "out of memory";
+  }
   return status.exitStatus();
 }
+
+/// What every call that can fail goes through: no exception comes out of C.
+template <typename Fn> int call(Fn &&fn) noexcept {
+  kt::Status status = kt::guarded(fn);
+  return status.ok() ? KT_OK : report(status);
+}
+
+kt::Status missing(const char *what) { return kt::Status::usage(std::string(what) + " is null"); }
 
 void describe(const std::string &name, kt::DataType type, const std::vector<int64_t> &dims, const void *data,
               kt_tensor *to) {
   *to = {name.c_str(), static_cast<kt_type>(type), static_cast<uint32_t>(dims.size()), dims.data(), data};
 }
 
-int port(const std::vector<kt::PortInfo> &ports, uint32_t index, kt_tensor *to) {
-  if (index >= ports.size())
-    return report(
-        kt::Status::usage("port " + std::to_string(index) + " but there are " + std::to_string(ports.size())));
-  describe(ports[index].name, ports[index].type, ports[index].dims, nullptr, to);
-  return KT_OK;
+int port(const kt_model *model, bool input, uint32_t index, kt_tensor *to) {
+  return call([&]() -> kt::Status {
+    if (!model || !to)
+      return missing(model ? "the port" : "the model");
+    const auto &ports = input ? model->model->inputs() : model->model->outputs();
+    if (index >= ports.size())
+      return kt::Status::usage("port " + std::to_string(index) + " but there are " + std::to_string(ports.size()));
+    describe(ports[index].name, ports[index].type, ports[index].dims, nullptr, to);
+    return {};
+  });
+}
+
+/// What a caller says of an input, looked at no further than it has to be there: a rank that the model's input does not
+/// have is not believed.
+kt::Status take(const kt_session &session, const kt_tensor &from, uint32_t number, kt::TensorView &to) {
+  std::string what = "input " + std::to_string(number);
+  if (!from.name)
+    return missing((what + "'s name").c_str());
+  if (static_cast<unsigned>(from.type) > KT_STRING)
+    return kt::Status::usage(what + " has the unknown type " + std::to_string(static_cast<unsigned>(from.type)));
+  to.name = from.name;
+  for (const kt::PortInfo &port : session.model->inputs())
+    if (port.name == to.name && port.dims.size() != from.rank)
+      return kt::Status::usage(what + " ('" + to.name + "') has rank " + std::to_string(from.rank) + ", expected " +
+                               std::to_string(port.dims.size()));
+  if (from.rank > kMaxRank) // of a name that is no input's
+    return kt::Status::usage(what + " has rank " + std::to_string(from.rank) + ", expected at most " +
+                             std::to_string(kMaxRank));
+  if (from.rank && !from.dims)
+    return missing((what + "'s dimensions").c_str());
+  to.type = static_cast<kt::DataType>(from.type);
+  to.dims.assign(from.dims, from.dims + from.rank);
+  to.data = from.data;
+  return {};
 }
 
 } // namespace
@@ -53,63 +98,79 @@ const char *kt_last_error(void) { return lastError.c_str(); }
 const char *kt_version(void) { return KT_VERSION; }
 
 int kt_model_load(const char *path, const kt_options *options, kt_model **model) {
-  kt::Options o;
-  if (options) {
-    if (options->device)
-      o.device = options->device;
-    o.threads = options->threads;
-    o.deviceMemory = options->device_memory;
-    o.cudaGraphs = !options->no_graphs;
-  }
-  auto loaded = kt::Model::load(path, o);
-  if (!loaded.ok())
-    return report(loaded.status());
-  *model = new kt_model{*loaded, (*loaded)->device()};
-  return KT_OK;
+  return call([&]() -> kt::Status {
+    if (!path || !model)
+      return missing(path ? "where the model goes" : "the path");
+    *model = nullptr;
+    kt::Options o;
+    if (options) {
+      if (options->device)
+        o.device = options->device;
+      o.threads = options->threads;
+      o.deviceMemory = options->device_memory;
+      o.cudaGraphs = !options->no_graphs;
+    }
+    auto loaded = kt::Model::load(path, o);
+    if (!loaded.ok())
+      return std::move(loaded).status();
+    *model = new kt_model{*loaded, (*loaded)->device()};
+    return {};
+  });
 }
 
 void kt_model_free(kt_model *model) { delete model; }
 
-uint32_t kt_model_input_count(const kt_model *model) { return static_cast<uint32_t>(model->model->inputs().size()); }
-uint32_t kt_model_output_count(const kt_model *model) { return static_cast<uint32_t>(model->model->outputs().size()); }
-int kt_model_input(const kt_model *model, uint32_t index, kt_tensor *to) {
-  return port(model->model->inputs(), index, to);
+uint32_t kt_model_input_count(const kt_model *model) {
+  return model ? static_cast<uint32_t>(model->model->inputs().size()) : 0;
 }
-int kt_model_output(const kt_model *model, uint32_t index, kt_tensor *to) {
-  return port(model->model->outputs(), index, to);
+uint32_t kt_model_output_count(const kt_model *model) {
+  return model ? static_cast<uint32_t>(model->model->outputs().size()) : 0;
 }
-const char *kt_model_device(const kt_model *model) { return model->device.c_str(); }
+int kt_model_input(const kt_model *model, uint32_t index, kt_tensor *to) { return port(model, true, index, to); }
+int kt_model_output(const kt_model *model, uint32_t index, kt_tensor *to) { return port(model, false, index, to); }
+const char *kt_model_device(const kt_model *model) { return model ? model->device.c_str() : ""; }
 
 int kt_session_create(kt_model *model, kt_session **session) {
-  auto created = model->model->createSession();
-  if (!created.ok())
-    return report(created.status());
-  *session = new kt_session{*std::move(created), {}};
-  return KT_OK;
+  return call([&]() -> kt::Status {
+    if (!model || !session)
+      return missing(model ? "where the session goes" : "the model");
+    *session = nullptr;
+    auto created = model->model->createSession();
+    if (!created.ok())
+      return std::move(created).status();
+    *session = new kt_session{model->model, *std::move(created), {}};
+    return {};
+  });
 }
 
 void kt_session_free(kt_session *session) { delete session; }
 
 int kt_session_run(kt_session *session, const kt_tensor *inputs, uint32_t count) {
-  session->inputs.resize(count);
-  for (uint32_t i = 0; i < count; ++i) {
-    kt::TensorView &view = session->inputs[i];
-    if (!inputs[i].name || (inputs[i].rank && !inputs[i].dims) || static_cast<unsigned>(inputs[i].type) > KT_STRING)
-      return report(kt::Status::usage("input " + std::to_string(i) + " has no name, no dimensions or an unknown type"));
-    view.name = inputs[i].name;
-    view.type = static_cast<kt::DataType>(inputs[i].type);
-    view.dims.assign(inputs[i].dims, inputs[i].dims + inputs[i].rank);
-    view.data = inputs[i].data;
-  }
-  kt::Status status = session->session->run(session->inputs);
-  return status.ok() ? KT_OK : report(status);
+  return call([&]() -> kt::Status {
+    if (!session || (!inputs && count))
+      return missing(session ? "the list of inputs" : "the session");
+    if (size_t expected = session->model->inputs().size(); count > expected)
+      return kt::Status::usage("expected " + std::to_string(expected) + " inputs but got " + std::to_string(count));
+    session->inputs.resize(count);
+    for (uint32_t i = 0; i < count; ++i)
+      KT_RETURN_IF_ERROR(take(*session, inputs[i], i, session->inputs[i]));
+    return session->session->run(session->inputs);
+  });
+}
+
+void kt_session_cancel(kt_session *session) {
+  if (session)
+    session->session->cancel();
 }
 
 int kt_session_output(const kt_session *session, uint32_t index, kt_tensor *output) {
-  auto outputs = session->session->outputs();
-  if (index >= outputs.size())
-    return report(
-        kt::Status::usage("output " + std::to_string(index) + " but there are " + std::to_string(outputs.size())));
-  describe(outputs[index].name, outputs[index].type, outputs[index].dims, outputs[index].data, output);
-  return KT_OK;
+  return call([&]() -> kt::Status {
+    if (!session || !output)
+      return missing(session ? "the output" : "the session");
+    auto outputs = session->session->outputs();
+    if (index >= outputs.size())
+      return kt::Status::usage("output " + std::to_string(index) + " but there are " + std::to_string(outputs.size()));
+    describe(outputs[index].name, outputs[index].type, outputs[index].dims, outputs[index].data, output);
+    return {};
+  });
 }

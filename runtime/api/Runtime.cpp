@@ -5,6 +5,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "kt/Runtime.h"
+#include "runtime/api/Guard.h"
 #include "runtime/artifact/Print.h"
 #include "runtime/exec/Executor.h"
 
@@ -52,6 +53,10 @@ Model::Model(std::unique_ptr<Impl> impl) : impl(std::move(impl)) {}
 Model::~Model() = default;
 
 Result<std::shared_ptr<Model>> Model::load(const std::string &path, const Options &options) {
+  return guarded([&]() -> Result<std::shared_ptr<Model>> { return loadModel(path, options); });
+}
+
+Result<std::shared_ptr<Model>> Model::loadModel(const std::string &path, const Options &options) {
   exec::LoadOptions load;
   load.device = options.device;
   load.threads = options.threads;
@@ -78,6 +83,11 @@ const std::vector<PortInfo> &Model::outputs() const { return impl->outputs; }
 std::string Model::device() const { return impl->program->device->name(); }
 
 Result<std::unique_ptr<Session>> Model::createSession() {
+  return guarded([&]() -> Result<std::unique_ptr<Session>> { return makeSession(); });
+}
+
+Result<std::unique_ptr<Session>> Model::makeSession() {
+  device::CallerContext keep;
   auto executor = exec::Executor::create(*impl->program);
   if (!executor.ok())
     return std::move(executor).status();
@@ -91,9 +101,16 @@ Result<std::unique_ptr<Session>> Model::createSession() {
 }
 
 Session::Session(std::unique_ptr<Impl> impl) : impl(std::move(impl)) {}
-Session::~Session() = default;
+Session::~Session() {
+  device::CallerContext keep;
+  impl->executor.reset();
+}
 
 Status Session::run(std::span<const TensorView> inputs) {
+  return guarded([&] { return runOn(inputs); });
+}
+
+Status Session::runOn(std::span<const TensorView> inputs) {
   const Model::Impl &model = *impl->model->impl;
   impl->valid = false;
   for (exec::InputView &view : impl->views)
@@ -119,6 +136,7 @@ Status Session::run(std::span<const TensorView> inputs) {
     if (!impl->views[i].data)
       return Status::usage("input '" + artifact::escaped(model.inputs[i].name) + "' is missing: expected " +
                            artifact::printPort(model.program->model(), model.program->model().inputs[i]));
+  device::CallerContext keep;
   KT_RETURN_IF_ERROR(impl->executor->run(impl->views));
   const auto &views = impl->executor->outputs();
   for (size_t i = 0; i < views.size(); ++i) {
@@ -131,8 +149,11 @@ Status Session::run(std::span<const TensorView> inputs) {
 
 Status Session::repeat() {
   impl->valid = false;
+  device::CallerContext keep;
   return impl->executor->repeat();
 }
+
+void Session::cancel() { impl->executor->cancel(); }
 
 std::span<const TensorView> Session::outputs() const {
   return impl->valid ? std::span<const TensorView>(impl->outputs) : std::span<const TensorView>();
@@ -140,7 +161,7 @@ std::span<const TensorView> Session::outputs() const {
 
 Stats Session::stats() const {
   const exec::Counters &counters = impl->executor->counters();
-  const exec::Program &program = *impl->model->impl->program;
+  exec::Program &program = *impl->model->impl->program;
   Stats stats;
   stats.runs = counters.runs;
   stats.plans = counters.plans;
@@ -148,6 +169,7 @@ Stats Session::stats() const {
   stats.graphReplays = counters.graphReplays;
   stats.arenaBytes = counters.arenaBytes;
   stats.streamedBytes = counters.streamedBytes;
+  std::shared_lock lock(program.residency); // another session may be moving weights
   stats.residentWeightBytes = program.weights->residentBytes();
   stats.streamedWeightBytes = program.weights->streamedBytes();
   stats.deviceBytes = program.account->inUse();

@@ -18,6 +18,9 @@ class ProgramVerifier {
 public:
   explicit ProgramVerifier(const Model &m)
       : m(m), states(m.buffers.size()), ready(m.exprs.size()), set(m.symbols.size()) {
+    sliceWeights.resize(m.weights.size());
+    setByThen.resize(m.symbols.size());
+    readBy.resize(m.buffers.size());
     for (size_t i = 0; i < m.symbols.size(); ++i)
       set[i] = m.symbols[i].kind == Symbol::Kind::Input;
     for (BufferId i = 0; i < m.buffers.size(); ++i) {
@@ -56,17 +59,20 @@ private:
     bool live = false;        // defined here or in a block around
     bool everDefined = false; // in any block so far
     bool frozen = false;      // may share memory with a buffer of another name, or is read-only: no more writes
-    uint64_t lastWrite = 0;
+    uint64_t defined = 0, lastWrite = 0; // when, by `clock`
   };
 
   static Status reject(std::string message) { return Status::rejected(std::move(message)); }
 
   void enterSlice(size_t slice) {
-    sliceWeights.assign(m.weights.size(), false);
+    auto mark = [&](size_t of, bool named) {
+      if (of < m.slices.size())
+        for (WeightId weight : m.slices[of].weights)
+          sliceWeights[weight] = named;
+    };
+    mark(currentSlice, false);
+    mark(slice, true);
     currentSlice = slice;
-    if (slice < m.slices.size())
-      for (WeightId weight : m.slices[slice].weights)
-        sliceWeights[weight] = true;
   }
 
   Status inRange(BufferId id) {
@@ -90,7 +96,7 @@ private:
     states[id].root = root;
     states[id].live = states[id].everDefined = true;
     states[id].frozen = frozen;
-    states[id].lastWrite = ++clock;
+    states[id].defined = states[id].lastWrite = ++clock;
     trailBuffers.push_back(id);
   }
 
@@ -219,10 +225,20 @@ private:
                     number(kernel.numInts));
     KT_RETURN_IF_ERROR(checkNode(i.node));
     size_t reads = kernel.numBuffers - kernel.numResults;
-    for (size_t k = 0; k < reads; ++k)
+    uint64_t launch = ++clock;
+    for (size_t k = 0; k < reads; ++k) {
       KT_RETURN_IF_ERROR(use(i.buffers[k]));
-    for (size_t k = reads; k < i.buffers.size(); ++k)
+      readBy[states[i.buffers[k]].root] = launch;
+    }
+    // Code is built on it that what a launch writes is nothing else that it sees.
+    for (size_t k = reads; k < i.buffers.size(); ++k) {
       KT_RETURN_IF_ERROR(write(i.buffers[k]));
+      uint64_t &seen = readBy[states[i.buffers[k]].root];
+      if (seen == launch)
+        return reject("kernel '" + kernel.name + "' writes buffer " + number(i.buffers[k]) +
+                      ", which it also reads or writes under another name");
+      seen = launch;
+    }
     for (ExprId id : i.ints)
       KT_RETURN_IF_ERROR(known(id, "an integer argument"));
     return {};
@@ -231,6 +247,8 @@ private:
   Status check(const Copy &i, uint32_t) {
     KT_RETURN_IF_ERROR(use(i.src));
     KT_RETURN_IF_ERROR(write(i.dst));
+    if (states[i.src].root == states[i.dst].root)
+      return reject("a copy reads and writes buffer " + number(i.dst));
     KT_RETURN_IF_ERROR(knownOrNone(i.srcOffset, "the source offset"));
     KT_RETURN_IF_ERROR(knownOrNone(i.dstOffset, "the destination offset"));
     return known(i.bytes, "the number of bytes");
@@ -277,11 +295,11 @@ private:
       freeze(id);
     for (BufferId id : i.otherwiseYields)
       freeze(id);
-    std::vector<bool> both(m.symbols.size());
+    uint64_t now = ++clock; // a mark that no other branch has left
     for (SymbolId symbol : thenSet)
-      both[symbol] = true;
+      setByThen[symbol] = now;
     for (SymbolId symbol : otherwiseSet)
-      if (both[symbol])
+      if (setByThen[symbol] == now)
         KT_RETURN_IF_ERROR(setSymbol(symbol, m.symbols[symbol].kind));
     for (BufferId id : i.results)
       KT_RETURN_IF_ERROR(defineShared(id, kNone, true));
@@ -312,16 +330,12 @@ private:
     KT_RETURN_IF_ERROR(knownOrNone(i.condition, "the condition"));
     for (BufferId id : i.carried)
       KT_RETURN_IF_ERROR(defineShared(id, kNone, true));
-    size_t own = trailBuffers.size();
     KT_RETURN_IF_ERROR(checkBlock(*i.body, depth + 1));
     for (BufferId id : i.next) {
       KT_RETURN_IF_ERROR(use(id));
       // What the body defines is new in each iteration; what is around it must not change under the carried name.
-      BufferId root = states[id].root;
-      bool inBody = false;
-      for (size_t k = own; k < trailBuffers.size() && !inBody; ++k)
-        inBody = trailBuffers[k] == root;
-      if (!inBody && !states[root].frozen && states[root].lastWrite > start)
+      const State &root = states[states[id].root];
+      if (root.defined < start && !root.frozen && root.lastWrite > start)
         return reject("buffer " + number(id) + " is carried on and also written by the body of its loop");
     }
     for (BufferId id : i.scanPieces)
@@ -348,6 +362,7 @@ private:
   const Model &m;
   std::vector<State> states;
   std::vector<bool> ready, set, sliceWeights;
+  std::vector<uint64_t> setByThen, readBy; // by symbol and buffer: the mark of whoever was last
   std::vector<BufferId> trailBuffers;
   std::vector<ExprId> trailExprs;
   std::vector<SymbolId> trailSymbols;

@@ -311,10 +311,23 @@ private:
 
 } // namespace
 
+CallerContext::CallerContext() {
+  cuda::Context current = nullptr;
+  if (const Driver *driver = cuda::driverInUse())
+    known = driver->CtxGetCurrent(&current) == 0;
+  context = current;
+}
+
+CallerContext::~CallerContext() {
+  if (known)
+    cuda::driverInUse()->CtxSetCurrent(static_cast<cuda::Context>(context));
+}
+
 Result<std::unique_ptr<Device>> createCudaDevice(int ordinal) {
   auto driver = cuda::driver();
   if (!driver.ok())
     return std::move(driver).status();
+  CallerContext keep;
   auto device = std::make_unique<CudaDevice>(**driver, ordinal);
   KT_RETURN_IF_ERROR(device->open());
   return std::unique_ptr<Device>(std::move(device));

@@ -6,6 +6,7 @@
 
 #include "runtime/device/CudaDriver.h"
 
+#include <atomic>
 #include <dlfcn.h>
 
 namespace kt::device::cuda {
@@ -35,14 +36,19 @@ Loaded load() {
   return result;
 }
 
+std::atomic<const Driver *> inUse{nullptr};
+
 } // namespace
 
 kt::Result<const Driver *> driver() {
   static const Loaded loaded = load();
   if (!loaded.status.ok())
     return loaded.status;
+  inUse = &loaded.driver;
   return &loaded.driver;
 }
+
+const Driver *driverInUse() { return inUse; }
 
 Status wrap(const Driver &driver, Result result, const char *call) {
   if (result == 0)

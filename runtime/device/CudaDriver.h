@@ -47,6 +47,7 @@ constexpr int kCaptureThreadLocal = 1;
   F(DeviceGetAttribute, "cuDeviceGetAttribute", (int *, int, DeviceId))                                                \
   F(PrimaryCtxRetain, "cuDevicePrimaryCtxRetain", (Context *, DeviceId))                                               \
   F(PrimaryCtxRelease, "cuDevicePrimaryCtxRelease_v2", (DeviceId))                                                     \
+  F(CtxGetCurrent, "cuCtxGetCurrent", (Context *))                                                                     \
   F(CtxSetCurrent, "cuCtxSetCurrent", (Context))                                                                       \
   F(MemGetInfo, "cuMemGetInfo_v2", (size_t *, size_t *))                                                               \
   F(MemAlloc, "cuMemAlloc_v2", (DevicePointer *, size_t))                                                              \
@@ -86,6 +87,9 @@ struct Driver {
 
 /// The loaded and initialised driver; fails, saying what is missing, on a machine without one. Thread-safe.
 kt::Result<const Driver *> driver();
+
+/// The same where somebody has asked for it successfully, else null. Thread-safe.
+const Driver *driverInUse();
 
 /// Wraps a driver's answer: "cuMemAlloc_v2: CUDA_ERROR_OUT_OF_MEMORY (out of memory)".
 Status wrap(const Driver &driver, Result result, const char *call);

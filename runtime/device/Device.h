@@ -115,6 +115,20 @@ public:
   virtual Result<std::unique_ptr<Stream>> createStream() = 0;
 };
 
+/// While it lives, calls of devices may change the calling thread's current CUDA context: the caller of the library
+/// finds it as it was.
+class CallerContext {
+public:
+  CallerContext();
+  ~CallerContext();
+  CallerContext(const CallerContext &) = delete;
+  CallerContext &operator=(const CallerContext &) = delete;
+
+private:
+  void *context = nullptr;
+  bool known = false; // no driver is loaded, so nothing can change
+};
+
 constexpr uint64_t kAlignment = 256;
 
 } // namespace kt::device

@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "runtime/exec/Executor.h"
+#include "runtime/api/Guard.h"
 #include "runtime/artifact/Print.h"
 
 #include <algorithm>
@@ -406,6 +407,7 @@ Status Executor::collectOutputs() {
     }
   }
   KT_RETURN_IF_ERROR(stream->synchronize());
+  KT_RETURN_IF_ERROR(program.intact());
   return takeFault();
 }
 
@@ -424,8 +426,16 @@ Status Executor::takeFault() {
 }
 
 Status Executor::run(std::span<const InputView> inputs) {
-  Status status = runOnce(inputs);
-  // Nothing may still be using the caller's memory, or what the next run takes from the pool.
+  return settled(guarded([&] { return runOnce(inputs); }));
+}
+
+Status Executor::repeat() {
+  return settled(guarded([&] { return repeatOnce(); }));
+}
+
+/// Nothing may still be using the caller's memory, or what the next run takes from the pool.
+Status Executor::settled(Status status) {
+  cancelled.store(false, std::memory_order_relaxed);
   if (!status.ok())
     (void)settle(); // the first failure is the one to report
   return status;
@@ -436,6 +446,7 @@ Status Executor::runOnce(std::span<const InputView> inputs) {
     view.data = nullptr;
   *faults = {}; // of a run that failed in another way
   reset();
+  KT_RETURN_IF_ERROR(program.intact());
   bool changed = false;
   KT_RETURN_IF_ERROR(bind(inputs, changed));
   if (changed)
@@ -453,13 +464,14 @@ Status Executor::runOnce(std::span<const InputView> inputs) {
   return collectOutputs();
 }
 
-Status Executor::repeat() {
+Status Executor::repeatOnce() {
   if (!planned || runsOfPlan == 0)
     return Status::usage("nothing to repeat: no run has succeeded with these shapes");
   for (OutputView &view : results)
     view.data = nullptr;
   *faults = {};
   reset();
+  KT_RETURN_IF_ERROR(program.intact());
   if (!graph)
     values.forgetLate();
   std::shared_lock lock(program.residency);
@@ -471,13 +483,10 @@ Status Executor::repeat() {
     fixed[port.buffer].deviceValid = true; // where the latest run put them
     bindTo(port.buffer, &fixed[port.buffer]);
   }
-  Status status = execute();
-  if (status.ok())
-    status = stream->synchronize();
-  if (status.ok())
-    return takeFault();
-  (void)settle();
-  return status;
+  KT_RETURN_IF_ERROR(execute());
+  KT_RETURN_IF_ERROR(stream->synchronize());
+  KT_RETURN_IF_ERROR(program.intact());
+  return takeFault();
 }
 
 Status Executor::execute() {
@@ -491,7 +500,7 @@ Status Executor::execute() {
     // The second run with these shapes: record it, so that the following ones are one call each. Bindings are made on
     // the way.
     KT_RETURN_IF_ERROR(stream->beginRecord());
-    Status status = runProgram();
+    Status status = guarded([&] { return runProgram(); }); // whatever happens, recording has to end
     auto recorded = stream->endRecord();
     KT_RETURN_IF_ERROR(std::move(status));
     if (!recorded.ok())

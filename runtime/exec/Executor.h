@@ -10,6 +10,7 @@
 
 #include "runtime/exec/Program.h"
 
+#include <atomic>
 #include <chrono>
 #include <map>
 
@@ -50,6 +51,9 @@ public:
   Status run(std::span<const InputView> inputs);
   /// Runs on the inputs of the latest run, still where it put them, and leaves the outputs on the device.
   Status repeat();
+  /// Ends the run in progress, or the next one where none is, with a failure that says so; whatever of it runs on a
+  /// device ends by itself. Thread-safe.
+  void cancel() { cancelled.store(true, std::memory_order_relaxed); }
   /// Of the latest successful run, in the order of the model's outputs.
   const std::vector<OutputView> &outputs() const { return results; }
 
@@ -64,6 +68,8 @@ private:
   // Executor.cpp: binding and planning
   Status bind(std::span<const InputView> inputs, bool &changed);
   Status runOnce(std::span<const InputView> inputs);
+  Status repeatOnce();
+  Status settled(Status status);
   Status settle();
   Status plan();
   Status placeInputs(std::span<const InputView> inputs);
@@ -145,6 +151,7 @@ private:
   artifact::FaultRecord *faults = nullptr; // staging memory: kernels of the host and of the device write it
   void *hostWorkspace = nullptr;
   uint64_t hostWorkspaceCapacity = 0;
+  std::atomic<bool> cancelled{false};
   Counters counts;
   bool profiling = false;
   std::vector<ProfileEvent> profileEvents;

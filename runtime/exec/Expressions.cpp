@@ -9,6 +9,7 @@
 #include "runtime/artifact/Verifier.h"
 
 #include <algorithm>
+#include <functional>
 
 namespace kt::exec {
 namespace {
@@ -95,24 +96,29 @@ Status valueError(Value value, const std::string &text) {
 }
 
 ExprGraph::ExprGraph(const artifact::Model &model)
-    : model(model), dependents(model.symbols.size()), early(model.exprs.size()) {
-  // Symbols reached by each expression as sorted lists; most expressions reach very few.
-  std::vector<std::vector<SymbolId>> reached(model.exprs.size());
+    : model(model), early(model.exprs.size()), firstEdge(model.exprs.size() + model.symbols.size() + 1) {
+  auto forEachEdge = [&](auto fn) {
+    for (ExprId id = 0; id < model.exprs.size(); ++id) {
+      const Expr &e = model.exprs[id];
+      if (e.op == Expr::Op::Symbol)
+        fn(model.exprs.size() + e.imm, id);
+      const ExprId operands[] = {e.a, e.b, e.c};
+      for (unsigned k = 0; k < artifact::arity(e.op); ++k)
+        fn(operands[k], id);
+    }
+  };
+  forEachEdge([&](size_t from, ExprId) { ++firstEdge[from + 1]; });
+  for (size_t row = 1; row < firstEdge.size(); ++row)
+    firstEdge[row] += firstEdge[row - 1];
+  edges.resize(firstEdge.back());
+  std::vector<uint32_t> next(firstEdge.begin(), firstEdge.end() - 1);
+  forEachEdge([&](size_t from, ExprId id) { edges[next[from]++] = id; });
   for (ExprId id = 0; id < model.exprs.size(); ++id) {
     const Expr &e = model.exprs[id];
-    auto &mine = reached[id];
-    if (e.op == Expr::Op::Symbol)
-      mine.push_back(static_cast<SymbolId>(e.imm));
+    early[id] = e.op != Expr::Op::Symbol || model.symbols[e.imm].kind == artifact::Symbol::Kind::Input;
     const ExprId operands[] = {e.a, e.b, e.c};
     for (unsigned k = 0; k < artifact::arity(e.op); ++k)
-      mine.insert(mine.end(), reached[operands[k]].begin(), reached[operands[k]].end());
-    std::sort(mine.begin(), mine.end());
-    mine.erase(std::unique(mine.begin(), mine.end()), mine.end());
-    early[id] = true;
-    for (SymbolId symbol : mine) {
-      dependents[symbol].push_back(id);
-      early[id] = early[id] && model.symbols[symbol].kind == artifact::Symbol::Kind::Input;
-    }
+      early[id] = early[id] && early[operands[k]];
   }
 }
 
@@ -144,8 +150,26 @@ void ExprValues::set(SymbolId symbol, int64_t value) {
   if (symbols[symbol].ok() && symbols[symbol].value == value)
     return;
   symbols[symbol] = known(value);
-  for (ExprId id : graph.dependents[symbol])
+  // In the order of numbers, operands come before what has them; what does not change is not followed further.
+  auto add = [&](std::span<const ExprId> ids) {
+    for (ExprId id : ids) {
+      waiting.push_back(id);
+      std::push_heap(waiting.begin(), waiting.end(), std::greater<>());
+    }
+  };
+  add(graph.uses(symbol));
+  for (ExprId last = artifact::kNone; !waiting.empty();) {
+    std::pop_heap(waiting.begin(), waiting.end(), std::greater<>());
+    ExprId id = waiting.back();
+    waiting.pop_back();
+    if (id == last)
+      continue;
+    last = id;
+    Value before = values[id];
     evaluate(id);
+    if (values[id].value != before.value || values[id].state != before.state)
+      add(graph.users(id));
+  }
 }
 
 void ExprValues::setAll(const std::vector<SymbolId> &which, const std::vector<int64_t> &to) {

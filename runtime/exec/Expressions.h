@@ -31,16 +31,24 @@ Value apply(Expr::Op op, Value a, Value b, Value c);
 /// The failure of a value that is not ok; `text` is the expression as people read it.
 Status valueError(Value value, const std::string &text);
 
-/// What the pool of a model says about itself once and for all: which expressions a symbol reaches, in evaluation
-/// order.
+/// What the pool of a model says about itself once and for all. Its size is that of the pool.
 class ExprGraph {
 public:
   explicit ExprGraph(const artifact::Model &model);
   const artifact::Model &model;
-  /// Dependents of each symbol, ascending.
-  std::vector<std::vector<ExprId>> dependents;
+  /// The expressions that have `id` as an operand, ascending.
+  std::span<const ExprId> users(ExprId id) const { return between(id); }
+  /// The expressions that are `symbol` itself.
+  std::span<const ExprId> uses(SymbolId symbol) const { return between(model.exprs.size() + symbol); }
   /// Whether the expression depends on nothing but input symbols.
   std::vector<bool> early;
+
+private:
+  std::span<const ExprId> between(size_t row) const {
+    return {edges.data() + firstEdge[row], edges.data() + firstEdge[row + 1]};
+  }
+  std::vector<uint32_t> firstEdge; // by expression, then by symbol
+  std::vector<ExprId> edges;
 };
 
 /// The values of one session. Not thread-safe.
@@ -67,6 +75,7 @@ private:
   std::vector<Value> values;
   std::vector<SymbolId> late;
   std::vector<ExprId> lateDependents;
+  std::vector<ExprId> waiting; // a heap of what set() has still to evaluate
 };
 
 /// Evaluates a kernel's whole pool for one launch into `values`, which keeps its memory.

@@ -91,6 +91,8 @@ Status Executor::block(const Block &block, const BlockInfo &info) {
 
 Status Executor::range(const Block &block, const BlockInfo &info, size_t begin, size_t end) {
   for (size_t i = begin; i < end; ++i) {
+    if (cancelled.load(std::memory_order_relaxed))
+      return Status::failed("the run was cancelled");
     const InstructionInfo &at = info.instructions[i];
     KT_RETURN_IF_ERROR(std::visit([&](const auto &op) { return step(op, at); }, block.instructions[i]));
     for (BufferId id : at.releases)
@@ -417,6 +419,8 @@ Status Executor::step(const Loop &i, const InstructionInfo &info) {
   }
   uint64_t iteration = 0;
   for (; iteration < trips; ++iteration) {
+    if (cancelled.load(std::memory_order_relaxed)) // a body may hold no instruction
+      return Status::failed("the run was cancelled");
     if (i.induction != kNone)
       values.set(i.induction, static_cast<int64_t>(iteration));
     if (i.condition != kNone) {

@@ -15,7 +15,13 @@ namespace kt::exec {
 
 using namespace artifact;
 
-Program::~Program() = default;
+Program::~Program() {
+  device::CallerContext keep;
+  weights.reset();
+  account.reset();
+  fallbackHost.reset();
+  device.reset();
+}
 
 Result<std::unique_ptr<Program>> Program::load(const std::string &path, const LoadOptions &options) {
   auto artifact = artifact::read(path, {options.verifyDigests});
@@ -24,9 +30,11 @@ Result<std::unique_ptr<Program>> Program::load(const std::string &path, const Lo
   std::unique_ptr<Program> p(new Program());
   p->options = options;
   p->loaded = *std::move(artifact);
+  os::guardMappings();
   p->graph = std::make_unique<ExprGraph>(p->model());
   p->info = std::make_unique<ProgramInfo>(*p->graph);
   KT_RETURN_IF_ERROR(p->chooseDevice());
+  device::CallerContext keep;
   KT_RETURN_IF_ERROR(p->device->load(p->model()));
   if (p->fallbackHost)
     KT_RETURN_IF_ERROR(p->fallbackHost->load(p->model()));
@@ -76,6 +84,14 @@ Status Program::chooseDevice() {
     return failure;
   }
   device = std::move(host);
+  return {};
+}
+
+Status Program::intact() const {
+  if (!device->isHost() && !weights->anyStreamed())
+    return {};
+  if (Status status = loaded->file->unchanged(); !status.ok())
+    return Status::failed("'" + loaded->file->name() + "' changed after it was loaded");
   return {};
 }
 

@@ -161,8 +161,7 @@ private:
   }
 
   void findReleases(const Block &b, BlockInfo &own, const std::vector<BufferId> &kept) {
-    constexpr size_t kForeign = SIZE_MAX, kUnused = SIZE_MAX - 1, kKept = SIZE_MAX - 2;
-    lastUse.assign(m.buffers.size(), kForeign);
+    constexpr size_t kUnused = SIZE_MAX - 1, kKept = SIZE_MAX - 2;
     for (BufferId id : own.defined)
       lastUse[id] = kUnused;
     for (size_t i = 0; i < b.instructions.size(); ++i)
@@ -176,6 +175,8 @@ private:
     for (BufferId id : own.defined)
       if (lastUse[id] < b.instructions.size())
         own.instructions[lastUse[id]].releases.push_back(id);
+    for (BufferId id : own.defined) // as the next block expects to find it
+      lastUse[id] = kForeign;
   }
 
   /// Ends of lifetimes: of names first, then back from results to what they may share memory with.
@@ -209,7 +210,8 @@ private:
   ProgramInfo &info;
   std::vector<bool> known;
   std::vector<bool> written = std::vector<bool>(m.buffers.size());
-  std::vector<size_t> lastUse;
+  static constexpr size_t kForeign = SIZE_MAX; // not defined by the block at hand
+  std::vector<size_t> lastUse = std::vector<size_t>(m.buffers.size(), kForeign);
 };
 
 } // namespace

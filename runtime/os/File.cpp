@@ -6,6 +6,7 @@
 #include <atomic>
 #include <cerrno>
 #include <climits>
+#include <csignal>
 #include <cstdlib>
 #include <cstring>
 #include <fcntl.h>
@@ -90,6 +91,7 @@ Status outside() { return Status::usage("lies outside the model's folder"); }
 struct Mapping {
   std::atomic<const char *> name{nullptr};
   std::atomic<uintptr_t> begin{0}, end{0};
+  std::atomic<bool> lost{false}; // a part was gone when it was read, and is zeros since
 };
 Mapping mappings[64];
 std::atomic_flag mappingsLock = ATOMIC_FLAG_INIT;
@@ -101,6 +103,7 @@ void publish(const MappedFile &file) {
     if (!m.name.load()) {
       m.begin = reinterpret_cast<uintptr_t>(file.bytes().data());
       m.end = m.begin + (file.bytes().size() + 4095) / 4096 * 4096;
+      m.lost = false;
       m.name = file.name().c_str();
       break;
     }
@@ -111,6 +114,32 @@ void withdraw(const MappedFile &file) {
   for (Mapping &m : mappings)
     if (m.name.load() == file.name().c_str())
       m.name = nullptr;
+}
+
+bool isLost(const MappedFile &file) {
+  return std::any_of(std::begin(mappings), std::end(mappings),
+                     [&](const Mapping &m) { return m.name.load() == file.name().c_str() && m.lost; });
+}
+
+struct sigaction otherHandler;
+
+void onBusError(int signal, siginfo_t *info, void *context) {
+  auto at = reinterpret_cast<uintptr_t>(info->si_addr);
+  for (Mapping &m : mappings)
+    if (info->si_code == BUS_ADRERR && m.name.load() && at >= m.begin && at < m.end) {
+      // A file that was cut ends somewhere and is gone from there on.
+      uintptr_t page = at / 4096 * 4096;
+      if (::mmap(reinterpret_cast<void *>(page), m.end - page, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
+                 0) != MAP_FAILED) {
+        m.lost = true;
+        return;
+      }
+    }
+  if (otherHandler.sa_flags & SA_SIGINFO)
+    return otherHandler.sa_sigaction(signal, info, context);
+  if (otherHandler.sa_handler != SIG_DFL && otherHandler.sa_handler != SIG_IGN)
+    return otherHandler.sa_handler(signal);
+  ::signal(SIGBUS, SIG_DFL); // the faulting instruction comes again and ends the process
 }
 
 } // namespace
@@ -220,6 +249,8 @@ MappedFile::~MappedFile() {
 }
 
 Status MappedFile::unchanged() const {
+  if (isLost(*this))
+    return Status::failed("'" + text + "' became shorter while it was read");
   struct stat info;
   if (::fstat(file.get(), &info) != 0)
     return Status::failed("cannot read '" + text + "': " + std::strerror(errno));
@@ -227,6 +258,17 @@ Status MappedFile::unchanged() const {
       info.st_mtim.tv_nsec != changedNanoseconds)
     return Status::failed("'" + text + "' was changed while it was read");
   return {};
+}
+
+void guardMappings() {
+  static const bool installed = [] {
+    struct sigaction action = {};
+    action.sa_sigaction = onBusError;
+    action.sa_flags = SA_SIGINFO | SA_RESTART;
+    sigemptyset(&action.sa_mask);
+    return ::sigaction(SIGBUS, &action, &otherHandler) == 0;
+  }();
+  (void)installed;
 }
 
 const char *mappedFileAt(const void *address) {

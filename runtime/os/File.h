@@ -67,7 +67,7 @@ public:
   std::span<const std::byte> bytes() const { return {static_cast<const std::byte *>(address), size}; }
   const FileId &id() const { return identity; }
   const std::string &name() const { return text; }
-  /// Fails when size or time of change are not what they were when it was opened.
+  /// Fails when size or time of change are not what they were when it was opened, or when a part was found gone.
   Status unchanged() const;
 
 private:
@@ -82,6 +82,11 @@ private:
 
 /// The mapped file that holds `address`, or null. For signal handlers: takes no lock and no memory.
 const char *mappedFileAt(const void *address);
+
+/// From now on, reading a part of a mapped file that is no longer there gives zeros and makes `unchanged` fail, instead
+/// of ending the process with SIGBUS. Other faults go to the handler that was there before, so the process should
+/// install its own first. For libraries; once is enough. Thread-safe.
+void guardMappings();
 
 /// The whole of a regular file of at most `limit` bytes.
 Result<std::string> readText(const std::string &path, size_t limit);

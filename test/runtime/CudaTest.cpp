@@ -7,6 +7,10 @@
 
 #include "test/runtime/CudaFixture.h"
 
+#include <atomic>
+#include <dlfcn.h>
+#include <thread>
+
 #include <algorithm>
 
 namespace kt::test {
@@ -112,6 +116,69 @@ TEST_F(Cuda, FailuresNameTheCallAndTheNode) {
             "node '/attn/Add': kernel 'add': cuLaunchKernel: CUDA_ERROR_UNKNOWN (as the fake was told)");
   fake().failing.clear();
   expectChain(*session, 1, 4, 3);
+}
+
+TEST_F(Cuda, TheCallersContextStays) {
+  using GetContext = int (*)(void **);
+  using SetContext = int (*)(void *);
+  void *library = ::dlopen("libcuda.so.1", RTLD_NOW);
+  auto get = reinterpret_cast<GetContext>(::dlsym(library, "cuCtxGetCurrent"));
+  auto set = reinterpret_cast<SetContext>(::dlsym(library, "cuCtxSetCurrent"));
+  int mine = 0;
+  auto path = writeModel(chain(2, {Entry::add, Entry::scale}).model);
+  for (void *context : {static_cast<void *>(&mine), static_cast<void *>(nullptr)}) {
+    auto expectMine = [&](const char *after) {
+      void *current = nullptr;
+      get(&current);
+      EXPECT_EQ(current, context) << after;
+      set(context);
+    };
+    set(context);
+    auto model = kt::Model::load(path, kGpu);
+    ASSERT_TRUE(model.ok()) << model.status().message();
+    expectMine("load");
+    auto session = (*model)->createSession();
+    expectMine("createSession");
+    for (int i = 0; i < 3; ++i)
+      expectChain(**session, 2, 8, 1);
+    expectMine("run");
+    EXPECT_TRUE((*session)->repeat().ok());
+    expectMine("repeat");
+    session->reset();
+    expectMine("the session's end");
+    model->reset();
+    expectMine("the model's end");
+    fake().failing = "cuMemAlloc";
+    EXPECT_FALSE(kt::Model::load(path, kGpu).ok());
+    expectMine("a load that fails");
+    fake().failing.clear();
+  }
+  ::dlclose(library);
+}
+
+TEST_F(Cuda, StatsAreReadWhileAnotherSessionRuns) {
+  // Memory is tight: when a third session plans its largest shapes, weights have to make room.
+  fake().freeBytes = 12400;
+  auto model = loadModel(chain(8, {Entry::add, Entry::scale}).model, kGpu);
+  ASSERT_TRUE(model);
+  auto busy = *model->createSession(), busier = *model->createSession(), idle = *model->createSession();
+  expectChain(*idle, 8, 10, 1);
+  std::atomic<bool> done{false};
+  std::atomic<uint64_t> seen{0};
+  std::thread other([&] {
+    while (seen.load(std::memory_order_relaxed) < 3) // relaxed: the test must not order what it looks at
+      std::this_thread::yield();
+    for (int i = 0; i < 2000; ++i) {
+      std::vector<float> x(10 + 6 * (i % 40), 1);
+      (void)(i % 2 ? busier : busy)->run(std::vector{tensor("x", x)}); // it may well be told that memory is too small
+    }
+    done.store(true, std::memory_order_relaxed);
+  });
+  while (!done.load(std::memory_order_relaxed))
+    seen.fetch_add(idle->stats().residentWeightBytes > 0, std::memory_order_relaxed);
+  other.join();
+  EXPECT_GT(idle->stats().streamedWeightBytes, 0u);
+  EXPECT_EQ(idle->stats().runs, 1u);
 }
 
 TEST_F(Cuda, NoSuchGpu) {

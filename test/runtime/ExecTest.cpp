@@ -6,9 +6,11 @@
 
 #include "test/runtime/TestModel.h"
 
+#include <chrono>
 #include <cstring>
 #include <numeric>
 #include <thread>
+#include <unistd.h>
 
 namespace kt::test {
 namespace {
@@ -244,6 +246,56 @@ TEST(Exec, LoopStopsAtItsCondition) {
       session->run(std::vector{tensor("trips", std::vector<int64_t>{100}), tensor("x", std::vector<int64_t>{1})}).ok());
   EXPECT_EQ(integers(session->outputs()[1]), (std::vector<int64_t>{2, 4, 7, 11, 16}));
   EXPECT_EQ(integers(session->outputs()[0]), std::vector<int64_t>{16});
+}
+
+TEST(Exec, ALoopWithoutEndIsCancelled) {
+  std::vector<int64_t> few{3}, x{1};
+  ModelBuilder b = counting(true);
+  Loop &loop = std::get<Loop>(b.model.program.instructions.back());
+  loop.condition = kNone, loop.trips = kNone;
+  loop.scan.clear(), loop.scanPieces.clear(), loop.scanReverse.clear();
+  b.model.outputs.resize(1);
+  auto endless = *loadModel(b.model)->createSession();
+  for (int round = 0; round < 2; ++round) {
+    std::thread other([&] {
+      std::this_thread::sleep_for(std::chrono::milliseconds(30));
+      endless->cancel();
+    });
+    Status status = endless->run(std::vector{tensor("trips", few), tensor("x", x)});
+    other.join();
+    EXPECT_EQ(status.code(), Code::failed);
+    EXPECT_EQ(status.message(), "the run was cancelled");
+  }
+}
+
+/// Weights are used where they are mapped.
+TEST(Exec, AFileThatChangesIsAnError) {
+  Model model = affine(4096).model;
+  for (bool cut : {true, false}) {
+    std::string path = writeModel(model);
+    auto loaded = *kt::Model::load(path, {.device = "host"});
+    auto session = *loaded->createSession();
+    expectAffine(*session, 4096);
+    if (cut) {
+      ASSERT_EQ(::truncate(path.c_str(), 4096), 0);
+    } else {
+      std::this_thread::sleep_for(std::chrono::milliseconds(20)); // as fine as times of files are
+      auto bytes = readFile(path);
+      bytes[bytes.size() / 2] ^= std::byte{1};
+      writeFile(path, bytes);
+    }
+    std::vector<float> x(4096, 1);
+    Status status = session->run(std::vector{tensor("x", x)});
+    EXPECT_EQ(status.code(), Code::failed);
+    EXPECT_EQ(status.message(), "'" + path + "' changed after it was loaded");
+  }
+  // Another file under the same name is not this one.
+  std::string path = writeModel(model);
+  auto loaded = *kt::Model::load(path, {.device = "host"});
+  auto session = *loaded->createSession();
+  ASSERT_EQ(::unlink(path.c_str()), 0);
+  writeFile(path, {});
+  expectAffine(*session, 4096);
 }
 
 TEST(Exec, SteadyStateLoopsTakeNoNewMemory) {

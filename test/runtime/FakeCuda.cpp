@@ -123,6 +123,10 @@ EXPORT int cuDevicePrimaryCtxRelease_v2(int) {
   --state.liveObjects;
   return 0;
 }
+EXPORT int cuCtxGetCurrent(void **context) {
+  *context = current;
+  return 0;
+}
 EXPORT int cuCtxSetCurrent(void *context) {
   current = context;
   return 0;

@@ -194,5 +194,60 @@ TEST(CApi, LoadsRunsAndReports) {
   kt_session_free(session);
 }
 
+TEST(CApi, BelievesNothing) {
+  kt_model *model = nullptr;
+  kt_session *session = nullptr;
+  kt_tensor port;
+  EXPECT_EQ(kt_model_load(nullptr, nullptr, &model), KT_USAGE);
+  EXPECT_STREQ(kt_last_error(), "the path is null");
+  EXPECT_EQ(kt_model_load("x.ktm", nullptr, nullptr), KT_USAGE);
+  EXPECT_EQ(kt_model_input_count(nullptr), 0u);
+  EXPECT_EQ(kt_model_output_count(nullptr), 0u);
+  EXPECT_EQ(kt_model_input(nullptr, 0, &port), KT_USAGE);
+  EXPECT_EQ(kt_model_output(nullptr, 0, nullptr), KT_USAGE);
+  EXPECT_STREQ(kt_model_device(nullptr), "");
+  EXPECT_EQ(kt_session_create(nullptr, &session), KT_USAGE);
+  EXPECT_EQ(kt_session_run(nullptr, nullptr, 0), KT_USAGE);
+  EXPECT_EQ(kt_session_output(nullptr, 0, &port), KT_USAGE);
+  kt_session_cancel(nullptr);
+  kt_session_free(nullptr);
+  kt_model_free(nullptr);
+
+  kt_options options = {};
+  options.device = "host";
+  options.threads = 4000000000u;
+  ASSERT_EQ(kt_model_load(triple().c_str(), &options, &model), KT_OK) << kt_last_error();
+  EXPECT_EQ(kt_model_input(model, 0, nullptr), KT_USAGE);
+  EXPECT_EQ(kt_session_create(model, nullptr), KT_USAGE);
+  ASSERT_EQ(kt_session_create(model, &session), KT_OK);
+  float x[] = {1, 2};
+  int64_t dims[] = {2}, huge[] = {INT64_MAX};
+  kt_tensor input = {"x", KT_F32, 1, dims, x};
+  auto with = [&](auto change) {
+    kt_tensor t = input;
+    change(t);
+    return kt_session_run(session, &t, 1);
+  };
+  EXPECT_EQ(kt_session_run(session, nullptr, 1), KT_USAGE);
+  EXPECT_EQ(kt_session_run(session, &input, 4000000000u), KT_USAGE);
+  EXPECT_STREQ(kt_last_error(), "expected 1 inputs but got 4000000000");
+  EXPECT_EQ(with([](kt_tensor &t) { t.rank = 4000000000u; }), KT_USAGE);
+  EXPECT_STREQ(kt_last_error(), "input 0 ('x') has rank 4000000000, expected 1");
+  EXPECT_EQ(with([](kt_tensor &t) { t.name = "nobody", t.rank = 4000000000u; }), KT_USAGE);
+  EXPECT_EQ(with([](kt_tensor &t) { t.name = nullptr; }), KT_USAGE);
+  EXPECT_EQ(with([](kt_tensor &t) { t.dims = nullptr; }), KT_USAGE);
+  EXPECT_EQ(with([](kt_tensor &t) { t.data = nullptr; }), KT_USAGE);
+  EXPECT_EQ(with([](kt_tensor &t) { t.type = static_cast<kt_type>(99); }), KT_USAGE);
+  EXPECT_EQ(with([&](kt_tensor &t) { t.dims = huge; }), KT_USAGE) << kt_last_error();
+  EXPECT_EQ(kt_session_output(session, 0, nullptr), KT_USAGE);
+  EXPECT_EQ(with([](kt_tensor &) {}), KT_OK) << kt_last_error();
+  kt_session_cancel(session); // nothing runs: the next run hears of it
+  EXPECT_EQ(with([](kt_tensor &) {}), KT_FAILED);
+  EXPECT_STREQ(kt_last_error(), "the run was cancelled");
+  EXPECT_EQ(with([](kt_tensor &) {}), KT_OK);
+  kt_session_free(session);
+  kt_model_free(model);
+}
+
 } // namespace
 } // namespace kt::test

@@ -6,13 +6,17 @@
 
 #include "runtime/os/OutputFile.h"
 #include "runtime/os/Process.h"
+#include "runtime/os/Thread.h"
 #include "runtime/text/Grammar.h"
 #include "tools/ktrun/Benchmark.h"
 #include "tools/ktrun/Compare.h"
 #include "tools/ktrun/Inputs.h"
 
 #include <CLI/CLI.hpp>
+#include <chrono>
 #include <cmath>
+#include <condition_variable>
+#include <mutex>
 #include <sstream>
 
 namespace {
@@ -21,7 +25,7 @@ struct Arguments {
   std::string model, device = "auto", expected, memory, format = "text", trace;
   std::vector<std::string> inputs, outputs;
   std::optional<double> atol, rtol;
-  double seconds = 0;
+  double seconds = 0, timeout = 0;
   unsigned threads = 0;
   bool benchmark = false, stats = false, noGraphs = false, resident = false;
 };
@@ -52,6 +56,43 @@ kt::Status checkFiles(const Arguments &arguments) {
   return kept.mayWriteAll(outputs);
 }
 
+/// Cancels a session's run that takes too long; a loop may have no end.
+class Deadline {
+public:
+  /// `seconds` 0: none.
+  Deadline(kt::Session &session, double seconds) {
+    if (seconds <= 0)
+      return;
+    auto end = std::chrono::steady_clock::now() + std::chrono::duration<double>(std::min(seconds, 1e9));
+    watcher = kt::os::Thread::start([this, &session, end] {
+      std::unique_lock lock(mutex);
+      if (!changed.wait_until(lock, end, [this] { return over; })) {
+        expired = true;
+        session.cancel();
+      }
+    });
+    impossible = !watcher;
+  }
+  ~Deadline() { (void)end({}); }
+  /// The outcome of what had to end in time.
+  kt::Status end(kt::Status outcome) {
+    {
+      std::lock_guard lock(mutex);
+      over = true;
+    }
+    changed.notify_all();
+    watcher.reset();
+    return outcome.ok() || !expired ? std::move(outcome) : kt::Status::failed("no result in time (--timeout)");
+  }
+  bool impossible = false;
+
+private:
+  std::mutex mutex;
+  std::condition_variable changed;
+  bool over = false, expired = false;
+  std::unique_ptr<kt::os::Thread> watcher;
+};
+
 kt::Status run(const Arguments &arguments) {
   kt::Options options;
   options.device = arguments.device;
@@ -75,7 +116,12 @@ kt::Status run(const Arguments &arguments) {
   if (!session.ok())
     return std::move(session).status();
   (*session)->profile(!arguments.trace.empty());
-  KT_RETURN_IF_ERROR((*session)->run(inputs->views));
+  {
+    Deadline deadline(**session, arguments.timeout);
+    if (deadline.impossible)
+      return kt::Status::failed("cannot start a thread for --timeout");
+    KT_RETURN_IF_ERROR(deadline.end((*session)->run(inputs->views)));
+  }
   KT_RETURN_IF_ERROR(ktrun::writeOutputs((*session)->outputs(), arguments.outputs));
   if (!arguments.trace.empty())
     KT_RETURN_IF_ERROR(ktrun::writeTrace(**session, arguments.trace));
@@ -131,6 +177,7 @@ int main(int argc, char **argv) {
   app.add_option("--benchmark-format", a.format, "text or json")->check(CLI::IsMember({"text", "json"}));
   app.add_option("--profile", a.trace, "write a Chrome trace of one run's launches");
   app.add_option("--threads", a.threads, "threads of the host's pool; all unless given")->check(CLI::Range(0, 1024));
+  app.add_option("--timeout", a.timeout, "fail where the run takes more seconds than this")->check(positive);
   app.add_flag("--stats", a.stats, "print counters to standard error");
   app.add_flag("--no-graphs", a.noGraphs, "never record repeated runs as graphs");
   try {

@@ -136,9 +136,14 @@ public:
   /// time it takes is the model's own. Host inputs that were used in place have to live still. outputs() is empty
   /// afterwards. Code::usage before a first run.
   [[nodiscard]] Status repeat();
+  /// Ends the run in progress, or the next one where none is, with Code::failed: before the next instruction of its
+  /// program, so a loop ends within an iteration. The session may be used afterwards. From any thread, as long as the
+  /// session lives.
+  void cancel();
   /// Of the latest run, in the model's order. The data belongs to the session and stays until its next run; empty after
   /// a failure. Where an output is an input unchanged, its data is the caller's.
   std::span<const TensorView> outputs() const;
+  /// Of this session's runs so far; another session may be running meanwhile.
   Stats stats() const;
   /// Records each launch from now on; launches then wait for the device, so that times are true and the run is slower.
   void profile(bool on);
@@ -148,6 +153,7 @@ private:
   friend class Model;
   struct Impl;
   explicit Session(std::unique_ptr<Impl> impl);
+  Status runOn(std::span<const TensorView> inputs);
   std::unique_ptr<Impl> impl;
 };
 
@@ -159,7 +165,11 @@ public:
   Model &operator=(const Model &) = delete;
 
   /// Maps and verifies the artifact, makes its code ready, uploads weights. Code::rejected for a damaged artifact,
-  /// Code::failed for a machine that cannot run it. The file must not change while the model lives.
+  /// Code::failed for a machine that cannot run it. The file should stay as it is while the model lives: where runs
+  /// still read it (on the host, or with weights that are streamed), each looks before and after whether it was written
+  /// to or cut, and fails if so. Replacing it by another file of the same name does no harm. Installs a handler of
+  /// SIGBUS, which hands on what is not about the file. A CUDA context that the caller has current stays so, here and
+  /// in all other calls.
   static Result<std::shared_ptr<Model>> load(const std::string &path, const Options &options = {});
 
   const std::vector<PortInfo> &inputs() const;
@@ -173,6 +183,8 @@ private:
   friend class Session;
   struct Impl;
   explicit Model(std::unique_ptr<Impl> impl);
+  static Result<std::shared_ptr<Model>> loadModel(const std::string &path, const Options &options);
+  Result<std::unique_ptr<Session>> makeSession();
   std::unique_ptr<Impl> impl;
 };
 

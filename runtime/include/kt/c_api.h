@@ -2,7 +2,7 @@
  *
  * The C ABI of libktrt.so; Runtime.h is the same in C++. Handles are opaque. A function that can fail returns 0 or a
  * kt_status: the codes are the exit statuses of ktrun. Messages are read with kt_last_error, which is the calling
- * thread's own.
+ * thread's own. A null handle or pointer where none is allowed gives KT_USAGE; counts give 0, texts "".
  *
  *===----------------------------------------------------------------------===*/
 
@@ -102,6 +102,9 @@ KT_C_API void kt_session_free(kt_session *session);
 /* Runs with each input once, in any order; blocks until the outputs are in host memory. Inputs are borrowed for the
  * call. */
 KT_C_API int kt_session_run(kt_session *session, const kt_tensor *inputs, uint32_t count);
+/* Ends the run in progress, or the next one where none is, with KT_FAILED: a loop ends within an iteration. The session
+ * may be used afterwards. From any thread, as long as the session lives. Null is allowed. */
+KT_C_API void kt_session_cancel(kt_session *session);
 /* Output `index` of the latest run. Name, dims and data belong to the session and stay until its next run. KT_USAGE
  * when there is none. */
 KT_C_API int kt_session_output(const kt_session *session, uint32_t index, kt_tensor *output);
