@@ -70,6 +70,8 @@ ExprId ExprPool::add(Expr e, llvm::function_ref<int64_t(llvm::StringRef)> symbol
     ExprId c = sub(0), a = sub(1), b = sub(2);
     return op(Op::Select, c, a, b);
   }
+  case Expr::Kind::Poison: // import lets none through
+    llvm_unreachable("a poisoned size");
   }
   return kNone;
 }

@@ -141,6 +141,8 @@ Value KernelBuilder::size(Expr e) {
     v = arith::SelectOp::create(head, loc, arith::CmpIOp::create(head, loc, Pred::ne, size(e.operand(0)), c(0)), x, y);
     break;
   }
+  case Expr::Kind::Poison: // import lets none through
+    llvm_unreachable("a poisoned size");
   }
   return sizes[e.attr()] = v;
 }

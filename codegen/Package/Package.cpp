@@ -32,6 +32,23 @@ void append(Compiled &out, KernelCode code) {
   std::move(code.modules.begin(), code.modules.end(), std::back_inserter(out.modules));
 }
 
+/// The elements of each buffer that may have very many.
+std::vector<artifact::ExprId> countsOf(KernelOp kernel, ExprPool &pool) {
+  std::vector<artifact::ExprId> counts;
+  auto add = [&](Type type) {
+    Expr count = cast<SymTensorType>(type).numElements();
+    if (count.asConstant().value_or(INT64_MAX) < int64_t(1) << 31)
+      return;
+    if (artifact::ExprId id = pool.add(count); !llvm::is_contained(counts, id))
+      counts.push_back(id);
+  };
+  for (Type type : kernel.getBody().front().getArgumentTypes())
+    add(type);
+  for (Type type : kernel.compute()->getResultTypes())
+    add(type);
+  return counts;
+}
+
 bool isProduct(KernelOp kernel) { return isa<MatmulOp, ConvOp, AttentionOp>(kernel.compute()); }
 } // namespace
 
@@ -63,6 +80,7 @@ llvm::FailureOr<artifact::Model> codegen::package(ModuleOp module, const Package
           }
           append(out, std::move(*code));
         }
+        out.kernel.counts = countsOf(kernel, exprs);
         out.kernel.exprs = exprs.take();
         std::lock_guard lock(mutex);
         ++done;

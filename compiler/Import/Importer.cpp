@@ -282,7 +282,9 @@ LogicalResult Importer::importNode(const onnx::NodeProto &proto) {
 /// to fear it.
 LogicalResult Importer::checkNew(Block *block, Operation *last, Location loc) {
   constexpr int64_t kMostElements = int64_t(1) << 46;
-  for (auto it = last ? std::next(last->getIterator()) : block->begin(); it != block->end(); ++it)
+  for (auto it = last ? std::next(last->getIterator()) : block->begin(); it != block->end(); ++it) {
+    if (mlir::failed(checkSizes(&*it, loc)))
+      return failure();
     for (Value v : it->getResults()) {
       auto type = dyn_cast<SymTensorType>(v.getType());
       if (!type)
@@ -297,6 +299,7 @@ LogicalResult Importer::checkNew(Block *block, Operation *last, Location loc) {
         count *= std::max<int64_t>(size, 1);
       }
     }
+  }
   return success();
 }
 

@@ -98,6 +98,7 @@ private:
   SymTensorType inputType(const onnx::ValueInfoProto &info);
   void settleBatch(llvm::ArrayRef<const onnx::ValueInfoProto *> inputs);
   void evaluateNew(mlir::Block *block, mlir::Operation *last);
+  llvm::LogicalResult checkSizes(mlir::Operation *op, mlir::Location loc);
   llvm::LogicalResult checkNew(mlir::Block *block, mlir::Operation *last, mlir::Location loc);
 
   const ImportOptions &options;

@@ -334,7 +334,7 @@ std::optional<Contents> import::contentsOf(SymTensorType type, ArrayRef<char> by
   return out;
 }
 
-std::optional<Contents> import::evaluate(Operation *op, llvm::function_ref<const Contents *(Value)> known) {
+static std::optional<Contents> evaluateOp(Operation *op, llvm::function_ref<const Contents *(Value)> known) {
   if (auto constant = dyn_cast<ConstantOp>(op))
     return contentsOf(constant.getResult().getType(), constant.bytes());
   if (auto reshape = dyn_cast<ReshapeOp>(op)) {
@@ -408,4 +408,13 @@ std::optional<Contents> import::evaluate(Operation *op, llvm::function_ref<const
     out.push_back(*s);
   } while (advance(at, *shape));
   return out;
+}
+
+std::optional<Contents> import::evaluate(Operation *op, llvm::function_ref<const Contents *(Value)> known) {
+  std::optional<Contents> contents = evaluateOp(op, known);
+  // What would be too heavy to say in symbols, or no 64-bit number, is left to the run, which computes it like any
+  // other tensor and gives it a symbol of its own.
+  if (contents && llvm::any_of(*contents, [](const Scalar &s) { return s.isExpr() && s.e.poison(); }))
+    return std::nullopt;
+  return contents;
 }

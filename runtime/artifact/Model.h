@@ -176,6 +176,9 @@ struct Kernel {
   uint32_t numResults = 1;    // the last numResults buffers are written, the others are read
   bool reportsFaults = false; // it gets the run's FaultRecord; integer arguments tell it the numbers of its sites
   std::vector<Expr> exprs;
+  /// Elements of the buffers, as far as they may be many. GPU code counts in 32 bits: where one of these is 2^31 or
+  /// more, the kernel runs on the host.
+  std::vector<ExprId> counts;
   std::vector<Variant> variants;
 };
 

@@ -257,6 +257,8 @@ std::string printKernel(const Model &model, const Kernel &k) {
                      std::to_string(k.numBuffers - k.numResults) + " -> " + std::to_string(k.numResults) +
                      " buffers, " + std::to_string(k.numInts) + " integers" +
                      (k.reportsFaults ? ", reports faults\n" : "\n");
+  for (ExprId count : k.counts)
+    text += "  at most 2147483647 on a GPU: " + printExpr(k, count) + "\n";
   for (const Variant &v : k.variants) {
     text += "  variant " + escaped(v.target);
     if (v.guard != kNone)

@@ -148,6 +148,7 @@ private:
     kernel.numInts = k.num_ints();
     kernel.numResults = k.num_results();
     kernel.reportsFaults = k.reports_faults();
+    kernel.counts = numbers(k.counts());
     decodeExprs(*k.exprs(), kernel.exprs);
     for (const auto *v : *k.variants()) {
       Variant variant;

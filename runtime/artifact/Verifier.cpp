@@ -238,6 +238,10 @@ private:
     KT_RETURN_IF_ERROR(checkExprs(k.exprs, "the kernel", k.numInts, true));
     if (k.numResults > k.numBuffers)
       return reject(number(k.numResults) + " results but " + number(k.numBuffers) + " buffers");
+    for (ExprId count : k.counts)
+      if (count >= k.exprs.size())
+        return reject("a number of elements is expression " + number(count) + " but the kernel has " +
+                      number(k.exprs.size()));
     for (size_t v = 0; v < k.variants.size(); ++v)
       if (Status status = checkVariant(k, k.variants[v]); !status.ok())
         return std::move(status).in("variant " + number(v));

@@ -196,7 +196,9 @@ private:
       auto schedule = b.CreateString(v.schedule);
       return fb::CreateVariant(b, target, v.guard, v.workspace, v.workspaceZeroed, stages, schedule);
     });
-    return fb::CreateKernel(b, name, family, k.numBuffers, k.numInts, k.numResults, k.reportsFaults, exprs, variants);
+    auto counts = b.CreateVector(k.counts);
+    return fb::CreateKernel(b, name, family, k.numBuffers, k.numInts, k.numResults, k.reportsFaults, exprs, variants,
+                            counts);
   }
 
   Offset<fb::Block> encodeBlock(const Block &block) {

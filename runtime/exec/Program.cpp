@@ -202,6 +202,12 @@ Status Program::placeWeights() {
   return weights->place(estimate.arenaBytes);
 }
 
+/// Whether GPU code, which counts in 32 bits, can number the elements of all buffers.
+static bool countsFit(const Kernel &kernel, const std::vector<Value> &values) {
+  return std::all_of(kernel.counts.begin(), kernel.counts.end(),
+                     [&](ExprId count) { return values[count].ok() && values[count].value < int64_t(1) << 31; });
+}
+
 Status prepareLaunch(const Program &program, const Launch &launch, const ExprValues &values,
                      std::vector<Value> &scratch, PreparedLaunch &prepared) {
   const Kernel &kernel = program.model().kernels[launch.kernel];
@@ -222,12 +228,16 @@ Status prepareLaunch(const Program &program, const Launch &launch, const ExprVal
   };
   const Candidate *chosen = nullptr;
   int evaluatedFor = -1; // 0: device, 1: fallback
+  bool tooMany = false;
   for (const Candidate &c : program.candidates[launch.kernel]) {
     if (evaluatedFor != c.fallback) {
       evaluateKernel(kernel, prepared.ints, c.fallback ? program.fallbackHost->facts() : program.device->facts(),
                      scratch);
       evaluatedFor = c.fallback;
+      tooMany = !c.fallback && !program.device->isHost() && !countsFit(kernel, scratch);
     }
+    if (tooMany)
+      continue;
     if (c.variant->guard != kNone) {
       Value guard = scratch[c.variant->guard];
       if (!guard.ok())
@@ -241,6 +251,9 @@ Status prepareLaunch(const Program &program, const Launch &launch, const ExprVal
   if (!chosen) {
     if (program.candidates[launch.kernel].empty())
       return program.noVariant(kernel);
+    if (tooMany)
+      return Status::failed("kernel '" + artifact::escaped(kernel.name) +
+                            "': a tensor has 2^31 elements or more, and the artifact has no host code for it");
     return Status::failed("kernel '" + artifact::escaped(kernel.name) + "': no variant's guard holds");
   }
   const Variant &variant = *chosen->variant;

@@ -118,6 +118,23 @@ TEST_F(Cuda, FailuresNameTheCallAndTheNode) {
   expectChain(*session, 1, 4, 3);
 }
 
+TEST_F(Cuda, WhatThirtyTwoBitsDoNotNumberRunsOnTheHost) {
+  ModelBuilder b = chain(2, {Entry::add, Entry::scale});
+  for (Kernel &k : b.model.kernels) { // as if each element stood for 2^24
+    k.exprs.push_back({Expr::Op::Const, int64_t(1) << 24});
+    k.exprs.push_back({Expr::Op::Mul, 0, 0, static_cast<ExprId>(k.exprs.size() - 1)});
+    k.counts = {static_cast<ExprId>(k.exprs.size() - 1)};
+  }
+  auto model = loadModel(b.model, kGpu);
+  ASSERT_TRUE(model);
+  auto session = *model->createSession();
+  expectChain(*session, 2, 127, 1);
+  EXPECT_TRUE(session->stats().hostFallbacks.empty());
+  expectChain(*session, 2, 128, 1); // 2^31
+  EXPECT_EQ(session->stats().hostFallbacks.size(), 2u);
+  EXPECT_EQ(session->stats().hostFallbacks["add"], 2u);
+}
+
 TEST_F(Cuda, TheCallersContextStays) {
   using GetContext = int (*)(void **);
   using SetContext = int (*)(void *);

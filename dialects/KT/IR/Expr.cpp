@@ -41,39 +41,60 @@ struct AtomsLess {
   }
 };
 
-/// Products of atoms with their coefficients; the empty product carries the constant.
-using Poly = std::map<Atoms, int64_t, AtomsLess>;
+/// Products of atoms with their coefficients; the empty product carries the constant. Poison where a coefficient does
+/// not fit in 64 bits.
+struct Poly : std::map<Atoms, int64_t, AtomsLess> {
+  std::optional<Expr::Reason> poison;
+};
 
 void addTo(Poly &poly, const Atoms &atoms, int64_t coefficient) {
-  // Wraps like the runtime's 64-bit numbers would not: such sizes are rejected there, so a wrapped constant is never
-  // believed.
   int64_t &slot = poly[atoms];
-  slot = (int64_t)((uint64_t)slot + (uint64_t)coefficient);
+  if (__builtin_add_overflow(slot, coefficient, &slot))
+    poly.poison = Expr::Reason::overflow;
   if (slot == 0)
     poly.erase(atoms);
 }
 
+/// poly += factor * other
+void addTo(Poly &poly, const Poly &other, int64_t factor = 1) {
+  for (auto &[atoms, c] : other) {
+    int64_t product;
+    if (__builtin_mul_overflow(c, factor, &product))
+      poly.poison = Expr::Reason::overflow;
+    else
+      addTo(poly, atoms, product);
+  }
+  if (other.poison)
+    poly.poison = other.poison;
+}
+
+Poly toPoly(Expr e);
+
+/// Adds what a node of this kind is to a sum.
+void addNode(Poly &poly, Expr::Kind kind, int64_t imm, llvm::ArrayRef<Expr> operands) {
+  if (kind == Expr::Kind::Mul) {
+    addTo(poly, Atoms(operands.begin(), operands.end()), imm);
+    return;
+  }
+  addTo(poly, Atoms(), imm);
+  for (Expr operand : operands)
+    addTo(poly, toPoly(operand));
+}
+
 Poly toPoly(Expr e) {
   Poly poly;
+  poly.poison = e.poison();
+  llvm::SmallVector<Expr> operands;
   switch (e.kind()) {
   case Expr::Kind::Const:
-    addTo(poly, {}, e.imm());
-    break;
-  case Expr::Kind::Mul: {
-    Atoms atoms;
-    for (unsigned i = 0; i < e.numOperands(); ++i)
-      atoms.push_back(e.operand(i));
-    addTo(poly, atoms, e.imm());
-    break;
-  }
+  case Expr::Kind::Mul:
   case Expr::Kind::Add:
-    addTo(poly, {}, e.imm());
     for (unsigned i = 0; i < e.numOperands(); ++i)
-      for (auto &[atoms, c] : toPoly(e.operand(i)))
-        addTo(poly, atoms, c);
+      operands.push_back(e.operand(i));
+    addNode(poly, e.kind(), e.imm(), operands);
     break;
   default:
-    addTo(poly, {e}, 1);
+    addTo(poly, Atoms{e}, 1);
   }
   return poly;
 }
@@ -102,27 +123,12 @@ llvm::StringRef Expr::name() const { return attr().getSymbol(); }
 unsigned Expr::numOperands() const { return attr().getOperands().size(); }
 Expr Expr::operand(unsigned i) const { return llvm::cast<ExprAttr>(attr().getOperands()[i]); }
 
-Expr Expr::get(mlir::MLIRContext *context, Kind kind, int64_t imm, llvm::StringRef name,
-               llvm::ArrayRef<Expr> operands) {
-  llvm::SmallVector<mlir::Attribute> attrs;
-  for (Expr e : operands)
-    attrs.push_back(e.attr());
-  return ExprAttr::get(context, (int)kind, imm, name, attrs);
-}
-
-Expr Expr::constant(mlir::MLIRContext *context, int64_t value) { return get(context, Kind::Const, value, "", {}); }
-Expr Expr::symbol(mlir::MLIRContext *context, llvm::StringRef name) { return get(context, Kind::Symbol, 0, name, {}); }
-
-std::optional<int64_t> Expr::asConstant() const {
-  if (kind() == Kind::Const)
-    return imm();
-  return std::nullopt;
-}
-
 /// True when each term of a sum is provably not negative. A minimum that is subtracted is at most either of its
-/// operands, a maximum that is added at least either: one of them in its place gives a lower bound.
-static bool termsNonNegative(Expr e, int depth) {
-  Poly poly = toPoly(e);
+/// operands, a maximum that is added at least either: one of them in its place gives a lower bound. `tries` bounds how
+/// many such sums are looked at.
+static bool termsNonNegative(const Poly &poly, int depth, int &tries) {
+  if (poly.poison || --tries < 0)
+    return false;
   bool all = llvm::all_of(poly, [](const auto &term) {
     return term.second >= 0 && llvm::all_of(term.first, [](Expr a) { return a.isNonNegative(); });
   });
@@ -134,45 +140,91 @@ static bool termsNonNegative(Expr e, int depth) {
     Expr atom = atoms[0];
     if (!(c < 0 && atom.kind() == Expr::Kind::Min) && !(c > 0 && atom.kind() == Expr::Kind::Max))
       continue;
-    for (unsigned i : {0u, 1u})
-      if (termsNonNegative(e + (atom.operand(i) - atom) * c, depth - 1))
+    for (unsigned i : {0u, 1u}) {
+      Poly bound = poly;
+      bound.erase(atoms);
+      addTo(bound, toPoly(atom.operand(i)), c);
+      if (termsNonNegative(bound, depth - 1, tries))
         return true;
+    }
   }
   return false;
 }
 
-bool Expr::isNonNegative() const {
-  switch (kind()) {
+static bool decideNonNegative(Expr::Kind kind, int64_t imm, llvm::StringRef name, llvm::ArrayRef<Expr> operands) {
+  using Kind = Expr::Kind;
+  auto is = [&](unsigned i) { return operands[i].isNonNegative(); };
+  switch (kind) {
   case Kind::Const:
-    return imm() >= 0;
+    return imm >= 0;
   case Kind::Symbol:
-    return !name().starts_with("?");
-  case Kind::Add:
-    return termsNonNegative(*this, 3);
+    return !name.starts_with("?");
+  case Kind::Add: {
+    Poly poly;
+    addNode(poly, kind, imm, operands);
+    int tries = 64;
+    return termsNonNegative(poly, 3, tries);
+  }
   case Kind::Mul:
-    if (imm() < 0)
-      return false;
-    for (unsigned i = 0; i < numOperands(); ++i)
-      if (!operand(i).isNonNegative())
-        return false;
-    return true;
+    return imm >= 0 && llvm::all_of(operands, [](Expr e) { return e.isNonNegative(); });
   case Kind::FloorDiv:
   case Kind::Min:
-    return operand(0).isNonNegative() && operand(1).isNonNegative();
+    return is(0) && is(1);
   case Kind::Mod:
-    return operand(1).isNonNegative();
+    return is(1);
   case Kind::Max:
-    return operand(0).isNonNegative() || operand(1).isNonNegative();
+    return is(0) || is(1);
   case Kind::Eq:
   case Kind::Lt:
     return true;
   case Kind::Select:
-    return operand(1).isNonNegative() && operand(2).isNonNegative();
+    return is(1) && is(2);
+  case Kind::Poison:
+    return false;
   }
   return false;
 }
 
+Expr Expr::get(mlir::MLIRContext *context, Kind kind, int64_t imm, llvm::StringRef name,
+               llvm::ArrayRef<Expr> operands) {
+  llvm::SmallVector<mlir::Attribute> attrs;
+  uint64_t weight = 1;
+  for (Expr e : operands) {
+    if (e.kind() == Kind::Poison)
+      return e;
+    attrs.push_back(e.attr());
+    weight += e.attr().getWeight();
+  }
+  if (weight > kMaxWeight)
+    return poisoned(context, Reason::complexity);
+  return ExprAttr::get(context, (int)kind, imm, name, attrs, (uint32_t)weight,
+                       decideNonNegative(kind, imm, name, operands));
+}
+
+Expr Expr::constant(mlir::MLIRContext *context, int64_t value) { return get(context, Kind::Const, value, "", {}); }
+Expr Expr::symbol(mlir::MLIRContext *context, llvm::StringRef name) { return get(context, Kind::Symbol, 0, name, {}); }
+
+std::optional<int64_t> Expr::asConstant() const {
+  if (kind() == Kind::Const)
+    return imm();
+  return std::nullopt;
+}
+
+bool Expr::isNonNegative() const { return attr().getNonNegative(); }
+
+std::optional<Expr::Reason> Expr::poison() const {
+  if (kind() == Kind::Poison)
+    return (Reason)imm();
+  return std::nullopt;
+}
+
+Expr Expr::poisoned(mlir::MLIRContext *context, Reason reason) {
+  return get(context, Kind::Poison, (int64_t)reason, "", {});
+}
+
 bool Expr::isMultipleOf(int64_t factor) const {
+  if (poison())
+    return false;
   if (factor == 1)
     return true;
   for (auto &[atoms, c] : toPoly(*this))
@@ -183,6 +235,8 @@ bool Expr::isMultipleOf(int64_t factor) const {
 
 static Expr fromPoly(mlir::MLIRContext *context, const Poly &poly,
                      llvm::function_ref<Expr(Expr::Kind, int64_t, llvm::ArrayRef<Expr>)> make) {
+  if (poly.poison)
+    return Expr::poisoned(context, *poly.poison);
   int64_t constantTerm = 0;
   llvm::SmallVector<Expr> terms;
   for (auto &[atoms, c] : poly) {
@@ -208,19 +262,30 @@ static Expr fromPoly(mlir::MLIRContext *context, const Poly &poly,
 namespace kt {
 Expr operator+(Expr a, Expr b) {
   Poly poly = toPoly(a);
-  for (auto &[atoms, c] : toPoly(b))
-    addTo(poly, atoms, c);
+  addTo(poly, toPoly(b));
   return fromPoly(a.context(), poly, MAKE(a.context()));
 }
-Expr operator-(Expr a, Expr b) { return a + b * -1; }
+Expr operator-(Expr a, Expr b) {
+  Poly poly = toPoly(a);
+  addTo(poly, toPoly(b), -1);
+  return fromPoly(a.context(), poly, MAKE(a.context()));
+}
 Expr operator*(Expr a, Expr b) {
   Poly pa = toPoly(a), pb = toPoly(b), poly;
+  poly.poison = pa.poison ? pa.poison : pb.poison;
+  // Each term of the result weighs something: what would be refused is not computed.
+  if (!poly.poison && pa.size() * pb.size() > Expr::kMaxWeight)
+    poly.poison = Expr::Reason::complexity;
+  if (poly.poison)
+    return Expr::poisoned(a.context(), *poly.poison);
   for (auto &[x, cx] : pa)
     for (auto &[y, cy] : pb) {
       Atoms atoms = x;
       atoms.insert(atoms.end(), y.begin(), y.end());
       llvm::sort(atoms, [](Expr l, Expr r) { return compare(l, r) < 0; });
-      addTo(poly, atoms, (int64_t)((uint64_t)cx * (uint64_t)cy));
+      Poly term;
+      term[atoms] = cx;
+      addTo(poly, term, cy);
     }
   return fromPoly(a.context(), poly, MAKE(a.context()));
 }
@@ -231,7 +296,9 @@ static std::pair<Poly, Poly> splitByDivisor(Expr a, const Atoms &atoms, int64_t 
   Poly quotient, rest;
   for (auto &[x, c] : toPoly(a)) {
     auto q = divideAtoms(x, atoms);
-    if (q && c % coefficient == 0)
+    // The one quotient that does not fit stays a division, which the run finds out about.
+    bool fits = !(c == INT64_MIN && coefficient == -1);
+    if (q && fits && c % coefficient == 0)
       addTo(quotient, *q, c / coefficient);
     else
       addTo(rest, x, c);
@@ -241,9 +308,13 @@ static std::pair<Poly, Poly> splitByDivisor(Expr a, const Atoms &atoms, int64_t 
 
 Expr Expr::floorDiv(Expr a, Expr b) {
   auto ca = a.asConstant(), cb = b.asConstant();
-  if (cb == 1 || ca == 0)
+  if (a.poison() || cb == 1 || ca == 0)
     return a;
+  if (b.poison())
+    return b;
   if (ca && cb && *cb != 0) {
+    if (*ca == INT64_MIN && *cb == -1)
+      return poisoned(a.context(), Reason::overflow);
     int64_t q = *ca / *cb;
     return constant(a.context(), q - ((*ca % *cb != 0) && ((*ca < 0) != (*cb < 0))));
   }
@@ -263,18 +334,22 @@ Expr Expr::floorDiv(Expr a, Expr b) {
     for (int guard = 0; guard < 16 && !remainder.empty(); ++guard) {
       auto [x, c] = *remainder.begin();
       auto q = divideAtoms(x, leadAtoms);
-      if (!q || c % leadC != 0)
+      if (!q || (c == INT64_MIN && leadC == -1) || c % leadC != 0)
         break;
       int64_t f = c / leadC;
       addTo(quotient, *q, f);
+      Poly part;
       for (auto &[y, cy] : divisor) {
         Atoms product = y;
         product.insert(product.end(), q->begin(), q->end());
         llvm::sort(product, [](Expr l, Expr r) { return compare(l, r) < 0; });
-        addTo(remainder, product, -f * cy);
+        part[product] = cy;
       }
+      if (f == INT64_MIN)
+        break;
+      addTo(remainder, part, -f);
     }
-    if (remainder.empty())
+    if (remainder.empty() && !remainder.poison)
       return fromPoly(a.context(), quotient, MAKE(a.context()));
   }
   return get(a.context(), Kind::FloorDiv, 0, "", {a, b});
@@ -284,7 +359,9 @@ Expr Expr::ceilDiv(Expr a, Expr b) { return floorDiv(a + b - 1, b); }
 
 Expr Expr::mod(Expr a, Expr b) {
   auto ca = a.asConstant(), cb = b.asConstant();
-  if (cb == 1)
+  if (a.poison() || b.poison())
+    return a.poison() ? a : b;
+  if (cb == 1 || cb == -1)
     return constant(a.context(), 0);
   if (ca && cb && *cb != 0) {
     int64_t r = *ca % *cb;
@@ -330,7 +407,19 @@ static Expr positivity(Expr e) {
   return plain && plain != e ? plain : Expr();
 }
 
+/// Differences of constants may not fit where the constants do.
+static std::optional<int> compareConstants(Expr a, Expr b) {
+  auto ca = a.asConstant(), cb = b.asConstant();
+  if (!ca || !cb)
+    return std::nullopt;
+  return *ca < *cb ? -1 : *ca > *cb;
+}
+
 Expr Expr::min(Expr a, Expr b) {
+  if (a.poison() || b.poison())
+    return a.poison() ? a : b;
+  if (auto order = compareConstants(a, b))
+    return *order <= 0 ? a : b;
   if (a == b || isHuge(b))
     return a;
   if (isHuge(a) || (b - a).isConstant(0))
@@ -353,6 +442,10 @@ Expr Expr::min(Expr a, Expr b) {
 }
 
 Expr Expr::max(Expr a, Expr b) {
+  if (a.poison() || b.poison())
+    return a.poison() ? a : b;
+  if (auto order = compareConstants(a, b))
+    return *order >= 0 ? a : b;
   if (a == b || (a - b).isNonNegative())
     return a;
   if ((b - a).isNonNegative())
@@ -363,6 +456,10 @@ Expr Expr::max(Expr a, Expr b) {
 }
 
 Expr Expr::eq(Expr a, Expr b) {
+  if (a.poison() || b.poison())
+    return a.poison() ? a : b;
+  if (auto order = compareConstants(a, b))
+    return constant(a.context(), *order == 0);
   Expr d = a - b;
   if (auto c = d.asConstant())
     return constant(a.context(), *c == 0);
@@ -375,6 +472,10 @@ Expr Expr::eq(Expr a, Expr b) {
 }
 
 Expr Expr::lt(Expr a, Expr b) {
+  if (a.poison() || b.poison())
+    return a.poison() ? a : b;
+  if (auto order = compareConstants(a, b))
+    return constant(a.context(), *order < 0);
   if ((b - a - 1).isNonNegative())
     return constant(a.context(), 1);
   if ((a - b).isNonNegative())
@@ -383,6 +484,8 @@ Expr Expr::lt(Expr a, Expr b) {
 }
 
 Expr Expr::select(Expr condition, Expr a, Expr b) {
+  if (condition.poison())
+    return condition;
   if (auto c = condition.asConstant())
     return *c ? a : b;
   if (a == b)
@@ -415,6 +518,7 @@ void Expr::forEachSymbol(llvm::function_ref<void(llvm::StringRef)> fn) const {
 Expr Expr::substitute(llvm::function_ref<Expr(llvm::StringRef)> fn) const {
   switch (kind()) {
   case Kind::Const:
+  case Kind::Poison:
     return *this;
   case Kind::Symbol: {
     Expr with = fn(name());
@@ -496,6 +600,8 @@ std::string Expr::str() const {
     return call("lt");
   case Kind::Select:
     return call("select");
+  case Kind::Poison:
+    return *poison() == Reason::overflow ? "overflow" : "complex";
   }
   return "";
 }

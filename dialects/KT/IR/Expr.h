@@ -30,9 +30,17 @@ public:
     Min,
     Max,
     Eq,
-    Lt,    // 0 or 1
-    Select // operand 0 != 0 ? operand 1 : operand 2
+    Lt,     // 0 or 1
+    Select, // operand 0 != 0 ? operand 1 : operand 2
+    Poison  // no number; imm says why. What is computed with it is poison too
   };
+  /// Why there is no number.
+  enum class Reason : int64_t {
+    overflow,  // a constant in it does not fit in 64 bits
+    complexity // it would have more parts than kMaxWeight
+  };
+  /// Most parts of an expression, each counted as often as it is read: what walks one takes no longer than that.
+  static constexpr uint32_t kMaxWeight = 2048;
 
   Expr() = default;
   Expr(ExprAttr attr);
@@ -50,7 +58,10 @@ public:
 
   std::optional<int64_t> asConstant() const;
   bool isConstant(int64_t value) const { return asConstant() == value; }
-  /// Provably >= 0 for all values that symbols can have.
+  /// Why the expression is poison; nothing where it is a number.
+  std::optional<Reason> poison() const;
+  static Expr poisoned(mlir::MLIRContext *context, Reason reason);
+  /// Provably >= 0 for all values that symbols can have. Decided once, when the expression is made.
   bool isNonNegative() const;
   /// Every value is a multiple of `factor`, provably.
   bool isMultipleOf(int64_t factor) const;
@@ -80,7 +91,7 @@ public:
   Expr substitute(llvm::function_ref<Expr(llvm::StringRef)> fn) const;
   std::string str() const;
 
-  /// A node as given, without simplification.
+  /// A node as given, without simplification; poison where an operand is, or where it would be too heavy.
   static Expr get(mlir::MLIRContext *context, Kind kind, int64_t imm, llvm::StringRef name,
                   llvm::ArrayRef<Expr> operands);
 

@@ -33,8 +33,9 @@ def KT_ExprAttr : KT_Attr<"Expr", "expr"> {
     #kt.expr<seq + 1>   #kt.expr<(batch * seq) floordiv 2>   #kt.expr<min(seq, 512)>
     ```
   }];
+  // Weight and sign follow from the rest; they are kept because operands are shared, and walking them again and again would take exponential time.
   let parameters = (ins "int":$kind, "int64_t":$imm, StringRefParameter<>:$symbol,
-                        ArrayRefParameter<"::mlir::Attribute">:$operands);
+                        ArrayRefParameter<"::mlir::Attribute">:$operands, "uint32_t":$weight, "bool":$nonNegative);
   let hasCustomAssemblyFormat = 1;
   let skipDefaultBuilders = 0;
 }

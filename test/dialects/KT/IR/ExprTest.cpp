@@ -43,6 +43,8 @@ int64_t valueOf(Expr e, llvm::function_ref<int64_t(llvm::StringRef)> symbols) {
     return at(0) < at(1);
   case Expr::Kind::Select:
     return at(0) ? at(1) : at(2);
+  case Expr::Kind::Poison:
+    ADD_FAILURE() << "a poisoned expression has no value";
   }
   return 0;
 }
@@ -55,6 +57,39 @@ TEST(ExprTest, NormalFormKeepsTheValue) {
       ASSERT_EQ(valueOf(v.e, [&](llvm::StringRef name) { return random.symbol(name, i); }), v.at[i])
           << v.e.str() << ", seed " << seed << ", assignment " << i;
   }
+}
+
+TEST(ExprTest, OverflowOfConstantsPoisons) {
+  Expr n = symbol("n"), large = number(INT64_MAX), least = number(INT64_MIN);
+  for (Expr e : {large + 1, n * INT64_MAX + n, n * (int64_t(1) << 62) * 2, least - 1, number(0) - least, n * INT64_MIN * -1,
+                 Expr::floorDiv(least, number(-1)), (n * (int64_t(1) << 40)) * (n * (int64_t(1) << 40))}) {
+    EXPECT_EQ(e.poison(), Expr::Reason::overflow) << e.str();
+    EXPECT_FALSE(e.isNonNegative());
+    EXPECT_FALSE(e.asConstant());
+    // It spreads.
+    EXPECT_TRUE((e + n).poison() && (n - e).poison() && (e * 0).poison() && Expr::min(e, n).poison());
+    EXPECT_TRUE(Expr::mod(n, e).poison() && Expr::floorDiv(e, n).poison() && Expr::eq(n, e).poison());
+    EXPECT_TRUE(Expr::select(e, n, n).poison() && Expr::lt(e, n).poison() && Expr::max(n, e).poison());
+  }
+  // Comparisons of constants do not need their difference.
+  EXPECT_TRUE(Expr::lt(least, large).isConstant(1));
+  EXPECT_TRUE(Expr::min(least, large).isConstant(INT64_MIN));
+  EXPECT_TRUE(Expr::max(least, large).isConstant(INT64_MAX));
+  EXPECT_TRUE(Expr::eq(least, large).isConstant(0));
+  EXPECT_TRUE(Expr::mod(least, number(-1)).isConstant(0));
+}
+
+TEST(ExprTest, HeavyExpressionsPoisonBeforeTheyTakeTime) {
+  Expr e = symbol("n");
+  int steps = 0;
+  for (; steps < 100 && !e.poison(); ++steps)
+    e = Expr::max(Expr::floorDiv(e, number(3)), Expr::mod(e, number(5))) + e;
+  EXPECT_EQ(e.poison(), Expr::Reason::complexity);
+  EXPECT_GT(steps, 5);
+  Expr product = number(1);
+  for (int i = 0; i < 22; ++i)
+    product = product * (symbol("n" + std::to_string(i)) + 2);
+  EXPECT_EQ(product.poison(), Expr::Reason::complexity);
 }
 
 TEST(ExprTest, SubstitutionOfAllSymbolsGivesTheNumber) {
