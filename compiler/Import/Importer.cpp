@@ -22,8 +22,8 @@ static std::string key(StringRef domain, StringRef op) {
   return domain.empty() || domain == "ai.onnx" ? op.str() : (domain + "." + op).str();
 }
 
-Importer::Importer(MLIRContext *context, ModelFile &file, const ImportOptions &options)
-    : b(context), file(file), options(options) {
+Importer::Importer(MLIRContext *context, ModelFile &file, const ImportOptions &options, BranchChoices &choices)
+    : b(context), file(file), options(options), choices(choices) {
   registerElementwise(table);
   registerShape(table);
   registerSlice(table);
@@ -42,11 +42,6 @@ Importer::Importer(MLIRContext *context, ModelFile &file, const ImportOptions &o
   registerSequence(table);
   registerRandom(table);
   registerSignal(table);
-}
-
-OwningOpRef<ModuleOp> import::importModel(MLIRContext *context, ModelFile &file, const ImportOptions &options) {
-  context->loadDialect<KTDialect, func::FuncDialect, arith::ArithDialect, math::MathDialect>();
-  return Importer(context, file, options).run();
 }
 
 //===----------------------------------------------------------------------===//
@@ -469,6 +464,8 @@ LogicalResult Importer::importGraph(const onnx::GraphProto &graph) {
                << "graph output '" << info.name() << "' is declared as "
                << typeName(info.type().tensor_type().elem_type()) << " but computed as " << actual;
     }
+    if (info.type().has_tensor_type() && info.type().tensor_type().has_shape())
+      choices.declaredRanks &= info.type().tensor_type().shape().dim_size() == Node::type(v).getRank();
     results.push_back(v);
     resultTypes.push_back(v.getType());
   }

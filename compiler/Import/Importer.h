@@ -36,9 +36,23 @@ mlir::OwningOpRef<mlir::ModuleOp> importModel(mlir::MLIRContext *context, ModelF
 /// The location of a node: a NameLoc with its name over a NameLoc with "Op, opset N".
 mlir::Location nodeLocation(mlir::MLIRContext *context, llvm::StringRef name, llvm::StringRef op, int64_t opset);
 
+/// The Ifs whose branches yield tensors of other ranks and whose condition only a run knows.
+struct BranchChoices {
+  struct Open {
+    const onnx::NodeProto *node;
+    bool taken; // the branch that the import took
+    mlir::Location loc;
+    std::string text; // the error, if nothing decides
+  };
+  llvm::DenseMap<const onnx::NodeProto *, bool> pinned; // settled: true, the then branch
+  std::vector<Open> open;
+  bool declaredRanks = true; // the graph's outputs have the ranks that the model declares
+};
+
 class Importer {
 public:
-  Importer(mlir::MLIRContext *context, ModelFile &file, const ImportOptions &options);
+  /// `choices` says which branches are settled and gets those that are not.
+  Importer(mlir::MLIRContext *context, ModelFile &file, const ImportOptions &options, BranchChoices &choices);
   mlir::OwningOpRef<mlir::ModuleOp> run();
 
   // For definitions of operators.
@@ -66,6 +80,12 @@ public:
   /// The builder at the end of the block that is being imported and defines `v`: what is added there is not repeated by
   /// a loop further inside.
   mlir::OpBuilder builderAt(mlir::Value v);
+
+  /// Which branch of the If node `n` the rest of the model is imported for: as settled, else the `likely` one (true: then),
+  /// and it is open. `ambiguous` is the error if the rest is valid with either.
+  bool choose(Node &n, bool likely, const llvm::Twine &ambiguous);
+  /// The value of an expression that the bounds of its symbols decide, or nothing.
+  std::optional<int64_t> decide(Expr e);
 
   /// Imports a subgraph's nodes at the builder, in a scope of its own, with `inputs` for its inputs; answers the values
   /// of its outputs.
@@ -98,6 +118,7 @@ private:
   llvm::LogicalResult checkNew(mlir::Block *block, mlir::Operation *last, mlir::Location loc);
 
   const ImportOptions &options;
+  BranchChoices &choices;
   OpTable table;
   std::vector<Scope> scopes;
   llvm::StringMap<const onnx::FunctionProto *> functions;
