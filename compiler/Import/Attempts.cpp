@@ -1,9 +1,9 @@
 //===- Attempts.cpp - which branch a model was written for ----------------===//
 //
-// Exporters write PyTorch's squeeze(dim) as an If: "if the size is 1, squeeze, else nothing". Its branches yield tensors
-// of other ranks, and a graph here has one rank for every value. Where the size is only known at run time the rest of
-// the model mostly says which branch it was written for: with the other one it is not valid. So the rest is imported
-// with either, and what nothing decides is refused rather than guessed.
+// Exporters write PyTorch's squeeze(dim) as an If: "if the size is 1, squeeze, else nothing". Its branches yield
+// tensors of other ranks, and a graph here has one rank for every value. Where the size is only known at run time the
+// rest of the model mostly says which branch it was written for: with the other one it is not valid. So the rest is
+// imported with either, and what nothing decides is refused rather than guessed.
 //
 //===----------------------------------------------------------------------===//
 

@@ -25,6 +25,7 @@ static std::string key(StringRef domain, StringRef op) {
 Importer::Importer(MLIRContext *context, ModelFile &file, const ImportOptions &options, BranchChoices &choices)
     : b(context), file(file), options(options), choices(choices) {
   registerElementwise(table);
+  registerArithmetic(table);
   registerShape(table);
   registerSlice(table);
   registerData(table);

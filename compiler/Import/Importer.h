@@ -81,8 +81,8 @@ public:
   /// a loop further inside.
   mlir::OpBuilder builderAt(mlir::Value v);
 
-  /// Which branch of the If node `n` the rest of the model is imported for: as settled, else the `likely` one (true: then),
-  /// and it is open. `ambiguous` is the error if the rest is valid with either.
+  /// Which branch of the If node `n` the rest of the model is imported for: as settled, else the `likely` one (true:
+  /// then), and it is open. `ambiguous` is the error if the rest is valid with either.
   bool choose(Node &n, bool likely, const llvm::Twine &ambiguous);
   /// The value of an expression that the bounds of its symbols decide, or nothing.
   std::optional<int64_t> decide(Expr e);

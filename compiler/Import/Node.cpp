@@ -17,6 +17,11 @@ LogicalResult Node::error(const Twine &message) {
   return failure();
 }
 
+std::nullopt_t Node::refuse(const Twine &message) {
+  (void)error(message);
+  return std::nullopt;
+}
+
 LogicalResult Node::set(unsigned i, Value v) {
   if (!v)
     return failure();
@@ -396,12 +401,15 @@ Value Node::map(Type resultElement, ValueRange inputs, llvm::function_ref<Value(
 
 SmallVector<Expr> Node::marked(ArrayRef<Expr> axes, int64_t rank) {
   SmallVector<Expr> marks;
+  Expr distinct = expr(0);
   for (int64_t i = 0; i < rank; ++i) {
     Expr hit = expr(0);
     for (Expr a : axes)
       hit = Expr::max(hit, Expr::max(Expr::eq(a, expr(i)), Expr::eq(a, expr(i - rank))));
     marks.push_back(hit);
+    distinct = distinct + hit;
   }
+  (void)require(distinct, expr(axes.size()), "axes that are distinct and inside the rank, and the axes given,");
   return marks;
 }
 

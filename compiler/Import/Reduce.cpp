@@ -62,12 +62,12 @@ Value import::reduceOver(Node &n, Value v, ArrayRef<int64_t> axes, bool keepDims
   return keepDims ? n.reshape(r, kept) : r;
 }
 
-/// The same with axes that only the run knows: of each dimension either the result's index or the reduction's runs, the
-/// other one is 0.
-static Value reduceUnknown(Node &n, Value v, ArrayRef<Expr> axes, bool keepDims, ReduceKind kind, Type resultElement,
-                           llvm::function_ref<Value(Body &, Value)> element,
+/// The same with axes that only the run knows, as a mark for each dimension: of each either the result's index or the
+/// reduction's runs, the other one is 0. `dropped`: how many of them to leave out of the result; nothing: they stay.
+static Value reduceUnknown(Node &n, Value v, ArrayRef<Expr> reduced, std::optional<int64_t> dropped, ReduceKind kind,
+                           Type resultElement, llvm::function_ref<Value(Body &, Value)> element,
                            llvm::function_ref<Value(Body &, Value, Expr)> finish) {
-  SmallVector<Expr> d = n.dims(v), out, extents, reduced = n.marked(axes, d.size());
+  SmallVector<Expr> d = n.dims(v), out, extents;
   Expr count = n.expr(1);
   for (auto [e, r] : llvm::zip(d, reduced)) {
     out.push_back(Expr::select(r, n.expr(1), e));
@@ -85,7 +85,7 @@ static Value reduceUnknown(Node &n, Value v, ArrayRef<Expr> axes, bool keepDims,
         return order.enter(b, element(b, b.toCompute(b.read(0, at), from)));
       },
       [&](Body &b) { return finish(b, order.leave(b, b.scalar(0)), count); });
-  return keepDims ? r : n.reshape(r, n.unmarked(d, reduced, axes.size()));
+  return dropped ? n.reshape(r, n.unmarked(d, reduced, *dropped)) : r;
 }
 
 Value import::softmaxOf(Node &n, Value v, NormKind kind, int64_t axis, bool flat) {
@@ -142,35 +142,75 @@ Value import::normWith(Node &n, Value x, NormKind kind, int64_t axes, double eps
 
 namespace {
 
-/// The axes a Reduce* node works on (attribute or input): numbers, or expressions where only the run knows them.
+/// The axes a Reduce* node works on (attribute or input): numbers, or, where only the run knows them, a mark for each
+/// dimension and how many there are, if that is known.
 struct ReducedAxes {
   SmallVector<int64_t> fixed;
-  SmallVector<Expr> unknown;
-  bool none() const { return fixed.empty() && unknown.empty(); }
+  SmallVector<Expr> marks;
+  int64_t count = 0;
+  bool none() const { return fixed.empty() && marks.empty(); }
 };
+
+/// Marks for a list of axes whose length only the run knows: the device counts how often each dimension is meant.
+std::optional<ReducedAxes> countedAxes(Node &n) {
+  Value list = n.in(1);
+  if (n.type(list).getRank() != 1)
+    return n.refuse("expected axes of rank 1 but got " + Twine(n.type(list).getRank()));
+  if (!n.attrInt("keepdims", 1))
+    return n.refuse("unsupported: the number of axes is not known at compile time, so with keepdims = 0 the result's "
+                    "rank is not either");
+  int64_t rank = n.rank(0);
+  ReducedAxes axes;
+  Expr length = n.type(list).numElements(), distinct = n.expr(0);
+  if (rank == 0)
+    return n.require(length, n.expr(0), "axes of a scalar").succeeded() ? std::optional(axes) : std::nullopt;
+  Type i64 = n.b.getI64Type();
+  Value hits = n.reduce(n.tensor({n.expr(rank)}, i64), ReduceKind::add, {length}, list,
+                        [&](Body &b) {
+                          Value axis = b.toIndex(b.read(0, b.index(1))), at = b.index(0);
+                          Value hit = b.logicalOr(b.cmp(Body::Cmp::eq, axis, at),
+                                                  b.cmp(Body::Cmp::eq, axis, b.sub(at, b.idx(rank))));
+                          return b.convert(hit, n.b.getI1Type(), i64);
+                        },
+                        {});
+  auto counts = n.sizes(hits, "axes");
+  if (!counts)
+    return std::nullopt;
+  Expr empty = Expr::eq(length, n.expr(0)), all = n.expr(n.attrInt("noop_with_empty_axes", 0) ? 0 : 1);
+  for (Expr c : *counts) {
+    Expr hit = Expr::eq(c, n.expr(1));
+    distinct = distinct + hit;
+    axes.marks.push_back(Expr::select(empty, all, hit));
+  }
+  if (failed(n.require(distinct, length, "axes that are distinct and inside the rank, and the axes given,")))
+    return std::nullopt;
+  return axes;
+}
+
 std::optional<ReducedAxes> reducedAxes(Node &n) {
   ReducedAxes axes;
-  std::optional<SmallVector<Expr>> given;
-  if (n.has(1) && !n.type(1).numElements().asConstant()) { // a list of unknown length can only be the empty one
-    if (failed(n.require(n.type(1).numElements(), n.expr(0), "axes that are not known at compile time")))
-      return std::nullopt;
-  } else {
-    given = n.sizesFrom("axes", 1);
-    if (!given && n.has(1))
-      return std::nullopt;
-  }
+  if (n.has(1) && !n.type(1).numElements().asConstant())
+    return countedAxes(n);
+  std::optional<SmallVector<Expr>> given = n.sizesFrom("axes", 1);
+  if (!given && n.has(1))
+    return std::nullopt;
+  bool unknown = false;
   for (Expr a : given.value_or(SmallVector<Expr>())) {
     auto c = a.asConstant();
     auto axis = c ? n.axis(*c, n.rank(0)) : std::nullopt;
     if (c && !axis)
       return std::nullopt;
-    if (!c)
-      axes.unknown = *given;
-    else if (!llvm::is_contained(axes.fixed, *axis))
+    if (axis && llvm::is_contained(axes.fixed, *axis))
+      return n.refuse("axis " + Twine(*c) + " is given twice");
+    unknown |= !c;
+    if (c)
       axes.fixed.push_back(*axis);
   }
-  if (!axes.unknown.empty())
+  if (unknown) {
     axes.fixed.clear();
+    axes.marks = n.marked(*given, n.rank(0));
+    axes.count = given->size();
+  }
   llvm::sort(axes.fixed);
   if (axes.none() && !n.attrInt("noop_with_empty_axes", 0))
     for (int64_t i = 0; i < n.rank(0); ++i)
@@ -181,8 +221,10 @@ std::optional<ReducedAxes> reducedAxes(Node &n) {
 Value reduceAxes(Node &n, Value v, const ReducedAxes &axes, bool keepDims, ReduceKind kind, Type resultElement,
                  llvm::function_ref<Value(Body &, Value)> element,
                  llvm::function_ref<Value(Body &, Value, Expr)> finish) {
-  return axes.unknown.empty() ? reduceOver(n, v, axes.fixed, keepDims, kind, resultElement, element, finish)
-                              : reduceUnknown(n, v, axes.unknown, keepDims, kind, resultElement, element, finish);
+  if (axes.marks.empty())
+    return reduceOver(n, v, axes.fixed, keepDims, kind, resultElement, element, finish);
+  return reduceUnknown(n, v, axes.marks, keepDims ? std::nullopt : std::optional(axes.count), kind, resultElement,
+                       element, finish);
 }
 
 using ElementFn = Value (*)(Body &, Value);
@@ -229,16 +271,29 @@ LogicalResult reduceLogSumExp(Node &n) {
     for (auto [i, e] : llvm::enumerate(d))
       if (!llvm::is_contained(axes->fixed, i))
         out.push_back(e);
-    if (!axes->unknown.empty())
-      out = n.unmarked(d, n.marked(axes->unknown, d.size()), axes->unknown.size());
+    if (!axes->marks.empty())
+      out = n.unmarked(d, axes->marks, axes->count);
     result = n.reshape(result, out);
   }
   return n.set(result);
 }
 
+/// There is no greatest of no elements: where the result has elements, the axis has some.
+LogicalResult notEmpty(Node &n, int64_t axis) {
+  Expr results = n.expr(1);
+  for (auto [i, e] : llvm::enumerate(n.dims(n.in(0))))
+    if ((int64_t)i != axis)
+      results = results * e;
+  Expr none = Expr::eq(n.type(0).dim(axis), n.expr(0));
+  if (none.isConstant(1) && results.asConstant() && !results.isConstant(0))
+    return n.error(n.op() + " over axis " + Twine(axis) + ", which has no elements");
+  return n.require(Expr::select(Expr::eq(results, n.expr(0)), n.expr(0), none), n.expr(0),
+                   "results of " + n.op() + " over an axis without elements");
+}
+
 template <ReduceKind kind> LogicalResult argOp(Node &n) {
   auto axis = n.axis(n.attrInt("axis", 0), n.rank(0));
-  if (!axis)
+  if (!axis || failed(notEmpty(n, *axis)))
     return failure();
   return n.set(reduceOver(
       n, n.in(0), {*axis}, n.attrInt("keepdims", 1), kind, n.b.getI64Type(), same,

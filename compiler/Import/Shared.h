@@ -39,6 +39,14 @@ enum class Pool { max, average, lp };
 mlir::Value poolOf(Node &n, mlir::Value x, Pool kind, mlir::Value *where = nullptr);
 
 //===----------------------------------------------------------------------===//
+// Elementwise.cpp
+//===----------------------------------------------------------------------===//
+
+/// The second operand of two that broadcast; before opset 7 an axis says which dimension of the first one its first
+/// dimension is.
+mlir::Value secondOperand(Node &n);
+
+//===----------------------------------------------------------------------===//
 // Reduce.cpp
 //===----------------------------------------------------------------------===//
 
