@@ -23,7 +23,7 @@ static std::string key(StringRef domain, StringRef op) {
 }
 
 Importer::Importer(MLIRContext *context, ModelFile &file, const ImportOptions &options, BranchChoices &choices)
-    : b(context), file(file), options(options), choices(choices) {
+    : b(context), file(file), options(options), choices(choices), schemas(context) {
   registerElementwise(table);
   registerArithmetic(table);
   registerShape(table);
@@ -134,6 +134,11 @@ Value Importer::tensorConstant(const onnx::TensorProto &tensor) {
     failed = true;
     return {};
   }
+  if (Complaint complaint = checkTensorFields(tensor)) {
+    emitError(loc) << *complaint;
+    failed = true;
+    return {};
+  }
   auto bytes = file.bytes(tensor);
   if (!bytes) {
     emitError(loc) << llvm::toString(bytes.takeError());
@@ -208,6 +213,50 @@ bool Importer::checkSupported() {
   return false;
 }
 
+bool Importer::checkStandard() {
+  bool ok = true;
+  auto check = [&](const auto &nodes, const llvm::StringMap<int64_t> &sets) {
+    forEachNode(nodes, 0, [&](const onnx::NodeProto &node) {
+      if (!ok || !(node.domain().empty() || node.domain() == "ai.onnx") || functions.count(node.op_type()))
+        return;
+      auto set = sets.find("");
+      int64_t opset = set == sets.end() ? 0 : set->second;
+      Complaint complaint = set == sets.end() ? Complaint("no operator set of the domain '' is imported")
+                                              : schemas.checkNode(node, opset);
+      if (!complaint)
+        return;
+      StringRef name = node.name().empty() && node.output_size() ? node.output(0) : node.name();
+      emitError(nodeLocation(b.getContext(), name, node.op_type(), opset)) << *complaint;
+      ok = false;
+    });
+  };
+  check(file.proto().graph().node(), opsets.back());
+  for (const auto &function : file.proto().functions()) {
+    llvm::StringMap<int64_t> sets;
+    for (const auto &set : function.opset_import())
+      sets[set.domain() == "ai.onnx" ? "" : set.domain()] = set.version();
+    check(function.node(), sets.empty() ? opsets.back() : sets);
+  }
+  return ok;
+}
+
+/// What the standard asks of the values that a node of its domain is given.
+LogicalResult Importer::checkInputs(Node &node) {
+  if (!(node.proto.domain().empty() || node.proto.domain() == "ai.onnx"))
+    return success();
+  SmallVector<Type> elements;
+  for (unsigned i = 0; i < node.numInputs(); ++i) {
+    Value v = node.has(i) && !sequence(node.proto.input(i)) ? node.in(i) : Value();
+    elements.push_back(v ? Node::type(v).getElementType() : Type());
+  }
+  if (Complaint complaint = schemas.checkTypes(node.proto, node.opset, elements))
+    return node.error(*complaint);
+  for (StringRef name : schemas.required(node.proto, node.opset)) // one of a function may not be given by its call
+    if (!node.attr(name))
+      return node.error("attribute " + name + " of " + node.op() + " is missing");
+  return success();
+}
+
 LogicalResult Importer::importNode(const onnx::NodeProto &proto) {
   std::string k = key(proto.domain(), proto.op_type());
   int64_t opset = opsetOf(proto.domain());
@@ -260,7 +309,9 @@ LogicalResult Importer::importNode(const onnx::NodeProto &proto) {
   Node node(*this, proto, opset, loc);
   Block *block = b.getInsertionBlock();
   Operation *last = block->empty() ? nullptr : &block->back();
-  LogicalResult result = node.checkUnderstood(definition);
+  LogicalResult result = checkInputs(node);
+  if (succeeded(result))
+    result = node.checkUnderstood(definition);
   if (succeeded(result))
     result = definition.lower(node);
   if (succeeded(result))
@@ -480,10 +531,14 @@ LogicalResult Importer::importGraph(const onnx::GraphProto &graph) {
 OwningOpRef<ModuleOp> Importer::run() {
   const onnx::ModelProto &model = file.proto();
   OwningOpRef<ModuleOp> module = ModuleOp::create(b.getUnknownLoc());
+  if (Complaint complaint = checkVersions(model, schemas.newestIr())) {
+    emitError(b.getUnknownLoc()) << *complaint;
+    return {};
+  }
   llvm::StringMap<int64_t> sets;
   for (const auto &set : model.opset_import())
     sets[set.domain() == "ai.onnx" ? "" : set.domain()] = set.version();
-  if (model.opset_import_size() == 0)
+  if (model.opset_import_size() == 0) // before IR 3
     sets[""] = 1;
   opsets.push_back(std::move(sets));
   int64_t onnxSet = opsetOf("");
@@ -493,7 +548,7 @@ OwningOpRef<ModuleOp> Importer::run() {
   }
   for (const auto &function : model.functions())
     functions[key(function.domain(), function.name())] = &function;
-  if (!checkSupported())
+  if (!checkSupported() || !checkStandard())
     return {};
   scopes.emplace_back();
   levels.push_back(std::make_unique<Level>());

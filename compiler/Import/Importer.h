@@ -10,6 +10,7 @@
 
 #include "compiler/Import/Node.h"
 #include "compiler/Import/Proto.h"
+#include "compiler/Import/Schema.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/OwningOpRef.h"
 #include "llvm/ADT/StringSet.h"
@@ -110,6 +111,9 @@ private:
   llvm::LogicalResult importGraph(const onnx::GraphProto &graph);
   llvm::LogicalResult addInitializers(const onnx::GraphProto &graph);
   bool checkSupported();
+  /// What the standard asks of every node, also of those that nothing runs.
+  bool checkStandard();
+  llvm::LogicalResult checkInputs(Node &node);
   llvm::LogicalResult checkSequences(const onnx::NodeProto &node, const Definition &definition, mlir::Location loc);
   int64_t opsetOf(llvm::StringRef domain);
   SymTensorType inputType(const onnx::ValueInfoProto &info);
@@ -120,6 +124,7 @@ private:
   const ImportOptions &options;
   BranchChoices &choices;
   OpTable table;
+  Schemas schemas;
   std::vector<Scope> scopes;
   llvm::StringMap<const onnx::FunctionProto *> functions;
   std::vector<llvm::StringMap<int64_t>> opsets;

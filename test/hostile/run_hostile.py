@@ -21,6 +21,7 @@ import numpy as np
 
 import cases_ktc
 import cases_ktrun
+import cases_standard
 import onnxwire
 
 MEMORY = 6 << 30  # address space of a program under test
@@ -130,7 +131,7 @@ def main():
             print(f"FAIL {name}: {problem}", flush=True)
 
     try:
-        for name, case in [*cases_ktc.cases(), *cases_ktrun.cases()]:
+        for name, case in [*cases_ktc.cases(), *cases_standard.cases(), *cases_ktrun.cases()]:
             if a.only not in name:
                 continue
             for left in ("bad.ktm", "bad.npz"):
