@@ -20,14 +20,11 @@ namespace {
 // Pow
 //===----------------------------------------------------------------------===//
 
-/// What a negative exponent leaves of a whole number: nothing, but of 1 and -1. `odd`: the exponent is.
-Value inversePower(Body &b, Value x, Value odd, bool isUnsigned) {
+/// What a negative exponent leaves of a whole number: nothing, but of 1 and -1.
+Value inversePower(Body &b, Value x, bool oddExponent) {
   Type t = x.getType();
-  Value one = b.integer(t, 1), zero = b.integer(t, 0), ofOne = b.cmp(Cmp::eq, x, one);
-  if (isUnsigned)
-    return b.select(ofOne, one, zero);
-  Value minus = b.integer(t, -1), ofMinus = b.cmp(Cmp::eq, x, minus);
-  return b.select(ofOne, one, b.select(ofMinus, b.select(odd, minus, one), zero));
+  Value one = b.integer(t, 1), zero = b.integer(t, 0), minus = b.integer(t, -1);
+  return b.select(b.cmp(Cmp::eq, x, one), one, b.select(b.cmp(Cmp::eq, x, minus), oddExponent ? minus : one, zero));
 }
 
 /// x^exponent by repeated squaring.
@@ -39,21 +36,18 @@ Value multiplied(Body &b, Value x, int64_t exponent) {
   return result ? result : b.constant(x.getType(), 1);
 }
 
-/// A power of whole numbers, modulo 2^64 and so modulo any narrower type; `x` and `y` are of these element types.
+/// A power of whole numbers, modulo 2^64 and so modulo any narrower type; `x` and `y` are of these element types. The
+/// standard has signed ones only, to the power of any.
 Value wholePower(Body &b, Value x, Type xElement, Value y, Type yElement) {
   Type i64 = b.b.getI64Type();
-  Value base = b.convert(x, xElement, i64), e = b.convert(y, yElement, i64), zero = b.integer(i64, 0);
-  Value negative = b.cmp(Cmp::lt, e, zero);
+  Value base = b.convert(x, xElement, i64), e = b.convert(y, yElement, i64);
   if (yElement.isUnsignedInteger(64)) {
     // Odd numbers have an order that divides 2^62, even ones are 0 long before: so is the exponent without its sign.
     constexpr int64_t kOrder = int64_t(1) << 62;
     Value folded = b.math<arith::OrIOp>(b.math<arith::AndIOp>(e, b.integer(i64, kOrder - 1)), b.integer(i64, kOrder));
-    e = b.select(negative, folded, e);
+    e = b.select(b.cmp(Cmp::lt, e, b.integer(i64, 0)), folded, e);
   }
-  Value r = b.math<math::IPowIOp>(base, e);
-  if (xElement.isUnsignedInteger(64) && !isUnsigned(yElement))
-    r = b.select(negative, inversePower(b, base, {}, true), r);
-  return b.convert(r, i64, xElement);
+  return b.convert(b.math<math::IPowIOp>(base, e), i64, xElement);
 }
 
 /// A power of a float and a whole number: its sign does not depend on what a float can hold of the exponent.
@@ -76,7 +70,7 @@ Value power(Node &n, Body &b, Value x, Value y, std::optional<double> exponent) 
   if (!isa<FloatType>(type)) {
     constexpr double kUnrolled = 64;
     if (whole && *exponent < 0)
-      return inversePower(b, x, b.boolean((int64_t)*exponent & 1), isUnsigned(xElement));
+      return inversePower(b, x, (int64_t)*exponent & 1);
     if (whole && *exponent <= kUnrolled)
       return multiplied(b, x, (int64_t)*exponent);
     if (isa<IntegerType>(yElement))

@@ -71,7 +71,7 @@ LogicalResult split(Node &n) {
 }
 
 /// No dimension comes near: starts, ends and steps beyond are as good as these, and sums with them do not overflow.
-constexpr int64_t kFar = int64_t(1) << 62;
+constexpr int64_t kFar = int64_t(1) << 60;
 
 /// A start or end counted from the beginning of a dimension of size `d`, not yet clamped. Exporters write the ends of
 /// the 64-bit and the 32-bit numbers for the ends of the dimension.
