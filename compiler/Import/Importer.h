@@ -34,6 +34,12 @@ struct ImportOptions {
 mlir::OwningOpRef<mlir::ModuleOp> importModel(mlir::MLIRContext *context, ModelFile &file,
                                               const ImportOptions &options);
 
+/// How deep subgraphs and functions may be nested.
+constexpr int kMaxDepth = 64;
+
+/// The name of an operator in the table of definitions.
+std::string operatorKey(llvm::StringRef domain, llvm::StringRef op);
+
 /// The location of a node: a NameLoc with its name over a NameLoc with "Op, opset N".
 mlir::Location nodeLocation(mlir::MLIRContext *context, llvm::StringRef name, llvm::StringRef op, int64_t opset);
 
