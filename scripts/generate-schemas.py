@@ -9,7 +9,8 @@ The first line is the newest IR version. Then a line for an operator and the ope
     Name since in-least in-most out-least out-most attributes inputs outputs types
 
 most        '-' where there is no limit; all four are 'x' where the operator is deprecated
-attributes  name:K,.. with a letter for the kind, '!' after it where the attribute is required; '.' for none
+attributes  name:K,.. with a letter for the kind, '!' after it where the attribute is required; '*' at the end where
+            others are left alone; '.' for none
 inputs      P,.. for each formal parameter: a mark ('!' required, '?' optional, '*' the last, repeated, '+' repeated, each
             of its own type) and a type parameter, or '=' and a set of types; '.' for none
 outputs     a mark each; '.' for none
@@ -19,7 +20,7 @@ import re
 import sys
 
 import onnx
-from onnx import TensorProto, defs
+from onnx import TensorProto, checker, defs, helper
 
 KINDS = {"FLOAT": "f", "INT": "i", "STRING": "s", "TENSOR": "t", "GRAPH": "g", "FLOATS": "F", "INTS": "I", "STRINGS": "S",
          "TENSORS": "T", "GRAPHS": "G", "SPARSE_TENSOR": "p", "SPARSE_TENSORS": "P", "TYPE_PROTO": "y", "TYPE_PROTOS": "Y"}
@@ -42,6 +43,20 @@ def mark(parameter):
     return "*" if parameter.is_homogeneous else "+"
 
 
+def takes_any_attribute(schema):
+    """Whether the checker lets unknown attributes pass, which schemas do not tell."""
+    node = helper.make_node(schema.name, [f"i{k}" for k in range(schema.min_input)], [f"o{k}" for k in range(schema.min_output)],
+                            unknown=1)
+    context = checker.C.CheckerContext()
+    context.ir_version = onnx.IR_VERSION
+    context.opset_imports = {"": schema.since_version}
+    try:
+        checker.check_node(node, context)
+    except checker.ValidationError as error:
+        return "Unrecognized attribute" not in str(error)
+    return True
+
+
 def most(count):
     return "-" if count >= 2**31 - 1 else str(count)
 
@@ -59,6 +74,8 @@ def line(schema):
         else:
             inputs.append(mark(parameter) + "=" + type_set(parameter.types))
     attributes = [f"{name}:{KINDS[a.type.name]}{'!' if a.required else ''}" for name, a in sorted(schema.attributes.items())]
+    if takes_any_attribute(schema):
+        attributes.append("*")
     fields = [schema.name, str(schema.since_version), str(schema.min_input), most(schema.max_input),
               str(schema.min_output), most(schema.max_output), ",".join(attributes), ",".join(inputs),
               "".join(mark(p) for p in schema.outputs), ",".join(f"{k}:{v}" for k, v in sorted(used.items()))]

@@ -85,6 +85,9 @@ bool Importer::choose(Node &n, bool likely, const Twine &ambiguous) {
 std::optional<int64_t> Importer::decide(Expr e) {
   if (auto c = e.asConstant())
     return c;
+  auto limits = [](const DimRange &r) { return r.min > 0 || r.max < INT64_MAX; };
+  if (llvm::none_of(bounds, [&](const auto &entry) { return limits(entry.second); }))
+    return std::nullopt;
   // A symbol stands for any number from 0 on: written as its distance from a bound, it says what the bound says.
   for (bool fromAbove : {false, true}) {
     Expr moved = e.substitute([&](StringRef name) -> Expr {

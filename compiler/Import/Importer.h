@@ -94,6 +94,9 @@ public:
   /// The value of an expression that the bounds of its symbols decide, or nothing.
   std::optional<int64_t> decide(Expr e);
 
+  /// Inside a branch or a loop: what is imported runs only if the region does.
+  bool mayNotRun() const { return levels.size() > 1; }
+
   /// Imports a subgraph's nodes at the builder, in a scope of its own, with `inputs` for its inputs; answers the values
   /// of its outputs.
   llvm::FailureOr<llvm::SmallVector<mlir::Value>> subgraph(const onnx::GraphProto &graph, mlir::ValueRange inputs);

@@ -169,7 +169,9 @@ public:
   /// numpy's broadcasting of shapes; an error when constant dimensions disagree.
   std::optional<llvm::SmallVector<Expr>> broadcast(llvm::ArrayRef<llvm::SmallVector<Expr>> shapes);
   Expr broadcastDim(Expr a, Expr b);
-  /// The run fails unless a == b; constants that differ are an error now.
+  /// No run of the model can meet the condition: refused here rather than in each. Not so in a region that may not run.
+  bool failsAlways(Expr condition);
+  /// The run fails unless a == b; what can never be equal is an error now.
   llvm::LogicalResult require(Expr a, Expr b, const llvm::Twine &what);
   /// An elementwise result: operands are broadcast, computed in `computeType`, rounded to `resultElement`.
   mlir::Value map(mlir::Type resultElement, mlir::ValueRange inputs,

@@ -40,6 +40,8 @@ Schema parse(llvm::ArrayRef<StringRef> field) {
     return parts;
   };
   for (StringRef text : list(field[6])) {
+    if ((s.anyAttribute = text == "*"))
+      break;
     auto [name, kind] = text.split(':');
     s.attributes.push_back({name, (int)kKinds.find(kind[0]), kind.ends_with("!")});
   }
@@ -152,6 +154,8 @@ Complaint Schemas::checkNode(const onnx::NodeProto &node, int64_t opset) const {
     if (name.starts_with("__")) // notes of tools
       continue;
     auto it = llvm::find_if(s->attributes, [&](const Schema::Attribute &want) { return want.name == name; });
+    if (it == s->attributes.end() && s->anyAttribute)
+      continue;
     if (it == s->attributes.end())
       return ("unknown attribute " + name + " of " + op + " in" + set()).str();
     if (a.type() != it->kind)

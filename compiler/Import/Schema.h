@@ -35,6 +35,7 @@ struct Schema {
   };
   int64_t since = 1;
   bool removed = false;
+  bool anyAttribute = false; // others than these are left alone
   unsigned leastInputs = 0, mostInputs = 0, leastOutputs = 0, mostOutputs = 0;
   llvm::SmallVector<Attribute> attributes;
   llvm::SmallVector<Parameter> inputs;
