@@ -144,9 +144,12 @@ LogicalResult sliceUnknown(Node &n, ArrayRef<Expr> starts, ArrayRef<Expr> ends) 
 }
 
 LogicalResult slice(Node &n) {
-  auto starts = n.sizesFrom("starts", 1), ends = n.sizesFrom("ends", 2);
-  if (!starts || !ends)
-    return n.error("expected starts and ends");
+  auto starts = n.sizesFrom("starts", 1);
+  if (!starts)
+    return n.has(1) ? failure() : n.error("expected starts");
+  auto ends = n.sizesFrom("ends", 2);
+  if (!ends)
+    return n.has(2) ? failure() : n.error("expected ends");
   auto unknown = [&](unsigned i) {
     const Contents *c = n.has(i) ? n.known(n.in(i)) : nullptr;
     return n.has(i) && !(c && llvm::all_of(*c, [](const Scalar &s) { return s.isExpr() && s.e.asConstant(); }));
@@ -205,7 +208,9 @@ LogicalResult slice(Node &n) {
 LogicalResult pad(Node &n) {
   auto pads = n.sizesFrom("pads", 1);
   if (!pads)
-    return n.error("expected pads");
+    return n.has(1) ? failure() : n.error("expected pads");
+  if (n.has(3) && !n.type(3).numElements().asConstant())
+    return n.error("unsupported axes: expected a number of them known at compile time");
   int64_t rank = n.rank(0);
   SmallVector<int64_t> axes;
   if (auto unknown = unknownAxes(n, 3)) { // each dimension sums what is meant for it
