@@ -111,7 +111,7 @@ Value Expander::power(Value x, Value y, Type type) {
       return x;
     if (e == 2)
       return (v * v).v;
-    if (e == 3)
+    if (e == 3 && !type.isF64())
       return (v * v * v).v;
     if (e == -1)
       return (m.f(1) / v).v;
@@ -119,7 +119,8 @@ Value Expander::power(Value x, Value y, Type type) {
       return m.select(m.eq(v, -m.inf()), m.inf(), m.sqrt(v + m.f(0))).v;
   }
   MathBuilder wide(b, loc, b.getF64Type());
-  return truncate(mathPow(wide, wide.wrap(extend(x, wide.type)), wide.wrap(extend(y, wide.type))).v, type);
+  return truncate(mathPow(wide, wide.wrap(extend(x, wide.type)), wide.wrap(extend(y, wide.type)), type.isF64()).v,
+                  type);
 }
 
 /// Square and multiply; a negative exponent leaves only 1 and -1.

@@ -109,7 +109,8 @@ V mathAsinh(MathBuilder &m, V x);
 V mathAcosh(MathBuilder &m, V x);
 V mathAtanh(MathBuilder &m, V x);
 V mathCbrt(MathBuilder &m, V x);
-V mathPow(MathBuilder &m, V x, V y);
+/// `accurate`: to less than one unit in the last place of an f64, rather than of an f32 computed in f64.
+V mathPow(MathBuilder &m, V x, V y, bool accurate);
 /// C's fmod, exactly, by shifted subtraction.
 V mathFmod(MathBuilder &m, V x, V y);
 

@@ -351,9 +351,62 @@ V kt::codegen::mathCbrt(MathBuilder &m, V x) {
   return m.select(plain, x, m.copysign(y, x));
 }
 
-V kt::codegen::mathPow(MathBuilder &m, V x, V y) {
+namespace {
+/// A number in two parts, the second below the last bit of the first.
+struct Pair {
+  V high, low;
+};
+/// x + y for |x| >= |y|, exactly.
+Pair sumOf(V x, V y) {
+  V high = x + y;
+  return {high, y - (high - x)};
+}
+
+/// The logarithm of a positive double to about 66 bits: log(1 + f) = 2/3 s (3 + s^2 + ..) with s = f / (2 + f).
+Pair logPair(MathBuilder &m, V x) {
+  Split e = split(m, x);
+  Pair d = sumOf(m.f(2), e.f);
+  V sh = e.f / d.high, sl = m.fma(-sh, d.low, m.fma(-sh, d.high, e.f)) / d.high;
+  V square = sh * sh, squareLow = m.fma(sh, sh, -square) + m.f(2) * sh * sl;
+  SmallVector<double> c; // of s^4 and on
+  for (int k = 5; k <= 27; k += 2)
+    c.push_back(3.0 / k);
+  V tail = m.fma(square * square, m.poly(square, c), squareLow);
+  Pair inner = sumOf(m.f(3), square);
+  inner = sumOf(inner.high, inner.low + tail);
+  V ph = sh * inner.high, pl = m.fma(sh, inner.high, -ph) + m.fma(sh, inner.low, sl * inner.high);
+  // By 2/3, itself in two parts.
+  constexpr double kTwoThirds = 2.0 / 3, kRest = 0x1.5555555555555p-55;
+  V lh = ph * m.f(kTwoThirds), ll = m.fma(ph, m.f(kTwoThirds), -lh) + m.fma(ph, m.f(kRest), pl * m.f(kTwoThirds));
+  // The exponent times ln 2, whose upper part has few enough bits for that to be exact, is 0 or the larger one.
+  Pair sum = sumOf(e.exponent * m.f(kLn2Hi), lh);
+  return sumOf(sum.high, sum.low + m.fma(e.exponent, m.f(kLn2Lo), ll));
+}
+
+/// a^y for a >= 0 to less than one unit in the last place.
+V accuratePower(MathBuilder &m, V a, V y) {
+  Pair l = logPair(m, a);
+  V lh = logSpecials(m, a, l.high);
+  V ph = y * lh, pl = m.fma(y, lh, -ph) + y * l.low;
+  // Beyond what a double holds, and for logarithms that are infinite, the lower part says nothing.
+  pl = m.select(m.lt(m.abs(ph), m.f(746)), pl, m.f(0));
+  ph = clamp(m, ph, -746, 710);
+  Rounded n = roundSmall(m, ph * m.f(1.44269504088896340736));
+  V rh = m.fma(n.number, m.f(-kLn2Hi), ph), rl = m.fma(n.number, m.f(-kLn2Lo), pl);
+  V x = rh + rl, rest = rl - (x - rh);
+  SmallVector<double> c;
+  double factorial = 1;
+  for (int k = 2; k <= 13; ++k)
+    c.push_back(1 / (factorial *= k));
+  V tail = x * x * m.poly(x, c);
+  Pair one = sumOf(m.f(1), x);
+  return scale(m, one.high + (one.low + m.fma(rest, one.high, tail)), n.integer);
+}
+} // namespace
+
+V kt::codegen::mathPow(MathBuilder &m, V x, V y, bool accurate) {
   V one = m.f(1), zero = m.f(0), a = m.abs(x);
-  V r = mathExp(m, y * mathLog(m, a));
+  V r = accurate ? accuratePower(m, a, y) : mathExp(m, y * mathLog(m, a));
   V half = y * m.f(0.5);
   V integer = m.eq(m.trunc(y), y), odd = integer & m.cmp(arith::CmpFPredicate::ONE, m.trunc(half), half);
   V negative = m.cmp(arith::CmpIPredicate::slt, m.bits(x), m.i(0));

@@ -97,6 +97,17 @@ bool squeezes(const onnx::GraphProto &graph) {
   return llvm::any_of(graph.node(), [](const onnx::NodeProto &node) { return node.op_type() == "Squeeze"; });
 }
 
+/// Branches that yield tensors of other ranks: the one that the rest of the model is written for, in every run.
+LogicalResult oneBranch(Node &n, Expr condition, const onnx::GraphProto &thenGraph, const onnx::GraphProto &elseGraph,
+                        const Twine &ambiguous) {
+  bool taken = n.importer.choose(n, squeezes(thenGraph) || !squeezes(elseGraph), ambiguous);
+  AssertOp::create(n.b, n.loc, Expr::eq(condition, n.expr(0)).attr(), n.expr(taken ? 0 : 1).attr(),
+                   n.b.getStringAttr(Twine("the ") + (taken ? "then" : "else") +
+                                     " branch runs, for which alone the rest of the model is valid"));
+  auto results = n.importer.subgraph(taken ? thenGraph : elseGraph, {});
+  return failed(results) ? failure() : setAll(n, *results);
+}
+
 LogicalResult ifOp(Node &n) {
   const auto *thenGraph = n.attr("then_branch"), *elseGraph = n.attr("else_branch");
   if (!thenGraph || !elseGraph)
@@ -104,27 +115,22 @@ LogicalResult ifOp(Node &n) {
   auto c = condition(n, n.in(0));
   if (!c)
     return failure();
-  if (auto taken = c->asConstant()) { // the other branch does not exist
+  if (auto taken = n.importer.decide(*c)) { // the other branch does not exist
     auto results = n.importer.subgraph((*taken ? thenGraph : elseGraph)->g(), {});
     return failed(results) ? failure() : setAll(n, *results);
   }
   Branch yes, no;
   if (failed(importBranch(n, thenGraph->g(), yes)) || failed(importBranch(n, elseGraph->g(), no)))
     return failure();
-  bool sameRanks = llvm::all_of(llvm::zip(yes.results, no.results), [&](auto pair) {
-    return n.type(std::get<0>(pair)).getRank() == n.type(std::get<1>(pair)).getRank();
-  });
-  if (!sameRanks && (squeezes(thenGraph->g()) || squeezes(elseGraph->g()))) {
-    // PyTorch's squeeze(dim): "if the size is 1, squeeze, else nothing". What follows was written for the squeezed
-    // tensor.
-    bool taken = squeezes(thenGraph->g());
-    AssertOp::create(n.b, n.loc, Expr::eq(*c, n.expr(0)).attr(), n.expr(taken ? 0 : 1).attr(),
-                     n.b.getStringAttr("the size that is squeezed is 1"));
-    auto results = n.importer.subgraph((taken ? thenGraph : elseGraph)->g(), {});
-    return failed(results) ? failure() : setAll(n, *results);
-  }
   if (yes.results.size() != no.results.size())
     return n.error("branches yield " + Twine(yes.results.size()) + " and " + Twine(no.results.size()) + " values");
+  for (auto [i, a, b] : llvm::enumerate(yes.results, no.results))
+    if (n.type(a).getRank() != n.type(b).getRank())
+      return oneBranch(n, *c, thenGraph->g(), elseGraph->g(),
+                       "unsupported If: its branches yield tensors of rank " + Twine(n.type(a).getRank()) + " and " +
+                           Twine(n.type(b).getRank()) + " for output " + Twine(i) +
+                           ", the model goes on with either, and only a run decides " + c->str() +
+                           ": fix the size with --dim");
   llvm::StringSet<> inner;
   symbolsBoundIn(yes.region, inner);
   symbolsBoundIn(no.region, inner);

@@ -8,12 +8,26 @@
 #include "compiler/Import/Importer.h"
 #include "compiler/Import/Node.h"
 #include "compiler/Import/Proto.h"
+#include "compiler/Import/Shared.h"
 #include <numbers>
 
 using namespace mlir;
 using namespace kt;
 using namespace kt::import;
 using Cmp = Body::Cmp;
+
+Value import::secondOperand(Node &n) {
+  Value y = n.in(1);
+  bool slopes = n.op() == "PRelu" && n.rank(0) > 1 && n.rank(1) == 1; // one a channel
+  if (n.opset >= 7 || (!n.attr("axis") && !slopes))
+    return y;
+  auto axis = n.axis(n.attrInt("axis", slopes ? 1 : 0), n.rank(0));
+  SmallVector<Expr> dims = n.dims(y);
+  if (!axis || *axis + (int64_t)dims.size() > n.rank(0))
+    return y;
+  dims.append(n.rank(0) - *axis - dims.size(), n.expr(1));
+  return n.reshape(y, dims);
+}
 
 namespace {
 
@@ -105,31 +119,17 @@ Value acosh(Body &b, Value x, Node &) { return b.math<math::AcoshOp>(x); }
 
 using Binary = Value (*)(Body &, Value x, Value y, Node &);
 
-/// The second operand; before opset 7 an axis says which dimension of the first one its first dimension is.
-Value second(Node &n) {
-  Value y = n.in(1);
-  bool slopes = n.op() == "PRelu" && n.rank(0) > 1 && n.rank(1) == 1; // one a channel
-  if (n.opset >= 7 || (!n.attr("axis") && !slopes))
-    return y;
-  auto axis = n.axis(n.attrInt("axis", slopes ? 1 : 0), n.rank(0));
-  SmallVector<Expr> dims = n.dims(y);
-  if (!axis || *axis + (int64_t)dims.size() > n.rank(0))
-    return y;
-  dims.append(n.rank(0) - *axis - dims.size(), n.expr(1));
-  return n.reshape(y, dims);
-}
-
 template <Binary fn> LogicalResult binary(Node &n) {
   if (n.element(0) != n.element(1))
     return n.error("expected operands of one type but got " + n.typeText(0) + " and " + n.typeText(1));
-  return n.set(
-      n.map(n.element(0), {n.in(0), second(n)}, [&](Body &b, ArrayRef<Value> x) { return fn(b, x[0], x[1], n); }));
+  return n.set(n.map(n.element(0), {n.in(0), secondOperand(n)},
+                     [&](Body &b, ArrayRef<Value> x) { return fn(b, x[0], x[1], n); }));
 }
 /// A relation: the result is boolean, whatever the operands are.
 template <Cmp kind> LogicalResult compare(Node &n) {
   if (n.element(0) != n.element(1))
     return n.error("expected operands of one type but got " + n.typeText(0) + " and " + n.typeText(1));
-  return n.set(n.map(n.b.getI1Type(), {n.in(0), second(n)},
+  return n.set(n.map(n.b.getI1Type(), {n.in(0), secondOperand(n)},
                      [&](Body &b, ArrayRef<Value> x) { return b.cmp(kind, x[0], x[1], isUnsigned(n.element(0))); }));
 }
 /// Any number of operands, folded from the left.
@@ -150,7 +150,6 @@ template <Binary fn> LogicalResult variadic(Node &n) {
 Value add(Body &b, Value x, Value y, Node &) { return b.add(x, y); }
 Value sub(Body &b, Value x, Value y, Node &) { return b.sub(x, y); }
 Value mul(Body &b, Value x, Value y, Node &) { return b.mul(x, y); }
-Value div(Body &b, Value x, Value y, Node &n) { return b.div(x, y, isUnsigned(n.element(0))); }
 Value maximum(Body &b, Value x, Value y, Node &n) { return b.max(x, y, isUnsigned(n.element(0))); }
 Value minimum(Body &b, Value x, Value y, Node &n) { return b.min(x, y, isUnsigned(n.element(0))); }
 Value logicalAnd(Body &b, Value x, Value y, Node &) { return b.logicalAnd(x, y); }
@@ -159,62 +158,6 @@ Value logicalXor(Body &b, Value x, Value y, Node &) { return b.math<arith::XOrIO
 Value prelu(Body &b, Value x, Value slope, Node &n) {
   return b.select(b.cmp(Cmp::lt, x, b.zero(x.getType()), isUnsigned(n.element(0))), b.mul(x, slope), x);
 }
-Value shift(Body &b, Value x, Value y, Node &n) {
-  // A shift by the width or more gives 0.
-  unsigned width = x.getType().getIntOrFloatBitWidth();
-  Value in = b.cmp(Cmp::lt, y, b.integer(y.getType(), width), true);
-  Value safe = b.select(in, y, b.integer(y.getType(), 0));
-  Value r =
-      n.attrString("direction", "LEFT") == "RIGHT" ? b.math<arith::ShRUIOp>(x, safe) : b.math<arith::ShLIOp>(x, safe);
-  return b.select(in, r, b.integer(x.getType(), 0));
-}
-Value modulo(Body &b, Value x, Value y, Node &n) {
-  if (isa<FloatType>(x.getType())) // fmod: the sign of x
-    return b.math<arith::RemFOp>(x, y);
-  Value zero = b.integer(x.getType(), 0), isZero = b.cmp(Cmp::eq, y, zero);
-  Value safe = b.select(isZero, b.integer(x.getType(), 1), y);
-  if (isUnsigned(n.element(0)))
-    return b.math<arith::RemUIOp>(x, safe);
-  // -1 divides everything; the machine's instruction overflows there.
-  safe = b.select(b.cmp(Cmp::eq, y, b.integer(x.getType(), -1)), b.integer(x.getType(), 1), safe);
-  Value r = b.math<arith::RemSIOp>(x, safe);
-  if (n.attrInt("fmod", 0))
-    return r;
-  // The sign of y.
-  Value wrong = b.logicalAnd(b.cmp(Cmp::ne, r, zero),
-                             b.logicalOr(b.logicalAnd(b.cmp(Cmp::lt, r, zero), b.cmp(Cmp::gt, y, zero)),
-                                         b.logicalAnd(b.cmp(Cmp::gt, r, zero), b.cmp(Cmp::lt, y, zero))));
-  return b.select(wrong, b.add(r, y), r);
-}
-
-/// Small whole powers are products: exact, fast, and right for negative bases.
-Value power(Body &b, Value x, Value y, std::optional<double> exponent) {
-  if (exponent && *exponent == 2)
-    return b.mul(x, x);
-  if (exponent && *exponent == 3)
-    return b.mul(b.mul(x, x), x);
-  if (exponent && *exponent == 1)
-    return x;
-  if (!isa<FloatType>(x.getType())) {
-    Type f64 = b.b.getF64Type();
-    Value r = b.math<math::PowFOp>(b.convert(x, x.getType(), f64), b.convert(y, y.getType(), f64)),
-          whole = b.math<math::RoundEvenOp>(r);
-    // A power of whole numbers that comes out a hair below one is that one.
-    Value near = b.cmp(Cmp::le, b.abs(b.sub(r, whole)), b.mul(b.constant(f64, 1e-9), b.abs(whole)));
-    return b.convert(b.select(near, whole, r), f64, x.getType());
-  }
-  if (exponent && *exponent == 0.5)
-    return b.math<math::SqrtOp>(x);
-  if (exponent && *exponent == -0.5)
-    return b.math<math::RsqrtOp>(x);
-  return b.math<math::PowFOp>(x, b.convert(y, y.getType(), x.getType()));
-}
-LogicalResult pow(Node &n) {
-  std::optional<double> exponent = n.constFloat(n.in(1));
-  return n.set(n.map(n.element(0), {n.in(0), second(n)},
-                     [&](Body &b, ArrayRef<Value> x) { return power(b, x[0], x[1], exponent); }));
-}
-
 LogicalResult where(Node &n) {
   if (n.element(1) != n.element(2))
     return n.error("expected operands of one type");
@@ -415,10 +358,7 @@ void import::registerElementwise(OpTable &t) {
   t["Add"] = {binary<add>, 2};
   t["Sub"] = {binary<sub>, 2};
   t["Mul"] = {binary<mul>, 2};
-  t["Div"] = {binary<div>, 2};
-  t["Mod"] = {binary<modulo>, 2};
   t["PRelu"] = {binary<prelu>, 2};
-  t["BitShift"] = {binary<shift>, 2};
   t["And"] = t["BitwiseAnd"] = {binary<logicalAnd>, 2};
   t["Or"] = t["BitwiseOr"] = {binary<logicalOr>, 2};
   t["Xor"] = t["BitwiseXor"] = {binary<logicalXor>, 2};
@@ -426,7 +366,6 @@ void import::registerElementwise(OpTable &t) {
   t["Min"] = {variadic<minimum>, Definition::kAll};
   t["Sum"] = {variadic<add>, Definition::kAll};
   t["Mean"] = {mean, Definition::kAll};
-  t["Pow"] = {pow, 2};
   t["Equal"] = {compare<Cmp::eq>, 2};
   t["Less"] = {compare<Cmp::lt>, 2};
   t["LessOrEqual"] = {compare<Cmp::le>, 2};

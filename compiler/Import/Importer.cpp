@@ -11,20 +11,15 @@ using namespace mlir;
 using namespace kt;
 using namespace kt::import;
 
-static constexpr int kMaxDepth = 64; // of nested subgraphs and functions
-
 Location import::nodeLocation(MLIRContext *context, StringRef name, StringRef op, int64_t opset) {
   std::string what = (op + ", opset " + Twine(opset)).str();
   return NameLoc::get(StringAttr::get(context, name), NameLoc::get(StringAttr::get(context, what)));
 }
 
-static std::string key(StringRef domain, StringRef op) {
-  return domain.empty() || domain == "ai.onnx" ? op.str() : (domain + "." + op).str();
-}
-
-Importer::Importer(MLIRContext *context, ModelFile &file, const ImportOptions &options)
-    : b(context), file(file), options(options) {
+Importer::Importer(MLIRContext *context, ModelFile &file, const ImportOptions &options, BranchChoices &choices)
+    : b(context), file(file), options(options), choices(choices), schemas(context) {
   registerElementwise(table);
+  registerArithmetic(table);
   registerShape(table);
   registerSlice(table);
   registerData(table);
@@ -42,11 +37,6 @@ Importer::Importer(MLIRContext *context, ModelFile &file, const ImportOptions &o
   registerSequence(table);
   registerRandom(table);
   registerSignal(table);
-}
-
-OwningOpRef<ModuleOp> import::importModel(MLIRContext *context, ModelFile &file, const ImportOptions &options) {
-  context->loadDialect<KTDialect, func::FuncDialect, arith::ArithDialect, math::MathDialect>();
-  return Importer(context, file, options).run();
 }
 
 //===----------------------------------------------------------------------===//
@@ -138,6 +128,11 @@ Value Importer::tensorConstant(const onnx::TensorProto &tensor) {
     failed = true;
     return {};
   }
+  if (Complaint complaint = checkTensorFields(tensor)) {
+    emitError(loc) << *complaint;
+    failed = true;
+    return {};
+  }
   auto bytes = file.bytes(tensor);
   if (!bytes) {
     emitError(loc) << llvm::toString(bytes.takeError());
@@ -171,49 +166,8 @@ int64_t Importer::opsetOf(StringRef domain) {
 // Nodes
 //===----------------------------------------------------------------------===//
 
-/// Calls `fn` for each node of a node list and of the subgraphs in it.
-static void forEachNode(const google::protobuf::RepeatedPtrField<onnx::NodeProto> &nodes, int depth,
-                        llvm::function_ref<void(const onnx::NodeProto &)> fn) {
-  if (depth > kMaxDepth)
-    return;
-  for (const auto &node : nodes) {
-    fn(node);
-    for (const auto &attr : node.attribute()) {
-      if (attr.has_g())
-        forEachNode(attr.g().node(), depth + 1, fn);
-      for (const auto &g : attr.graphs())
-        forEachNode(g.node(), depth + 1, fn);
-    }
-  }
-}
-
-bool Importer::checkSupported() {
-  std::vector<std::string> missing;
-  llvm::StringSet<> visited;
-  std::function<void(const google::protobuf::RepeatedPtrField<onnx::NodeProto> &)> check = [&](const auto &nodes) {
-    forEachNode(nodes, 0, [&](const onnx::NodeProto &node) {
-      std::string k = key(node.domain(), node.op_type());
-      if (auto it = functions.find(k); it != functions.end()) {
-        if (visited.insert(k).second)
-          check(it->second->node());
-      } else if (!table.count(k)) {
-        missing.push_back(k + " (node '" + (node.name().empty() && node.output_size() ? node.output(0) : node.name()) +
-                          "')");
-      }
-    });
-  };
-  check(file.proto().graph().node());
-  if (missing.empty())
-    return true;
-  std::string list;
-  for (const std::string &m : missing)
-    list += (list.empty() ? "" : ", ") + m;
-  emitError(UnknownLoc::get(b.getContext())) << "unsupported operators, " << missing.size() << " nodes: " << list;
-  return false;
-}
-
 LogicalResult Importer::importNode(const onnx::NodeProto &proto) {
-  std::string k = key(proto.domain(), proto.op_type());
+  std::string k = operatorKey(proto.domain(), proto.op_type());
   int64_t opset = opsetOf(proto.domain());
   StringRef name = proto.name();
   if (name.empty() && proto.output_size())
@@ -264,7 +218,9 @@ LogicalResult Importer::importNode(const onnx::NodeProto &proto) {
   Node node(*this, proto, opset, loc);
   Block *block = b.getInsertionBlock();
   Operation *last = block->empty() ? nullptr : &block->back();
-  LogicalResult result = node.checkUnderstood(definition);
+  LogicalResult result = checkInputs(node);
+  if (succeeded(result))
+    result = node.checkUnderstood(definition);
   if (succeeded(result))
     result = definition.lower(node);
   if (succeeded(result))
@@ -276,31 +232,6 @@ LogicalResult Importer::importNode(const onnx::NodeProto &proto) {
       if (!output.empty() && !scopes.back().values.count(output))
         define(output, {});
   return result;
-}
-
-/// Sizes that follow from attributes may be anything: what no memory holds is refused here, so that nothing later has
-/// to fear it.
-LogicalResult Importer::checkNew(Block *block, Operation *last, Location loc) {
-  constexpr int64_t kMostElements = int64_t(1) << 46;
-  for (auto it = last ? std::next(last->getIterator()) : block->begin(); it != block->end(); ++it) {
-    if (mlir::failed(checkSizes(&*it, loc)))
-      return failure();
-    for (Value v : it->getResults()) {
-      auto type = dyn_cast<SymTensorType>(v.getType());
-      if (!type)
-        continue;
-      int64_t count = 1;
-      for (ExprAttr dim : type.getDims()) {
-        int64_t size = Expr(dim).asConstant().value_or(1);
-        if (size < 0)
-          return emitError(loc) << "a result of shape " << type << " has a negative dimension";
-        if (size > kMostElements || (size && count > kMostElements / size))
-          return emitError(loc) << "a result of shape " << type << " has too many elements";
-        count *= std::max<int64_t>(size, 1);
-      }
-    }
-  }
-  return success();
 }
 
 /// Evaluates the ops that a node added after `last`, so that later nodes can ask for their elements.
@@ -472,6 +403,8 @@ LogicalResult Importer::importGraph(const onnx::GraphProto &graph) {
                << "graph output '" << info.name() << "' is declared as "
                << typeName(info.type().tensor_type().elem_type()) << " but computed as " << actual;
     }
+    if (info.type().has_tensor_type() && info.type().tensor_type().has_shape())
+      choices.declaredRanks &= info.type().tensor_type().shape().dim_size() == Node::type(v).getRank();
     results.push_back(v);
     resultTypes.push_back(v.getType());
   }
@@ -485,10 +418,14 @@ LogicalResult Importer::importGraph(const onnx::GraphProto &graph) {
 OwningOpRef<ModuleOp> Importer::run() {
   const onnx::ModelProto &model = file.proto();
   OwningOpRef<ModuleOp> module = ModuleOp::create(b.getUnknownLoc());
+  if (Complaint complaint = checkVersions(model, schemas.newestIr())) {
+    emitError(b.getUnknownLoc()) << *complaint;
+    return {};
+  }
   llvm::StringMap<int64_t> sets;
   for (const auto &set : model.opset_import())
     sets[set.domain() == "ai.onnx" ? "" : set.domain()] = set.version();
-  if (model.opset_import_size() == 0)
+  if (model.opset_import_size() == 0) // before IR 3
     sets[""] = 1;
   opsets.push_back(std::move(sets));
   int64_t onnxSet = opsetOf("");
@@ -497,8 +434,8 @@ OwningOpRef<ModuleOp> Importer::run() {
     return {};
   }
   for (const auto &function : model.functions())
-    functions[key(function.domain(), function.name())] = &function;
-  if (!checkSupported())
+    functions[operatorKey(function.domain(), function.name())] = &function;
+  if (!checkSupported() || !checkStandard())
     return {};
   scopes.emplace_back();
   levels.push_back(std::make_unique<Level>());

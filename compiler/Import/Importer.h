@@ -10,6 +10,7 @@
 
 #include "compiler/Import/Node.h"
 #include "compiler/Import/Proto.h"
+#include "compiler/Import/Schema.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/OwningOpRef.h"
 #include "llvm/ADT/StringSet.h"
@@ -34,12 +35,32 @@ struct ImportOptions {
 mlir::OwningOpRef<mlir::ModuleOp> importModel(mlir::MLIRContext *context, ModelFile &file,
                                               const ImportOptions &options);
 
+/// How deep subgraphs and functions may be nested.
+constexpr int kMaxDepth = 64;
+
+/// The name of an operator in the table of definitions.
+std::string operatorKey(llvm::StringRef domain, llvm::StringRef op);
+
 /// The location of a node: a NameLoc with its name over a NameLoc with "Op, opset N".
 mlir::Location nodeLocation(mlir::MLIRContext *context, llvm::StringRef name, llvm::StringRef op, int64_t opset);
 
+/// The Ifs whose branches yield tensors of other ranks and whose condition only a run knows.
+struct BranchChoices {
+  struct Open {
+    const onnx::NodeProto *node;
+    bool taken; // the branch that the import took
+    mlir::Location loc;
+    std::string text; // the error, if nothing decides
+  };
+  llvm::DenseMap<const onnx::NodeProto *, bool> pinned; // settled: true, the then branch
+  std::vector<Open> open;
+  bool declaredRanks = true; // the graph's outputs have the ranks that the model declares
+};
+
 class Importer {
 public:
-  Importer(mlir::MLIRContext *context, ModelFile &file, const ImportOptions &options);
+  /// `choices` says which branches are settled and gets those that are not.
+  Importer(mlir::MLIRContext *context, ModelFile &file, const ImportOptions &options, BranchChoices &choices);
   mlir::OwningOpRef<mlir::ModuleOp> run();
 
   // For definitions of operators.
@@ -70,6 +91,15 @@ public:
   /// a loop further inside.
   mlir::OpBuilder builderAt(mlir::Value v);
 
+  /// Which branch of the If node `n` the rest of the model is imported for: as settled, else the `likely` one (true:
+  /// then), and it is open. `ambiguous` is the error if the rest is valid with either.
+  bool choose(Node &n, bool likely, const llvm::Twine &ambiguous);
+  /// The value of an expression that the bounds of its symbols decide, or nothing.
+  std::optional<int64_t> decide(Expr e);
+
+  /// Inside a branch or a loop: what is imported runs only if the region does.
+  bool mayNotRun() const { return levels.size() > 1; }
+
   /// Imports a subgraph's nodes at the builder, in a scope of its own, with `inputs` for its inputs; answers the values
   /// of its outputs.
   llvm::FailureOr<llvm::SmallVector<mlir::Value>> subgraph(const onnx::GraphProto &graph, mlir::ValueRange inputs);
@@ -93,6 +123,9 @@ private:
   llvm::LogicalResult importGraph(const onnx::GraphProto &graph);
   llvm::LogicalResult addInitializers(const onnx::GraphProto &graph);
   bool checkSupported();
+  /// What the standard asks of every node, also of those that nothing runs.
+  bool checkStandard();
+  llvm::LogicalResult checkInputs(Node &node);
   llvm::LogicalResult checkSequences(const onnx::NodeProto &node, const Definition &definition, mlir::Location loc);
   int64_t opsetOf(llvm::StringRef domain);
   SymTensorType inputType(const onnx::ValueInfoProto &info);
@@ -102,7 +135,9 @@ private:
   llvm::LogicalResult checkNew(mlir::Block *block, mlir::Operation *last, mlir::Location loc);
 
   const ImportOptions &options;
+  BranchChoices &choices;
   OpTable table;
+  Schemas schemas;
   std::vector<Scope> scopes;
   llvm::StringMap<const onnx::FunctionProto *> functions;
   std::vector<llvm::StringMap<int64_t>> opsets;

@@ -172,28 +172,34 @@ LogicalResult einsum(Node &n) {
       if (k == 1 && llvm::isAlpha(c))
         result += c;
   }
-  // A dimension of 1 that another operand has larger is broadcast: it is left out.
-  std::map<char, Expr> sizes;
+  // A dimension of 1 that another operand has larger is broadcast: one that is known is left out, one that only a run
+  // knows is spread.
+  std::map<char, SmallVector<SmallVector<Expr>>> each;
   for (auto &x : operands)
-    for (auto [i, c] : llvm::enumerate(x.labels)) {
-      Expr d = n.type(x.v).dim(i);
-      auto [it, fresh] = sizes.try_emplace(c, d);
-      if (!fresh && it->second.isConstant(1))
-        it->second = d;
-    }
+    for (auto [i, c] : llvm::enumerate(x.labels))
+      each[c].push_back({n.type(x.v).dim(i)});
+  std::map<char, Expr> sizes;
+  for (auto &[c, list] : each) {
+    auto size = n.broadcast(list);
+    if (!size)
+      return bad(Twine("label '") + Twine(c) + "' has several sizes");
+    sizes[c] = size->front();
+  }
   for (auto &x : operands) {
-    SmallVector<Expr> dims;
+    SmallVector<Expr> dims, spread;
     std::string labels;
     for (auto [i, c] : llvm::enumerate(x.labels)) {
       Expr d = n.type(x.v).dim(i);
       if (d.isConstant(1) && !sizes[c].isConstant(1))
         continue;
-      if (failed(n.require(d, sizes[c], "dimension '" + Twine(c) + "' of an einsum")))
-        return failure();
       dims.push_back(d);
+      spread.push_back(sizes[c]);
       labels += c;
     }
-    x = {n.reshape(x.v, dims), labels};
+    Value v = n.reshape(x.v, dims);
+    if (dims != spread)
+      v = n.generic(n.tensor(spread, n.type(v).getElementType()), v, [](Body &b) { return b.readBroadcast(0); });
+    x = {v, labels};
   }
   for (char c : result)
     if (!sizes.count(c) || llvm::count(result, c) != 1)

@@ -17,6 +17,11 @@ LogicalResult Node::error(const Twine &message) {
   return failure();
 }
 
+std::nullopt_t Node::refuse(const Twine &message) {
+  (void)error(message);
+  return std::nullopt;
+}
+
 LogicalResult Node::set(unsigned i, Value v) {
   if (!v)
     return failure();
@@ -361,6 +366,11 @@ std::optional<SmallVector<Expr>> Node::broadcast(ArrayRef<SmallVector<Expr>> sha
       if (s[i] == slot || s[i].isConstant(1))
         continue;
       Expr fits = Expr::select(Expr::eq(s[i], expr(1)), expr(1), Expr::eq(s[i], slot));
+      if (failsAlways(fits)) {
+        (void)error("shapes do not broadcast: dimension " + Twine(rank - s.size() + i) + " is " + slot.str() + " and " +
+                    s[i].str());
+        return std::nullopt;
+      }
       if (!fits.isConstant(1))
         AssertOp::create(b, loc, fits.attr(), expr(1).attr(),
                          b.getStringAttr("dimensions broadcast: " + s[i].str() + " against " + slot.str()));
@@ -368,12 +378,16 @@ std::optional<SmallVector<Expr>> Node::broadcast(ArrayRef<SmallVector<Expr>> sha
   return out;
 }
 
+bool Node::failsAlways(Expr condition) { return importer.decide(condition) == 0 && !importer.mayNotRun(); }
+
 LogicalResult Node::require(Expr x, Expr y, const Twine &what) {
   if (x == y)
     return success();
   auto cx = x.asConstant(), cy = y.asConstant();
   if (cx && cy)
     return error(what + ": expected " + Twine(*cx) + " but got " + Twine(*cy));
+  if (failsAlways(Expr::eq(x, y)))
+    return error(what + ": expected " + x.str() + " but got " + y.str() + ", which it never is");
   AssertOp::create(b, loc, x.attr(), y.attr(),
                    b.getStringAttr(what.str() + " are equal: " + x.str() + " and " + y.str()));
   return success();
@@ -396,12 +410,15 @@ Value Node::map(Type resultElement, ValueRange inputs, llvm::function_ref<Value(
 
 SmallVector<Expr> Node::marked(ArrayRef<Expr> axes, int64_t rank) {
   SmallVector<Expr> marks;
+  Expr distinct = expr(0);
   for (int64_t i = 0; i < rank; ++i) {
     Expr hit = expr(0);
     for (Expr a : axes)
       hit = Expr::max(hit, Expr::max(Expr::eq(a, expr(i)), Expr::eq(a, expr(i - rank))));
     marks.push_back(hit);
+    distinct = distinct + hit;
   }
+  (void)require(distinct, expr(axes.size()), "axes that are distinct and inside the rank, and the axes given,");
   return marks;
 }
 

@@ -58,6 +58,7 @@ using OpTable = llvm::StringMap<Definition>;
 
 // The families; each enters its operators.
 void registerElementwise(OpTable &table);
+void registerArithmetic(OpTable &table);
 void registerShape(OpTable &table);
 void registerSlice(OpTable &table);
 void registerData(OpTable &table);
@@ -149,6 +150,8 @@ public:
   llvm::LogicalResult set(mlir::Value v) { return set(0, v); }
   /// Reports an error on this node.
   llvm::LogicalResult error(const llvm::Twine &message);
+  /// The same where the answer is an optional one.
+  std::nullopt_t refuse(const llvm::Twine &message);
 
   // Building blocks.
   Expr expr(int64_t v) { return Expr::constant(context, v); }
@@ -181,12 +184,15 @@ public:
   /// numpy's broadcasting of shapes; an error when constant dimensions disagree.
   std::optional<llvm::SmallVector<Expr>> broadcast(llvm::ArrayRef<llvm::SmallVector<Expr>> shapes);
   Expr broadcastDim(Expr a, Expr b);
-  /// The run fails unless a == b; constants that differ are an error now.
+  /// No run of the model can meet the condition: refused here rather than in each. Not so in a region that may not run.
+  bool failsAlways(Expr condition);
+  /// The run fails unless a == b; what can never be equal is an error now.
   llvm::LogicalResult require(Expr a, Expr b, const llvm::Twine &what);
   /// An elementwise result: operands are broadcast, computed in `computeType`, rounded to `resultElement`.
   mlir::Value map(mlir::Type resultElement, mlir::ValueRange inputs,
                   llvm::function_ref<mlir::Value(Body &, llvm::ArrayRef<mlir::Value>)> fn);
-  /// For axes that only the run knows: for each of `rank` dimensions 1 if it is among them, else 0.
+  /// For axes that only the run knows: for each of `rank` dimensions 1 if it is among them, else 0. The run fails
+  /// unless they are distinct and inside the rank.
   llvm::SmallVector<Expr> marked(llvm::ArrayRef<Expr> axes, int64_t rank);
   /// The dimensions that are not marked; `count` of them are.
   llvm::SmallVector<Expr> unmarked(llvm::ArrayRef<Expr> dims, llvm::ArrayRef<Expr> marks, int64_t count);

@@ -1,92 +1,12 @@
 //===- Reduce.cpp - reductions, softmax and norms -------------------------===//
 
 #include "compiler/Import/Proto.h"
+#include "compiler/Import/ReduceAxes.h"
 #include "compiler/Import/Shared.h"
 
 using namespace mlir;
 using namespace kt;
 using namespace kt::import;
-
-namespace {
-/// Unsigned numbers and booleans as signed ones of the same order, which is what max and min compare.
-struct Ordered {
-  Type i64, from;
-  bool widen, flip;
-  Ordered(Node &n, ReduceKind kind, Type from) : i64(n.b.getI64Type()), from(from) {
-    bool compares = kind != ReduceKind::add && kind != ReduceKind::mul;
-    widen = compares && isUnsigned(from);
-    flip = widen && from.getIntOrFloatBitWidth() == 64;
-    arg = kind == ReduceKind::argmax || kind == ReduceKind::argmin;
-  }
-  Value enter(Body &b, Value v) {
-    return flip ? b.math<arith::XOrIOp>(v, b.integer(i64, INT64_MIN)) : widen ? b.convert(v, from, i64) : v;
-  }
-  Value leave(Body &b, Value v) {
-    if (!widen || arg)
-      return v;
-    if (from.isInteger(1)) // over nothing, max is the least number of all, which stands for false
-      return b.cmp(Body::Cmp::gt, v, b.integer(i64, 0));
-    return flip ? b.math<arith::XOrIOp>(v, b.integer(i64, INT64_MIN)) : b.convert(v, i64, from);
-  }
-  bool arg;
-};
-} // namespace
-
-Value import::reduceOver(Node &n, Value v, ArrayRef<int64_t> axes, bool keepDims, ReduceKind kind, Type resultElement,
-                         llvm::function_ref<Value(Body &, Value)> element,
-                         llvm::function_ref<Value(Body &, Value, Expr)> finish, bool selectLast) {
-  SmallVector<Expr> d = n.dims(v), out, kept, extents;
-  Expr count = n.expr(1);
-  for (auto [i, e] : llvm::enumerate(d)) {
-    if (llvm::is_contained(axes, i)) {
-      extents.push_back(e);
-      count = count * e;
-      kept.push_back(n.expr(1));
-    } else {
-      out.push_back(e);
-      kept.push_back(e);
-    }
-  }
-  Type from = Node::type(v).getElementType();
-  Ordered order(n, kind, from);
-  Value r = n.reduce(
-      n.tensor(out, resultElement), kind, extents, v,
-      [&](Body &b) {
-        SmallVector<Value> at;
-        unsigned o = 0, red = out.size();
-        for (size_t i = 0; i < d.size(); ++i)
-          at.push_back(llvm::is_contained(axes, i) ? b.index(red++) : b.index(o++));
-        return order.enter(b, element(b, b.toCompute(b.read(0, at), from)));
-      },
-      [&](Body &b) { return finish(b, order.leave(b, b.scalar(0)), count); }, selectLast);
-  return keepDims ? n.reshape(r, kept) : r;
-}
-
-/// The same with axes that only the run knows: of each dimension either the result's index or the reduction's runs, the
-/// other one is 0.
-static Value reduceUnknown(Node &n, Value v, ArrayRef<Expr> axes, bool keepDims, ReduceKind kind, Type resultElement,
-                           llvm::function_ref<Value(Body &, Value)> element,
-                           llvm::function_ref<Value(Body &, Value, Expr)> finish) {
-  SmallVector<Expr> d = n.dims(v), out, extents, reduced = n.marked(axes, d.size());
-  Expr count = n.expr(1);
-  for (auto [e, r] : llvm::zip(d, reduced)) {
-    out.push_back(Expr::select(r, n.expr(1), e));
-    extents.push_back(Expr::select(r, e, n.expr(1)));
-    count = count * extents.back();
-  }
-  Type from = Node::type(v).getElementType();
-  Ordered order(n, kind, from);
-  Value r = n.reduce(
-      n.tensor(out, resultElement), kind, extents, v,
-      [&](Body &b) {
-        SmallVector<Value> at;
-        for (size_t i = 0; i < d.size(); ++i)
-          at.push_back(b.add(b.index(i), b.index(d.size() + i)));
-        return order.enter(b, element(b, b.toCompute(b.read(0, at), from)));
-      },
-      [&](Body &b) { return finish(b, order.leave(b, b.scalar(0)), count); });
-  return keepDims ? r : n.reshape(r, n.unmarked(d, reduced, axes.size()));
-}
 
 Value import::softmaxOf(Node &n, Value v, NormKind kind, int64_t axis, bool flat) {
   int64_t rank = n.type(v).getRank();
@@ -142,49 +62,6 @@ Value import::normWith(Node &n, Value x, NormKind kind, int64_t axes, double eps
 
 namespace {
 
-/// The axes a Reduce* node works on (attribute or input): numbers, or expressions where only the run knows them.
-struct ReducedAxes {
-  SmallVector<int64_t> fixed;
-  SmallVector<Expr> unknown;
-  bool none() const { return fixed.empty() && unknown.empty(); }
-};
-std::optional<ReducedAxes> reducedAxes(Node &n) {
-  ReducedAxes axes;
-  std::optional<SmallVector<Expr>> given;
-  if (n.has(1) && !n.type(1).numElements().asConstant()) { // a list of unknown length can only be the empty one
-    if (failed(n.require(n.type(1).numElements(), n.expr(0), "axes that are not known at compile time")))
-      return std::nullopt;
-  } else {
-    given = n.sizesFrom("axes", 1);
-    if (!given && n.has(1))
-      return std::nullopt;
-  }
-  for (Expr a : given.value_or(SmallVector<Expr>())) {
-    auto c = a.asConstant();
-    auto axis = c ? n.axis(*c, n.rank(0)) : std::nullopt;
-    if (c && !axis)
-      return std::nullopt;
-    if (!c)
-      axes.unknown = *given;
-    else if (!llvm::is_contained(axes.fixed, *axis))
-      axes.fixed.push_back(*axis);
-  }
-  if (!axes.unknown.empty())
-    axes.fixed.clear();
-  llvm::sort(axes.fixed);
-  if (axes.none() && !n.attrInt("noop_with_empty_axes", 0))
-    for (int64_t i = 0; i < n.rank(0); ++i)
-      axes.fixed.push_back(i);
-  return axes;
-}
-
-Value reduceAxes(Node &n, Value v, const ReducedAxes &axes, bool keepDims, ReduceKind kind, Type resultElement,
-                 llvm::function_ref<Value(Body &, Value)> element,
-                 llvm::function_ref<Value(Body &, Value, Expr)> finish) {
-  return axes.unknown.empty() ? reduceOver(n, v, axes.fixed, keepDims, kind, resultElement, element, finish)
-                              : reduceUnknown(n, v, axes.unknown, keepDims, kind, resultElement, element, finish);
-}
-
 using ElementFn = Value (*)(Body &, Value);
 using FinishFn = Value (*)(Body &, Value, Expr count);
 
@@ -192,20 +69,28 @@ Value same(Body &, Value x) { return x; }
 Value absolute(Body &b, Value x) { return b.abs(x); }
 Value square(Body &b, Value x) { return b.mul(x, x); }
 Value plain(Body &, Value acc, Expr) { return acc; }
-Value average(Body &b, Value acc, Expr count) { return b.div(acc, b.fromIndex(b.size(count), acc.getType())); }
+Value average(Body &b, Value acc, Expr count) {
+  return b.div(acc, b.fromIndex(b.size(count), acc.getType()), isUnsigned(b.result.getElementType()));
+}
 Value root(Body &b, Value acc, Expr) { return b.math<math::SqrtOp>(acc); }
 Value logarithm(Body &b, Value acc, Expr) { return b.math<math::LogOp>(acc); }
 
-template <ReduceKind kind, ElementFn element, FinishFn finish> LogicalResult reduceOp(Node &n) {
+/// What is reduced, and in which type: roots and logarithms of whole numbers are those of the doubles.
+Value realInput(Node &n) { return isa<IntegerType>(n.element(0)) ? n.cast(n.in(0), n.b.getF64Type()) : n.in(0); }
+
+template <ReduceKind kind, ElementFn element, FinishFn finish, bool real = false> LogicalResult reduceOp(Node &n) {
   auto axes = reducedAxes(n);
   if (!axes)
     return failure();
-  Type type = n.element(0);
+  Value v = real ? realInput(n) : n.in(0);
+  Type type = n.type(v).getElementType();
+  Value r;
   if (axes->none()) // nothing to combine, but the element's function still applies
-    return n.set(
-        n.map(type, n.in(0), [&](Body &b, ArrayRef<Value> x) { return finish(b, element(b, x[0]), n.expr(1)); }));
-  return n.set(reduceAxes(n, n.in(0), *axes, n.attrInt("keepdims", 1), kind, type, element,
-                          [&](Body &b, Value acc, Expr count) { return b.fromCompute(finish(b, acc, count), type); }));
+    r = n.map(type, v, [&](Body &b, ArrayRef<Value> x) { return finish(b, element(b, x[0]), n.expr(1)); });
+  else
+    r = reduceAxes(n, v, *axes, n.attrInt("keepdims", 1), kind, type, element,
+                   [&](Body &b, Value acc, Expr count) { return b.fromCompute(finish(b, acc, count), type); });
+  return r ? n.set(n.cast(r, n.element(0))) : failure();
 }
 
 /// log(sum(exp(x))), kept in range by the largest element.
@@ -213,14 +98,15 @@ LogicalResult reduceLogSumExp(Node &n) {
   auto axes = reducedAxes(n);
   if (!axes)
     return failure();
-  Type type = n.element(0);
-  Value top = reduceAxes(n, n.in(0), *axes, true, ReduceKind::max, type, same, [&](Body &b, Value acc, Expr) {
+  Value v = realInput(n);
+  Type type = n.type(v).getElementType();
+  Value top = reduceAxes(n, v, *axes, true, ReduceKind::max, type, same, [&](Body &b, Value acc, Expr) {
     // An infinite maximum would make inf - inf.
     Value finite = b.cmp(Body::Cmp::lt, b.abs(acc), b.constant(acc.getType(), INFINITY));
     return b.fromCompute(b.select(finite, acc, b.zero(acc.getType())), type);
   });
   Value shifted =
-      n.map(type, {n.in(0), top}, [](Body &b, ArrayRef<Value> x) { return b.math<math::ExpOp>(b.sub(x[0], x[1])); });
+      n.map(type, {v, top}, [](Body &b, ArrayRef<Value> x) { return b.math<math::ExpOp>(b.sub(x[0], x[1])); });
   Value sum = reduceAxes(n, shifted, *axes, true, ReduceKind::add, type, same,
                          [&](Body &b, Value acc, Expr) { return b.fromCompute(b.math<math::LogOp>(acc), type); });
   Value result = n.map(type, {sum, top}, [](Body &b, ArrayRef<Value> x) { return b.add(x[0], x[1]); });
@@ -229,16 +115,29 @@ LogicalResult reduceLogSumExp(Node &n) {
     for (auto [i, e] : llvm::enumerate(d))
       if (!llvm::is_contained(axes->fixed, i))
         out.push_back(e);
-    if (!axes->unknown.empty())
-      out = n.unmarked(d, n.marked(axes->unknown, d.size()), axes->unknown.size());
+    if (!axes->marks.empty())
+      out = n.unmarked(d, axes->marks, axes->count);
     result = n.reshape(result, out);
   }
-  return n.set(result);
+  return result ? n.set(n.cast(result, n.element(0))) : failure();
+}
+
+/// There is no greatest of no elements: where the result has elements, the axis has some.
+LogicalResult notEmpty(Node &n, int64_t axis) {
+  Expr results = n.expr(1);
+  for (auto [i, e] : llvm::enumerate(n.dims(n.in(0))))
+    if ((int64_t)i != axis)
+      results = results * e;
+  Expr none = Expr::eq(n.type(0).dim(axis), n.expr(0));
+  if (none.isConstant(1) && results.asConstant() && !results.isConstant(0))
+    return n.error(n.op() + " over axis " + Twine(axis) + ", which has no elements");
+  return n.require(Expr::select(Expr::eq(results, n.expr(0)), n.expr(0), none), n.expr(0),
+                   "results of " + n.op() + " over an axis without elements");
 }
 
 template <ReduceKind kind> LogicalResult argOp(Node &n) {
   auto axis = n.axis(n.attrInt("axis", 0), n.rank(0));
-  if (!axis)
+  if (!axis || failed(notEmpty(n, *axis)))
     return failure();
   return n.set(reduceOver(
       n, n.in(0), {*axis}, n.attrInt("keepdims", 1), kind, n.b.getI64Type(), same,
@@ -407,9 +306,9 @@ void import::registerReduce(OpTable &t) {
   t["ReduceMin"] = reduceOp<K::min, same, plain>;
   t["ReduceProd"] = reduceOp<K::mul, same, plain>;
   t["ReduceL1"] = reduceOp<K::add, absolute, plain>;
-  t["ReduceL2"] = reduceOp<K::add, square, root>;
+  t["ReduceL2"] = reduceOp<K::add, square, root, true>;
   t["ReduceSumSquare"] = reduceOp<K::add, square, plain>;
-  t["ReduceLogSum"] = reduceOp<K::add, same, logarithm>;
+  t["ReduceLogSum"] = reduceOp<K::add, same, logarithm, true>;
   t["ReduceLogSumExp"] = reduceLogSumExp;
   t["ArgMax"] = argOp<K::argmax>;
   t["ArgMin"] = argOp<K::argmin>;

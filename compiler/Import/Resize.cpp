@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "compiler/Import/Resize.h"
 #include "compiler/Import/Importer.h"
 #include "compiler/Import/Shared.h"
 #include <cmath>
@@ -18,14 +19,7 @@ namespace {
 
 enum class Mode { nearest, linear, cubic };
 
-/// One resized axis. The scale is `scale` where it is a number, else element `scaleAt` of the scales, else out / in.
-struct Axis {
-  int64_t dim;
-  Expr in, out;
-  std::optional<double> scale;
-  int64_t scaleAt = -1;
-  int64_t roiAt = -1, roiCount = 0;
-};
+using Axis = ResizeAxis;
 
 struct Resizer {
   Node &n;
@@ -48,12 +42,10 @@ struct Resizer {
       return b.constant(f32(), *a.scale);
     if (a.scaleAt >= 0)
       return b.convert(b.read(scalesOperand, b.idx(a.scaleAt)), n.type(scales).getElementType(), f32());
-    return b.div(real(b, a.out), real(b, a.in));
+    return a.above ? b.div(real(b, a.above), real(b, a.below)) : b.div(real(b, a.out), real(b, a.in));
   }
   /// The length that the scale gives, before it is cut to a whole number.
-  Value lengthOf(Body &b, const Axis &a) {
-    return a.scale || a.scaleAt >= 0 ? b.mul(scaleOf(b, a), real(b, a.in)) : real(b, a.out);
-  }
+  Value lengthOf(Body &b, const Axis &a) { return a.scaled() ? b.mul(scaleOf(b, a), real(b, a.in)) : real(b, a.out); }
   Value position(Body &b, const Axis &a, Value index);
   Value nearestIndex(Body &b, const Axis &a, Value x);
   Value cubicWeight(Body &b, Value distance);
@@ -216,7 +208,9 @@ Value Resizer::run(Value x, ArrayRef<Axis> axes) {
 Value Resizer::filtered(Value x, const Axis &a) {
   double support = mode == Mode::cubic ? 2 : 1;
   // 1 / scale rounded up, as a size: the filter's stretch.
-  Expr stretch = a.scale ? n.expr((int64_t)std::ceil(1 / *a.scale)) : Expr::ceilDiv(a.in, a.out);
+  Expr stretch = a.scale   ? n.expr((int64_t)std::ceil(1 / *a.scale))
+                 : a.above ? Expr::ceilDiv(a.below, a.above)
+                           : Expr::ceilDiv(a.in, a.out);
   Expr taps = Expr::max(stretch, n.expr(1)) * (int64_t)(2 * support) + 2;
   SmallVector<Expr> out = n.dims(x);
   out[a.dim] = a.out;
@@ -272,20 +266,6 @@ Value Resizer::filtered(Value x, const Axis &a) {
       });
 }
 
-/// floor(in * scale), as an expression: for a symbol the scale becomes the simplest fraction that it is the nearest
-/// float of.
-std::optional<Expr> scaledSize(Node &n, Expr in, double scale) {
-  if (auto c = in.asConstant())
-    return n.expr((int64_t)std::floor((float)*c * (float)scale));
-  for (int64_t q = 1; q <= 4096; ++q) {
-    double p = std::round(scale * q);
-    if ((float)(p / q) == (float)scale)
-      return Expr::floorDiv(in * (int64_t)p, n.expr(q));
-  }
-  (void)n.error("unsupported scale " + Twine(std::to_string(scale)) + " of a symbolic dimension");
-  return std::nullopt;
-}
-
 LogicalResult resize(Node &n) {
   bool upsample = n.op() == "Upsample", old = upsample || n.opset < 11;
   Resizer r(n);
@@ -304,91 +284,11 @@ LogicalResult resize(Node &n) {
   r.extrapolation = n.attrFloat("extrapolation_value", 0);
   r.excludeOutside = n.attrInt("exclude_outside", 0);
   r.antialias = n.attrInt("antialias", 0);
-  SmallVector<Expr> d = n.dims(n.in(0));
-  int64_t rank = d.size();
-  SmallVector<int64_t> axes;
-  if (auto given = n.attrInts("axes")) {
-    auto all = n.axes(*given, rank);
-    if (!all)
-      return failure();
-    axes = std::move(*all);
-  } else {
-    for (int64_t i = 0; i < rank; ++i)
-      axes.push_back(i);
-  }
-  unsigned scalesInput = old ? 1 : 2;
-  auto given = [&](unsigned i) {
-    return !old && n.has(i) && !n.type(i).numElements().isConstant(0) ? n.in(i) : Value();
-  };
-  Value sizes = given(3), scales = old ? (n.has(1) ? n.in(1) : Value()) : given(scalesInput);
-  SmallVector<Axis> all;
-  for (auto [i, dim] : llvm::enumerate(axes))
-    all.push_back({dim, d[dim], d[dim], std::nullopt, -1, (int64_t)i, (int64_t)axes.size()});
-  if (sizes) {
-    auto wanted = n.sizes(sizes, "sizes");
-    if (!wanted || wanted->size() != axes.size())
-      return wanted ? n.error("expected " + Twine(axes.size()) + " sizes but got " + Twine(wanted->size())) : failure();
-    std::string policy = n.attrString("keep_aspect_ratio_policy", "stretch");
-    if (policy == "stretch") {
-      for (auto [a, w] : llvm::zip(all, *wanted))
-        a.out = w;
-    } else {
-      // The scale of the axis whose wanted / in is least (not_larger) or greatest, as a fraction; sizes are rounded.
-      Expr p = (*wanted)[0], q = all[0].in;
-      for (size_t i = 1; i < all.size(); ++i) {
-        Expr less = Expr::lt((*wanted)[i] * q, p * all[i].in), more = Expr::lt(p * all[i].in, (*wanted)[i] * q);
-        Expr take = policy == "not_larger" ? less : more;
-        Expr oldP = p;
-        p = Expr::select(take, (*wanted)[i], oldP);
-        q = Expr::select(take, all[i].in, q);
-      }
-      for (Axis &a : all) {
-        a.out = Expr::floorDiv(p * a.in * 2 + q, q * 2);
-        if (auto cp = p.asConstant(), cq = q.asConstant(); cp && cq)
-          a.scale = (float)*cp / (float)*cq;
-      }
-    }
-  } else {
-    std::vector<double> known;
-    if (auto attr = n.attrFloats("scales"); attr && !scales)
-      known.assign(attr->begin(), attr->end());
-    if (const Contents *c = n.known(scales))
-      for (const Scalar &s : *c) {
-        auto constant = s.isExpr() ? s.e.asConstant() : std::nullopt;
-        if (s.isExpr() && !constant)
-          break;
-        known.push_back(constant ? (double)*constant : s.f);
-      }
-    if (known.size() == axes.size()) {
-      for (auto [a, s] : llvm::zip(all, known)) {
-        auto out = scaledSize(n, a.in, s);
-        if (!out)
-          return failure();
-        a.scale = s;
-        a.out = *out;
-      }
-    } else if (scales && n.type(scales).numElements().isConstant(axes.size())) {
-      // Scales that only the run knows: the sizes are computed there and read back.
-      Type i64 = n.b.getI64Type(), from = n.type(scales).getElementType();
-      Value computed = n.generic(n.tensor({n.expr(axes.size())}, i64), scales, [&](Body &b) {
-        Value in = b.idx(0);
-        for (auto [i, a] : llvm::enumerate(all))
-          in = b.select(b.cmp(Cmp::eq, b.index(0), b.idx(i)), b.size(a.in), in);
-        Value s = b.convert(b.read(0, b.index(0)), from, r.f32());
-        return b.convert(b.math<math::FloorOp>(b.mul(s, b.fromIndex(in, r.f32()))), r.f32(), i64);
-      });
-      auto read = n.sizes(computed, "sizes");
-      if (!read)
-        return failure();
-      for (auto [i, a] : llvm::enumerate(all)) {
-        a.out = Expr::max((*read)[i], n.expr(0));
-        a.scaleAt = i;
-      }
-      r.scales = scales;
-    } else {
-      return n.error("expected " + Twine(axes.size()) + " scales or sizes");
-    }
-  }
+  auto axes = resizeAxes(n, old);
+  if (!axes)
+    return failure();
+  r.scales = axes->scales;
+  SmallVector<Axis> all = std::move(axes->axes);
   if (r.transform == "tf_crop_and_resize") {
     r.roi = n.in(1);
     if (!r.roi || n.type(r.roi).getRank() != 1)
@@ -396,7 +296,7 @@ LogicalResult resize(Node &n) {
   }
   // Axes that stay as they are need no arithmetic.
   llvm::erase_if(all, [&](const Axis &a) {
-    return a.in == a.out && (!a.scale || *a.scale == 1) && a.scaleAt < 0 && r.transform != "tf_crop_and_resize";
+    return a.in == a.out && (!a.scaled() || a.scale == 1.0) && r.transform != "tf_crop_and_resize";
   });
   if (all.empty())
     return n.set(n.in(0));

@@ -26,6 +26,13 @@ Value import::sizesTensor(Node &n, ArrayRef<Expr> sizes, bool scalar) {
   });
 }
 
+bool import::countsAxes(Node &n, unsigned i) {
+  if (!n.has(i) || n.type(i).numElements().asConstant())
+    return true;
+  (void)n.error("unsupported: the number of axes is not known at compile time, so the result's rank is not either");
+  return false;
+}
+
 std::optional<SmallVector<Expr>> import::unknownAxes(Node &n, unsigned i) {
   if (!n.has(i))
     return std::nullopt;
@@ -108,6 +115,8 @@ LogicalResult flatten(Node &n) {
 }
 
 LogicalResult squeeze(Node &n) {
+  if (!countsAxes(n, 1))
+    return failure();
   if (auto axes = unknownAxes(n, 1)) {
     SmallVector<Expr> d = n.dims(n.in(0));
     return n.set(n.reshape(n.in(0), n.unmarked(d, n.marked(*axes, d.size()), axes->size())));
@@ -125,9 +134,14 @@ LogicalResult squeeze(Node &n) {
       drop.set(*axis);
     }
   } else {
+    // Which dimensions go decides the rank: one that turns out to be 1 in a run would have gone too.
     for (auto [i, e] : llvm::enumerate(d))
-      if (e.isConstant(1))
-        drop.set(i);
+      if (Expr one = Expr::eq(e, n.expr(1)); auto known = n.importer.decide(one))
+        drop[i] = *known;
+      else if (failed(
+                   n.require(one, n.expr(0),
+                             "sizes of 1 along dimension " + Twine(i) + ", which a Squeeze without axes keeps, and 0")))
+        return failure();
   }
   for (auto [i, e] : llvm::enumerate(d))
     if (!drop.test(i))
@@ -136,6 +150,8 @@ LogicalResult squeeze(Node &n) {
 }
 
 LogicalResult unsqueeze(Node &n) {
+  if (!countsAxes(n, 1))
+    return failure();
   if (auto axes = unknownAxes(n, 1)) {
     SmallVector<Expr> d = n.dims(n.in(0)), out;
     Expr place = n.expr(0); // of the next input dimension

@@ -39,6 +39,14 @@ enum class Pool { max, average, lp };
 mlir::Value poolOf(Node &n, mlir::Value x, Pool kind, mlir::Value *where = nullptr);
 
 //===----------------------------------------------------------------------===//
+// Elementwise.cpp
+//===----------------------------------------------------------------------===//
+
+/// The second operand of two that broadcast; before opset 7 an axis says which dimension of the first one its first
+/// dimension is.
+mlir::Value secondOperand(Node &n);
+
+//===----------------------------------------------------------------------===//
 // Reduce.cpp
 //===----------------------------------------------------------------------===//
 
@@ -68,6 +76,9 @@ std::pair<mlir::Value, Expr> truePositions(Node &n, mlir::Value v);
 
 /// Expressions as an i64 tensor [count], or, `scalar`, as one without dimensions.
 mlir::Value sizesTensor(Node &n, llvm::ArrayRef<Expr> sizes, bool scalar);
+
+/// Whether the number of axes in input i, if it is there, is known; else an error, since the result's rank depends on it.
+bool countsAxes(Node &n, unsigned i);
 
 /// An axes input whose elements only the run knows; null otherwise.
 std::optional<llvm::SmallVector<Expr>> unknownAxes(Node &n, unsigned i);

@@ -70,6 +70,30 @@ LogicalResult split(Node &n) {
   return success();
 }
 
+/// No dimension comes near: starts, ends and steps beyond are as good as these, and sums with them do not overflow.
+constexpr int64_t kFar = int64_t(1) << 60;
+
+/// A start or end counted from the beginning of a dimension of size `d`, not yet clamped. Exporters write the ends of
+/// the 64-bit and the 32-bit numbers for the ends of the dimension.
+Expr fromBeginning(Node &n, Expr e, Expr d) {
+  if (auto c = e.asConstant()) {
+    if (*c >= kFar || *c == INT32_MAX)
+      return d;
+    if (*c <= -kFar || *c == INT32_MIN)
+      return n.expr(-1);
+    return *c < 0 ? d + *c : e;
+  }
+  if (e.isNonNegative())
+    return e;
+  // d - k for a constant k >= 0 stays as it is below; a value of unknown sign is decided at run time.
+  bool symbolMayBeNegative = false;
+  e.forEachSymbol([&](StringRef s) { symbolMayBeNegative |= s.starts_with("?"); });
+  Expr shifted = e + d;
+  if (!symbolMayBeNegative && (e * -1 - 1).isNonNegative())
+    return shifted; // always negative
+  return Expr::select(Expr::lt(e, n.expr(0)), shifted, e);
+}
+
 /// Slice where only the run knows the axes or the steps' direction: every dimension gets its numbers by choice.
 LogicalResult sliceUnknown(Node &n, ArrayRef<Expr> starts, ArrayRef<Expr> ends) {
   SmallVector<Expr> d = n.dims(n.in(0)), out, first, stride, axes, steps(starts.size(), n.expr(1));
@@ -86,13 +110,19 @@ LogicalResult sliceUnknown(Node &n, ArrayRef<Expr> starts, ArrayRef<Expr> ends) 
   if (starts.size() != axes.size() || ends.size() != axes.size() || steps.size() != axes.size())
     return n.error("starts, ends, axes and steps differ in length");
   int64_t rank = d.size();
+  (void)n.marked(axes, rank);
+  for (Expr step : steps)
+    if (step.isConstant(0))
+      return n.error("step 0");
+    else if (failed(n.require(Expr::eq(step, zero), zero, "steps of 0")))
+      return failure();
   for (auto [i, size] : llvm::enumerate(d)) {
     Expr s = zero, e = size, step = one;
     for (size_t k = 0; k < axes.size(); ++k) {
       Expr hit = Expr::max(Expr::eq(axes[k], n.expr(i)), Expr::eq(axes[k], n.expr((int64_t)i - rank)));
       s = Expr::select(hit, starts[k], s);
       e = Expr::select(hit, ends[k], e);
-      step = Expr::select(hit, steps[k], step);
+      step = Expr::select(hit, Expr::max(Expr::min(steps[k], n.expr(kFar)), n.expr(-kFar)), step);
     }
     Expr back = Expr::lt(step, zero), least = zero - back, most = size - back;
     auto clamp = [&](Expr v) {
@@ -114,9 +144,12 @@ LogicalResult sliceUnknown(Node &n, ArrayRef<Expr> starts, ArrayRef<Expr> ends) 
 }
 
 LogicalResult slice(Node &n) {
-  auto starts = n.sizesFrom("starts", 1), ends = n.sizesFrom("ends", 2);
-  if (!starts || !ends)
-    return n.error("expected starts and ends");
+  auto starts = n.sizesFrom("starts", 1);
+  if (!starts)
+    return n.has(1) ? failure() : n.error("expected starts");
+  auto ends = n.sizesFrom("ends", 2);
+  if (!ends)
+    return n.has(2) ? failure() : n.error("expected ends");
   auto unknown = [&](unsigned i) {
     const Contents *c = n.has(i) ? n.known(n.in(i)) : nullptr;
     return n.has(i) && !(c && llvm::all_of(*c, [](const Scalar &s) { return s.isExpr() && s.e.asConstant(); }));
@@ -143,40 +176,31 @@ LogicalResult slice(Node &n) {
   int64_t rank = n.rank(0);
   SmallVector<Expr> begin(rank, n.expr(0)), out = n.dims(n.in(0));
   SmallVector<int64_t> step(rank, 1);
+  llvm::SmallBitVector seen(rank);
   for (auto [i, a] : llvm::enumerate(axes)) {
     auto axis = n.axis(a, rank);
     if (!axis)
       return failure();
+    if (seen.test(*axis))
+      return n.error("axis " + Twine(a) + " is given twice");
+    seen.set(*axis);
     if (steps[i] == 0)
       return n.error("step 0");
     Expr d = out[*axis], zero = n.expr(0);
     // Negative numbers count from the end; then both are clamped to what the step's direction can reach.
-    auto absolute = [&](Expr e) {
-      auto c = e.asConstant();
-      if (c)
-        return *c < 0 ? (*c <= -(int64_t(1) << 31) ? n.expr(-1) - d : d + *c) : e;
-      if (e.isNonNegative())
-        return e;
-      // d - k for a constant k >= 0 stays as it is below; a value of unknown sign is decided at run time.
-      bool symbolMayBeNegative = false;
-      e.forEachSymbol([&](StringRef s) { symbolMayBeNegative |= s.starts_with("?"); });
-      Expr shifted = e + d;
-      if (!symbolMayBeNegative && (e * -1 - 1).isNonNegative())
-        return shifted; // always negative
-      return Expr::select(Expr::lt(e, zero), shifted, e);
-    };
-    Expr s = absolute((*starts)[i]), e = absolute((*ends)[i]);
-    if (steps[i] > 0) {
+    int64_t by = std::clamp(steps[i], -kFar, kFar);
+    Expr s = fromBeginning(n, (*starts)[i], d), e = fromBeginning(n, (*ends)[i], d);
+    if (by > 0) {
       s = Expr::min(Expr::max(s, zero), d);
       e = Expr::min(Expr::max(e, zero), d);
-      out[*axis] = Expr::max(Expr::ceilDiv(e - s, n.expr(steps[i])), zero);
+      out[*axis] = Expr::max(Expr::ceilDiv(e - s, n.expr(by)), zero);
     } else {
       s = Expr::min(Expr::max(s, n.expr(-1)), d - 1);
       e = Expr::min(Expr::max(e, n.expr(-1)), d - 1);
-      out[*axis] = Expr::max(Expr::ceilDiv(s - e, n.expr(-steps[i])), zero);
+      out[*axis] = Expr::max(Expr::ceilDiv(s - e, n.expr(-by)), zero);
     }
     begin[*axis] = s;
-    step[*axis] = steps[i];
+    step[*axis] = by;
   }
   return n.set(n.slice(n.in(0), begin, out, step));
 }
@@ -184,7 +208,9 @@ LogicalResult slice(Node &n) {
 LogicalResult pad(Node &n) {
   auto pads = n.sizesFrom("pads", 1);
   if (!pads)
-    return n.error("expected pads");
+    return n.has(1) ? failure() : n.error("expected pads");
+  if (n.has(3) && !n.type(3).numElements().asConstant())
+    return n.error("unsupported axes: expected a number of them known at compile time");
   int64_t rank = n.rank(0);
   SmallVector<int64_t> axes;
   if (auto unknown = unknownAxes(n, 3)) { // each dimension sums what is meant for it

@@ -153,6 +153,9 @@ def generic_cases():
             ('bf16_ops', 'bf16', 'bf16', ['arith.mulf %0, %0 : bf16', 'arith.maximumf %1, %0 : bf16', 'arith.divf %2, %1 : bf16'], lambda v: np.maximum(v * v, v) / (v * v)),
             ('remainder', 'f32', 'f32', ['arith.constant 0.75 : f32', 'arith.remf %0, %1 : f32'], lambda v: np.fmod(v, 0.75)),
             ('power', 'f32', 'f32', ['math.absf %0 : f32', 'math.powf %1, %0 : f32'], lambda v: np.abs(v) ** v),
+            ('power_f64', 'f64', 'f64', ['math.absf %0 : f64', 'math.powf %1, %0 : f64'], lambda v: np.abs(v) ** v),
+            ('whole_power', 'i64', 'i64', ['arith.constant 7 : i64', 'arith.andi %0, %1 : i64', 'math.ipowi %0, %2 : i64'],
+             lambda v: np.array([(pow(int(a), int(a) & 7, 1 << 64) + (1 << 63)) % (1 << 64) - (1 << 63) for a in v])),
             ('negative', 'i8', 'i32', ['arith.extsi %0 : i8 to i32'], lambda v: v),
             ('bits', 'i1', 'f32', ['arith.uitofp %0 : i1 to f32'], lambda v: v)):
         t, o = tensor(['p0'], of), tensor(['p0'], to)
@@ -163,8 +166,8 @@ def generic_cases():
 {lines}
     kt.yield %{len(ops)} : {to}
   }}'''
-        x = Tensor(rng.integers(0, 2, 77) if of == 'i1' else randn(77) * 30 if of in ('i8', 'i32') else randn(77) * 3, of)
-        cases.append(Case(name, kernel(name, 1, [('x', t)], [o], body), [((77,), [x], [Tensor(reference(x.values if of in ('i1', 'i8') else x.values.astype(np.float64)), to)])],
+        x = Tensor(rng.integers(0, 2, 77) if of == 'i1' else randn(77) * 30 if of in ('i8', 'i32') else randn(77) * 1e15 if of == 'i64' else randn(77) * 3, of)
+        cases.append(Case(name, kernel(name, 1, [('x', t)], [o], body), [((77,), [x], [Tensor(reference(x.values if of in ('i1', 'i8', 'i64') else x.values.astype(np.float64)), to)])],
                           tolerance=4e-6 if to == 'f32' else None))
     t = tensor([], 'i64')
     body = f"""  %r = kt.generic ins(%x : {t}) -> {t} {{

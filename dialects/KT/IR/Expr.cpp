@@ -378,12 +378,6 @@ Expr Expr::mod(Expr a, Expr b) {
   return get(a.context(), Kind::Mod, 0, "", {a, b});
 }
 
-// Exporters write INT64_MAX and INT32_MAX for "to the end": no dimension is that large.
-static bool isHuge(Expr e) {
-  auto c = e.asConstant();
-  return c && *c >= (int64_t(1) << 31) - 1;
-}
-
 /// For min(1, e) with e a sum of terms that are not negative, all that counts is whether a term is positive: factors
 /// and inner minima with 1 say nothing more. Null where e is not such a sum, or already plain.
 static Expr positivity(Expr e) {
@@ -420,9 +414,9 @@ Expr Expr::min(Expr a, Expr b) {
     return a.poison() ? a : b;
   if (auto order = compareConstants(a, b))
     return *order <= 0 ? a : b;
-  if (a == b || isHuge(b))
+  if (a == b || b.isConstant(INT64_MAX)) // no number is larger
     return a;
-  if (isHuge(a) || (b - a).isConstant(0))
+  if (a.isConstant(INT64_MAX) || (b - a).isConstant(0))
     return b;
   if ((b - a).isNonNegative())
     return a;
