@@ -141,7 +141,7 @@ def KT_AttentionOp : KT_ComputeOp<"attention"> {
     `maps` are four projected permutations: (b, h, i, d) -> query indices, (b, g, j, d) -> key indices, (b, g, j, e) -> value indices,
     (b, h, i, e) -> result indices, with g = h floordiv `group`. `sizes` holds the expressions of b, h, i, j, d, e. The `score` region's
     arguments: the f32 product q.k, `extras`, and the indices b, h, i, j; it yields the f32 score (scale, masks and biases are in it).
-    A row whose scores are all minus infinity gives zeros with `zero_empty`, else NaN.
+    A row whose scores are all minus infinity gives zeros with `zero_empty`, else NaN; without keys (j = 0) all rows are zeros.
   }];
   let arguments = (ins KT_SymTensorType:$query, KT_SymTensorType:$key, KT_SymTensorType:$value, Variadic<KT_SymTensorType>:$extras,
                        AffineMapArrayAttr:$maps, ArrayAttr:$sizes, I64Attr:$group, UnitAttr:$zero_empty);
