@@ -144,6 +144,9 @@ private:
       use(op->getOperand(0), direct.lookup(v), of(v) & ~direct.lookup(v));
     } else if (isa<SortOp, NonzeroOp, ItemOp>(op)) {
       use(op->getOperand(0), chosenBy(op));
+    } else if (isa<SuppressOp>(op)) {
+      for (Value v : op->getOperands())
+        use(v, chosenBy(op));
     } else if (isa<ScanOp, ScatterOp>(op)) {
       for (Value v : op->getOperands())
         use(v, of(op->getResult(0)));

@@ -115,7 +115,7 @@ private:
   /// one type only.
   bool isPinned(Value v) {
     for (Operation *user : v.getUsers()) {
-      if (isa<func::ReturnOp, YieldOp, LoopOp, ItemOp, SortOp, ScanOp, ScatterOp>(user))
+      if (isa<func::ReturnOp, YieldOp, LoopOp, ItemOp, SortOp, ScanOp, ScatterOp, SuppressOp>(user))
         return true;
       if (auto reshape = dyn_cast<ReshapeOp>(user); reshape && isPinned(reshape.getResult()))
         return true;
