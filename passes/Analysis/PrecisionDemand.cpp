@@ -197,6 +197,7 @@ private:
     }
     bool angle = combined & (Angle | Origin);
     bool exact = isProduct(op) && (angle || (combined & Number) || ((combined & (Order | Route)) && isChoice(op)));
+    exact |= isProduct(op) && llvm::any_of(op->getOperands().take_front(first), isMadeOfIntegers);
     if (exact)
       result.exactProducts.insert(op);
     for (unsigned i = 0; i < first; ++i)

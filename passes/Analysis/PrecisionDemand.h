@@ -54,7 +54,8 @@ public:
   /// made of its rows.
   bool isExactTable(mlir::Value v) const { return of(v) & (Exact | Factor | Origin); }
 
-  /// A matmul, convolution or attention that has to read its factors as they are.
+  /// A matmul, convolution or attention that has to read its factors as they are: for what is made of its result, or
+  /// because a factor is made of the model's integers.
   bool isExactProduct(mlir::Operation *op) const { return exactProducts.contains(op); }
 
 private:

@@ -269,3 +269,27 @@ bool kt::isCentred(Operation *op) {
   });
   return found;
 }
+
+bool kt::isMadeOfIntegers(Value v) {
+  auto generic = throughReshapes(v).getDefiningOp<GenericOp>();
+  if (!generic)
+    return false;
+  llvm::SmallPtrSet<Operation *, 16> all;
+  slice(generic.getBody().front().getTerminator()->getOperand(0), all);
+  bool moves = isMovement(generic);
+  return llvm::any_of(all, [&](Operation *o) {
+    if (auto read = dyn_cast<ReadOp>(o); read && moves && isMadeOfIntegers(outsideOf(generic, read, 0)))
+      return true;
+    if (!isa<arith::SIToFPOp, arith::UIToFPOp>(o) || o->getOperand(0).getType().getIntOrFloatBitWidth() < 32)
+      return false;
+    llvm::SmallPtrSet<Operation *, 16> integers;
+    slice(o->getOperand(0), integers);
+    return llvm::any_of(integers, [&](Operation *i) {
+      auto read = dyn_cast<ReadOp>(i);
+      if (!read || !read.getType().isIntOrIndex() || read.getType().getIntOrFloatBitWidth() < 32)
+        return false;
+      Value from = throughReshapes(outsideOf(generic, read, 0));
+      return !isa_and_nonnull<MatmulOp, ConvOp>(from.getDefiningOp());
+    });
+  });
+}

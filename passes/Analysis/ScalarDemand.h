@@ -19,6 +19,10 @@ llvm::DenseMap<mlir::Value, unsigned> scalarDemand(mlir::Operation *op, BodyRef 
 /// a whole number that nothing bounds again?
 bool mayLeaveRange(mlir::Operation *op);
 
+/// Is a tensor made from integers of the model, such as positions and counts? Those need more digits than narrow types
+/// have. What integer products add up is not: it stands for a real number.
+bool isMadeOfIntegers(mlir::Value v);
+
 /// Does the op subtract a statistic (the result of a reduction) from what it reads.
 bool isCentred(mlir::Operation *op);
 

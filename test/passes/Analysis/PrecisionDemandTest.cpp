@@ -225,6 +225,20 @@ TEST(PrecisionDemand, ComparisonsThatChooseAndThoseThatJoinPieces) {
   EXPECT_TRUE(chosen.isExact("%a"));
 }
 
+TEST(PrecisionDemand, APositionThatIsMultiplied) {
+  std::string ids = map("%k", {"%x"}, "%y = arith.fptosi %e0 : f32 to i64", "i64");
+  std::string cast = map("%p", {"%k:i64"},
+                         "%c = arith.constant 0.5 : f32\n%f = arith.sitofp %e0 : i64 to f32\n"
+                         "%y = arith.mulf %f, %c : f32");
+  Graph g(ids + cast + product("%a", "%p", "%w") + product("%r", "%a", "%w"));
+  EXPECT_TRUE(g.isExact("%a"));
+  EXPECT_EQ(g.of("%a"), 0u);
+  EXPECT_FALSE(g.isExact("%r"));
+  Graph mask(map("%k", {"%x"}, "%y = arith.fptosi %e0 : f32 to i8", "i8") +
+             map("%p", {"%k:i8"}, "%y = arith.sitofp %e0 : i8 to f32") + product("%r", "%p", "%w"));
+  EXPECT_FALSE(mask.isExact("%r"));
+}
+
 TEST(PrecisionDemand, WhatSumsAreMadeOfKeepsItsRange) {
   Graph g(product("%h", "%x", "%w") + map("%q", {"%h"}, "%y = arith.mulf %e0, %e0 : f32") +
               map("%p", {"%q"}, "%y = math.absf %e0 : f32") + sum("%r", "%p"),
