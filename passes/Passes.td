@@ -123,7 +123,9 @@ def ConvertPrecision : Pass<"kt-convert-precision", "::mlir::func::FuncOp"> {
   let summary = "Stores activations and weights in another floating-point type";
   let description = [{
     **Requires** packed weights. **Guarantees** that products read factors of the wanted type and that activations are stored in it; sums, norms and bodies
-    compute in f32. **Does not** touch the types of the graph's inputs and results, masks, positions or angles.
+    compute in f32. **Does not** touch the types of the graph's inputs and results and of masks, nor of what rounding would turn into another answer
+    (`Analysis/PrecisionDemand.h`): positions and angles, what is cast to integers, quantised, sorted or compared, the products that make those, and
+    squares and exponentials on their way into sums.
   }];
   let options = [Option<"to", "to", "std::string", "\"fp16\"", "fp16, bf16 or fp32">];
 }
@@ -131,7 +133,8 @@ def ConvertPrecision : Pass<"kt-convert-precision", "::mlir::func::FuncOp"> {
 def QuantizeWeights : Pass<"kt-quantize-weights", "::mlir::func::FuncOp"> {
   let summary = "Stores the weights of products, convolutions and tables in INT8";
   let description = [{
-    **Requires** packed weights. **Guarantees** that they are i8 with an f32 scale a channel, applied in the epilogue. **Does not** quantise activations.
+    **Requires** packed weights. **Guarantees** that they are i8 with an f32 scale a channel, applied in the epilogue. **Does not** quantise activations, nor the
+    weights of products that make angles, integers or routing decisions.
   }];
 }
 

@@ -107,6 +107,7 @@ fi
 if wanted ptxas && wanted ptx; then
   if command -v ptxas >/dev/null || [ -x /usr/local/cuda/bin/ptxas ]; then
     part ptxas "$python" test/ptx/run_ptxas.py "$work"
+    part ptxas-targets "$python" test/ptx/run_ptxas.py --targets "$bin" test/models/{llama_cache_int4,squeezenet}
     part ptxas-models "$python" test/ptx/run_ptxas.py --models "$bin" test/models/{bert_qdq,llama_cache_int4,squeezenet,unet2d}
   else
     echo "SKIP ptxas: it is not installed"

@@ -300,9 +300,10 @@ void AttentionEmitter::finish(StageEmitter &e) {
     Value sum = e.load(area(e, sumsAt), f32, r), base = offset(e, Result, {batch, at.head, at.query});
     Value none = e.constant(f32, 0), factor = e.op<arith::DivFOp>(e.constant(f32, 1), sum);
     Value empty = e.op<arith::CmpFOp>(arith::CmpFPredicate::OEQ, sum, none);
-    // Without keys 0 * inf is the NaN that is asked for.
-    if (op.getZeroEmpty())
-      factor = e.select(empty, none, factor);
+    // Where all scores are minus infinity, 0 * inf is the NaN that is asked for; without keys it is a sum over nothing.
+    if (!op.getZeroEmpty())
+      empty = e.op<arith::AndIOp>(empty, e.cmp(arith::CmpIPredicate::eq, sizeOf(e, J), e.idx(0)));
+    factor = e.select(empty, none, factor);
     Value out = e.at(area(e, outAt), f32, e.mul(r, e.expr(width)));
     e.loop(e.idx(0), sizeOf(e, E), [&](Value i) {
       Value y = e.op<arith::MulFOp>(e.load(out, f32, i), factor);

@@ -207,6 +207,7 @@ mlir::LogicalResult buildSort(KernelBuilder &kernel, SortOp op);
 mlir::LogicalResult buildScan(KernelBuilder &kernel, ScanOp op);
 mlir::LogicalResult buildScatter(KernelBuilder &kernel, ScatterOp op);
 mlir::LogicalResult buildNonzero(KernelBuilder &kernel, NonzeroOp op);
+mlir::LogicalResult buildSuppress(KernelBuilder &kernel, SuppressOp op);
 
 /// Lowers a built module to the LLVM dialect.
 mlir::LogicalResult lowerToLLVM(mlir::ModuleOp module);

@@ -33,6 +33,7 @@ static LogicalResult build(KernelBuilder &kernel) {
       .Case([&](ScanOp op) { return buildScan(kernel, op); })
       .Case([&](ScatterOp op) { return buildScatter(kernel, op); })
       .Case([&](NonzeroOp op) { return buildNonzero(kernel, op); })
+      .Case([&](SuppressOp op) { return buildSuppress(kernel, op); })
       .Default([&](Operation *op) { return op->emitOpError("has no host kernel"); });
 }
 

@@ -36,6 +36,13 @@ Value kt::gpu::headOffset(KernelBuilder &k, ArrayRef<Expr> strides, Value b, Val
   return k.add(k.mul(b, k.size(strides[0])), k.mul(h, k.size(strides[1])));
 }
 
+Value kt::gpu::inverseOfSum(KernelBuilder &k, const AttentionProblem &p, Value sum) {
+  Value empty = arith::CmpFOp::create(k.b, k.loc, arith::CmpFPredicate::OEQ, sum, k.cf(0));
+  if (!p.zeroEmpty)
+    empty = k.and_(empty, k.cmp(Pred::eq, k.size(p.j), 0));
+  return k.sel(empty, k.cf(0), k.divf(k.cf(1), sum));
+}
+
 Values kt::gpu::extraPointers(KernelBuilder &k, unsigned first, unsigned count) {
   Values list;
   for (unsigned i = 0; i < count; ++i)

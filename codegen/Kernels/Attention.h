@@ -19,6 +19,10 @@ struct AttentionProblem {
 /// Fails when a head's dimensions are not constants.
 mlir::FailureOr<AttentionProblem> analyzeAttention(AttentionOp op);
 
+/// What a row is multiplied with once it is summed up: 1 / `sum` of its exponentials. A row whose scores are all minus
+/// infinity is the NaN that 0 / 0 is unless the op asks for zero; one without any key is a sum over nothing, 0.
+Value inverseOfSum(KernelBuilder &k, const AttentionProblem &p, Value sum);
+
 /// b * s0 + h * s1, the start of a head.
 Value headOffset(KernelBuilder &k, ArrayRef<Expr> strides, Value b, Value h);
 Values extraPointers(KernelBuilder &k, unsigned first, unsigned count);

@@ -112,9 +112,7 @@ LogicalResult kt::gpu::buildAttentionCudaCore(KernelSink &sink, const AttentionP
   Value sum = result[own + 1];
   for (unsigned mask = 1; mask < kAcross; mask *= 2)
     sum = k.addf(sum, k.shuffleXor(sum, mask));
-  Value inverse = k.divf(k.cf(1), sum);
-  if (p.zeroEmpty)
-    inverse = k.sel(arith::CmpFOp::create(k.b, k.loc, arith::CmpFPredicate::OEQ, sum, k.cf(0)), k.cf(0), inverse);
+  Value inverse = inverseOfSum(k, p, sum);
   Type resultType = op.getResult().getType().scalarType();
   Value row = k.add(i0, y);
   k.ifThen(k.lt(row, k.size(p.i)), [&] {

@@ -272,9 +272,7 @@ LogicalResult Flash::build(Guard guard) {
     Value total = rest[2 + r];
     total = k.addf(total, k.shuffleXor(total, 1));
     total = k.addf(total, k.shuffleXor(total, 2));
-    Value i = k.add(row0, r * 8), inverse = k.divf(k.cf(1), total);
-    if (p.zeroEmpty)
-      inverse = k.sel(arith::CmpFOp::create(k.b, k.loc, arith::CmpFPredicate::OEQ, total, k.cf(0)), k.cf(0), inverse);
+    Value i = k.add(row0, r * 8), inverse = inverseOfSum(k, p, total);
     k.ifThen(k.lt(i, k.size(p.i)), [&] {
       Value row = k.add(k.mul(k.add(k.mul(b, k.size(p.h)), h), k.size(p.i)), i);
       Value slot = k.add(k.mul(row, plan.split ? k.gridY() : k.c(1)), plan.split ? k.ctaY() : k.c(0));
@@ -364,10 +362,7 @@ void Flash::combineStage(artifact::Variant &variant, ExprId splits) {
       next.push_back(most);
       return next;
     });
-    Value inverse = k.divf(k.cf(1), sums[each]);
-    if (p.zeroEmpty)
-      inverse =
-          k.sel(arith::CmpFOp::create(k.b, k.loc, arith::CmpFPredicate::OEQ, sums[each], k.cf(0)), k.cf(0), inverse);
+    Value inverse = inverseOfSum(k, p, sums[each]);
     Values at = delinearize(k, row, {p.b, p.h, p.i});
     Value place = k.add(headOffset(k, p.result, at[0], at[1]), k.mul(at[2], k.size(p.result[2])));
     for (unsigned c = 0; c < each; ++c) {

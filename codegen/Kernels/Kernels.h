@@ -67,6 +67,7 @@ llvm::LogicalResult buildSort(KernelSink &sink, SortOp op);
 llvm::LogicalResult buildScan(KernelSink &sink, ScanOp op);
 llvm::LogicalResult buildScatter(KernelSink &sink, ScatterOp op);
 llvm::LogicalResult buildNonzero(KernelSink &sink, NonzeroOp op);
+llvm::LogicalResult buildSuppress(KernelSink &sink, SuppressOp op);
 llvm::LogicalResult buildMatmul(KernelSink &sink, MatmulOp op);
 
 } // namespace kt::gpu

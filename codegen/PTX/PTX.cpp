@@ -45,6 +45,7 @@ FailureOr<codegen::KernelCode> codegen::compileGpuKernel(KernelOp kernel, String
                            .Case([&](ScanOp op) { return gpu::buildScan(sink, op); })
                            .Case([&](ScatterOp op) { return gpu::buildScatter(sink, op); })
                            .Case([&](NonzeroOp op) { return gpu::buildNonzero(sink, op); })
+                           .Case([&](SuppressOp op) { return gpu::buildSuppress(sink, op); })
                            .Default([](Operation *) { return failure(); });
   // Failure to build any variant leaves the kernel to the host.
   if (failed(done))

@@ -29,6 +29,13 @@ static const llvm::Target *nvptx() {
   return target;
 }
 
+/// The oldest PTX that has all that kernels use and knows the target: older drivers compile it too.
+static StringRef ptxVersion(StringRef target) {
+  unsigned capability = 0;
+  target.drop_front(target.find('_') + 1).consumeInteger(10, capability);
+  return capability >= 120 ? "+ptx87" : capability >= 100 ? "+ptx86" : "+ptx80";
+}
+
 FailureOr<std::string> kt::gpu::lowerToPtx(ModuleOp module, StringRef targetName) {
   if (failed(lowerToLLVMDialect(module)))
     return failure();
@@ -40,8 +47,8 @@ FailureOr<std::string> kt::gpu::lowerToPtx(ModuleOp module, StringRef targetName
   llvm::TargetOptions options;
   options.MCOptions.ABIName = "shortptr"; // 32-bit shared memory addresses
   std::unique_ptr<llvm::TargetMachine> machine(
-      target->createTargetMachine(llvm::Triple("nvptx64-nvidia-cuda"), targetName, "+ptx80", options, llvm::Reloc::PIC_,
-                                  std::nullopt, llvm::CodeGenOptLevel::Default));
+      target->createTargetMachine(llvm::Triple("nvptx64-nvidia-cuda"), targetName, ptxVersion(targetName), options,
+                                  llvm::Reloc::PIC_, std::nullopt, llvm::CodeGenOptLevel::Default));
   code->setTargetTriple(machine->getTargetTriple());
   code->setDataLayout(machine->createDataLayout());
 

@@ -5,6 +5,7 @@
 #include "codegen/PTX/PTX.h"
 #include "codegen/Package/Program.h"
 #include "llvm/Support/ThreadPool.h"
+#include "llvm/Support/Threading.h"
 #include <mutex>
 
 using namespace mlir;
@@ -49,6 +50,38 @@ std::vector<artifact::ExprId> countsOf(KernelOp kernel, ExprPool &pool) {
   return counts;
 }
 
+/// Kernels fail in any order, and one cause may fail many of them. What threads say while they compile a kernel is
+/// kept, and of the errors only the first kernel's first one is told.
+class FirstError {
+public:
+  explicit FirstError(MLIRContext *context)
+      : handler(context, [this](Diagnostic &d) {
+          std::lock_guard lock(mutex);
+          auto at = kernels.find(llvm::get_threadid());
+          if (d.getSeverity() != DiagnosticSeverity::Error || at == kernels.end())
+            return failure(); // the next handler's
+          if (!error || at->second < kernel)
+            kernel = at->second, error = std::move(d);
+          return success();
+        }) {}
+
+  /// This thread compiles kernel number `i` from here on.
+  void enter(size_t i) {
+    std::lock_guard lock(mutex);
+    kernels[llvm::get_threadid()] = i;
+  }
+
+  /// After all threads are done: what is left to say. `handler` must be gone, so that somebody else hears it.
+  std::optional<Diagnostic> take() { return std::move(error); }
+
+private:
+  std::mutex mutex;
+  DenseMap<uint64_t, size_t> kernels;
+  std::optional<Diagnostic> error;
+  size_t kernel = 0;
+  ScopedDiagnosticHandler handler;
+};
+
 bool isProduct(KernelOp kernel) { return isa<MatmulOp, ConvOp, AttentionOp>(kernel.compute()); }
 } // namespace
 
@@ -62,13 +95,16 @@ llvm::FailureOr<artifact::Model> codegen::package(ModuleOp module, const Package
   std::mutex mutex;
   unsigned done = 0;
   SharedCode library;
+  std::optional<Diagnostic> error;
   {
+    FirstError errors(module.getContext());
     // What takes long is begun first, so that no thread is left with it at the end.
     auto order = llvm::to_vector(llvm::seq<size_t>(0, kernels.size()));
     llvm::stable_sort(order, [&](size_t a, size_t b) { return isProduct(kernels[a]) && !isProduct(kernels[b]); });
     llvm::DefaultThreadPool pool(llvm::hardware_concurrency(options.threads));
     for (size_t i : order)
       pool.async([&, i, kernel = kernels[i]]() mutable {
+        errors.enter(i);
         Compiled &out = compiled[i];
         ExprPool exprs;
         for (const std::string &target : options.targets) {
@@ -88,12 +124,18 @@ llvm::FailureOr<artifact::Model> codegen::package(ModuleOp module, const Package
           options.progress(done, kernels.size());
       });
     pool.wait();
+    error = errors.take();
   }
+  if (error)
+    module.getContext()->getDiagEngine().emit(std::move(*error));
   artifact::Model model;
   llvm::StringMap<uint32_t> numbers;
   for (auto [kernel, c] : llvm::zip(kernels, compiled)) {
-    if (!c.ok)
+    if (!c.ok) {
+      if (!error) // every failure says why; this one did not
+        kernel.emitError("no code for ") << kernel.compute()->getName();
       return failure();
+    }
     c.kernel.name = kernel.getSymName().str();
     c.kernel.family = kernel.compute()->getName().stripDialect().str();
     c.kernel.numResults = kernel.compute()->getNumResults();

@@ -18,6 +18,14 @@ namespace {
 
 constexpr const char *kTargets[] = {"sm_80", "sm_86", "sm_89", "sm_90", "sm_120", "host"};
 
+/// "sm_80, ... <last>host"
+std::string listOfTargets(const std::string &last) {
+  std::string list;
+  for (const char *t : kTargets)
+    list += (list.empty() ? "" : t == *std::prev(std::end(kTargets)) ? last : ", ") + std::string(t);
+  return list;
+}
+
 struct CompileCommand {
   std::string input, output, precision = "model", quant = "none", maxSliceMem, config, diagnostics = "text";
   std::vector<std::string> targets, dims;
@@ -26,7 +34,7 @@ struct CompileCommand {
 
 /// The options that both tools have.
 void addCompileOptions(CLI::App &app, CompileCommand &c) {
-  app.add_option("--target", c.targets, "targets in the artifact: sm_89, host (default both)")
+  app.add_option("--target", c.targets, "targets in the artifact: " + listOfTargets(", ") + " (default sm_89, host)")
       ->allow_extra_args(false)
       ->delimiter(',');
   app.add_option("--precision", c.precision, "compute in: model (as written), fp16, bf16, fp32")
@@ -60,8 +68,7 @@ Status finish(CompileCommand &c) {
     o.targets.clear();
     for (const std::string &t : c.targets) {
       if (std::find(std::begin(kTargets), std::end(kTargets), t) == std::end(kTargets))
-        return Status::usage("--target: unknown target '" + t +
-                             "', expected sm_80, sm_86, sm_89, sm_90, sm_120 or host");
+        return Status::usage("--target: unknown target '" + t + "', expected " + listOfTargets(" or "));
       if (std::find(o.targets.begin(), o.targets.end(), t) == o.targets.end())
         o.targets.push_back(t);
     }

@@ -1,6 +1,6 @@
 //===- Select.cpp - results whose number depends on the data --------------===//
 //
-// NonMaxSuppression and Unique: sorts, flags and the positions of the true ones.
+// NonMaxSuppression and Unique: flags and the positions of the true ones.
 //
 //===----------------------------------------------------------------------===//
 
@@ -13,92 +13,43 @@ using Cmp = Body::Cmp;
 
 namespace {
 
-/// The only element of operand `i`, whatever its rank.
-Value single(Body &b, unsigned i) { return b.read(i, SmallVector<Value>(b.type(i).getRank(), b.idx(0))); }
-
-/// Whether the boxes at two index lists overlap by more than the threshold.
-Value overlaps(Body &b, unsigned boxes, Value batch, Value i, Value j, bool centred, Value threshold, Type element) {
-  Type f = b.computeType(element);
-  Value zero = b.zero(f), area[2], low[2][2], high[2][2];
-  for (int box = 0; box < 2; ++box) {
-    auto at = [&](int64_t k) { return b.toCompute(b.read(boxes, {batch, box ? j : i, b.idx(k)}), element); };
-    for (int axis = 0; axis < 2; ++axis) {
-      if (centred) {
-        Value half = b.mul(at(axis + 2), b.constant(f, 0.5));
-        low[box][axis] = b.sub(at(axis), half);
-        high[box][axis] = b.add(at(axis), half);
-      } else {
-        Value p = at(axis), q = at(axis + 2);
-        low[box][axis] = b.min(p, q);
-        high[box][axis] = b.max(p, q);
-      }
-    }
-    area[box] = b.mul(b.sub(high[box][0], low[box][0]), b.sub(high[box][1], low[box][1]));
-  }
-  Value common = b.constant(f, 1);
-  for (int axis = 0; axis < 2; ++axis)
-    common = b.mul(common, b.max(zero, b.sub(b.min(high[0][axis], high[1][axis]), b.max(low[0][axis], low[1][axis]))));
-  Value whole = b.sub(b.add(area[0], area[1]), common);
-  Value real = b.cmp(Cmp::gt, common, zero);
-  for (Value v : {area[0], area[1], whole})
-    real = b.logicalAnd(real, b.cmp(Cmp::gt, v, zero));
-  return b.logicalAnd(real, b.cmp(Cmp::gt, b.div(common, whole), threshold));
-}
-
 /// boxes [b, n, 4], scores [b, c, n], most per class, overlap threshold, score threshold.
 LogicalResult nonMaxSuppression(Node &n) {
   if (n.rank(0) != 3 || n.rank(1) != 3)
     return n.error("expected boxes and scores of rank 3");
-  SmallVector<Expr> d = n.dims(n.in(1));
-  Type i64 = n.b.getI64Type(), i1 = n.b.getI1Type(), element = n.element(0),
-       f = element.isF64() ? element : Type(n.b.getF32Type());
-  if (!n.has(2)) // none are asked for
-    return n.set(n.generic(n.tensor({n.expr(0), n.expr(3)}, i64), {}, [&](Body &b) { return b.integer(i64, 0); }));
-  auto sorted = SortOp::create(n.b, n.loc, n.tensor(d, n.element(1)), n.tensor(d, i64), n.in(1), n.b.getBoolAttr(true));
-  Value scores = sorted.getValues(), order = sorted.getIndices();
-  Value none = n.generic(n.tensor(d, i1), {}, [](Body &b) { return b.boolean(false); });
-  bool centred = n.attrInt("center_point_box", 0);
-  constexpr int64_t kSuppressed = int64_t(1) << 32; // above any number of kept boxes
-  // Candidate i, best first, is kept unless a kept one overlaps it.
-  auto results = loop(n, none, d[2], {}, {}, [&](ValueRange carried, Expr i) -> FailureOr<LoopYield> {
-    SmallVector<Value> in{carried[0], order, n.in(0)};
-    if (n.has(3))
-      in.push_back(n.in(3));
-    Value found = n.reduce(
-        n.tensor({d[0], d[1]}, i64), ReduceKind::add, {Expr::max(i, n.expr(1))}, in, // before the first none is kept
-        [&](Body &b) {
-          Value row = b.index(0), cls = b.index(1), j = b.index(2);
-          Value kept = b.read(0, {row, cls, j});
-          auto box = [&](Value at) { return b.toIndex(b.read(1, {row, cls, at})); };
-          Value threshold = n.has(3) ? b.convert(single(b, 3), n.element(3), f) : b.zero(f);
-          Value over = overlaps(b, 2, row, box(j), box(b.size(i)), centred, threshold, element);
-          Value zero = b.integer(i64, 0);
-          return b.select(kept, b.select(over, b.integer(i64, kSuppressed), b.integer(i64, 1)), zero);
-        },
-        {});
-    SmallVector<Value> more{carried[0], found, scores, n.in(2)};
-    if (n.has(4))
-      more.push_back(n.in(4));
-    Value next = n.generic(n.tensor(d, i1), more, [&](Body &b) {
-      Value row = b.index(0), cls = b.index(1);
-      // The sum tells both: kSuppressed for each overlap, 1 for each box that is kept.
-      Value keep = b.cmp(Cmp::lt, b.read(1, {row, cls}), b.convert(single(b, 3), n.element(2), i64));
-      keep = b.logicalAnd(keep, b.cmp(Cmp::lt, b.read(1, {row, cls}), b.integer(i64, kSuppressed)));
-      if (n.has(4)) {
-        Value score = b.convert(b.read(2, b.indices()), n.element(1), f);
-        keep = b.logicalAnd(keep, b.cmp(Cmp::gt, score, b.convert(single(b, 4), n.element(4), f)));
-      }
-      return b.select(b.cmp(Cmp::eq, b.index(2), b.size(i)), keep, b.read(0, b.indices()));
-    });
-    return LoopYield{{next}, {}, {}};
-  });
-  if (failed(results))
+  SmallVector<Expr> boxes = n.dims(n.in(0)), d = n.dims(n.in(1));
+  Type i64 = n.b.getI64Type(), f32 = n.b.getF32Type();
+  for (unsigned i : {0u, 1u, 3u, 4u})
+    if (n.has(i) && n.element(i).isF64())
+      return n.error("unsupported type of NonMaxSuppression: expected f32 but got f64");
+  if (failed(n.require(boxes[0], d[0], "batches of boxes and scores")) ||
+      failed(n.require(boxes[1], d[2], "boxes and scores")) ||
+      failed(n.require(boxes[2], n.expr(4), "numbers of a box")))
     return failure();
-  auto [positions, count] = truePositions(n, results->front());
-  return n.set(n.generic(n.tensor({count, n.expr(3)}, i64), {positions, order}, [&](Body &b) {
-    Value linear = b.toIndex(b.read(0, b.index(0))), boxes = b.max(b.idx(1), b.size(d[2])),
+  auto limit = [&](unsigned i, Type type) { return n.reshape(n.cast(n.in(i), type), {n.expr(1)}); };
+  // Without a number, none are asked for. A number that is known bounds what has room.
+  Expr room = d[2];
+  if (!n.has(2))
+    room = n.expr(0);
+  else if (auto bytes = n.bytes(n.in(2)); bytes && bytes->size() == 8 && n.element(2).isInteger(64)) {
+    int64_t most;
+    memcpy(&most, bytes->data(), 8);
+    room = Expr::min(room, n.expr(std::max<int64_t>(most, 0)));
+  }
+  Value most = n.has(2) ? limit(2, i64) : n.constantInts({0}, i64, {1});
+  Value overlap = n.has(3) ? limit(3, f32) : n.constantFloat(0, f32, {1});
+  auto op = SuppressOp::create(n.b, n.loc, n.tensor({d[0], d[1], room}, i64), n.tensor({d[0], d[1]}, i64),
+                               n.cast(n.in(0), f32), n.cast(n.in(1), f32), most, overlap,
+                               n.has(4) ? limit(4, f32) : Value(), n.attrInt("center_point_box", 0) != 0);
+  Value flags = n.generic(n.tensor({d[0], d[1], room}, n.b.getI1Type()), op.getCount(), [&](Body &b) {
+    return b.cmp(Cmp::lt, b.fromIndex(b.index(2), i64), b.read(0, {b.index(0), b.index(1)}));
+  });
+  auto [positions, count] = truePositions(n, flags);
+  Value selected = op.getSelected();
+  return n.set(n.generic(n.tensor({count, n.expr(3)}, i64), {positions, selected}, [&](Body &b) {
+    Value linear = b.toIndex(b.read(0, b.index(0))), slots = b.max(b.idx(1), b.size(room)),
           classes = b.max(b.idx(1), b.size(d[1]));
-    Value at = b.math<arith::RemUIOp>(linear, boxes), rest = b.math<arith::DivUIOp>(linear, boxes);
+    Value at = b.math<arith::RemUIOp>(linear, slots), rest = b.math<arith::DivUIOp>(linear, slots);
     Value cls = b.math<arith::RemUIOp>(rest, classes), row = b.math<arith::DivUIOp>(rest, classes);
     Value box = b.read(1, {row, cls, at});
     return b.select(b.cmp(Cmp::eq, b.index(1), b.idx(0)), b.fromIndex(row, i64),

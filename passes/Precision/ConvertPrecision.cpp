@@ -4,13 +4,15 @@
 //   %s = generic { r[i] + 1.0 }        ->    %s = generic { truncf(extf(r[i]) + 1.0) }
 //
 // What is stored narrows; arithmetic inside bodies and accumulators stay f32. Inputs and results of the graph keep
-// their types.
+// their types, and so does what PrecisionDemand names: angles, positions, routing scores, what is quantised, squares
+// and exponentials on their way into sums.
 //
 //===----------------------------------------------------------------------===//
 
 #include "mlir/IR/AsmState.h"
 #include "passes/Analysis/Bodies.h"
 #include "passes/Analysis/Interpreter.h"
+#include "passes/Analysis/PrecisionDemand.h"
 #include "passes/Passes.h"
 
 namespace kt {
@@ -52,7 +54,10 @@ Value convertScalar(OpBuilder &b, Location loc, Value v, Type to) {
 
 class Converter {
 public:
-  Converter(func::FuncOp func, Type to) : func(func), to(to), b(func.getContext()) {}
+  Converter(func::FuncOp func, Type to) : func(func), to(to), b(func.getContext()) {
+    if (cast<FloatType>(to).getWidth() < 32) // widening loses nothing
+      demand.emplace(func);
+  }
 
   void run() {
     markActivations();
@@ -110,7 +115,7 @@ private:
   /// one type only.
   bool isPinned(Value v) {
     for (Operation *user : v.getUsers()) {
-      if (isa<func::ReturnOp, YieldOp, LoopOp, ItemOp, SortOp, ScanOp, ScatterOp>(user))
+      if (isa<func::ReturnOp, YieldOp, LoopOp, ItemOp, SortOp, ScanOp, ScatterOp, SuppressOp>(user))
         return true;
       if (auto reshape = dyn_cast<ReshapeOp>(user); reshape && isPinned(reshape.getResult()))
         return true;
@@ -121,7 +126,7 @@ private:
   bool narrows(Value v) {
     Operation *op = v.getDefiningOp();
     return isa<GenericOp, NormalizeOp, MatmulOp, ConvOp, AttentionOp>(op) && isSource(elementOf(v)) &&
-           activations.contains(v) && !isPinned(v);
+           activations.contains(v) && !isPinned(v) && !(demand && demand->of(v));
   }
 
   /// Gives v a new element type; its readers convert back what they read.
@@ -179,7 +184,7 @@ private:
   /// The factors of a product have one type: the narrow one as soon as one has it, or its result has.
   void unifyFactors(Operation *op) {
     unsigned factors = firstBodyOperand(op);
-    if (factors == 0)
+    if (factors == 0 || (demand && demand->isExactProduct(op)))
       return;
     for (unsigned i = 0; i < factors; ++i) {
       Value v = op->getOperand(i);
@@ -233,7 +238,8 @@ private:
   /// A table that bodies read.
   void convertTable(ConstantOp op) {
     Value v = op.getResult();
-    if (!isSource(elementOf(v)) || !isTable(v) || v.use_empty())
+    bool exact = demand && demand->isExactTable(v);
+    if (!isSource(elementOf(v)) || !isTable(v) || v.use_empty() || exact)
       return;
     std::function<bool(Value)> onlyBodies = [&](Value x) {
       return llvm::all_of(x.getUses(), [&](OpOperand &use) {
@@ -255,6 +261,7 @@ private:
   func::FuncOp func;
   Type to;
   OpBuilder b;
+  std::optional<PrecisionDemand> demand;
   llvm::DenseSet<Value> activations;
   DenseMap<Value, Value> casts;
   DenseMap<std::pair<Attribute, Type>, Value> constants;

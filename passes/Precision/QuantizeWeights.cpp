@@ -8,6 +8,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "passes/Analysis/Bodies.h"
+#include "passes/Analysis/PrecisionDemand.h"
 #include "passes/Passes.h"
 #include <cmath>
 
@@ -91,35 +92,14 @@ void scaleAccumulator(Operation *op, Value scales, unsigned channel) {
   acc.replaceAllUsesExcept(scaled, scaled);
 }
 
-/// The product decides a routing: its elementwise descendants are sorted. A rounded router sends tokens to other
-/// experts, for weights that are nothing beside the experts' own.
-bool isRouter(MatmulOp op) {
-  constexpr int64_t kMostRoutes = 1024;
-  auto n = op.extent(op.getMap(2).getNumDims() - 2).asConstant();
-  if (!n || *n > kMostRoutes)
-    return false;
-  SmallVector<Value> work{op.getResult()};
-  llvm::DenseSet<Value> seen;
-  while (!work.empty()) {
-    Value v = work.pop_back_val();
-    if (!seen.insert(v).second || seen.size() > 64)
-      continue;
-    for (Operation *user : v.getUsers()) {
-      if (isa<SortOp>(user))
-        return true;
-      if (isa<GenericOp, ReduceOp, NormalizeOp, ReshapeOp>(user) &&
-          op.getResult().getType().numElements() == cast<SymTensorType>(user->getResult(0).getType()).numElements())
-        work.push_back(user->getResult(0));
-    }
-  }
-  return false;
-}
-
 struct QuantizeWeightsPass : kt::impl::QuantizeWeightsBase<QuantizeWeightsPass> {
   void runOnOperation() override {
+    // A rounded router sends tokens to other experts, for weights that are nothing beside the experts' own.
+    PrecisionDemand demand(getOperation());
+    exact = &demand;
     SmallVector<Operation *> ops;
     getOperation()->walk([&](Operation *op) {
-      if (!bodiesOf(op).empty())
+      if (!bodiesOf(op).empty() && !demand.isExactProduct(op))
         ops.push_back(op);
     });
     for (Operation *op : ops) {
@@ -140,7 +120,7 @@ struct QuantizeWeightsPass : kt::impl::QuantizeWeightsBase<QuantizeWeightsPass> 
 
   void product(MatmulOp op) {
     auto constant = op.getRhs().getDefiningOp<ConstantOp>();
-    if (!op.getPacked() || !constant || !op.accumulatorType().isF32() || isRouter(op))
+    if (!op.getPacked() || !constant || !op.accumulatorType().isF32())
       return;
     SymTensorType type = constant.getResult().getType();
     int64_t k = *type.dim(1).asConstant(), channels = *type.dim(0).asConstant() * kPanel;
@@ -179,7 +159,7 @@ struct QuantizeWeightsPass : kt::impl::QuantizeWeightsBase<QuantizeWeightsPass> 
     unsigned first = firstBodyOperand(op);
     for (unsigned i = 0; i < op->getNumOperands() - first; ++i) {
       auto constant = op->getOperand(first + i).getDefiningOp<ConstantOp>();
-      if (!constant || constant.getResult().getType().getRank() < 2)
+      if (!constant || constant.getResult().getType().getRank() < 2 || exact->isExactTable(constant.getResult()))
         continue;
       SymTensorType type = constant.getResult().getType();
       SmallVector<ReadOp> reads = readsOf(op, i);
@@ -220,6 +200,7 @@ struct QuantizeWeightsPass : kt::impl::QuantizeWeightsBase<QuantizeWeightsPass> 
     }
   }
 
+  const PrecisionDemand *exact = nullptr;
   DenseMap<Operation *, std::optional<Quantized>> done;
 };
 

@@ -139,3 +139,64 @@ TEST(HostNonzero, positions_and_count) {
     EXPECT_EQ(c[0], count);
   }
 }
+
+namespace {
+
+/// Corner boxes; the numbers of those selected for one class.
+std::vector<int64_t> selected(const std::vector<float> &boxes, const float *scores, int64_t n, int64_t most,
+                              float overlap, float least) {
+  std::vector<int64_t> order, out;
+  for (int64_t i = 0; i < n; ++i)
+    if (scores[i] > least)
+      order.push_back(i);
+  std::stable_sort(order.begin(), order.end(), [&](int64_t i, int64_t j) { return scores[i] > scores[j]; });
+  auto low = [&](int64_t i, int a) { return std::min(boxes[i * 4 + a], boxes[i * 4 + 2 + a]); };
+  auto high = [&](int64_t i, int a) { return std::max(boxes[i * 4 + a], boxes[i * 4 + 2 + a]); };
+  auto area = [&](int64_t i) { return (high(i, 0) - low(i, 0)) * (high(i, 1) - low(i, 1)); };
+  for (int64_t i : order) {
+    bool over = false;
+    for (int64_t j : out) {
+      float sides[2];
+      for (int a = 0; a < 2; ++a)
+        sides[a] = std::max(0.f, std::min(high(i, a), high(j, a)) - std::max(low(i, a), low(j, a)));
+      float common = sides[0] * sides[1];
+      over |= common > 0 && common / (area(i) + area(j) - common) > overlap;
+    }
+    if (!over && (int64_t)out.size() < most)
+      out.push_back(i);
+  }
+  return out;
+}
+
+} // namespace
+
+TEST(HostSuppress, selects_like_the_definition) {
+  HostKernel k(R"(
+^bb0(%x: !kt.tensor<[p0, p2, 4] x f32>, %s: !kt.tensor<[p0, p1, p2] x f32>, %m: !kt.tensor<[1] x i64>, %o: !kt.tensor<[1] x f32>, %l: !kt.tensor<[1] x f32>):
+  %p, %c = kt.suppress %x, %s, %m, %o above %l : !kt.tensor<[1] x f32> : !kt.tensor<[p0, p2, 4] x f32>, !kt.tensor<[p0, p1, p2] x f32>, !kt.tensor<[1] x i64>, !kt.tensor<[1] x f32> -> !kt.tensor<[p0, p1, p2] x i64>, !kt.tensor<[p0, p1] x i64>
+  kt.yield %p, %c : !kt.tensor<[p0, p1, p2] x i64>, !kt.tensor<[p0, p1] x i64>)",
+               3);
+  ASSERT_TRUE(k.ok());
+  for (auto [b, c, n, limit] : {std::array<int64_t, 4>{2, 3, 40, 100},
+                                {1, 2, 3000, 50},
+                                {1, 1, 1, 1},
+                                {1, 2, 30, 0},
+                                {1, 1, 30, -1},
+                                {1, 3, 0, 5},
+                                {0, 2, 4, 5}}) {
+    auto boxes = randomVector(b * n * 4, 0, 50), scores = randomVector(b * c * n, 0, 1, 2);
+    for (size_t i = 0; i < scores.size(); ++i)
+      scores[i] = i % 17 == 0 ? NAN : std::round(scores[i] * 50) / 50; // ties, and what no threshold lets through
+    std::vector<int64_t> most{limit}, p(b * c * n, 9), count(b * c, 9), expected(p.size()), counts(count.size());
+    std::vector<float> overlap{0.2f}, least{0.3f};
+    for (int64_t r = 0; r < b * c; ++r) {
+      std::vector<float> own(boxes.begin() + r / c * n * 4, boxes.begin() + (r / c + 1) * n * 4);
+      auto want = selected(own, scores.data() + r * n, n, limit, overlap[0], least[0]);
+      std::copy(want.begin(), want.end(), expected.begin() + r * n);
+      counts[r] = want.size();
+    }
+    k.run({boxes.data(), scores.data(), most.data(), overlap.data(), least.data(), p.data(), count.data()}, {b, c, n});
+    EXPECT_EQ(p, expected);
+    EXPECT_EQ(count, counts);
+  }
+}

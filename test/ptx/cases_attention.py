@@ -5,7 +5,9 @@ from harness import Case, Tensor
 
 
 def attention(q, k, v, bias, group, zero_empty):
-    """q [b, h, i, d], k and v [b, g, j, *], bias broadcast to [b, h, i, j]."""
+    """q [b, h, i, d], k and v [b, g, j, *], bias broadcast to [b, h, i, j]. A sum over no keys is 0."""
+    if k.shape[2] == 0:
+        return np.zeros((*q.shape[:3], v.shape[3]))
     k, v = np.repeat(k, group, 1).astype(np.float64), np.repeat(v, group, 1).astype(np.float64)
     s = q.astype(np.float64) @ k.swapaxes(2, 3) / np.sqrt(q.shape[-1]) + bias
     with np.errstate(all='ignore'):
@@ -50,7 +52,7 @@ def attention_case(name, kind, d, e, shapes, heads=2, group=1, bhsd=False, causa
         bias, more = 0, []
         if mask:
             t = np.where(rng.random((b, 1, i, j)) < 0.3, -np.inf, randn(b, 1, i, j))
-            t[0, 0, 0] = -np.inf
+            t[:1, :1, :1] = -np.inf
             more = [Tensor(t, kind)]
             bias = more[0].values.astype(np.float64)
         if causal:
@@ -63,15 +65,15 @@ def attention_case(name, kind, d, e, shapes, heads=2, group=1, bhsd=False, causa
 
 def attention_cases():
     return [
-        attention_case('attention_f16_64', 'f16', 64, 64, [(1, 70, 130), (2, 5, 9)]),
+        attention_case('attention_f16_64', 'f16', 64, 64, [(1, 70, 130), (2, 5, 9), (1, 20, 0), (1, 3, 0)]),
         attention_case('attention_f16_128_causal', 'f16', 128, 128, [(1, 66, 66)], heads=4, group=2, bhsd=True, causal=True),
-        attention_case('attention_bf16_32_mask', 'bf16', 32, 32, [(2, 20, 70)], mask=True, zero_empty=True),
+        attention_case('attention_bf16_32_mask', 'bf16', 32, 32, [(2, 20, 70), (1, 18, 0)], mask=True, zero_empty=True),
         attention_case('attention_f16_80', 'f16', 80, 80, [(1, 17, 64)]),
-        attention_case('attention_f16_20_unaligned', 'f16', 20, 12, [(1, 18, 33)]),
+        attention_case('attention_f16_20_unaligned', 'f16', 20, 12, [(1, 18, 33), (1, 2, 0)]),
         attention_case('attention_f16_256', 'f16', 256, 256, [(1, 33, 65)], heads=1),
-        attention_case('attention_decode', 'f16', 64, 64, [(2, 1, 700), (1, 3, 1100)], heads=4, group=4, bhsd=True),
+        attention_case('attention_decode', 'f16', 64, 64, [(2, 1, 700), (1, 3, 1100), (1, 1, 0)], heads=4, group=4, bhsd=True),
         attention_case('attention_decode_mask', 'f16', 64, 48, [(1, 2, 1030)], mask=True, zero_empty=True),
-        attention_case('attention_f32', 'f32', 64, 40, [(1, 37, 70), (2, 3, 5)], heads=4, group=2),
+        attention_case('attention_f32', 'f32', 64, 40, [(1, 37, 70), (2, 3, 5), (1, 34, 0)], heads=4, group=2),
         attention_case('attention_f32_mask', 'f32', 16, 24, [(2, 40, 50)], mask=True, zero_empty=True),
-        attention_case('attention_f32_nan', 'f32', 16, 16, [(1, 4, 5)], mask=True),
+        attention_case('attention_f32_nan', 'f32', 16, 16, [(1, 4, 5), (1, 4, 0)], mask=True),
     ]

@@ -70,6 +70,8 @@ def conv_cases():
     exact = 4e-6
     return [
         conv_case('conv3x3_f16', 'f16', 2, [9, 11], 16, 24, [3, 3], pad=1),
+        conv_case('conv_no_batch_f16', 'f16', 0, [9, 11], 16, 24, [3, 3], pad=1),
+        conv_case('conv_no_batch_f32', 'f32', 0, [7], 6, 10, [4], pad=1),
         conv_case('conv3x3_bf16', 'bf16', 1, [7, 6], 8, 16, [3, 3], pad=1, strides=[2, 2]),
         conv_case('conv_stem_f16', 'f16', 1, [13, 13], 3, 20, [5, 5], pad=2, strides=[2, 2]),
         conv_case('conv_dilated_f16', 'f16', 1, [12, 12], 8, 40, [3, 3], pad=2, dilations=[2, 2]),

@@ -91,7 +91,7 @@ def matmul_cases():
     for kind in ('f16', 'f32'):
         q, kk, s = tensor(['p0', 'p1', 2, 32], kind), tensor(['p0', 'p2', 2, 32], kind), tensor(['p0', 2, 'p1', 'p2'], kind)
         runs, runs2 = [], []
-        for b, m, n in ((2, 24, 40), (1, 7, 9), (1, 66, 80)):
+        for b, m, n in ((2, 24, 40), (1, 7, 9), (1, 66, 80), (1, 20, 0), (1, 1, 0), (0, 3, 8)):  # context: sums over nothing
             x, y, v = Tensor(randn(b, m, 2, 32), kind), Tensor(randn(b, n, 2, 32), kind), Tensor(randn(b, n, 2, 32), kind)
             p = Tensor(randn(b, 2, m, n), kind)
             runs.append(((b, m, n), [x, y], [Tensor(np.einsum('bmhk,bnhk->bhmn', x.values.astype(np.float64), y.values.astype(np.float64)), kind)]))

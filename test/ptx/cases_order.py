@@ -1,4 +1,4 @@
-"""Kernels of sort, scan, scatter and nonzero."""
+"""Kernels of sort, scan, scatter, nonzero and suppress."""
 import numpy as np
 from cases_structured import kernel, randn, rng, tensor
 from harness import Case, Tensor
@@ -60,6 +60,51 @@ def scatter_case(name, kind, what, depth):
     return Case(name, kernel(name, 3, [('x', t), ('n', ix), ('u', u)], [t], body), runs)
 
 
+def selected(boxes, scores, most, overlap, least, centred):
+    """The numbers of one class's boxes, in the order in which they are selected."""
+    f = np.float32
+    half = boxes[:, 2:] * f(0.5)
+    low = boxes[:, :2] - half if centred else np.minimum(boxes[:, :2], boxes[:, 2:])
+    high = boxes[:, :2] + half if centred else np.maximum(boxes[:, :2], boxes[:, 2:])
+    area = (high - low).prod(1)
+    out = []
+    for i in np.argsort(-np.where(np.isnan(scores), np.inf, scores), kind='stable'):
+        if len(out) >= most or (least is not None and not scores[i] > least):
+            continue
+        sides = np.minimum(high[i], high[out]) - np.maximum(low[i], low[out])
+        common = np.where((sides > 0).all(1), sides.prod(1), 0)
+        if not ((common > 0) & (common / (area[i] + area[out] - common) > overlap)).any():
+            out.append(i)
+    return out
+
+
+def suppress_case(name, shapes, slots='p2', least=True, centred=False):
+    """p0 batches, p1 classes, p2 boxes; shapes: (b, c, n, most, overlap, least)."""
+    t = [tensor(['p0', 'p2', 4], 'f32'), tensor(['p0', 'p1', 'p2'], 'f32'), tensor([1], 'i64'), tensor([1], 'f32'), tensor([1], 'f32')]
+    out = [tensor(['p0', 'p1', slots], 'i64'), tensor(['p0', 'p1'], 'i64')]
+    args = list(zip('xsmol', t))[:5 if least else 4]
+    above = f' above %l : {t[4]}' if least else ''
+    body = f"  %r0, %r1 = kt.suppress %x, %s, %m, %o{above} {'{centred} ' if centred else ''}: {', '.join(t[:4])} -> {out[0]}, {out[1]}"
+    runs = []
+    for b, c, n, most, overlap, limit in shapes:
+        corners = rng.random((b, n, 2)) * 40
+        boxes = np.concatenate([corners, (corners * (not centred)) + rng.random((b, n, 2)) * 20 + 1], 2).astype(np.float32)
+        if not centred:
+            boxes[:, ::3] = boxes[:, ::3][..., [2, 3, 0, 1]]
+        scores = np.round(rng.random((b, c, n)), 2).astype(np.float32)
+        scores[..., ::11] = np.nan
+        scores[..., 1::11] = -0.0
+        room = n if slots == 'p2' else slots
+        want, count = np.zeros((b, c, room), np.int64), np.zeros((b, c), np.int64)
+        for i in range(b):
+            for j in range(c):
+                out_ = selected(boxes[i], scores[i, j], min(most, room), overlap, limit if least else None, centred)
+                want[i, j, :len(out_)], count[i, j] = out_, len(out_)
+        inputs = [Tensor(boxes, 'f32'), Tensor(scores, 'f32'), Tensor([most], 'i64'), Tensor([overlap], 'f32'), Tensor([limit], 'f32')]
+        runs.append(((b, c, n), inputs[:len(args)], [Tensor(want, 'i64'), Tensor(count, 'i64')]))
+    return Case(name, kernel(name, 3, args, out, body), runs)
+
+
 def order_cases():
     t, p, c = tensor(['p0'], 'i1'), tensor(['p0'], 'i64'), tensor([1], 'i64')
     runs = []
@@ -80,4 +125,7 @@ def order_cases():
         scatter_case('scatter_add_f16', 'f16', 'add', 1),
         scatter_case('scatter_max', 'f32', 'max', 2),
         Case('nonzero', kernel('nonzero', 1, [('x', t)], [p, c], "  %r0, %r1 = kt.nonzero %x : " + f"{t} -> {p}, {c}"), runs),
+        suppress_case('suppress', [(2, 2, 60, 100, 0.3, 0.25), (1, 1, 700, 5, 0.5, 0.9), (1, 2, 9, 0, 0.5, 0), (1, 1, 20, -3, 0.5, 0), (1, 2, 0, 4, 0.5, 0), (0, 2, 5, 4, 0.5, 0)]),
+        suppress_case('suppress_all', [(1, 2, 60, 100, 0.3, 0)], least=False),
+        suppress_case('suppress_centred', [(1, 2, 60, 3, 0.1, 0.5)], slots=7, centred=True),
     ]

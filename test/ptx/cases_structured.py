@@ -203,15 +203,16 @@ def reduce_cases():
     for kind, fn in (('add', np.sum), ('max', np.max), ('min', np.min)):
         for element in ('f32', 'f16'):
             runs = []
-            for n, m in ((3, 70), (9, 2500), (2, 20000), (1, 1)):
+            for n, m in ((3, 70), (9, 2500), (2, 20000), (1, 1), (3, 0), (0, 5)):
                 if n * m > 30000 and element == 'f16' or (kind != 'add' and m > 5000):
                     continue
                 x = Tensor(randn(n, m), element)
-                runs.append(((n, m), [x], [Tensor(fn(x.values.astype(np.float64), axis=1), element)]))
+                neutral = {'add': 0, 'max': -np.inf, 'min': np.inf}[kind]
+                runs.append(((n, m), [x], [Tensor(fn(x.values.astype(np.float64), axis=1, initial=neutral), element)]))
             name = f'rows_{kind}_{element}'
             cases.append(Case(name, reduce_text(name, kind, 2, ['p0', 'p1'], ['p0'], ['p1'], '%o0, %r0', element), runs))
     runs = []
-    for n, m, l in ((3, 70, 16), (2, 5, 33), (1, 300, 8)):
+    for n, m, l in ((3, 70, 16), (2, 5, 33), (1, 300, 8), (2, 0, 16), (2, 7, 0)):
         x = Tensor(randn(n, m, l), 'f32')
         runs.append(((n, m, l), [x], [Tensor(x.values.astype(np.float64).sum(1), 'f32')]))
     cases.append(Case('columns_add', reduce_text('columns_add', 'add', 3, ['p0', 'p1', 'p2'], ['p0', 'p2'], ['p1'], '%o0, %r0, %o1', 'f32'), runs))
@@ -232,7 +233,8 @@ def reduce_cases():
     # Everything to one number: the split form; f16 all-reduce of two merged dimensions; integers and booleans.
     x = Tensor(randn(300, 70), 'f32')
     cases.append(Case('total', reduce_text('total', 'add', 2, ['p0', 'p1'], [], ['p0', 'p1'], '%r0, %r1', 'f32'),
-                      [((300, 70), [x], [Tensor(x.values.astype(np.float64).sum(), 'f32')])]))
+                      [((300, 70), [x], [Tensor(x.values.astype(np.float64).sum(), 'f32')]),
+                       ((0, 70), [Tensor(randn(0, 70), 'f32')], [Tensor(0, 'f32')])]))
     x = Tensor(rng.integers(-1000, 1000, (5, 77)), 'i64')
     cases.append(Case('rows_max_i64', reduce_text('rows_max_i64', 'max', 2, ['p0', 'p1'], ['p0'], ['p1'], '%o0, %r0', 'i64'),
                       [((5, 77), [x], [Tensor(x.values.max(1), 'i64')])]))
@@ -294,9 +296,9 @@ def normalize_cases():
 {scale}{narrow}    kt.yield %4 : {element}
   }}"""
             runs = []
-            for n, m in (((5, 70), (2, 64), (3, 3000), (1, 9000), (2, 1030)) if columns == 'p1' else ((5, 768),)):
+            for n, m in (((5, 70), (2, 64), (3, 3000), (1, 9000), (2, 1030), (3, 0), (0, 40)) if columns == 'p1' else ((5, 768),)):
                 x, g = Tensor(randn(n, m) * 3, element), Tensor(randn(m), element)
-                runs.append(((n, m), [x, g], [Tensor(ref(x.values.astype(np.float64)) * g.values, element)]))
+                runs.append(((n, m), [x, g], [Tensor(ref(x.values.astype(np.float64)) * g.values if x.values.size else x.values, element)]))
             name = f'{norm}_{element}_{columns}'
             cases.append(Case(name, kernel(name, 2, [('x', t), ('w', w)], [t], body), runs, tolerance=4e-6 if element == 'f32' else None))
     return cases

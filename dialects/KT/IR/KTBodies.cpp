@@ -12,7 +12,8 @@ using namespace mlir;
 using namespace kt;
 
 bool kt::isCompute(Operation *op) {
-  return isa<GenericOp, ReduceOp, NormalizeOp, MatmulOp, ConvOp, AttentionOp, SortOp, ScanOp, ScatterOp, NonzeroOp>(op);
+  return isa<GenericOp, ReduceOp, NormalizeOp, MatmulOp, ConvOp, AttentionOp, SortOp, ScanOp, ScatterOp, NonzeroOp,
+             SuppressOp>(op);
 }
 
 Block *kt::addBody(Region &region, TypeRange leading, ValueRange operands, unsigned indices) {

@@ -181,3 +181,24 @@ LogicalResult NonzeroOp::verify() {
     return emitOpError() << "expected a flat i1 tensor but got " << getInput().getType();
   return success();
 }
+
+LogicalResult SuppressOp::verify() {
+  auto is = [](SymTensorType t, int64_t rank, auto isElement) {
+    return t.getRank() == rank && isElement(t.getElementType());
+  };
+  auto isFloat = [](Type t) { return t.isF32(); };
+  auto isNumber = [](Type t) { return t.isInteger(64); };
+  SymTensorType boxes = getBoxes().getType(), scores = getScores().getType(), selected = getSelected().getType();
+  if (!is(boxes, 3, isFloat) || !boxes.dim(2).isConstant(4) || !is(scores, 3, isFloat))
+    return emitOpError() << "expected boxes [b, n, 4] and scores [b, c, n] of f32 but got " << boxes << " and "
+                         << scores;
+  if (!is(getMost().getType(), 1, isNumber) || !is(getOverlap().getType(), 1, isFloat) ||
+      (getLeast() && !is(getLeast().getType(), 1, isFloat)))
+    return emitOpError() << "expected limits [1] of i64, f32 and f32";
+  if (!is(selected, 3, isNumber) || !is(getCount().getType(), 2, isNumber) ||
+      selected.getDims().drop_back() != scores.getDims().drop_back() ||
+      getCount().getType().getDims() != scores.getDims().drop_back())
+    return emitOpError() << "expected results [b, c, k] and [b, c] of i64 but got " << selected << " and "
+                         << getCount().getType();
+  return success();
+}

@@ -141,7 +141,7 @@ def KT_AttentionOp : KT_ComputeOp<"attention"> {
     `maps` are four projected permutations: (b, h, i, d) -> query indices, (b, g, j, d) -> key indices, (b, g, j, e) -> value indices,
     (b, h, i, e) -> result indices, with g = h floordiv `group`. `sizes` holds the expressions of b, h, i, j, d, e. The `score` region's
     arguments: the f32 product q.k, `extras`, and the indices b, h, i, j; it yields the f32 score (scale, masks and biases are in it).
-    A row whose scores are all minus infinity gives zeros with `zero_empty`, else NaN.
+    A row whose scores are all minus infinity gives zeros with `zero_empty`, else NaN; without keys (j = 0) all rows are zeros.
   }];
   let arguments = (ins KT_SymTensorType:$query, KT_SymTensorType:$key, KT_SymTensorType:$value, Variadic<KT_SymTensorType>:$extras,
                        AffineMapArrayAttr:$maps, ArrayAttr:$sizes, I64Attr:$group, UnitAttr:$zero_empty);
@@ -194,6 +194,24 @@ def KT_NonzeroOp : KT_ComputeOp<"nonzero"> {
   let arguments = (ins KT_SymTensorType:$input);
   let results = (outs KT_SymTensorType:$positions, KT_SymTensorType:$count);
   let assemblyFormat = "$input attr-dict `:` type($input) `->` type($positions) `,` type($count)";
+}
+
+def KT_SuppressOp : KT_ComputeOp<"suppress"> {
+  let summary = "The best boxes of each class that overlap no better one";
+  let description = [{
+    boxes [b, n, 4] and scores [b, c, n] of f32; most [1] x i64; overlap and, where there is one, least [1] x f32. For each (b, c), boxes whose score is
+    above `least` (all without it) are taken in the order of falling scores (NaN first; of equal ones the lower number), and a box is selected
+    unless its intersection over union with a selected one is above `overlap`, until there are `most`. Boxes are two opposite corners (y, x, y, x) in any
+    order, or with `centred` (x, y, width, height). selected [b, c, k] x i64: numbers of boxes, zeros after the last; at most k are
+    selected; count [b, c] x i64.
+  }];
+  let arguments = (ins KT_SymTensorType:$boxes, KT_SymTensorType:$scores, KT_SymTensorType:$most, KT_SymTensorType:$overlap,
+                       Optional<KT_SymTensorType>:$least, UnitAttr:$centred);
+  let results = (outs KT_SymTensorType:$selected, KT_SymTensorType:$count);
+  let assemblyFormat = [{
+    $boxes `,` $scores `,` $most `,` $overlap (`above` $least^ `:` type($least))? attr-dict
+    `:` type($boxes) `,` type($scores) `,` type($most) `,` type($overlap) `->` type($selected) `,` type($count)
+  }];
 }
 
 //===----------------------------------------------------------------------===//

@@ -84,7 +84,7 @@ void check(const HostKernel &kernel, const Options &o, int64_t b, int64_t g, int
           double out = 0;
           for (int64_t j = 0; j < nj; ++j)
             out += s[j] * decode(v[at(g, nj, e, x, head / o.group, j) + l]);
-          expected[at(h, ni, e, x, head, i) + l] = sum == 0 ? (o.zeroEmpty ? 0 : NAN) : out / sum;
+          expected[at(h, ni, e, x, head, i) + l] = sum == 0 ? (o.zeroEmpty || nj == 0 ? 0 : NAN) : out / sum;
         }
       }
   kernel.run({q.data(), k.data(), v.data(), y.data()}, {b, g, ni, nj, d, e});
@@ -105,7 +105,9 @@ TEST(HostAttention, every_size) {
   check<float>(kernel, o, 2, 3, 5, 7, 8, 9);
   check<float>(kernel, o, 1, 2, 100, 300, 33, 20);
   check<float>(kernel, o, 1, 1, 50, 50, 64, 64);
-  check<float>(kernel, o, 1, 2, 3, 0, 8, 8);
+  check<float>(kernel, o, 1, 2, 3, 0, 8, 8); // a sum over no keys
+  check<float>(kernel, o, 2, 1, 1, 0, 4, 5);
+  check<float>(kernel, o, 1, 1, 60, 0, 8, 40);
   check<float>(kernel, o, 0, 2, 3, 4, 8, 8);
 }
 

@@ -117,6 +117,31 @@ TEST(HostGeneric, converts_between_storage_types) {
   EXPECT_EQ(y, expected);
 }
 
+// Nothing but moves: the bits stay bits, also where one read falls back on another.
+TEST(HostGeneric, concatenates_bf16) {
+  HostKernel k(R"(
+^bb0(%x: !kt.tensor<[p0, 40] x bf16>, %z: !kt.tensor<[p0, 40] x bf16>):
+  %r = kt.generic ins(%x, %z : !kt.tensor<[p0, 40] x bf16>, !kt.tensor<[p0, 40] x bf16>) -> !kt.tensor<[p0, 80] x bf16> {
+  ^bb0(%X: !kt.tensor<[p0, 40] x bf16>, %Z: !kt.tensor<[p0, 40] x bf16>, %i: index, %j: index):
+    %c = arith.constant 40 : index
+    %zero = arith.constant 0.0 : bf16
+    %0 = kt.read %X[%i, %j] else %zero : bf16 {check = array<i64: 1>} : !kt.tensor<[p0, 40] x bf16> -> bf16
+    %1 = arith.subi %j, %c : index
+    %2 = kt.read %Z[%i, %1] else %0 : bf16 {check = array<i64: 1>} : !kt.tensor<[p0, 40] x bf16> -> bf16
+    kt.yield %2 : bf16
+  }
+  kt.yield %r : !kt.tensor<[p0, 80] x bf16>)",
+               1);
+  ASSERT_TRUE(k.ok());
+  std::vector<uint16_t> x(3 * 40), z(3 * 40), y(3 * 80), expected(3 * 80);
+  for (int i = 0; i < 120; ++i)
+    x[i] = 0x7f81 + i, z[i] = 0x1234 + i; // NaNs with a payload among them
+  for (int i = 0; i < 240; ++i)
+    expected[i] = i % 80 < 40 ? x[i / 80 * 40 + i % 80] : z[i / 80 * 40 + i % 80 - 40];
+  k.run({x.data(), z.data(), y.data()}, {3});
+  EXPECT_EQ(y, expected);
+}
+
 TEST(HostGeneric, survives_division_by_zero) {
   HostKernel k(R"(
 ^bb0(%x: !kt.tensor<[p0] x i32>, %d: !kt.tensor<[p0] x i32>):

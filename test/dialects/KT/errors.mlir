@@ -210,6 +210,14 @@ func.func @nonzero_takes_booleans(%x: !kt.tensor<[n] x f32>) {
 
 // -----
 
+func.func @suppress_takes_four_numbers_a_box(%x: !kt.tensor<[b, n, 5] x f32>, %s: !kt.tensor<[b, c, n] x f32>, %m: !kt.tensor<[1] x i64>, %o: !kt.tensor<[1] x f32>) {
+  // expected-error @+1 {{'kt.suppress' op expected boxes [b, n, 4] and scores [b, c, n] of f32 but got '!kt.tensor<[b, n, 5] x f32>' and '!kt.tensor<[b, c, n] x f32>'}}
+  %a, %n = kt.suppress %x, %s, %m, %o : !kt.tensor<[b, n, 5] x f32>, !kt.tensor<[b, c, n] x f32>, !kt.tensor<[1] x i64>, !kt.tensor<[1] x f32> -> !kt.tensor<[b, c, 5] x i64>, !kt.tensor<[b, c] x i64>
+  return
+}
+
+// -----
+
 // expected-error @+1 {{expected a number, a symbol or '('}}
 func.func private @expressions_have_operands(!kt.tensor<[n + ] x f32>)
 

@@ -121,6 +121,15 @@ func.func @named(%x: !kt.tensor<[n, 100] x f32>, %m: !kt.tensor<[k] x i1>) -> (!
   return %r, %s : !kt.tensor<[n * 5] x f32>, !kt.tensor<[n, 5] x i64>
 }
 
+// CHECK-LABEL: @suppress
+// CHECK: kt.suppress %{{.*}}, %{{.*}}, %{{.*}}, %{{.*}} above %{{.*}} : !kt.tensor<[1] x f32> {centred} : <[b, n, 4] x f32>, <[b, c, n] x f32>, <[1] x i64>, <[1] x f32> -> <[b, c, 5] x i64>, <[b, c] x i64>
+// CHECK: kt.suppress %{{.*}}, %{{.*}}, %{{.*}}, %{{.*}} : <[b, n, 4] x f32>, <[b, c, n] x f32>, <[1] x i64>, <[1] x f32> -> <[b, c, n] x i64>, <[b, c] x i64>
+func.func @suppress(%x: !kt.tensor<[b, n, 4] x f32>, %s: !kt.tensor<[b, c, n] x f32>, %m: !kt.tensor<[1] x i64>, %o: !kt.tensor<[1] x f32>) -> (!kt.tensor<[b, c, 5] x i64>, !kt.tensor<[b, c] x i64>) {
+  %a, %n = kt.suppress %x, %s, %m, %o above %o : !kt.tensor<[1] x f32> {centred} : !kt.tensor<[b, n, 4] x f32>, !kt.tensor<[b, c, n] x f32>, !kt.tensor<[1] x i64>, !kt.tensor<[1] x f32> -> !kt.tensor<[b, c, 5] x i64>, !kt.tensor<[b, c] x i64>
+  %b, %k = kt.suppress %x, %s, %m, %o : !kt.tensor<[b, n, 4] x f32>, !kt.tensor<[b, c, n] x f32>, !kt.tensor<[1] x i64>, !kt.tensor<[1] x f32> -> !kt.tensor<[b, c, n] x i64>, !kt.tensor<[b, c] x i64>
+  return %a, %k : !kt.tensor<[b, c, 5] x i64>, !kt.tensor<[b, c] x i64>
+}
+
 // CHECK-LABEL: @scatter
 // CHECK: kt.scatter add %{{.*}}, %{{.*}}, %{{.*}} : <[n, 4] x f32>, <[u, 1] x i64>, <[u, 4] x f32> -> <[n, 4] x f32>
 func.func @scatter(%b: !kt.tensor<[n, 4] x f32>, %i: !kt.tensor<[u, 1] x i64>, %u: !kt.tensor<[u, 4] x f32>) -> !kt.tensor<[n, 4] x f32> {

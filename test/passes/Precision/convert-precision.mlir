@@ -49,7 +49,7 @@ func.func @product(%x: !x) -> !r {
 // CHECK: %[[A:.*]] = kt.generic {{.*}} -> <[m, 16] x f16>
 // CHECK: %[[V:.*]] = kt.read {{.*}} -> f16
 // CHECK-NEXT: %[[E:.*]] = arith.extf %[[V]] : f16 to f32
-// CHECK-NEXT: math.exp %[[E]] : f32
+// CHECK-NEXT: math.tanh %[[E]] : f32
 // CHECK: arith.truncf {{.*}} : f32 to f16
 // CHECK: kt.matmul %[[A]], %[[A]] {{.*}} : <[m, 16] x f16>, <[m, 16] x f16> -> <[m, m] x f32>
 // BACK-LABEL: @activation
@@ -66,7 +66,7 @@ func.func @activation(%x: !x) -> !kt.tensor<[m, m] x f32> {
   %a = kt.generic ins(%p : !r) -> !r {
   ^bb0(%P: !r, %i: index, %j: index):
     %0 = kt.read %P[%i, %j] : !r -> f32
-    %1 = math.exp %0 : f32
+    %1 = math.tanh %0 : f32
     kt.yield %1 : f32
   }
   %r = kt.matmul %a, %a {depth = #kt.expr<16>, maps = [#lhs, affine_map<(m, n, k) -> (n, k)>, #res]} : !r, !r -> !kt.tensor<[m, m] x f32> epilogue {
@@ -99,6 +99,30 @@ func.func @leaves_positions_and_results_alone(%x: !x, %p: !kt.tensor<[m] x i64>)
     kt.yield %2 : f32
   }
   return %y : !x
+}
+
+// A product that makes an angle reads its factors as they are; the cosine is an activation again.
+// CHECK-LABEL: @angle
+// CHECK: kt.matmul %arg0, %{{.*}} packed} : <[m, 2] x f32>, <[1, 2, 16] x f32> -> <[m, 16] x f32>
+// CHECK: kt.generic ins(%{{.*}} : !kt.tensor<[m, 16] x f32>) -> <[m, 16] x f16>
+// CHECK: math.cos %{{.*}} : f32
+func.func @angle(%x: !x) -> !kt.tensor<[m, m] x f32> {
+  %w = kt.constant dense_resource<w> : tensor<128xi8> : !w
+  %p = kt.matmul %x, %w {depth = #kt.expr<2>, maps = [#lhs, #rhs, #res], packed} : !x, !w -> !r epilogue {
+  ^bb0(%acc: f32, %i: index, %j: index):
+    kt.yield %acc : f32
+  }
+  %a = kt.generic ins(%p : !r) -> !r {
+  ^bb0(%P: !r, %i: index, %j: index):
+    %0 = kt.read %P[%i, %j] : !r -> f32
+    %1 = math.cos %0 : f32
+    kt.yield %1 : f32
+  }
+  %r = kt.matmul %a, %a {depth = #kt.expr<16>, maps = [#lhs, affine_map<(m, n, k) -> (n, k)>, #res]} : !r, !r -> !kt.tensor<[m, m] x f32> epilogue {
+  ^bb0(%acc: f32, %i: index, %j: index):
+    kt.yield %acc : f32
+  }
+  return %r : !kt.tensor<[m, m] x f32>
 }
 
 // CHECK: [[HALF]]: "0x{{[0-9]*}}003CFF7B007C003C003C003C003C003C003C003C003C003C003C003C003C003C003CFF7B007C003C003C003C003C003C003C003C003C003C003C003C003C003C"
