@@ -43,7 +43,7 @@ def outcome(ok, result, status, message, what="a file was not kept"):
 
 
 def cases():
-    return [(name, case) for group in (kept(), unwritable(), interrupted(), hubs(), irregular(), limits()) for name, case in group]
+    return [(name, case) for group in (kept(), unwritable(), interrupted(), changing(), hubs(), irregular(), limits()) for name, case in group]
 
 
 def kept():
@@ -223,6 +223,40 @@ def interrupted():
             r = b.run(*command.split(), file_bytes=100, default_signals=True)
             return outcome(left(b, "limit"), r, 1, "cannot write 'limit/out.ktm': File too large")
         out.append((f"{name}: a limit of file sizes leaves nothing", run))
+    return out
+
+
+def changing():
+    """External data that changes under the compiler: an error, never a signal, never half of the one and half of the other."""
+    out = []
+    size = 64 << 20
+
+    def case(name, change):
+        def run(b):
+            b.write("change/m.onnx", model([node("MatMul", ["x", "w"], ["y"])], [value("x", FLOAT, ["n", 4096])], Y,
+                                           [tensor("w", FLOAT, [4096, 4096], external={"location": "w.bin"})]))
+            seen = set()
+            for delay in (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6):
+                with open(b.path("change/w.bin"), "wb") as f:
+                    f.truncate(size)
+                p = subprocess.Popen(b.command("ktc", "compile", "change/m.onnx", "-o", "change/out.ktm", "--target", "host"), cwd=b.dir, stderr=subprocess.PIPE, text=True)
+                time.sleep(delay)
+                change(b.path("change/w.bin"))
+                err = p.communicate()[1]
+                if p.returncode not in (0, 1) or p.returncode and ("error:" not in err or "internal" in err):
+                    return subprocess.CompletedProcess("", p.returncode, "", err), 1, ""
+                seen.add(p.returncode)
+            return outcome(1 in seen, subprocess.CompletedProcess("", 0, "", ""), 0, "", "the change was never seen")
+        out.append(("external data that " + name, run))
+    case("becomes shorter", lambda path: os.truncate(path, 4096))
+    case("becomes empty", lambda path: os.truncate(path, 0))
+    case("grows", lambda path: os.truncate(path, size + 4096))
+
+    def touch(path):
+        with open(path, "r+b") as f:
+            f.seek(size // 2)
+            f.write(b"other")
+    case("is written to", touch)
     return out
 
 

@@ -139,7 +139,7 @@ Result<InputSet> gatherInputs(const kt::Model &model, const std::vector<std::str
     }
     add(std::move(array));
   }
-  for (const kt::npz::Array &array : set.arrays) {
+  for (kt::npz::Array &array : set.arrays) {
     const kt::PortInfo *port = findPort(model.inputs(), array.name);
     if (!port)
       return unknownName("input", array.name, model.inputs());
@@ -149,6 +149,7 @@ Result<InputSet> gatherInputs(const kt::Model &model, const std::vector<std::str
     if (!kt::npz::matches(array.descr, port->type))
       return Status::usage("input '" + array.name + "': expected " + portText(*port) + " but got " +
                            kt::npz::describe(array));
+    kt::npz::normalise(array, port->type);
     set.views.push_back({array.name, port->type, array.dims, array.data.data()});
   }
   return set;
