@@ -94,6 +94,8 @@ struct Mapping {
 Mapping mappings[64];
 std::atomic_flag mappingsLock = ATOMIC_FLAG_INIT;
 
+std::atomic<int> mappedFiles{0};
+
 void publish(const MappedFile &file) {
   while (mappingsLock.test_and_set(std::memory_order_acquire))
     ;
@@ -195,12 +197,16 @@ Result<std::unique_ptr<MappedFile>> MappedFile::open(const std::string &path) {
 
 Result<std::unique_ptr<MappedFile>> MappedFile::map(Descriptor file, const std::string &name) {
   auto mapped = std::unique_ptr<MappedFile>(new MappedFile(std::move(file), name));
+  mappedFiles.fetch_add(1);
   struct stat info;
   if (::fstat(mapped->file.get(), &info) != 0)
     return systemError();
   mapped->identity = FileId::of(info);
   mapped->changedSeconds = info.st_mtim.tv_sec;
   mapped->changedNanoseconds = info.st_mtim.tv_nsec;
+  constexpr int kMostOpen = 128;
+  if (mappedFiles.load() > kMostOpen)
+    mapped->place = realPath(mapped->file, name);
   if (info.st_size > 0) {
     void *address = ::mmap(nullptr, info.st_size, PROT_READ, MAP_PRIVATE, mapped->file.get(), 0);
     if (address == MAP_FAILED)
@@ -209,10 +215,13 @@ Result<std::unique_ptr<MappedFile>> MappedFile::map(Descriptor file, const std::
     mapped->size = static_cast<size_t>(info.st_size);
     publish(*mapped);
   }
+  if (!mapped->place.empty())
+    mapped->file = Descriptor();
   return mapped;
 }
 
 MappedFile::~MappedFile() {
+  mappedFiles.fetch_sub(1);
   if (address) {
     withdraw(*this);
     ::munmap(address, size);
@@ -221,8 +230,12 @@ MappedFile::~MappedFile() {
 
 Status MappedFile::unchanged() const {
   struct stat info;
-  if (::fstat(file.get(), &info) != 0)
+  if (!file.isOpen()) {
+    if (::stat(place.c_str(), &info) != 0 || FileId::of(info) != identity)
+      return {};
+  } else if (::fstat(file.get(), &info) != 0) {
     return Status::failed("cannot read '" + text + "': " + std::strerror(errno));
+  }
   if (static_cast<uint64_t>(info.st_size) != size || info.st_mtim.tv_sec != changedSeconds ||
       info.st_mtim.tv_nsec != changedNanoseconds)
     return Status::failed("'" + text + "' was changed while it was read");
