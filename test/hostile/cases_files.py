@@ -398,6 +398,10 @@ def limits():
         usage(f"ktc --threads {threads}", (*compile_add, f"--threads={threads}"), "threads")
         usage(f"ktrun --threads {threads}", (*host, f"--threads={threads}"), "threads")
     usage("ktrun --threads 1000", (*host, "--threads", "1000"), "", status=0)
+    for option in ("config", "dump-phases", "max-slice-mem"):
+        usage(f"ktc --{option} of nothing", (*compile_add, f"--{option}", ""), f"--{option}: expected a name")
+    for option in ("profile", "expected", "device-memory"):
+        usage(f"ktrun --{option} of nothing", (*host, f"--{option}", ""), f"--{option}: expected a name")
     for number in ("nan", "inf", "-1", "x"):
         usage(f"ktrun --benchmark {number}", (*host, f"--benchmark={number}"), "benchmark")
         usage(f"ktrun --rtol {number}", (*host, f"--rtol={number}"), "rtol")
