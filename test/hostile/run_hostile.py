@@ -23,6 +23,7 @@ import numpy as np
 import cases_files
 import cases_ktc
 import cases_ktrun
+import cases_limits
 import onnxwire
 
 MEMORY = 6 << 30  # address space of a program under test
@@ -146,7 +147,7 @@ def main():
             print(f"FAIL {name}: {problem}", flush=True)
 
     try:
-        for name, case in [*cases_ktc.cases(), *cases_ktrun.cases(), *cases_files.cases()]:
+        for name, case in [*cases_ktc.cases(), *cases_ktrun.cases(), *cases_files.cases(), *cases_limits.cases()]:
             if a.only not in name:
                 continue
             for left in ("bad.ktm", "bad.npz"):
