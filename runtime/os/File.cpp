@@ -289,6 +289,20 @@ Status KeptFiles::mayWrite(const std::string &path) const {
   return {};
 }
 
+/// The name at the end of links that lead to no file yet: writing makes that one.
+static std::string withoutLinks(std::string path) {
+  char link[PATH_MAX];
+  constexpr int kMostLinks = 40;
+  for (int i = 0; i < kMostLinks; ++i) {
+    ssize_t n = ::readlink(path.c_str(), link, sizeof(link));
+    if (n <= 0 || n >= PATH_MAX)
+      break;
+    std::string to(link, n);
+    path = to[0] == '/' ? to : folderOf(path) + "/" + to;
+  }
+  return path;
+}
+
 Status KeptFiles::mayWriteAll(std::span<const std::string> paths) const {
   // A file that is not there yet is known by its folder and its name.
   struct Place {
@@ -305,8 +319,8 @@ Status KeptFiles::mayWriteAll(std::span<const std::string> paths) const {
       if (!S_ISREG(info.st_mode))
         continue;
       place.id = FileId::of(info);
-    } else if (::stat(folderOf(path).c_str(), &info) == 0) {
-      place = {FileId::of(info), path.substr(path.rfind('/') + 1)};
+    } else if (std::string name = withoutLinks(path); ::stat(folderOf(name).c_str(), &info) == 0) {
+      place = {FileId::of(info), name.substr(name.rfind('/') + 1)};
     } else {
       place.name = path; // its folder is not there: the same spelling at least is the same file
     }

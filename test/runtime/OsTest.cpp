@@ -240,6 +240,8 @@ TEST_F(Files, WhatIsReadIsNotWritten) {
   EXPECT_FALSE(kept.mayWriteAll(Names{at("new"), at("./new")}).ok());
   EXPECT_FALSE(kept.mayWriteAll(Names{at("b"), at("a")}).ok());
   EXPECT_TRUE(kept.mayWriteAll(Names{at("b"), at("new"), "/dev/null", "/dev/null"}).ok());
+  fs::create_symlink("new", at("to-new"));
+  EXPECT_FALSE(kept.mayWriteAll(Names{at("new"), at("to-new")}).ok());
 }
 
 TEST(Process, EndsWithOneError) {
