@@ -32,6 +32,9 @@ struct CompileCommand {
   CompileOptions options;
 };
 
+/// An empty name is a variable that was not set; taking it for no option at all would lose what was asked for.
+const CLI::Validator named([](std::string &text) { return text.empty() ? "expected a name but got ''" : ""; }, "");
+
 /// The options that both tools have.
 void addCompileOptions(CLI::App &app, CompileCommand &c) {
   app.add_option("--target", c.targets, "targets in the artifact: " + listOfTargets(", ") + " (default sm_89, host)")
@@ -40,9 +43,9 @@ void addCompileOptions(CLI::App &app, CompileCommand &c) {
   app.add_option("--precision", c.precision, "compute in: model (as written), fp16, bf16, fp32")
       ->check(CLI::IsMember({"model", "fp16", "bf16", "fp32"}));
   app.add_option("--quant", c.quant, "store weights as: none, int8")->check(CLI::IsMember({"none", "int8"}));
-  app.add_option("--max-slice-mem", c.maxSliceMem, "most memory of one slice, such as 20GB");
+  app.add_option("--max-slice-mem", c.maxSliceMem, "most memory of one slice, such as 20GB")->check(named);
   app.add_option("--dim", c.dims, "NAME=N or NAME=LO..HI: sizes that a dimension can have")->allow_extra_args(false);
-  app.add_option("--config", c.config, "config.yaml; the command line wins");
+  app.add_option("--config", c.config, "config.yaml; the command line wins")->check(named);
   app.add_option("--threads", c.options.threads, "compile on this many threads (default: all)")
       ->check(CLI::Range(0, 1024));
   app.add_option("--diagnostics", c.diagnostics, "text or json (one object a line)")
@@ -180,13 +183,15 @@ int kt::ktcMain(int argc, char **argv) {
         "--O" + std::to_string(level), [&c, level] { c.options.optLevel = level; }, levels[level]);
   compileApp->add_option("--compile-to", c.options.compileTo, "stop after a phase and write its IR")
       ->check(CLI::IsMember(phaseNames()));
-  compileApp->add_option("--dump-phases", c.options.dumpPhases, "write the IR after each phase into this folder");
+  compileApp->add_option("--dump-phases", c.options.dumpPhases, "write the IR after each phase into this folder")
+      ->check(named);
 
   InspectOptions inspect;
   CLI::App *inspectApp = app.add_subcommand("inspect", "show what an artifact holds");
   inspectApp->add_option("model", inspect.path, "the artifact")->required();
   inspectApp->add_option("--format", inspect.format, "text or json")->check(CLI::IsMember({"text", "json"}));
-  inspectApp->add_option("--extract", inspect.extract, "write every kernel and the program as text into this folder");
+  inspectApp->add_option("--extract", inspect.extract, "write every kernel and the program as text into this folder")
+      ->check(named);
   inspectApp->add_option("--diagnostics", c.diagnostics, "text or json (one object a line)")
       ->check(CLI::IsMember({"text", "json"}));
 

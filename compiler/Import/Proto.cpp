@@ -109,11 +109,18 @@ llvm::Expected<std::unique_ptr<ModelFile>> ModelFile::load(StringRef path) {
   auto mapped = opened.ok() ? os::MappedFile::map(*std::move(opened), path.str()) : std::move(opened).status();
   if (!mapped.ok())
     return fail("cannot read '" + path + "': " + mapped.status().message());
+  std::unique_ptr<os::MappedFile> own = *std::move(mapped);
+  ArrayRef<char> data(reinterpret_cast<const char *>(own->bytes().data()), own->bytes().size());
+  auto file = parse(data, path);
+  if (file)
+    (*file)->own = std::move(own);
+  return file;
+}
+
+llvm::Expected<std::unique_ptr<ModelFile>> ModelFile::parse(ArrayRef<char> data, StringRef path) {
   auto file = std::make_unique<ModelFile>();
   file->path = path.str();
-  file->own = *std::move(mapped);
   file->model = std::make_unique<onnx::ModelProto>();
-  StringRef data(reinterpret_cast<const char *>(file->own->bytes().data()), file->own->bytes().size());
   if (data.empty())
     return fail("'" + path + "' is empty");
   if (data.size() > INT_MAX)
@@ -146,7 +153,9 @@ llvm::Expected<kt::os::MappedFile *> ModelFile::externalFile(const std::string &
 }
 
 std::vector<const kt::os::MappedFile *> ModelFile::files() const {
-  std::vector<const os::MappedFile *> all{own.get()};
+  std::vector<const os::MappedFile *> all;
+  if (own)
+    all.push_back(own.get());
   for (const auto &entry : external)
     if (entry.second)
       all.push_back(entry.second.get());

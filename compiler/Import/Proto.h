@@ -29,6 +29,9 @@ public:
   /// Reads `path`. Errors say what is wrong with the file and where.
   static llvm::Expected<std::unique_ptr<ModelFile>> load(llvm::StringRef path);
 
+  /// The same from memory, which is not needed afterwards. External data is looked for beside `path`.
+  static llvm::Expected<std::unique_ptr<ModelFile>> parse(llvm::ArrayRef<char> data, llvm::StringRef path);
+
   const onnx::ModelProto &proto() const { return *model; }
 
   /// The elements of a tensor, little-endian, one element of sub-byte types a byte. Valid as long as this object.

@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "runtime/device/HostDevice.h"
+#include "runtime/os/Memory.h"
 
 #include <algorithm>
 #include <atomic>
@@ -228,6 +229,8 @@ const void *HostDevice::function(const artifact::Stage &stage) const {
 }
 
 Result<void *> HostDevice::allocate(uint64_t bytes) {
+  // The system would promise it and end the process when it is used.
+  KT_RETURN_IF_ERROR(os::expectMemory(bytes, "a run"));
   uint64_t rounded = std::max<uint64_t>(kAlignment, (bytes + kAlignment - 1) / kAlignment * kAlignment);
   void *memory = rounded < bytes ? nullptr : std::aligned_alloc(kAlignment, rounded);
   if (!memory)

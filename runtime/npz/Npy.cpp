@@ -184,7 +184,32 @@ bool matches(const std::string &descr, DataType type) {
   if (own.empty() || descr.size() < 2)
     return false;
   // Byte order says nothing about single bytes.
-  return descr.substr(1) == own.substr(1) && (descr[0] != '>' || byteSize(type) == 1);
+  if (descr[0] == '>' && byteSize(type) != 1)
+    return false;
+  // ml_dtypes, from which arrays of these types come, calls one of them a float of NumPy's.
+  if (type == DataType::f8e5m2 && descr.substr(1) == "f1")
+    return true;
+  return descr.substr(1) == own.substr(1);
+}
+
+void normalise(Array &array, DataType type) {
+  unsigned bits = type == DataType::i2 || type == DataType::u2                               ? 2
+                  : type == DataType::i4 || type == DataType::u4 || type == DataType::f4e2m1 ? 4
+                  : type == DataType::boolean                                                ? 1
+                                                                                             : 8;
+  if (bits == 8)
+    return;
+  bool isSigned = type == DataType::i4 || type == DataType::i2;
+  for (std::byte &element : array.data) {
+    auto value = static_cast<unsigned char>(element);
+    if (type == DataType::boolean)
+      value = value != 0;
+    else if (isSigned && value >> (bits - 1) & 1)
+      value |= 0xff << bits;
+    else
+      value &= (1u << bits) - 1;
+    element = static_cast<std::byte>(value);
+  }
 }
 
 std::string describe(const Array &array) {
@@ -192,6 +217,8 @@ std::string describe(const Array &array) {
   for (const TypeName &t : kTypes)
     if (matches(array.descr, t.type))
       type = name(t.type);
+  if (matches(array.descr, DataType::f8e5m2) && array.descr[1] == 'f')
+    type = name(DataType::f8e5m2);
   for (size_t i = 0; i < array.dims.size(); ++i)
     type += (i ? ", " : "[") + std::to_string(array.dims[i]);
   return type + (array.dims.empty() ? "[]" : "]");

@@ -26,6 +26,10 @@ struct Array {
 std::string descrOf(DataType type);
 /// Whether an array of type `descr` can be taken for elements of `type`.
 bool matches(const std::string &descr, DataType type);
+/// Brings elements of less than a byte, and bools, to the form that tensors have: a byte each, sign-extended where the
+/// type has a sign. ml_dtypes leaves the upper bits of an int4 zero and ignores them when it reads. Other types stay as
+/// they are. `type` is one that the array matches.
+void normalise(Array &array, DataType type);
 /// "float32[2, 3]" for messages.
 std::string describe(const Array &array);
 

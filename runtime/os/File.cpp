@@ -96,6 +96,8 @@ struct Mapping {
 Mapping mappings[64];
 std::atomic_flag mappingsLock = ATOMIC_FLAG_INIT;
 
+std::atomic<int> mappedFiles{0};
+
 void publish(const MappedFile &file) {
   while (mappingsLock.test_and_set(std::memory_order_acquire))
     ;
@@ -224,12 +226,16 @@ Result<std::unique_ptr<MappedFile>> MappedFile::open(const std::string &path) {
 
 Result<std::unique_ptr<MappedFile>> MappedFile::map(Descriptor file, const std::string &name) {
   auto mapped = std::unique_ptr<MappedFile>(new MappedFile(std::move(file), name));
+  mappedFiles.fetch_add(1);
   struct stat info;
   if (::fstat(mapped->file.get(), &info) != 0)
     return systemError();
   mapped->identity = FileId::of(info);
   mapped->changedSeconds = info.st_mtim.tv_sec;
   mapped->changedNanoseconds = info.st_mtim.tv_nsec;
+  constexpr int kMostOpen = 128;
+  if (mappedFiles.load() > kMostOpen)
+    mapped->place = realPath(mapped->file, name);
   if (info.st_size > 0) {
     void *address = ::mmap(nullptr, info.st_size, PROT_READ, MAP_PRIVATE, mapped->file.get(), 0);
     if (address == MAP_FAILED)
@@ -238,10 +244,13 @@ Result<std::unique_ptr<MappedFile>> MappedFile::map(Descriptor file, const std::
     mapped->size = static_cast<size_t>(info.st_size);
     publish(*mapped);
   }
+  if (!mapped->place.empty())
+    mapped->file = Descriptor();
   return mapped;
 }
 
 MappedFile::~MappedFile() {
+  mappedFiles.fetch_sub(1);
   if (address) {
     withdraw(*this);
     ::munmap(address, size);
@@ -252,8 +261,12 @@ Status MappedFile::unchanged() const {
   if (isLost(*this))
     return Status::failed("'" + text + "' became shorter while it was read");
   struct stat info;
-  if (::fstat(file.get(), &info) != 0)
+  if (!file.isOpen()) {
+    if (::stat(place.c_str(), &info) != 0 || FileId::of(info) != identity)
+      return {};
+  } else if (::fstat(file.get(), &info) != 0) {
     return Status::failed("cannot read '" + text + "': " + std::strerror(errno));
+  }
   if (static_cast<uint64_t>(info.st_size) != size || info.st_mtim.tv_sec != changedSeconds ||
       info.st_mtim.tv_nsec != changedNanoseconds)
     return Status::failed("'" + text + "' was changed while it was read");
@@ -318,6 +331,20 @@ Status KeptFiles::mayWrite(const std::string &path) const {
   return {};
 }
 
+/// The name at the end of links that lead to no file yet: writing makes that one.
+static std::string withoutLinks(std::string path) {
+  char link[PATH_MAX];
+  constexpr int kMostLinks = 40;
+  for (int i = 0; i < kMostLinks; ++i) {
+    ssize_t n = ::readlink(path.c_str(), link, sizeof(link));
+    if (n <= 0 || n >= PATH_MAX)
+      break;
+    std::string to(link, n);
+    path = to[0] == '/' ? to : folderOf(path) + "/" + to;
+  }
+  return path;
+}
+
 Status KeptFiles::mayWriteAll(std::span<const std::string> paths) const {
   // A file that is not there yet is known by its folder and its name.
   struct Place {
@@ -334,8 +361,8 @@ Status KeptFiles::mayWriteAll(std::span<const std::string> paths) const {
       if (!S_ISREG(info.st_mode))
         continue;
       place.id = FileId::of(info);
-    } else if (::stat(folderOf(path).c_str(), &info) == 0) {
-      place = {FileId::of(info), path.substr(path.rfind('/') + 1)};
+    } else if (std::string name = withoutLinks(path); ::stat(folderOf(name).c_str(), &info) == 0) {
+      place = {FileId::of(info), name.substr(name.rfind('/') + 1)};
     } else {
       place.name = path; // its folder is not there: the same spelling at least is the same file
     }

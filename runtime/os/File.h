@@ -67,13 +67,14 @@ public:
   std::span<const std::byte> bytes() const { return {static_cast<const std::byte *>(address), size}; }
   const FileId &id() const { return identity; }
   const std::string &name() const { return text; }
-  /// Fails when size or time of change are not what they were when it was opened, or when a part was found gone.
+  /// Fails when size or time of change are not what they were when it was opened, or when a part was found gone. A file
+  /// that another one has replaced is not changed: the mapping is of the old one.
   Status unchanged() const;
 
 private:
   MappedFile(Descriptor file, const std::string &name) : file(std::move(file)), text(name) {}
-  Descriptor file;
-  std::string text;
+  Descriptor file; // closed where many files are open: a process may not have that many
+  std::string text, place;
   FileId identity;
   void *address = nullptr;
   size_t size = 0;

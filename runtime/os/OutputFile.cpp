@@ -170,6 +170,8 @@ void OutputFile::open() {
   mode_t mask = ::umask(0);
   ::umask(mask);
   mode = there ? info.st_mode & 0777 : 0666 & ~mask;
+  owner = info.st_uid;
+  group = info.st_gid;
   target = name;
   openTemporary();
 }
@@ -258,6 +260,8 @@ Status OutputFile::finish(bool durable) {
     Descriptor copy(::fcntl(file.get(), F_DUPFD_CLOEXEC, 3));
     if (copy.isOpen() && ::close(copy.release()) != 0 && errno != EINTR)
       return failure = error("write");
+    if (there)
+      (void)!::fchown(file.get(), owner, group); // root can; for others it is theirs already, or becomes so
     if (::fchmod(file.get(), mode) != 0 || (durable && ::fsync(file.get()) != 0) || !place(there))
       return failure = error("write");
     if (durable) {

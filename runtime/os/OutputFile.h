@@ -52,7 +52,7 @@ private:
   std::string target;    // what is replaced; empty: written to directly
   std::string temporary; // the name until then; empty: it has none
   int slot = -1;         // of `temporary` among those that signals remove
-  unsigned mode = 0;
+  unsigned mode = 0, owner = 0, group = 0;
   bool there = false; // `target` exists
   bool unnamed;
   Descriptor file;

@@ -11,6 +11,7 @@
 #include <exception>
 #include <fcntl.h>
 #include <new>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -30,28 +31,29 @@ namespace {
 std::atomic<bool> asJson{false};
 std::atomic_flag dying = ATOMIC_FLAG_INIT;
 
-/// A line without the heap.
+/// A line without the heap, written in one piece: other threads may be about to die, too, and say so.
 class Line {
 public:
   void add(std::string_view text, bool escape) {
     for (unsigned char c : text) {
-      if (c < 0x20 || c == 0x7f)
-        put(' ');
-      else if (escape && (c == '"' || c == '\\'))
-        put('\\'), put(c);
-      else if (escape && c >= 0x80)
-        put('?'); // what is no UTF-8 would be no JSON
-      else
-        put(c);
+      if (size + kTail >= sizeof(this->text))
+        return;
+      if (escape && (c == '"' || c == '\\'))
+        put('\\');
+      // What is no UTF-8 would be no JSON.
+      put(c < 0x20 || c == 0x7f ? ' ' : escape && c >= 0x80 ? '?' : c);
     }
+  }
+  void end(std::string_view tail) {
+    for (char c : tail)
+      put(c);
+    put('\n');
   }
   void write(int descriptor) { (void)writeAll(descriptor, {text, size}); }
 
 private:
-  void put(unsigned char c) {
-    if (size < sizeof(text))
-      text[size++] = static_cast<char>(c);
-  }
+  static constexpr size_t kTail = 32;
+  void put(unsigned char c) { text[size++] = static_cast<char>(c); }
   char text[2048];
   size_t size = 0;
 };
@@ -81,12 +83,25 @@ void ended(int signal) {
   ::raise(signal);
 }
 
+/// Whether a limit of the address space is near.
+bool memoryIsUsedUp() {
+  constexpr size_t kNear = size_t(512) << 20;
+  void *room = ::mmap(nullptr, kNear, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (room == MAP_FAILED)
+    return true;
+  ::munmap(room, kNear);
+  return false;
+}
+
 void crashed(int signal, siginfo_t *info, void *) {
   if (signal == SIGBUS && info->si_code == BUS_ADRERR) {
     const char *name = mappedFileAt(info->si_addr);
     die(name ? "a file became shorter while it was read: " : "a file became shorter while it was read",
         name ? name : "");
   }
+  // Libraries check not every allocation, and glibc aborts where it cannot do without one.
+  if (memoryIsUsedUp())
+    die("out of memory");
   const char *what = signal == SIGSEGV   ? "bad access to memory, or the stack is full"
                      : signal == SIGFPE  ? "arithmetic exception"
                      : signal == SIGILL  ? "illegal instruction"
@@ -116,9 +131,8 @@ void die(std::string_view message, std::string_view subject) noexcept {
   line.add(json ? "{\"message\":\"" : "error: ", false);
   line.add(message, json);
   line.add(subject, json);
-  line.add(json ? "\",\"severity\":\"error\"}" : "", false);
+  line.end(json ? "\",\"severity\":\"error\"}" : "");
   line.write(2);
-  (void)writeAll(2, "\n");
   ::_exit(1);
 }
 
@@ -142,7 +156,7 @@ void prepareProcess(bool json) {
     handle(signal, ended);
   struct sigaction action = {};
   action.sa_sigaction = crashed;
-  action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESETHAND;
+  action.sa_flags = SA_SIGINFO | SA_ONSTACK;
   ::sigaction(SIGBUS, &action, nullptr);
   if (KT_SANITISED)
     return;

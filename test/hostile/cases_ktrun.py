@@ -4,6 +4,7 @@ import os
 import numpy as np
 
 import cases_ktc
+import onnxwire
 
 
 def artifact(bench):
@@ -52,6 +53,24 @@ def cases():
     case("truncated npz", 1, r"cut.npz", *host, "--input", "@cut.npz",
          before=lambda b: b.write("cut.npz", open(b.npz("full.npz", x=np.ones((2, 4), np.float32)), "rb").read()[:-40]))
     case("strings", 2, r"input 'x': expected f32\[n, 4\] but got strings", *host, "--input", "@s.npz", before=lambda b: b.npz("s.npz", x=np.array([["a"] * 4])))
+    # Types that numpy lacks, as ml_dtypes writes them: one is a float of one byte to numpy, the others are raw; of an int4 the upper bits are zero.
+    def small(name, onnx_type, descr, data, want, status=0, message=""):
+        def run(bench):
+            text = f"{{'descr': '{descr}', 'fortran_order': False, 'shape': ({len(data)},), }}"
+            text += " " * (118 - len(text)) + chr(10)
+            bench.write("small.npy", b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text.encode() + data)
+            bench.write("small.onnx", onnxwire.model([onnxwire.node("Cast", ["x"], ["y"], to=1)], [onnxwire.value("x", onnx_type, ["n"])],
+                                                     [onnxwire.value("y", onnxwire.FLOAT, ["n"])], opset=23))
+            bench.npz("want.npz", y=np.array(want, np.float32))
+            r = bench.run("ktc", "compile", "small.onnx", "-o", "small.ktm")
+            return (bench.run("ktrun", "small.ktm", *host, "--input", "x=@small.npy", "--expected", "@want.npz") if r.returncode == 0 else r), status, message
+        out.append(("ktrun reads " + name, run))
+    small("float8_e5m2", 19, "<f1", b"\x3c\xc0\x01", [1, -2, 2**-16])
+    small("float8_e5m2, raw", 19, "|V1", b"\x3c\xc0\x01", [1, -2, 2**-16])
+    small("float8_e4m3fn", 17, "<V1", b"\x38\xc0\x01", [1, -2, 2**-9])
+    small("int4", 22, "<V1", b"\x0f\x01\x08", [-1, 1, -8])
+    small("uint4", 21, "<V1", b"\x0f\x01\x08", [15, 1, 8])
+    small("no float8_e5m2 for another", 17, "<f1", b"\x38", [1], 2, "input 'x': expected f8e4m3fn")
     # Outputs.
     case("unknown output", 2, r"no output is called 'z', expected 'y'", *host, *x, "--output", "z=@z.npy")
     case("output folder missing", 1, r"none/out.npz", *host, *x, "--output", "@none/out.npz")

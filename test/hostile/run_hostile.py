@@ -23,6 +23,7 @@ import numpy as np
 import cases_files
 import cases_ktc
 import cases_ktrun
+import cases_limits
 import cases_standard
 import onnxwire
 
@@ -147,7 +148,8 @@ def main():
             print(f"FAIL {name}: {problem}", flush=True)
 
     try:
-        for name, case in [*cases_ktc.cases(), *cases_standard.cases(), *cases_ktrun.cases(), *cases_files.cases()]:
+        groups = [cases_ktc, cases_standard, cases_ktrun, cases_files, cases_limits]
+        for name, case in [case for group in groups for case in group.cases()]:
             if a.only not in name:
                 continue
             for left in ("bad.ktm", "bad.npz"):

@@ -42,6 +42,33 @@ TEST(Npy, ReadsWhatNumpyWrites) {
   EXPECT_FALSE(npz::matches(text->descr, DataType::i64));
 }
 
+// As ml_dtypes 0.4 to 0.6 write them.
+TEST(Npy, TypesOfMlDtypes) {
+  auto read = [](const char *descr, const std::string &data) {
+    return *npz::parseNpy(
+        npy("{'descr': '" + std::string(descr) + "', 'fortran_order': False, 'shape': (3,), }", data));
+  };
+  npz::Array e5m2 = read("<f1", "<<<"), other = read("<V1", "888"), bfloat = read("<V2", "\x80?\x80?\x80?");
+  EXPECT_TRUE(npz::matches(e5m2.descr, DataType::f8e5m2));
+  for (DataType type : {DataType::f8e4m3fn, DataType::f8e5m2fnuz, DataType::f8e8m0, DataType::i8, DataType::f16})
+    EXPECT_FALSE(npz::matches(e5m2.descr, type)) << name(type);
+  EXPECT_EQ(npz::describe(e5m2), std::string(name(DataType::f8e5m2)) + "[3]");
+  for (DataType type : {DataType::f8e4m3fn, DataType::f8e4m3fnuz, DataType::f8e5m2, DataType::f8e5m2fnuz,
+                        DataType::f8e8m0, DataType::f4e2m1, DataType::i4, DataType::u4, DataType::i2, DataType::u2})
+    EXPECT_TRUE(npz::matches(other.descr, type)) << name(type);
+  EXPECT_FALSE(npz::matches(other.descr, DataType::i8));
+  EXPECT_TRUE(npz::matches(bfloat.descr, DataType::bf16));
+  EXPECT_FALSE(npz::matches(bfloat.descr, DataType::f16));
+  // -1, 1, -2: the upper bits are zero.
+  npz::Array four = read("<V1", "\x0f\x01\x0e");
+  npz::normalise(four, DataType::i4);
+  EXPECT_EQ(four.data, bytesOf("\xff\x01\xfe"));
+  npz::normalise(four, DataType::i4);
+  EXPECT_EQ(four.data, bytesOf("\xff\x01\xfe"));
+  npz::normalise(four, DataType::u4);
+  EXPECT_EQ(four.data, bytesOf("\x0f\x01\x0e"));
+}
+
 TEST(Npy, TransposesFortranOrder) {
   // [[1, 2, 3], [4, 5, 6]] by columns.
   auto array = npz::parseNpy(npy("{'descr': '|u1', 'fortran_order': True, 'shape': (2, 3)}", "\1\4\2\5\3\6"));
@@ -105,6 +132,22 @@ TEST(Npz, RoundTrip) {
   std::string again = temporaryPath("npz2");
   ASSERT_TRUE(npz::writeNpz(again, sample()).ok());
   EXPECT_EQ(readFile(path), readFile(again));
+}
+
+TEST(Npz, EntriesDoNotShareBytes) {
+  // Two entries of the directory for one array: a small file could so unfold to a huge one.
+  std::string path = temporaryPath("npz");
+  std::vector<uint8_t> data(1000, 7);
+  ASSERT_TRUE(npz::writeNpz(path, std::vector<TensorView>{{"a", DataType::u8, {1000}, data.data()}}).ok());
+  std::vector<std::byte> bytes = readFile(path);
+  auto number = [&](size_t at) { return static_cast<unsigned>(bytes[at]) | static_cast<unsigned>(bytes[at + 1]) << 8; };
+  size_t end = bytes.size() - 22, size = number(end + 12), directory = end - size;
+  std::vector<std::byte> twice(bytes.begin(), bytes.begin() + end);
+  twice.insert(twice.end(), bytes.begin() + directory, bytes.begin() + end);
+  twice.insert(twice.end(), bytes.begin() + end, bytes.end());
+  twice[twice.size() - 22 + 8] = twice[twice.size() - 22 + 10] = std::byte{2};
+  twice[twice.size() - 22 + 12] = static_cast<std::byte>(2 * size);
+  EXPECT_NE(npz::parseNpz(twice).status().message().find("more bytes than the file"), std::string::npos);
 }
 
 TEST(Npz, OneArray) {

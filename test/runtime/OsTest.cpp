@@ -203,6 +203,27 @@ TEST_F(Files, AChangeIsSeen) {
       ::testing::ExitedWithCode(1), "error: a file became shorter while it was read: .*/a\n");
 }
 
+TEST_F(Files, ManyFilesNeedFewDescriptors) {
+  std::vector<std::unique_ptr<MappedFile>> files;
+  struct rlimit limit;
+  ::getrlimit(RLIMIT_NOFILE, &limit);
+  struct rlimit few = {256, limit.rlim_max};
+  ::setrlimit(RLIMIT_NOFILE, &few);
+  for (int i = 0; i < 400; ++i) {
+    put(std::to_string(i), "text");
+    auto file = MappedFile::open(at(std::to_string(i)));
+    ASSERT_TRUE(file.ok()) << file.status().message();
+    files.push_back(*std::move(file));
+  }
+  for (auto &file : files)
+    EXPECT_TRUE(file->unchanged().ok());
+  fs::resize_file(at("399"), 1);
+  EXPECT_FALSE(files[399]->unchanged().ok());
+  fs::remove(at("398"));
+  EXPECT_TRUE(files[398]->unchanged().ok());
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 TEST_F(Files, WhatIsReadIsNotWritten) {
   put("a", "");
   put("b", "");
@@ -219,6 +240,8 @@ TEST_F(Files, WhatIsReadIsNotWritten) {
   EXPECT_FALSE(kept.mayWriteAll(Names{at("new"), at("./new")}).ok());
   EXPECT_FALSE(kept.mayWriteAll(Names{at("b"), at("a")}).ok());
   EXPECT_TRUE(kept.mayWriteAll(Names{at("b"), at("new"), "/dev/null", "/dev/null"}).ok());
+  fs::create_symlink("new", at("to-new"));
+  EXPECT_FALSE(kept.mayWriteAll(Names{at("new"), at("to-new")}).ok());
 }
 
 TEST(Process, EndsWithOneError) {

@@ -122,6 +122,8 @@ kt::Status compareOutputs(std::span<const kt::TensorView> outputs, const std::st
       continue;
     }
     std::string line;
+    if (kt::npz::matches(array->descr, output.type))
+      kt::npz::normalise(*array, output.type);
     bad += !compareOutput(output, *array, tolerance, line);
     ++compared;
     text += line + "\n";

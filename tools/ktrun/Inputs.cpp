@@ -63,7 +63,7 @@ bool parseShape(const std::string &text, kt::DataType &type, std::vector<int64_t
 
 } // namespace
 
-Status parseFilled(const std::string &spec, kt::npz::Array &array) {
+Result<Filled> parseFilled(const std::string &spec) {
   auto bad = [&](const std::string &why) {
     return Status::usage("--input '" + spec + "': " + why +
                          ", expected NAME=@FILE.npy, @FILE.npz or NAME=2x3xf32=VALUE");
@@ -76,36 +76,50 @@ Status parseFilled(const std::string &spec, kt::npz::Array &array) {
     return bad("no value");
   if (middle == 0)
     return bad("no name");
-  kt::DataType type;
-  std::string shape = spec.substr(middle + 1, last - middle - 1), values = spec.substr(last + 1);
-  if (!parseShape(shape, type, array.dims))
+  Filled filled;
+  std::string shape = spec.substr(middle + 1, last - middle - 1);
+  if (!parseShape(shape, filled.type, filled.dims))
     return bad("'" + shape + "' is no shape and type");
-  array.name = spec.substr(0, middle);
-  array.descr = kt::npz::descrOf(type);
-  uint64_t elements = 1, size = kt::byteSize(type);
-  for (int64_t dim : array.dims)
-    if (__builtin_mul_overflow(elements, static_cast<uint64_t>(dim), &elements))
+  filled.spec = spec;
+  filled.name = spec.substr(0, middle);
+  filled.values = spec.substr(last + 1);
+  filled.elements = 1;
+  for (int64_t dim : filled.dims)
+    if (__builtin_mul_overflow(filled.elements, static_cast<uint64_t>(dim), &filled.elements))
       return bad("the tensor is larger than memory");
-  if (elements > (uint64_t(1) << 40) / size)
+  if (filled.elements > (uint64_t(1) << 46) / kt::byteSize(filled.type))
     return bad("the tensor is larger than memory");
-  KT_RETURN_IF_ERROR(kt::os::expectMemory(elements * size, "--input '" + spec + "'"));
-  array.data.resize(elements * size);
+  return filled;
+}
+
+Result<kt::npz::Array> fill(const Filled &filled) {
+  auto bad = [&](const std::string &why) { return Status::usage("--input '" + filled.spec + "': " + why); };
+  uint64_t size = kt::byteSize(filled.type), elements = filled.elements;
   std::vector<std::string> parts;
   size_t comma = 0;
   for (size_t start = 0; comma != std::string::npos; start = comma + 1) {
-    comma = values.find(',', start);
-    parts.push_back(values.substr(start, comma == std::string::npos ? comma : comma - start));
+    comma = filled.values.find(',', start);
+    parts.push_back(filled.values.substr(start, comma == std::string::npos ? comma : comma - start));
   }
   if (parts.size() != 1 && parts.size() != elements)
     return bad(std::to_string(parts.size()) + " values for " + std::to_string(elements) + " elements");
-  std::byte value[16] = {};
-  for (uint64_t i = 0; i < std::max<uint64_t>(elements, 1); ++i) {
-    if (i < parts.size() && !fromText(type, parts[i], value))
-      return bad("'" + parts[i] + "' is no " + kt::name(type));
+  KT_RETURN_IF_ERROR(kt::os::expectMemory(elements * size, "--input '" + filled.spec + "'"));
+  kt::npz::Array array;
+  array.name = filled.name;
+  array.descr = kt::npz::descrOf(filled.type);
+  array.dims = filled.dims;
+  array.data.resize(elements * size);
+  for (uint64_t i = 0; i < parts.size(); ++i) {
+    std::byte value[16] = {};
+    if (!fromText(filled.type, parts[i], value))
+      return bad("'" + parts[i] + "' is no " + kt::name(filled.type));
     if (i < elements)
       std::memcpy(&array.data[i * size], value, size);
   }
-  return {};
+  // What is there is doubled until it is enough.
+  for (uint64_t done = parts.size(); done < elements; done += std::min(done, elements - done))
+    std::memcpy(&array.data[done * size], array.data.data(), std::min(done, elements - done) * size);
+  return array;
 }
 
 Result<InputSet> gatherInputs(const kt::Model &model, const std::vector<std::string> &specs) {
@@ -135,11 +149,17 @@ Result<InputSet> gatherInputs(const kt::Model &model, const std::vector<std::str
       array = *std::move(read);
       array.name = spec.substr(0, file);
     } else {
-      KT_RETURN_IF_ERROR(parseFilled(spec, array));
+      auto filled = parseFilled(spec);
+      if (!filled.ok())
+        return std::move(filled).status();
+      auto made = fill(*filled);
+      if (!made.ok())
+        return std::move(made).status();
+      array = *std::move(made);
     }
     add(std::move(array));
   }
-  for (const kt::npz::Array &array : set.arrays) {
+  for (kt::npz::Array &array : set.arrays) {
     const kt::PortInfo *port = findPort(model.inputs(), array.name);
     if (!port)
       return unknownName("input", array.name, model.inputs());
@@ -149,6 +169,7 @@ Result<InputSet> gatherInputs(const kt::Model &model, const std::vector<std::str
     if (!kt::npz::matches(array.descr, port->type))
       return Status::usage("input '" + array.name + "': expected " + portText(*port) + " but got " +
                            kt::npz::describe(array));
+    kt::npz::normalise(array, port->type);
     set.views.push_back({array.name, port->type, array.dims, array.data.data()});
   }
   return set;

@@ -26,8 +26,18 @@ kt::Status writeOutputs(std::span<const kt::TensorView> outputs, const std::vect
 /// Says before the run what is wrong with --output.
 kt::Status checkOutputSpecs(const kt::Model &model, const std::vector<std::string> &specs);
 
-/// Fills an array as "NAME=2x3xf32=1.5" says, or with as many values as there are elements, separated by commas.
-kt::Status parseFilled(const std::string &spec, kt::npz::Array &array);
+/// What "NAME=2x3xf32=1.5" says.
+struct Filled {
+  std::string spec, name, values;
+  kt::DataType type = kt::DataType::f32;
+  std::vector<int64_t> dims;
+  uint64_t elements = 0;
+};
+/// Takes no memory for the tensor. Code::usage when it is malformed or larger than any memory.
+kt::Result<Filled> parseFilled(const std::string &spec);
+/// One value for all elements, or as many as there are, separated by commas. Code::failed when there is not enough
+/// memory.
+kt::Result<kt::npz::Array> fill(const Filled &filled);
 
 /// The files that --input and --output name, for seeing that none is written over.
 std::vector<std::string> filesOf(const std::vector<std::string> &specs);

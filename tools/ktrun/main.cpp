@@ -161,21 +161,24 @@ int main(int argc, char **argv) {
         return ok ? "" : "expected a number of at least 0 but got '" + text + "'";
       },
       "NUMBER");
+  // An empty name is a variable that was not set; taking it for no option at all would lose what was asked for.
+  CLI::Validator named([](std::string &text) { return text.empty() ? "expected a name but got ''" : ""; }, "");
   app.add_option("model", a.model, "the artifact")->required();
   app.add_option("--device", a.device, "auto, host or cuda:N");
   // One value an option: names may begin with anything, and the model's path may follow.
   app.add_option("--input", a.inputs, "NAME=@x.npy, @all.npz or NAME=2x3xf32=1.5")->expected(1)->take_all();
   app.add_option("--output", a.outputs, "@out.npz or NAME=@y.npy")->expected(1)->take_all();
-  app.add_option("--expected", a.expected, "@outputs.npz to compare with");
+  app.add_option("--expected", a.expected, "@outputs.npz to compare with")->check(named);
   app.add_option("--atol", a.atol, "absolute tolerance; 1e-4 * max(1, max|expected|) unless given")->check(positive);
   app.add_option("--rtol", a.rtol, "relative tolerance; 1e-3 unless given")->check(positive);
-  app.add_option("--device-memory", a.memory, "bytes of device memory for weights, such as 24GB; the rest is streamed");
+  app.add_option("--device-memory", a.memory, "bytes of device memory for weights, such as 24GB; the rest is streamed")
+      ->check(named);
   auto *benchmark =
       app.add_option("--benchmark", a.seconds, "measure, for so many seconds (2)")->expected(0, 1)->check(positive);
   benchmark->default_str("2");
   app.add_flag("--resident", a.resident, "measure with inputs and outputs left on the device");
   app.add_option("--benchmark-format", a.format, "text or json")->check(CLI::IsMember({"text", "json"}));
-  app.add_option("--profile", a.trace, "write a Chrome trace of one run's launches");
+  app.add_option("--profile", a.trace, "write a Chrome trace of one run's launches")->check(named);
   app.add_option("--threads", a.threads, "threads of the host's pool; all unless given")->check(CLI::Range(0, 1024));
   app.add_option("--timeout", a.timeout, "fail where the run takes more seconds than this")->check(positive);
   app.add_flag("--stats", a.stats, "print counters to standard error");
