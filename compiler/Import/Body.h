@@ -35,9 +35,10 @@ public:
   mlir::Value tensor(unsigned operand) { return block->getArgument(leading + operand); }
   SymTensorType type(unsigned operand) { return mlir::cast<SymTensorType>(tensor(operand).getType()); }
   /// Index i: a result index, or after those a reduction index.
-  mlir::Value index(unsigned i) { return block->getArgument(leading + operands + i); }
+  mlir::Value index(unsigned i);
   llvm::SmallVector<mlir::Value> indices();
 
+  /// Operands whose ranks are not what a definition takes them for are an error of the node, here and below.
   mlir::Value read(unsigned operand, mlir::ValueRange at);
   /// The element, or `otherwise` where an index of `check` is outside.
   mlir::Value readOr(unsigned operand, mlir::ValueRange at, mlir::Value otherwise, llvm::ArrayRef<int64_t> check);
@@ -90,6 +91,7 @@ public:
   mlir::Value wrapIndex(mlir::Value x, Expr size);
 
 private:
+  bool hasRank(unsigned operand, size_t rank);
   mlir::Block *block;
   unsigned leading, operands;
 };

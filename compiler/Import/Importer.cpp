@@ -218,6 +218,7 @@ LogicalResult Importer::importNode(const onnx::NodeProto &proto) {
   Node node(*this, proto, opset, loc);
   Block *block = b.getInsertionBlock();
   Operation *last = block->empty() ? nullptr : &block->back();
+  unsigned said = choices.said;
   LogicalResult result = checkInputs(node);
   if (succeeded(result))
     result = node.checkUnderstood(definition);
@@ -227,10 +228,13 @@ LogicalResult Importer::importNode(const onnx::NodeProto &proto) {
     result = checkNew(block, last, loc);
   if (succeeded(result))
     evaluateNew(block, last);
-  if (mlir::failed(result))
+  if (mlir::failed(result)) {
+    if (choices.said == said)
+      emitError(loc) << "unsupported inputs of " << k;
     for (const std::string &output : proto.output())
       if (!output.empty() && !scopes.back().values.count(output))
         define(output, {});
+  }
   return result;
 }
 
@@ -319,8 +323,11 @@ LogicalResult Importer::addInitializers(const onnx::GraphProto &graph) {
         << "unsupported sparse initializer '" << graph.sparse_initializer(0).values().name() << "'";
     return failure();
   }
-  for (const auto &tensor : graph.initializer())
+  for (const auto &tensor : graph.initializer()) {
+    if (Complaint complaint = checkTensorFields(tensor))
+      return emitError(NameLoc::get(b.getStringAttr(tensor.name()))) << *complaint;
     scopes.back().initializers[tensor.name()] = &tensor;
+  }
   return success();
 }
 

@@ -101,6 +101,15 @@ std::optional<SmallVector<Expr>> Node::sizes(Value v, StringRef what) {
   return out;
 }
 
+std::optional<Expr> Node::oneSize(Value v, StringRef what) {
+  auto all = sizes(v, what);
+  if (!all)
+    return std::nullopt;
+  if (all->size() != 1)
+    return refuse("expected one element for " + what + " but got " + Twine(all->size()));
+  return all->front();
+}
+
 std::optional<SmallVector<int64_t>> Node::constInts(Value v, StringRef what) {
   SmallVector<int64_t> out;
   const Contents *contents = known(v);

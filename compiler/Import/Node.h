@@ -119,6 +119,8 @@ public:
   /// The elements as integer expressions: known, or read at run time when the number of elements is static (kt.item).
   /// Null after an error.
   std::optional<llvm::SmallVector<Expr>> sizes(mlir::Value v, llvm::StringRef what);
+  /// The only element, the same way.
+  std::optional<Expr> oneSize(mlir::Value v, llvm::StringRef what);
   /// The elements as constant integers; an error when they are not.
   std::optional<llvm::SmallVector<int64_t>> constInts(mlir::Value v, llvm::StringRef what);
   std::optional<double> constFloat(mlir::Value v);

@@ -240,11 +240,11 @@ LogicalResult groupQueryAttention(Node &n) {
     query = columns(n, n.in(0), n.expr(0), size * heads);
   }
   Heads q = splitHeads(n, query, heads), k = splitHeads(n, key, kvHeads), v = splitHeads(n, value, kvHeads);
-  auto total = n.sizes(n.in(6), "total_sequence_length");
-  if (!q.v || !k.v || !v.v || !total || total->size() != 1)
+  auto total = n.oneSize(n.in(6), "total_sequence_length");
+  if (!q.v || !k.v || !v.v || !total)
     return failure();
   Type i64 = n.b.getI64Type(), lengthType = n.element(5);
-  Expr fresh = q.sequence(), batch = q.batch(), whole = total->front();
+  Expr fresh = q.sequence(), batch = q.batch(), whole = *total;
   // Tokens that a row has before these: none in a prompt, where rows are padded behind their end.
   Value before = n.generic(n.tensor({batch}, i64), n.reshape(n.in(5), {batch}), [&](Body &b) {
     Value length = b.add(b.convert(b.read(0, b.index(0)), lengthType, i64), b.integer(i64, 1));
