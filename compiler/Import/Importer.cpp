@@ -218,7 +218,6 @@ LogicalResult Importer::importNode(const onnx::NodeProto &proto) {
   Node node(*this, proto, opset, loc);
   Block *block = b.getInsertionBlock();
   Operation *last = block->empty() ? nullptr : &block->back();
-  unsigned said = choices.said;
   LogicalResult result = checkInputs(node);
   if (succeeded(result))
     result = node.checkUnderstood(definition);
@@ -229,7 +228,7 @@ LogicalResult Importer::importNode(const onnx::NodeProto &proto) {
   if (succeeded(result))
     evaluateNew(block, last);
   if (mlir::failed(result)) {
-    if (choices.said == said)
+    if (!choices.said)
       emitError(loc) << "unsupported inputs of " << k;
     for (const std::string &output : proto.output())
       if (!output.empty() && !scopes.back().values.count(output))

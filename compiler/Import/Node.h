@@ -140,7 +140,7 @@ public:
   /// The same where the answer is an optional one.
   std::nullopt_t refuse(const llvm::Twine &message);
 
-  // Building blocks.
+  // Building blocks. Of a null value, which an error leaves, they make null.
   Expr expr(int64_t v) { return Expr::constant(context, v); }
   /// A fresh symbol with `hint` in its name; `mayBeNegative` for values that are not sizes.
   Expr freshSymbol(llvm::StringRef hint, bool mayBeNegative = false);
