@@ -22,6 +22,7 @@ struct Attempt {
   OwningOpRef<ModuleOp> module;
   std::vector<Diagnostic> said;
   BranchChoices choices;
+  bool failed = false; // it said an error
 
   /// How far it came: 0 failed, 1 imported, 2 also with the ranks that the model declares for its outputs.
   int merit() const { return !module ? 0 : choices.declaredRanks ? 2 : 1; }
@@ -31,10 +32,18 @@ Attempt attempt(MLIRContext *context, ModelFile &file, const ImportOptions &opti
   Attempt a;
   a.choices.pinned = pinned.pinned;
   ScopedDiagnosticHandler handler(context, [&](Diagnostic &diagnostic) {
-    a.said.push_back(std::move(diagnostic));
+    // One cause may show in several elements of a node.
+    bool again = !a.said.empty() && a.said.back().getLocation() == diagnostic.getLocation() &&
+                 a.said.back().str() == diagnostic.str();
+    a.failed |= diagnostic.getSeverity() == DiagnosticSeverity::Error;
+    ++a.choices.said;
+    if (!again)
+      a.said.push_back(std::move(diagnostic));
     return success();
   });
   a.module = Importer(context, file, options, a.choices).run();
+  if (a.failed)
+    a.module = {};
   return a;
 }
 

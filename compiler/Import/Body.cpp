@@ -13,9 +13,29 @@ SmallVector<Value> Body::indices() {
   return all;
 }
 
-Value Body::read(unsigned operand, ValueRange at) { return ReadOp::create(b, loc, tensor(operand), at); }
+Value Body::index(unsigned i) {
+  if (leading + operands + i < block->getNumArguments())
+    return block->getArgument(leading + operands + i);
+  emitError(loc) << "expected operands of more dimensions: there is none of number " << i;
+  return idx(0);
+}
+
+bool Body::hasRank(unsigned operand, size_t rank) {
+  if ((size_t)type(operand).getRank() == rank)
+    return true;
+  emitError(loc) << "expected an operand of rank " << rank << " but got rank " << type(operand).getRank();
+  return false;
+}
+
+Value Body::read(unsigned operand, ValueRange at) {
+  if (!hasRank(operand, at.size()))
+    return zero(type(operand).scalarType());
+  return ReadOp::create(b, loc, tensor(operand), at);
+}
 
 Value Body::readOr(unsigned operand, ValueRange at, Value otherwise, ArrayRef<int64_t> check) {
+  if (!hasRank(operand, at.size()))
+    return otherwise;
   auto read = ReadOp::create(b, loc, tensor(operand), at, otherwise);
   read.setCheckAttr(b.getDenseI64ArrayAttr(check));
   return read;
@@ -24,6 +44,10 @@ Value Body::readOr(unsigned operand, ValueRange at, Value otherwise, ArrayRef<in
 Value Body::readBroadcast(unsigned operand) {
   SymTensorType from = type(operand);
   int64_t shift = result.getRank() - from.getRank();
+  if (shift < 0) {
+    emitError(loc) << "expected an operand of rank " << result.getRank() << " at most but got rank " << from.getRank();
+    return zero(from.scalarType());
+  }
   SmallVector<Value> at;
   for (int64_t i = 0; i < from.getRank(); ++i) {
     Expr d = from.dim(i);

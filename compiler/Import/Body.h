@@ -40,9 +40,10 @@ public:
   mlir::Value tensor(unsigned operand) { return block->getArgument(leading + operand); }
   SymTensorType type(unsigned operand) { return mlir::cast<SymTensorType>(tensor(operand).getType()); }
   /// Index i: a result index, or after those a reduction index.
-  mlir::Value index(unsigned i) { return block->getArgument(leading + operands + i); }
+  mlir::Value index(unsigned i);
   llvm::SmallVector<mlir::Value> indices();
 
+  /// Operands whose ranks are not what a definition takes them for are an error of the node, here and below.
   mlir::Value read(unsigned operand, mlir::ValueRange at);
   /// The element, or `otherwise` where an index of `check` is outside.
   mlir::Value readOr(unsigned operand, mlir::ValueRange at, mlir::Value otherwise, llvm::ArrayRef<int64_t> check);
@@ -95,6 +96,7 @@ public:
   mlir::Value bounded(mlir::Value x, Expr limit, Site site, bool wraps = true, mlir::Value when = {});
 
 private:
+  bool hasRank(unsigned operand, size_t rank);
   mlir::Block *block;
   unsigned leading, operands;
 };

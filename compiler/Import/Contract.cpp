@@ -248,6 +248,13 @@ Value padSpatial(Node &n, Value x, Window &w, Value padding) {
   });
 }
 
+/// A bias has one element an output channel.
+LogicalResult checkBias(Node &n, Value bias, Expr channels) {
+  if (bias && n.type(bias).getRank() != 1)
+    return n.error("expected a bias of rank 1 but got rank " + Twine(n.type(bias).getRank()));
+  return bias ? n.require(channels, n.type(bias).dim(0), "elements of a bias") : success();
+}
+
 } // namespace
 
 Value import::convOf(Node &n, Value input, Value weights, Value bias, Type resultElement, Value padding) {
@@ -273,7 +280,7 @@ Value import::convOf(Node &n, Value input, Value weights, Value bias, Type resul
     return fail("kernel_shape differs from the weights' shape");
   if (groups < 1 || (o && *o % groups != 0))
     return fail(Twine(groups) + " groups do not divide " + w[0].str() + " outputs");
-  if (failed(n.require(w[1] * groups, x[1], "input channels of a convolution")))
+  if (failed(n.require(w[1] * groups, x[1], "input channels of a convolution")) || failed(checkBias(n, bias, w[0])))
     return {};
   auto window = windowOf(n, ArrayRef<Expr>(x).drop_front(2), kernel);
   if (!window)

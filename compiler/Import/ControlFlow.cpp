@@ -51,12 +51,7 @@ ArrayAttr names(Node &n, ArrayRef<Expr> symbols) {
 }
 
 /// A truth value, as an expression.
-std::optional<Expr> condition(Node &n, Value v) {
-  auto e = n.sizes(v, "condition");
-  if (e && e->size() != 1)
-    (void)n.error("expected one element in a condition but got " + Twine(e->size()));
-  return e && e->size() == 1 ? std::optional<Expr>(e->front()) : std::nullopt;
-}
+std::optional<Expr> condition(Node &n, Value v) { return n.oneSize(v, "condition"); }
 
 LogicalResult setAll(Node &n, ArrayRef<Value> values) {
   if (values.size() < n.numOutputs())
@@ -299,10 +294,10 @@ LogicalResult loopOp(Node &n) {
   const onnx::GraphProto &graph = attr->g();
   Expr trips, first;
   if (n.has(0)) {
-    auto e = n.sizes(n.in(0), "trip count");
-    if (!e || e->size() != 1)
-      return e ? n.error("expected one element in a trip count") : failure();
-    trips = e->front();
+    auto e = n.oneSize(n.in(0), "trip count");
+    if (!e)
+      return failure();
+    trips = *e;
     if (auto c = trips.asConstant(); c && *c >= INT32_MAX) // exporters' way of writing "while"
       trips = {};
   }

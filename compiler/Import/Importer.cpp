@@ -227,10 +227,13 @@ LogicalResult Importer::importNode(const onnx::NodeProto &proto) {
     result = checkNew(block, last, loc);
   if (succeeded(result))
     evaluateNew(block, last);
-  if (mlir::failed(result))
+  if (mlir::failed(result)) {
+    if (!choices.said)
+      emitError(loc) << "unsupported inputs of " << k;
     for (const std::string &output : proto.output())
       if (!output.empty() && !scopes.back().values.count(output))
         define(output, {});
+  }
   return result;
 }
 
@@ -319,8 +322,11 @@ LogicalResult Importer::addInitializers(const onnx::GraphProto &graph) {
         << "unsupported sparse initializer '" << graph.sparse_initializer(0).values().name() << "'";
     return failure();
   }
-  for (const auto &tensor : graph.initializer())
+  for (const auto &tensor : graph.initializer()) {
+    if (Complaint complaint = checkTensorFields(tensor))
+      return emitError(NameLoc::get(b.getStringAttr(tensor.name()))) << *complaint;
     scopes.back().initializers[tensor.name()] = &tensor;
+  }
   return success();
 }
 

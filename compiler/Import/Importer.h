@@ -54,6 +54,7 @@ struct BranchChoices {
   };
   llvm::DenseMap<const onnx::NodeProto *, bool> pinned; // settled: true, the then branch
   std::vector<Open> open;
+  unsigned said = 0;         // diagnostics so far
   bool declaredRanks = true; // the graph's outputs have the ranks that the model declares
 };
 

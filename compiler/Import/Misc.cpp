@@ -303,6 +303,10 @@ LogicalResult meanVarianceNormalization(Node &n) {
 
 /// -w[target] * logProbability[target], then none, sum or (weighted) mean.
 LogicalResult lossOf(Node &n, Value logs, Value target, Value weight) {
+  int64_t rank = n.type(logs).getRank();
+  if (rank < 2 || n.type(target).getRank() != rank - 1)
+    return n.error("expected scores of rank 2 or more and targets of one less but got ranks " + Twine(rank) + " and " +
+                   Twine(n.type(target).getRank()));
   std::string reduction = n.attrString("reduction", "mean");
   std::optional<int64_t> ignore;
   if (n.attr("ignore_index"))
@@ -375,11 +379,12 @@ LogicalResult softmaxCrossEntropy(Node &n) {
 //===----------------------------------------------------------------------===//
 
 LogicalResult maxUnpool(Node &n) { // x, indices into the output, output shape
-  SmallVector<Expr> x = n.dims(n.in(0)), pooled{x[0], x[1]};
+  SmallVector<Expr> x = n.dims(n.in(0));
   auto kernel = n.attrInts("kernel_shape");
   size_t s = x.size() - 2;
   if (x.size() < 3 || !kernel || kernel->size() != s)
     return n.error("expected spatial dimensions and a kernel_shape of as many sizes");
+  SmallVector<Expr> pooled{x[0], x[1]};
   auto strides = n.attrInts("strides").value_or(std::vector<int64_t>(s, 1)),
        pads = n.attrInts("pads").value_or(std::vector<int64_t>(2 * s, 0));
   for (size_t i = 0; i < s; ++i)

@@ -101,6 +101,15 @@ std::optional<SmallVector<Expr>> Node::sizes(Value v, StringRef what) {
   return out;
 }
 
+std::optional<Expr> Node::oneSize(Value v, StringRef what) {
+  auto all = sizes(v, what);
+  if (!all)
+    return std::nullopt;
+  if (all->size() != 1)
+    return refuse("expected one element for " + what + " but got " + Twine(all->size()));
+  return all->front();
+}
+
 std::optional<SmallVector<int64_t>> Node::constInts(Value v, StringRef what) {
   SmallVector<int64_t> out;
   const Contents *contents = known(v);
@@ -211,6 +220,8 @@ static void fill(Node &n, Region &region, TypeRange leading, ValueRange inputs, 
 }
 
 Value Node::generic(SymTensorType result, ValueRange inputs, BodyFn body) {
+  if (!llvm::all_of(inputs, [](Value v) { return (bool)v; }))
+    return {};
   auto op = GenericOp::create(b, loc, result, inputs);
   fill(*this, op.getBody(), {}, inputs, result.getRank(), result, body);
   return op.getResult();
@@ -218,6 +229,8 @@ Value Node::generic(SymTensorType result, ValueRange inputs, BodyFn body) {
 
 Value Node::reduce(SymTensorType result, ReduceKind kind, ArrayRef<Expr> extents, ValueRange inputs, BodyFn body,
                    BodyFn epilogue, bool selectLast) {
+  if (!llvm::all_of(inputs, [](Value v) { return (bool)v; }))
+    return {};
   SmallVector<Attribute> attrs;
   for (Expr e : extents)
     attrs.push_back(e.attr());
@@ -236,6 +249,8 @@ Value Node::reduce(SymTensorType result, ReduceKind kind, ArrayRef<Expr> extents
 
 Value Node::normalize(SymTensorType result, NormKind kind, int64_t axes, double epsilon, ValueRange inputs, BodyFn body,
                       BodyFn epilogue) {
+  if (!llvm::all_of(inputs, [](Value v) { return (bool)v; }))
+    return {};
   auto op = NormalizeOp::create(b, loc, result, inputs, NormKindAttr::get(context, kind), b.getI64IntegerAttr(axes),
                                 b.getF64FloatAttr(epsilon));
   fill(*this, op.getBody(), {}, inputs, result.getRank(), result, body);
@@ -247,6 +262,8 @@ Value Node::normalize(SymTensorType result, NormKind kind, int64_t axes, double 
 }
 
 Value Node::reshape(Value v, ArrayRef<Expr> dims) {
+  if (!v)
+    return {};
   SymTensorType to = tensor(dims, type(v).getElementType());
   if (to == type(v))
     return v;
@@ -256,6 +273,8 @@ Value Node::reshape(Value v, ArrayRef<Expr> dims) {
 }
 
 Value Node::transpose(Value v, ArrayRef<int64_t> perm) {
+  if (!v)
+    return {};
   SmallVector<Expr> out;
   bool identity = true;
   for (auto [i, p] : llvm::enumerate(perm)) {
@@ -273,6 +292,8 @@ Value Node::transpose(Value v, ArrayRef<int64_t> perm) {
 }
 
 Value Node::cast(Value v, Type element) {
+  if (!v)
+    return {};
   Type from = type(v).getElementType();
   if (from == element)
     return v;
@@ -281,6 +302,8 @@ Value Node::cast(Value v, Type element) {
 }
 
 Value Node::slice(Value v, ArrayRef<Expr> starts, ArrayRef<Expr> sizes, ArrayRef<int64_t> steps) {
+  if (!v)
+    return {};
   bool whole = true;
   for (size_t i = 0; i < starts.size(); ++i)
     whole &= starts[i].isConstant(0) && sizes[i] == type(v).dim(i) && steps[i] == 1;
@@ -394,6 +417,8 @@ LogicalResult Node::require(Expr x, Expr y, const Twine &what) {
 }
 
 Value Node::map(Type resultElement, ValueRange inputs, llvm::function_ref<Value(Body &, ArrayRef<Value>)> fn) {
+  if (!llvm::all_of(inputs, [](Value v) { return (bool)v; }))
+    return {};
   SmallVector<SmallVector<Expr>> shapes;
   for (Value v : inputs)
     shapes.push_back(dims(v));
@@ -485,6 +510,8 @@ Value Node::constantFloat(double value, Type element, ArrayRef<int64_t> shape) {
 }
 
 Value Node::matmul(Value lhs, Value rhs, bool transposeLhs, bool transposeRhs, Type resultElement) {
+  if (!lhs || !rhs)
+    return {};
   SmallVector<Expr> l = dims(lhs), r = dims(rhs);
   if (l.size() < 2 || r.size() < 2) {
     (void)error("expected matrices but got ranks " + Twine(l.size()) + " and " + Twine(r.size()));

@@ -134,6 +134,8 @@ public:
   /// The elements as integer expressions: known, or read at run time when the number of elements is static (kt.item).
   /// Null after an error.
   std::optional<llvm::SmallVector<Expr>> sizes(mlir::Value v, llvm::StringRef what);
+  /// The only element, the same way.
+  std::optional<Expr> oneSize(mlir::Value v, llvm::StringRef what);
   /// The elements as constant integers; an error when they are not.
   std::optional<llvm::SmallVector<int64_t>> constInts(mlir::Value v, llvm::StringRef what);
   std::optional<double> constFloat(mlir::Value v);
@@ -153,7 +155,7 @@ public:
   /// The same where the answer is an optional one.
   std::nullopt_t refuse(const llvm::Twine &message);
 
-  // Building blocks.
+  // Building blocks. Of a null value, which an error leaves, they make null.
   Expr expr(int64_t v) { return Expr::constant(context, v); }
   /// A fresh symbol with `hint` in its name; `mayBeNegative` for values that are not sizes.
   Expr freshSymbol(llvm::StringRef hint, bool mayBeNegative = false);

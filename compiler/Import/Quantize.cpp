@@ -258,6 +258,20 @@ LogicalResult matMulInteger(Node &n) { return n.set(integerProduct(n, n.in(0), n
 /// corrects for it.
 Value integerConv(Node &n, Value x, Value xZero, Value w, Value wZero) {
   Type i32 = n.b.getI32Type(), i16 = n.b.getI16Type();
+  auto fits = [&](Value zero, Expr each, StringRef what) {
+    if (!zero || n.type(zero).numElements().isConstant(1))
+      return true;
+    if (each && n.type(zero).getRank() == 1)
+      return succeeded(n.require(each, n.type(zero).dim(0), what));
+    (void)n.error("expected one element" + Twine(each ? " or one an output channel" : "") + " for " + what);
+    return false;
+  };
+  if (n.type(w).getRank() == 0) {
+    (void)n.error("expected weights but got a scalar");
+    return {};
+  }
+  if (!fits(wZero, n.type(w).dim(0), "zero points of the weights") || !fits(xZero, {}, "the zero point of the input"))
+    return {};
   if (!isZero(n, wZero)) {
     Value zero = n.type(wZero).getRank() == 1 ? wZero : n.reshape(wZero, {n.expr(1)});
     Type wide = n.type(w).getElementType(), zeroType = n.type(wZero).getElementType();

@@ -282,10 +282,10 @@ LogicalResult range(Node &n) {
   }
   if (exact) {
     for (unsigned i = 0; i < 3; ++i) {
-      auto e = n.sizes(n.in(i), "range");
-      if (!e || e->size() != 1)
+      auto e = n.oneSize(n.in(i), "range");
+      if (!e)
         return failure();
-      at.push_back(e->front());
+      at.push_back(*e);
     }
     Expr span = at[1] - at[0], zero = n.expr(0);
     if (auto step = at[2].asConstant()) {

@@ -77,7 +77,8 @@ std::pair<mlir::Value, Expr> truePositions(Node &n, mlir::Value v);
 /// Expressions as an i64 tensor [count], or, `scalar`, as one without dimensions.
 mlir::Value sizesTensor(Node &n, llvm::ArrayRef<Expr> sizes, bool scalar);
 
-/// Whether the number of axes in input i, if it is there, is known; else an error, since the result's rank depends on it.
+/// Whether the number of axes in input i, if it is there, is known; else an error, since the result's rank depends on
+/// it.
 bool countsAxes(Node &n, unsigned i);
 
 /// An axes input whose elements only the run knows; null otherwise.

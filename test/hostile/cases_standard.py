@@ -95,4 +95,17 @@ def cases():
             ("values in no field", typed("w", FLOAT, [4]), r"'w': expected 16 bytes for 4 elements of float but got 0")):
         case(name, model(add, X, Y, [w]), message)
     case("floats for integers", model(add, I64, [value("y", INT64, ["n", 4])], [typed("w", INT64, [4], float_data=[1, 2, 3, 4])]), r"tensor 'w' of int64 has its values in float_data: expected raw_data or int64_data")
+    # Ranks, which the standard leaves to its operators: never a crash, and never a message about the compiler's own inside.
+    image, u8 = [value("x", FLOAT, [1, 1, 3, 3]), value("w", FLOAT, [1, 1, 2, 2])], [value("x", 2, [1, 1, 3, 3]), value("w", 2, [1, 1, 2, 2])]
+    one("a bias with the rank of an image", "Conv", ["x", "w", "x"], r"expected a bias of rank 1 but got rank 4", ins=image, outs=[value("y", FLOAT, ["a"])])
+    one("a bias of another length", "Conv", ["x", "w", "b"], r"elements of a bias: expected 1 but got 3", ins=image + [value("b", FLOAT, [3])], outs=[value("y", FLOAT, ["a"])])
+    one("a zero point with the rank of an image", "ConvInteger", ["x", "w", "", "x"], r"expected one element or one an output channel for zero points of the weights",
+        ins=u8, outs=[value("y", 6, ["a"])])
+    one("scores of rank 1", "NegativeLogLikelihoodLoss", ["w", "t"], r"expected scores of rank 2 or more and targets of one less but got ranks 1 and 1",
+        ins=[value("w", FLOAT, [4]), value("t", INT64, [4])], outs=[value("y", FLOAT, [])])
+    one("a target that is a scalar", "SoftmaxCrossEntropyLoss", ["x", "t"], r"expected scores of rank 2 or more and targets of one less but got ranks 2 and 0",
+        ins=X + [value("t", INT64, [])], outs=[value("y", FLOAT, [])])
+    one("a scale with the rank of the input", "BatchNormalization", ["x", "x", "x", "x", "x"], r"expected an operand of rank 1 but got rank 2")
+    one("a scale of more dimensions", "LayerNormalization", ["x", "w"], r"expected an operand of rank 2 at most but got rank 3", ins=X + [value("w", FLOAT, [1, 1, 4])])
+    one("a diagonal that is a matrix", "Trilu", ["x", "k"], r"expected one element for k but got 4", ins=X + [value("k", INT64, [2, 2])])
     return out
