@@ -170,7 +170,7 @@ Status Executor::plan() {
   graph.reset();
   runsOfPlan = 0;
   KT_RETURN_IF_ERROR(settle());
-  KT_RETURN_IF_ERROR(shapes.compute(program, values));
+  KT_RETURN_IF_ERROR(shapes.compute(program, values, keepInputs));
   // Before the first launch, and before anything is recorded: no code may be loaded while a graph is.
   KT_RETURN_IF_ERROR(shapes.makeReady(program, values));
   ++counts.plans;
@@ -239,6 +239,7 @@ Status Executor::placeInputs(std::span<const InputView> inputs) {
       total += alignedUp(static_cast<uint64_t>(values.peek(m.buffers[m.inputs[i].buffer].bytes).value));
   KT_RETURN_IF_ERROR(ensurePinned(pinnedInputs, total));
   uint64_t offset = 0;
+  inputCopies.resize(inputs.size());
   for (size_t i = 0; i < inputs.size(); ++i) {
     BufferId id = m.inputs[i].buffer;
     uint64_t bytes = static_cast<uint64_t>(values.peek(m.buffers[id].bytes).value);
@@ -258,6 +259,7 @@ Status Executor::placeInputs(std::span<const InputView> inputs) {
       storage.data = host;
       continue;
     }
+    inputCopies[i] = host;
     KT_RETURN_IF_ERROR(stream->copyIn(storage.data, host, bytes));
     storage.mirror = host;
     storage.mirrorOwned = false;
@@ -472,6 +474,13 @@ Status Executor::repeatOnce() {
   *faults = {};
   reset();
   KT_RETURN_IF_ERROR(program.intact());
+  // A run may put other things where its inputs were. From now on it does not, and they are put there once more.
+  bool again = !keepInputs && !program.device->isHost();
+  if (again) {
+    keepInputs = true;
+    planned = false;
+    KT_RETURN_IF_ERROR(plan());
+  }
   if (!graph)
     values.forgetLate();
   std::shared_lock lock(program.residency);
@@ -479,9 +488,17 @@ Status Executor::repeatOnce() {
   for (BufferId b = 0; b < m.buffers.size(); ++b)
     if (m.buffers[b].kind == Buffer::Kind::Weight)
       bindTo(b, &weightStorage[program.weights->canonical(m.buffers[b].weight)]);
-  for (const Port &port : m.inputs) {
-    fixed[port.buffer].deviceValid = true; // where the latest run put them
-    bindTo(port.buffer, &fixed[port.buffer]);
+  for (size_t i = 0; i < m.inputs.size(); ++i) {
+    Storage &storage = fixed[m.inputs[i].buffer];
+    if (again) {
+      storage.bytes = shapes.sizes[m.inputs[i].buffer];
+      KT_RETURN_IF_ERROR(stream->copyIn(storage.data, inputCopies[i], storage.bytes));
+      storage.mirror = inputCopies[i];
+      storage.mirrorOwned = false;
+      storage.mirrorValid = true;
+    }
+    storage.deviceValid = true; // where the latest run put them
+    bindTo(m.inputs[i].buffer, &storage);
   }
   KT_RETURN_IF_ERROR(execute());
   KT_RETURN_IF_ERROR(stream->synchronize());

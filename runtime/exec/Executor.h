@@ -139,6 +139,8 @@ private:
   };
   Status ensurePinned(Pinned &area, uint64_t bytes);
   Pinned pinnedInputs, pinnedOutputs;
+  std::vector<void *> inputCopies; // by input, in pinnedInputs
+  bool keepInputs = false;         // since a first repeat()
 
   std::unique_ptr<device::Graph> graph;
   std::vector<Storage *> replayedOutputs; // by output

@@ -325,7 +325,7 @@ template <typename F> void forEachLaunch(const Block &block, const BlockInfo &in
 }
 } // namespace
 
-Status ShapePlan::compute(const Program &program, const ExprValues &values) {
+Status ShapePlan::compute(const Program &program, const ExprValues &values, bool keepInputs) {
   const Model &m = program.model();
   const ProgramInfo &info = *program.info;
   items.clear();
@@ -348,7 +348,10 @@ Status ShapePlan::compute(const Program &program, const ExprValues &values) {
       continue;
     placed[b] = 1;
     sizes[b] = static_cast<uint64_t>(bytes.value);
-    items.push_back({sizes[b], info.lifetimes[b]});
+    Lifetime lifetime = info.lifetimes[b];
+    if (keepInputs && m.buffers[b].kind == Buffer::Kind::Input)
+      lifetime.end = kForever;
+    items.push_back({sizes[b], lifetime});
     owners.emplace_back(b, 0);
   }
   forEachLaunch(m.program, info.top, [&](const Launch &launch, uint32_t number) {

@@ -95,8 +95,9 @@ struct ShapePlan {
   bool usesFallback = false;
   static constexpr uint64_t kNoOffset = UINT64_MAX;
 
-  /// Computes the plan from the symbols in `values`, keeping memory of an earlier one.
-  Status compute(const Program &program, const ExprValues &values);
+  /// Computes the plan from the symbols in `values`, keeping memory of an earlier one. With `keepInputs` nothing of the
+  /// run takes the place of an input that is no longer read.
+  Status compute(const Program &program, const ExprValues &values, bool keepInputs = false);
   /// Compiles, all at once, the code of the launches whose variant is known from `values`.
   Status makeReady(const Program &program, const ExprValues &values);
 

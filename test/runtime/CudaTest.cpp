@@ -118,6 +118,29 @@ TEST_F(Cuda, FailuresNameTheCallAndTheNode) {
   expectChain(*session, 1, 4, 3);
 }
 
+/// What a run computes may lie where its inputs were.
+TEST_F(Cuda, RepeatedRunsSeeTheInputsOfTheFirst) {
+  ModelBuilder b;
+  ExprId n = b.value(b.symbol("n", Symbol::Kind::Input, 1, 256)), bytes = b.expr(Op::Mul, n, b.constant(4));
+  BufferId x = b.input("x", DType::f32, n);
+  SymbolId s = b.symbol("s", Symbol::Kind::Data);
+  BufferId t = b.temporary(bytes), u = b.temporary(bytes), y = b.output("y", DType::f32, n);
+  // y = 2 x n + 2 x, looked at while it is on the device.
+  b.emit(b.add(x, x, t, n), b.scale(t, u, n, n), b.add(u, t, y, n), ReadScalar{s, y, DType::f32, kNone},
+         Assert{b.value(s), b.constant(6 * 64 + 6), "x is kept", kNone});
+  addGpuCode(b.model, {Entry::add, Entry::scale}, b);
+  auto session = *loadModel(b.model, kGpu)->createSession();
+  std::vector<float> values(64, 3);
+  for (int round = 0; round < 2; ++round) {
+    Status status = session->run(std::vector{tensor("x", values)});
+    ASSERT_TRUE(status.ok()) << status.message();
+    for (int i = 0; i < 3; ++i) {
+      status = session->repeat();
+      EXPECT_TRUE(status.ok()) << status.message();
+    }
+  }
+}
+
 TEST_F(Cuda, WhatThirtyTwoBitsDoNotNumberRunsOnTheHost) {
   ModelBuilder b = chain(2, {Entry::add, Entry::scale});
   for (Kernel &k : b.model.kernels) { // as if each element stood for 2^24
