@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what is missing, builds, runs every test. The last line is `N passed, N failed, N skipped`; the status is 0 when none failed.
 #
-#     bash test/run.sh [PART...]     parts: unit lit ptx ptxas e2e hostile models (all unless given)
+#     bash test/run.sh [PART...]     parts: unit tsan lit ptx ptxas e2e hostile models (all unless given)
 #
 #   KT_MODELS=DIR        also compile and run every folder under DIR that has model.onnx, inputs*.npz, outputs*.npz
 #   KT_SKIP_INSTALL=1    take the machine as it is
@@ -13,7 +13,7 @@ cd "$root"
 build=${KT_BUILD:-$root/build}
 logs=$build/test-logs
 passed=0 failed=0 skipped=0
-parts=" ${*:-unit lit ptx ptxas e2e hostile models} "
+parts=" ${*:-unit tsan lit ptx ptxas e2e hostile models} "
 
 finish() {
   echo "$passed passed, $failed failed, $skipped skipped"
@@ -96,6 +96,18 @@ if wanted unit; then
   while read -r test; do
     part "$(basename "$test")" env -C "$build" "$test"
   done < <(find "$bin" -maxdepth 1 -executable -type f \( -name '*_test' -o -name '*Test' \) | sort)
+fi
+if wanted tsan; then
+  # The runtime alone, built anew: sessions side by side, statistics of one while another runs, cancellation.
+  tsan=$root/build-tsan
+  if timed tsan-build bash -c "cmake --preset tsan && ninja -C '$tsan' runtime_test runtime_cuda_test" >"$logs/tsan-build.log" 2>&1; then
+    for test in runtime_test runtime_cuda_test; do
+      part "tsan-$test" env -C "$tsan" TSAN_OPTIONS=halt_on_error=1 "bin/$test"
+    done
+  else
+    tail -n 20 "$logs/tsan-build.log"
+    failed=$((failed + 1))
+  fi
 fi
 if wanted lit; then
   part lit "$(sed -n 's/^KT_LIT:.*=//p' "$build/CMakeCache.txt")" -v "$build/test"

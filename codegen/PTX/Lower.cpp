@@ -48,7 +48,7 @@ LogicalResult kt::gpu::lowerToLLVMDialect(ModuleOp module) {
   if (known.wasInterrupted())
     return failure();
   LowerToLLVMOptions options(context);
-  options.overrideIndexBitwidth(32); // every tensor has fewer than 2^31 elements
+  options.overrideIndexBitwidth(32); // see artifact::Kernel::counts
   LLVMTypeConverter converter(context, options);
   RewritePatternSet patterns(context);
   arith::populateArithToLLVMConversionPatterns(converter, patterns);
