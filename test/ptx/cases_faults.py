@@ -1,5 +1,6 @@
 """Indices taken from data: what is inside is used, what is outside is reported and reads nothing."""
 import numpy as np
+import cases_attention
 from cases_structured import kernel, tensor
 from harness import Case, Tensor
 
@@ -77,6 +78,42 @@ def scatter_case(mode, kind):
     return Case(name, kernel(name, 4, [('b', b), ('i', i), ('u', u)], [b], text), runs)
 
 
+def inside_attention():
+    """Rows and keys that a tile has beyond the end are no numbers of data: nothing is reported for them."""
+    cases = []
+    for kind in ('f16', 'f32'):
+        c = cases_attention.attention_case(f'bounded_{kind}', kind, 64, 64, [(1, 5, 7), (2, 33, 65), (1, 1, 200)], mask=True)
+        text = c.text.replace('"p2"]', '"p2", "p3"]').replace('%M[%b, %z, %i, %j]', '%M[%b, %z, %at, %to]').replace(
+            '    %z = arith.constant 0 : index\n', '    %z = arith.constant 0 : index\n    %at = kt.bounded %i below #kt.expr<p1> site 3 : index\n'
+            '    %to = kt.bounded %j below #kt.expr<p2> site 3 : index\n')
+        assert '"p3"' in text and text.count('kt.bounded') == 2 and '%at, %to' in text
+        cases.append(Case(c.name, text, [((*ints, 0), inputs, expected) for ints, inputs, expected in c.runs], c.tolerance))
+    return cases
+
+
+def sum_case():
+    """Rows that are looked up and summed: p0 rows of the table, p1 sums of p2 rows each, site p3."""
+    t, i, o = tensor(['p0', 5], 'f32'), tensor(['p1', 'p2'], 'i64'), tensor(['p1', 5], 'f32')
+    body = f"""  %r = kt.reduce add over [#kt.expr<p2>] ins(%x, %i : {t}, {i}) -> {o} {{
+  ^bb0(%X: {t}, %I: {i}, %a: index, %c: index, %k: index):
+    %0 = kt.read %I[%a, %k] : {i} -> i64
+    %1 = kt.bounded %0 below #kt.expr<p0> site 3 {{wraps}} : i64
+    %2 = kt.read %X[%1, %c] : {t} -> f32
+    kt.yield %2 : f32
+  }} epilogue {{
+  ^bb0(%s: f32, %X: {t}, %I: {i}, %a: index, %c: index):
+    kt.yield %s : f32
+  }}"""
+    runs = []
+    for n, k in ((1, 1), (7, 33), (300, 3), (2, 3000)):
+        x, at = Tensor(rng.standard_normal((11, 5)), 'f32'), rng.integers(-11, 11, (n, k))
+        runs.append(((11, n, k, 0), [x, Tensor(at, 'i64')], [Tensor(x.values[at].sum(1), 'f32')]))
+        at = at.copy()
+        at[n // 2, k // 2] = 11
+        runs.append(((11, n, k, 4), [x, Tensor(at, 'i64')], [Tensor(np.zeros((n, 5)), 'f32')], {(11, 11, 4)}))
+    return Case('sum_of_rows', kernel('sum_of_rows', 4, [('x', t), ('i', i)], [o], body), runs, tolerance=1e-5)
+
+
 def fault_cases():
-    return [gather_case('f32', 8, 'i64'), gather_case('f16', 16, 'i32'), gather_case('f32', 3, 'i64'), elements_case(),
+    return [sum_case(), *inside_attention(), gather_case('f32', 8, 'i64'), gather_case('f16', 16, 'i32'), gather_case('f32', 3, 'i64'), elements_case(),
             scatter_case('assign', 'f32'), scatter_case('add', 'f32'), scatter_case('mul', 'i64')]
