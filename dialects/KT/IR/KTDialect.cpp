@@ -175,13 +175,30 @@ void ExprAttr::print(AsmPrinter &printer) const { printer << "<" << Expr(*this).
 // Tensor types
 //===----------------------------------------------------------------------===//
 
-/// What a tensor can hold: see the type's description.
-static bool isElement(Type type) {
-  if (auto i = dyn_cast<IntegerType>(type))
-    return !i.isSigned() && llvm::is_contained({1u, 2u, 4u, 8u, 16u, 32u, 64u}, i.getWidth()) &&
-           !(i.isUnsigned() && i.getWidth() == 1);
-  return isa<Float16Type, BFloat16Type, Float32Type, Float64Type, Float8E4M3FNType, Float8E4M3FNUZType, Float8E5M2Type,
-             Float8E5M2FNUZType, Float8E8M0FNUType, Float4E2M1FNType>(type);
+/// What a tensor can hold: see the type's description. All are single words, so nothing nests.
+static Type elementNamed(MLIRContext *context, StringRef word) {
+  auto signedness = IntegerType::Signless;
+  StringRef digits = word;
+  if (digits.consume_front("u"))
+    signedness = IntegerType::Unsigned;
+  unsigned width = 0;
+  if (digits.consume_front("i") && !digits.starts_with("0") && !digits.getAsInteger(10, width)) {
+    bool known = llvm::is_contained({2u, 4u, 8u, 16u, 32u, 64u}, width) ||
+                 (width == 1 && signedness == IntegerType::Signless);
+    return known ? IntegerType::get(context, width, signedness) : Type();
+  }
+  for (FloatType type :
+       std::initializer_list<FloatType>{Float16Type::get(context), BFloat16Type::get(context),
+                                        Float32Type::get(context), Float64Type::get(context),
+                                        Float8E4M3FNType::get(context), Float8E4M3FNUZType::get(context),
+                                        Float8E5M2Type::get(context), Float8E5M2FNUZType::get(context),
+                                        Float8E8M0FNUType::get(context), Float4E2M1FNType::get(context)}) {
+    llvm::SmallString<16> name;
+    llvm::raw_svector_ostream(name) << type;
+    if (name == word)
+      return type;
+  }
+  return {};
 }
 
 Type SymTensorType::parse(AsmParser &parser) {
@@ -201,10 +218,9 @@ Type SymTensorType::parse(AsmParser &parser) {
       parser.parseKeyword("x"))
     return {};
   SMLoc loc = parser.getCurrentLocation();
-  if (parser.parseType(element))
-    return {};
-  if (!isElement(element))
-    return parser.emitError(loc, "expected an element type of kt but got ") << element, Type();
+  StringRef word;
+  if (failed(parser.parseOptionalKeyword(&word)) || !(element = elementNamed(parser.getContext(), word)))
+    return parser.emitError(loc, "expected an element type, a number that kt knows"), Type();
   if (parser.parseGreater())
     return {};
   SymTensorType type = SymTensorType::get(parser.getContext(), dims, element);

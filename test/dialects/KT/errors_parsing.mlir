@@ -31,12 +31,12 @@ func.func private @bytes_fit(!kt.tensor<[4294967296, 4294967296] x f32>)
 
 // -----
 
-// expected-error @+1 {{expected an element type of kt but got 'vector<2xf32>'}}
+// expected-error @+1 {{expected an element type, a number that kt knows}}
 func.func private @elements_are_numbers(!kt.tensor<[n] x vector<2xf32>>)
 
 // -----
 
-// expected-error @+1 {{expected an element type of kt but got 'i128'}}
+// expected-error @+1 {{expected an element type, a number that kt knows}}
 func.func private @elements_have_known_widths(!kt.tensor<[n] x i128>)
 
 // -----
