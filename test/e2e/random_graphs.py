@@ -386,11 +386,155 @@ class Graph:
         self.values += [Value(name, v.shape, "f", bound, v.exact), Value(stack, (trips, *v.shape), "f", bound, v.exact)]
         return self.values[-1]
 
+    def heads(self):
+        """Attention as exporters spell it: split heads, keys repeated for groups, rotated, masked."""
+        v = self.pick(rank=3, test=lambda v: len(v.shape) == 3 and 0 not in v.shape)
+        if v is None:
+            return None
+        v = self.tame(v)
+        b, t, c = v.shape
+        h, d, g = self.r.choice([(2, 4, 1), (4, 2, 2), (2, 8, 2), (1, 3, 1)])
+
+        def project(heads):
+            w = self.floats([c, heads * d])
+            x = self.emit(f"MatMul({v.name}, {w.name})", (b, t, heads * d), bound=v.bound * c)
+            x = self.emit(f"Reshape({x.name}, {self.ints([0, 0, heads, d])})", (b, t, heads, d), bound=x.bound)
+            return self.emit(f"Transpose <perm = [0, 2, 1, 3]> ({x.name})", (b, heads, t, d), bound=x.bound)
+
+        def rotate(x):
+            if d % 2:
+                return x
+            half, far = d // 2, self.ints([1 << 62])
+            lo = self.emit(f"Slice({x.name}, {self.ints([0])}, {self.ints([half])}, {self.ints([3])})", x.shape[:3] + (half,), bound=x.bound)
+            hi = self.emit(f"Slice({x.name}, {self.ints([half])}, {far}, {self.ints([3])})", x.shape[:3] + (half,), bound=x.bound)
+            hi = self.emit(f"Neg({hi.name})", hi.shape, bound=x.bound)
+            turned = self.emit(f"Concat <axis = 3> ({hi.name}, {lo.name})", x.shape, bound=x.bound)
+            c, s = self.floats([t, d]), self.floats([t, d])
+            x, y = self.emit(f"Mul({x.name}, {c.name})", x.shape, bound=x.bound), self.emit(f"Mul({turned.name}, {s.name})", x.shape, bound=x.bound)
+            return self.emit(f"Add({x.name}, {y.name})", x.shape, bound=2 * x.bound)
+
+        def repeat(x):
+            if g == 1:
+                return x
+            y = self.emit(f"Unsqueeze({x.name}, {self.ints([2])})", (b, h // g, 1, t, d), bound=x.bound)
+            y = self.emit(f"Expand({y.name}, {self.ints([b, h // g, g, t, d])})", (b, h // g, g, t, d), bound=x.bound)
+            return self.emit(f"Reshape({y.name}, {self.ints([b, h, t, d])})", (b, h, t, d), bound=x.bound)
+
+        q, k, x = project(h), project(h // g), repeat(project(h // g))
+        if self.r.random() < 0.5:
+            q, k = rotate(q), rotate(k)
+        k = repeat(k)
+        k = self.emit(f"Transpose <perm = [0, 1, 3, 2]> ({k.name})", (b, h, d, t), bound=k.bound)
+        s = self.emit(f"MatMul({q.name}, {k.name})", (b, h, t, t), bound=1e9)
+        how = self.r.randint(0, 2)
+        if how == 1:
+            s = self.emit(f"Div({s.name}, {self.emit(f'Exp({self.floats([]).name})', [], bound=3).name})", s.shape, bound=1e9)
+        if how == 2:  # causal
+            mask = self.emit(f"Trilu <upper = 0> ({self.floats([t, t]).name})", (t, t), bound=1, exact=True)
+            zero = self.emit(f"Sub({mask.name}, {mask.name})", (t, t), bound=1, exact=True)
+            c = self.emit(f"Equal({mask.name}, {zero.name})", (t, t), "b", 1, True)
+            s = self.emit(f"Where({c.name}, {self.floats([]).name}, {s.name})", s.shape, bound=1e9)
+        p = self.emit(f"Softmax <axis = -1> ({s.name})", s.shape, bound=1)
+        y = self.emit(f"MatMul({p.name}, {x.name})", (b, h, t, d), bound=x.bound)
+        y = self.emit(f"Transpose <perm = [0, 2, 1, 3]> ({y.name})", (b, t, h, d), bound=x.bound)
+        return self.emit(f"Reshape({y.name}, {self.ints([0, 0, -1])})", (b, t, h * d), bound=x.bound)
+
+    def batch_norm(self):
+        v = self.pick(rank=3, test=lambda v: 0 not in v.shape[1:])
+        if v is None:
+            return None
+        c = v.shape[1]
+        spread = self.emit(f"Exp({self.floats([c]).name})", (c,), bound=3)
+        return self.emit(f"BatchNormalization({v.name}, {self.floats([c]).name}, {self.floats([c]).name}, {self.floats([c]).name}, "
+                         f"{spread.name})", v.shape, bound=2 * v.bound + 4)
+
+    def instance_norm(self):
+        v = self.pick(rank=3, test=lambda v: 0 not in v.shape)
+        if v is None:
+            return None
+        c = v.shape[1]
+        return self.emit(f"InstanceNormalization <epsilon = 0.5> ({self.tame(v).name}, {self.floats([c]).name}, {self.floats([c]).name})", v.shape,
+                         bound=100)
+
+    def split(self):
+        v = self.pick(rank=1, test=lambda v: max(v.shape) > 1)
+        if v is None:
+            return None
+        axis = self.r.choice([i for i, s in enumerate(v.shape) if s > 1])
+        first = self.r.randint(1, v.shape[axis] - 1)
+        a, b = self.fresh(), self.fresh()
+        self.lines.append(f"{a}, {b} = Split <axis = {axis}> ({v.name}, {self.ints([first, v.shape[axis] - first])})")
+        for name, size in ((a, first), (b, v.shape[axis] - first)):
+            self.values.append(Value(name, v.shape[:axis] + (size,) + v.shape[axis + 1:], "f", v.bound, v.exact))
+        return self.values[-1]
+
+    def tile(self):
+        v = self.pick(rank=1)
+        if v is None:
+            return None
+        times = [self.r.choice([1, 1, 2]) for _ in v.shape]
+        return self.emit(f"Tile({v.name}, {self.ints(times)})", [s * t for s, t in zip(v.shape, times)], bound=v.bound, exact=v.exact)
+
+    def elements(self):
+        v = self.pick(rank=1, test=lambda v: 0 not in v.shape)
+        if v is None:
+            return None
+        axis, rows = self.r.randrange(len(v.shape)), self.r.randint(1, 3)
+        shape = v.shape[:axis] + (rows,) + v.shape[axis + 1:]
+        if self.r.random() < 0.5:
+            at = self.ints([self.r.randrange(-v.shape[axis], v.shape[axis]) for _ in range(int(np.prod(shape)))], f"[{','.join(map(str, shape))}]")
+            return self.emit(f"GatherElements <axis = {axis}> ({v.name}, {at})", shape, bound=v.bound, exact=v.exact)
+        rows = min(rows, v.shape[axis])
+        shape = v.shape[:axis] + (rows,) + v.shape[axis + 1:]
+        order = self.r.sample(range(v.shape[axis]), rows)  # no element is written twice
+        at = np.broadcast_to(np.reshape(order, [-1 if i == axis else 1 for i in range(len(shape))]), shape)
+        index = self.ints(list(at.ravel()), f"[{','.join(map(str, shape))}]")
+        return self.emit(f"ScatterElements <axis = {axis}> ({v.name}, {index}, {self.floats(shape).name})", v.shape, bound=v.bound + 1, exact=v.exact)
+
+    def einsum(self):
+        v = self.pick(rank=2, test=lambda v: len(v.shape) in (2, 3) and 0 not in v.shape)
+        if v is None:
+            return None
+        v = self.tame(v)
+        letters = "abc"[:len(v.shape)]
+        w = self.floats([v.shape[-1], v.shape[0], 3])
+        out = list(letters + "z")
+        self.r.shuffle(out)
+        out = [x for x in out if x != letters[-1]]
+        sizes = dict(zip(letters, v.shape), z=3)
+        return self.emit(f'Einsum <equation = "{letters},{letters[-1]}{letters[0]}z->{"".join(out)}"> ({v.name}, {w.name})', [sizes[x] for x in out],
+                         bound=v.bound * v.shape[-1], exact=v.exact)
+
+    def resize(self):
+        v = self.pick(rank=3, test=lambda v: len(v.shape) in (3, 4) and 0 not in v.shape)
+        if v is None:
+            return None
+        sizes = list(v.shape[:2]) + [s * self.r.choice([1, 2]) for s in v.shape[2:]]
+        mode = self.r.choice(["nearest", "linear"])
+        return self.emit(f'Resize <mode = "{mode}"> ({v.name}, , , {self.ints(sizes)})', sizes, bound=v.bound, exact=v.exact and mode == "nearest")
+
+    def nonzero(self):
+        """Sizes that only the run knows."""
+        v = self.pick(rank=1, test=lambda v: v.exact and len(v.shape) <= 3)
+        if v is None:
+            return None
+        at = self.fresh()
+        self.lines += [f"{at} = NonZero({v.name})", f"{at}t = Transpose <perm = [1, 0]> ({at})"]
+        name = self.fresh()
+        self.lines += [f"{name} = GatherND({v.name}, {at}t)", f"{name}r = ReduceSum <keepdims = 0> ({name})"]
+        return self.emit(f"Identity({name}r)", (), bound=v.bound * max(1, int(np.prod(v.shape))), exact=True)
+
+    def clip(self):
+        v = self.pick()
+        lo, hi = self.floats([]), self.emit(f"Exp({self.floats([]).name})", [], bound=3)
+        return self.emit(f"Clip({v.name}, {lo.name}, {hi.name})", v.shape, bound=min(v.bound, 4))
+
     def build(self):
         ops = [self.unary, self.binary, self.binary, self.transpose, self.reshape, self.concat, self.slice, self.pad, self.gather,
                self.reduce, self.norm, self.matmul, self.matmul, self.attention, self.conv, self.pool, self.choose, self.order, self.scatter,
-               self.integers, self.expand, self.branch, self.loop]
-        steps = self.r.randint(2, 14)
+               self.integers, self.expand, self.branch, self.loop, self.heads, self.heads, self.batch_norm, self.instance_norm, self.split,
+               self.tile, self.elements, self.einsum, self.resize, self.nonzero, self.clip]
+        steps = self.r.choice([3, 8, 16, 30])
         for _ in range(steps):
             self.r.choice(ops)()
         made = [v for v in self.values if not v.name.startswith("x")] or [self.unary()]
