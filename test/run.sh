@@ -128,6 +128,7 @@ if wanted ptxas && wanted ptx; then
 fi
 if wanted e2e; then
   part e2e "$python" test/e2e/run_models.py --bin "$bin" --work "$work/e2e" test/models
+  part random-graphs "$python" test/e2e/random_graphs.py --bin "$bin" --count 60
 fi
 if wanted hostile; then
   part hostile "$python" test/hostile/run_hostile.py --bin "$bin"

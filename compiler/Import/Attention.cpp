@@ -40,7 +40,9 @@ static std::optional<int64_t> groupOf(Node &n, Heads q, Heads k) {
 
 Heads import::attend(Node &n, Heads q, Heads k, Heads v, ValueRange extras, bool zeroEmpty, ScoreFn score) {
   auto group = groupOf(n, q, k);
-  if (!group || failed(n.require(q.size(), k.size(), "sizes of query and key heads")) ||
+  if (!group || failed(n.require(q.batch(), k.batch(), "batches of queries and keys")) ||
+      failed(n.require(k.batch(), v.batch(), "batches of keys and values")) ||
+      failed(n.require(q.size(), k.size(), "sizes of query and key heads")) ||
       failed(n.require(k.sequence(), v.sequence(), "lengths of keys and values")) ||
       failed(n.require(k.heads(), v.heads(), "key and value heads")))
     return {};

@@ -1,9 +1,26 @@
 //===- Bodies.cpp - what scalar bodies do ---------------------------------===//
 
 #include "passes/Analysis/Bodies.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
 
 using namespace mlir;
 using namespace kt;
+
+bool kt::isGraph(func::FuncOp func) {
+  auto tensors = [](TypeRange types) { return llvm::all_of(types, [](Type t) { return isa<SymTensorType>(t); }); };
+  if (func.isExternal() || !func.getBody().hasOneBlock() || !tensors(func.getBody().getArgumentTypes()))
+    return false;
+  Dialect *kt = func.getContext()->getLoadedDialect<KTDialect>();
+  return !func.getBody()
+              .walk<WalkOrder::PreOrder>([&](Operation *op) {
+                bool known = (op->getDialect() == kt || isa<func::ReturnOp>(op)) && tensors(op->getOperandTypes()) &&
+                             tensors(op->getResultTypes());
+                if (!known)
+                  return WalkResult::interrupt();
+                return isCompute(op) ? WalkResult::skip() : WalkResult::advance(); // bodies are verified
+              })
+              .wasInterrupted();
+}
 
 bool kt::isMovement(GenericOp op) {
   Block &body = op.getBody().front();

@@ -190,6 +190,8 @@ bool permuteResult(Operation *op) {
 
 struct AbsorbLayoutsPass : kt::impl::AbsorbLayoutsBase<AbsorbLayoutsPass> {
   void runOnOperation() override {
+    if (!isGraph(getOperation()))
+      return;
     // A result is turned once: the transposition back that its other readers get would ask to turn it again.
     llvm::SmallPtrSet<Operation *, 16> turned;
     bool changed = true;

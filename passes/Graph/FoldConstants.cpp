@@ -62,6 +62,8 @@ bool fold(GenericOp op) {
 
 struct FoldConstantsPass : kt::impl::FoldConstantsBase<FoldConstantsPass> {
   void runOnOperation() override {
+    if (!isGraph(getOperation()))
+      return;
     SmallVector<GenericOp> ops;
     getOperation()->walk([&](GenericOp op) { ops.push_back(op); });
     for (GenericOp op : ops)

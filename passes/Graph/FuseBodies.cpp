@@ -221,6 +221,8 @@ bool fuseInto(Operation *consumer) {
 
 struct FuseBodiesPass : kt::impl::FuseBodiesBase<FuseBodiesPass> {
   void runOnOperation() override {
+    if (!isGraph(getOperation()))
+      return;
     // In program order, so that producers are complete when they are inlined.
     SmallVector<Operation *> consumers;
     getOperation()->walk([&](Operation *op) {

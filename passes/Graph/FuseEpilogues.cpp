@@ -185,6 +185,8 @@ bool fuse(Operation *producer) {
 
 struct FuseEpiloguesPass : kt::impl::FuseEpiloguesBase<FuseEpiloguesPass> {
   void runOnOperation() override {
+    if (!isGraph(getOperation()))
+      return;
     SmallVector<Operation *> producers;
     getOperation()->walk([&](Operation *op) {
       if (hasEpilogue(op))

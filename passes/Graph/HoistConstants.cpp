@@ -183,6 +183,8 @@ private:
 
 struct HoistConstantsPass : kt::impl::HoistConstantsBase<HoistConstantsPass> {
   void runOnOperation() override {
+    if (!isGraph(getOperation()))
+      return;
     SmallVector<Operation *> ops;
     getOperation()->walk([&](Operation *op) {
       bool constant =

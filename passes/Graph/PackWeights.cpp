@@ -78,6 +78,8 @@ bool packRhs(MatmulOp op, DenseMap<std::pair<Attribute, unsigned>, Value> &done)
 
 struct PackWeightsPass : kt::impl::PackWeightsBase<PackWeightsPass> {
   void runOnOperation() override {
+    if (!isGraph(getOperation()))
+      return;
     DenseMap<std::pair<Attribute, unsigned>, Value> done;
     getOperation()->walk([&](MatmulOp op) { packRhs(op, done); });
   }

@@ -270,6 +270,8 @@ bool raise(MatmulOp second) {
 
 struct RaiseAttentionPass : kt::impl::RaiseAttentionBase<RaiseAttentionPass> {
   void runOnOperation() override {
+    if (!isGraph(getOperation()))
+      return;
     SmallVector<MatmulOp> ops;
     getOperation()->walk([&](MatmulOp op) { ops.push_back(op); });
     // From the end: raising erases the earlier product of a pair.

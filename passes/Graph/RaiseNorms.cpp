@@ -183,6 +183,8 @@ bool raise(GenericOp op) {
 
 struct RaiseNormsPass : kt::impl::RaiseNormsBase<RaiseNormsPass> {
   void runOnOperation() override {
+    if (!isGraph(getOperation()))
+      return;
     SmallVector<GenericOp> ops;
     getOperation()->walk([&](GenericOp op) { ops.push_back(op); });
     for (GenericOp op : ops)

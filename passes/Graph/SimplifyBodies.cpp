@@ -97,6 +97,8 @@ bool removeIdentities(Operation *root) {
 
 struct SimplifyBodiesPass : kt::impl::SimplifyBodiesBase<SimplifyBodiesPass> {
   void runOnOperation() override {
+    if (!isGraph(getOperation()))
+      return;
     RewritePatternSet owned(&getContext());
     owned.add<WidenNarrowed, CastBack>(&getContext());
     FrozenRewritePatternSet patterns(std::move(owned));

@@ -270,6 +270,8 @@ private:
 struct ConvertPrecisionPass : kt::impl::ConvertPrecisionBase<ConvertPrecisionPass> {
   using Base::Base;
   void runOnOperation() override {
+    if (!isGraph(getOperation()))
+      return;
     Builder b(&getContext());
     Type type = to == "fp16" ? Type(b.getF16Type()) : to == "bf16" ? Type(b.getBF16Type()) : Type(b.getF32Type());
     Converter(getOperation(), type).run();

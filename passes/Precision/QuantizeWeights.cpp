@@ -94,6 +94,8 @@ void scaleAccumulator(Operation *op, Value scales, unsigned channel) {
 
 struct QuantizeWeightsPass : kt::impl::QuantizeWeightsBase<QuantizeWeightsPass> {
   void runOnOperation() override {
+    if (!isGraph(getOperation()))
+      return;
     // A rounded router sends tokens to other experts, for weights that are nothing beside the experts' own.
     PrecisionDemand demand(getOperation());
     exact = &demand;

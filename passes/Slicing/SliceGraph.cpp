@@ -35,6 +35,8 @@ int64_t bytesOf(Value v) {
 struct SliceGraphPass : kt::impl::SliceGraphBase<SliceGraphPass> {
   using Base::Base;
   void runOnOperation() override {
+    if (!isGraph(getOperation()))
+      return;
     Block &body = getOperation().getBody().front();
     SmallVector<Operation *> ops;
     DenseMap<Operation *, int64_t> position;

@@ -40,6 +40,8 @@ def KT_ExprAttr : KT_Attr<"Expr", "expr"> {
   let skipDefaultBuilders = 0;
 }
 
+def KT_ExprArrayAttr : TypedArrayAttrBase<KT_ExprAttr, "array of expressions">;
+
 def KT_SymTensorType : TypeDef<KT_Dialect, "SymTensor"> {
   let mnemonic = "tensor";
   let summary = "A dense row-major tensor with symbolic dimensions";

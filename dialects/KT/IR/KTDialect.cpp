@@ -37,10 +37,34 @@ void KTDialect::initialize() {
 // Expressions: sum := term ('+' term)*, term := factor (('*' | 'floordiv' | 'mod') factor)*
 //===----------------------------------------------------------------------===//
 
-static FailureOr<Expr> parseSum(AsmParser &parser);
+namespace {
+class ExprParser {
+public:
+  explicit ExprParser(AsmParser &parser) : parser(parser), context(parser.getContext()) {}
+  /// A whole expression that is a number.
+  FailureOr<Expr> parse();
 
-static FailureOr<Expr> parseFactor(AsmParser &parser) {
-  MLIRContext *context = parser.getContext();
+private:
+  FailureOr<Expr> sum();
+  FailureOr<Expr> term();
+  FailureOr<Expr> factor();
+  ParseResult descend();
+
+  AsmParser &parser;
+  MLIRContext *context;
+  uint32_t depth = 0; // of parentheses
+};
+} // namespace
+
+/// Each level of what is printed has a part of its own, so nothing that was printed is deeper.
+ParseResult ExprParser::descend() {
+  if (++depth > Expr::kMaxWeight)
+    return parser.emitError(parser.getCurrentLocation(), "expected an expression of at most ")
+           << Expr::kMaxWeight << " levels";
+  return success();
+}
+
+FailureOr<Expr> ExprParser::factor() {
   int64_t value;
   OptionalParseResult integer = parser.parseOptionalInteger(value);
   if (integer.has_value()) {
@@ -49,9 +73,12 @@ static FailureOr<Expr> parseFactor(AsmParser &parser) {
     return Expr::constant(context, value);
   }
   if (succeeded(parser.parseOptionalLParen())) {
-    FailureOr<Expr> e = parseSum(parser);
+    if (descend())
+      return failure();
+    FailureOr<Expr> e = sum();
     if (failed(e) || parser.parseRParen())
       return failure();
+    --depth;
     return e;
   }
   std::string prefix = succeeded(parser.parseOptionalQuestion()) ? "?" : "";
@@ -59,19 +86,22 @@ static FailureOr<Expr> parseFactor(AsmParser &parser) {
   if (failed(parser.parseOptionalKeyword(&word)))
     return parser.emitError(parser.getCurrentLocation(), "expected a number, a symbol or '('"), failure();
   unsigned arity = llvm::StringSwitch<unsigned>(word).Cases({"min", "max", "eq", "lt"}, 2).Case("select", 3).Default(0);
-  if (arity == 0 || failed(parser.parseOptionalLParen()))
+  if (arity == 0 || !prefix.empty() || failed(parser.parseOptionalLParen()))
     return Expr::symbol(context, prefix + word.str());
+  if (descend())
+    return failure();
   SmallVector<Expr, 3> args;
   for (unsigned i = 0; i < arity; ++i) {
     if (i && parser.parseComma())
       return failure();
-    FailureOr<Expr> e = parseSum(parser);
+    FailureOr<Expr> e = sum();
     if (failed(e))
       return failure();
     args.push_back(*e);
   }
   if (parser.parseRParen())
     return failure();
+  --depth;
   if (word == "min")
     return Expr::min(args[0], args[1]);
   if (word == "max")
@@ -83,27 +113,30 @@ static FailureOr<Expr> parseFactor(AsmParser &parser) {
   return Expr::select(args[0], args[1], args[2]);
 }
 
-static FailureOr<Expr> parseTerm(AsmParser &parser) {
-  FailureOr<Expr> e = parseFactor(parser);
+FailureOr<Expr> ExprParser::term() {
+  FailureOr<Expr> e = factor();
   while (succeeded(e)) {
+    SMLoc loc = parser.getCurrentLocation();
     int op = succeeded(parser.parseOptionalStar())                ? 0
              : succeeded(parser.parseOptionalKeyword("floordiv")) ? 1
              : succeeded(parser.parseOptionalKeyword("mod"))      ? 2
                                                                   : -1;
     if (op < 0)
       break;
-    FailureOr<Expr> f = parseFactor(parser);
+    FailureOr<Expr> f = factor();
     if (failed(f))
       return failure();
+    if (op != 0 && f->isConstant(0))
+      return parser.emitError(loc, "expected a divisor other than 0"), failure();
     e = op == 0 ? *e * *f : op == 1 ? Expr::floorDiv(*e, *f) : Expr::mod(*e, *f);
   }
   return e;
 }
 
-static FailureOr<Expr> parseSum(AsmParser &parser) {
-  FailureOr<Expr> e = parseTerm(parser);
+FailureOr<Expr> ExprParser::sum() {
+  FailureOr<Expr> e = term();
   while (succeeded(e) && succeeded(parser.parseOptionalPlus())) {
-    FailureOr<Expr> f = parseTerm(parser);
+    FailureOr<Expr> f = term();
     if (failed(f))
       return failure();
     e = *e + *f;
@@ -111,10 +144,26 @@ static FailureOr<Expr> parseSum(AsmParser &parser) {
   return e;
 }
 
+FailureOr<Expr> ExprParser::parse() {
+  SMLoc loc = parser.getCurrentLocation();
+  FailureOr<Expr> e = sum();
+  if (failed(e))
+    return failure();
+  if (auto reason = e->poison()) {
+    InFlightDiagnostic error = parser.emitError(loc);
+    if (*reason == Expr::Reason::overflow)
+      error << "expected an expression that fits in 64 bits";
+    else
+      error << "expected an expression of at most " << Expr::kMaxWeight << " parts";
+    return failure();
+  }
+  return e;
+}
+
 Attribute ExprAttr::parse(AsmParser &parser, Type) {
   if (parser.parseLess())
     return {};
-  FailureOr<Expr> e = parseSum(parser);
+  FailureOr<Expr> e = ExprParser(parser).parse();
   if (failed(e) || parser.parseGreater())
     return {};
   return e->attr();
@@ -126,20 +175,63 @@ void ExprAttr::print(AsmPrinter &printer) const { printer << "<" << Expr(*this).
 // Tensor types
 //===----------------------------------------------------------------------===//
 
+/// What a tensor can hold: see the type's description. All are single words, so nothing nests.
+static Type elementNamed(MLIRContext *context, StringRef word) {
+  auto signedness = IntegerType::Signless;
+  StringRef digits = word;
+  if (digits.consume_front("u"))
+    signedness = IntegerType::Unsigned;
+  unsigned width = 0;
+  if (digits.consume_front("i") && !digits.starts_with("0") && !digits.getAsInteger(10, width)) {
+    bool known = llvm::is_contained({2u, 4u, 8u, 16u, 32u, 64u}, width) ||
+                 (width == 1 && signedness == IntegerType::Signless);
+    return known ? IntegerType::get(context, width, signedness) : Type();
+  }
+  for (FloatType type :
+       std::initializer_list<FloatType>{Float16Type::get(context), BFloat16Type::get(context),
+                                        Float32Type::get(context), Float64Type::get(context),
+                                        Float8E4M3FNType::get(context), Float8E4M3FNUZType::get(context),
+                                        Float8E5M2Type::get(context), Float8E5M2FNUZType::get(context),
+                                        Float8E8M0FNUType::get(context), Float4E2M1FNType::get(context)}) {
+    llvm::SmallString<16> name;
+    llvm::raw_svector_ostream(name) << type;
+    if (name == word)
+      return type;
+  }
+  return {};
+}
+
 Type SymTensorType::parse(AsmParser &parser) {
   SmallVector<ExprAttr> dims;
   Type element;
   auto parseDim = [&]() -> ParseResult {
-    FailureOr<Expr> e = parseSum(parser);
+    SMLoc loc = parser.getCurrentLocation();
+    FailureOr<Expr> e = ExprParser(parser).parse();
     if (failed(e))
       return failure();
+    if (auto size = e->asConstant(); size && *size < 0)
+      return parser.emitError(loc, "expected a dimension of 0 or more but got ") << *size;
     dims.push_back(e->attr());
     return success();
   };
   if (parser.parseLess() || parser.parseCommaSeparatedList(AsmParser::Delimiter::Square, parseDim) ||
-      parser.parseKeyword("x") || parser.parseType(element) || parser.parseGreater())
+      parser.parseKeyword("x"))
     return {};
-  return SymTensorType::get(parser.getContext(), dims, element);
+  SMLoc loc = parser.getCurrentLocation();
+  StringRef word;
+  if (failed(parser.parseOptionalKeyword(&word)) || !(element = elementNamed(parser.getContext(), word)))
+    return parser.emitError(loc, "expected an element type, a number that kt knows"), Type();
+  if (parser.parseGreater())
+    return {};
+  SymTensorType type = SymTensorType::get(parser.getContext(), dims, element);
+  // Kernels index elements and count bytes.
+  if (auto reason = (type.numElements() * std::max<int64_t>(type.elementBytes(), 8)).poison()) {
+    parser.emitError(loc, "expected a tensor whose bytes can be counted: ")
+        << (*reason == Expr::Reason::overflow ? "their number does not fit in 64 bits"
+                                              : "their number has too many parts");
+    return {};
+  }
+  return type;
 }
 
 void SymTensorType::print(AsmPrinter &printer) const {

@@ -51,7 +51,7 @@ def KT_ReduceOp : KT_ComputeOp<"reduce"> {
     neutral element. Floating-point sums may be reassociated. NaN wins max and min.
   }];
   let arguments = (ins Variadic<KT_SymTensorType>:$inputs, KT_ReduceKindAttr:$kind,
-                       ArrayAttr:$extents, UnitAttr:$select_last);
+                       KT_ExprArrayAttr:$extents, UnitAttr:$select_last);
   let results = (outs KT_SymTensorType:$result);
   let regions = (region SizedRegion<1>:$body, SizedRegion<1>:$epilogue);
   let assemblyFormat = [{
@@ -121,7 +121,7 @@ def KT_ConvOp : KT_ComputeOp<"conv"> {
   }];
   let arguments = (ins KT_SymTensorType:$input, KT_SymTensorType:$weights, Variadic<KT_SymTensorType>:$extras,
                        DenseI64ArrayAttr:$kernel, DenseI64ArrayAttr:$strides, DenseI64ArrayAttr:$dilations,
-                       DenseI64ArrayAttr:$input_dilations, ArrayAttr:$pads, I64Attr:$groups);
+                       DenseI64ArrayAttr:$input_dilations, KT_ExprArrayAttr:$pads, I64Attr:$groups);
   let results = (outs KT_SymTensorType:$result);
   let regions = (region SizedRegion<1>:$epilogue);
   let assemblyFormat = [{
@@ -144,7 +144,7 @@ def KT_AttentionOp : KT_ComputeOp<"attention"> {
     A row whose scores are all minus infinity gives zeros with `zero_empty`, else NaN; without keys (j = 0) all rows are zeros.
   }];
   let arguments = (ins KT_SymTensorType:$query, KT_SymTensorType:$key, KT_SymTensorType:$value, Variadic<KT_SymTensorType>:$extras,
-                       AffineMapArrayAttr:$maps, ArrayAttr:$sizes, I64Attr:$group, UnitAttr:$zero_empty);
+                       AffineMapArrayAttr:$maps, KT_ExprArrayAttr:$sizes, I64Attr:$group, UnitAttr:$zero_empty);
   let results = (outs KT_SymTensorType:$result);
   let regions = (region SizedRegion<1>:$score);
   let assemblyFormat = [{
@@ -166,6 +166,7 @@ def KT_SortOp : KT_ComputeOp<"sort"> {
 
 def KT_ScanOp : KT_ComputeOp<"scan"> {
   let summary = "Cumulative sum or product along the last dimension";
+  let description = [{ `exclusive` leaves an element out of its own sum; `reverse` goes from the last to the first. At least one dimension. }];
   let arguments = (ins KT_SymTensorType:$input, KT_ReduceKindAttr:$kind, UnitAttr:$exclusive, UnitAttr:$reverse);
   let results = (outs KT_SymTensorType:$result);
   let assemblyFormat = "$kind $input attr-dict `:` type($input) `->` type($result)";
@@ -248,10 +249,14 @@ def KT_ItemOp : KT_Op<"item"> {
   let description = [{ `kt.item %t[3] as "?n" : !kt.tensor<[4] x i64>`. The symbol is known from here on. }];
   let arguments = (ins KT_SymTensorType:$source, I64Attr:$index, StrAttr:$symbol);
   let assemblyFormat = "$source `[` $index `]` `as` $symbol attr-dict `:` type($source)";
+  let hasVerifier = 1;
 }
 
 def KT_AssertOp : KT_Op<"assert"> {
   let summary = "The run fails unless two expressions are equal";
+  let description = [{
+    Sides that are never equal are allowed: in a branch they say that no run takes it.
+  }];
   let arguments = (ins KT_ExprAttr:$lhs, KT_ExprAttr:$rhs, StrAttr:$message);
   let assemblyFormat = "$lhs `equals` $rhs `,` $message attr-dict";
 }
@@ -262,10 +267,11 @@ def KT_IfOp : KT_Op<"if", [RecursiveMemoryEffects, NoRegionArguments, SingleBloc
     Regions may use values from outside. Where the branches yield different dimensions, the result's type has fresh symbols for them, set by the
     branch taken: `symbols` names them and `then_sizes`, `else_sizes` say their values.
   }];
-  let arguments = (ins KT_ExprAttr:$condition, StrArrayAttr:$symbols, ArrayAttr:$then_sizes, ArrayAttr:$else_sizes);
+  let arguments = (ins KT_ExprAttr:$condition, StrArrayAttr:$symbols, KT_ExprArrayAttr:$then_sizes, KT_ExprArrayAttr:$else_sizes);
   let results = (outs Variadic<KT_SymTensorType>:$results);
   let regions = (region SizedRegion<1>:$then_region, SizedRegion<1>:$else_region);
   let assemblyFormat = "$condition attr-dict (`->` type($results)^)? `then` $then_region `else` $else_region";
+  let hasVerifier = 1;
 }
 
 def KT_LoopOp : KT_Op<"loop", [RecursiveMemoryEffects, SingleBlock]> {
@@ -279,11 +285,12 @@ def KT_LoopOp : KT_Op<"loop", [RecursiveMemoryEffects, SingleBlock]> {
     `reverse` lists, a boolean a scan output, whether pieces are stored from last to first.
   }];
   let arguments = (ins Variadic<KT_SymTensorType>:$inits, OptionalAttr<KT_ExprAttr>:$trips, OptionalAttr<KT_ExprAttr>:$condition,
-                       StrAttr:$induction, StrAttr:$iterations, StrArrayAttr:$symbols, ArrayAttr:$first_sizes,
-                       ArrayAttr:$next_sizes, DenseBoolArrayAttr:$reverse);
+                       StrAttr:$induction, StrAttr:$iterations, StrArrayAttr:$symbols, KT_ExprArrayAttr:$first_sizes,
+                       KT_ExprArrayAttr:$next_sizes, DenseBoolArrayAttr:$reverse);
   let results = (outs Variadic<KT_SymTensorType>:$results);
   let regions = (region SizedRegion<1>:$body);
   let assemblyFormat = "(`init` `(` $inits^ `:` type($inits) `)`)? attr-dict (`->` type($results)^)? `do` $body";
+  let hasVerifier = 1;
 }
 
 //===----------------------------------------------------------------------===//
@@ -336,7 +343,9 @@ def KT_BoundedOp : KT_Op<"bounded", [NoMemoryEffect]> {
   let hasVerifier = 1;
 }
 
-def KT_YieldOp : KT_Op<"yield", [Pure, Terminator, ReturnLike]> {
+def KT_YieldOp : KT_Op<"yield", [
+    Pure, Terminator, ReturnLike,
+    ParentOneOf<["GenericOp", "ReduceOp", "NormalizeOp", "MatmulOp", "ConvOp", "AttentionOp", "IfOp", "LoopOp", "KernelOp"]>]> {
   let summary = "Ends a region";
   let arguments = (ins Variadic<AnyType>:$values);
   let assemblyFormat = "($values^ `:` type($values))? attr-dict";
@@ -355,6 +364,7 @@ def KT_KernelOp : KT_Op<"kernel", [Symbol, IsolatedFromAbove, SingleBlock]> {
   let arguments = (ins SymbolNameAttr:$sym_name, StrArrayAttr:$params, OptionalAttr<DictionaryAttr>:$schedule);
   let regions = (region SizedRegion<1>:$body);
   let assemblyFormat = "$sym_name $params attr-dict-with-keyword `computes` $body";
+  let hasVerifier = 1;
   let extraClassDeclaration = [{
     /// The op that the kernel computes.
     ::mlir::Operation *compute();
@@ -363,9 +373,9 @@ def KT_KernelOp : KT_Op<"kernel", [Symbol, IsolatedFromAbove, SingleBlock]> {
   }];
 }
 
-def KT_LaunchOp : KT_Op<"launch", [Pure]> {
+def KT_LaunchOp : KT_Op<"launch", [Pure, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
   let summary = "Runs a kernel on tensors and integers";
-  let arguments = (ins FlatSymbolRefAttr:$kernel, Variadic<KT_SymTensorType>:$inputs, ArrayAttr:$ints);
+  let arguments = (ins FlatSymbolRefAttr:$kernel, Variadic<KT_SymTensorType>:$inputs, KT_ExprArrayAttr:$ints);
   let results = (outs Variadic<KT_SymTensorType>:$results);
   let assemblyFormat = "$kernel (`ins` `(` $inputs^ `:` type($inputs) `)`)? `ints` $ints attr-dict `->` type($results)";
 }

@@ -1,6 +1,6 @@
-//===- KTStructural.cpp - constants, views, reads and kernels -------------===//
+//===- KTStructural.cpp - constants, views and reads ----------------------===//
 
-#include "dialects/KT/IR/KTDialect.h"
+#include "dialects/KT/IR/Verify.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/DialectResourceBlobManager.h"
 
@@ -26,9 +26,10 @@ LogicalResult ConstantOp::verify() {
   SymTensorType type = getResult().getType();
   if (!type.hasStaticShape())
     return emitOpError() << "expected a constant shape but got " << type;
-  int64_t expected = *type.numElements().asConstant() * type.elementBytes();
-  if ((int64_t)bytes().size() != expected)
-    return emitOpError() << "expected " << expected << " bytes but got " << bytes().size();
+  Expr expected = type.numElements() * type.elementBytes();
+  if (!expected.isConstant(bytes().size()))
+    return emitOpError() << "expected " << (expected.poison() ? "more than 2^63" : expected.str()) << " bytes but got "
+                         << bytes().size();
   return success();
 }
 
@@ -50,9 +51,10 @@ LogicalResult ReshapeOp::verify() {
   SymTensorType from = getSource().getType(), to = getResult().getType();
   if (from.getElementType() != to.getElementType())
     return emitOpError() << "expected element type " << from.getElementType() << " but got " << to.getElementType();
-  auto a = from.numElements().asConstant(), b = to.numElements().asConstant();
-  if (a && b && *a != *b)
-    return emitOpError() << "expected " << *a << " elements but got " << *b;
+  if (from.getDims() == to.getDims())
+    return success();
+  if (Expr a = from.numElements(), b = to.numElements(); neverEqual(*this, a, b))
+    return emitOpError() << "expected " << a.str() << " elements but got " << b.str();
   return success();
 }
 
@@ -70,6 +72,9 @@ void ReadOp::build(OpBuilder &builder, OperationState &state, Value tensor, Valu
 
 LogicalResult ReadOp::verify() {
   SymTensorType type = getTensor().getType();
+  auto operand = dyn_cast<BlockArgument>(getTensor());
+  if (!operand || operand.getOwner() != (*this)->getBlock() || !isCompute(operand.getOwner()->getParentOp()))
+    return emitOpError() << "expected an operand of the computation whose body it is in";
   if ((int64_t)getIndices().size() != type.getRank())
     return emitOpError() << "expected " << type.getRank() << " indices but got " << getIndices().size();
   if (getResult().getType() != type.scalarType())
@@ -109,27 +114,5 @@ LogicalResult BoundedOp::verify() {
   // An i1 holds no index, and its sign bit would be read as one.
   if (getValue().getType().isInteger(1))
     return emitOpError() << "expected an integer of more than 1 bit";
-  if (int64_t site = getSite(); site < 0 || site > UINT32_MAX - 1)
-    return emitOpError() << "expected a site from 0 to " << UINT32_MAX - 1 << " but got " << site;
-  return success();
-}
-
-//===----------------------------------------------------------------------===//
-// Kernels
-//===----------------------------------------------------------------------===//
-
-bool KernelOp::reportsFaults() {
-  return getBody()
-      .walk([](Operation *op) {
-        auto scatter = dyn_cast<ScatterOp>(op);
-        return isa<BoundedOp>(op) || (scatter && scatter.getSite()) ? WalkResult::interrupt() : WalkResult::advance();
-      })
-      .wasInterrupted();
-}
-
-Operation *KernelOp::compute() {
-  for (Operation &op : getBody().front())
-    if (isCompute(&op))
-      return &op;
-  return nullptr;
+  return verifySite(*this, getSite());
 }

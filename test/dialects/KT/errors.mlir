@@ -174,7 +174,7 @@ func.func @matmul_packed_weights_are_panels(%a: !kt.tensor<[m, 64] x f32>, %b: !
 // -----
 
 func.func @conv_sizes_are_positive(%x: !kt.tensor<[n, 8, 3] x f32>, %w: !kt.tensor<[1, 1, 3, 3, 16] x f32>) {
-  // expected-error @+1 {{'kt.conv' op expected 1 positive kernel, stride and dilation sizes}}
+  // expected-error @+1 {{'kt.conv' op expected 1 positive numbers in strides but got [0]}}
   %r = kt.conv %x, %w {kernel = array<i64: 3>, strides = array<i64: 0>, dilations = array<i64: 1>, input_dilations = array<i64: 1>,
        pads = [#kt.expr<0>], groups = 1 : i64}
        : !kt.tensor<[n, 8, 3] x f32>, !kt.tensor<[1, 1, 3, 3, 16] x f32> -> !kt.tensor<[n, 6, 16] x f32> epilogue {
@@ -187,7 +187,7 @@ func.func @conv_sizes_are_positive(%x: !kt.tensor<[n, 8, 3] x f32>, %w: !kt.tens
 // -----
 
 func.func @scan_adds_or_multiplies(%x: !kt.tensor<[n] x f32>) {
-  // expected-error @+1 {{'kt.scan' op expected kind add or mul}}
+  // expected-error @+1 {{'kt.scan' op expected kind add or mul but got max}}
   %r = kt.scan max %x : !kt.tensor<[n] x f32> -> !kt.tensor<[n] x f32>
   return
 }

@@ -1,0 +1,131 @@
+//===- KTKernels.cpp - kernels and their launches -------------------------===//
+
+#include "dialects/KT/IR/Verify.h"
+#include "mlir/IR/AttrTypeSubElements.h"
+
+using namespace mlir;
+using namespace kt;
+
+bool KernelOp::reportsFaults() {
+  return getBody()
+      .walk([](Operation *op) {
+        auto scatter = dyn_cast<ScatterOp>(op);
+        return isa<BoundedOp>(op) || (scatter && scatter.getSite()) ? WalkResult::interrupt() : WalkResult::advance();
+      })
+      .wasInterrupted();
+}
+
+Operation *KernelOp::compute() {
+  for (Operation &op : getBody().front())
+    if (isCompute(&op))
+      return &op;
+  return nullptr;
+}
+
+/// The first symbol in an op of the kernel, its types and attributes that is no parameter; empty if all are.
+static std::string freeSymbol(KernelOp kernel, const llvm::SmallDenseSet<StringRef> &params) {
+  std::string found;
+  AttrTypeWalker walker; // looks at each attribute and type once
+  walker.addWalk([&](ExprAttr e) {
+    Expr(e).forEachSymbol([&](StringRef name) {
+      if (found.empty() && !params.contains(name))
+        found = name.str();
+    });
+    return found.empty() ? WalkResult::skip() : WalkResult::interrupt();
+  });
+  kernel.getBody().walk([&](Operation *op) {
+    bool known = !walker.walk(op->getAttrDictionary()).wasInterrupted();
+    for (Type type : op->getResultTypes())
+      known = known && !walker.walk(type).wasInterrupted();
+    return known ? WalkResult::advance() : WalkResult::interrupt();
+  });
+  for (Type type : kernel.getBody().getArgumentTypes())
+    if (found.empty())
+      (void)walker.walk(type);
+  return found;
+}
+
+LogicalResult KernelOp::verify() {
+  llvm::SmallDenseSet<StringRef> params;
+  for (auto param : getParams().getAsRange<StringAttr>()) {
+    if (failed(verifySymbol(*this, "each parameter", param.getValue())))
+      return failure();
+    if (!params.insert(param.getValue()).second)
+      return emitOpError() << "expected each parameter once but got '" << param.getValue() << "' twice";
+  }
+  for (Type type : getBody().getArgumentTypes())
+    if (!isa<SymTensorType>(type))
+      return emitOpError() << "expected tensors as arguments but got " << type;
+  // Blocks are verified after the op that holds them: this one may be empty.
+  YieldOp yield = yieldOf(getBody());
+  Block &block = getBody().front();
+  if (!yield || block.getOperations().size() != 2 || !isCompute(&block.front()))
+    return emitOpError() << "expected one computation and a kt.yield of its results";
+  Operation *compute = &block.front();
+  if (!llvm::equal(yield.getValues(), compute->getResults()))
+    return emitOpError() << "expected the kt.yield to have the " << compute->getNumResults()
+                         << " results of the computation";
+  if (!llvm::equal(compute->getOperands(), block.getArguments(),
+                   [](Value operand, BlockArgument arg) { return operand == arg; }))
+    return emitOpError() << "expected the operands of the computation to be the " << block.getNumArguments()
+                         << " arguments, in order";
+  if (std::string name = freeSymbol(*this, params); !name.empty())
+    return emitOpError() << "expected every symbol to be a parameter but got '" << name << "'";
+  int64_t count = getParams().size();
+  WalkResult sites = getBody().walk([&](Operation *op) -> WalkResult {
+    int64_t site = 0;
+    if (auto bounded = dyn_cast<BoundedOp>(op))
+      site = bounded.getSite();
+    else if (auto scatter = dyn_cast<ScatterOp>(op); scatter && scatter.getSite())
+      site = *scatter.getSite();
+    else
+      return WalkResult::advance();
+    if (site >= 0 && site < count)
+      return WalkResult::advance();
+    return op->emitOpError() << "expected a site that is one of " << count << " parameters but got " << site;
+  });
+  return failure(sites.wasInterrupted());
+}
+
+//===----------------------------------------------------------------------===//
+// Launches
+//===----------------------------------------------------------------------===//
+
+LogicalResult LaunchOp::verifySymbolUses(SymbolTableCollection &symbols) {
+  auto kernel = symbols.lookupNearestSymbolFrom<KernelOp>(*this, getKernelAttr());
+  if (!kernel)
+    return emitOpError() << "expected the name of a kernel but got '" << getKernel() << "'";
+  ArrayAttr params = kernel.getParams();
+  if (params.size() != getInts().size())
+    return emitOpError() << "expected " << params.size() << " ints, one for each parameter of '" << getKernel()
+                         << "', but got " << getInts().size();
+  llvm::SmallDenseMap<StringRef, Expr, 16> values;
+  for (auto [param, value] : llvm::zip(params.getAsRange<StringAttr>(), getInts().getAsRange<ExprAttr>()))
+    values[param.getValue()] = value;
+  YieldOp yield = yieldOf(kernel.getBody());
+  TypeRange inputs = kernel.getBody().getArgumentTypes(), results;
+  if (yield)
+    results = yield->getOperandTypes();
+  if (inputs.size() != getInputs().size() || results.size() != getNumResults())
+    return emitOpError() << "expected " << inputs.size() << " inputs and " << results.size() << " results of '"
+                         << getKernel() << "' but got " << getInputs().size() << " and " << getNumResults();
+  auto verifyOne = [&](StringRef what, size_t i, Type inKernel, Type here) -> LogicalResult {
+    auto expected = dyn_cast<SymTensorType>(inKernel), type = cast<SymTensorType>(here);
+    bool fits = expected && expected.getElementType() == type.getElementType() && expected.getRank() == type.getRank();
+    for (int64_t d = 0; fits && d < type.getRank(); ++d)
+      if (expected.dim(d) != type.dim(d))
+        fits = !neverEqual(*this, expected.dim(d).substitute([&](StringRef name) { return values.lookup(name); }),
+                           type.dim(d));
+    if (!fits)
+      return emitOpError() << "expected " << what << " " << i << " to fit " << inKernel << " of '" << getKernel()
+                           << "' but got " << here;
+    return success();
+  };
+  for (auto [i, inKernel, here] : llvm::enumerate(inputs, getInputs().getTypes()))
+    if (failed(verifyOne("input", i, inKernel, here)))
+      return failure();
+  for (auto [i, inKernel, here] : llvm::enumerate(results, getResultTypes()))
+    if (failed(verifyOne("result", i, inKernel, here)))
+      return failure();
+  return success();
+}

@@ -1,0 +1,208 @@
+//===- KTProducts.cpp - products, convolutions and attention --------------===//
+
+#include "dialects/KT/IR/Verify.h"
+#include "mlir/IR/Builders.h"
+
+using namespace mlir;
+using namespace kt;
+
+static Type accumulatorFor(Type element) {
+  Builder b(element.getContext());
+  if (isa<IntegerType>(element))
+    return element.getIntOrFloatBitWidth() > 32 ? b.getI64Type() : b.getI32Type();
+  return element.isF64() ? Type(b.getF64Type()) : Type(b.getF32Type());
+}
+
+/// Factors accumulate in one type; packed weights may be narrower than it, where they convert to it.
+static LogicalResult verifyFactors(Operation *op, SymTensorType lhs, SymTensorType rhs, bool packed) {
+  Type a = lhs.getElementType(), b = rhs.getElementType(), acc = accumulatorFor(a);
+  bool fits = isa<IntegerType>(a) == isa<IntegerType>(b) && acc == accumulatorFor(b);
+  if (!fits && packed && isa<FloatType>(acc))
+    fits = isa<FloatType>(b) ? !b.isF64() : b.isSignlessInteger(8);
+  if (!fits)
+    return op->emitOpError() << "expected factors that accumulate in " << acc << " but got " << a << " and " << b;
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Products
+//===----------------------------------------------------------------------===//
+
+AffineMap MatmulOp::getMap(unsigned i) { return cast<AffineMapAttr>(getMaps()[i]).getValue(); }
+
+Expr MatmulOp::extent(unsigned dim) {
+  AffineMap map = getMap(2);
+  if (dim == map.getNumDims() - 1)
+    return getDepth();
+  for (unsigned i = 0; i < map.getNumResults(); ++i)
+    if (map.getDimPosition(i) == dim)
+      return getResult().getType().dim(i);
+  return {};
+}
+
+Type MatmulOp::accumulatorType() { return accumulatorFor(getLhs().getType().getElementType()); }
+
+/// Checks that a factor has dimension `row` and k, and not `other`, which is the other factor's alone.
+static LogicalResult verifyFactorMap(MatmulOp op, unsigned i, unsigned row, unsigned other) {
+  AffineMap map = op.getMap(i);
+  unsigned k = map.getNumDims() - 1;
+  auto has = [&](unsigned d) { return map.getResultPosition(getAffineDimExpr(d, op.getContext())).has_value(); };
+  if (!has(row) || !has(k) || has(other))
+    return op.emitOpError() << "expected map " << i << " to have dimensions " << row << " and " << k << " and not "
+                            << other;
+  return success();
+}
+
+LogicalResult MatmulOp::verify() {
+  if (getMaps().size() != 3)
+    return emitOpError() << "expected 3 maps but got " << getMaps().size();
+  unsigned dims = getMap(0).getNumDims(), n = dims - 2;
+  if (dims < 3)
+    return emitOpError() << "expected an iteration space of at least 3 dimensions but got " << dims;
+  SymTensorType types[] = {getLhs().getType(), getRhs().getType(), getResult().getType()};
+  for (unsigned i = 0; i < 3; ++i) {
+    if (getMap(i).getNumDims() != dims || !getMap(i).isProjectedPermutation())
+      return emitOpError() << "expected map " << i << " to be a projected permutation of " << dims << " dimensions";
+    if (getPacked() && i == 1)
+      continue;
+    if (getMap(i).getNumResults() != types[i].getRank())
+      return emitOpError() << "map " << i << " has " << getMap(i).getNumResults() << " results but its tensor has "
+                           << types[i].getRank() << " dimensions";
+  }
+  AffineExpr k = getAffineDimExpr(dims - 1, getContext());
+  if (getMap(2).getNumResults() != dims - 1 || getMap(2).getResultPosition(k))
+    return emitOpError() << "expected the result to have every dimension but k";
+  if (failed(verifyFactorMap(*this, 0, dims - 3, n)))
+    return failure();
+  StringRef names[] = {"lhs", "rhs"};
+  auto verifyExtents = [&](unsigned factor) -> LogicalResult {
+    for (unsigned i = 0; i < getMap(factor).getNumResults(); ++i)
+      if (failed(
+              verifyDim(*this, names[factor], types[factor], i, extent(getMap(factor).getDimPosition(i)))))
+        return failure();
+    return success();
+  };
+  Expr zero = Expr::constant(getContext(), 0);
+  if (alwaysBelow(*this, getDepth(), zero))
+    return emitOpError() << "expected a depth of 0 or more but got " << Expr(getDepth()).str();
+  if (failed(verifyExtents(0)))
+    return failure();
+  if (getPacked()) {
+    AffineMap expected = AffineMap::get(dims, 0, {getAffineDimExpr(n, getContext()), k}, getContext());
+    if (getMap(1) != expected)
+      return emitOpError() << "expected map 1 of packed weights to be " << AffineMapAttr::get(expected) << " but got "
+                           << getMaps()[1];
+    if (types[1].getRank() != 3 || !types[1].dim(2).isConstant(kPanel))
+      return emitOpError() << "expected packed weights [panels, k, " << kPanel << "] but got " << types[1];
+    Expr panels = Expr::ceilDiv(extent(n), Expr::constant(getContext(), kPanel));
+    if (failed(verifyDim(*this, "packed weights", types[1], 0, panels)) ||
+        failed(verifyDim(*this, "packed weights", types[1], 1, getDepth())))
+      return failure();
+  } else if (failed(verifyFactorMap(*this, 1, n, dims - 3)) || failed(verifyExtents(1))) {
+    return failure();
+  }
+  if (failed(verifyFactors(*this, types[0], types[1], getPacked())))
+    return failure();
+  return verifyBody(*this, getEpilogue(), "epilogue", {accumulatorType()}, getExtras(), types[2].getRank(),
+                    types[2].scalarType());
+}
+
+//===----------------------------------------------------------------------===//
+// Convolutions
+//===----------------------------------------------------------------------===//
+
+Type ConvOp::accumulatorType() { return accumulatorFor(getInput().getType().getElementType()); }
+
+/// Weights [groups, (o / groups) ceildiv 16, taps, c / groups, 16]; [1, groups ceildiv 16, taps, 1, 16] where each group
+/// has one channel and one output.
+static LogicalResult verifyConvWeights(ConvOp op) {
+  SymTensorType in = op.getInput().getType(), w = op.getWeights().getType(), out = op.getResult().getType();
+  MLIRContext *context = op.getContext();
+  auto number = [&](int64_t v) { return Expr::constant(context, v); };
+  int64_t groups = op.getGroups(), taps = 1;
+  for (int64_t k : op.getKernel())
+    if (__builtin_mul_overflow(taps, k, &taps))
+      return op.emitOpError() << "expected a kernel whose taps can be counted but got [" << op.getKernel() << "]";
+  if (w.getRank() != 5 || !w.dim(4).isConstant(kPanel))
+    return op.emitOpError() << "expected packed weights [groups, panels, taps, channels, " << kPanel << "] but got "
+                            << w;
+  Expr c = in.dim(in.getRank() - 1), o = out.dim(out.getRank() - 1);
+  for (auto [what, size] : {std::pair<StringRef, Expr>{"input channels", c}, {"outputs", o}})
+    if (auto known = size.asConstant(); known && *known % groups != 0)
+      return op.emitOpError() << "expected " << groups << " groups to divide the " << what << " but got " << *known;
+  bool depthwise = op.isDepthwise();
+  if (!depthwise && !w.dim(0).isConstant(groups))
+    return op.emitOpError() << "expected packed weights of " << groups << " groups but got " << w;
+  Expr outputs = depthwise ? o : Expr::floorDiv(o, number(groups));
+  if (depthwise && (failed(verifyDim(op, "input", in, in.getRank() - 1, number(groups))) ||
+                    failed(verifyDim(op, "result", out, out.getRank() - 1, number(groups)))))
+    return failure();
+  if (failed(verifyDim(op, "packed weights", w, 1, Expr::ceilDiv(outputs, number(kPanel)))) ||
+      failed(verifyDim(op, "packed weights", w, 2, number(taps))) ||
+      failed(verifyDim(op, "packed weights", w, 3, depthwise ? number(1) : Expr::floorDiv(c, number(groups)))))
+    return failure();
+  return success();
+}
+
+LogicalResult ConvOp::verify() {
+  SymTensorType in = getInput().getType(), out = getResult().getType();
+  int64_t spatial = in.getRank() - 2;
+  if (spatial < 1 || spatial > 3)
+    return emitOpError() << "expected 1 to 3 spatial dimensions but got " << spatial;
+  if (out.getRank() != in.getRank())
+    return emitOpError() << "expected the result to have rank " << in.getRank() << " but got " << out.getRank();
+  for (auto [what, list] : {std::pair<StringRef, ArrayRef<int64_t>>{"kernel", getKernel()},
+                            {"strides", getStrides()},
+                            {"dilations", getDilations()},
+                            {"input_dilations", getInputDilations()}})
+    if ((int64_t)list.size() != spatial || llvm::any_of(list, [](int64_t v) { return v < 1; }))
+      return emitOpError() << "expected " << spatial << " positive numbers in " << what << " but got [" << list << "]";
+  if ((int64_t)getPads().size() != spatial)
+    return emitOpError() << "expected " << spatial << " pads but got " << getPads().size();
+  if ((int64_t)getGroups() < 1)
+    return emitOpError() << "expected at least one group but got " << (int64_t)getGroups();
+  // The spatial sizes of the result say what the trailing padding is: any are possible.
+  if (failed(verifyDim(*this, "result", out, 0, in.dim(0))) || failed(verifyConvWeights(*this)) ||
+      failed(verifyFactors(*this, in, getWeights().getType(), /*packed=*/true)))
+    return failure();
+  return verifyBody(*this, getEpilogue(), "epilogue", {accumulatorType()}, getExtras(), out.getRank(),
+                    out.scalarType());
+}
+
+//===----------------------------------------------------------------------===//
+// Attention
+//===----------------------------------------------------------------------===//
+
+LogicalResult AttentionOp::verify() {
+  if (getMaps().size() != 4 || getSizes().size() != 6)
+    return emitOpError() << "expected 4 maps and 6 sizes but got " << getMaps().size() << " and " << getSizes().size();
+  if ((int64_t)getGroup() < 1)
+    return emitOpError() << "expected a group of at least one head but got " << (int64_t)getGroup();
+  enum { B, H, I, J, D, E };
+  auto size = [&](unsigned s) -> Expr { return cast<ExprAttr>(getSizes()[s]); };
+  if (auto heads = size(H).asConstant(); heads && *heads % (int64_t)getGroup() != 0)
+    return emitOpError() << "expected groups of " << getGroup() << " to divide the heads but got " << *heads;
+  Expr keyHeads = Expr::floorDiv(size(H), Expr::constant(getContext(), getGroup()));
+  struct Operand {
+    StringRef name;
+    SymTensorType type;
+    Expr extents[4];
+  };
+  const Operand operands[] = {{"query", getQuery().getType(), {size(B), size(H), size(I), size(D)}},
+                              {"key", getKey().getType(), {size(B), keyHeads, size(J), size(D)}},
+                              {"value", getValue().getType(), {size(B), keyHeads, size(J), size(E)}},
+                              {"result", getResult().getType(), {size(B), size(H), size(I), size(E)}}};
+  for (auto [i, operand] : llvm::enumerate(operands)) {
+    AffineMap map = cast<AffineMapAttr>(getMaps()[i]).getValue();
+    if (map.getNumDims() != 4 || !map.isPermutation() || operand.type.getRank() != 4)
+      return emitOpError() << "expected map " << i << " to be a permutation of 4 dimensions";
+    if (!isa<FloatType>(operand.type.getElementType()))
+      return emitOpError() << "expected " << operand.name << " of a floating-point type but got "
+                           << operand.type.getElementType();
+    for (unsigned d = 0; d < 4; ++d)
+      if (failed(verifyDim(*this, operand.name, operand.type, d, operand.extents[map.getDimPosition(d)])))
+        return failure();
+  }
+  Type f32 = Float32Type::get(getContext());
+  return verifyBody(*this, getScore(), "score", {f32}, getExtras(), 4, f32);
+}

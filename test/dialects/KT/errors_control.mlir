@@ -1,0 +1,463 @@
+// What verifiers of items, branches, loops, kernels and launches say.
+// RUN: kt-opt %s -split-input-file -verify-diagnostics
+
+func.func @item_is_inside(%x: !kt.tensor<[4] x i64>) {
+  // expected-error @+1 {{'kt.item' op expected an index into '!kt.tensor<[4] x i64>' but got 4}}
+  kt.item %x[4] as "?a" : !kt.tensor<[4] x i64>
+  return
+}
+
+// -----
+
+func.func @item_is_not_negative(%x: !kt.tensor<[n] x i64>) {
+  // expected-error @+1 {{'kt.item' op expected an index into '!kt.tensor<[n] x i64>' but got -1}}
+  kt.item %x[-1] as "?a" : !kt.tensor<[n] x i64>
+  return
+}
+
+// -----
+
+func.func @item_of_nothing(%x: !kt.tensor<[0] x i64>) {
+  // expected-error @+1 {{'kt.item' op expected an index into '!kt.tensor<[0] x i64>' but got 0}}
+  kt.item %x[0] as "?a" : !kt.tensor<[0] x i64>
+  return
+}
+
+// -----
+
+func.func @item_is_a_symbol(%x: !kt.tensor<[4] x i64>) {
+  // expected-error @+1 {{'kt.item' op expected the item to be the name of a symbol but got '?4a'}}
+  kt.item %x[0] as "?4a" : !kt.tensor<[4] x i64>
+  return
+}
+
+// -----
+
+func.func @item_is_one_symbol(%x: !kt.tensor<[4] x i64>) {
+  // expected-error @+1 {{'kt.item' op expected the item to be the name of a symbol but got 'a + b'}}
+  kt.item %x[0] as "a + b" : !kt.tensor<[4] x i64>
+  return
+}
+
+// -----
+
+func.func @if_has_a_size_a_symbol(%x: !kt.tensor<[n] x f32>, %y: !kt.tensor<[m] x f32>) {
+  // expected-error @+1 {{'kt.if' op expected 1 then_sizes, one for each symbol, but got 2}}
+  %r = kt.if <c> {symbols = ["?k"], then_sizes = [#kt.expr<n>, #kt.expr<n>], else_sizes = [#kt.expr<m>]} -> !kt.tensor<[?k] x f32> then {
+    kt.yield %x : !kt.tensor<[n] x f32>
+  } else {
+    kt.yield %y : !kt.tensor<[m] x f32>
+  }
+  return
+}
+
+// -----
+
+func.func @if_has_an_else_size_a_symbol(%x: !kt.tensor<[n] x f32>, %y: !kt.tensor<[m] x f32>) {
+  // expected-error @+1 {{'kt.if' op expected 1 else_sizes, one for each symbol, but got 0}}
+  %r = kt.if <c> {symbols = ["?k"], then_sizes = [#kt.expr<n>], else_sizes = []} -> !kt.tensor<[?k] x f32> then {
+    kt.yield %x : !kt.tensor<[n] x f32>
+  } else {
+    kt.yield %y : !kt.tensor<[m] x f32>
+  }
+  return
+}
+
+// -----
+
+func.func @if_sets_a_symbol_once(%x: !kt.tensor<[n] x f32>, %y: !kt.tensor<[m] x f32>) {
+  // expected-error @+1 {{'kt.if' op expected each symbol once but got '?k' twice}}
+  %r = kt.if <c> {symbols = ["?k", "?k"], then_sizes = [#kt.expr<n>, #kt.expr<n>], else_sizes = [#kt.expr<m>, #kt.expr<m>]} -> !kt.tensor<[?k] x f32> then {
+    kt.yield %x : !kt.tensor<[n] x f32>
+  } else {
+    kt.yield %y : !kt.tensor<[m] x f32>
+  }
+  return
+}
+
+// -----
+
+func.func @if_branches_yield_results(%x: !kt.tensor<[n] x f32>, %y: !kt.tensor<[m] x f32>) {
+  // expected-error @+1 {{'kt.if' op expected the then region to yield 1 values but got 0}}
+  %r = kt.if <c> {symbols = ["?k"], then_sizes = [#kt.expr<n>], else_sizes = [#kt.expr<m>]} -> !kt.tensor<[?k] x f32> then {
+    kt.yield
+  } else {
+    kt.yield %y : !kt.tensor<[m] x f32>
+  }
+  return
+}
+
+// -----
+
+func.func @if_branches_end(%x: !kt.tensor<[n] x f32>, %y: !kt.tensor<[m] x f32>) {
+  // expected-error @+1 {{'kt.if' op expects a non-empty block}}
+  %r = kt.if <c> {symbols = ["?k"], then_sizes = [#kt.expr<n>], else_sizes = [#kt.expr<m>]} -> !kt.tensor<[?k] x f32> then {
+    kt.yield %x : !kt.tensor<[n] x f32>
+  } else {
+  ^bb0:
+  }
+  return
+}
+
+// -----
+
+func.func @if_branches_yield_the_sizes(%x: !kt.tensor<[n + 1] x f32>, %y: !kt.tensor<[m] x f32>) {
+  // expected-error @+1 {{'kt.if' op expected value 0 of the then region of type '!kt.tensor<[?k] x f32>' but got '!kt.tensor<[n + 1] x f32>'}}
+  %r = kt.if <c> {symbols = ["?k"], then_sizes = [#kt.expr<n>], else_sizes = [#kt.expr<m>]} -> !kt.tensor<[?k] x f32> then {
+    kt.yield %x : !kt.tensor<[n + 1] x f32>
+  } else {
+    kt.yield %y : !kt.tensor<[m] x f32>
+  }
+  return
+}
+
+// -----
+
+func.func @if_branches_yield_the_type(%x: !kt.tensor<[n] x f32>, %y: !kt.tensor<[m] x f16>) {
+  // expected-error @+1 {{'kt.if' op expected value 0 of the else region of type '!kt.tensor<[?k] x f32>' but got '!kt.tensor<[m] x f16>'}}
+  %r = kt.if <c> {symbols = ["?k"], then_sizes = [#kt.expr<n>], else_sizes = [#kt.expr<m>]} -> !kt.tensor<[?k] x f32> then {
+    kt.yield %x : !kt.tensor<[n] x f32>
+  } else {
+    kt.yield %y : !kt.tensor<[m] x f16>
+  }
+  return
+}
+
+// -----
+
+func.func @if_branches_yield_the_rank(%x: !kt.tensor<[n] x f32>, %y: !kt.tensor<[m, 1] x f32>) {
+  // expected-error @+1 {{'kt.if' op expected value 0 of the else region of type '!kt.tensor<[?k] x f32>' but got '!kt.tensor<[m, 1] x f32>'}}
+  %r = kt.if <c> {symbols = ["?k"], then_sizes = [#kt.expr<n>], else_sizes = [#kt.expr<m>]} -> !kt.tensor<[?k] x f32> then {
+    kt.yield %x : !kt.tensor<[n] x f32>
+  } else {
+    kt.yield %y : !kt.tensor<[m, 1] x f32>
+  }
+  return
+}
+
+// -----
+
+func.func @loop_has_the_results(%x: !kt.tensor<[n] x f32>) {
+  // expected-error @+1 {{'kt.loop' op expected 1 carried values and 1 scan outputs, one for each of 'reverse', but got 1 results}}
+  %r = kt.loop init(%x : !kt.tensor<[n] x f32>) {trips = #kt.expr<m>, induction = "?i", iterations = "?n", symbols = [],
+       first_sizes = [], next_sizes = [], reverse = array<i1: false>} -> !kt.tensor<[n] x f32> do {
+  ^bb0(%a: !kt.tensor<[n] x f32>):
+    kt.yield %a : !kt.tensor<[n] x f32>
+  }
+  return
+}
+
+// -----
+
+func.func @loop_reverses_what_it_counts(%x: !kt.tensor<[n] x f32>, %p: !kt.tensor<[4] x f32>) {
+  // expected-error @+1 {{'kt.loop' op expected trips where a scan output is stored in reverse}}
+  %r:2 = kt.loop init(%x : !kt.tensor<[n] x f32>) {induction = "?i", iterations = "?n", symbols = [],
+       first_sizes = [], next_sizes = [], reverse = array<i1: true>} -> !kt.tensor<[n] x f32>, !kt.tensor<[?n, 4] x f32> do {
+  ^bb0(%a: !kt.tensor<[n] x f32>):
+    kt.yield %a, %p : !kt.tensor<[n] x f32>, !kt.tensor<[4] x f32>
+  }
+  return
+}
+
+// -----
+
+func.func @loop_body_takes_the_carried(%x: !kt.tensor<[n] x f32>) {
+  // expected-error @+1 {{'kt.loop' op expected a body of 1 arguments but got 0}}
+  %r = kt.loop init(%x : !kt.tensor<[n] x f32>) {trips = #kt.expr<m>, induction = "?i", iterations = "?n", symbols = [],
+       first_sizes = [], next_sizes = [], reverse = array<i1>} -> !kt.tensor<[n] x f32> do {
+  ^bb0():
+    kt.yield %x : !kt.tensor<[n] x f32>
+  }
+  return
+}
+
+// -----
+
+func.func @loop_body_takes_tensors(%x: !kt.tensor<[n] x f32>) {
+  // expected-error @+1 {{'kt.loop' op expected body argument 0 to be a tensor but got 'f32'}}
+  %r = kt.loop init(%x : !kt.tensor<[n] x f32>) {trips = #kt.expr<m>, induction = "?i", iterations = "?n", symbols = [],
+       first_sizes = [], next_sizes = [], reverse = array<i1>} -> !kt.tensor<[n] x f32> do {
+  ^bb0(%a: f32):
+    kt.yield %x : !kt.tensor<[n] x f32>
+  }
+  return
+}
+
+// -----
+
+func.func @loop_body_yields(%x: !kt.tensor<[n] x f32>) {
+  // expected-error @+1 {{'kt.loop' op expected the body to end in a kt.yield of 1 values}}
+  %r = kt.loop init(%x : !kt.tensor<[n] x f32>) {trips = #kt.expr<m>, induction = "?i", iterations = "?n", symbols = [],
+       first_sizes = [], next_sizes = [], reverse = array<i1>} -> !kt.tensor<[n] x f32> do {
+  ^bb0(%a: !kt.tensor<[n] x f32>):
+    kt.yield
+  }
+  return
+}
+
+// -----
+
+func.func @loop_has_a_first_size_a_symbol(%x: !kt.tensor<[n] x f32>) {
+  // expected-error @+1 {{'kt.loop' op expected 1 first_sizes, one for each symbol, but got 0}}
+  %r = kt.loop init(%x : !kt.tensor<[n] x f32>) {trips = #kt.expr<m>, induction = "?i", iterations = "?n", symbols = ["?s"],
+       first_sizes = [], next_sizes = [#kt.expr<n>], reverse = array<i1>} -> !kt.tensor<[n] x f32> do {
+  ^bb0(%a: !kt.tensor<[n] x f32>):
+    kt.yield %a : !kt.tensor<[n] x f32>
+  }
+  return
+}
+
+// -----
+
+func.func @loop_has_a_next_size_a_symbol(%x: !kt.tensor<[n] x f32>) {
+  // expected-error @+1 {{'kt.loop' op expected 1 next_sizes, one for each symbol, but got 0}}
+  %r = kt.loop init(%x : !kt.tensor<[n] x f32>) {trips = #kt.expr<m>, induction = "?i", iterations = "?n", symbols = ["?s"],
+       first_sizes = [#kt.expr<n>], next_sizes = [], reverse = array<i1>} -> !kt.tensor<[n] x f32> do {
+  ^bb0(%a: !kt.tensor<[n] x f32>):
+    kt.yield %a : !kt.tensor<[n] x f32>
+  }
+  return
+}
+
+// -----
+
+func.func @loop_symbols_are_names(%x: !kt.tensor<[n] x f32>) {
+  // expected-error @+1 {{'kt.loop' op expected 'induction' to be the name of a symbol but got ''}}
+  %r = kt.loop init(%x : !kt.tensor<[n] x f32>) {trips = #kt.expr<m>, induction = "", iterations = "?n", symbols = [],
+       first_sizes = [], next_sizes = [], reverse = array<i1>} -> !kt.tensor<[n] x f32> do {
+  ^bb0(%a: !kt.tensor<[n] x f32>):
+    kt.yield %a : !kt.tensor<[n] x f32>
+  }
+  return
+}
+
+// -----
+
+func.func @loop_begins_as_it_says(%x: !kt.tensor<[n] x f32>) {
+  // expected-error @+1 {{'kt.loop' op expected initial value 0 of type '!kt.tensor<[?s] x f32>' but got '!kt.tensor<[n] x f32>'}}
+  %r = kt.loop init(%x : !kt.tensor<[n] x f32>) {trips = #kt.expr<m>, induction = "?i", iterations = "?n", symbols = ["?s"],
+       first_sizes = [#kt.expr<n + 1>], next_sizes = [#kt.expr<?s>], reverse = array<i1>} -> !kt.tensor<[?s] x f32> do {
+  ^bb0(%a: !kt.tensor<[?s] x f32>):
+    kt.yield %a : !kt.tensor<[?s] x f32>
+  }
+  return
+}
+
+// -----
+
+func.func @loop_goes_on_as_it_says(%x: !kt.tensor<[n] x f32>, %y: !kt.tensor<[n + 1] x f32>) {
+  // expected-error @+1 {{'kt.loop' op expected next value 0 of type '!kt.tensor<[n] x f32>' but got '!kt.tensor<[n + 1] x f32>'}}
+  %r = kt.loop init(%x : !kt.tensor<[n] x f32>) {trips = #kt.expr<m>, induction = "?i", iterations = "?n", symbols = [],
+       first_sizes = [], next_sizes = [], reverse = array<i1>} -> !kt.tensor<[n] x f32> do {
+  ^bb0(%a: !kt.tensor<[n] x f32>):
+    kt.yield %y : !kt.tensor<[n + 1] x f32>
+  }
+  return
+}
+
+// -----
+
+func.func @loop_ends_as_it_says(%x: !kt.tensor<[4] x f32>) {
+  // expected-error @+1 {{'kt.loop' op expected result 0 of type '!kt.tensor<[4] x f32>' but got '!kt.tensor<[5] x f32>'}}
+  %r = kt.loop init(%x : !kt.tensor<[4] x f32>) {trips = #kt.expr<m>, induction = "?i", iterations = "?n", symbols = [],
+       first_sizes = [], next_sizes = [], reverse = array<i1>} -> !kt.tensor<[5] x f32> do {
+  ^bb0(%a: !kt.tensor<[4] x f32>):
+    kt.yield %a : !kt.tensor<[4] x f32>
+  }
+  return
+}
+
+// -----
+
+func.func @loop_stacks_pieces(%x: !kt.tensor<[n] x f32>, %p: !kt.tensor<[4] x f32>) {
+  // expected-error @+1 {{'kt.loop' op expected scan output 0 to be [iterations, piece..] of '!kt.tensor<[4] x f32>' but got '!kt.tensor<[?n, 5] x f32>'}}
+  %r:2 = kt.loop init(%x : !kt.tensor<[n] x f32>) {trips = #kt.expr<m>, induction = "?i", iterations = "?n", symbols = [],
+       first_sizes = [], next_sizes = [], reverse = array<i1: false>} -> !kt.tensor<[n] x f32>, !kt.tensor<[?n, 5] x f32> do {
+  ^bb0(%a: !kt.tensor<[n] x f32>):
+    kt.yield %a, %p : !kt.tensor<[n] x f32>, !kt.tensor<[4] x f32>
+  }
+  return
+}
+
+// -----
+
+func.func @loop_stacks_a_dimension(%x: !kt.tensor<[n] x f32>, %p: !kt.tensor<[4] x f32>) {
+  // expected-error @+1 {{'kt.loop' op expected scan output 0 to be [iterations, piece..] of '!kt.tensor<[4] x f32>' but got '!kt.tensor<[4] x f32>'}}
+  %r:2 = kt.loop init(%x : !kt.tensor<[n] x f32>) {trips = #kt.expr<m>, induction = "?i", iterations = "?n", symbols = [],
+       first_sizes = [], next_sizes = [], reverse = array<i1: false>} -> !kt.tensor<[n] x f32>, !kt.tensor<[4] x f32> do {
+  ^bb0(%a: !kt.tensor<[n] x f32>):
+    kt.yield %a, %p : !kt.tensor<[n] x f32>, !kt.tensor<[4] x f32>
+  }
+  return
+}
+
+// -----
+
+func.func @loop_stacks_an_iteration_each(%x: !kt.tensor<[n] x f32>, %p: !kt.tensor<[4] x f32>) {
+  // expected-error @+1 {{'kt.loop' op expected scan output 0 to be [iterations, piece..] of '!kt.tensor<[4] x f32>' but got '!kt.tensor<[6, 4] x f32>'}}
+  %r:2 = kt.loop init(%x : !kt.tensor<[n] x f32>) {trips = #kt.expr<5>, induction = "?i", iterations = "?n", symbols = [],
+       first_sizes = [], next_sizes = [], reverse = array<i1: false>} -> !kt.tensor<[n] x f32>, !kt.tensor<[6, 4] x f32> do {
+  ^bb0(%a: !kt.tensor<[n] x f32>):
+    kt.yield %a, %p : !kt.tensor<[n] x f32>, !kt.tensor<[4] x f32>
+  }
+  return
+}
+
+// -----
+
+// expected-error @+1 {{'kt.kernel' op expected each parameter to be the name of a symbol but got '0'}}
+kt.kernel @parameters_are_names ["0"] computes {
+^bb0(%x: !kt.tensor<[p0] x f32>):
+  %r = kt.scan add %x : !kt.tensor<[p0] x f32> -> !kt.tensor<[p0] x f32>
+  kt.yield %r : !kt.tensor<[p0] x f32>
+}
+
+// -----
+
+// expected-error @+1 {{'kt.kernel' op expected each parameter once but got 'p0' twice}}
+kt.kernel @parameters_are_different ["p0", "p0"] computes {
+^bb0(%x: !kt.tensor<[p0] x f32>):
+  %r = kt.scan add %x : !kt.tensor<[p0] x f32> -> !kt.tensor<[p0] x f32>
+  kt.yield %r : !kt.tensor<[p0] x f32>
+}
+
+// -----
+
+// expected-error @+1 {{'kt.kernel' op expected every symbol to be a parameter but got 'p0'}}
+kt.kernel @symbols_are_parameters [] computes {
+^bb0(%x: !kt.tensor<[p0] x f32>):
+  %r = kt.scan add %x : !kt.tensor<[p0] x f32> -> !kt.tensor<[p0] x f32>
+  kt.yield %r : !kt.tensor<[p0] x f32>
+}
+
+// -----
+
+// expected-error @+1 {{'kt.kernel' op expected tensors as arguments but got 'f32'}}
+kt.kernel @kernels_take_tensors ["p0"] computes {
+^bb0(%x: !kt.tensor<[p0] x f32>, %y: f32):
+  %r = kt.scan add %x : !kt.tensor<[p0] x f32> -> !kt.tensor<[p0] x f32>
+  kt.yield %r : !kt.tensor<[p0] x f32>
+}
+
+// -----
+
+// expected-error @+1 {{'kt.kernel' op expected one computation and a kt.yield of its results}}
+kt.kernel @kernels_compute_once ["p0"] computes {
+^bb0(%x: !kt.tensor<[p0] x f32>):
+  %r = kt.scan add %x : !kt.tensor<[p0] x f32> -> !kt.tensor<[p0] x f32>
+  %s = kt.scan add %r : !kt.tensor<[p0] x f32> -> !kt.tensor<[p0] x f32>
+  kt.yield %s : !kt.tensor<[p0] x f32>
+}
+
+// -----
+
+// expected-error @+1 {{'kt.kernel' op expected one computation and a kt.yield of its results}}
+kt.kernel @kernels_compute ["p0"] computes {
+^bb0(%x: !kt.tensor<[p0] x f32>):
+  kt.yield %x : !kt.tensor<[p0] x f32>
+}
+
+// -----
+
+// expected-error @+1 {{'kt.kernel' op expected the kt.yield to have the 1 results of the computation}}
+kt.kernel @kernels_yield_their_results ["p0"] computes {
+^bb0(%x: !kt.tensor<[p0] x f32>):
+  %r = kt.scan add %x : !kt.tensor<[p0] x f32> -> !kt.tensor<[p0] x f32>
+  kt.yield %x : !kt.tensor<[p0] x f32>
+}
+
+// -----
+
+// expected-error @+1 {{'kt.kernel' op expected the operands of the computation to be the 2 arguments, in order}}
+kt.kernel @kernels_use_their_arguments ["p0"] computes {
+^bb0(%x: !kt.tensor<[p0] x f32>, %y: !kt.tensor<[p0] x f32>):
+  %r = kt.scan add %x : !kt.tensor<[p0] x f32> -> !kt.tensor<[p0] x f32>
+  kt.yield %r : !kt.tensor<[p0] x f32>
+}
+
+// -----
+
+kt.kernel @sites_are_parameters ["p0"] computes {
+^bb0(%b: !kt.tensor<[p0] x f32>, %i: !kt.tensor<[p0, 1] x i64>, %u: !kt.tensor<[p0] x f32>):
+  // expected-error @+1 {{'kt.scatter' op expected a site that is one of 1 parameters but got 1}}
+  %r = kt.scatter add %b, %i, %u {site = 1} : !kt.tensor<[p0] x f32>, !kt.tensor<[p0, 1] x i64>, !kt.tensor<[p0] x f32> -> !kt.tensor<[p0] x f32>
+  kt.yield %r : !kt.tensor<[p0] x f32>
+}
+
+// -----
+
+kt.kernel @k ["p0"] computes {
+^bb0(%x: !kt.tensor<[p0, 4] x f32>):
+  %r = kt.scan add %x : !kt.tensor<[p0, 4] x f32> -> !kt.tensor<[p0, 4] x f32>
+  kt.yield %r : !kt.tensor<[p0, 4] x f32>
+}
+func.func @launches_are_of_kernels(%x: !kt.tensor<[n, 4] x f32>) {
+  // expected-error @+1 {{'kt.launch' op expected the name of a kernel but got 'launches_are_of_kernels'}}
+  %r = kt.launch @launches_are_of_kernels ins(%x : !kt.tensor<[n, 4] x f32>) ints [#kt.expr<n>] -> !kt.tensor<[n, 4] x f32>
+  return
+}
+
+// -----
+
+kt.kernel @k ["p0"] computes {
+^bb0(%x: !kt.tensor<[p0, 4] x f32>):
+  %r = kt.scan add %x : !kt.tensor<[p0, 4] x f32> -> !kt.tensor<[p0, 4] x f32>
+  kt.yield %r : !kt.tensor<[p0, 4] x f32>
+}
+func.func @launches_have_an_int_a_parameter(%x: !kt.tensor<[n, 4] x f32>) {
+  // expected-error @+1 {{'kt.launch' op expected 1 ints, one for each parameter of 'k', but got 2}}
+  %r = kt.launch @k ins(%x : !kt.tensor<[n, 4] x f32>) ints [#kt.expr<n>, #kt.expr<n>] -> !kt.tensor<[n, 4] x f32>
+  return
+}
+
+// -----
+
+kt.kernel @k ["p0"] computes {
+^bb0(%x: !kt.tensor<[p0, 4] x f32>):
+  %r = kt.scan add %x : !kt.tensor<[p0, 4] x f32> -> !kt.tensor<[p0, 4] x f32>
+  kt.yield %r : !kt.tensor<[p0, 4] x f32>
+}
+func.func @launches_have_the_inputs(%x: !kt.tensor<[n, 4] x f32>) {
+  // expected-error @+1 {{'kt.launch' op expected 1 inputs and 1 results of 'k' but got 0 and 1}}
+  %r = kt.launch @k ints [#kt.expr<n>] -> !kt.tensor<[n, 4] x f32>
+  return
+}
+
+// -----
+
+kt.kernel @k ["p0"] computes {
+^bb0(%x: !kt.tensor<[p0, 4] x f32>):
+  %r = kt.scan add %x : !kt.tensor<[p0, 4] x f32> -> !kt.tensor<[p0, 4] x f32>
+  kt.yield %r : !kt.tensor<[p0, 4] x f32>
+}
+func.func @launches_have_the_shapes(%x: !kt.tensor<[n, 5] x f32>) {
+  // expected-error @+1 {{'kt.launch' op expected input 0 to fit '!kt.tensor<[p0, 4] x f32>' of 'k' but got '!kt.tensor<[n, 5] x f32>'}}
+  %r = kt.launch @k ins(%x : !kt.tensor<[n, 5] x f32>) ints [#kt.expr<n>] -> !kt.tensor<[n, 4] x f32>
+  return
+}
+
+// -----
+
+kt.kernel @k ["p0"] computes {
+^bb0(%x: !kt.tensor<[p0, 4] x f32>):
+  %r = kt.scan add %x : !kt.tensor<[p0, 4] x f32> -> !kt.tensor<[p0, 4] x f32>
+  kt.yield %r : !kt.tensor<[p0, 4] x f32>
+}
+func.func @launches_have_the_sizes(%x: !kt.tensor<[n, 4] x f32>) {
+  // expected-error @+1 {{'kt.launch' op expected result 0 to fit '!kt.tensor<[p0, 4] x f32>' of 'k' but got '!kt.tensor<[n + 1, 4] x f32>'}}
+  %r = kt.launch @k ins(%x : !kt.tensor<[n, 4] x f32>) ints [#kt.expr<n>] -> !kt.tensor<[n + 1, 4] x f32>
+  return
+}
+
+// -----
+
+kt.kernel @k ["p0"] computes {
+^bb0(%x: !kt.tensor<[p0, 4] x f32>):
+  %r = kt.scan add %x : !kt.tensor<[p0, 4] x f32> -> !kt.tensor<[p0, 4] x f32>
+  kt.yield %r : !kt.tensor<[p0, 4] x f32>
+}
+func.func @launches_have_the_types(%x: !kt.tensor<[n, 4] x f16>) {
+  // expected-error @+1 {{'kt.launch' op expected input 0 to fit '!kt.tensor<[p0, 4] x f32>' of 'k' but got '!kt.tensor<[n, 4] x f16>'}}
+  %r = kt.launch @k ins(%x : !kt.tensor<[n, 4] x f16>) ints [#kt.expr<n>] -> !kt.tensor<[n, 4] x f32>
+  return
+}
