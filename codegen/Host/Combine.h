@@ -7,7 +7,9 @@
 
 namespace kt::codegen::host {
 
-/// How elements of one type are combined. Small floats accumulate in f32.
+/// How elements of one type are combined. Small floats accumulate in f32. Integers compare as signed ones, booleans as
+/// 0 and 1, unless `isUnsigned`: the scalars of a body are signless, and what its operands hold says nothing of what it
+/// yields.
 struct Combine {
   ReduceKind kind;
   Type element; // what the elements are

@@ -51,10 +51,6 @@ ReduceEmitter::ReduceEmitter(KernelBuilder &kernel, ReduceOp op)
   combine.kind = op.getKind();
   combine.element = cast<YieldOp>(op.getBody().front().getTerminator()).getValues()[0].getType();
   combine.selectLast = op.getSelectLast();
-  // Signless scalars: the tensors say how they are meant.
-  for (Value v : op.getInputs())
-    combine.isUnsigned |= cast<SymTensorType>(v.getType()).getElementType().isUnsignedInteger();
-  combine.isUnsigned |= type.getElementType().isUnsignedInteger();
   results = std::make_unique<IndexSpace>(
       resultDims, ArrayRef<BodyUse>{{&op.getBody(), numInputs}, {&op.getEpilogue(), 1 + numInputs}});
   reduced = std::make_unique<IndexSpace>(reduceDims, BodyUse{&op.getBody(), numInputs + (unsigned)rank});

@@ -40,9 +40,9 @@ static std::optional<int64_t> groupOf(Node &n, Heads q, Heads k) {
 
 Heads import::attend(Node &n, Heads q, Heads k, Heads v, ValueRange extras, bool zeroEmpty, ScoreFn score) {
   auto group = groupOf(n, q, k);
-  if (!group || failed(n.require(q.batch(), k.batch(), "batches of queries and keys")) ||
+  if (!group || failed(n.require(q.size(), k.size(), "sizes of query and key heads")) ||
+      failed(n.require(q.batch(), k.batch(), "batches of queries and keys")) ||
       failed(n.require(k.batch(), v.batch(), "batches of keys and values")) ||
-      failed(n.require(q.size(), k.size(), "sizes of query and key heads")) ||
       failed(n.require(k.sequence(), v.sequence(), "lengths of keys and values")) ||
       failed(n.require(k.heads(), v.heads(), "key and value heads")))
     return {};
@@ -69,6 +69,7 @@ Heads import::attend(Node &n, Heads q, Heads k, Heads v, ValueRange extras, bool
   n.b.setInsertionPointToStart(block);
   Body b(n.b, n.loc, block, 1, extras.size(), n.tensor(space, f32));
   YieldOp::create(n.b, n.loc, score(b, b.scalar(0)));
+  n.requireReads(op.getScore(), b, space);
   return {op.getResult(), q.headsFirst};
 }
 
@@ -88,13 +89,7 @@ Value import::readMask(Body &b, unsigned operand, Expr keys, Value outside) {
   for (int64_t i = 0; i < rank; ++i) {
     Expr d = type.dim(i);
     Value index = b.index(4 - rank + i);
-    bool last = i + 1 == rank;
-    if (d == (last ? keys : b.result.dim(4 - rank + i)))
-      at.push_back(index);
-    else if (d.isConstant(1) && !last)
-      at.push_back(b.idx(0));
-    else
-      at.push_back(last ? index : b.min(index, b.size(d - 1)));
+    at.push_back(i + 1 == rank ? index : b.broadcastIndex(d, index, b.result.dim(4 - rank + i)));
   }
   return rank == 0 || type.dim(rank - 1) == keys ? b.read(operand, at) : b.readOr(operand, at, outside, {rank - 1});
 }

@@ -41,6 +41,15 @@ Value Body::readOr(unsigned operand, ValueRange at, Value otherwise, ArrayRef<in
   return read;
 }
 
+Value Body::broadcastIndex(Expr d, Value at, Expr extent) {
+  if (d == extent)
+    return at;
+  if (d.isConstant(1))
+    return idx(0);
+  broadcasts.push_back({d, extent});
+  return min(at, size(d - 1)); // 1 or the result's size, known only at run time
+}
+
 Value Body::readBroadcast(unsigned operand) {
   SymTensorType from = type(operand);
   int64_t shift = result.getRank() - from.getRank();
@@ -49,15 +58,8 @@ Value Body::readBroadcast(unsigned operand) {
     return zero(from.scalarType());
   }
   SmallVector<Value> at;
-  for (int64_t i = 0; i < from.getRank(); ++i) {
-    Expr d = from.dim(i);
-    if (d == result.dim(i + shift))
-      at.push_back(index(i + shift));
-    else if (d.isConstant(1))
-      at.push_back(idx(0));
-    else // 1 or the result's size, known only at run time
-      at.push_back(min(index(i + shift), size(d - 1)));
-  }
+  for (int64_t i = 0; i < from.getRank(); ++i)
+    at.push_back(broadcastIndex(from.dim(i), index(i + shift), result.dim(i + shift)));
   return read(operand, at);
 }
 

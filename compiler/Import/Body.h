@@ -47,6 +47,10 @@ public:
   mlir::Value read(unsigned operand, mlir::ValueRange at);
   /// The element, or `otherwise` where an index of `check` is outside.
   mlir::Value readOr(unsigned operand, mlir::ValueRange at, mlir::Value otherwise, llvm::ArrayRef<int64_t> check);
+  /// Sizes that only a run knows, with those that they broadcast to: Node::requireReads has the run check them.
+  llvm::SmallVector<std::pair<Expr, Expr>> broadcasts;
+  /// The index of a broadcast dimension: `at` below `extent`, or 0 where there is but one element.
+  mlir::Value broadcastIndex(Expr size, mlir::Value at, Expr extent);
   /// The element that broadcasting (numpy's rule, trailing dimensions aligned) puts at the result's indices.
   mlir::Value readBroadcast(unsigned operand);
 

@@ -50,6 +50,53 @@ static FailureOr<bool> needsCheck(Node &n, Value indices, Expr limit, StringRef 
   return false;
 }
 
+LogicalResult Node::requireSome(Expr limit, Expr count, const Twine &what) {
+  if ((limit - 1).isNonNegative())
+    return success();
+  Expr wrong = Expr::select(Expr::eq(limit, expr(0)), Expr::min(count, expr(1)), expr(0));
+  if (wrong.isConstant(1))
+    return error(what + " is asked for, but there is nothing to choose from");
+  if (!wrong.isConstant(0))
+    AssertOp::create(b, loc, wrong.attr(), expr(0).attr(),
+                     b.getStringAttr(what.str() + " is asked for where there is nothing to choose from"));
+  return success();
+}
+
+void Node::requireReads(Region &region, const Body &body, ArrayRef<Expr> extents) {
+  Block &block = region.front();
+  unsigned first = block.getNumArguments() - extents.size();
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPoint(region.getParentOp());
+  llvm::SmallDenseSet<std::pair<Attribute, Attribute>> seen;
+  auto belong = [&](Expr is, Expr expected, Expr size, Expr extent) {
+    if (is == expected || importer.decide(Expr::eq(is, expected)) == 1)
+      return;
+    std::string text = size.str() + " elements where " + extent.str() + " are read";
+    if (failsAlways(Expr::eq(is, expected)))
+      (void)error("sizes of operands do not belong together: " + text);
+    else
+      AssertOp::create(b, loc, is.attr(), expected.attr(),
+                       b.getStringAttr("sizes of operands that belong together: " + text));
+  };
+  region.walk([&](ReadOp read) {
+    SymTensorType from = type(read.getTensor());
+    auto checked = read.getCheck();
+    for (auto [i, at] : llvm::enumerate(read.getIndices())) {
+      auto index = dyn_cast<BlockArgument>(at);
+      if (!index || index.getOwner() != &block || index.getArgNumber() < first ||
+          (checked && llvm::is_contained(*checked, (int64_t)i)))
+        continue;
+      Expr extent = extents[index.getArgNumber() - first], size = from.dim(i);
+      if (extent == size || !seen.insert({extent.attr(), size.attr()}).second)
+        continue;
+      belong(Expr::min(extent, size), extent, size, extent);
+    }
+  });
+  for (auto [size, extent] : body.broadcasts)
+    if (seen.insert({extent.attr(), size.attr()}).second)
+      belong(Expr::select(Expr::eq(size, expr(1)), extent, size), extent, size, extent);
+}
+
 FailureOr<Site> Node::site(Value indices, Expr limit, const Twine &what, bool wraps, Column column) {
   std::string text = what.str();
   FailureOr<bool> needed = needsCheck(*this, indices, limit, text, wraps, column);
@@ -58,15 +105,8 @@ FailureOr<Site> Node::site(Value indices, Expr limit, const Twine &what, bool wr
   if (!*needed)
     return Site();
   // Nothing is inside an empty range: no kernel may come to read there.
-  Expr count = type(indices).numElements();
-  if (!(limit - 1).isNonNegative()) {
-    Expr wrong = Expr::select(Expr::eq(limit, expr(0)), Expr::min(count, expr(1)), expr(0));
-    if (wrong.isConstant(1))
-      return error(text + " is asked for, but there is nothing to choose from");
-    if (!wrong.isConstant(0))
-      AssertOp::create(b, loc, wrong.attr(), expr(0).attr(),
-                       b.getStringAttr(text + " is asked for where there is nothing to choose from"));
-  }
+  if (failed(requireSome(limit, type(indices).numElements(), text)))
+    return failure();
   return Site{importer.siteOf(indices, limit, text, wraps, loc)};
 }
 

@@ -222,6 +222,7 @@ Value convWith(Node &n, Value x, Value packed, Value bias, Expr outChannels, Arr
     y = b.add(y, b.convert(b.read(0, b.index(rank - 1)), n.type(bias).getElementType(), acc));
   YieldOp::create(n.b, n.loc, b.convert(y, acc, resultElement));
   n.b.setInsertionPointAfter(op);
+  n.requireReads(op.getEpilogue(), b, out);
   return n.transpose(op.getResult(), fromChannelsLast(rank));
 }
 

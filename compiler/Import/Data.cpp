@@ -229,7 +229,7 @@ LogicalResult topK(Node &n) {
     return n.error("k is " + Twine(*c) + " but the axis has " + Twine(*d) + " elements");
   if (!(c && d)) { // 0 <= k <= size
     Expr size = n.type(0).dim(*axis);
-    if (failed(n.require(Expr::min(k, size), k, "k and what the axis has")))
+    if (failed(n.require(Expr::max(Expr::min(k, size), n.expr(0)), k, "k and what the axis has")))
       return failure();
   }
   return alongLast(n, *axis, [&](Value v) -> SmallVector<Value> {

@@ -209,21 +209,26 @@ SmallVector<Expr> Node::dims(Value v) {
   return out;
 }
 
-static void fill(Node &n, Region &region, TypeRange leading, ValueRange inputs, unsigned indices, SymTensorType result,
-                 BodyFn fn) {
-  Block *block = addBody(region, leading, inputs, indices);
+static void fill(Node &n, Region &region, TypeRange leading, ValueRange inputs, SymTensorType result, BodyFn fn,
+                 ArrayRef<Expr> reduced = {}) {
+  SmallVector<Expr> extents;
+  for (ExprAttr d : result.getDims())
+    extents.push_back(d);
+  llvm::append_range(extents, reduced);
+  Block *block = addBody(region, leading, inputs, extents.size());
   OpBuilder::InsertionGuard guard(n.b);
   n.b.setInsertionPointToStart(block);
   Body body(n.b, n.loc, block, leading.size(), inputs.size(), result);
   Value v = fn(body);
   YieldOp::create(n.b, n.loc, v);
+  n.requireReads(region, body, extents);
 }
 
 Value Node::generic(SymTensorType result, ValueRange inputs, BodyFn body) {
   if (!llvm::all_of(inputs, [](Value v) { return (bool)v; }))
     return {};
   auto op = GenericOp::create(b, loc, result, inputs);
-  fill(*this, op.getBody(), {}, inputs, result.getRank(), result, body);
+  fill(*this, op.getBody(), {}, inputs, result, body);
   return op.getResult();
 }
 
@@ -236,10 +241,10 @@ Value Node::reduce(SymTensorType result, ReduceKind kind, ArrayRef<Expr> extents
     attrs.push_back(e.attr());
   auto op = ReduceOp::create(b, loc, result, inputs, ReduceKindAttr::get(context, kind), b.getArrayAttr(attrs),
                              selectLast ? b.getUnitAttr() : UnitAttr());
-  fill(*this, op.getBody(), {}, inputs, result.getRank() + extents.size(), result, body);
+  fill(*this, op.getBody(), {}, inputs, result, body, extents);
   bool arg = kind == ReduceKind::argmax || kind == ReduceKind::argmin;
   Type acc = arg ? Type(b.getI64Type()) : op.getBody().front().getTerminator()->getOperand(0).getType();
-  fill(*this, op.getEpilogue(), {acc}, inputs, result.getRank(), result, [&](Body &body) {
+  fill(*this, op.getEpilogue(), {acc}, inputs, result, [&](Body &body) {
     if (epilogue)
       return epilogue(body);
     return acc == result.scalarType() ? body.scalar(0) : body.convert(body.scalar(0), acc, result.getElementType());
@@ -253,9 +258,9 @@ Value Node::normalize(SymTensorType result, NormKind kind, int64_t axes, double 
     return {};
   auto op = NormalizeOp::create(b, loc, result, inputs, NormKindAttr::get(context, kind), b.getI64IntegerAttr(axes),
                                 b.getF64FloatAttr(epsilon));
-  fill(*this, op.getBody(), {}, inputs, result.getRank(), result, body);
+  fill(*this, op.getBody(), {}, inputs, result, body);
   Type x = op.getBody().front().getTerminator()->getOperand(0).getType();
-  fill(*this, op.getEpilogue(), {x}, inputs, result.getRank(), result, [&](Body &body) {
+  fill(*this, op.getEpilogue(), {x}, inputs, result, [&](Body &body) {
     return epilogue ? epilogue(body) : body.convert(body.scalar(0), x, result.getElementType());
   });
   return op.getResult();
@@ -429,6 +434,7 @@ Value Node::map(Type resultElement, ValueRange inputs, llvm::function_ref<Value(
     SmallVector<Value> xs;
     for (unsigned i = 0; i < inputs.size(); ++i)
       xs.push_back(body.toCompute(body.readBroadcast(i), type(inputs[i]).getElementType()));
+    body.broadcasts.clear(); // broadcast() has them checked
     return body.fromCompute(fn(body, xs), resultElement);
   });
 }
@@ -436,6 +442,9 @@ Value Node::map(Type resultElement, ValueRange inputs, llvm::function_ref<Value(
 SmallVector<Expr> Node::marked(ArrayRef<Expr> axes, int64_t rank) {
   SmallVector<Expr> marks;
   Expr distinct = expr(0);
+  for (Expr a : axes)
+    (void)require(Expr::max(Expr::min(a, expr(rank - 1)), expr(-rank)), a,
+                  "an axis in [" + Twine(-rank) + ", " + Twine(rank) + ") and the axis given");
   for (int64_t i = 0; i < rank; ++i) {
     Expr hit = expr(0);
     for (Expr a : axes)
@@ -443,7 +452,8 @@ SmallVector<Expr> Node::marked(ArrayRef<Expr> axes, int64_t rank) {
     marks.push_back(hit);
     distinct = distinct + hit;
   }
-  (void)require(distinct, expr(axes.size()), "axes that are distinct and inside the rank, and the axes given,");
+  if (axes.size() > 1)
+    (void)require(distinct, expr(axes.size()), "axes that are distinct, and the axes given,");
   return marks;
 }
 
@@ -573,7 +583,7 @@ Value Node::matmul(Value lhs, Value rhs, bool transposeLhs, bool transposeRhs, T
                       AffineMapAttr::get(AffineMap::get(nd, 0, om, context))};
   auto op = MatmulOp::create(b, loc, result, lhs, rhs, ValueRange(), b.getArrayAttr(maps), kl.attr(), UnitAttr());
   Type acc = op.accumulatorType();
-  fill(*this, op.getEpilogue(), {acc}, {}, result.getRank(), result,
+  fill(*this, op.getEpilogue(), {acc}, {}, result,
        [&](Body &body) { return body.convert(body.scalar(0), acc, element); });
   return op.getResult();
 }

@@ -190,6 +190,13 @@ public:
   bool failsAlways(Expr condition);
   /// The run fails unless a == b; what can never be equal is an error now.
   llvm::LogicalResult require(Expr a, Expr b, const llvm::Twine &what);
+  /// The run fails where a dimension of `limit` is empty and `count` elements, more than none, are read from it: there
+  /// is no index that a body could be kept to. `what` names one of them.
+  llvm::LogicalResult requireSome(Expr limit, Expr count, const llvm::Twine &what);
+  /// The run fails where a region, whose last arguments are indices below `extents`, reads beyond an operand at them:
+  /// operands whose sizes do not belong together, or that do not broadcast as `body` took them to. (Indices that a body
+  /// computes are kept inside where they are made.)
+  void requireReads(mlir::Region &region, const Body &body, llvm::ArrayRef<Expr> extents);
   /// An elementwise result: operands are broadcast, computed in `computeType`, rounded to `resultElement`.
   mlir::Value map(mlir::Type resultElement, mlir::ValueRange inputs,
                   llvm::function_ref<mlir::Value(Body &, llvm::ArrayRef<mlir::Value>)> fn);

@@ -66,7 +66,8 @@ using ElementFn = Value (*)(Body &, Value);
 using FinishFn = Value (*)(Body &, Value, Expr count);
 
 Value same(Body &, Value x) { return x; }
-Value absolute(Body &b, Value x) { return b.abs(x); }
+/// The element is that of the body's first operand.
+Value absolute(Body &b, Value x) { return b.abs(x, isUnsigned(b.type(0).getElementType())); }
 Value square(Body &b, Value x) { return b.mul(x, x); }
 Value plain(Body &, Value acc, Expr) { return acc; }
 Value average(Body &b, Value acc, Expr count) {
@@ -75,14 +76,22 @@ Value average(Body &b, Value acc, Expr count) {
 Value root(Body &b, Value acc, Expr) { return b.math<math::SqrtOp>(acc); }
 Value logarithm(Body &b, Value acc, Expr) { return b.math<math::LogOp>(acc); }
 
-/// What is reduced, and in which type: roots and logarithms of whole numbers are those of the doubles.
-Value realInput(Node &n) { return isa<IntegerType>(n.element(0)) ? n.cast(n.in(0), n.b.getF64Type()) : n.in(0); }
+/// What is reduced, and in which type: roots and logarithms of whole numbers are those of the doubles, and their mean
+/// is inside the type where their sum is not.
+enum class Within { own, real, wide };
+Value inputOf(Node &n, Within within) {
+  auto whole = dyn_cast<IntegerType>(n.element(0));
+  if (!whole || within == Within::own || (within == Within::wide && whole.getWidth() == 64))
+    return n.in(0);
+  return n.cast(n.in(0), within == Within::real ? Type(n.b.getF64Type()) : Type(n.b.getI64Type()));
+}
 
-template <ReduceKind kind, ElementFn element, FinishFn finish, bool real = false> LogicalResult reduceOp(Node &n) {
+template <ReduceKind kind, ElementFn element, FinishFn finish, Within within = Within::own>
+LogicalResult reduceOp(Node &n) {
   auto axes = reducedAxes(n);
   if (!axes)
     return failure();
-  Value v = real ? realInput(n) : n.in(0);
+  Value v = inputOf(n, within);
   Type type = n.type(v).getElementType();
   Value r;
   if (axes->none()) // nothing to combine, but the element's function still applies
@@ -98,7 +107,7 @@ LogicalResult reduceLogSumExp(Node &n) {
   auto axes = reducedAxes(n);
   if (!axes)
     return failure();
-  Value v = realInput(n);
+  Value v = inputOf(n, Within::real);
   Type type = n.type(v).getElementType();
   Value top = reduceAxes(n, v, *axes, true, ReduceKind::max, type, same, [&](Body &b, Value acc, Expr) {
     // An infinite maximum would make inf - inf.
@@ -218,6 +227,11 @@ LogicalResult groupNormWith(Node &n, Expr groups, Value scale, Value bias, doubl
   Expr perGroup = Expr::floorDiv(d[1], groups), rest = n.expr(1);
   for (size_t i = 2; i < d.size(); ++i)
     rest = rest * d[i];
+  for (Value parameter : {scale, bias})
+    if (failed(
+            n.require(n.type(parameter).numElements(), scalePerGroup ? groups : d[1],
+                      scalePerGroup ? "elements of a parameter and groups" : "elements of a parameter and channels")))
+      return failure();
   Value v = n.reshape(n.in(0), {d[0], groups, perGroup, rest});
   if (!v)
     return failure();
@@ -246,6 +260,10 @@ LogicalResult batchNorm(Node &n) {
     return n.error("unsupported BatchNormalization in training mode");
   double epsilon = n.attrFloat("epsilon", 1e-5);
   Type type = n.element(0);
+  if (n.rank(0) > 1)
+    for (unsigned i = 1; i < 5; ++i)
+      if (failed(n.require(n.type(i).numElements(), n.type(0).dim(1), "elements of a parameter and channels")))
+        return failure();
   return n.set(n.generic(n.type(0), {n.in(0), n.in(1), n.in(2), n.in(3), n.in(4)}, [&](Body &b) {
     Value c = n.rank(0) > 1 ? b.index(1) : b.idx(0);
     auto at = [&](unsigned i) { return b.convert(b.read(i, c), n.element(i), b.computeType(type)); };
@@ -301,14 +319,14 @@ LogicalResult globalLpPool(Node &n) {
 void import::registerReduce(OpTable &t) {
   using K = ReduceKind;
   t["ReduceSum"] = reduceOp<K::add, same, plain>;
-  t["ReduceMean"] = reduceOp<K::add, same, average>;
+  t["ReduceMean"] = reduceOp<K::add, same, average, Within::wide>;
   t["ReduceMax"] = reduceOp<K::max, same, plain>;
   t["ReduceMin"] = reduceOp<K::min, same, plain>;
   t["ReduceProd"] = reduceOp<K::mul, same, plain>;
   t["ReduceL1"] = reduceOp<K::add, absolute, plain>;
-  t["ReduceL2"] = reduceOp<K::add, square, root, true>;
+  t["ReduceL2"] = reduceOp<K::add, square, root, Within::real>;
   t["ReduceSumSquare"] = reduceOp<K::add, square, plain>;
-  t["ReduceLogSum"] = reduceOp<K::add, same, logarithm, true>;
+  t["ReduceLogSum"] = reduceOp<K::add, same, logarithm, Within::real>;
   t["ReduceLogSumExp"] = reduceLogSumExp;
   t["ArgMax"] = argOp<K::argmax>;
   t["ArgMin"] = argOp<K::argmin>;

@@ -301,6 +301,13 @@ LogicalResult resize(Node &n) {
   if (all.empty())
     return n.set(n.in(0));
   Value x = n.in(0);
+  SmallVector<Expr> out = n.dims(x);
+  for (const Axis &a : all)
+    out[a.dim] = a.out;
+  Expr count = n.tensor(out, n.element(0)).numElements();
+  for (const Axis &a : all)
+    if (failed(n.requireSome(a.in, count, "an element of axis " + Twine(a.dim))))
+      return failure();
   if (!r.antialias || r.mode == Mode::nearest)
     return n.set(r.run(x, all));
   for (const Axis &a : all)

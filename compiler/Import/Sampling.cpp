@@ -15,6 +15,17 @@ namespace {
 
 Value toInt(Body &b, Value x) { return b.toIndex(b.convert(x, x.getType(), b.b.getI64Type())); }
 
+/// The same, kept inside [0, limit): what is no number at all has passed all comparisons of real ones.
+Value toInt(Body &b, Value x, Expr limit) { return b.max(b.idx(0), b.min(toInt(b, x), b.size(limit - 1))); }
+
+/// What is read in spatial dimensions needs something there.
+LogicalResult requirePixels(Node &n, ArrayRef<Expr> shape, Expr count) {
+  for (auto [i, d] : llvm::enumerate(shape.drop_front(2)))
+    if (failed(n.requireSome(d, count, "an element of axis " + Twine(i + 2))))
+      return failure();
+  return success();
+}
+
 /// Folds x into [low, high] as a mirror at both ends does.
 Value reflect(Body &b, Value x, Value low, Value high) {
   Type t = x.getType();
@@ -38,6 +49,9 @@ LogicalResult gridSample(Node &n) {
   SmallVector<Expr> x = n.dims(n.in(0)), g = n.dims(n.in(1)), out{x[0], x[1]};
   out.append(g.begin() + 1, g.end() - 1);
   Type element = n.element(0), grid = n.element(1), f = element.isF64() ? element : Type(n.b.getF32Type());
+  if (failed(n.require(g[0], x[0], "grids and images")) ||
+      failed(requirePixels(n, x, n.tensor(out, element).numElements())))
+    return failure();
   return n.set(n.generic(n.tensor(out, element), {n.in(0), n.in(1)}, [&](Body &b) {
     auto c = [&](double v) { return b.constant(f, v); };
     auto real = [&](Expr e) { return b.fromIndex(b.size(e), f); };
@@ -63,7 +77,7 @@ LogicalResult gridSample(Node &n) {
           return toInt(b, at);
         if (padding == "reflection")
           at = b.math<math::RoundEvenOp>(reflect(b, at, low, high));
-        return toInt(b, b.max(c(0), b.min(at, last)));
+        return toInt(b, at, x[a + 2]);
       };
       auto &list = taps.emplace_back();
       if (nearest) {
@@ -121,7 +135,8 @@ LogicalResult roiAlign(Node &n) { // x, rois, batch_indices
   Expr rois = n.type(1).dim(0);
   Type element = n.element(0), f = element.isF64() ? element : Type(n.b.getF32Type()), i64 = n.b.getI64Type();
   auto images = n.site(n.in(2), x[0], "the image of a region", false);
-  if (failed(images))
+  if (failed(images) || failed(n.require(n.type(2).dim(0), rois, "images of regions and regions")) ||
+      failed(n.require(n.type(1).dim(1), n.expr(4), "corners of a region")) || failed(requirePixels(n, x, rois * x[1])))
     return failure();
   // Start and step between bins of region r along y (0) or x (1), from operand `rois`.
   struct Bin {
@@ -170,7 +185,7 @@ LogicalResult roiAlign(Node &n) { // x, rois, batch_indices
           p = b.max(b.zero(f), b.min(p, b.sub(length, one)));
           Value base = b.math<math::FloorOp>(p);
           weight[a] = b.sub(p, base);
-          low[a] = toInt(b, base);
+          low[a] = toInt(b, base, x[2 + a]);
           high[a] = b.min(b.add(low[a], b.idx(1)), b.size(x[2 + a] - 1));
         }
         Value batch = b.bounded(b.read(2, r), x[0], *images, false), sum;
@@ -278,6 +293,12 @@ LogicalResult col2Im(Node &n) { // x [n, c * block, positions], image_shape, blo
   }
   SmallVector<Expr> out{n.type(0).dim(0), Expr::floorDiv(n.type(0).dim(1), taps)};
   llvm::append_range(out, *image);
+  Expr count = n.expr(1);
+  for (Expr p : positions)
+    count = count * Expr::max(p, n.expr(0));
+  if (failed(n.require(n.type(0).dim(2), count, "columns and positions of the block")) ||
+      failed(n.require(out[1] * taps, n.type(0).dim(1), "channels of whole blocks")))
+    return failure();
   Type element = n.element(0);
   return n.set(n.reduce(n.tensor(out, element), ReduceKind::add, *block, n.in(0),
                         [&](Body &b) {

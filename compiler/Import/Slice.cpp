@@ -252,10 +252,15 @@ LogicalResult pad(Node &n) {
   }
   if (touched.empty())
     return n.set(n.in(0));
+  SymTensorType type = n.tensor(out, n.element(0));
+  if (mode != "constant")
+    for (int64_t a : touched)
+      if (failed(n.requireSome(d[a], type.numElements(), "an element to pad axis " + Twine(a) + " with")))
+        return failure();
   SmallVector<Value> in{n.in(0)};
   if (n.has(2))
     in.push_back(n.in(2));
-  return n.set(n.generic(n.tensor(out, n.element(0)), in, [&](Body &b) {
+  return n.set(n.generic(type, in, [&](Body &b) {
     SmallVector<Value> at = b.indices();
     for (int64_t a : touched) {
       Value i = b.sub(at[a], b.size(before[a])), last = b.size(d[a] - 1);
