@@ -15,8 +15,8 @@ class FuncOp;
 
 namespace kt {
 
-/// A function that passes work on: its one block and the regions in it hold kt ops over tensors. Any other (a declaration,
-/// say) they leave as it is.
+/// A function that passes work on: its one block and the regions in it hold kt ops over tensors. Any other (a
+/// declaration, say) they leave as it is.
 bool isGraph(mlir::func::FuncOp func);
 
 /// Moves elements only: one read, yielded as it is (or a constant outside), and index arithmetic.

@@ -1,10 +1,11 @@
-//===- kt-compile-kernel.cpp - writes the GPU code of textual kernels -----===//
+//===- kt-compile-kernel.cpp - writes the code of textual kernels ---------===//
 //
-// For each kt.kernel of a file: the PTX of its modules and a JSON description with variants, guards and geometry, for
-// the PTX interpreter and for ptxas.
+// For each kt.kernel of a file: the PTX (or host images) of its modules and a JSON description with variants, guards
+// and geometry, for the PTX interpreter and for ptxas.
 //
 //===----------------------------------------------------------------------===//
 
+#include "codegen/Host/Host.h"
 #include "codegen/PTX/PTX.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Threading.h"
@@ -20,7 +21,7 @@ using llvm::json::Array;
 using llvm::json::Object;
 
 static llvm::cl::opt<std::string> input(llvm::cl::Positional, llvm::cl::Required, llvm::cl::desc("FILE.mlir"));
-static llvm::cl::opt<std::string> target("target", llvm::cl::init("sm_89"));
+static llvm::cl::opt<std::string> target("target", llvm::cl::init("sm_89"), llvm::cl::desc("sm_NN or host"));
 static llvm::cl::opt<TensorCorePriority>
     tensorCores("tensor-core-priority", llvm::cl::init(TensorCorePriority::high), llvm::cl::desc("use tensor cores"),
                 llvm::cl::values(clEnumValN(TensorCorePriority::low, "low", "never"),
@@ -58,9 +59,12 @@ static Object describe(KernelOp kernel, const codegen::KernelCode &code, const c
 }
 
 int main(int argc, char **argv) {
-  llvm::cl::ParseCommandLineOptions(argc, argv, "compiles kt.kernel ops to PTX\n");
+  llvm::cl::ParseCommandLineOptions(argc, argv, "compiles kt.kernel ops\n");
   mlir::MLIRContext context;
   codegen::registerGpuCodegen(context);
+  bool host = target == "host";
+  if (host)
+    codegen::loadHostDialects(context);
   context.loadDialect<mlir::func::FuncDialect>();
   auto module = mlir::parseSourceFile<mlir::ModuleOp>(input, &context);
   if (!module)
@@ -68,17 +72,20 @@ int main(int argc, char **argv) {
   // All at once, as the compiler does it.
   auto ops = llvm::to_vector(module->getOps<KernelOp>());
   std::vector<std::optional<Object>> objects(ops.size());
+  codegen::SharedCode library;
   mlir::parallelFor(&context, 0, ops.size(), [&](size_t number) {
     KernelOp kernel = ops[number];
     codegen::ExprPool pool;
     auto start = std::chrono::steady_clock::now();
-    auto code = codegen::compileGpuKernel(kernel, target, pool, {tensorCores, oneVariant});
+    auto code = host ? codegen::compileHostKernel(kernel, {"host-v3", "host-v4"}, library, pool)
+                     : codegen::compileGpuKernel(kernel, target, pool, {tensorCores, oneVariant});
     double ms = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
     if (mlir::failed(code))
       return;
     for (auto [i, m] : llvm::enumerate(code->modules)) {
       std::error_code error;
-      llvm::raw_fd_ostream out(outDir + "/" + kernel.getSymName().str() + "." + std::to_string(i) + ".ptx", error);
+      llvm::raw_fd_ostream out(
+          outDir + "/" + kernel.getSymName().str() + "." + std::to_string(i) + (host ? ".bin" : ".ptx"), error);
       out << llvm::StringRef((const char *)m.code.data(), m.code.size());
     }
     objects[number] = describe(kernel, *code, pool, ms);

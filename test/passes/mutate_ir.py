@@ -1,17 +1,19 @@
 #!/usr/bin/env python3
 """Passes live with any IR that the verifiers accept.
 
-    mutate_ir.py --kt-opt TOOL [--count N] [--seed S] [--keep FOLDER] FILE...
+    mutate_ir.py --kt-opt TOOL [--compile TOOL] [--count N] [--seed S] [--keep FOLDER] FILE...
 
 Takes functions from textual IR (parts between `// -----` lines), changes sizes, symbols, element types and lines at random, and runs
 the passes of a compilation over the result, verified after each. Refused by the verifier is fine; a crash, no end, and an error that a
-pass made are failures. The last line is `N ran, N refused, N failed`."""
+pass made are failures. With --compile (kt-compile-kernel) the kernels that come out are compiled for both kinds of targets, which ends in code or
+an error. The last line is `N ran, N refused, N failed`."""
 import argparse
 import os
 import random
 import re
 import subprocess
 import sys
+import tempfile
 
 FUSE = ("func.func(kt-absorb-layouts,kt-fuse-bodies,kt-fuse-epilogues),canonicalize,cse,"
         "func.func(kt-hoist-constants,kt-fold-constants,kt-simplify-bodies),canonicalize,cse")
@@ -69,6 +71,7 @@ def run(tool, arguments, text):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--kt-opt", required=True)
+    parser.add_argument("--compile")
     parser.add_argument("--count", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--keep")
@@ -83,9 +86,15 @@ def main():
             text = change(r, text)
         pipeline = f"builtin.module({r.choice(PIPELINES)})"
         result = run(args.kt_opt, [f"--pass-pipeline={pipeline}"], text)
+        if result.returncode == 0 and args.compile and "kt.kernel" in result.stdout:
+            with tempfile.TemporaryDirectory() as folder:
+                target = r.choice(["host", "sm_89"])
+                compiled = run(args.compile, [f"--target={target}", "-o", folder], result.stdout)
+            if compiled.returncode not in (0, 1):
+                pipeline, result, text = target, compiled, result.stdout
         if result.returncode == 0:
             ran += 1
-        elif result.returncode == 1 and run(args.kt_opt, [], text).returncode == 1:
+        elif result.returncode == 1 and pipeline.startswith("builtin") and run(args.kt_opt, [], text).returncode == 1:
             refused += 1
         else:
             failed += 1

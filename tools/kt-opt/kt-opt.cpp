@@ -10,8 +10,8 @@
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/ToolOutputFile.h"
 
-/// MLIR's parser recurses with the nesting of what it reads. Parentheses are those of expressions, which the printer nests
-/// as deep as they have parts; regions, lists and types nest by a few.
+/// MLIR's parser recurses with the nesting of what it reads. Parentheses are those of expressions, which the printer
+/// nests as deep as they have parts; regions, lists and types nest by a few.
 static constexpr unsigned kMaxParentheses = kt::Expr::kMaxWeight + 64, kMaxBrackets = 256;
 
 /// The number of the line where brackets nest too deep; 0 if none do. Strings and comments are skipped.

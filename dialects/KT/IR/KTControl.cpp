@@ -107,8 +107,8 @@ static LogicalResult verifyScans(LoopOp op, ValueRange pieces, ValueRange result
     for (int64_t d = 0; fits && d < from.getRank(); ++d)
       fits = !neverEqual(op, first(from.dim(d)), to.dim(d + 1));
     if (!fits)
-      return op.emitOpError() << "expected scan output " << i << " to be [iterations, piece..] of "
-                              << piece.getType() << " but got " << to;
+      return op.emitOpError() << "expected scan output " << i << " to be [iterations, piece..] of " << piece.getType()
+                              << " but got " << to;
   }
   return success();
 }

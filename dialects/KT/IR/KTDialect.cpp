@@ -183,16 +183,14 @@ static Type elementNamed(MLIRContext *context, StringRef word) {
     signedness = IntegerType::Unsigned;
   unsigned width = 0;
   if (digits.consume_front("i") && !digits.starts_with("0") && !digits.getAsInteger(10, width)) {
-    bool known = llvm::is_contained({2u, 4u, 8u, 16u, 32u, 64u}, width) ||
-                 (width == 1 && signedness == IntegerType::Signless);
+    bool known =
+        llvm::is_contained({2u, 4u, 8u, 16u, 32u, 64u}, width) || (width == 1 && signedness == IntegerType::Signless);
     return known ? IntegerType::get(context, width, signedness) : Type();
   }
-  for (FloatType type :
-       std::initializer_list<FloatType>{Float16Type::get(context), BFloat16Type::get(context),
-                                        Float32Type::get(context), Float64Type::get(context),
-                                        Float8E4M3FNType::get(context), Float8E4M3FNUZType::get(context),
-                                        Float8E5M2Type::get(context), Float8E5M2FNUZType::get(context),
-                                        Float8E8M0FNUType::get(context), Float4E2M1FNType::get(context)}) {
+  for (FloatType type : std::initializer_list<FloatType>{
+           Float16Type::get(context), BFloat16Type::get(context), Float32Type::get(context), Float64Type::get(context),
+           Float8E4M3FNType::get(context), Float8E4M3FNUZType::get(context), Float8E5M2Type::get(context),
+           Float8E5M2FNUZType::get(context), Float8E8M0FNUType::get(context), Float4E2M1FNType::get(context)}) {
     llvm::SmallString<16> name;
     llvm::raw_svector_ostream(name) << type;
     if (name == word)

@@ -75,8 +75,8 @@ LogicalResult SuppressOp::verify() {
   SymTensorType boxes = getBoxes().getType(), scores = getScores().getType(), selected = getSelected().getType(),
                 count = getCount().getType();
   Type f32 = Float32Type::get(getContext()), i64 = IntegerType::get(getContext(), 64);
-  if (boxes.getRank() != 3 || scores.getRank() != 3 || boxes.getElementType() != f32 || scores.getElementType() != f32 ||
-      neverEqual(*this, boxes.dim(2), Expr::constant(getContext(), 4)))
+  if (boxes.getRank() != 3 || scores.getRank() != 3 || boxes.getElementType() != f32 ||
+      scores.getElementType() != f32 || neverEqual(*this, boxes.dim(2), Expr::constant(getContext(), 4)))
     return emitOpError() << "expected boxes [b, n, 4] and scores [b, c, n] of f32 but got " << boxes << " and "
                          << scores;
   if (failed(verifyDim(*this, "scores", scores, 0, boxes.dim(0))) ||

@@ -77,8 +77,7 @@ LogicalResult MatmulOp::verify() {
   StringRef names[] = {"lhs", "rhs"};
   auto verifyExtents = [&](unsigned factor) -> LogicalResult {
     for (unsigned i = 0; i < getMap(factor).getNumResults(); ++i)
-      if (failed(
-              verifyDim(*this, names[factor], types[factor], i, extent(getMap(factor).getDimPosition(i)))))
+      if (failed(verifyDim(*this, names[factor], types[factor], i, extent(getMap(factor).getDimPosition(i)))))
         return failure();
     return success();
   };
@@ -113,8 +112,8 @@ LogicalResult MatmulOp::verify() {
 
 Type ConvOp::accumulatorType() { return accumulatorFor(getInput().getType().getElementType()); }
 
-/// Weights [groups, (o / groups) ceildiv 16, taps, c / groups, 16]; [1, groups ceildiv 16, taps, 1, 16] where each group
-/// has one channel and one output.
+/// Weights [groups, (o / groups) ceildiv 16, taps, c / groups, 16]; [1, groups ceildiv 16, taps, 1, 16] where each
+/// group has one channel and one output.
 static LogicalResult verifyConvWeights(ConvOp op) {
   SymTensorType in = op.getInput().getType(), w = op.getWeights().getType(), out = op.getResult().getType();
   MLIRContext *context = op.getContext();
