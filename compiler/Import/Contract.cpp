@@ -281,7 +281,9 @@ Value import::convOf(Node &n, Value input, Value weights, Value bias, Type resul
     return fail("kernel_shape differs from the weights' shape");
   if (groups < 1 || (o && *o % groups != 0))
     return fail(Twine(groups) + " groups do not divide " + w[0].str() + " outputs");
-  if (failed(n.require(w[1] * groups, x[1], "input channels of a convolution")) || failed(checkBias(n, bias, w[0])))
+  if (failed(n.require(w[1] * groups, x[1], "input channels of a convolution")) ||
+      failed(n.require(Expr::floorDiv(w[0], n.expr(groups)) * groups, w[0], "output channels of whole groups")) ||
+      failed(checkBias(n, bias, w[0])))
     return {};
   auto window = windowOf(n, ArrayRef<Expr>(x).drop_front(2), kernel);
   if (!window)
@@ -313,7 +315,9 @@ LogicalResult convTranspose(Node &n) {
   auto c = w[0].asConstant();
   if (groups < 1 || (c && *c % groups != 0))
     return n.error(Twine(groups) + " groups do not divide " + w[0].str() + " inputs");
-  if (failed(n.require(w[0], x[1], "input channels of a transposed convolution")))
+  if (failed(n.require(w[0], x[1], "input channels of a transposed convolution")) ||
+      failed(n.require(Expr::floorDiv(w[0], n.expr(groups)) * groups, w[0], "input channels of whole groups")) ||
+      failed(checkBias(n, n.in(2), w[1] * groups)))
     return failure();
   auto list = [&](StringRef name, int64_t otherwise, size_t count) {
     auto a = n.attrInts(name);

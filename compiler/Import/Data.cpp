@@ -61,6 +61,9 @@ LogicalResult gatherNd(Node &n) {
     return n.error("unsupported GatherND: expected a constant index depth that fits the input's rank");
   SmallVector<Expr> d = n.dims(n.in(0)), i = n.dims(n.in(1)), out(i.begin(), i.end() - 1);
   out.append(d.begin() + batch + *depth, d.end());
+  for (int64_t i = 0; i < batch; ++i)
+    if (failed(n.require(n.type(1).dim(i), d[i], "batch dimension " + Twine(i) + " of indices and data")))
+      return failure();
   SmallVector<Site> sites;
   for (int64_t k = 0; k < *depth; ++k) {
     auto site = n.site(n.in(1), d[batch + k], "an index into axis " + Twine(batch + k), true, {k, *depth, {}});

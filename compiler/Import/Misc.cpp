@@ -421,6 +421,8 @@ LogicalResult maxUnpool(Node &n) { // x, indices into the output, output shape
 LogicalResult reverseSequence(Node &n) {
   int64_t batch = n.attrInt("batch_axis", 1), time = n.attrInt("time_axis", 0);
   Expr most = n.type(0).dim(time) + 1;
+  if (failed(n.require(n.type(1).numElements(), n.type(0).dim(batch), "lengths and sequences")))
+    return failure();
   auto site = n.site(n.in(1), most, "the length of a sequence", /*wraps=*/false);
   if (failed(site))
     return failure();

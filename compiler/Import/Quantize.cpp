@@ -332,7 +332,10 @@ LogicalResult qLinearConv(Node &n) { // x, x_scale, x_zero, w, w_scale, w_zero, 
   Value sum = integerConv(n, n.in(0), n.in(2), n.in(3), n.in(5));
   if (!sum)
     return failure();
-  if (Value bias = n.in(8))
+  Value bias = n.in(8);
+  if (bias && failed(n.require(n.type(bias).numElements(), n.type(sum).dim(1), "elements of a bias")))
+    return failure();
+  if (bias)
     sum = n.generic(n.type(sum), {sum, bias},
                     [&](Body &b) { return b.add(b.read(0, b.indices()), b.read(1, b.index(1))); });
   return n.set(requantize(n, sum, n.in(1), n.in(4), n.in(6), n.in(7), n.element(7), 1));

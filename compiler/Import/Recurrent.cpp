@@ -67,6 +67,7 @@ struct Recurrent {
   LogicalResult read(ArrayRef<StringRef> defaults);
   LogicalResult run(bool cell, unsigned outputs);
   LogicalResult readActivations(ArrayRef<StringRef> defaults);
+  LogicalResult checkOptional();
 
   /// Direction d of a [directions, ..] tensor, null for null.
   Value of(Value v, int64_t d);
@@ -128,6 +129,28 @@ LogicalResult Recurrent::readActivations(ArrayRef<StringRef> defaults) {
   return success();
 }
 
+/// Bias, lengths, first states and peepholes have the sizes that the others give.
+LogicalResult Recurrent::checkOptional() {
+  Expr all = n.expr(directions);
+  bool batchFirst = n.attrInt("layout", 0);
+  SmallVector<Expr> state{batchFirst ? batch : all, batchFirst ? all : batch, hidden};
+  std::tuple<unsigned, StringRef, SmallVector<Expr>> wanted[] = {{3, "bias", {all, hidden * (2 * gates)}},
+                                                                 {4, "sequence_lens", {batch}},
+                                                                 {5, "initial_h", state},
+                                                                 {6, "initial_c", state},
+                                                                 {7, "peepholes", {all, hidden * 3}}};
+  for (auto &[input, name, dims] : wanted) {
+    if (!n.has(input))
+      continue;
+    if (n.rank(input) != (int64_t)dims.size())
+      return n.error("expected " + name + " of rank " + Twine(dims.size()) + " but got " + Twine(n.rank(input)));
+    for (auto [i, d] : llvm::enumerate(dims))
+      if (failed(n.require(n.type(input).dim(i), d, "dimension " + Twine(i) + " of " + name)))
+        return failure();
+  }
+  return success();
+}
+
 LogicalResult Recurrent::read(ArrayRef<StringRef> defaults) {
   if (!w)
     w = n.in(1), r = n.in(2);
@@ -147,7 +170,9 @@ LogicalResult Recurrent::read(ArrayRef<StringRef> defaults) {
   hidden = n.type(r).dim(2);
   if (failed(n.require(n.type(w).dim(0), n.expr(directions), "directions of the weights")) ||
       failed(n.require(n.type(w).dim(1), hidden * gates, "gates of the weights")) ||
-      failed(n.require(n.type(w).dim(2), n.type(x).dim(2), "input size of the weights")))
+      failed(n.require(n.type(w).dim(2), n.type(x).dim(2), "input size of the weights")) ||
+      failed(n.require(n.type(r).dim(0), n.expr(directions), "directions of the recurrent weights")) ||
+      failed(n.require(n.type(r).dim(1), hidden * gates, "gates of the recurrent weights")) || failed(checkOptional()))
     return failure();
   if (n.has(4)) {
     // Lengths that are all the full length change nothing.

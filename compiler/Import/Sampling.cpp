@@ -214,6 +214,9 @@ LogicalResult affineGrid(Node &n) { // theta [n, d, d + 1], size [n, c, spatial.
   if (!size || size->size() < 4 || n.rank(0) != 3)
     return size ? n.error("expected matrices and a size of 4 or 5 entries") : failure();
   int64_t spatial = size->size() - 2;
+  for (auto [i, e] : llvm::enumerate(SmallVector<Expr>{size->front(), n.expr(spatial), n.expr(spatial + 1)}))
+    if (failed(n.require(n.type(0).dim(i), e, "dimension " + Twine(i) + " of the matrices")))
+      return failure();
   bool align = n.attrInt("align_corners", 0);
   SmallVector<Expr> out{(*size)[0]};
   out.append(size->begin() + 2, size->end());

@@ -60,6 +60,8 @@ struct KeyMask {
       return std::nullopt;
     }
     m.starts = m.rank == 1 && n.type(v).dim(0) == batch * 2 && !(n.type(v).dim(0) == batch);
+    if (m.rank == 1 && !m.starts && failed(n.require(n.type(v).dim(0), batch, "lengths of a mask and batch")))
+      return std::nullopt;
     return m;
   }
   Value apply(Body &b, Value x, unsigned operand, Expr batch, Expr keys) const {
@@ -71,9 +73,7 @@ struct KeyMask {
         keep = b.logicalAnd(keep, b.cmp(Cmp::ge, j, b.toIndex(b.read(operand, b.add(row, b.size(batch))))));
     } else {
       SymTensorType type = b.type(operand);
-      auto at = [&](int64_t d, Value i, Expr full) {
-        return type.dim(d) == full ? i : type.dim(d).isConstant(1) ? b.idx(0) : b.min(i, b.size(type.dim(d) - 1));
-      };
+      auto at = [&](int64_t d, Value i, Expr full) { return b.broadcastIndex(type.dim(d), i, full); };
       SmallVector<Value> where{at(0, row, batch)};
       if (rank == 3)
         where.push_back(b.index(2));
@@ -134,6 +134,9 @@ LogicalResult attention(Node &n) {
   if (auto given = n.attrInts("qkv_hidden_sizes"); given && given->size() == 3)
     for (int64_t i = 0; i < 3; ++i)
       sizes[i] = n.expr((*given)[i]);
+  if (failed(n.require(sizes[0] + sizes[1] + sizes[2], total, "columns of three projections and of the weights")) ||
+      (n.has(2) && failed(n.require(n.type(2).numElements(), total, "elements of the bias and columns"))))
+    return failure();
   Heads parts[3];
   Expr begin = n.expr(0);
   for (int64_t i = 0; i < 3; ++i) {
@@ -191,7 +194,11 @@ LogicalResult multiHeadAttention(Node &n) {
   if (!q.v || !k.v || !v.v)
     return failure();
   if (bias) {
-    Expr begin = n.expr(0);
+    Expr begin = n.expr(0), width = begin;
+    for (const Heads *h : {&q, &k, &v})
+      width = width + h->heads() * h->size();
+    if (failed(n.require(n.type(bias).numElements(), width, "elements of the bias and of three projections")))
+      return failure();
     for (Heads *h : {&q, &k, &v}) {
       Expr width = h->heads() * h->size();
       if (!h->headsFirst)
@@ -246,6 +253,16 @@ LogicalResult groupQueryAttention(Node &n) {
   Type i64 = n.b.getI64Type();
   Expr fresh = q.sequence(), batch = q.batch(), whole = *total;
   Expr past = n.has(3) ? n.type(3).dim(2) : n.expr(0), present = Expr::max(past, whole);
+  if (failed(n.require(k.sequence(), fresh, "lengths of keys and queries")) ||
+      failed(n.require(k.batch(), batch, "batches of keys and queries")) ||
+      failed(n.require(v.batch(), batch, "batches of values and queries")) ||
+      failed(n.require(v.sequence(), fresh, "lengths of values and queries")) ||
+      failed(n.require(v.size(), k.size(), "sizes of value and key heads")))
+    return failure();
+  for (unsigned i : {3, 4})
+    for (auto [d, e] : llvm::enumerate(SmallVector<Expr>{batch, n.expr(kvHeads), past, k.size()}))
+      if (n.has(i) && failed(n.require(n.type(i).dim(d), e, "dimension " + Twine(d) + " of a cache")))
+        return failure();
   auto last = n.site(n.in(5), present, "the last position of a sequence", false);
   if (failed(last))
     return failure();
@@ -321,6 +338,9 @@ LogicalResult embedLayerNorm(Node &n) {
     return n.error("expected token numbers [batch, sequence]");
   Expr batch = n.type(0).dim(0), sequence = n.type(0).dim(1);
   bool segments = n.has(1) && n.has(4);
+  if (segments && (failed(n.require(n.type(1).dim(0), batch, "batches of segments and tokens")) ||
+                   failed(n.require(n.type(1).dim(1), sequence, "segments and tokens"))))
+    return failure();
   SmallVector<Value> in{n.in(0), n.in(2), n.in(3)};
   if (segments)
     in.append({n.in(1), n.in(4)});
