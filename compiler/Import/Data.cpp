@@ -146,19 +146,19 @@ LogicalResult scatterElements(Node &n) {
 }
 
 LogicalResult oneHot(Node &n) {
-  auto depth = n.sizes(n.in(1), "depth");
+  auto depth = n.oneSize(n.in(1), "depth");
   auto axis = n.axis(n.attrInt("axis", -1), n.rank(0) + 1);
-  if (!depth || depth->size() != 1 || !axis)
+  if (!depth || !axis || failed(n.expectRank(2, 1)))
     return failure();
   SmallVector<Expr> out = n.dims(n.in(0));
-  out.insert(out.begin() + *axis, depth->front());
+  out.insert(out.begin() + *axis, *depth);
   Type i64 = n.b.getI64Type();
   return n.set(n.generic(n.tensor(out, n.element(2)), {n.in(0), n.in(2)}, [&](Body &b) {
     SmallVector<Value> at = b.indices();
     Value here = at[*axis];
     at.erase(at.begin() + *axis);
     Value i = b.convert(b.toCompute(b.read(0, at), n.element(0)), b.computeType(n.element(0)), i64);
-    Value size = b.fromIndex(b.size(depth->front()), i64);
+    Value size = b.fromIndex(b.size(*depth), i64);
     i = b.select(b.cmp(Cmp::lt, i, b.integer(i64, 0)), b.add(i, size), i);
     return b.select(b.cmp(Cmp::eq, i, b.fromIndex(here, i64)), b.read(1, b.idx(1)), b.read(1, b.idx(0)));
   }));
@@ -167,10 +167,10 @@ LogicalResult oneHot(Node &n) {
 LogicalResult trilu(Node &n) {
   Expr k = n.expr(0);
   if (n.has(1)) {
-    auto e = n.sizes(n.in(1), "k");
-    if (!e || e->size() != 1)
+    auto e = n.oneSize(n.in(1), "k");
+    if (!e)
       return failure();
-    k = e->front();
+    k = *e;
   }
   bool upper = n.attrInt("upper", 1);
   int64_t rank = n.rank(0);
@@ -216,10 +216,10 @@ template <typename Fn> LogicalResult alongLast(Node &n, int64_t axis, Fn fn) {
 LogicalResult topK(Node &n) {
   Expr k = n.expr(n.attrInt("k", 1));
   if (n.has(1)) {
-    auto e = n.sizes(n.in(1), "k");
-    if (!e || e->size() != 1)
+    auto e = n.oneSize(n.in(1), "k");
+    if (!e)
       return failure();
-    k = e->front();
+    k = *e;
   }
   auto axis = n.axis(n.attrInt("axis", -1), n.rank(0));
   if (!axis)

@@ -101,6 +101,21 @@ std::optional<SmallVector<Expr>> Node::sizes(Value v, StringRef what) {
   return out;
 }
 
+std::optional<Expr> Node::oneSize(Value v, StringRef what) {
+  auto all = sizes(v, what);
+  if (!all)
+    return std::nullopt;
+  if (all->size() != 1)
+    return refuse("expected one number as " + what + " but got " + Twine(all->size()) + " elements");
+  return all->front();
+}
+
+LogicalResult Node::expectRank(unsigned i, int64_t expected) {
+  if (rank(i) != expected)
+    return error("expected rank " + Twine(expected) + " of input " + Twine(i) + " but got " + Twine(rank(i)));
+  return success();
+}
+
 std::optional<SmallVector<int64_t>> Node::constInts(Value v, StringRef what) {
   SmallVector<int64_t> out;
   const Contents *contents = known(v);

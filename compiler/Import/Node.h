@@ -134,6 +134,10 @@ public:
   /// The elements as integer expressions: known, or read at run time when the number of elements is static (kt.item).
   /// Null after an error.
   std::optional<llvm::SmallVector<Expr>> sizes(mlir::Value v, llvm::StringRef what);
+  /// The same of what has to have one element.
+  std::optional<Expr> oneSize(mlir::Value v, llvm::StringRef what);
+  /// An error unless input i has `rank` dimensions. Definitions index dimensions and trust this.
+  llvm::LogicalResult expectRank(unsigned i, int64_t rank);
   /// The elements as constant integers; an error when they are not.
   std::optional<llvm::SmallVector<int64_t>> constInts(mlir::Value v, llvm::StringRef what);
   std::optional<double> constFloat(mlir::Value v);

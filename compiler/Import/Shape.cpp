@@ -278,14 +278,14 @@ LogicalResult range(Node &n) {
   bool exact = true;
   for (unsigned i = 0; i < 3; ++i) {
     const Contents *c = n.known(n.in(i));
-    exact &= isa<IntegerType>(element) || (c && c->front().isExpr());
+    exact &= isa<IntegerType>(element) || (c && c->size() == 1 && c->front().isExpr());
   }
   if (exact) {
     for (unsigned i = 0; i < 3; ++i) {
-      auto e = n.sizes(n.in(i), "range");
-      if (!e || e->size() != 1)
+      auto e = n.oneSize(n.in(i), "range");
+      if (!e)
         return failure();
-      at.push_back(e->front());
+      at.push_back(*e);
     }
     Expr span = at[1] - at[0], zero = n.expr(0);
     if (auto step = at[2].asConstant()) {

@@ -240,11 +240,11 @@ LogicalResult groupQueryAttention(Node &n) {
     query = columns(n, n.in(0), n.expr(0), size * heads);
   }
   Heads q = splitHeads(n, query, heads), k = splitHeads(n, key, kvHeads), v = splitHeads(n, value, kvHeads);
-  auto total = n.sizes(n.in(6), "total_sequence_length");
-  if (!q.v || !k.v || !v.v || !total || total->size() != 1)
+  auto total = n.oneSize(n.in(6), "total_sequence_length");
+  if (!q.v || !k.v || !v.v || !total)
     return failure();
   Type i64 = n.b.getI64Type();
-  Expr fresh = q.sequence(), batch = q.batch(), whole = total->front();
+  Expr fresh = q.sequence(), batch = q.batch(), whole = *total;
   Expr past = n.has(3) ? n.type(3).dim(2) : n.expr(0), present = Expr::max(past, whole);
   auto last = n.site(n.in(5), present, "the last position of a sequence", false);
   if (failed(last))
