@@ -16,7 +16,7 @@ packages=(
   # the runtime's and the tools'
   libflatbuffers-dev libxxhash-dev libeigen3-dev libcli11-dev nlohmann-json3-dev
   # the tests'
-  libgtest-dev
+  libgtest-dev libclang-rt-22-dev
 )
 
 installed=$(dpkg-query -W -f '${Package} ${db:Status-Status}\n' "${packages[@]}" 2>/dev/null | sed -n 's/ installed$//p' || true)

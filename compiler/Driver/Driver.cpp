@@ -173,9 +173,11 @@ Status kt::compile(const std::string &input, const std::string &output, const Co
   pipeline.optLevel = options.optLevel;
   for (Phase phase : allPhases()) {
     progress(nameOf(phase), 0, 0);
+    // Verified once a phase: after each of its passes would be a quarter of the time that large models take.
     PassManager pm(&context);
+    pm.enableVerifier(false);
     buildPhase(pm, phase, pipeline);
-    if (mlir::failed(pm.run(*module)))
+    if (mlir::failed(pm.run(*module)) || mlir::failed(mlir::verify(*module)))
       return failedWith(Status::failed(errors ? first : "phase " + nameOf(phase) + " failed"));
     if (Status s = dump(); !s.ok())
       return failedWith(s);

@@ -209,6 +209,8 @@ LogicalResult attention(Node &n) { // q, k, v, mask, past_key, past_value, lengt
   if (n.has(4) != n.has(5))
     return n.error("expected past_key and past_value together");
   if (n.has(4)) {
+    if (failed(n.expectRank(4, 4)) || failed(n.expectRank(5, 4)))
+      return failure();
     past = n.type(4).dim(2);
     k = {n.concat({n.in(4), headsFirst(n, k)}, 2), true};
     v = {n.concat({n.in(5), headsFirst(n, v)}, 2), true};

@@ -1,6 +1,7 @@
 //===- Body.cpp - writing the scalar bodies of structured ops -------------===//
 
 #include "compiler/Import/Body.h"
+#include <cmath>
 
 using namespace mlir;
 using namespace kt;
@@ -72,6 +73,16 @@ Value Body::size(Expr e) {
 Value Body::constant(Type type, double value) {
   if (auto f = dyn_cast<FloatType>(type))
     return arith::ConstantOp::create(b, loc, b.getFloatAttr(f, value));
+  // The nearest that there is: -inf starts a maximum.
+  if (std::isnan(value))
+    return integer(type, 0);
+  if (value <= -0x1p63 || value >= 0x1p63) {
+    unsigned width = type.isIndex() ? 64 : type.getIntOrFloatBitWidth();
+    bool isUnsigned = type.isUnsignedInteger();
+    APInt most = isUnsigned ? APInt::getMaxValue(width) : APInt::getSignedMaxValue(width);
+    APInt least = isUnsigned ? APInt::getMinValue(width) : APInt::getSignedMinValue(width);
+    return arith::ConstantOp::create(b, loc, b.getIntegerAttr(type, value < 0 ? least : most));
+  }
   return integer(type, (int64_t)value);
 }
 

@@ -32,15 +32,26 @@ static void forEachNode(const google::protobuf::RepeatedPtrField<onnx::NodeProto
   }
 }
 
+int64_t Importer::countNodes() const {
+  int64_t count = 0;
+  auto one = [&](const onnx::NodeProto &) { ++count; };
+  forEachNode(file.proto().graph().node(), 0, one);
+  for (const auto &function : file.proto().functions())
+    forEachNode(function.node(), 0, one);
+  return count;
+}
+
 bool Importer::checkSupported() {
   std::vector<std::string> missing;
   llvm::StringSet<> visited;
-  std::function<void(const google::protobuf::RepeatedPtrField<onnx::NodeProto> &)> check = [&](const auto &nodes) {
+  // Functions wait for their turn: they may call each other more often than the stack is deep.
+  std::vector<const onnx::FunctionProto *> waiting;
+  auto check = [&](const auto &nodes) {
     forEachNode(nodes, 0, [&](const onnx::NodeProto &node) {
       std::string k = operatorKey(node.domain(), node.op_type());
       if (auto it = functions.find(k); it != functions.end()) {
         if (visited.insert(k).second)
-          check(it->second->node());
+          waiting.push_back(it->second);
       } else if (!table.count(k)) {
         missing.push_back(k + " (node '" + (node.name().empty() && node.output_size() ? node.output(0) : node.name()) +
                           "')");
@@ -48,6 +59,11 @@ bool Importer::checkSupported() {
     });
   };
   check(file.proto().graph().node());
+  while (!waiting.empty()) {
+    const onnx::FunctionProto *function = waiting.back();
+    waiting.pop_back();
+    check(function->node());
+  }
   if (missing.empty())
     return true;
   std::string list;

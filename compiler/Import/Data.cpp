@@ -151,7 +151,7 @@ LogicalResult scatterElements(Node &n) {
 LogicalResult oneHot(Node &n) {
   auto depth = n.oneSize(n.in(1), "depth");
   auto axis = n.axis(n.attrInt("axis", -1), n.rank(0) + 1);
-  if (!depth || !axis)
+  if (!depth || !axis || failed(n.expectRank(2, 1)))
     return failure();
   SmallVector<Expr> out = n.dims(n.in(0));
   out.insert(out.begin() + *axis, *depth);

@@ -1,8 +1,7 @@
 //===- Importer.cpp - ONNX graphs to kt -----------------------------------===//
 
 #include "compiler/Import/Importer.h"
-#include "mlir/IR/AsmState.h"
-#include "mlir/IR/DialectResourceBlobManager.h"
+#include "dialects/KT/IR/Blobs.h"
 #include "llvm/ADT/StringSet.h"
 #include <google/protobuf/io/coded_stream.h>
 #include <google/protobuf/wire_format_lite.h>
@@ -16,28 +15,36 @@ Location import::nodeLocation(MLIRContext *context, StringRef name, StringRef op
   return NameLoc::get(StringAttr::get(context, name), NameLoc::get(StringAttr::get(context, what)));
 }
 
-Importer::Importer(MLIRContext *context, ModelFile &file, const ImportOptions &options, BranchChoices &choices)
-    : b(context), file(file), options(options), choices(choices), schemas(context) {
-  registerElementwise(table);
-  registerArithmetic(table);
-  registerShape(table);
-  registerSlice(table);
-  registerData(table);
-  registerReduce(table);
-  registerContract(table);
-  registerQuantize(table);
-  registerControlFlow(table);
-  registerRecurrent(table);
-  registerAttention(table);
-  registerTransformer(table);
-  registerResize(table);
-  registerSampling(table);
-  registerMisc(table);
-  registerSelect(table);
-  registerSequence(table);
-  registerRandom(table);
-  registerSignal(table);
+/// Every operator's definition.
+static const OpTable &definitions() {
+  static const OpTable all = [] {
+    OpTable table;
+    registerElementwise(table);
+    registerArithmetic(table);
+    registerShape(table);
+    registerSlice(table);
+    registerData(table);
+    registerReduce(table);
+    registerContract(table);
+    registerQuantize(table);
+    registerControlFlow(table);
+    registerRecurrent(table);
+    registerAttention(table);
+    registerTransformer(table);
+    registerResize(table);
+    registerSampling(table);
+    registerMisc(table);
+    registerSelect(table);
+    registerSequence(table);
+    registerRandom(table);
+    registerSignal(table);
+    return table;
+  }();
+  return all;
 }
+
+Importer::Importer(MLIRContext *context, ModelFile &file, const ImportOptions &options, BranchChoices &choices)
+    : b(context), file(file), options(options), choices(choices), table(definitions()), schemas(context) {}
 
 //===----------------------------------------------------------------------===//
 // Names and constants
@@ -56,6 +63,16 @@ Value Importer::lookup(StringRef name) {
       break;
   }
   return {};
+}
+
+bool Importer::isTaken(StringRef name) const {
+  for (size_t i = scopes.size(); i-- > 0;) {
+    if (scopes[i].values.count(name))
+      return true;
+    if (scopes[i].isFunction)
+      break;
+  }
+  return false;
 }
 
 void Importer::define(StringRef name, Value v) { scopes.back().values[name] = v; }
@@ -113,7 +130,7 @@ Value Importer::constant(SymTensorType type, ArrayRef<char> bytes, StringRef nam
   auto raw = RankedTensorType::get({(int64_t)bytes.size()}, b.getI8Type());
   AsmResourceBlob blob = copy ? HeapAsmResourceBlob::allocateAndCopyWithAlign(bytes, 64, false)
                               : UnmanagedAsmResourceBlob::allocateWithAlign(bytes, 1);
-  auto value = DenseResourceElementsAttr::get(raw, name.empty() ? "constant" : name, std::move(blob));
+  auto value = namedBlob(raw, name, std::move(blob));
   OpBuilder::InsertionGuard guard(b);
   b.setInsertionPointToStart(entry);
   return ConstantOp::create(b, NameLoc::get(b.getStringAttr(name)), type, value,
@@ -173,11 +190,16 @@ LogicalResult Importer::importNode(const onnx::NodeProto &proto) {
   if (name.empty() && proto.output_size())
     name = proto.output(0);
   Location loc = nodeLocation(b.getContext(), name, proto.op_type(), opset);
+  if (budget <= 0) {
+    if (budget-- == 0)
+      emitError(loc) << "functions and bodies unfold to more than " << kMaxUnfolded << " nodes up to here";
+    return failure();
+  }
+  --budget;
   // A value that its node failed to make is not a second error.
   for (const std::string &input : proto.input())
     if (!input.empty() && !sequence(input) && !lookup(input)) {
-      bool isKnownName = llvm::any_of(scopes, [&](Scope &s) { return s.values.count(input); });
-      if (!isKnownName) {
+      if (!isTaken(input)) {
         emitError(loc) << "input '" << input
                        << "' is not an initializer, a graph input or the output of an earlier node";
         failed = true;
@@ -249,8 +271,11 @@ void Importer::evaluateNew(Block *block, Operation *last) {
 
 LogicalResult Importer::importNodes(const google::protobuf::RepeatedPtrField<onnx::NodeProto> &nodes) {
   bool ok = true;
-  for (const auto &node : nodes)
+  for (const auto &node : nodes) {
     ok &= succeeded(importNode(node));
+    if (budget < 0) // said already
+      return failure();
+  }
   return success(ok);
 }
 
@@ -263,8 +288,12 @@ LogicalResult Importer::inlineFunction(const onnx::NodeProto &node, const onnx::
   Scope scope;
   scope.isFunction = true;
   for (int i = 0; i < function.input_size(); ++i)
-    if (i < node.input_size() && !node.input(i).empty())
-      scope.values[function.input(i)] = lookup(node.input(i));
+    if (i < node.input_size() && !node.input(i).empty()) {
+      if (const auto *elements = sequence(node.input(i)))
+        scope.sequences[function.input(i)] = *elements;
+      else
+        scope.values[function.input(i)] = lookup(node.input(i));
+    }
   for (const auto &attr : node.attribute()) {
     // An attribute of the call may itself refer to one of the calling function.
     const onnx::AttributeProto *a = &attr;
@@ -300,15 +329,26 @@ LogicalResult Importer::inlineFunction(const onnx::NodeProto &node, const onnx::
     sets[set.domain() == "ai.onnx" ? "" : set.domain()] = set.version();
   opsets.push_back(sets.empty() ? opsets.back() : std::move(sets));
   LogicalResult result = importNodes(function.node());
-  SmallVector<Value> outputs;
-  for (const std::string &name : function.output())
-    outputs.push_back(lookup(name));
   opsets.pop_back();
+  Scope inner = std::move(scopes.back());
   scopes.pop_back();
   --depth;
-  for (int i = 0; i < node.output_size(); ++i)
-    if (!node.output(i).empty())
-      define(node.output(i), i < (int)outputs.size() ? outputs[i] : Value());
+  for (int i = 0; i < node.output_size(); ++i) {
+    if (node.output(i).empty())
+      continue;
+    StringRef name = i < function.output_size() ? StringRef(function.output(i)) : StringRef();
+    if (auto it = inner.sequences.find(name); it != inner.sequences.end()) {
+      defineSequence(node.output(i), it->second);
+      continue;
+    }
+    Value v = inner.values.lookup(name);
+    if (!v && succeeded(result)) {
+      emitError(loc) << "function " << function.name() << " has no output " << i
+                     << (name.empty() ? "" : ": none of its nodes and inputs is called '" + name.str() + "'");
+      result = failure();
+    }
+    define(node.output(i), v);
+  }
   return result;
 }
 
@@ -387,8 +427,13 @@ LogicalResult Importer::importGraph(const onnx::GraphProto &graph) {
   entry = func.addEntryBlock();
   levels.front()->block = entry;
   b.setInsertionPointToStart(entry);
+  // All at once: each set of them is kept as long as the context.
+  auto named = [&](StringRef name) { return b.getDictionaryAttr(b.getNamedAttr("kt.name", b.getStringAttr(name))); };
+  SmallVector<DictionaryAttr> inputNames, outputNames;
+  for (const onnx::ValueInfoProto *info : inputs)
+    inputNames.push_back(named(info->name()));
+  func.setAllArgAttrs(inputNames);
   for (auto [info, arg] : llvm::zip(inputs, entry->getArguments())) {
-    func.setArgAttr(arg.getArgNumber(), "kt.name", b.getStringAttr(info->name()));
     if (scopes.back().values.count(info->name()))
       return emitError(b.getUnknownLoc()) << "graph input '" << info->name() << "' is defined twice";
     define(info->name(), arg);
@@ -416,8 +461,9 @@ LogicalResult Importer::importGraph(const onnx::GraphProto &graph) {
   }
   func::ReturnOp::create(b, b.getUnknownLoc(), results);
   func.setFunctionType(b.getFunctionType(types, resultTypes));
-  for (auto [i, info] : llvm::enumerate(graph.output()))
-    func.setResultAttr(i, "kt.name", b.getStringAttr(info.name()));
+  for (const auto &info : graph.output())
+    outputNames.push_back(named(info.name()));
+  func.setAllResultAttrs(outputNames);
   return success();
 }
 
@@ -443,6 +489,7 @@ OwningOpRef<ModuleOp> Importer::run() {
     functions[operatorKey(function.domain(), function.name())] = &function;
   if (!checkSupported() || !checkStandard())
     return {};
+  budget = kMaxUnfolded + 4 * countNodes();
   scopes.emplace_back();
   levels.push_back(std::make_unique<Level>());
   b.setInsertionPointToStart(module->getBody());

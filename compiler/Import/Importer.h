@@ -38,6 +38,10 @@ mlir::OwningOpRef<mlir::ModuleOp> importModel(mlir::MLIRContext *context, ModelF
 /// How deep subgraphs and functions may be nested.
 constexpr int kMaxDepth = 64;
 
+/// How many nodes calls of functions may unfold to, and bodies that are imported again: each counts as often as it is
+/// imported. What the file itself holds comes on top, a few times.
+constexpr int64_t kMaxUnfolded = 100000;
+
 /// The name of an operator in the table of definitions.
 std::string operatorKey(llvm::StringRef domain, llvm::StringRef op);
 
@@ -106,6 +110,8 @@ public:
   llvm::FailureOr<llvm::SmallVector<mlir::Value>> subgraph(const onnx::GraphProto &graph, mlir::ValueRange inputs);
 
 private:
+  /// Whether a name stands for a value or for one that a node failed to make.
+  bool isTaken(llvm::StringRef name) const;
   struct Scope {
     llvm::StringMap<mlir::Value> values;
     llvm::StringMap<const onnx::TensorProto *> initializers;
@@ -124,6 +130,8 @@ private:
   llvm::LogicalResult importGraph(const onnx::GraphProto &graph);
   llvm::LogicalResult addInitializers(const onnx::GraphProto &graph);
   bool checkSupported();
+  /// Nodes in the file, with those of subgraphs and functions.
+  int64_t countNodes() const;
   /// What the standard asks of every node, also of those that nothing runs.
   bool checkStandard();
   llvm::LogicalResult checkInputs(Node &node);
@@ -137,7 +145,7 @@ private:
 
   const ImportOptions &options;
   BranchChoices &choices;
-  OpTable table;
+  const OpTable &table;
   Schemas schemas;
   std::vector<Scope> scopes;
   llvm::StringMap<const onnx::FunctionProto *> functions;
@@ -158,6 +166,7 @@ private:
   llvm::SmallVector<mlir::Attribute> sites;
   mlir::Block *entry = nullptr;
   int depth = 0;
+  int64_t budget = 0; // of nodes to import
   bool failed = false;
 };
 

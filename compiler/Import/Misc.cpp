@@ -303,14 +303,20 @@ LogicalResult meanVarianceNormalization(Node &n) {
 
 /// -w[target] * logProbability[target], then none, sum or (weighted) mean.
 LogicalResult lossOf(Node &n, Value logs, Value target, Value weight) {
-  int64_t rank = n.type(logs).getRank();
-  if (rank < 2 || n.type(target).getRank() != rank - 1)
-    return n.error("expected scores of rank 2 or more and targets of one less but got ranks " + Twine(rank) + " and " +
-                   Twine(n.type(target).getRank()));
   std::string reduction = n.attrString("reduction", "mean");
   std::optional<int64_t> ignore;
   if (n.attr("ignore_index"))
     ignore = n.attrInt("ignore_index", 0);
+  int64_t rank = n.type(logs).getRank();
+  if (rank < 2 || n.type(target).getRank() != rank - 1 || (weight && n.type(weight).getRank() != 1))
+    return n.error("expected scores of rank 2 or more, targets of one rank less and a vector of weights but got ranks " +
+                   Twine(rank) + " and " + Twine(n.type(target).getRank()) +
+                   (weight ? " and " + std::to_string(n.type(weight).getRank()) : ""));
+  for (int64_t i = 0; i < rank - 1; ++i)
+    if (failed(n.require(n.type(target).dim(i), n.type(logs).dim(i ? i + 1 : 0), "dimensions of scores and targets")))
+      return failure();
+  if (weight && failed(n.require(n.type(weight).dim(0), n.type(logs).dim(1), "weights and classes")))
+    return failure();
   Type type = n.type(logs).getElementType(), i64 = n.b.getI64Type(), targetType = n.type(target).getElementType();
   Expr classes = n.type(logs).dim(1);
   SmallVector<Value> in{logs, target};
@@ -381,12 +387,15 @@ LogicalResult softmaxCrossEntropy(Node &n) {
 LogicalResult maxUnpool(Node &n) { // x, indices into the output, output shape
   SmallVector<Expr> x = n.dims(n.in(0));
   auto kernel = n.attrInts("kernel_shape");
-  size_t s = x.size() - 2;
-  if (x.size() < 3 || !kernel || kernel->size() != s)
+  size_t s = x.size() < 2 ? 0 : x.size() - 2;
+  if (s == 0 || !kernel || kernel->size() != s)
     return n.error("expected spatial dimensions and a kernel_shape of as many sizes");
   SmallVector<Expr> pooled{x[0], x[1]};
   auto strides = n.attrInts("strides").value_or(std::vector<int64_t>(s, 1)),
        pads = n.attrInts("pads").value_or(std::vector<int64_t>(2 * s, 0));
+  if (strides.size() != s || pads.size() != 2 * s)
+    return n.error("expected " + Twine(s) + " strides and " + Twine(2 * s) + " pads but got " + Twine(strides.size()) +
+                   " and " + Twine(pads.size()));
   for (size_t i = 0; i < s; ++i)
     pooled.push_back((x[i + 2] - 1) * strides[i] + ((*kernel)[i] - pads[i] - pads[i + s]));
   // The indices count in the tensor that was pooled; output_shape may ask for a larger one around it.
@@ -420,6 +429,11 @@ LogicalResult maxUnpool(Node &n) { // x, indices into the output, output shape
 
 LogicalResult reverseSequence(Node &n) {
   int64_t batch = n.attrInt("batch_axis", 1), time = n.attrInt("time_axis", 0);
+  if (n.rank(0) < 2 || !((batch == 0 && time == 1) || (batch == 1 && time == 0)))
+    return n.error("expected rank 2 or more and 0 and 1 as batch_axis and time_axis but got rank " + Twine(n.rank(0)) +
+                   ", " + Twine(batch) + " and " + Twine(time));
+  if (failed(n.expectRank(1, 1)) || failed(n.require(n.type(1).dim(0), n.type(0).dim(batch), "lengths and sequences")))
+    return failure();
   Expr most = n.type(0).dim(time) + 1;
   if (failed(n.require(n.type(1).numElements(), n.type(0).dim(batch), "lengths and sequences")))
     return failure();

@@ -110,6 +110,12 @@ std::optional<Expr> Node::oneSize(Value v, StringRef what) {
   return all->front();
 }
 
+LogicalResult Node::expectRank(unsigned i, int64_t expected) {
+  if (rank(i) != expected)
+    return error("expected rank " + Twine(expected) + " of input " + Twine(i) + " but got " + Twine(rank(i)));
+  return success();
+}
+
 std::optional<SmallVector<int64_t>> Node::constInts(Value v, StringRef what) {
   SmallVector<int64_t> out;
   const Contents *contents = known(v);

@@ -136,6 +136,8 @@ public:
   std::optional<llvm::SmallVector<Expr>> sizes(mlir::Value v, llvm::StringRef what);
   /// The only element, the same way.
   std::optional<Expr> oneSize(mlir::Value v, llvm::StringRef what);
+  /// An error unless input i has `rank` dimensions. Definitions index dimensions and trust this.
+  llvm::LogicalResult expectRank(unsigned i, int64_t rank);
   /// The elements as constant integers; an error when they are not.
   std::optional<llvm::SmallVector<int64_t>> constInts(mlir::Value v, llvm::StringRef what);
   std::optional<double> constFloat(mlir::Value v);

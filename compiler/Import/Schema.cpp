@@ -71,7 +71,7 @@ template <typename List, typename Get> char markAt(const List &list, size_t i, G
 }
 } // namespace
 
-Schemas::Schemas(mlir::MLIRContext *context) {
+Schemas::Table::Table() {
   auto [first, rest] = StringRef(kTable).split('\n');
   (void)first.getAsInteger(10, ir);
   while (!rest.empty()) {
@@ -82,14 +82,22 @@ Schemas::Schemas(mlir::MLIRContext *context) {
     if (fields.size() == 10)
       versions[fields[0]].push_back(parse(fields));
   }
+}
+
+const Schemas::Table &Schemas::table() {
+  static const Table parsed;
+  return parsed;
+}
+
+Schemas::Schemas(mlir::MLIRContext *context) {
   for (int number = 1; number < 64; ++number)
     if (mlir::Type type = elementType(context, number))
       numbers[type] = number;
 }
 
 const Schema *Schemas::find(StringRef op, int64_t opset) const {
-  auto it = versions.find(op);
-  if (it == versions.end())
+  auto it = table().versions.find(op);
+  if (it == table().versions.end())
     return nullptr;
   // Runtimes had these in the standard's domain before the standard did, and exporters made use of that.
   bool early = op == "LayerNormalization" || op == "MeanVarianceNormalization" || op == "ThresholdedRelu";
@@ -120,8 +128,8 @@ static bool hasValue(const onnx::AttributeProto &a) {
 
 Complaint Schemas::checkNode(const onnx::NodeProto &node, int64_t opset) const {
   StringRef op = node.op_type();
-  auto known = versions.find(op);
-  if (known == versions.end())
+  auto known = table().versions.find(op);
+  if (known == table().versions.end())
     return std::nullopt;
   const Schema *s = find(op, opset);
   auto set = [&] { return " operator set " + std::to_string(opset); };

@@ -47,7 +47,7 @@ public:
   explicit Schemas(mlir::MLIRContext *context);
 
   /// The newest version of the file format.
-  int64_t newestIr() const { return ir; }
+  int64_t newestIr() const { return table().ir; }
   /// What is wrong with a node of the standard's domain whatever its inputs are: an operator that the operator set does
   /// not have, counts of inputs and outputs, attributes. Operators that the standard never had pass.
   Complaint checkNode(const onnx::NodeProto &node, int64_t opset) const;
@@ -57,11 +57,16 @@ public:
   llvm::SmallVector<llvm::StringRef> required(const onnx::NodeProto &node, int64_t opset) const;
 
 private:
+  /// The table, parsed once in a process: several imports of a model need it, and many at a time may.
+  struct Table {
+    int64_t ir = 0;
+    llvm::StringMap<llvm::SmallVector<Schema, 4>> versions; // oldest first
+    Table();
+  };
+  static const Table &table();
   /// The version that an operator set has; null where it has none.
   const Schema *find(llvm::StringRef op, int64_t opset) const;
 
-  int64_t ir = 0;
-  llvm::StringMap<llvm::SmallVector<Schema, 4>> versions; // oldest first
   llvm::DenseMap<mlir::Type, int> numbers;                // element types as TensorProto.DataType
 };
 

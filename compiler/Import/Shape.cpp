@@ -278,7 +278,7 @@ LogicalResult range(Node &n) {
   bool exact = true;
   for (unsigned i = 0; i < 3; ++i) {
     const Contents *c = n.known(n.in(i));
-    exact &= isa<IntegerType>(element) || (c && c->front().isExpr());
+    exact &= isa<IntegerType>(element) || (c && c->size() == 1 && c->front().isExpr());
   }
   if (exact) {
     for (unsigned i = 0; i < 3; ++i) {

@@ -26,11 +26,18 @@ std::string kt::nameOf(Phase phase) {
   return "";
 }
 
+/// Without simplifying control flow inside of regions: bodies have one block.
+static std::unique_ptr<Pass> canonicalizer() {
+  GreedyRewriteConfig config;
+  config.setRegionSimplificationLevel(GreedySimplifyRegionLevel::Disabled);
+  return createCanonicalizerPass(config);
+}
+
 void kt::buildPhase(OpPassManager &pm, Phase phase, const PipelineOptions &options) {
   switch (phase) {
   case Phase::graph: {
     auto clean = [&] {
-      pm.addPass(createCanonicalizerPass());
+      pm.addPass(canonicalizer());
       pm.addPass(createCSEPass());
     };
     auto fuse = [&] {
@@ -76,7 +83,7 @@ void kt::buildPhase(OpPassManager &pm, Phase phase, const PipelineOptions &optio
       if (options.optLevel > 0)
         pm.addNestedPass<func::FuncOp>(createFuseBodies());
       pm.addNestedPass<func::FuncOp>(createSimplifyBodies());
-      pm.addPass(createCanonicalizerPass());
+      pm.addPass(canonicalizer());
       pm.addPass(createCSEPass());
     }
     break;

@@ -93,6 +93,13 @@ unsigned kt::bodyCost(Region &region) {
   return cost;
 }
 
+unsigned kt::bodyOps(Region &region) {
+  unsigned ops = 0;
+  for (Operation &op : region.front())
+    ops += isa<math::PowFOp>(op) ? 16 : 1;
+  return ops;
+}
+
 SmallVector<ReadOp> kt::readsOf(Operation *op, unsigned number) {
   SmallVector<ReadOp> reads;
   for (BodyRef body : bodiesOf(op))

@@ -34,6 +34,8 @@ bool isIdentityRead(ReadOp read, unsigned firstIndex, unsigned rank);
 
 /// Roughly, instructions to make one element; transcendental functions weigh more.
 unsigned bodyCost(mlir::Region &region);
+/// How much code a body becomes, in ops: a power is expanded into very many.
+unsigned bodyOps(mlir::Region &region);
 
 /// Reads of body operand `number` in all bodies of `op`.
 llvm::SmallVector<ReadOp> readsOf(mlir::Operation *op, unsigned number);

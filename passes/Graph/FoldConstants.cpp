@@ -1,7 +1,6 @@
 //===- FoldConstants.cpp - what depends on constants only -----------------===//
 
-#include "mlir/IR/AsmState.h"
-#include "mlir/IR/DialectResourceBlobManager.h"
+#include "dialects/KT/IR/Blobs.h"
 #include "passes/Analysis/Bodies.h"
 #include "passes/Analysis/Interpreter.h"
 #include "passes/Passes.h"
@@ -21,7 +20,7 @@ ConstantOp kt::makeConstant(OpBuilder &b, Location loc, SymTensorType type, std:
   AsmResourceBlob blob(
       data, alignof(std::max_align_t), [owner = std::move(bytes)](void *, size_t, size_t) {},
       /*dataIsMutable=*/false);
-  auto value = DenseResourceElementsAttr::get(raw, name.empty() ? "constant" : name, std::move(blob));
+  auto value = namedBlob(raw, name, std::move(blob));
   return ConstantOp::create(b, loc, type, value, name.empty() ? StringAttr() : b.getStringAttr(name));
 }
 

@@ -64,10 +64,10 @@ bool isRepetition(GenericOp op) {
 /// May `producer` be evaluated at each read of it in `consumer`?
 bool shouldInline(GenericOp producer, Operation *consumer, unsigned number, bool onlyUser) {
   unsigned cost = bodyCost(producer.getBody());
-  unsigned producerOps = llvm::range_size(producer.getBody().front());
+  unsigned producerOps = bodyOps(producer.getBody());
   unsigned consumerOps = 0;
   for (BodyRef body : bodiesOf(consumer))
-    consumerOps += llvm::range_size(body.region->front());
+    consumerOps += bodyOps(*body.region);
   SmallVector<ReadOp> reads = readsOf(consumer, number);
   if (consumerOps + producerOps * reads.size() > kMaxBodyOps ||
       consumer->getNumOperands() + producer.getInputs().size() > kMaxOperands)

@@ -102,11 +102,13 @@ struct SimplifyBodiesPass : kt::impl::SimplifyBodiesBase<SimplifyBodiesPass> {
     RewritePatternSet owned(&getContext());
     owned.add<WidenNarrowed, CastBack>(&getContext());
     FrozenRewritePatternSet patterns(std::move(owned));
+    GreedyRewriteConfig config;
+    config.setRegionSimplificationLevel(GreedySimplifyRegionLevel::Disabled); // bodies have one block
     // A body may turn out to move nothing only once its arithmetic is gone, what reads its result may then read a
     // constant, and that may decide more arithmetic. The patterns also erase what nothing uses any more.
     bool changed = true;
     while (changed) {
-      if (failed(applyPatternsGreedily(getOperation(), patterns)))
+      if (failed(applyPatternsGreedily(getOperation(), patterns, config)))
         return signalPassFailure();
       changed = removeIdentities(getOperation());
       getOperation()->walk([&](Operation *op) {

@@ -47,7 +47,7 @@ struct SliceGraphPass : kt::impl::SliceGraphBase<SliceGraphPass> {
       }
     int64_t count = ops.size();
     // Weights an op reads first, and how many bytes are alive between an op and the next.
-    std::vector<int64_t> weights(count, 0), live(count, 0);
+    std::vector<int64_t> weights(count, 0), live(count + 1, 0); // live: as changes first, summed up below
     llvm::DenseSet<Value> seen;
     int64_t total = 0;
     for (int64_t i = 0; i < count; ++i) {
@@ -72,10 +72,13 @@ struct SliceGraphPass : kt::impl::SliceGraphBase<SliceGraphPass> {
           }
         };
         follow(v);
-        for (int64_t p = i; p < last; ++p)
-          live[p] += bytesOf(v);
+        int64_t bytes = std::min(bytesOf(v), INT64_MAX / (count + 1)); // sums have to fit
+        live[i] += bytes;
+        live[last] -= bytes;
       }
     }
+    for (int64_t i = 1; i < count; ++i)
+      live[i] += live[i - 1];
     int64_t limit = maxBytes ? (int64_t)maxBytes : std::max<int64_t>(total / kFineSlices, 1);
     int64_t number = 0, begin = 0;
     while (begin < count) {

@@ -48,7 +48,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   return 0;
 }
 
-#ifdef FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION
+#ifdef KT_FUZZER
 // Checksums keep a fuzzer out: half of what it makes gets right ones.
 
 extern "C" size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t most);

@@ -9,7 +9,7 @@ set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 cd "$root"
 build=$root/build-fuzz
-names=${1:-$(sed -nE 's/^kt_fuzzer\(([a-z_]+) .*/\1/p' test/fuzz/CMakeLists.txt)}
+names=${1:-$(sed -nE 's/^ *kt_fuzzer\(([a-z_]+) .*/\1/p' test/fuzz/CMakeLists.txt)}
 runs=${2:-2000000}
 
 [ -f "$build/build.ninja" ] || cmake --preset fuzz >/dev/null
