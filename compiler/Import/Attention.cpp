@@ -100,11 +100,20 @@ Value import::rotate(Node &n, Heads x, Value cos, Value sin, Value positions, bo
   if (positions)
     in.push_back(positions);
   SmallVector<Expr> cache = n.dims(cos);
-  if (cache.size() != (positions ? 2 : 3) || n.dims(sin) != cache) {
+  if (cache.size() != (positions ? 2 : 3) || n.dims(sin).size() != cache.size()) {
     (void)n.error("expected caches of rank " + Twine(positions ? 2 : 3) + " but got rank " + Twine(cache.size()));
     return {};
   }
   if (failed(n.require(cache.back(), half, "half of the rotated size")))
+    return {};
+  for (auto [c, s] : llvm::zip(cache, n.dims(sin)))
+    if (failed(n.require(s, c, "sizes of the caches of sines and cosines")))
+      return {};
+  Value rows = positions ? positions : cos; // [batch, sequence, ..]
+  Expr batch = n.type(rows).dim(0);         // 1: the same for all
+  batch = batch == x.batch() ? batch : Expr::select(Expr::eq(batch, n.expr(1)), x.batch(), batch);
+  if (failed(n.require(batch, x.batch(), "batches of positions and heads")) ||
+      failed(n.require(n.type(rows).dim(1), x.sequence(), "positions and tokens")))
     return {};
   FailureOr<Site> site = Site();
   if (positions && failed(site = n.site(positions, cache[0], "a position", false)))

@@ -32,7 +32,7 @@ static std::optional<std::pair<int64_t, int64_t>> rangeOf(Value v, Column column
   return range;
 }
 
-/// False where all is known to be inside; an error where some is known to be outside.
+/// False where all is known to be inside; an error where some is known to be outside, unless no run may come to it.
 static FailureOr<bool> needsCheck(Node &n, Value indices, Expr limit, StringRef text, bool wraps, Column column) {
   std::optional<int64_t> known = limit.asConstant();
   if (Node::type(indices).numElements().isConstant(0))
@@ -43,10 +43,14 @@ static FailureOr<bool> needsCheck(Node &n, Value indices, Expr limit, StringRef 
   if (range->first > range->second) // nothing but ignored ones
     return false;
   int64_t low = wraps ? -*known : 0;
-  for (int64_t x : {range->first, range->second})
-    if (x < low || x >= *known)
-      return n.error(*known ? text + " is " + Twine(x) + ", expected " + Twine(low) + " to " + Twine(*known - 1)
-                            : text + " is " + Twine(x) + ", but there is nothing to choose from");
+  for (int64_t x : {range->first, range->second}) {
+    if (x >= low && x < *known)
+      continue;
+    if (n.importer.mayNotRun())
+      return true;
+    return n.error(*known ? text + " is " + Twine(x) + ", expected " + Twine(low) + " to " + Twine(*known - 1)
+                          : text + " is " + Twine(x) + ", but there is nothing to choose from");
+  }
   return false;
 }
 
@@ -54,7 +58,7 @@ LogicalResult Node::requireSome(Expr limit, Expr count, const Twine &what) {
   if ((limit - 1).isNonNegative())
     return success();
   Expr wrong = Expr::select(Expr::eq(limit, expr(0)), Expr::min(count, expr(1)), expr(0));
-  if (wrong.isConstant(1))
+  if (wrong.isConstant(1) && !importer.mayNotRun())
     return error(what + " is asked for, but there is nothing to choose from");
   if (!wrong.isConstant(0))
     AssertOp::create(b, loc, wrong.attr(), expr(0).attr(),

@@ -330,6 +330,12 @@ LogicalResult lossOf(Node &n, Value logs, Value target, Value weight) {
     return w;
   };
   SymTensorType shape = n.tensor(n.dims(target), type);
+  for (int64_t i = 0; i + 1 < rank; ++i)
+    if (failed(n.require(n.type(target).dim(i), n.type(logs).dim(i ? i + 1 : 0),
+                         "dimension " + Twine(i) + " of the targets and the scores")))
+      return failure();
+  if (weight && failed(n.require(n.type(weight).numElements(), classes, "weights and classes")))
+    return failure();
   auto site = n.site(target, classes, "a class", /*wraps=*/false, {0, 1, ignore});
   if (failed(site))
     return failure();

@@ -338,8 +338,12 @@ Value Node::concat(ArrayRef<Value> parts, int64_t axis) {
   if (parts.size() == 1)
     return parts[0];
   SmallVector<Expr> out = dims(parts[0]);
-  for (Value v : parts.drop_front())
+  for (Value v : parts.drop_front()) {
+    for (int64_t d = 0; d < (int64_t)out.size(); ++d)
+      if (d != axis && failed(require(out[d], type(v).dim(d), "dimensions of joined tensors")))
+        return {};
     out[axis] = out[axis] + type(v).dim(axis);
+  }
   return generic(tensor(out, type(parts[0]).getElementType()), parts, [&](Body &body) {
     // Parts are tried from the last to the first: outside of its own part a read gives the next choice.
     Value v;

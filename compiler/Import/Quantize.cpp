@@ -53,6 +53,9 @@ static std::optional<QuantAxis> checkParameters(Node &n, Value x, Value scale, V
       expected = Expr::ceilDiv(expected, n.expr(at.block));
     if (failed(n.require(expected, type.dim(at.block > 0 ? at.axis : 0), "scales along the axis")))
       return std::nullopt;
+    for (int64_t d = 0; at.block > 0 && d < rank; ++d)
+      if (d != at.axis && failed(n.require(n.type(x).dim(d), type.dim(d), "dimension " + Twine(d) + " of the scales")))
+        return std::nullopt;
   }
   return at;
 }

@@ -22,11 +22,13 @@ LogicalResult concat(Node &n) {
     Value v = n.in(i);
     if (n.rank(i) != n.rank(0) || n.element(i) != n.element(0))
       return n.error("expected inputs of one rank and type");
-    for (int64_t d = 0; d < n.rank(0); ++d)
+    if (!n.type(i).dim(*axis).isConstant(0)) {
+      parts.push_back(v);
+      continue;
+    }
+    for (int64_t d = 0; d < n.rank(0); ++d) // Node::concat looks at the others
       if (d != *axis && failed(n.require(n.type(0).dim(d), n.type(i).dim(d), "dimensions of joined tensors")))
         return failure();
-    if (!n.type(i).dim(*axis).isConstant(0))
-      parts.push_back(v);
   }
   if (parts.empty())
     parts.push_back(n.in(0));
