@@ -4,8 +4,8 @@
 //   %b = kt.generic(%x) { f }  ->
 //   use %a, %b                    use %a, %a
 //
-// MLIR's elimination of common subexpressions hashes ops without their regions, so the thousand parts of a Split meet in
-// one bucket and are compared each with each. Here a hash of the region is an attribute for as long as that runs.
+// MLIR's elimination of common subexpressions hashes ops without their regions, so the thousand parts of a Split meet
+// in one bucket and are compared each with each. Here a hash of the region is an attribute for as long as that runs.
 //
 //===----------------------------------------------------------------------===//
 
