@@ -121,6 +121,8 @@ def cases():
          r"expected rank 4 of input 4 but got 1 \(node 'attention'")
     case("LSTM with a bias of rank 0", model([node("LSTM", ["x", "w", "r", "b"], ["y"], hidden_size=2)], [value("x", FLOAT, [5, 1, 3]), value("b", FLOAT, [])], Y,
                                              [tensor("w", FLOAT, [1, 8, 3], floats=[0.1] * 24), tensor("r", FLOAT, [1, 8, 2], floats=[0.1] * 16)]), r"expected rank 2 of input 3 but got 0 \(node 'lstm'")
+    case("GroupQueryAttention of a packed vector", model([node("GroupQueryAttention", ["x", "", "", "", "", "l", "t"], ["y"], domain="com.microsoft", num_heads=2, kv_num_heads=2)],
+                                                         [value("x", FLOAT, [4]), value("l", INT32, [1])], Y, [tensor("t", INT32, [], raw=bytes(4))]), r"node 'groupqueryattention'")
     case("Range of more elements than can be counted", model([node("Range", ["a", "b", "c"], ["y"])], [], Y, [tensor(k, FLOAT, [], floats=[v]) for k, v in (("a", 0), ("b", 1e30), ("c", 1e-30))]),
          r"more elements than 64 bits can count \(node 'range'")
 
