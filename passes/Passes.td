@@ -103,6 +103,14 @@ def SimplifyBodies : Pass<"kt-simplify-bodies", "::mlir::func::FuncOp"> {
   }];
 }
 
+def MergeEqual : Pass<"kt-merge-equal", "::mlir::func::FuncOp"> {
+  let summary = "Computes equal things once";
+  let description = [{
+    **Requires** nothing. **Guarantees** that of equal ops without side effects, equal in their bodies too, one is left, in time linear in the graph.
+    **Does not** know that different bodies may compute the same.
+  }];
+}
+
 def RaiseNorms : Pass<"kt-raise-norms", "::mlir::func::FuncOp"> {
   let summary = "Recognises layer and RMS norms that were spelled out";
   let description = [{

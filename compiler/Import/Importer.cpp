@@ -371,6 +371,8 @@ LogicalResult Importer::addInitializers(const onnx::GraphProto &graph) {
 }
 
 FailureOr<SmallVector<Value>> Importer::subgraph(const onnx::GraphProto &graph, ValueRange inputs) {
+  if (levels.size() > kMaxRegions + 1)
+    return emitError(b.getUnknownLoc()) << "subgraphs are nested deeper than " << kMaxRegions, failure();
   if (++depth > kMaxDepth) {
     --depth;
     return emitError(b.getUnknownLoc()) << "subgraphs are nested deeper than " << kMaxDepth, failure();

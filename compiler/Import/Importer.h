@@ -35,6 +35,8 @@ struct ImportOptions {
 mlir::OwningOpRef<mlir::ModuleOp> importModel(mlir::MLIRContext *context, ModelFile &file,
                                               const ImportOptions &options);
 
+/// How deep subgraphs may be nested that become regions, as deep as artifacts nest blocks.
+constexpr size_t kMaxRegions = 32;
 /// How deep subgraphs and functions may be nested.
 constexpr int kMaxDepth = 64;
 

@@ -309,9 +309,10 @@ LogicalResult lossOf(Node &n, Value logs, Value target, Value weight) {
     ignore = n.attrInt("ignore_index", 0);
   int64_t rank = n.type(logs).getRank();
   if (rank < 2 || n.type(target).getRank() != rank - 1 || (weight && n.type(weight).getRank() != 1))
-    return n.error("expected scores of rank 2 or more, targets of one rank less and a vector of weights but got ranks " +
-                   Twine(rank) + " and " + Twine(n.type(target).getRank()) +
-                   (weight ? " and " + std::to_string(n.type(weight).getRank()) : ""));
+    return n.error(
+        "expected scores of rank 2 or more, targets of one rank less and a vector of weights but got ranks " +
+        Twine(rank) + " and " + Twine(n.type(target).getRank()) +
+        (weight ? " and " + std::to_string(n.type(weight).getRank()) : ""));
   for (int64_t i = 0; i < rank - 1; ++i)
     if (failed(n.require(n.type(target).dim(i), n.type(logs).dim(i ? i + 1 : 0), "dimensions of scores and targets")))
       return failure();

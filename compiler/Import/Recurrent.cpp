@@ -156,6 +156,10 @@ LogicalResult Recurrent::read(ArrayRef<StringRef> defaults) {
     w = n.in(1), r = n.in(2);
   if (n.rank(0) != 3 || n.type(w).getRank() != 3 || n.type(r).getRank() != 3)
     return n.error("expected input, weights and recurrent weights of rank 3");
+  static constexpr std::pair<unsigned, int64_t> kOptional[] = {{3, 2}, {4, 1}, {5, 3}, {6, 3}, {7, 2}};
+  for (auto [input, rank] : kOptional) // bias, lengths, initial states, peephole weights
+    if (n.has(input) && failed(n.expectRank(input, rank)))
+      return failure();
   type = n.element(0);
   f32 = type.isF64() ? type : Type(n.b.getF32Type());
   std::string direction = n.attrString("direction", "forward");
@@ -169,6 +173,7 @@ LogicalResult Recurrent::read(ArrayRef<StringRef> defaults) {
   batch = n.type(x).dim(1);
   hidden = n.type(r).dim(2);
   if (failed(n.require(n.type(w).dim(0), n.expr(directions), "directions of the weights")) ||
+      failed(n.require(n.type(r).dim(0), n.expr(directions), "directions of the recurrent weights")) ||
       failed(n.require(n.type(w).dim(1), hidden * gates, "gates of the weights")) ||
       failed(n.require(n.type(w).dim(2), n.type(x).dim(2), "input size of the weights")) ||
       failed(n.require(n.type(r).dim(0), n.expr(directions), "directions of the recurrent weights")) ||

@@ -67,7 +67,7 @@ private:
   /// The version that an operator set has; null where it has none.
   const Schema *find(llvm::StringRef op, int64_t opset) const;
 
-  llvm::DenseMap<mlir::Type, int> numbers;                // element types as TensorProto.DataType
+  llvm::DenseMap<mlir::Type, int> numbers; // element types as TensorProto.DataType
 };
 
 /// What is wrong with the fields of a tensor: values in a field of another type, or in several.

@@ -300,7 +300,10 @@ LogicalResult range(Node &n) {
   } else {
     auto start = n.constFloat(n.in(0)), limit = n.constFloat(n.in(1)), step = n.constFloat(n.in(2));
     if (start && limit && step && *step != 0) {
-      length = n.expr(std::max<int64_t>(0, (int64_t)std::ceil((*limit - *start) / *step)));
+      double count = std::ceil((*limit - *start) / *step);
+      if (!(count < 0x1p63))
+        return n.error("a range of more elements than 64 bits can count");
+      length = n.expr(count > 0 ? (int64_t)count : 0);
     } else { // counted by the device and read back
       Type i64 = n.b.getI64Type();
       Value count = n.generic(n.tensor({}, i64), {n.in(0), n.in(1), n.in(2)}, [&](Body &b) {

@@ -99,6 +99,8 @@ std::optional<Scalar> Evaluator::eval(Operation *o) {
   for (Value v : o->getOperands())
     in.push_back(values[v]);
   auto lift = [&](int64_t v) { return Expr::constant(context, v); };
+  /// An integer where it is one of 64 bits, else the number as it is: infinities and NaN stay.
+  auto whole = [&](double v) { return std::fabs(v) < 9e18 ? Scalar::of(lift((int64_t)v)) : Scalar::of(v); };
 
   // Integers, and floats that hold one: exact in symbols.
   bool exprs = llvm::all_of(in, [](const Scalar &s) { return s.isExpr(); });
@@ -242,8 +244,8 @@ std::optional<Scalar> Evaluator::eval(Operation *o) {
         v.convert(llvm::APFloat::IEEEdouble(), llvm::APFloat::rmNearestTiesToEven, &lost);
         return Scalar::of(v.convertToDouble());
       })
-      .Case<math::FloorOp>([&](auto) { return Scalar::of(lift((int64_t)std::floor(f[0]))); })
-      .Case<math::CeilOp>([&](auto) { return Scalar::of(lift((int64_t)std::ceil(f[0]))); })
+      .Case<math::FloorOp>([&](auto) { return whole(std::floor(f[0])); })
+      .Case<math::CeilOp>([&](auto) { return whole(std::ceil(f[0])); })
       .Case<arith::FPToSIOp>([&](auto) -> std::optional<Scalar> {
         if (!(std::fabs(f[0]) < 9e18))
           return std::nullopt;

@@ -239,6 +239,8 @@ LogicalResult groupQueryAttention(Node &n) {
   int64_t window = n.attrInt("local_window_size", -1);
   if (window < -1 || window == 0)
     return n.error("expected a positive local_window_size or -1 but got " + Twine(window));
+  if (failed(n.expectRank(0, 3)))
+    return failure();
   Value query = n.in(0), key = n.in(1), value = n.in(2);
   if (!key) { // packed: [.., (heads + 2 kv) * size]
     Expr size = Expr::floorDiv(n.type(0).dim(2), n.expr(heads + 2 * kvHeads));

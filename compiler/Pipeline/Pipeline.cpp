@@ -38,7 +38,7 @@ void kt::buildPhase(OpPassManager &pm, Phase phase, const PipelineOptions &optio
   case Phase::graph: {
     auto clean = [&] {
       pm.addPass(canonicalizer());
-      pm.addPass(createCSEPass());
+      pm.addNestedPass<func::FuncOp>(createMergeEqual());
     };
     auto fuse = [&] {
       pm.addNestedPass<func::FuncOp>(createAbsorbLayouts());
@@ -84,7 +84,7 @@ void kt::buildPhase(OpPassManager &pm, Phase phase, const PipelineOptions &optio
         pm.addNestedPass<func::FuncOp>(createFuseBodies());
       pm.addNestedPass<func::FuncOp>(createSimplifyBodies());
       pm.addPass(canonicalizer());
-      pm.addPass(createCSEPass());
+      pm.addNestedPass<func::FuncOp>(createMergeEqual());
     }
     break;
   case Phase::slices:

@@ -1,7 +1,7 @@
 //===- ArtifactMutator.cpp - changes artifacts as artifacts ---------------===//
 //
-// Metadata is unpacked, some of its numbers, lists and instructions are changed, and it is packed again. The classes that
-// can do that are generated from the schema for this file alone (see CMakeLists.txt).
+// Metadata is unpacked, some of its numbers, lists and instructions are changed, and it is packed again. The classes
+// that can do that are generated from the schema for this file alone (see CMakeLists.txt).
 //
 //===----------------------------------------------------------------------===//
 
@@ -22,7 +22,8 @@ public:
   Mutator(ModelT &model, unsigned seed) : random(seed) {
     expressions(model.exprs);
     list(model.symbols, [&](SymbolT &s) { small(s.kind), wide(s.min), wide(s.max); });
-    structs(model.buffers, [&](const Buffer &old) { return Buffer(index(old.bytes()), index(old.weight()), byte(old.kind())); });
+    structs(model.buffers,
+            [&](const Buffer &old) { return Buffer(index(old.bytes()), index(old.weight()), byte(old.kind())); });
     auto port = [&](PortT &p) { small(p.type), numbers(p.dims), number(p.buffer); };
     list(model.inputs, port), list(model.outputs, port);
     list(model.weights, [&](WeightT &w) {
@@ -41,7 +42,8 @@ public:
       list(k.variants, [&](VariantT &v) {
         text(v.target), number(v.guard), number(v.workspace);
         list(v.stages, [&](StageT &s) {
-          number(s.module_), wide(s.entry_offset), numbers(s.grid), numbers(s.block), number(s.shared), number(s.scratch), text(s.entry);
+          number(s.module_), wide(s.entry_offset), numbers(s.grid), numbers(s.block), number(s.shared),
+              number(s.scratch), text(s.entry);
         });
       });
     });
@@ -49,7 +51,9 @@ public:
       block(*model.program);
     list(model.slices, [&](SliceT &s) { number(s.begin), number(s.end), numbers(s.weights); });
     list(model.sites, [&](SiteT &s) { number(s.node); });
-    structs(model.segments, [&](const Segment &s) { return Segment(below(2) ? s.offset() : value(), below(2) ? s.bytes() : value(), 0, 0); });
+    structs(model.segments, [&](const Segment &s) {
+      return Segment(below(2) ? s.offset() : value(), below(2) ? s.bytes() : value(), 0, 0);
+    });
   }
 
   void change() {
@@ -62,7 +66,9 @@ private:
   void add(std::function<void()> change) { changes.push_back(std::move(change)); }
 
   uint64_t value() {
-    static constexpr uint64_t kValues[] = {0, 1, 2, 7, 255, 4096, 1ull << 31, (1ull << 31) - 1, 0xFFFFFFFF, 0xFFFFFFFE, 1ull << 32, 1ull << 62, ~0ull >> 1, 1ull << 63, ~0ull};
+    static constexpr uint64_t kValues[] = {
+        0,          1,          2,          7,          255,        4096,       1ull << 31, (1ull << 31) - 1,
+        0xFFFFFFFF, 0xFFFFFFFE, 1ull << 32, 1ull << 62, ~0ull >> 1, 1ull << 63, ~0ull};
     return below(2) ? kValues[below(std::size(kValues))] : below(24);
   }
   /// What names another thing: mostly one that may exist.
@@ -136,8 +142,8 @@ private:
   }
   void expressions(std::vector<Expr> &v) {
     auto changed = [&](const Expr &e) {
-      return Expr(below(2) ? e.imm() : (int64_t)value(), below(2) ? e.a() : index(e.a()), below(2) ? e.b() : index(e.b()), below(2) ? e.c() : index(e.c()),
-                  below(2) ? e.op() : byte(e.op()));
+      return Expr(below(2) ? e.imm() : (int64_t)value(), below(2) ? e.a() : index(e.a()),
+                  below(2) ? e.b() : index(e.b()), below(2) ? e.c() : index(e.c()), below(2) ? e.op() : byte(e.op()));
     };
     structs(v, changed);
     structs(v, changed);

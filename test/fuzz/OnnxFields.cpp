@@ -1,7 +1,7 @@
 //===- OnnxFields.cpp - changes any field of any message ------------------===//
 //
-// The compiler's message classes are generated without descriptors. The build writes these into a file of their own, and
-// messages are made from that.
+// The compiler's message classes are generated without descriptors. The build writes these into a file of their own,
+// and messages are made from that.
 //
 //===----------------------------------------------------------------------===//
 
@@ -45,8 +45,9 @@ public:
     const Reflection *reflection = message.GetReflection();
     std::vector<const FieldDescriptor *> set;
     reflection->ListFields(message, &set);
-    const FieldDescriptor *field =
-        !set.empty() && random() % 4 ? set[random() % set.size()] : type->field((int)(random() % (unsigned)type->field_count()));
+    const FieldDescriptor *field = !set.empty() && random() % 4
+                                       ? set[random() % set.size()]
+                                       : type->field((int)(random() % (unsigned)type->field_count()));
     if (field->is_repeated())
       changeRepeated(message, *reflection, field);
     else if (random() % 6 == 0)
@@ -66,7 +67,8 @@ private:
     for (const FieldDescriptor *field : set) {
       if (field->type() == FieldDescriptor::TYPE_STRING)
         for (int i = 0, n = field->is_repeated() ? reflection->FieldSize(message, field) : 1; i < n; ++i)
-          texts.push_back(field->is_repeated() ? reflection->GetRepeatedString(message, field, i) : reflection->GetString(message, field));
+          texts.push_back(field->is_repeated() ? reflection->GetRepeatedString(message, field, i)
+                                               : reflection->GetString(message, field));
       if (field->cpp_type() != FieldDescriptor::CPPTYPE_MESSAGE)
         continue;
       if (field->is_repeated())
@@ -78,7 +80,8 @@ private:
   }
 
   int64_t number() {
-    static constexpr int64_t kNumbers[] = {0, 1, 2, -1, 3, 7, 16, 255, 1 << 20, 1LL << 31, (1LL << 31) - 1, 1LL << 40, INT64_MAX, INT64_MIN};
+    static constexpr int64_t kNumbers[] = {
+        0, 1, 2, -1, 3, 7, 16, 255, 1 << 20, 1LL << 31, (1LL << 31) - 1, 1LL << 40, INT64_MAX, INT64_MIN};
     return random() % 2 ? kNumbers[random() % std::size(kNumbers)] : (int64_t)(random() % 32);
   }
   std::string text() {
@@ -94,7 +97,8 @@ private:
   /// A message of the kind from elsewhere in the tree; null where there is none.
   const Message *another(const Descriptor *type) {
     for (int tries = 0; tries < 20; ++tries)
-      if (const Message *m = messages[random() % messages.size()]; m->GetDescriptor() == type && m->ByteSizeLong() < 1024)
+      if (const Message *m = messages[random() % messages.size()];
+          m->GetDescriptor() == type && m->ByteSizeLong() < 1024)
         return m;
     return nullptr;
   }

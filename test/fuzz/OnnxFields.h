@@ -8,8 +8,8 @@
 
 namespace kt::fuzz {
 
-/// Changes some fields of the model in `data`, whatever they mean, in place; answers its new size, or 0 where it is none
-/// or has become larger than `most`.
+/// Changes some fields of the model in `data`, whatever they mean, in place; answers its new size, or 0 where it is
+/// none or has become larger than `most`.
 size_t mutateFields(uint8_t *data, size_t size, size_t most, unsigned seed);
 
 } // namespace kt::fuzz

@@ -1,7 +1,8 @@
 //===- OnnxMutator.cpp - changes ONNX models as models --------------------===//
 //
-// A fuzzer that flips bytes hardly ever makes a model that is still one. This changes the tree: nodes that the standard's
-// schemas allow, wiring, types, dimensions, attributes, subgraphs, functions, tensors, and any field of any message.
+// A fuzzer that flips bytes hardly ever makes a model that is still one. This changes the tree: nodes that the
+// standard's schemas allow, wiring, types, dimensions, attributes, subgraphs, functions, tensors, and any field of any
+// message.
 //
 //===----------------------------------------------------------------------===//
 
@@ -80,14 +81,17 @@ const std::vector<Operator> &operators() {
   return all;
 }
 
-constexpr int64_t kNumbers[] = {-1, 0, 1, 2, 3, 4, 5, 7, 8, 16, 64, 255, 1024, 65536, -2, -3, 1 << 20, (1LL << 31) - 1, 1LL << 31, 1LL << 32,
-                                1LL << 40, 1LL << 62, INT64_MAX, INT64_MIN, -(1LL << 31)};
+constexpr int64_t kNumbers[] = {
+    -1,        0,         1,         2,         3,         4,         5,           7,       8,
+    16,        64,        255,       1024,      65536,     -2,        -3,          1 << 20, (1LL << 31) - 1,
+    1LL << 31, 1LL << 32, 1LL << 40, 1LL << 62, INT64_MAX, INT64_MIN, -(1LL << 31)};
 int64_t number(Random &random) {
   // Mostly what a model could have.
   return chance(random, 4) ? any(random, kNumbers) : (int64_t)below(random, 7) - 1;
 }
 float real(Random &random) {
-  static constexpr float kReals[] = {0, 1, -1, 0.5f, 2, 3, 1e-5f, 1e30f, -1e30f, 1e-40f, INFINITY, -INFINITY, NAN, 127, 256};
+  static constexpr float kReals[] = {0,      1,      -1,       0.5f,      2,   3,   1e-5f, 1e30f,
+                                     -1e30f, 1e-40f, INFINITY, -INFINITY, NAN, 127, 256};
   return any(random, kReals);
 }
 int elementNumber(Random &random) {
@@ -96,11 +100,19 @@ int elementNumber(Random &random) {
 }
 size_t bytesOf(int type) {
   switch (type) {
-  case 1: case 6: case 12:
+  case 1:
+  case 6:
+  case 12:
     return 4;
-  case 7: case 11: case 13: case 14:
+  case 7:
+  case 11:
+  case 13:
+  case 14:
     return 8;
-  case 4: case 5: case 10: case 16:
+  case 4:
+  case 5:
+  case 10:
+  case 16:
     return 2;
   case 15:
     return 16;
@@ -116,15 +128,19 @@ public:
   void change() {
     onnx::GraphProto &graph = anyGraph();
     switch (below(random, 16)) {
-    case 0: case 1: case 2:
+    case 0:
+    case 1:
+    case 2:
       return insertNode(graph);
-    case 3: case 4:
+    case 3:
+    case 4:
       return rewire(graph);
     case 5:
       return changeAttribute(graph);
     case 6:
       return changeType(graph);
-    case 7: case 8:
+    case 7:
+    case 8:
       return changeTensor(graph);
     case 9:
       return addTensor(graph);
@@ -138,7 +154,8 @@ public:
       return nest(graph);
     case 14:
       if (auto *sets = model.mutable_opset_import(); sets->size())
-        sets->Mutable((int)below(random, sets->size()))->set_version(chance(random, 8) ? number(random) : 1 + below(random, 27));
+        sets->Mutable((int)below(random, sets->size()))
+            ->set_version(chance(random, 8) ? number(random) : 1 + below(random, 27));
       return;
     case 15:
       return changeOutputs(graph);
@@ -165,8 +182,8 @@ public:
     if (!model.opset_import_size())
       model.add_opset_import()->set_version(18);
     for (const onnx::NodeProto &node : graph->node())
-      if (!node.domain().empty() &&
-          std::none_of(model.opset_import().begin(), model.opset_import().end(), [&](const auto &set) { return set.domain() == node.domain(); })) {
+      if (!node.domain().empty() && std::none_of(model.opset_import().begin(), model.opset_import().end(),
+                                                 [&](const auto &set) { return set.domain() == node.domain(); })) {
         auto *set = model.add_opset_import();
         set->set_domain(node.domain());
         set->set_version(1);
@@ -233,16 +250,59 @@ private:
     switch (kind) {
     case 'i':
       a.set_type(onnx::AttributeProto::INT);
-      return a.set_i(a.name() == "to" || a.name() == "dtype" || a.name() == "output_dtype" ? elementNumber(random) : number(random));
+      return a.set_i(a.name() == "to" || a.name() == "dtype" || a.name() == "output_dtype" ? elementNumber(random)
+                                                                                           : number(random));
     case 'f':
       a.set_type(onnx::AttributeProto::FLOAT);
       return a.set_f(real(random));
     case 's': {
-      static constexpr const char *kWords[] = {"constant", "reflect", "edge", "wrap", "linear", "nearest", "cubic", "bilinear", "half_pixel", "align_corners",
-                                               "asymmetric", "SAME_UPPER", "SAME_LOWER", "VALID", "NOTSET", "forward", "reverse", "bidirectional", "add", "mul",
-                                               "max", "min", "none", "sum", "mean", "DCR", "CRD", "floor", "ceil", "round_prefer_floor", "tf_crop_and_resize",
-                                               "ij,jk->ik", "...ij,...jk->...ik", "ii->i", "ij->", "bij,bjk->bik", "tanh", "zeros", "border", "avg", "erf",
-                                               "half_pixel_symmetric", "stretch", "not_larger", "RIGHT", "LEFT", ""};
+      static constexpr const char *kWords[] = {"constant",
+                                               "reflect",
+                                               "edge",
+                                               "wrap",
+                                               "linear",
+                                               "nearest",
+                                               "cubic",
+                                               "bilinear",
+                                               "half_pixel",
+                                               "align_corners",
+                                               "asymmetric",
+                                               "SAME_UPPER",
+                                               "SAME_LOWER",
+                                               "VALID",
+                                               "NOTSET",
+                                               "forward",
+                                               "reverse",
+                                               "bidirectional",
+                                               "add",
+                                               "mul",
+                                               "max",
+                                               "min",
+                                               "none",
+                                               "sum",
+                                               "mean",
+                                               "DCR",
+                                               "CRD",
+                                               "floor",
+                                               "ceil",
+                                               "round_prefer_floor",
+                                               "tf_crop_and_resize",
+                                               "ij,jk->ik",
+                                               "...ij,...jk->...ik",
+                                               "ii->i",
+                                               "ij->",
+                                               "bij,bjk->bik",
+                                               "tanh",
+                                               "zeros",
+                                               "border",
+                                               "avg",
+                                               "erf",
+                                               "half_pixel_symmetric",
+                                               "stretch",
+                                               "not_larger",
+                                               "RIGHT",
+                                               "LEFT",
+                                               ""};
       a.set_type(onnx::AttributeProto::STRING);
       return a.set_s(any(random, kWords));
     }
@@ -421,9 +481,10 @@ private:
   }
 
   void changeType(onnx::GraphProto &graph) {
-    onnx::ValueInfoProto *info = graph.input_size() && !chance(random, 4) ? graph.mutable_input((int)below(random, graph.input_size()))
-                                 : graph.output_size()                    ? graph.mutable_output((int)below(random, graph.output_size()))
-                                                                          : graph.add_input();
+    onnx::ValueInfoProto *info = graph.input_size() && !chance(random, 4)
+                                     ? graph.mutable_input((int)below(random, graph.input_size()))
+                                 : graph.output_size() ? graph.mutable_output((int)below(random, graph.output_size()))
+                                                       : graph.add_input();
     auto *tensor = info->mutable_type()->mutable_tensor_type();
     auto *shape = tensor->mutable_shape();
     switch (below(random, 4)) {
@@ -489,7 +550,8 @@ private:
     int at = (int)below(random, graph.node_size());
     switch (below(random, 3)) {
     case 0: { // what it made is what it read
-      std::string in = graph.node(at).input_size() ? graph.node(at).input(0) : "", out = graph.node(at).output_size() ? graph.node(at).output(0) : "";
+      std::string in = graph.node(at).input_size() ? graph.node(at).input(0) : "",
+                  out = graph.node(at).output_size() ? graph.node(at).output(0) : "";
       graph.mutable_node()->DeleteSubrange(at, 1);
       for (auto &node : *graph.mutable_node())
         for (auto &input : *node.mutable_input())
@@ -595,7 +657,9 @@ private:
   void changeOutputs(onnx::GraphProto &graph) {
     if (graph.output_size() > 1 && chance(random, 3))
       return graph.mutable_output()->RemoveLast();
-    auto *out = chance(random, 2) || !graph.output_size() ? graph.add_output() : graph.mutable_output((int)below(random, graph.output_size()));
+    auto *out = chance(random, 2) || !graph.output_size()
+                    ? graph.add_output()
+                    : graph.mutable_output((int)below(random, graph.output_size()));
     out->Clear();
     out->set_name(anyName(graph, graph.node_size()));
   }

@@ -107,6 +107,25 @@ def cases():
     case("no input at all", model([node("Concat", [], ["y"], axis=0)], X, Y), r"node 'concat'")
     case("input twice", model([node("Neg", ["x"], ["y"])], X + X, Y), r"'x'")
 
+    # What fuzzers found.
+    call = lambda inputs, f: model([node("F", inputs, ["y"], domain="local")], X, Y, functions=[f])
+    case("function without the output it names", call(["x"], function("F", ["a"], ["b"], [node("Neg", ["a"], ["c"])])), r"function F has no output 0.*node 'f'")
+    case("function whose input the call does not give", call([], function("F", ["x"], ["b"], [node("Neg", ["x"], ["b"])])), r"input 'x' is not .*node 'neg'")
+    case("OneHot with two depths", model([node("OneHot", ["i", "d", "v"], ["y"])], [value("i", INT64, ["n"])], Y, [tensor("d", INT64, [2], ints=[4, 5]), tensor("v", FLOAT, [2], floats=[0, 1])]),
+         r"expected one number as depth but got 2 elements \(node 'onehot'")
+    case("loss of targets of another rank", model([node("NegativeLogLikelihoodLoss", ["x", "t"], ["y"])], [value("x", FLOAT, [4]), value("t", INT64, [])], Y),
+         r"expected scores of rank 2 or more.*node 'negativeloglikelihoodloss'")
+    case("MaxUnpool of a vector", model([node("MaxUnpool", ["x", "i"], ["y"], kernel_shape=[2])], [value("x", FLOAT, [4]), value("i", INT64, [4])], Y), r"node 'maxunpool'")
+    case("ReverseSequence along axis 7", model([node("ReverseSequence", ["x", "l"], ["y"], time_axis=7)], X + [value("l", INT64, ["n"])], Y), r"0 and 1 as batch_axis and time_axis.*node 'reversesequence'")
+    case("Attention with caches of rank 1", model([node("Attention", ["q", "q", "q", "", "p", "p"], ["y"])], [value("q", FLOAT, [1, 2, 3, 4]), value("p", FLOAT, [4])], Y, opset=23),
+         r"expected rank 4 of input 4 but got 1 \(node 'attention'")
+    case("LSTM with a bias of rank 0", model([node("LSTM", ["x", "w", "r", "b"], ["y"], hidden_size=2)], [value("x", FLOAT, [5, 1, 3]), value("b", FLOAT, [])], Y,
+                                             [tensor("w", FLOAT, [1, 8, 3], floats=[0.1] * 24), tensor("r", FLOAT, [1, 8, 2], floats=[0.1] * 16)]), r"expected rank 2 of input 3 but got 0 \(node 'lstm'")
+    case("GroupQueryAttention of a packed vector", model([node("GroupQueryAttention", ["x", "", "", "", "", "l", "t"], ["y"], domain="com.microsoft", num_heads=2, kv_num_heads=2)],
+                                                         [value("x", FLOAT, [4]), value("l", INT32, [1])], Y, [tensor("t", INT32, [], raw=bytes(4))]), r"node 'groupqueryattention'")
+    case("Range of more elements than can be counted", model([node("Range", ["a", "b", "c"], ["y"])], [], Y, [tensor(k, FLOAT, [], floats=[v]) for k, v in (("a", 0), ("b", 1e30), ("c", 1e-30))]),
+         r"more elements than 64 bits can count \(node 'range'")
+
     # Types and shapes.
     case("wrong dtype", model([node("Add", ["x", "i"], ["y"])], X, Y, [tensor("i", INT64, [4], ints=[1, 2, 3, 4])]), r"node 'add'")
     case("strings", model([node("Identity", ["x"], ["y"])], [value("x", STRING, [2])], [value("y", STRING, [2])]), r"string")

@@ -20,6 +20,7 @@ import tempfile
 
 import numpy as np
 
+import cases_bounds
 import cases_files
 import cases_ktc
 import cases_ktrun
@@ -148,7 +149,7 @@ def main():
             print(f"FAIL {name}: {problem}", flush=True)
 
     try:
-        groups = [cases_ktc, cases_standard, cases_ktrun, cases_files, cases_limits]
+        groups = [cases_ktc, cases_standard, cases_ktrun, cases_files, cases_limits, cases_bounds]
         for name, case in [case for group in groups for case in group.cases()]:
             if a.only not in name:
                 continue

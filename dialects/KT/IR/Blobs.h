@@ -7,8 +7,8 @@
 #include "mlir/IR/BuiltinAttributes.h"
 
 namespace kt {
-/// A resource of `blob`'s bytes under `name` ("constant" where that is empty), with a number behind it where the name is
-/// taken. MLIR finds the number by trying all, which is quadratic in constants of one name; this does not.
+/// A resource of `blob`'s bytes under `name` ("constant" where that is empty), with a number behind it where the name
+/// is taken. MLIR finds the number by trying all, which is quadratic in constants of one name; this does not.
 mlir::DenseResourceElementsAttr namedBlob(mlir::ShapedType type, llvm::StringRef name, mlir::AsmResourceBlob blob);
 } // namespace kt
 

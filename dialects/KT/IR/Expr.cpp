@@ -124,8 +124,8 @@ unsigned Expr::numOperands() const { return attr().getOperands().size(); }
 Expr Expr::operand(unsigned i) const { return llvm::cast<ExprAttr>(attr().getOperands()[i]); }
 
 /// True when each term of a sum is provably not negative. A minimum that is subtracted is at most either of its
-/// operands, a maximum that is added at least either: one of them in its place gives a lower bound. `tries` bounds how
-/// many such sums are looked at.
+/// operands, a maximum that is added at least either: one of them in its place gives a lower bound. The other way round
+/// it is one of the two, so both have to do. `tries` bounds how many such sums are looked at.
 static bool termsNonNegative(const Poly &poly, int depth, int &tries) {
   if (poly.poison || --tries < 0)
     return false;
@@ -138,15 +138,17 @@ static bool termsNonNegative(const Poly &poly, int depth, int &tries) {
     if (atoms.size() != 1)
       continue;
     Expr atom = atoms[0];
-    if (!(c < 0 && atom.kind() == Expr::Kind::Min) && !(c > 0 && atom.kind() == Expr::Kind::Max))
+    if (atom.kind() != Expr::Kind::Min && atom.kind() != Expr::Kind::Max)
       continue;
-    for (unsigned i : {0u, 1u}) {
-      Poly bound = poly;
-      bound.erase(atoms);
-      addTo(bound, toPoly(atom.operand(i)), c);
-      if (termsNonNegative(bound, depth - 1, tries))
-        return true;
-    }
+    auto holdsWith = [&](unsigned i) {
+      Poly sum = poly;
+      sum.erase(atoms);
+      addTo(sum, toPoly(atom.operand(i)), c);
+      return termsNonNegative(sum, depth - 1, tries);
+    };
+    bool either = (atom.kind() == Expr::Kind::Min) == (c < 0);
+    if (either ? holdsWith(0) || holdsWith(1) : holdsWith(0) && holdsWith(1))
+      return true;
   }
   return false;
 }
@@ -266,6 +268,9 @@ Expr operator+(Expr a, Expr b) {
   return fromPoly(a.context(), poly, MAKE(a.context()));
 }
 Expr operator-(Expr a, Expr b) {
+  // a - min(a, c) = max(a - c, 0): what a slice leaves, in which `a` is there once. Slices of slices stay short.
+  if (b.kind() == Expr::Kind::Min && !a.poison() && (b.operand(0) == a || b.operand(1) == a))
+    return Expr::max(a - (b.operand(0) == a ? b.operand(1) : b.operand(0)), Expr::constant(a.context(), 0));
   Poly poly = toPoly(a);
   addTo(poly, toPoly(b), -1);
   return fromPoly(a.context(), poly, MAKE(a.context()));
@@ -444,6 +449,13 @@ Expr Expr::max(Expr a, Expr b) {
     return a;
   if ((b - a).isNonNegative())
     return b;
+  // max(0, max(0, x) - c) = max(0, x - c)
+  for (auto [zero, y] : {std::pair{a, b}, std::pair{b, a}})
+    if (zero.isConstant(0) && y.kind() == Kind::Add && y.numOperands() == 1 && y.imm() < 0 &&
+        y.operand(0).kind() == Kind::Max)
+      for (unsigned i : {0u, 1u})
+        if (y.operand(0).operand(i).isConstant(0))
+          return max(y.operand(0).operand(1 - i) + y.imm(), zero);
   if (compare(b, a) < 0)
     std::swap(a, b);
   return get(a.context(), Kind::Max, 0, "", {a, b});
