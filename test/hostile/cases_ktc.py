@@ -123,6 +123,28 @@ def cases():
                                              [tensor("w", FLOAT, [1, 8, 3], floats=[0.1] * 24), tensor("r", FLOAT, [1, 8, 2], floats=[0.1] * 16)]), r"expected rank 2 of input 3 but got 0 \(node 'lstm'")
     case("GroupQueryAttention of a packed vector", model([node("GroupQueryAttention", ["x", "", "", "", "", "l", "t"], ["y"], domain="com.microsoft", num_heads=2, kv_num_heads=2)],
                                                          [value("x", FLOAT, [4]), value("l", INT32, [1])], Y, [tensor("t", INT32, [], raw=bytes(4))]), r"node 'groupqueryattention'")
+    ms = lambda op, inputs, ranks, constants=(), **kw: model([node(op, inputs, ["y"], domain="com.microsoft", **kw)],
+                                                             [value(k, FLOAT, [4] * r) for k, r in ranks.items()], Y, list(constants))
+    case("BiasSplitGelu of scalars", ms("BiasSplitGelu", ["x", "b"], {"x": 0, "b": 0}), r"error: .*rank.* \(node 'biassplitgelu'")
+    case("BiasSplitGelu that does not broadcast", model([node("BiasSplitGelu", ["x", "b"], ["y"], domain="com.microsoft")], [value("x", FLOAT, [2, 4]), value("b", FLOAT, [3])], Y),
+         r"do not broadcast.* \(node 'biassplitgelu'")
+    for rank in (0, 1, 4, 6):
+        case(f"Attention with a past of rank {rank}", ms("Attention", ["x", "w", "", "", "p"], {"x": 3, "p": rank}, [tensor("w", FLOAT, [4, 12], floats=[0] * 48)], num_heads=1),
+             r"expected a tensor of rank 5 but got rank %d \(node 'attention'" % rank)
+    for rank in (0, 1, 2, 3, 5):
+        case(f"MultiHeadAttention with a past of rank {rank}", ms("MultiHeadAttention", ["x", "x", "x", "", "", "", "p", "p"], {"x": 3, "p": rank}, num_heads=1),
+             r"error: .*rank.* \(node 'multiheadattention'")
+        case(f"MultiHeadAttention with values of rank {rank}", ms("MultiHeadAttention", ["x", "k", "v"], {"x": 3, "k": 4, "v": rank}, num_heads=1),
+             r"expected query, key and value heads of rank 4 but got rank %d \(node 'multiheadattention'" % rank)
+    case("MultiHeadAttention with a bias of rank 0", ms("MultiHeadAttention", ["x", "x", "x", "b"], {"x": 3, "b": 0}, num_heads=1), r"\(node 'multiheadattention'")
+    case("RotaryEmbedding with caches of rank 0", model([node("RotaryEmbedding", ["x", "c", "c"], ["y"])], [value("x", FLOAT, [1, 2, 4]), value("c", FLOAT, [])], Y, opset=23),
+         r"\(node 'rotaryembedding'")
+    for rank in (0, 1):
+        case(f"GroupQueryAttention with rotary caches of rank {rank}",
+             model([node("GroupQueryAttention", ["x", "x", "x", "", "", "l", "t", "c", "c"], ["y"], domain="com.microsoft", num_heads=1, kv_num_heads=1, do_rotary=1)],
+                   [value("x", FLOAT, [1, 2, 4]), value("l", INT32, [1]), value("c", FLOAT, [4] * rank)], Y, [tensor("t", INT32, [], raw=bytes(4))]),
+             r"\(node 'groupqueryattention'")
+    case("InstanceNormalization of a vector", model([node("InstanceNormalization", ["x", "w", "w"], ["y"])], [value("x", FLOAT, [4])], Y, [W]), r"rank 1 \(node 'instancenormalization'")
     case("Range of more elements than can be counted", model([node("Range", ["a", "b", "c"], ["y"])], [], Y, [tensor(k, FLOAT, [], floats=[v]) for k, v in (("a", 0), ("b", 1e30), ("c", 1e-30))]),
          r"more elements than 64 bits can count \(node 'range'")
 
