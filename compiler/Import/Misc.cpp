@@ -565,5 +565,5 @@ void import::registerMisc(OpTable &t) {
       4, "activation activation_params auto_pad dilations group kernel_shape pads strides");
   t["com.microsoft.FusedGemm"] = Definition{fusedGemm, 2}.reading(
       3, "activation activation_alpha activation_beta activation_gamma alpha beta transA transB");
-  t["com.microsoft.IsAllFinite"] = Definition(isAllFinite).reading(~0u, "isinf_only isnan_only");
+  t["com.microsoft.IsAllFinite"] = Definition{isAllFinite, Definition::kAll}.reading(~0u, "isinf_only isnan_only");
 }

@@ -457,6 +457,8 @@ LogicalResult qLinearGlobalAveragePool(Node &n) {
 LogicalResult qLinearConcat(Node &n) { // y_scale, y_zero, then (x, scale, zero point)s
   SmallVector<Value> parts;
   for (unsigned i = 2; i + 2 < n.numInputs(); i += 3) {
+    if (!n.has(i) || !n.has(i + 1))
+      return n.error("input " + Twine(n.has(i) ? i + 1 : i) + " of QLinearConcat is missing");
     Value x = real(n, i);
     Value y = x ? quantize(n, x, n.in(0), n.in(1), n.element(1)) : Value();
     if (!y)

@@ -144,6 +144,18 @@ def cases():
              model([node("GroupQueryAttention", ["x", "x", "x", "", "", "l", "t", "c", "c"], ["y"], domain="com.microsoft", num_heads=1, kv_num_heads=1, do_rotary=1)],
                    [value("x", FLOAT, [1, 2, 4]), value("l", INT32, [1]), value("c", FLOAT, [4] * rank)], Y, [tensor("t", INT32, [], raw=bytes(4))]),
              r"\(node 'groupqueryattention'")
+    case("IsAllFinite without a second tensor", model([node("IsAllFinite", ["x", ""], ["y"], domain="com.microsoft")], X, [value("y", BOOL, [])]),
+         r"input 1 of com.microsoft.IsAllFinite is missing.*\(node 'isallfinite'")
+    for missing in (5, 6):
+        names = ["s", "z", "q", "s", "z", "q", "s", "z"]
+        names[missing] = ""
+        case(f"QLinearConcat without input {missing}", model([node("QLinearConcat", names, ["y"], domain="com.microsoft", axis=0)], [value("q", INT8, [4])], [value("y", INT8, [8])],
+                                                             [tensor("s", FLOAT, [], floats=[1]), tensor("z", INT8, [], raw=bytes(1))]),
+             r"input %d of QLinearConcat is missing \(node 'qlinearconcat'" % missing)
+    step = graph([node("Add", ["a", "e"], ["a2"])], [value("a", FLOAT, []), value("e", FLOAT, [])], [value("a2", FLOAT, [])])
+    for names in (["", "x"], ["s", ""]):
+        case(f"Scan of {names}", model([node("Scan", names, ["y"], num_scan_inputs=1, body=("graph", step))], [value("x", FLOAT, [4]), value("s", FLOAT, [])], [value("y", FLOAT, [])]),
+             r"input [01] of Scan is missing.*\(node 'scan'")
     case("InstanceNormalization of a vector", model([node("InstanceNormalization", ["x", "w", "w"], ["y"])], [value("x", FLOAT, [4])], Y, [W]), r"rank 1 \(node 'instancenormalization'")
     case("Range of more elements than can be counted", model([node("Range", ["a", "b", "c"], ["y"])], [], Y, [tensor(k, FLOAT, [], floats=[v]) for k, v in (("a", 0), ("b", 1e30), ("c", 1e-30))]),
          r"more elements than 64 bits can count \(node 'range'")
