@@ -156,6 +156,14 @@ def cases():
     for names in (["", "x"], ["s", ""]):
         case(f"Scan of {names}", model([node("Scan", names, ["y"], num_scan_inputs=1, body=("graph", step))], [value("x", FLOAT, [4]), value("s", FLOAT, [])], [value("y", FLOAT, [])]),
              r"input [01] of Scan is missing.*\(node 'scan'")
+    case("MeanVarianceNormalization along an axis twice", model([node("MeanVarianceNormalization", ["x"], ["y"], axes=[1, -1])], X, Y),
+         r"an axis is given twice \(node 'meanvariancenormalization'")
+    case("QGemm of transposed vectors", model([node("QGemm", ["q", "s", "z", "q", "s", "z"], ["y"], domain="com.microsoft", transA=1, transB=1)], [value("q", INT8, [4])], Y,
+                                              [tensor("s", FLOAT, [], floats=[1]), tensor("z", INT8, [], raw=bytes(1))]), r"\(node 'qgemm'")
+    for rank in (0, 1, 2):
+        case(f"QLinearGlobalAveragePool of rank {rank}", model([node("QLinearGlobalAveragePool", ["q", "s", "z", "s", "z"], ["y"], domain="com.microsoft", channels_last=1)],
+                                                               [value("q", INT8, [4] * rank)], Y, [tensor("s", FLOAT, [], floats=[1]), tensor("z", INT8, [], raw=bytes(1))]),
+             r"got rank %d \(node 'qlinearglobalaveragepool'" % rank)
     case("InstanceNormalization of a vector", model([node("InstanceNormalization", ["x", "w", "w"], ["y"])], [value("x", FLOAT, [4])], Y, [W]), r"rank 1 \(node 'instancenormalization'")
     case("Range of more elements than can be counted", model([node("Range", ["a", "b", "c"], ["y"])], [], Y, [tensor(k, FLOAT, [], floats=[v]) for k, v in (("a", 0), ("b", 1e30), ("c", 1e-30))]),
          r"more elements than 64 bits can count \(node 'range'")
