@@ -39,6 +39,14 @@ static std::optional<int64_t> groupOf(Node &n, Heads q, Heads k) {
 }
 
 Heads import::attend(Node &n, Heads q, Heads k, Heads v, ValueRange extras, bool zeroEmpty, ScoreFn score) {
+  for (Value each : {q.v, k.v, v.v}) {
+    if (!each)
+      return {};
+    if (int64_t rank = n.type(each).getRank(); rank != 4) {
+      (void)n.error("expected query, key and value heads of rank 4 but got rank " + Twine(rank));
+      return {};
+    }
+  }
   auto group = groupOf(n, q, k);
   if (!group || failed(n.require(q.size(), k.size(), "sizes of query and key heads")) ||
       failed(n.require(q.batch(), k.batch(), "batches of queries and keys")) ||
@@ -170,7 +178,7 @@ LogicalResult rotaryEmbedding(Node &n) {
     x = {n.in(0), true};
   } else {
     if (!heads && n.rank(0) == 3) { // as many heads as the caches' width makes
-      Expr h = Expr::floorDiv(n.type(0).dim(2), n.dims(cos).back() * 2);
+      Expr h = Expr::floorDiv(n.type(0).dim(2), n.type(cos).dim(n.type(cos).getRank() - 1) * 2);
       heads = h.asConstant().value_or(0);
     }
     x = splitHeads(n, n.in(0), heads);
@@ -223,6 +231,8 @@ LogicalResult attention(Node &n) { // q, k, v, mask, past_key, past_value, lengt
     past = n.type(4).dim(2);
     k = {n.concat({n.in(4), headsFirst(n, k)}, 2), true};
     v = {n.concat({n.in(5), headsFirst(n, v)}, 2), true};
+    if (!k.v || !v.v)
+      return failure();
   }
   if ((n.wants(1) && failed(n.set(1, headsFirst(n, k)))) || (n.wants(2) && failed(n.set(2, headsFirst(n, v)))))
     return failure();

@@ -423,8 +423,11 @@ LogicalResult scan(Node &n) {
     return n.error("the body has " + Twine(graph.input_size()) + " inputs and " + Twine(graph.output_size()) +
                    " outputs for " + Twine(stateCount) + " states and " + Twine(count) + " scanned inputs");
   SmallVector<Value> states, inputs;
-  for (unsigned i = begin; i < n.numInputs(); ++i)
+  for (unsigned i = begin; i < n.numInputs(); ++i) {
+    if (!n.has(i))
+      return n.error("input " + Twine(i) + " of Scan is missing: only sequence lengths may be");
     ((int64_t)(i - begin) < stateCount ? states : inputs).push_back(n.in(i));
+  }
   auto inputAxes = listOf(n, "scan_input_axes", count), outputAxes = listOf(n, "scan_output_axes", stacked);
   auto inputDirections = listOf(n, batched ? "directions" : "scan_input_directions", count);
   auto outputDirections = listOf(n, "scan_output_directions", stacked);

@@ -294,6 +294,8 @@ LogicalResult meanVarianceNormalization(Node &n) {
     if (!llvm::is_contained(axes, i))
       perm.push_back(i);
   perm.append(axes);
+  if ((int64_t)perm.size() != n.rank(0))
+    return n.error("an axis is given twice");
   for (auto [i, p] : llvm::enumerate(perm))
     back[p] = i;
   // The definition adds 1e-9 to the deviation; to its square here.
@@ -565,5 +567,5 @@ void import::registerMisc(OpTable &t) {
       4, "activation activation_params auto_pad dilations group kernel_shape pads strides");
   t["com.microsoft.FusedGemm"] = Definition{fusedGemm, 2}.reading(
       3, "activation activation_alpha activation_beta activation_gamma alpha beta transA transB");
-  t["com.microsoft.IsAllFinite"] = Definition(isAllFinite).reading(~0u, "isinf_only isnan_only");
+  t["com.microsoft.IsAllFinite"] = Definition{isAllFinite, Definition::kAll}.reading(~0u, "isinf_only isnan_only");
 }

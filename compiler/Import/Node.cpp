@@ -210,6 +210,8 @@ SymTensorType Node::tensor(ArrayRef<Expr> dims, Type element) {
 
 SmallVector<Expr> Node::dims(Value v) {
   SmallVector<Expr> out;
+  if (!v)
+    return out;
   for (ExprAttr d : type(v).getDims())
     out.push_back(d);
   return out;
@@ -286,6 +288,10 @@ Value Node::reshape(Value v, ArrayRef<Expr> dims) {
 Value Node::transpose(Value v, ArrayRef<int64_t> perm) {
   if (!v)
     return {};
+  if (type(v).getRank() != (int64_t)perm.size()) {
+    (void)error("expected a tensor of rank " + Twine(perm.size()) + " but got rank " + Twine(type(v).getRank()));
+    return {};
+  }
   SmallVector<Expr> out;
   bool identity = true;
   for (auto [i, p] : llvm::enumerate(perm)) {
@@ -315,6 +321,10 @@ Value Node::cast(Value v, Type element) {
 Value Node::slice(Value v, ArrayRef<Expr> starts, ArrayRef<Expr> sizes, ArrayRef<int64_t> steps) {
   if (!v)
     return {};
+  if (type(v).getRank() != (int64_t)starts.size()) {
+    (void)error("expected a tensor of rank " + Twine(starts.size()) + " but got rank " + Twine(type(v).getRank()));
+    return {};
+  }
   bool whole = true;
   for (size_t i = 0; i < starts.size(); ++i)
     whole &= starts[i].isConstant(0) && sizes[i] == type(v).dim(i) && steps[i] == 1;
@@ -335,9 +345,17 @@ Value Node::slice(Value v, ArrayRef<Expr> starts, ArrayRef<Expr> sizes, ArrayRef
 }
 
 Value Node::concat(ArrayRef<Value> parts, int64_t axis) {
+  if (!llvm::all_of(parts, [](Value v) { return (bool)v; }))
+    return {};
   if (parts.size() == 1)
     return parts[0];
   SmallVector<Expr> out = dims(parts[0]);
+  for (Value v : parts)
+    if (type(v).getRank() != (int64_t)out.size() || axis >= (int64_t)out.size()) {
+      (void)error("expected tensors of one rank, more than " + Twine(axis) + ", to join but got ranks " +
+                  Twine(out.size()) + " and " + Twine(type(v).getRank()));
+      return {};
+    }
   for (Value v : parts.drop_front()) {
     for (int64_t d = 0; d < (int64_t)out.size(); ++d)
       if (d != axis && failed(require(out[d], type(v).dim(d), "dimensions of joined tensors")))
@@ -419,6 +437,9 @@ std::optional<SmallVector<Expr>> Node::broadcast(ArrayRef<SmallVector<Expr>> sha
 bool Node::failsAlways(Expr condition) { return importer.decide(condition) == 0 && !importer.mayNotRun(); }
 
 LogicalResult Node::require(Expr x, Expr y, const Twine &what) {
+  // Two that are missing are the same expression, but not equal numbers.
+  if (x.poison() == Expr::Reason::rank || y.poison() == Expr::Reason::rank)
+    return error(what + ": an input has too few dimensions");
   if (x == y)
     return success();
   auto cx = x.asConstant(), cy = y.asConstant();

@@ -348,6 +348,8 @@ LogicalResult qLinearConv(Node &n) { // x, x_scale, x_zero, w, w_scale, w_zero, 
 LogicalResult qGemm(Node &n) {
   Value a = n.attrInt("transA", 0) ? n.transpose(n.in(0), {1, 0}) : n.in(0);
   Value w = n.attrInt("transB", 0) ? n.transpose(n.in(3), {1, 0}) : n.in(3);
+  if (!a || !w)
+    return failure();
   Value sum = integerProduct(n, a, n.in(2), w, n.in(5));
   if (!sum)
     return failure();
@@ -433,6 +435,8 @@ LogicalResult qLinearPool(Node &n, llvm::function_ref<Value(Value)> fn) {
     return failure();
   bool last = n.attrInt("channels_last", 0);
   int64_t rank = n.rank(0);
+  if (rank < 3)
+    return n.error("expected an input with spatial dimensions but got rank " + Twine(rank));
   SmallVector<int64_t> toFirst{0, rank - 1}, toLast{0};
   for (int64_t i = 1; i < rank - 1; ++i)
     toFirst.push_back(i), toLast.push_back(i + 1);
@@ -457,6 +461,8 @@ LogicalResult qLinearGlobalAveragePool(Node &n) {
 LogicalResult qLinearConcat(Node &n) { // y_scale, y_zero, then (x, scale, zero point)s
   SmallVector<Value> parts;
   for (unsigned i = 2; i + 2 < n.numInputs(); i += 3) {
+    if (!n.has(i) || !n.has(i + 1))
+      return n.error("input " + Twine(n.has(i) ? i + 1 : i) + " of QLinearConcat is missing");
     Value x = real(n, i);
     Value y = x ? quantize(n, x, n.in(0), n.in(1), n.element(1)) : Value();
     if (!y)

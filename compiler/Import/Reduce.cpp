@@ -36,6 +36,8 @@ Value import::softmaxOf(Node &n, Value v, NormKind kind, int64_t axis, bool flat
 
 Value import::normWith(Node &n, Value x, NormKind kind, int64_t axes, double epsilon, Value scale, Value bias,
                        Type resultElement) {
+  if (!x)
+    return {};
   Type type = Node::type(x).getElementType();
   SmallVector<Value> in{x};
   if (scale)

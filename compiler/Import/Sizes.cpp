@@ -1,7 +1,8 @@
 //===- Sizes.cpp - no node makes a size that is no number -----------------===//
 //
 // Arithmetic on sizes that does not fit in 64 bits, or whose expression would have too many parts, gives poison
-// (kt::Expr). It is an error of the node that made it; nothing behind the import has to know of it.
+// (kt::Expr), and so does the size of a dimension that an input does not have. It is an error of the node that made it;
+// nothing behind the import has to know of it.
 //
 //===----------------------------------------------------------------------===//
 
@@ -55,6 +56,8 @@ LogicalResult Importer::checkSizes(Operation *op, Location loc) {
   case Expr::Reason::complexity:
     return emitError(loc) << "a size depends on others in a way that takes more than " << Expr::kMaxWeight
                           << " terms to say";
+  case Expr::Reason::rank:
+    return emitError(loc) << "an input has too few dimensions";
   }
   return success();
 }

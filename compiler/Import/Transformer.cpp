@@ -22,14 +22,24 @@ Value plusBias(Node &n, Value x, Value bias) {
 
 /// Elements [begin, begin + count) of the last dimension.
 Value columns(Node &n, Value v, Expr begin, Expr count) {
+  if (!v)
+    return {};
+  if (n.type(v).getRank() == 0) {
+    (void)n.error("expected a tensor of rank 1 or more but got a scalar");
+    return {};
+  }
   SmallVector<Expr> starts(n.type(v).getRank(), n.expr(0)), sizes = n.dims(v);
   starts.back() = begin;
   sizes.back() = count;
   return n.slice(v, starts, sizes, SmallVector<int64_t>(starts.size(), 1));
 }
 
-/// Part i of dimension `axis`, without it.
+/// Part i of dimension `axis` of five, without it.
 Value part(Node &n, Value v, int64_t axis, int64_t i) {
+  if (n.type(v).getRank() != 5) {
+    (void)n.error("expected a tensor of rank 5 but got rank " + Twine(n.type(v).getRank()));
+    return {};
+  }
   SmallVector<Expr> out = n.dims(v);
   out.erase(out.begin() + axis);
   return n.generic(n.tensor(out, n.type(v).getElementType()), v, [&](Body &b) {
@@ -154,6 +164,8 @@ LogicalResult attention(Node &n) {
     past = n.type(4).dim(3);
     k = {n.concat({part(n, n.in(4), 0, 0), headsFirst(n, k)}, 2), true};
     v = {n.concat({part(n, n.in(4), 0, 1), headsFirst(n, v)}, 2), true};
+    if (!k.v || !v.v)
+      return failure();
   }
   if (n.wants(1) && failed(n.set(1, stackPair(n, headsFirst(n, k), headsFirst(n, v)))))
     return failure();
@@ -211,6 +223,8 @@ LogicalResult multiHeadAttention(Node &n) {
     past = n.type(6).dim(2);
     k = {n.concat({n.in(6), headsFirst(n, k)}, 2), true};
     v = {n.concat({n.in(7), headsFirst(n, v)}, 2), true};
+    if (!k.v || !v.v)
+      return failure();
   }
   if (n.wants(3))
     return n.error("unsupported output 3 (qk) of MultiHeadAttention");
@@ -405,7 +419,7 @@ LogicalResult biasAdd(Node &n) {
 /// With y = x + bias, the first half of y times gelu of the second.
 LogicalResult biasSplitGelu(Node &n) {
   Value y = plusBias(n, n.in(0), n.in(1));
-  Expr half = Expr::floorDiv(n.dims(n.in(0)).back(), n.expr(2));
+  Expr half = Expr::floorDiv(n.type(0).dim(n.rank(0) - 1), n.expr(2));
   return n.set(
       n.map(n.element(0), {columns(n, y, n.expr(0), half), columns(n, y, half, half)}, [](Body &b, ArrayRef<Value> v) {
         Type t = v[1].getType();

@@ -123,6 +123,48 @@ def cases():
                                              [tensor("w", FLOAT, [1, 8, 3], floats=[0.1] * 24), tensor("r", FLOAT, [1, 8, 2], floats=[0.1] * 16)]), r"expected rank 2 of input 3 but got 0 \(node 'lstm'")
     case("GroupQueryAttention of a packed vector", model([node("GroupQueryAttention", ["x", "", "", "", "", "l", "t"], ["y"], domain="com.microsoft", num_heads=2, kv_num_heads=2)],
                                                          [value("x", FLOAT, [4]), value("l", INT32, [1])], Y, [tensor("t", INT32, [], raw=bytes(4))]), r"node 'groupqueryattention'")
+    ms = lambda op, inputs, ranks, constants=(), **kw: model([node(op, inputs, ["y"], domain="com.microsoft", **kw)],
+                                                             [value(k, FLOAT, [4] * r) for k, r in ranks.items()], Y, list(constants))
+    case("BiasSplitGelu of scalars", ms("BiasSplitGelu", ["x", "b"], {"x": 0, "b": 0}), r"error: .*rank.* \(node 'biassplitgelu'")
+    case("BiasSplitGelu that does not broadcast", model([node("BiasSplitGelu", ["x", "b"], ["y"], domain="com.microsoft")], [value("x", FLOAT, [2, 4]), value("b", FLOAT, [3])], Y),
+         r"do not broadcast.* \(node 'biassplitgelu'")
+    for rank in (0, 1, 4, 6):
+        case(f"Attention with a past of rank {rank}", ms("Attention", ["x", "w", "", "", "p"], {"x": 3, "p": rank}, [tensor("w", FLOAT, [4, 12], floats=[0] * 48)], num_heads=1),
+             r"expected a tensor of rank 5 but got rank %d \(node 'attention'" % rank)
+    for rank in (0, 1, 2, 3, 5):
+        case(f"MultiHeadAttention with a past of rank {rank}", ms("MultiHeadAttention", ["x", "x", "x", "", "", "", "p", "p"], {"x": 3, "p": rank}, num_heads=1),
+             r"error: .*rank.* \(node 'multiheadattention'")
+        case(f"MultiHeadAttention with values of rank {rank}", ms("MultiHeadAttention", ["x", "k", "v"], {"x": 3, "k": 4, "v": rank}, num_heads=1),
+             r"expected query, key and value heads of rank 4 but got rank %d \(node 'multiheadattention'" % rank)
+    case("MultiHeadAttention with a bias of rank 0", ms("MultiHeadAttention", ["x", "x", "x", "b"], {"x": 3, "b": 0}, num_heads=1), r"\(node 'multiheadattention'")
+    case("RotaryEmbedding with caches of rank 0", model([node("RotaryEmbedding", ["x", "c", "c"], ["y"])], [value("x", FLOAT, [1, 2, 4]), value("c", FLOAT, [])], Y, opset=23),
+         r"\(node 'rotaryembedding'")
+    for rank in (0, 1):
+        case(f"GroupQueryAttention with rotary caches of rank {rank}",
+             model([node("GroupQueryAttention", ["x", "x", "x", "", "", "l", "t", "c", "c"], ["y"], domain="com.microsoft", num_heads=1, kv_num_heads=1, do_rotary=1)],
+                   [value("x", FLOAT, [1, 2, 4]), value("l", INT32, [1]), value("c", FLOAT, [4] * rank)], Y, [tensor("t", INT32, [], raw=bytes(4))]),
+             r"\(node 'groupqueryattention'")
+    case("IsAllFinite without a second tensor", model([node("IsAllFinite", ["x", ""], ["y"], domain="com.microsoft")], X, [value("y", BOOL, [])]),
+         r"input 1 of com.microsoft.IsAllFinite is missing.*\(node 'isallfinite'")
+    for missing in (5, 6):
+        names = ["s", "z", "q", "s", "z", "q", "s", "z"]
+        names[missing] = ""
+        case(f"QLinearConcat without input {missing}", model([node("QLinearConcat", names, ["y"], domain="com.microsoft", axis=0)], [value("q", INT8, [4])], [value("y", INT8, [8])],
+                                                             [tensor("s", FLOAT, [], floats=[1]), tensor("z", INT8, [], raw=bytes(1))]),
+             r"input %d of QLinearConcat is missing \(node 'qlinearconcat'" % missing)
+    step = graph([node("Add", ["a", "e"], ["a2"])], [value("a", FLOAT, []), value("e", FLOAT, [])], [value("a2", FLOAT, [])])
+    for names in (["", "x"], ["s", ""]):
+        case(f"Scan of {names}", model([node("Scan", names, ["y"], num_scan_inputs=1, body=("graph", step))], [value("x", FLOAT, [4]), value("s", FLOAT, [])], [value("y", FLOAT, [])]),
+             r"input [01] of Scan is missing.*\(node 'scan'")
+    case("MeanVarianceNormalization along an axis twice", model([node("MeanVarianceNormalization", ["x"], ["y"], axes=[1, -1])], X, Y),
+         r"an axis is given twice \(node 'meanvariancenormalization'")
+    case("QGemm of transposed vectors", model([node("QGemm", ["q", "s", "z", "q", "s", "z"], ["y"], domain="com.microsoft", transA=1, transB=1)], [value("q", INT8, [4])], Y,
+                                              [tensor("s", FLOAT, [], floats=[1]), tensor("z", INT8, [], raw=bytes(1))]), r"\(node 'qgemm'")
+    for rank in (0, 1, 2):
+        case(f"QLinearGlobalAveragePool of rank {rank}", model([node("QLinearGlobalAveragePool", ["q", "s", "z", "s", "z"], ["y"], domain="com.microsoft", channels_last=1)],
+                                                               [value("q", INT8, [4] * rank)], Y, [tensor("s", FLOAT, [], floats=[1]), tensor("z", INT8, [], raw=bytes(1))]),
+             r"got rank %d \(node 'qlinearglobalaveragepool'" % rank)
+    case("InstanceNormalization of a vector", model([node("InstanceNormalization", ["x", "w", "w"], ["y"])], [value("x", FLOAT, [4])], Y, [W]), r"rank 1 \(node 'instancenormalization'")
     case("Range of more elements than can be counted", model([node("Range", ["a", "b", "c"], ["y"])], [], Y, [tensor(k, FLOAT, [], floats=[v]) for k, v in (("a", 0), ("b", 1e30), ("c", 1e-30))]),
          r"more elements than 64 bits can count \(node 'range'")
 

@@ -607,7 +607,7 @@ std::string Expr::str() const {
   case Kind::Select:
     return call("select");
   case Kind::Poison:
-    return *poison() == Reason::overflow ? "overflow" : "complex";
+    return *poison() == Reason::overflow ? "overflow" : *poison() == Reason::rank ? "missing" : "complex";
   }
   return "";
 }

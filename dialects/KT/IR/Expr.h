@@ -36,8 +36,9 @@ public:
   };
   /// Why there is no number.
   enum class Reason : int64_t {
-    overflow,  // a constant in it does not fit in 64 bits
-    complexity // it would have more parts than kMaxWeight
+    overflow,   // a constant in it does not fit in 64 bits
+    complexity, // it would have more parts than kMaxWeight
+    rank        // it is the size of a dimension that a tensor does not have
   };
   /// Most parts of an expression, each counted as often as it is read: what walks one takes no longer than that.
   static constexpr uint32_t kMaxWeight = 2048;

@@ -55,7 +55,7 @@ def KT_SymTensorType : TypeDef<KT_Dialect, "SymTensor"> {
   let hasCustomAssemblyFormat = 1;
   let extraClassDeclaration = [{
     int64_t getRank() const { return getDims().size(); }
-    /// The dimension as an expression value.
+    /// The dimension as an expression value; poison where there is none.
     ::kt::Expr dim(int64_t i) const;
     /// Product of the dimensions.
     ::kt::Expr numElements() const;

@@ -238,7 +238,9 @@ void SymTensorType::print(AsmPrinter &printer) const {
   printer << "] x " << getElementType() << ">";
 }
 
-Expr SymTensorType::dim(int64_t i) const { return getDims()[i]; }
+Expr SymTensorType::dim(int64_t i) const {
+  return i >= 0 && i < getRank() ? Expr(getDims()[i]) : Expr::poisoned(getContext(), Expr::Reason::rank);
+}
 
 Expr SymTensorType::numElements() const {
   Expr n = Expr::constant(getContext(), 1);

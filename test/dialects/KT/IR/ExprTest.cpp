@@ -79,6 +79,16 @@ TEST(ExprTest, OverflowOfConstantsPoisons) {
   EXPECT_TRUE(Expr::mod(least, number(-1)).isConstant(0));
 }
 
+TEST(ExprTest, DimensionsThatATensorLacksArePoison) {
+  Expr n = symbol("n");
+  auto type = SymTensorType::get(n.context(), {n.attr()}, mlir::Float32Type::get(n.context()));
+  EXPECT_EQ(type.dim(0), n);
+  for (int64_t i : {int64_t(-1), int64_t(1), INT64_MIN, INT64_MAX}) {
+    EXPECT_EQ(type.dim(i).poison(), Expr::Reason::rank) << i;
+    EXPECT_TRUE((type.dim(i) * n).poison());
+  }
+}
+
 TEST(ExprTest, HeavyExpressionsPoisonBeforeTheyTakeTime) {
   Expr e = symbol("n");
   int steps = 0;
