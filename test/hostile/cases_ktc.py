@@ -112,7 +112,7 @@ def cases():
     case("function without the output it names", call(["x"], function("F", ["a"], ["b"], [node("Neg", ["a"], ["c"])])), r"function F has no output 0.*node 'f'")
     case("function whose input the call does not give", call([], function("F", ["x"], ["b"], [node("Neg", ["x"], ["b"])])), r"input 'x' is not .*node 'neg'")
     case("OneHot with two depths", model([node("OneHot", ["i", "d", "v"], ["y"])], [value("i", INT64, ["n"])], Y, [tensor("d", INT64, [2], ints=[4, 5]), tensor("v", FLOAT, [2], floats=[0, 1])]),
-         r"expected one number as depth but got 2 elements \(node 'onehot'")
+         r"expected one element for depth but got 2 \(node 'onehot'")
     case("loss of targets of another rank", model([node("NegativeLogLikelihoodLoss", ["x", "t"], ["y"])], [value("x", FLOAT, [4]), value("t", INT64, [])], Y),
          r"expected scores of rank 2 or more.*node 'negativeloglikelihoodloss'")
     case("MaxUnpool of a vector", model([node("MaxUnpool", ["x", "i"], ["y"], kernel_shape=[2])], [value("x", FLOAT, [4]), value("i", INT64, [4])], Y), r"node 'maxunpool'")

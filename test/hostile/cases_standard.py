@@ -101,9 +101,9 @@ def cases():
     one("a bias of another length", "Conv", ["x", "w", "b"], r"elements of a bias: expected 1 but got 3", ins=image + [value("b", FLOAT, [3])], outs=[value("y", FLOAT, ["a"])])
     one("a zero point with the rank of an image", "ConvInteger", ["x", "w", "", "x"], r"expected one element or one an output channel for zero points of the weights",
         ins=u8, outs=[value("y", 6, ["a"])])
-    one("scores of rank 1", "NegativeLogLikelihoodLoss", ["w", "t"], r"expected scores of rank 2 or more and targets of one less but got ranks 1 and 1",
+    one("scores of rank 1", "NegativeLogLikelihoodLoss", ["w", "t"], r"expected scores of rank 2 or more, targets of one rank less and a vector of weights but got ranks 1 and 1",
         ins=[value("w", FLOAT, [4]), value("t", INT64, [4])], outs=[value("y", FLOAT, [])])
-    one("a target that is a scalar", "SoftmaxCrossEntropyLoss", ["x", "t"], r"expected scores of rank 2 or more and targets of one less but got ranks 2 and 0",
+    one("a target that is a scalar", "SoftmaxCrossEntropyLoss", ["x", "t"], r"expected scores of rank 2 or more, targets of one rank less and a vector of weights but got ranks 2 and 0",
         ins=X + [value("t", INT64, [])], outs=[value("y", FLOAT, [])])
     one("a scale with the rank of the input", "BatchNormalization", ["x", "x", "x", "x", "x"], r"expected an operand of rank 1 but got rank 2")
     one("a scale of more dimensions", "LayerNormalization", ["x", "w"], r"expected an operand of rank 2 at most but got rank 3", ins=X + [value("w", FLOAT, [1, 1, 4])])
