@@ -61,8 +61,9 @@ TEST(ExprTest, NormalFormKeepsTheValue) {
 
 TEST(ExprTest, OverflowOfConstantsPoisons) {
   Expr n = symbol("n"), large = number(INT64_MAX), least = number(INT64_MIN);
-  for (Expr e : {large + 1, n * INT64_MAX + n, n * (int64_t(1) << 62) * 2, least - 1, number(0) - least, n * INT64_MIN * -1,
-                 Expr::floorDiv(least, number(-1)), (n * (int64_t(1) << 40)) * (n * (int64_t(1) << 40))}) {
+  for (Expr e :
+       {large + 1, n * INT64_MAX + n, n * (int64_t(1) << 62) * 2, least - 1, number(0) - least, n * INT64_MIN * -1,
+        Expr::floorDiv(least, number(-1)), (n * (int64_t(1) << 40)) * (n * (int64_t(1) << 40))}) {
     EXPECT_EQ(e.poison(), Expr::Reason::overflow) << e.str();
     EXPECT_FALSE(e.isNonNegative());
     EXPECT_FALSE(e.asConstant());
