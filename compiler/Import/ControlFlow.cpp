@@ -413,10 +413,10 @@ LogicalResult scan(Node &n) {
   int64_t count = n.attrInt("num_scan_inputs", 0);
   bool batched = n.opset < 9; // a batch dimension in front of everything, and sequence lengths as input 0
   unsigned begin = batched ? 1 : 0;
-  int64_t stateCount = (int64_t)n.numInputs() - begin - count;
-  if (!attr || count < 1 || stateCount < 0)
-    return n.error("expected a body and 1 to " + Twine(n.numInputs() - begin) + " scanned inputs but got " +
-                   Twine(count));
+  int64_t most = (int64_t)n.numInputs() - begin;
+  if (!attr || count < 1 || count > most)
+    return n.error("expected a body and 1 to " + Twine(most) + " scanned inputs but got " + Twine(count));
+  int64_t stateCount = most - count;
   const onnx::GraphProto &graph = attr->g();
   int64_t stacked = graph.output_size() - stateCount;
   if (stacked < 0 || graph.input_size() != stateCount + count)
