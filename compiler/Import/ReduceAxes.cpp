@@ -35,6 +35,20 @@ struct Ordered {
   }
   bool arg;
 };
+
+/// The reduction over `extents` of the elements that `place` finds from the result's indices and the reduction's.
+Value reduceElements(Node &n, Value v, SymTensorType result, ReduceKind kind, ArrayRef<Expr> extents,
+                     llvm::function_ref<SmallVector<Value>(Body &)> place,
+                     llvm::function_ref<Value(Body &, Value)> element,
+                     llvm::function_ref<Value(Body &, Value, Expr)> finish, Expr count, bool selectLast) {
+  Type from = Node::type(v).getElementType();
+  Ordered order(n, kind, from);
+  return n.reduce(
+      result, kind, extents, v,
+      [&](Body &b) { return order.enter(b, element(b, b.toCompute(b.read(0, place(b)), from))); },
+      [&](Body &b) { return finish(b, order.leave(b, b.scalar(0)), count); }, selectLast);
+}
+
 } // namespace
 
 Value import::reduceOver(Node &n, Value v, ArrayRef<int64_t> axes, bool keepDims, ReduceKind kind, Type resultElement,
@@ -52,18 +66,16 @@ Value import::reduceOver(Node &n, Value v, ArrayRef<int64_t> axes, bool keepDims
       kept.push_back(e);
     }
   }
-  Type from = Node::type(v).getElementType();
-  Ordered order(n, kind, from);
-  Value r = n.reduce(
-      n.tensor(out, resultElement), kind, extents, v,
+  Value r = reduceElements(
+      n, v, n.tensor(out, resultElement), kind, extents,
       [&](Body &b) {
         SmallVector<Value> at;
         unsigned o = 0, red = out.size();
         for (size_t i = 0; i < d.size(); ++i)
           at.push_back(llvm::is_contained(axes, i) ? b.index(red++) : b.index(o++));
-        return order.enter(b, element(b, b.toCompute(b.read(0, at), from)));
+        return at;
       },
-      [&](Body &b) { return finish(b, order.leave(b, b.scalar(0)), count); }, selectLast);
+      element, finish, count, selectLast);
   return keepDims ? n.reshape(r, kept) : r;
 }
 
@@ -79,17 +91,15 @@ static Value reduceUnknown(Node &n, Value v, ArrayRef<Expr> reduced, std::option
     extents.push_back(Expr::select(r, e, n.expr(1)));
     count = count * extents.back();
   }
-  Type from = Node::type(v).getElementType();
-  Ordered order(n, kind, from);
-  Value r = n.reduce(
-      n.tensor(out, resultElement), kind, extents, v,
+  Value r = reduceElements(
+      n, v, n.tensor(out, resultElement), kind, extents,
       [&](Body &b) {
         SmallVector<Value> at;
         for (size_t i = 0; i < d.size(); ++i)
           at.push_back(b.add(b.index(i), b.index(d.size() + i)));
-        return order.enter(b, element(b, b.toCompute(b.read(0, at), from)));
+        return at;
       },
-      [&](Body &b) { return finish(b, order.leave(b, b.scalar(0)), count); });
+      element, finish, count, /*selectLast=*/false);
   return dropped ? n.reshape(r, n.unmarked(d, reduced, *dropped)) : r;
 }
 

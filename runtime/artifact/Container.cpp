@@ -121,6 +121,22 @@ Status verifySegments(std::span<const std::byte> file, const Header &header, con
 
 } // namespace
 
+Header makeHeader(std::span<const std::byte> metadata) {
+  Header header = {};
+  std::memcpy(header.magic, kMagic, sizeof(kMagic));
+  header.version = kVersion;
+  header.headerBytes = sizeof(Header);
+  header.metadataBytes = metadata.size();
+  header.segmentBase = alignUp(sizeof(Header) + metadata.size(), kPage);
+  header.metadata = digestOf(metadata);
+  return header;
+}
+
+void seal(Header &header, uint64_t fileBytes) {
+  header.fileBytes = fileBytes;
+  header.header = digestOf({reinterpret_cast<const std::byte *>(&header), offsetof(Header, header)});
+}
+
 std::span<const std::byte> segmentBytes(std::span<const std::byte> file, const fb::Model &root, uint32_t segment) {
   Header header;
   std::memcpy(&header, file.data(), sizeof(Header));

@@ -54,6 +54,12 @@ constexpr uint64_t alignUp(uint64_t value, uint64_t alignment) {
   return (value + alignment - 1) / alignment * alignment;
 }
 
+/// The header of a file with these metadata, before its size is known: what it says of segments and itself is missing.
+Header makeHeader(std::span<const std::byte> metadata);
+
+/// Puts in the size of the whole file and the digest of the header.
+void seal(Header &header, uint64_t fileBytes);
+
 /// Checks everything that can be checked without knowing what the metadata says: magic, version, sizes, digests (those
 /// of segments only when `segmentDigests`), zero padding, and that the FlatBuffers structure is sound. On success
 /// `root` points into `file`.

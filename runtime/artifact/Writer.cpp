@@ -259,17 +259,11 @@ Status write(const Model &model, const std::string &path, const std::function<St
   encoder.encode();
   Bytes metadata = encoder.bytes();
 
-  Header header = {};
-  std::memcpy(header.magic, kMagic, sizeof(kMagic));
-  header.version = kVersion;
-  header.headerBytes = sizeof(Header);
-  header.metadataBytes = metadata.size();
-  header.segmentBase = alignUp(sizeof(Header) + metadata.size(), kPage);
-  header.fileBytes = header.segmentBase;
+  Header header = makeHeader(metadata);
+  uint64_t fileBytes = header.segmentBase;
   for (const SegmentPlan &segment : layout.segments)
-    header.fileBytes += alignUp(segment.bytes, kPage);
-  header.metadata = digestOf(metadata);
-  header.header = digestOf({reinterpret_cast<const std::byte *>(&header), offsetof(Header, header)});
+    fileBytes += alignUp(segment.bytes, kPage);
+  seal(header, fileBytes);
 
   static const std::byte zeros[kPage] = {};
   os::OutputFile file(path);

@@ -6,120 +6,16 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "compiler/Import/Node.h"
 #include "test/fuzz/OnnxFields.h"
+#include "test/fuzz/OnnxVocabulary.h"
 
 #include <algorithm>
 #include <cstring>
-#include <random>
 
-using namespace kt::import;
 using llvm::StringRef;
-
-static constexpr char kTable[] =
-#include "compiler/Import/Schemas.inc"
-    ;
 
 namespace kt::fuzz {
 namespace {
-
-using Random = std::mt19937;
-size_t below(Random &random, size_t n) { return n ? random() % n : 0; }
-bool chance(Random &random, unsigned of) { return random() % of == 0; }
-template <typename List> auto &any(Random &random, List &list) { return list[(int)below(random, std::size(list))]; }
-
-/// What the mutator knows of an operator: a line of the table.
-struct Operator {
-  StringRef name, domain;
-  unsigned leastInputs = 1, mostInputs = 2, leastOutputs = 1, mostOutputs = 1;
-  llvm::SmallVector<std::pair<StringRef, char>> attributes;
-};
-
-const std::vector<Operator> &operators() {
-  static const std::vector<Operator> all = [] {
-    std::vector<Operator> list;
-    static OpTable table;
-    for (auto add : {registerElementwise, registerArithmetic, registerShape, registerSlice, registerData,
-                     registerReduce, registerContract, registerQuantize, registerControlFlow, registerRecurrent,
-                     registerAttention, registerTransformer, registerResize, registerSampling, registerMisc,
-                     registerSelect, registerSequence, registerRandom, registerSignal})
-      add(table);
-    llvm::SmallVector<StringRef> lines;
-    StringRef(kTable).split(lines, '\n');
-    llvm::StringMap<bool> standard;
-    for (StringRef line : lines) {
-      llvm::SmallVector<StringRef> field;
-      line.split(field, ' ');
-      if (field.size() != 10 || field[2] == "x" || !table.count(field[0]))
-        continue;
-      standard[field[0]] = true;
-      Operator op;
-      op.name = field[0];
-      unsigned *counts[] = {&op.leastInputs, &op.mostInputs, &op.leastOutputs, &op.mostOutputs};
-      for (auto [count, text] : llvm::zip(counts, llvm::ArrayRef(field).slice(2, 4)))
-        if (text.getAsInteger(10, *count))
-          *count = 5;
-      llvm::SmallVector<StringRef> attributes;
-      field[6].split(attributes, ',');
-      for (StringRef a : attributes)
-        if (a.contains(':'))
-          op.attributes.push_back({a.split(':').first, a.split(':').second[0]});
-      list.push_back(std::move(op));
-    }
-    for (const auto &entry : table) // the other domains', whose attributes no table tells
-      if (!standard.count(entry.getKey())) {
-        Operator op;
-        auto [domain, name] = StringRef(entry.getKey()).rsplit('.');
-        op.name = name.empty() ? domain : name, op.domain = name.empty() ? StringRef() : domain;
-        op.mostInputs = 6, op.mostOutputs = 3;
-        for (StringRef a : llvm::split(entry.second.attributes, ' '))
-          op.attributes.push_back({a.split('=').first, 'i'});
-        list.push_back(std::move(op));
-      }
-    return list;
-  }();
-  return all;
-}
-
-constexpr int64_t kNumbers[] = {
-    -1,        0,         1,         2,         3,         4,         5,           7,       8,
-    16,        64,        255,       1024,      65536,     -2,        -3,          1 << 20, (1LL << 31) - 1,
-    1LL << 31, 1LL << 32, 1LL << 40, 1LL << 62, INT64_MAX, INT64_MIN, -(1LL << 31)};
-int64_t number(Random &random) {
-  // Mostly what a model could have.
-  return chance(random, 4) ? any(random, kNumbers) : (int64_t)below(random, 7) - 1;
-}
-float real(Random &random) {
-  static constexpr float kReals[] = {0,      1,      -1,       0.5f,      2,   3,   1e-5f, 1e30f,
-                                     -1e30f, 1e-40f, INFINITY, -INFINITY, NAN, 127, 256};
-  return any(random, kReals);
-}
-int elementNumber(Random &random) {
-  static constexpr int kUsual[] = {1, 1, 1, 6, 7, 7, 9, 10, 11, 2, 3, 16};
-  return chance(random, 5) ? (int)below(random, 27) : any(random, kUsual);
-}
-size_t bytesOf(int type) {
-  switch (type) {
-  case 1:
-  case 6:
-  case 12:
-    return 4;
-  case 7:
-  case 11:
-  case 13:
-  case 14:
-    return 8;
-  case 4:
-  case 5:
-  case 10:
-  case 16:
-    return 2;
-  case 15:
-    return 16;
-  default:
-    return 1;
-  }
-}
 
 class Mutator {
 public:
@@ -255,57 +151,9 @@ private:
     case 'f':
       a.set_type(onnx::AttributeProto::FLOAT);
       return a.set_f(real(random));
-    case 's': {
-      static constexpr const char *kWords[] = {"constant",
-                                               "reflect",
-                                               "edge",
-                                               "wrap",
-                                               "linear",
-                                               "nearest",
-                                               "cubic",
-                                               "bilinear",
-                                               "half_pixel",
-                                               "align_corners",
-                                               "asymmetric",
-                                               "SAME_UPPER",
-                                               "SAME_LOWER",
-                                               "VALID",
-                                               "NOTSET",
-                                               "forward",
-                                               "reverse",
-                                               "bidirectional",
-                                               "add",
-                                               "mul",
-                                               "max",
-                                               "min",
-                                               "none",
-                                               "sum",
-                                               "mean",
-                                               "DCR",
-                                               "CRD",
-                                               "floor",
-                                               "ceil",
-                                               "round_prefer_floor",
-                                               "tf_crop_and_resize",
-                                               "ij,jk->ik",
-                                               "...ij,...jk->...ik",
-                                               "ii->i",
-                                               "ij->",
-                                               "bij,bjk->bik",
-                                               "tanh",
-                                               "zeros",
-                                               "border",
-                                               "avg",
-                                               "erf",
-                                               "half_pixel_symmetric",
-                                               "stretch",
-                                               "not_larger",
-                                               "RIGHT",
-                                               "LEFT",
-                                               ""};
+    case 's':
       a.set_type(onnx::AttributeProto::STRING);
-      return a.set_s(any(random, kWords));
-    }
+      return a.set_s(word(random));
     case 'I':
       a.set_type(onnx::AttributeProto::INTS);
       a.clear_ints();
@@ -668,14 +516,6 @@ private:
   Random random;
 };
 
-/// The model in at most `most` bytes, or what there was.
-size_t store(const onnx::ModelProto &model, uint8_t *data, size_t size, size_t most) {
-  size_t bytes = model.ByteSizeLong();
-  if (bytes > most || bytes == 0 || !model.SerializePartialToArray(data, (int)bytes))
-    return size;
-  return bytes;
-}
-
 /// libFuzzer's custom mutator: changes the model in `data` in place, at most `most` bytes; answers its new size.
 size_t mutateOnnx(uint8_t *data, size_t size, size_t most, unsigned seed) {
   if (seed % 8 == 0)
@@ -692,58 +532,6 @@ size_t mutateOnnx(uint8_t *data, size_t size, size_t most, unsigned seed) {
   return store(model, data, size, most);
 }
 
-/// libFuzzer's custom crossover: `one` with parts of `other`, into `out`, at most `most` bytes.
-size_t crossOnnx(const uint8_t *one, size_t oneSize, const uint8_t *other, size_t otherSize, uint8_t *out, size_t most,
-                 unsigned seed) {
-  onnx::ModelProto a, b;
-  if (!a.ParsePartialFromArray(one, (int)oneSize) || !b.ParsePartialFromArray(other, (int)otherSize))
-    return 0;
-  // The nodes of the other go behind those of the one, under names of their own, and read its inputs or the one's.
-  Random random(seed);
-  auto *graph = a.mutable_graph();
-  std::string prefix = "c" + std::to_string(random() % 1000);
-  llvm::StringMap<std::string> names;
-  std::vector<std::string> there;
-  for (const auto &node : graph->node())
-    for (const auto &o : node.output())
-      if (!o.empty())
-        there.push_back(o);
-  for (const auto &t : b.graph().initializer()) {
-    auto *copy = graph->add_initializer();
-    *copy = t;
-    copy->set_name(names[t.name()] = prefix + t.name());
-  }
-  for (const auto &i : b.graph().input())
-    if (!names.count(i.name())) {
-      if (!there.empty() && chance(random, 2)) {
-        names[i.name()] = any(random, there);
-      } else {
-        auto *copy = graph->add_input();
-        *copy = i;
-        copy->set_name(names[i.name()] = prefix + i.name());
-      }
-    }
-  for (const auto &node : b.graph().node()) {
-    auto *copy = graph->add_node();
-    *copy = node;
-    for (auto &i : *copy->mutable_input())
-      if (auto it = names.find(i); it != names.end())
-        i = it->second;
-    for (auto &o : *copy->mutable_output())
-      if (!o.empty())
-        o = names[o] = prefix + o;
-  }
-  for (const auto &o : b.graph().output()) {
-    auto *copy = graph->add_output();
-    *copy = o;
-    if (auto it = names.find(o.name()); it != names.end())
-      copy->set_name(it->second);
-  }
-  for (const auto &f : b.functions())
-    *a.add_functions() = f;
-  return store(a, out, 0, most);
-}
-
 } // namespace
 } // namespace kt::fuzz
 
@@ -753,9 +541,4 @@ extern "C" size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t mos
   if (seed % 32 == 0) // what is not even a model
     return LLVMFuzzerMutate(data, size, most);
   return kt::fuzz::mutateOnnx(data, size, most, seed / 32);
-}
-
-extern "C" size_t LLVMFuzzerCustomCrossOver(const uint8_t *one, size_t oneSize, const uint8_t *other, size_t otherSize,
-                                            uint8_t *out, size_t most, unsigned seed) {
-  return kt::fuzz::crossOnnx(one, oneSize, other, otherSize, out, most, seed);
 }

@@ -25,13 +25,7 @@ using Bytes = std::vector<std::byte>;
 
 /// A file with this metadata and zeros for its segments; these are `most` bytes at most.
 Bytes sealed(std::span<const std::byte> metadata, uint64_t most) {
-  Header header = {};
-  std::memcpy(header.magic, kMagic, sizeof(kMagic));
-  header.version = kVersion;
-  header.headerBytes = sizeof(Header);
-  header.metadataBytes = metadata.size();
-  header.segmentBase = alignUp(sizeof(Header) + metadata.size(), kPage);
-  header.metadata = digestOf(metadata);
+  Header header = makeHeader(metadata);
   Bytes file(header.segmentBase);
   std::memcpy(file.data() + sizeof(header), metadata.data(), metadata.size());
   const auto *root = reinterpret_cast<const uint8_t *>(file.data() + sizeof(header));
@@ -42,8 +36,7 @@ Bytes sealed(std::span<const std::byte> metadata, uint64_t most) {
       if (segment->bytes() <= most)
         bytes = std::min(bytes + alignUp(segment->bytes(), kPage), header.segmentBase + most);
   file.resize(bytes);
-  header.fileBytes = bytes;
-  header.header = digestOf({reinterpret_cast<const std::byte *>(&header), offsetof(Header, header)});
+  seal(header, bytes);
   std::memcpy(file.data(), &header, sizeof(header));
   return file;
 }

@@ -8,20 +8,12 @@
 #include "passes/Analysis/Interpreter.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Parser/Parser.h"
+#include "test/passes/Analysis/Context.h"
 #include <cmath>
 #include <gtest/gtest.h>
 
 namespace kt::test {
 namespace {
-
-mlir::MLIRContext &context() {
-  static mlir::MLIRContext *shared = [] {
-    auto *c = new mlir::MLIRContext();
-    c->loadDialect<KTDialect, mlir::func::FuncDialect, mlir::arith::ArithDialect, mlir::math::MathDialect>();
-    return c;
-  }();
-  return *shared;
-}
 
 /// Runs a kt.generic over inputs of `types`; `body` names them %X0, ... and the indices %i0, ...
 template <typename R>

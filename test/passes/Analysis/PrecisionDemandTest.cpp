@@ -7,21 +7,13 @@
 
 #include "passes/Analysis/PrecisionDemand.h"
 #include "mlir/Parser/Parser.h"
+#include "test/passes/Analysis/Context.h"
 #include <gtest/gtest.h>
 
 namespace kt::test {
 namespace {
 
 using Demand = PrecisionDemand;
-
-mlir::MLIRContext &context() {
-  static mlir::MLIRContext *shared = [] {
-    auto *c = new mlir::MLIRContext();
-    c->loadDialect<KTDialect, mlir::func::FuncDialect, mlir::arith::ArithDialect, mlir::math::MathDialect>();
-    return c;
-  }();
-  return *shared;
-}
 
 /// The location by which a value is found again.
 std::string named(const std::string &r) { return " loc(\"" + r.substr(1) + "\")\n"; }
