@@ -13,7 +13,7 @@ using namespace kt;
 using namespace kt::import;
 
 std::string import::operatorKey(StringRef domain, StringRef op) {
-  return domain.empty() || domain == "ai.onnx" ? op.str() : (domain + "." + op).str();
+  return domainOf(domain).empty() ? op.str() : (domain + "." + op).str();
 }
 
 /// Calls `fn` for each node of a node list and of the subgraphs in it.
@@ -53,8 +53,7 @@ bool Importer::checkSupported() {
         if (visited.insert(k).second)
           waiting.push_back(it->second);
       } else if (!table.count(k)) {
-        missing.push_back(k + " (node '" + (node.name().empty() && node.output_size() ? node.output(0) : node.name()) +
-                          "')");
+        missing.push_back((k + " (node '" + nodeName(node) + "')").str());
       }
     });
   };
@@ -75,9 +74,9 @@ bool Importer::checkSupported() {
 
 bool Importer::checkStandard() {
   bool ok = true;
-  auto check = [&](const auto &nodes, const llvm::StringMap<int64_t> &sets) {
+  auto check = [&](const auto &nodes, const OperatorSets &sets) {
     forEachNode(nodes, 0, [&](const onnx::NodeProto &node) {
-      if (!ok || !(node.domain().empty() || node.domain() == "ai.onnx") || functions.count(node.op_type()))
+      if (!ok || !domainOf(node.domain()).empty() || functions.count(node.op_type()))
         return;
       auto set = sets.find("");
       int64_t opset = set == sets.end() ? 0 : set->second;
@@ -85,16 +84,13 @@ bool Importer::checkStandard() {
                                               : schemas.checkNode(node, opset);
       if (!complaint)
         return;
-      StringRef name = node.name().empty() && node.output_size() ? node.output(0) : node.name();
-      emitError(nodeLocation(b.getContext(), name, node.op_type(), opset)) << *complaint;
+      emitError(nodeLocation(b.getContext(), nodeName(node), node.op_type(), opset)) << *complaint;
       ok = false;
     });
   };
   check(file.proto().graph().node(), opsets.back());
   for (const auto &function : file.proto().functions()) {
-    llvm::StringMap<int64_t> sets;
-    for (const auto &set : function.opset_import())
-      sets[set.domain() == "ai.onnx" ? "" : set.domain()] = set.version();
+    OperatorSets sets = operatorSets(function);
     check(function.node(), sets.empty() ? opsets.back() : sets);
   }
   return ok;
@@ -102,7 +98,7 @@ bool Importer::checkStandard() {
 
 /// What the standard asks of the values that a node of its domain is given.
 LogicalResult Importer::checkInputs(Node &node) {
-  if (!(node.proto.domain().empty() || node.proto.domain() == "ai.onnx"))
+  if (!domainOf(node.proto.domain()).empty())
     return success();
   SmallVector<Type> elements;
   for (unsigned i = 0; i < node.numInputs(); ++i) {

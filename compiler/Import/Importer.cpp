@@ -173,9 +173,7 @@ const onnx::AttributeProto *Importer::functionAttr(StringRef name) {
 }
 
 int64_t Importer::opsetOf(StringRef domain) {
-  if (domain == "ai.onnx")
-    domain = "";
-  auto it = opsets.back().find(domain);
+  auto it = opsets.back().find(domainOf(domain));
   return it == opsets.back().end() ? 1 : it->second;
 }
 
@@ -186,10 +184,7 @@ int64_t Importer::opsetOf(StringRef domain) {
 LogicalResult Importer::importNode(const onnx::NodeProto &proto) {
   std::string k = operatorKey(proto.domain(), proto.op_type());
   int64_t opset = opsetOf(proto.domain());
-  StringRef name = proto.name();
-  if (name.empty() && proto.output_size())
-    name = proto.output(0);
-  Location loc = nodeLocation(b.getContext(), name, proto.op_type(), opset);
+  Location loc = nodeLocation(b.getContext(), nodeName(proto), proto.op_type(), opset);
   if (budget <= 0) {
     if (budget-- == 0)
       emitError(loc) << "functions and bodies unfold to more than " << kMaxUnfolded << " nodes up to here";
@@ -324,9 +319,7 @@ LogicalResult Importer::inlineFunction(const onnx::NodeProto &node, const onnx::
     }
   }
   scopes.push_back(std::move(scope));
-  llvm::StringMap<int64_t> sets;
-  for (const auto &set : function.opset_import())
-    sets[set.domain() == "ai.onnx" ? "" : set.domain()] = set.version();
+  OperatorSets sets = operatorSets(function);
   opsets.push_back(sets.empty() ? opsets.back() : std::move(sets));
   LogicalResult result = importNodes(function.node());
   opsets.pop_back();
@@ -476,9 +469,7 @@ OwningOpRef<ModuleOp> Importer::run() {
     emitError(b.getUnknownLoc()) << *complaint;
     return {};
   }
-  llvm::StringMap<int64_t> sets;
-  for (const auto &set : model.opset_import())
-    sets[set.domain() == "ai.onnx" ? "" : set.domain()] = set.version();
+  OperatorSets sets = operatorSets(model);
   if (model.opset_import_size() == 0) // before IR 3
     sets[""] = 1;
   opsets.push_back(std::move(sets));

@@ -151,7 +151,7 @@ private:
   Schemas schemas;
   std::vector<Scope> scopes;
   llvm::StringMap<const onnx::FunctionProto *> functions;
-  std::vector<llvm::StringMap<int64_t>> opsets;
+  std::vector<OperatorSets> opsets;
   /// A block being imported and what is known of its values.
   struct Level {
     mlir::Block *block = nullptr;

@@ -294,8 +294,6 @@ LogicalResult meanVarianceNormalization(Node &n) {
     if (!llvm::is_contained(axes, i))
       perm.push_back(i);
   perm.append(axes);
-  if ((int64_t)perm.size() != n.rank(0))
-    return n.error("an axis is given twice");
   for (auto [i, p] : llvm::enumerate(perm))
     back[p] = i;
   // The definition adds 1e-9 to the deviation; to its square here.

@@ -334,10 +334,14 @@ std::optional<int64_t> Node::axis(int64_t value, int64_t rank) {
 
 std::optional<SmallVector<int64_t>> Node::axes(ArrayRef<int64_t> values, int64_t rank) {
   SmallVector<int64_t> all;
+  llvm::SmallBitVector seen(rank);
   for (int64_t value : values) {
     auto one = axis(value, rank);
     if (!one)
       return std::nullopt;
+    if (seen.test(*one))
+      return refuse("axis " + Twine(value) + " is given twice");
+    seen.set(*one);
     all.push_back(*one);
   }
   return all;

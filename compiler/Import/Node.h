@@ -209,6 +209,7 @@ public:
   llvm::SmallVector<Expr> unmarked(llvm::ArrayRef<Expr> dims, llvm::ArrayRef<Expr> marks, int64_t count);
   /// Negative axes count from the end; an error outside [-rank, rank).
   std::optional<int64_t> axis(int64_t value, int64_t rank);
+  /// The same of several, which have to differ.
   std::optional<llvm::SmallVector<int64_t>> axes(llvm::ArrayRef<int64_t> values, int64_t rank);
 };
 

@@ -150,22 +150,18 @@ std::optional<ReducedAxes> import::reducedAxes(Node &n) {
   std::optional<SmallVector<Expr>> given = n.sizesFrom("axes", 1);
   if (!given && n.has(1))
     return std::nullopt;
-  bool unknown = false;
-  for (Expr a : given.value_or(SmallVector<Expr>())) {
-    auto c = a.asConstant();
-    auto axis = c ? n.axis(*c, n.rank(0)) : std::nullopt;
-    if (c && !axis)
-      return std::nullopt;
-    if (axis && llvm::is_contained(axes.fixed, *axis))
-      return n.refuse("axis " + Twine(*c) + " is given twice");
-    unknown |= !c;
-    if (c)
-      axes.fixed.push_back(*axis);
-  }
-  if (unknown) {
-    axes.fixed.clear();
+  SmallVector<int64_t> constants;
+  for (Expr a : given.value_or(SmallVector<Expr>()))
+    if (auto c = a.asConstant())
+      constants.push_back(*c);
+  auto known = n.axes(constants, n.rank(0));
+  if (!known)
+    return std::nullopt;
+  if (given && constants.size() < given->size()) {
     axes.marks = n.marked(*given, n.rank(0));
     axes.count = given->size();
+  } else {
+    axes.fixed = std::move(*known);
   }
   llvm::sort(axes.fixed);
   if (axes.none() && !n.attrInt("noop_with_empty_axes", 0))

@@ -168,8 +168,6 @@ std::optional<ResizeAxes> import::resizeAxes(Node &n, bool old) {
   }
   ResizeAxes r;
   for (auto [i, dim] : llvm::enumerate(dims)) {
-    if (llvm::is_contained(ArrayRef<int64_t>(dims).take_front(i), dim))
-      return n.refuse("axis " + Twine(dim) + " is given twice");
     ResizeAxis a{dim, d[dim], d[dim]};
     a.roiAt = i;
     a.roiCount = dims.size();

@@ -246,23 +246,21 @@ LogicalResult centerCropPad(Node &n) {
   if (!shape)
     return failure();
   SmallVector<Expr> d = n.dims(n.in(0)), out = d, start(d.size(), n.expr(0));
-  SmallVector<int64_t> axes, padded;
-  if (auto given = n.attrInts("axes"))
-    axes.assign(given->begin(), given->end());
-  else
-    for (size_t i = 0; i < d.size(); ++i)
-      axes.push_back(i);
+  SmallVector<int64_t> axes = llvm::to_vector(llvm::seq<int64_t>(0, d.size())), padded;
+  if (auto given = n.attrInts("axes")) {
+    auto all = n.axes(*given, d.size());
+    if (!all)
+      return failure();
+    axes = std::move(*all);
+  }
   if (axes.size() != shape->size())
     return n.error("expected " + Twine(axes.size()) + " sizes but got " + Twine(shape->size()));
-  for (auto [a, t] : llvm::zip(axes, *shape)) {
-    auto axis = n.axis(a, d.size());
-    if (!axis)
-      return failure();
-    Expr zero = n.expr(0), two = n.expr(2), more = Expr::max(t - d[*axis], zero), less = Expr::max(d[*axis] - t, zero);
-    out[*axis] = t;
-    start[*axis] = Expr::floorDiv(less, two) - Expr::floorDiv(more, two);
+  for (auto [axis, t] : llvm::zip(axes, *shape)) {
+    Expr zero = n.expr(0), two = n.expr(2), more = Expr::max(t - d[axis], zero), less = Expr::max(d[axis] - t, zero);
+    out[axis] = t;
+    start[axis] = Expr::floorDiv(less, two) - Expr::floorDiv(more, two);
     if (!more.isConstant(0))
-      padded.push_back(*axis);
+      padded.push_back(axis);
   }
   return n.set(n.generic(n.tensor(out, n.element(0)), n.in(0), [&](Body &b) {
     SmallVector<Value> at = b.indices();

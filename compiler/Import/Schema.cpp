@@ -271,9 +271,9 @@ Complaint kt::import::checkVersions(const onnx::ModelProto &model, int64_t newes
   if (model.ir_version() >= 3 && model.opset_import_size() == 0)
     return ("the model imports no operator set, which IR version " + Twine(model.ir_version()) + " asks for").str();
   auto conflicting = [](const auto &imports) -> Complaint {
-    llvm::StringMap<int64_t> sets;
+    OperatorSets sets;
     for (const auto &set : imports) {
-      StringRef domain = set.domain() == "ai.onnx" ? StringRef() : StringRef(set.domain());
+      StringRef domain = domainOf(set.domain());
       auto [it, fresh] = sets.try_emplace(domain, set.version());
       if (!fresh && it->second != set.version())
         return ("operator sets " + Twine(it->second) + " and " + Twine(set.version()) + " of domain '" + domain +

@@ -18,6 +18,23 @@
 
 namespace kt::import {
 
+/// A domain as it is compared: the standard's has two names.
+inline llvm::StringRef domainOf(llvm::StringRef name) { return name == "ai.onnx" ? llvm::StringRef() : name; }
+
+/// The versions that a model or a function imports, by domain.
+using OperatorSets = llvm::StringMap<int64_t>;
+template <typename Proto> OperatorSets operatorSets(const Proto &proto) {
+  OperatorSets sets;
+  for (const auto &set : proto.opset_import())
+    sets[domainOf(set.domain())] = set.version();
+  return sets;
+}
+
+/// By which name messages call a node: its own or its first output's.
+inline llvm::StringRef nodeName(const onnx::NodeProto &node) {
+  return node.name().empty() && node.output_size() ? llvm::StringRef(node.output(0)) : llvm::StringRef(node.name());
+}
+
 /// What is wrong, or nothing.
 using Complaint = std::optional<std::string>;
 

@@ -164,19 +164,16 @@ LogicalResult unsqueeze(Node &n) {
     }
     return n.set(n.reshape(n.in(0), out));
   }
-  auto axes = n.intsFrom("axes", 1);
-  if (!axes)
+  auto given = n.intsFrom("axes", 1);
+  if (!given)
     return n.has(1) ? failure() : n.error("expected axes");
-  int64_t rank = n.rank(0) + axes->size();
+  int64_t rank = n.rank(0) + given->size();
+  auto axes = n.axes(*given, rank);
+  if (!axes)
+    return failure();
   llvm::SmallBitVector added(rank);
-  for (int64_t a : *axes) {
-    auto axis = n.axis(a, rank);
-    if (!axis)
-      return failure();
-    if (added.test(*axis))
-      return n.error("axis " + Twine(a) + " is given twice");
-    added.set(*axis);
-  }
+  for (int64_t axis : *axes)
+    added.set(axis);
   SmallVector<Expr> d = n.dims(n.in(0)), out;
   size_t next = 0;
   for (int64_t i = 0; i < rank; ++i)

@@ -178,31 +178,27 @@ LogicalResult slice(Node &n) {
   int64_t rank = n.rank(0);
   SmallVector<Expr> begin(rank, n.expr(0)), out = n.dims(n.in(0));
   SmallVector<int64_t> step(rank, 1);
-  llvm::SmallBitVector seen(rank);
-  for (auto [i, a] : llvm::enumerate(axes)) {
-    auto axis = n.axis(a, rank);
-    if (!axis)
-      return failure();
-    if (seen.test(*axis))
-      return n.error("axis " + Twine(a) + " is given twice");
-    seen.set(*axis);
+  auto distinct = n.axes(axes, rank);
+  if (!distinct)
+    return failure();
+  for (auto [i, axis] : llvm::enumerate(*distinct)) {
     if (steps[i] == 0)
       return n.error("step 0");
-    Expr d = out[*axis], zero = n.expr(0);
+    Expr d = out[axis], zero = n.expr(0);
     // Negative numbers count from the end; then both are clamped to what the step's direction can reach.
     int64_t by = std::clamp(steps[i], -kFar, kFar);
     Expr s = fromBeginning(n, (*starts)[i], d), e = fromBeginning(n, (*ends)[i], d);
     if (by > 0) {
       s = Expr::min(Expr::max(s, zero), d);
       e = Expr::min(Expr::max(e, zero), d);
-      out[*axis] = Expr::max(Expr::ceilDiv(e - s, n.expr(by)), zero);
+      out[axis] = Expr::max(Expr::ceilDiv(e - s, n.expr(by)), zero);
     } else {
       s = Expr::min(Expr::max(s, n.expr(-1)), d - 1);
       e = Expr::min(Expr::max(e, n.expr(-1)), d - 1);
-      out[*axis] = Expr::max(Expr::ceilDiv(s - e, n.expr(-by)), zero);
+      out[axis] = Expr::max(Expr::ceilDiv(s - e, n.expr(-by)), zero);
     }
-    begin[*axis] = s;
-    step[*axis] = by;
+    begin[axis] = s;
+    step[axis] = by;
   }
   return n.set(n.slice(n.in(0), begin, out, step));
 }
