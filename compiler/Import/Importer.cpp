@@ -127,6 +127,8 @@ std::string Importer::freshName(StringRef hint) {
 }
 
 Value Importer::constant(SymTensorType type, ArrayRef<char> bytes, StringRef name, bool copy) {
+  if (bytes.empty())
+    bytes = ArrayRef<char>("", size_t(0)); // no bytes of a null pointer cannot be copied
   auto raw = RankedTensorType::get({(int64_t)bytes.size()}, b.getI8Type());
   AsmResourceBlob blob = copy ? HeapAsmResourceBlob::allocateAndCopyWithAlign(bytes, 64, false)
                               : UnmanagedAsmResourceBlob::allocateWithAlign(bytes, 1);
