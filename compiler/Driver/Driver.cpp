@@ -85,6 +85,21 @@ static Status checkOutputs(const import::ModelFile &model, const std::string &ou
   return kept.mayWriteAll(outputs);
 }
 
+/// Bodies are fused for as long as that makes different kernels that are worth their time, a hundredth of a second and
+/// more each: one for so many bytes of model, and some.
+static size_t mostKernels(const import::ModelFile &model) {
+  size_t bytes = 0;
+  for (const os::MappedFile *file : model.files())
+    bytes += file->bytes().size();
+  return 500 + bytes / (16 << 10);
+}
+
+static size_t numOps(ModuleOp module) {
+  size_t count = 0;
+  module->walk([&](Operation *op) { count += isCompute(op); });
+  return count;
+}
+
 Status kt::compile(const std::string &input, const std::string &output, const CompileOptions &options,
                    const CompileEvents &events) {
   unsigned errors = 0;
@@ -159,37 +174,62 @@ Status kt::compile(const std::string &input, const std::string &output, const Co
     return failedWith(s);
   auto stop = [&] {
     Status s = unchanged();
-    if (s.ok())
-      s = writeText(output, *module);
-    return s.ok() ? s : failedWith(s);
+    return s.ok() ? writeText(output, *module) : s;
   };
-  if (options.compileTo == "import")
-    return stop();
+  if (options.compileTo == "import") {
+    Status s = stop();
+    return s.ok() ? s : failedWith(s);
+  }
 
   PipelineOptions pipeline;
   pipeline.precision = options.precision;
   pipeline.quant = options.quant;
   pipeline.maxSliceBytes = options.maxSliceBytes;
   pipeline.optLevel = options.optLevel;
-  for (Phase phase : allPhases()) {
-    progress(nameOf(phase), 0, 0);
-    // Verified once a phase: after each of its passes would be a quarter of the time that large models take.
-    PassManager pm(&context);
-    pm.enableVerifier(false);
-    buildPhase(pm, phase, pipeline);
-    if (mlir::failed(pm.run(*module)) || mlir::failed(mlir::verify(*module)))
-      return failedWith(Status::failed(errors ? first : "phase " + nameOf(phase) + " failed"));
-    if (Status s = dump(); !s.ok())
+  bool stopped = false;
+  auto lower = [&]() -> Status {
+    for (Phase phase : allPhases()) {
+      progress(nameOf(phase), 0, 0);
+      // Verified once a phase: after each of its passes would be a quarter of the time that large models take.
+      PassManager pm(&context);
+      pm.enableVerifier(false);
+      buildPhase(pm, phase, pipeline);
+      if (mlir::failed(pm.run(*module)) || mlir::failed(mlir::verify(*module)))
+        return Status::failed(errors ? first : "phase " + nameOf(phase) + " failed");
+      if (Status s = dump(); !s.ok())
+        return s;
+      if (options.compileTo == nameOf(phase)) {
+        stopped = true;
+        return stop();
+      }
+    }
+    return {};
+  };
+  size_t most = mostKernels(**file);
+  OwningOpRef<ModuleOp> written;
+  if (options.optLevel > 0 && numOps(*module) > most)
+    written = module->clone();
+  if (Status s = lower(); !s.ok())
+    return failedWith(s);
+  size_t kernels = llvm::range_size(module->getOps<KernelOp>());
+  if (written && !stopped && kernels > most) {
+    emitWarning(UnknownLoc::get(&context))
+        << kernels << " different kernels are more than " << most << ", which is what a model of this size may have: "
+        << "compiled without fusion, as by -O0";
+    pipeline.optLevel = 0;
+    number = 1; // the phases' dumps begin anew
+    module = std::move(written);
+    if (Status s = lower(); !s.ok())
       return failedWith(s);
-    if (options.compileTo == nameOf(phase))
-      return stop();
   }
+  if (stopped)
+    return {};
 
   codegen::PackageOptions package;
   package.targets = options.targets;
   package.threads = options.threads;
   package.code.tensorCores = options.tensorCores;
-  package.code.oneVariant = options.optLevel < 2;
+  package.code.oneVariant = pipeline.optLevel < 2;
   package.progress = [&](unsigned done, unsigned total) { progress("kernels", done, total); };
   auto model = codegen::package(*module, package);
   if (mlir::failed(model))
@@ -201,7 +241,7 @@ Status kt::compile(const std::string &input, const std::string &output, const Co
                                : options.precision == Precision::bf16 ? "bf16"
                                                                       : "fp32") +
                    " quant=" + (options.quant == Quant::none ? "none" : "int8") +
-                   " max_slice_mem=" + std::to_string(options.maxSliceBytes) + " O" + std::to_string(options.optLevel) +
+                   " max_slice_mem=" + std::to_string(options.maxSliceBytes) + " O" + std::to_string(pipeline.optLevel) +
                    " dynamic_batching=" +
                    (!options.dynamicBatching   ? "model"
                     : *options.dynamicBatching ? "true"

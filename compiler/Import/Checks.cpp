@@ -97,7 +97,14 @@ bool Importer::checkStandard() {
 }
 
 /// What the standard asks of the values that a node of its domain is given.
+/// As many as numpy's arrays have. Several operators take a time that is quadratic in it.
+constexpr int64_t kMostDims = 64;
+
 LogicalResult Importer::checkInputs(Node &node) {
+  for (unsigned i = 0; i < node.numInputs(); ++i)
+    if (node.has(i) && !sequence(node.proto.input(i)) && node.in(i) && node.rank(i) > kMostDims)
+      return node.error("input " + Twine(i) + " has " + Twine(node.rank(i)) + " dimensions: at most " +
+                        Twine(kMostDims) + " are supported");
   if (!domainOf(node.proto.domain()).empty())
     return success();
   SmallVector<Type> elements;
@@ -124,6 +131,9 @@ LogicalResult Importer::checkNew(Block *block, Operation *last, Location loc) {
       auto type = dyn_cast<SymTensorType>(v.getType());
       if (!type)
         continue;
+      if (type.getRank() > kMostDims)
+        return emitError(loc) << "a result has " << type.getRank() << " dimensions: at most " << kMostDims
+                              << " are supported";
       int64_t count = 1;
       for (ExprAttr dim : type.getDims()) {
         int64_t size = Expr(dim).asConstant().value_or(1);

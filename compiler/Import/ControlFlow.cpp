@@ -442,6 +442,9 @@ LogicalResult scan(Node &n) {
   }
   if (n.has(0))
     return n.error("unsupported Scan with sequence lengths");
+  for (unsigned i = begin; i < n.numInputs(); ++i)
+    if (n.rank(i) == 0)
+      return n.error("expected a batch dimension of input " + Twine(i) + " but got rank 0");
   auto results = loop(n, {}, n.type(inputs[0]).dim(0), {}, SmallVector<bool>(stateCount + stacked, false),
                       [&](ValueRange, Expr i) -> FailureOr<LoopYield> {
                         SmallVector<Value> s, x;

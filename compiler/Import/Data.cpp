@@ -41,7 +41,7 @@ LogicalResult gather(Node &n) {
 
 LogicalResult gatherElements(Node &n) {
   auto axis = n.axis(n.attrInt("axis", 0), n.rank(0));
-  if (!axis)
+  if (!axis || failed(n.expectRank(1, n.rank(0))))
     return failure();
   Expr d = n.type(0).dim(*axis);
   auto site = n.site(n.in(1), d, "an index into axis " + Twine(*axis));
@@ -124,8 +124,11 @@ LogicalResult scatterNd(Node &n) {
 LogicalResult scatterElements(Node &n) {
   auto kind = scatterKind(n);
   auto axis = n.axis(n.attrInt("axis", 0), n.rank(0));
-  if (!kind || !axis)
+  if (!kind || !axis || failed(n.expectRank(1, n.rank(0))) || failed(n.expectRank(2, n.rank(0))))
     return failure();
+  for (int64_t i = 0; i < n.rank(0); ++i)
+    if (failed(n.require(n.type(1).dim(i), n.type(2).dim(i), "dimension " + Twine(i) + " of indices and updates")))
+      return failure();
   // Every element becomes a row that addresses all dimensions.
   int64_t rank = n.rank(0);
   SmallVector<Expr> d = n.dims(n.in(1)), full = d;

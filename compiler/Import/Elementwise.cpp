@@ -132,19 +132,33 @@ template <Cmp kind> LogicalResult compare(Node &n) {
   return n.set(n.map(n.b.getI1Type(), {n.in(0), secondOperand(n)},
                      [&](Body &b, ArrayRef<Value> x) { return b.cmp(kind, x[0], x[1], isUnsigned(n.element(0))); }));
 }
-/// Any number of operands, folded from the left.
-template <Binary fn> LogicalResult variadic(Node &n) {
+/// All operands, combined from the left, and `finish` of that. A kernel reads kMaxTogether of them at most: more are
+/// combined in steps, whose sums stay as wide as within one.
+Value foldLeft(Node &n, Binary combine, llvm::function_ref<Value(Body &, Value)> finish) {
   SmallVector<Value> in;
   for (unsigned i = 0; i < n.numInputs(); ++i)
     in.push_back(n.in(i));
-  if (in.size() == 1)
-    return n.set(in[0]);
-  return n.set(n.map(n.element(0), in, [&](Body &b, ArrayRef<Value> x) {
-    Value acc = x[0];
-    for (Value v : x.drop_front())
-      acc = fn(b, acc, v, n);
-    return acc;
-  }));
+  ArrayRef<Value> rest = in;
+  Type between = isa<Float16Type, BFloat16Type>(n.element(0)) ? Type(n.b.getF32Type()) : n.element(0);
+  SmallVector<Value> step;
+  while (!rest.empty()) {
+    size_t count = std::min(rest.size(), kMaxTogether - step.size());
+    llvm::append_range(step, rest.take_front(count));
+    rest = rest.drop_front(count);
+    Value folded = n.map(rest.empty() ? n.element(0) : between, step, [&](Body &b, ArrayRef<Value> x) {
+      Value acc = x[0];
+      for (Value v : x.drop_front())
+        acc = combine(b, acc, v, n);
+      return rest.empty() ? finish(b, acc) : acc;
+    });
+    step = {folded};
+  }
+  return step[0];
+}
+template <Binary fn> LogicalResult variadic(Node &n) {
+  if (n.numInputs() == 1)
+    return n.set(n.in(0));
+  return n.set(foldLeft(n, fn, [](Body &, Value v) { return v; }));
 }
 
 Value add(Body &b, Value x, Value y, Node &) { return b.add(x, y); }
@@ -284,14 +298,8 @@ LogicalResult isInf(Node &n) {
 }
 
 LogicalResult mean(Node &n) {
-  SmallVector<Value> in;
-  for (unsigned i = 0; i < n.numInputs(); ++i)
-    in.push_back(n.in(i));
-  return n.set(n.map(n.element(0), in, [&](Body &b, ArrayRef<Value> x) {
-    Value acc = x[0];
-    for (Value v : x.drop_front())
-      acc = b.add(acc, v);
-    return b.div(acc, b.constant(acc.getType(), x.size()));
+  return n.set(foldLeft(n, add, [&](Body &b, Value sum) {
+    return b.div(sum, b.constant(sum.getType(), n.numInputs()));
   }));
 }
 

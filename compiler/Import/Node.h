@@ -56,6 +56,9 @@ struct Definition {
 /// Definitions by "domain.Name" ("Name" alone for ONNX's own domain).
 using OpTable = llvm::StringMap<Definition>;
 
+/// More operands of one node than this are taken in several kernels: bodies, and what looks at them, stay small.
+constexpr size_t kMaxTogether = 64;
+
 // The families; each enters its operators.
 void registerElementwise(OpTable &table);
 void registerArithmetic(OpTable &table);
@@ -177,6 +180,7 @@ public:
   /// Elements [start, start + result size) with a step, along every dimension; `starts` may be anything inside.
   mlir::Value slice(mlir::Value v, llvm::ArrayRef<Expr> starts, llvm::ArrayRef<Expr> sizes,
                     llvm::ArrayRef<int64_t> steps);
+  /// Joined along `axis`, kMaxTogether at a time.
   mlir::Value concat(llvm::ArrayRef<mlir::Value> parts, int64_t axis);
   /// lhs [.., m, k] times rhs [.., k, n] with numpy's broadcasting of batches; `transpose*` swap the last two
   /// dimensions.

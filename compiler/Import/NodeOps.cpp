@@ -139,6 +139,12 @@ Value Node::concat(ArrayRef<Value> parts, int64_t axis) {
     return {};
   if (parts.size() == 1)
     return parts[0];
+  if (parts.size() > kMaxTogether) {
+    SmallVector<Value> joined;
+    for (; !parts.empty(); parts = parts.drop_front(std::min(parts.size(), kMaxTogether)))
+      joined.push_back(concat(parts.take_front(std::min(parts.size(), kMaxTogether)), axis));
+    return concat(joined, axis);
+  }
   SmallVector<Expr> out = dims(parts[0]);
   for (Value v : parts)
     if (type(v).getRank() != (int64_t)out.size() || axis >= (int64_t)out.size()) {

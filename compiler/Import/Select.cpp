@@ -38,9 +38,12 @@ LogicalResult nonMaxSuppression(Node &n) {
   }
   Value most = n.has(2) ? limit(2, i64) : n.constantInts({0}, i64, {1});
   Value overlap = n.has(3) ? limit(3, f32) : n.constantFloat(0, f32, {1});
+  Value score = n.has(4) ? limit(4, f32) : Value();
+  if (!most || !overlap || (n.has(4) && !score))
+    return failure();
   auto op = SuppressOp::create(n.b, n.loc, n.tensor({d[0], d[1], room}, i64), n.tensor({d[0], d[1]}, i64),
-                               n.cast(n.in(0), f32), n.cast(n.in(1), f32), most, overlap,
-                               n.has(4) ? limit(4, f32) : Value(), n.attrInt("center_point_box", 0) != 0);
+                               n.cast(n.in(0), f32), n.cast(n.in(1), f32), most, overlap, score,
+                               n.attrInt("center_point_box", 0) != 0);
   Value flags = n.generic(n.tensor({d[0], d[1], room}, n.b.getI1Type()), op.getCount(), [&](Body &b) {
     return b.cmp(Cmp::lt, b.fromIndex(b.index(2), i64), b.read(0, {b.index(0), b.index(1)}));
   });

@@ -48,6 +48,8 @@ LogicalResult split(Node &n) {
       return failure();
     // Equal parts; the last is smaller where they do not divide.
     int64_t parts = n.attrInt("num_outputs", n.numOutputs());
+    if (parts != (int64_t)n.numOutputs())
+      return n.error("num_outputs is " + Twine(parts) + " but the node has " + Twine(n.numOutputs()) + " outputs");
     Expr each = Expr::ceilDiv(total, n.expr(parts));
     for (int64_t i = 0; i < parts; ++i) {
       Expr s = i + 1 == parts ? total - each * (parts - 1) : each;

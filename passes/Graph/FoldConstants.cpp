@@ -29,14 +29,19 @@ namespace {
 constexpr int64_t kAlwaysBytes = 1 << 16; // a result of this size is folded however small its operands are
 constexpr int64_t kGrowth = 8;            // else it may be this many times as large as they are (int4 to f32)
 
+/// Folding small constants into large ones, again and again, must not make an artifact of any size of a small model:
+/// how many bytes were added is kept on the function from one run of the pass to the next.
+constexpr StringRef kAddedName = "kt.folded_bytes";
+constexpr int64_t kMostAdded = 64 << 20; // and kGrowth times what the model's own constants have
+
 /// The constant behind a value, through views, with its bytes.
 ConstantOp constantOf(Value v) { return throughReshapes(v).getDefiningOp<ConstantOp>(); }
 
-bool fold(GenericOp op) {
+bool fold(GenericOp op, int64_t &budget) {
   SymTensorType type = op.getResult().getType();
   if (!type.hasStaticShape())
     return false;
-  int64_t bytes = *type.numElements().asConstant() * type.elementBytes(), inputBytes = 0;
+  int64_t bytes = *type.numElements().asConstant() * type.elementBytes(), inputBytes = 0, freed = 0;
   SmallVector<ArrayRef<char>> inputs;
   StringRef name;
   for (Value v : op.getInputs()) {
@@ -47,8 +52,10 @@ bool fold(GenericOp op) {
     if ((int64_t)constant.bytes().size() > inputBytes && constant.getName())
       name = *constant.getName();
     inputBytes += constant.bytes().size();
+    if (constant->hasOneUse() && v.hasOneUse())
+      freed += constant.bytes().size();
   }
-  if (bytes > kAlwaysBytes && bytes > kGrowth * inputBytes)
+  if ((bytes > kAlwaysBytes && bytes > kGrowth * inputBytes) || bytes - freed > budget)
     return false;
   auto result = interpret(op, inputs);
   if (!result)
@@ -56,6 +63,7 @@ bool fold(GenericOp op) {
   OpBuilder b(op);
   op.replaceAllUsesWith(makeConstant(b, op.getLoc(), type, std::move(*result), name).getResult());
   op.erase();
+  budget -= bytes - freed;
   return true;
 }
 
@@ -64,9 +72,21 @@ struct FoldConstantsPass : kt::impl::FoldConstantsBase<FoldConstantsPass> {
     if (!isGraph(getOperation()))
       return;
     SmallVector<GenericOp> ops;
-    getOperation()->walk([&](GenericOp op) { ops.push_back(op); });
+    int64_t own = 0, added = 0;
+    if (auto before = getOperation()->getAttrOfType<IntegerAttr>(kAddedName))
+      added = before.getInt();
+    getOperation()->walk([&](Operation *op) {
+      if (auto generic = dyn_cast<GenericOp>(op))
+        ops.push_back(generic);
+      else if (auto constant = dyn_cast<ConstantOp>(op))
+        own += constant.bytes().size();
+    });
+    int64_t all = kMostAdded + kGrowth * std::max<int64_t>(own - added, 0) - added, left = all;
     for (GenericOp op : ops)
-      fold(op);
+      fold(op, left);
+    added += all - left;
+    if (added > 0)
+      getOperation()->setAttr(kAddedName, IntegerAttr::get(IntegerType::get(&getContext(), 64), added));
   }
 };
 

@@ -3,6 +3,7 @@
 #include "mlir/IR/AttrTypeSubElements.h"
 #include "passes/Passes.h"
 #include "llvm/ADT/MapVector.h"
+#include "llvm/ADT/StringSet.h"
 
 namespace kt {
 #define GEN_PASS_DEF_OUTLINEKERNELS
@@ -14,8 +15,16 @@ using namespace kt;
 
 namespace {
 
-/// Sizes up to this stay in kernels: channels of images, spatial leftovers.
+/// Sizes up to this stay in kernels: channels of images, spatial leftovers. Offsets too.
 constexpr int64_t kSmall = 4;
+
+/// More kernels than this are not worth compiling: where sizes and numbers alone tell apart more, they are parameters of
+/// elementwise work and reductions too. It costs those divisions by numbers that are not known.
+constexpr size_t kMostSpecialised = 256;
+
+/// What a kernel keeps of a number that is a parameter: that it is a multiple of 8 or 4, which is what aligned accesses
+/// need.
+int64_t factorOf(int64_t number) { return number % 8 == 0 ? 8 : number % 4 == 0 ? 4 : 1; }
 
 /// "matmul" for kt.matmul.
 StringRef familyOf(Operation *op) { return op->getName().stripDialect(); }
@@ -29,25 +38,40 @@ struct OutlineKernelsPass : kt::impl::OutlineKernelsBase<OutlineKernelsPass> {
         if (isCompute(op))
           work.push_back(op);
       });
+    if (work.size() > kMostSpecialised) {
+      llvm::StringSet<> different;
+      SmallVector<Attribute> ints;
+      for (Operation *op : work)
+        if (different.insert(printed(*kernelOf(op, ints)->getOps<KernelOp>().begin())).second &&
+            different.size() > kMostSpecialised)
+          break;
+      anyNumbers = different.size() > kMostSpecialised;
+    }
     OpBuilder atEnd = OpBuilder::atBlockEnd(module.getBody());
     for (Operation *op : work)
       outline(op, atEnd);
   }
 
-  void outline(Operation *op, OpBuilder &atEnd) {
+  static std::string printed(KernelOp kernel) {
+    std::string text;
+    llvm::raw_string_ostream(text) << kernel;
+    return text;
+  }
+
+  /// A module with the kernel that computes `op`, and the parameters with which it does.
+  OwningOpRef<ModuleOp> kernelOf(Operation *op, SmallVectorImpl<Attribute> &ints) {
     MLIRContext *context = &getContext();
     // Every symbolic size, in order of appearance, is a parameter.
     llvm::MapVector<Attribute, unsigned> params;
     AttrTypeReplacer replacer;
     // Grouped convolutions are few and their sizes decide how they are done.
-    bool general = isa<MatmulOp>(op) || (isa<ConvOp>(op) && cast<ConvOp>(op).getGroups() == 1);
+    bool product = isa<MatmulOp>(op) || (isa<ConvOp>(op) && cast<ConvOp>(op).getGroups() == 1);
+    bool general = product || (anyNumbers && isa<GenericOp, ReduceOp, NormalizeOp>(op));
     replacer.addReplacement([&](ExprAttr e) -> std::optional<std::pair<Attribute, WalkResult>> {
       if (auto c = Expr(e).asConstant()) {
-        // Products of all sizes share a kernel: it keeps of a size only that it is a multiple of 8 or 4, which is what
-        // aligned accesses need.
-        int64_t factor = *c % 8 == 0 ? 8 : *c % 4 == 0 ? 4 : 1;
-        if (!general || *c <= kSmall)
+        if (!general || *c <= kSmall) // products of all sizes share a kernel
           return std::pair<Attribute, WalkResult>{e, WalkResult::skip()};
+        int64_t factor = factorOf(*c);
         Attribute quotient = Expr::constant(context, *c / factor).attr();
         unsigned number = params.try_emplace(quotient, params.size()).first->second;
         return std::pair<Attribute, WalkResult>{(Expr::symbol(context, "p" + std::to_string(number)) * factor).attr(),
@@ -74,7 +98,7 @@ struct OutlineKernelsPass : kt::impl::OutlineKernelsBase<OutlineKernelsPass> {
       clone->setOperand(i, arg);
     YieldOp::create(b, unknown, clone->getResults());
     replacer.recursivelyReplaceElementsIn(kernel, /*replaceAttrs=*/true, /*replaceLocs=*/false, /*replaceTypes=*/true);
-    if (general) { // the format of packed weights is not a size
+    if (product) { // the format of packed weights is not a size
       Value weights = body->getArgument(1);
       auto was = cast<SymTensorType>(op->getOperand(1).getType()), now = cast<SymTensorType>(weights.getType());
       SmallVector<ExprAttr> dims(now.getDims());
@@ -91,7 +115,10 @@ struct OutlineKernelsPass : kt::impl::OutlineKernelsBase<OutlineKernelsPass> {
           for (BlockArgument arg : block.getArguments())
             arg.setLoc(unknown);
     });
-    SmallVector<Attribute> ints;
+    takeOffsets(kernel, params);
+    if (anyNumbers)
+      takeNumbers(kernel, params);
+    ints.clear();
     for (auto &[e, number] : params)
       ints.push_back(e);
     takeSites(kernel, ints);
@@ -100,10 +127,14 @@ struct OutlineKernelsPass : kt::impl::OutlineKernelsBase<OutlineKernelsPass> {
       names.push_back("p" + std::to_string(i));
     SmallVector<StringRef> nameRefs(names.begin(), names.end());
     kernel.setParamsAttr(b.getStrArrayAttr(nameRefs));
+    return holder;
+  }
 
-    std::string key;
-    llvm::raw_string_ostream(key) << kernel;
-    auto [it, fresh] = known.try_emplace(key);
+  void outline(Operation *op, OpBuilder &atEnd) {
+    SmallVector<Attribute> ints;
+    OwningOpRef<ModuleOp> holder = kernelOf(op, ints);
+    KernelOp kernel = *holder->getOps<KernelOp>().begin();
+    auto [it, fresh] = known.try_emplace(printed(kernel));
     if (fresh) {
       std::string name = (familyOf(op) + "_" + Twine(counts[familyOf(op)]++)).str();
       kernel->remove();
@@ -115,12 +146,75 @@ struct OutlineKernelsPass : kt::impl::OutlineKernelsBase<OutlineKernelsPass> {
     }
     OpBuilder here(op);
     auto launch =
-        LaunchOp::create(here, op->getLoc(), op->getResultTypes(), FlatSymbolRefAttr::get(context, it->second),
+        LaunchOp::create(here, op->getLoc(), op->getResultTypes(), FlatSymbolRefAttr::get(&getContext(), it->second),
                          op->getOperands(), here.getArrayAttr(ints));
     if (Attribute slice = op->getAttr("kt.slice"))
       launch->setAttr("kt.slice", slice);
     op->replaceAllUsesWith(launch.getResults());
     op->erase();
+  }
+
+  /// What is added to an index becomes a parameter too: the parts of a split, or the steps of a recurrence that was
+  /// written out, are one kernel.
+  void takeOffsets(KernelOp kernel, llvm::MapVector<Attribute, unsigned> &params) {
+    MLIRContext *context = &getContext();
+    kernel->walk([&](arith::ConstantIndexOp constant) {
+      int64_t value = constant.value();
+      if (value <= kSmall)
+        return;
+      auto isOffset = [](OpOperand &use) {
+        return isa<arith::AddIOp, arith::SubIOp>(use.getOwner()) ||
+               (isa<ReadOp>(use.getOwner()) && use.getOperandNumber() > 0);
+      };
+      if (llvm::none_of(constant->getUses(), isOffset))
+        return;
+      int64_t factor = factorOf(value);
+      Attribute quotient = Expr::constant(context, value / factor).attr();
+      unsigned number = params.try_emplace(quotient, params.size()).first->second;
+      OpBuilder b(constant);
+      Expr size = Expr::symbol(context, "p" + std::to_string(number)) * factor;
+      Value offset = SizeOp::create(b, constant.getLoc(), size);
+      constant.getResult().replaceUsesWithIf(offset, isOffset);
+      if (constant->use_empty())
+        constant->erase();
+    });
+  }
+
+  /// The numbers that a body computes with become parameters as well, but for those that say what is computed. Parameters
+  /// are never negative and may be held in 32 bits: a number comes in parts of 16.
+  void takeNumbers(KernelOp kernel, llvm::MapVector<Attribute, unsigned> &params) {
+    MLIRContext *context = &getContext();
+    SmallVector<arith::ConstantOp> constants;
+    kernel->walk([&](arith::ConstantOp constant) { constants.push_back(constant); });
+    for (arith::ConstantOp constant : constants) {
+      Type type = constant.getType();
+      auto f = dyn_cast<FloatAttr>(constant.getValue());
+      auto i = dyn_cast<IntegerAttr>(constant.getValue());
+      if (!type.isIntOrFloat() || type.getIntOrFloatBitWidth() < 16)
+        continue;
+      if (f && (!f.getValue().isFinite() || llvm::is_contained({0.0, 0.5, 1.0, 2.0}, std::abs(f.getValueAsDouble()))))
+        continue;
+      if (i && std::abs(i.getInt()) <= kSmall)
+        continue;
+      APInt bits = f ? f.getValue().bitcastToAPInt() : i.getValue();
+      OpBuilder b(constant);
+      Location loc = constant.getLoc();
+      Type whole = b.getIntegerType(bits.getBitWidth());
+      Value v;
+      for (unsigned at = 0; at < bits.getBitWidth(); at += 16) {
+        Attribute part = Expr::constant(context, bits.extractBitsAsZExtValue(16, at)).attr();
+        unsigned number = params.try_emplace(part, params.size()).first->second;
+        Value x = SizeOp::create(b, loc, Expr::symbol(context, "p" + std::to_string(number)));
+        x = arith::IndexCastOp::create(b, loc, whole, x);
+        if (at)
+          x = arith::ShLIOp::create(b, loc, x, arith::ConstantIntOp::create(b, loc, whole, at));
+        v = v ? arith::OrIOp::create(b, loc, v, x).getResult() : x;
+      }
+      if (f)
+        v = arith::BitcastOp::create(b, loc, type, v);
+      constant.getResult().replaceAllUsesWith(v);
+      constant->erase();
+    }
   }
 
   /// Sites become parameters too, behind the sizes: kernels that differ in them only are one.
@@ -140,6 +234,7 @@ struct OutlineKernelsPass : kt::impl::OutlineKernelsBase<OutlineKernelsPass> {
     });
   }
 
+  bool anyNumbers = false; // see kMostSpecialised
   llvm::StringMap<std::string> known;
   llvm::StringMap<unsigned> counts;
 };

@@ -113,6 +113,10 @@ def cases():
     case("function whose input the call does not give", call([], function("F", ["x"], ["b"], [node("Neg", ["x"], ["b"])])), r"input 'x' is not .*node 'neg'")
     case("OneHot with two depths", model([node("OneHot", ["i", "d", "v"], ["y"])], [value("i", INT64, ["n"])], Y, [tensor("d", INT64, [2], ints=[4, 5]), tensor("v", FLOAT, [2], floats=[0, 1])]),
          r"expected one element for depth but got 2 \(node 'onehot'")
+    indexed = lambda op, i, *more: model([node(op, ["x", "i", *more], ["y"], axis=2)], [value("x", FLOAT, [3, 4, 5]), value("i", INT64, i), *(value(u, FLOAT, [3, 4, 5]) for u in more)], Y)
+    case("GatherElements with indices of another rank", indexed("GatherElements", [3, 4]), r"expected rank 3 of input 1 but got 2 \(node 'gatherelements'")
+    case("ScatterElements with indices of another rank", indexed("ScatterElements", [3], "u"), r"expected rank 3 of input 1 but got 1 \(node 'scatterelements'")
+    case("ScatterElements with updates of another shape", indexed("ScatterElements", [5, 4, 3], "u"), r"dimension 0 of indices and updates: expected 5 but got 3 \(node 'scatterelements'")
     case("loss of targets of another rank", model([node("NegativeLogLikelihoodLoss", ["x", "t"], ["y"])], [value("x", FLOAT, [4]), value("t", INT64, [])], Y),
          r"expected scores of rank 2 or more.*node 'negativeloglikelihoodloss'")
     case("MaxUnpool of a vector", model([node("MaxUnpool", ["x", "i"], ["y"], kernel_shape=[2])], [value("x", FLOAT, [4]), value("i", INT64, [4])], Y), r"node 'maxunpool'")

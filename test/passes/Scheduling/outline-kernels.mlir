@@ -90,6 +90,42 @@ func.func @shares_across_sites(%x: !kt.tensor<[n] x f32>, %i: !kt.tensor<[k] x i
   return %a, %b : !kt.tensor<[k] x f32>, !kt.tensor<[k] x f32>
 }
 
+// What is added to an index is a parameter, of which the kernel knows whether it is a multiple of 8 or 4; small ones, and what an index is multiplied
+// with, stay.
+// CHECK-LABEL: @shares_across_offsets
+// CHECK: kt.launch @[[SLICE:.*]] ins(%arg0 : !kt.tensor<[n, 64] x f32>) ints [#kt.expr<n>, #kt.expr<2>]
+// CHECK: kt.launch @[[SLICE]] ins(%arg0 : !kt.tensor<[n, 64] x f32>) ints [#kt.expr<n>, #kt.expr<4>]
+// CHECK: kt.launch @[[ODD:.*]] ins(%arg0 : !kt.tensor<[n, 64] x f32>) ints [#kt.expr<n>, #kt.expr<9>]
+!x = !kt.tensor<[n, 64] x f32>
+!y = !kt.tensor<[n, 4] x f32>
+func.func @shares_across_offsets(%x: !x) -> (!y, !y, !y) {
+  %a = kt.generic ins(%x : !x) -> !y {
+  ^bb0(%X: !x, %i: index, %j: index):
+    %c = arith.constant 16 : index
+    %k = arith.addi %j, %c : index
+    %v = kt.read %X[%i, %k] : !x -> f32
+    kt.yield %v : f32
+  }
+  %b = kt.generic ins(%x : !x) -> !y {
+  ^bb0(%X: !x, %i: index, %j: index):
+    %c = arith.constant 32 : index
+    %k = arith.addi %j, %c : index
+    %v = kt.read %X[%i, %k] : !x -> f32
+    kt.yield %v : f32
+  }
+  %c = kt.generic ins(%x : !x) -> !y {
+  ^bb0(%X: !x, %i: index, %j: index):
+    %c = arith.constant 9 : index
+    %two = arith.constant 2 : index
+    %k = arith.muli %j, %c : index
+    %l = arith.addi %k, %two : index
+    %m = arith.addi %l, %c : index
+    %v = kt.read %X[%i, %m] : !x -> f32
+    kt.yield %v : f32
+  }
+  return %a, %b, %c : !y, !y, !y
+}
+
 // CHECK: kt.kernel @generic_0 ["p0"] computes {
 // CHECK-NEXT: ^bb0(%{{.*}}: !kt.tensor<[p0, 8] x f32>):
 // CHECK-NEXT: kt.generic
@@ -98,4 +134,13 @@ func.func @shares_across_sites(%x: !kt.tensor<[n] x f32>, %i: !kt.tensor<[k] x i
 // CHECK: math.tanh
 // CHECK: kt.kernel @[[GATHER]] ["p0", "p1", "p2"] computes {
 // CHECK: kt.bounded %{{.*}} below <p0> site 2
+// CHECK: kt.kernel @[[SLICE]] ["p0", "p1"] computes {
+// CHECK: kt.size <p1 * 8>
+// CHECK: kt.kernel @[[ODD]] ["p0", "p1"] computes {
+// CHECK-DAG: %[[NINE:.*]] = arith.constant 9
+// CHECK-DAG: %[[TWO:.*]] = arith.constant 2
+// CHECK-DAG: %[[OFFSET:.*]] = kt.size <p1>
+// CHECK: arith.muli %{{.*}}, %[[NINE]]
+// CHECK: arith.addi %{{.*}}, %[[TWO]]
+// CHECK: arith.addi %{{.*}}, %[[OFFSET]]
 // CHECK-NOT: kt.kernel
