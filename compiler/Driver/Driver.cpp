@@ -94,12 +94,6 @@ static size_t mostKernels(const import::ModelFile &model) {
   return 500 + bytes / (16 << 10);
 }
 
-static size_t numOps(ModuleOp module) {
-  size_t count = 0;
-  module->walk([&](Operation *op) { count += isCompute(op); });
-  return count;
-}
-
 Status kt::compile(const std::string &input, const std::string &output, const CompileOptions &options,
                    const CompileEvents &events) {
   unsigned errors = 0;
@@ -205,20 +199,16 @@ Status kt::compile(const std::string &input, const std::string &output, const Co
     }
     return {};
   };
-  size_t most = mostKernels(**file);
-  OwningOpRef<ModuleOp> written;
-  if (options.optLevel > 0 && numOps(*module) > most)
-    written = module->clone();
   if (Status s = lower(); !s.ok())
     return failedWith(s);
-  size_t kernels = llvm::range_size(module->getOps<KernelOp>());
-  if (written && !stopped && kernels > most) {
+  size_t kernels = llvm::range_size(module->getOps<KernelOp>()), most = mostKernels(**file);
+  if (!stopped && kernels > most && pipeline.optLevel > 0) {
     emitWarning(UnknownLoc::get(&context))
         << kernels << " different kernels are more than " << most << ", which is what a model of this size may have: "
         << "compiled without fusion, as by -O0";
     pipeline.optLevel = 0;
     number = 1; // the phases' dumps begin anew
-    module = std::move(written);
+    module = import::importModel(&context, **file, importOptions);
     if (Status s = lower(); !s.ok())
       return failedWith(s);
   }
@@ -241,8 +231,8 @@ Status kt::compile(const std::string &input, const std::string &output, const Co
                                : options.precision == Precision::bf16 ? "bf16"
                                                                       : "fp32") +
                    " quant=" + (options.quant == Quant::none ? "none" : "int8") +
-                   " max_slice_mem=" + std::to_string(options.maxSliceBytes) + " O" + std::to_string(pipeline.optLevel) +
-                   " dynamic_batching=" +
+                   " max_slice_mem=" + std::to_string(options.maxSliceBytes) + " O" +
+                   std::to_string(pipeline.optLevel) + " dynamic_batching=" +
                    (!options.dynamicBatching   ? "model"
                     : *options.dynamicBatching ? "true"
                                                : "false") +

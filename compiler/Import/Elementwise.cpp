@@ -298,9 +298,8 @@ LogicalResult isInf(Node &n) {
 }
 
 LogicalResult mean(Node &n) {
-  return n.set(foldLeft(n, add, [&](Body &b, Value sum) {
-    return b.div(sum, b.constant(sum.getType(), n.numInputs()));
-  }));
+  return n.set(
+      foldLeft(n, add, [&](Body &b, Value sum) { return b.div(sum, b.constant(sum.getType(), n.numInputs())); }));
 }
 
 /// com.microsoft BiasGelu, FastGelu: gelu(x + bias), the bias optional.

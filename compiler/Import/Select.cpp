@@ -143,27 +143,32 @@ LogicalResult unique(Node &n) {
       },
       [&](Body &b) { return b.cmp(Cmp::gt, b.scalar(0), b.integer(i32, 0)); });
   auto [positions, groups] = truePositions(n, starts);
-  Value flags = n.cast(starts, i64);
-  Value running = ScanOp::create(n.b, n.loc, flags.getType(), flags, ReduceKindAttr::get(n.context, ReduceKind::add),
-                                 UnitAttr(), UnitAttr())
-                      .getResult();
-  Value groupOf =
-      n.generic(n.type(running), running, [&](Body &b) { return b.sub(b.read(0, b.indices()), b.integer(i64, 1)); });
   SymTensorType perGroup = n.tensor({groups}, i64);
   Value begin = n.generic(perGroup, positions, [&](Body &b) { return b.read(0, b.index(0)); });
-  Value first = gathered(n, order, begin);
-  Value counts = n.generic(perGroup, begin, [&](Body &b) {
-    Value next = b.readOr(0, b.add(b.index(0), b.idx(1)), b.fromIndex(b.size(count), i64), {0});
-    return b.sub(next, b.read(0, b.index(0)));
-  });
-  Value inverse = permuted(n, order, groupOf);
+  Value first = gathered(n, order, begin), counts, inverse;
+  if (n.wants(3))
+    counts = n.generic(perGroup, begin, [&](Body &b) {
+      Value next = b.readOr(0, b.add(b.index(0), b.idx(1)), b.fromIndex(b.size(count), i64), {0});
+      return b.sub(next, b.read(0, b.index(0)));
+    });
+  if (n.wants(2)) {
+    Value flags = n.cast(starts, i64);
+    Value running = ScanOp::create(n.b, n.loc, flags.getType(), flags, ReduceKindAttr::get(n.context, ReduceKind::add),
+                                   UnitAttr(), UnitAttr())
+                        .getResult();
+    inverse = permuted(n, order, n.generic(n.type(running), running, [&](Body &b) {
+      return b.sub(b.read(0, b.indices()), b.integer(i64, 1));
+    }));
+  }
   if (!n.attrInt("sorted", 1)) { // groups by their first row
     auto by = SortOp::create(n.b, n.loc, perGroup, perGroup, first, n.b.getBoolAttr(false));
-    Value numbers = n.generic(perGroup, {}, [&](Body &b) { return b.fromIndex(b.index(0), i64); });
-    Value place = permuted(n, by.getIndices(), numbers);
     first = by.getValues();
-    counts = gathered(n, counts, by.getIndices());
-    inverse = gathered(n, place, inverse);
+    if (counts)
+      counts = gathered(n, counts, by.getIndices());
+    if (inverse) {
+      Value numbers = n.generic(perGroup, {}, [&](Body &b) { return b.fromIndex(b.index(0), i64); });
+      inverse = gathered(n, permuted(n, by.getIndices(), numbers), inverse);
+    }
   }
   dims[*axis] = groups;
   Value y = n.generic(n.tensor(dims, element), {x, first}, [&](Body &b) {
@@ -171,7 +176,9 @@ LogicalResult unique(Node &n) {
     at[*axis] = b.bounded(b.read(1, at[*axis]), count, Site(), false);
     return b.read(0, at);
   });
-  return failed(n.set(0, y)) || failed(n.set(1, first)) || failed(n.set(2, inverse)) ? failure() : n.set(3, counts);
+  if (failed(n.set(0, y)) || failed(n.set(1, first)) || (inverse && failed(n.set(2, inverse))))
+    return failure();
+  return counts ? n.set(3, counts) : success();
 }
 
 } // namespace

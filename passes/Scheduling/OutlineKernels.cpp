@@ -3,7 +3,6 @@
 #include "mlir/IR/AttrTypeSubElements.h"
 #include "passes/Passes.h"
 #include "llvm/ADT/MapVector.h"
-#include "llvm/ADT/StringSet.h"
 
 namespace kt {
 #define GEN_PASS_DEF_OUTLINEKERNELS
@@ -18,8 +17,8 @@ namespace {
 /// Sizes up to this stay in kernels: channels of images, spatial leftovers. Offsets too.
 constexpr int64_t kSmall = 4;
 
-/// More kernels than this are not worth compiling: where sizes and numbers alone tell apart more, they are parameters of
-/// elementwise work and reductions too. It costs those divisions by numbers that are not known.
+/// More kernels than this are not worth compiling: where sizes and numbers alone tell apart more, they are parameters
+/// of elementwise work and reductions too. It costs those divisions by numbers that are not known.
 constexpr size_t kMostSpecialised = 256;
 
 /// What a kernel keeps of a number that is a parameter: that it is a multiple of 8 or 4, which is what aligned accesses
@@ -29,38 +28,74 @@ int64_t factorOf(int64_t number) { return number % 8 == 0 ? 8 : number % 4 == 0 
 /// "matmul" for kt.matmul.
 StringRef familyOf(Operation *op) { return op->getName().stripDialect(); }
 
-struct OutlineKernelsPass : kt::impl::OutlineKernelsBase<OutlineKernelsPass> {
-  void runOnOperation() override {
-    ModuleOp module = getOperation();
+class Outliner {
+public:
+  explicit Outliner(MLIRContext *context) : context(context) {}
+
+  void run(ModuleOp module) {
     SmallVector<Operation *> work;
     for (auto func : module.getOps<func::FuncOp>())
       func.walk([&](Operation *op) {
         if (isCompute(op))
           work.push_back(op);
       });
-    if (work.size() > kMostSpecialised) {
-      llvm::StringSet<> different;
-      SmallVector<Attribute> ints;
-      for (Operation *op : work)
-        if (different.insert(printed(*kernelOf(op, ints)->getOps<KernelOp>().begin())).second &&
-            different.size() > kMostSpecialised)
-          break;
-      anyNumbers = different.size() > kMostSpecialised;
+    if (!collect(work)) {
+      anyNumbers = true;
+      collect(work);
     }
     OpBuilder atEnd = OpBuilder::atBlockEnd(module.getBody());
-    for (Operation *op : work)
-      outline(op, atEnd);
+    llvm::StringMap<unsigned> counts;
+    for (Different &d : different) {
+      StringRef family = familyOf(d.first);
+      std::string name = (family + "_" + Twine(counts[family]++)).str();
+      KernelOp kernel = *d.holder->getOps<KernelOp>().begin();
+      kernel->remove();
+      atEnd.insert(kernel);
+      kernel.setSymName(name);
+      kernel->setLoc(d.first->getLoc());
+      kernel.compute()->setLoc(d.first->getLoc());
+      d.symbol = FlatSymbolRefAttr::get(context, name);
+    }
+    for (auto [op, launch] : llvm::zip_equal(work, launches))
+      replace(op, launch);
   }
 
-  static std::string printed(KernelOp kernel) {
-    std::string text;
-    llvm::raw_string_ostream(text) << kernel;
-    return text;
+private:
+  /// A kernel and the first computation that is it.
+  struct Different {
+    OwningOpRef<ModuleOp> holder;
+    Operation *first;
+    FlatSymbolRefAttr symbol;
+  };
+  /// What computes an operation: a number of `different`, and its parameters.
+  struct Launch {
+    unsigned kernel;
+    SmallVector<Attribute> ints;
+  };
+
+  /// Fills `different` and `launches`; false when there are too many different kernels.
+  bool collect(ArrayRef<Operation *> work) {
+    different.clear();
+    launches.clear();
+    llvm::StringMap<unsigned> known;
+    for (Operation *op : work) {
+      Launch launch;
+      OwningOpRef<ModuleOp> holder = kernelOf(op, launch.ints);
+      std::string key;
+      llvm::raw_string_ostream(key) << *holder->getOps<KernelOp>().begin();
+      auto [it, fresh] = known.try_emplace(key, different.size());
+      if (fresh)
+        different.push_back({std::move(holder), op, {}});
+      if (!anyNumbers && different.size() > kMostSpecialised)
+        return false;
+      launch.kernel = it->second;
+      launches.push_back(std::move(launch));
+    }
+    return true;
   }
 
   /// A module with the kernel that computes `op`, and the parameters with which it does.
   OwningOpRef<ModuleOp> kernelOf(Operation *op, SmallVectorImpl<Attribute> &ints) {
-    MLIRContext *context = &getContext();
     // Every symbolic size, in order of appearance, is a parameter.
     llvm::MapVector<Attribute, unsigned> params;
     AttrTypeReplacer replacer;
@@ -130,24 +165,10 @@ struct OutlineKernelsPass : kt::impl::OutlineKernelsBase<OutlineKernelsPass> {
     return holder;
   }
 
-  void outline(Operation *op, OpBuilder &atEnd) {
-    SmallVector<Attribute> ints;
-    OwningOpRef<ModuleOp> holder = kernelOf(op, ints);
-    KernelOp kernel = *holder->getOps<KernelOp>().begin();
-    auto [it, fresh] = known.try_emplace(printed(kernel));
-    if (fresh) {
-      std::string name = (familyOf(op) + "_" + Twine(counts[familyOf(op)]++)).str();
-      kernel->remove();
-      atEnd.insert(kernel);
-      kernel.setSymName(name);
-      kernel->setLoc(op->getLoc());
-      kernel.compute()->setLoc(op->getLoc());
-      it->second = name;
-    }
-    OpBuilder here(op);
-    auto launch =
-        LaunchOp::create(here, op->getLoc(), op->getResultTypes(), FlatSymbolRefAttr::get(&getContext(), it->second),
-                         op->getOperands(), here.getArrayAttr(ints));
+  void replace(Operation *op, const Launch &what) {
+    OpBuilder b(op);
+    auto launch = LaunchOp::create(b, op->getLoc(), op->getResultTypes(), different[what.kernel].symbol,
+                                   op->getOperands(), b.getArrayAttr(what.ints));
     if (Attribute slice = op->getAttr("kt.slice"))
       launch->setAttr("kt.slice", slice);
     op->replaceAllUsesWith(launch.getResults());
@@ -157,7 +178,6 @@ struct OutlineKernelsPass : kt::impl::OutlineKernelsBase<OutlineKernelsPass> {
   /// What is added to an index becomes a parameter too: the parts of a split, or the steps of a recurrence that was
   /// written out, are one kernel.
   void takeOffsets(KernelOp kernel, llvm::MapVector<Attribute, unsigned> &params) {
-    MLIRContext *context = &getContext();
     kernel->walk([&](arith::ConstantIndexOp constant) {
       int64_t value = constant.value();
       if (value <= kSmall)
@@ -180,10 +200,9 @@ struct OutlineKernelsPass : kt::impl::OutlineKernelsBase<OutlineKernelsPass> {
     });
   }
 
-  /// The numbers that a body computes with become parameters as well, but for those that say what is computed. Parameters
-  /// are never negative and may be held in 32 bits: a number comes in parts of 16.
+  /// The numbers that a body computes with become parameters as well, but for those that say what is computed.
+  /// Parameters are never negative and may be held in 32 bits: a number comes in parts of 16.
   void takeNumbers(KernelOp kernel, llvm::MapVector<Attribute, unsigned> &params) {
-    MLIRContext *context = &getContext();
     SmallVector<arith::ConstantOp> constants;
     kernel->walk([&](arith::ConstantOp constant) { constants.push_back(constant); });
     for (arith::ConstantOp constant : constants) {
@@ -223,7 +242,7 @@ struct OutlineKernelsPass : kt::impl::OutlineKernelsBase<OutlineKernelsPass> {
     auto parameter = [&](int64_t site) {
       auto [it, fresh] = numbers.try_emplace(site, ints.size());
       if (fresh)
-        ints.push_back(Expr::constant(&getContext(), site).attr());
+        ints.push_back(Expr::constant(context, site).attr());
       return it->second;
     };
     kernel->walk([&](Operation *op) {
@@ -234,9 +253,14 @@ struct OutlineKernelsPass : kt::impl::OutlineKernelsBase<OutlineKernelsPass> {
     });
   }
 
+  MLIRContext *context;
   bool anyNumbers = false; // see kMostSpecialised
-  llvm::StringMap<std::string> known;
-  llvm::StringMap<unsigned> counts;
+  std::vector<Different> different;
+  std::vector<Launch> launches;
+};
+
+struct OutlineKernelsPass : kt::impl::OutlineKernelsBase<OutlineKernelsPass> {
+  void runOnOperation() override { Outliner(&getContext()).run(getOperation()); }
 };
 
 } // namespace
