@@ -100,7 +100,27 @@ bool Importer::checkStandard() {
 /// As many as numpy's arrays have. Several operators take a time that is quadratic in it.
 constexpr int64_t kMostDims = 64;
 
+/// Attributes that are data or ends of slices, which may be any number. Others are sizes, positions and choices, which
+/// definitions add and multiply.
+static constexpr StringRef kAnyNumber[] = {"value_int", "value_ints", "starts", "ends", "pool_int64s"};
+
+static LogicalResult checkAttributes(Node &node) {
+  for (const auto &declared : node.proto.attribute()) {
+    const auto *a = node.attr(declared.name()); // as the call of a function gives it
+    if (!a || llvm::is_contained(kAnyNumber, declared.name()))
+      continue;
+    SmallVector<int64_t> numbers(a->ints().begin(), a->ints().end());
+    numbers.push_back(a->i());
+    for (int64_t v : numbers)
+      if (v != (int32_t)v)
+        return node.error("attribute " + Twine(declared.name()) + " is " + Twine(v) + ": expected a number of 32 bits");
+  }
+  return success();
+}
+
 LogicalResult Importer::checkInputs(Node &node) {
+  if (mlir::failed(checkAttributes(node)))
+    return failure();
   for (unsigned i = 0; i < node.numInputs(); ++i)
     if (node.has(i) && !sequence(node.proto.input(i)) && node.in(i) && node.rank(i) > kMostDims)
       return node.error("input " + Twine(i) + " has " + Twine(node.rank(i)) + " dimensions: at most " +

@@ -294,10 +294,12 @@ bool advance(SmallVectorImpl<int64_t> &at, ArrayRef<int64_t> shape) {
   return false;
 }
 
+/// Elements, or some number of more than are evaluated.
 int64_t count(ArrayRef<int64_t> shape) {
+  constexpr int64_t kMany = kMaxEvaluated * 64;
   int64_t n = 1;
   for (int64_t d : shape)
-    n = d == 0 ? 0 : std::min<int64_t>(n * d, kMaxEvaluated * 64);
+    n = std::min(n * std::min(d, kMany), kMany);
   return n;
 }
 
