@@ -289,7 +289,7 @@ LogicalResult range(Node &n) {
       if (*step == 0)
         return n.error("step 0");
       length = *step > 0 ? Expr::max(Expr::ceilDiv(span, at[2]), zero)
-                         : Expr::max(Expr::ceilDiv(span * -1, n.expr(-*step)), zero);
+                         : Expr::max(Expr::ceilDiv(span * -1, at[2] * -1), zero);
     } else {
       Expr down = Expr::max(Expr::ceilDiv(span * -1, at[2] * -1), zero);
       length = Expr::select(Expr::lt(at[2], zero), down, Expr::max(Expr::ceilDiv(span, at[2]), zero));

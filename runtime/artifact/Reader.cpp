@@ -36,9 +36,8 @@ public:
     decodeExprs(*root.exprs(), model.exprs);
     for (const auto *s : *root.symbols())
       model.symbols.push_back({text(s->name()), static_cast<Symbol::Kind>(s->kind()), s->min(), s->max()});
-    charge(uint64_t(root.buffers()->size()) * sizeof(fb::Buffer));
-    if (spent)
-      return exhausted();
+    if (!charge(*root.buffers()))
+      return refused();
     for (const auto *s : *root.buffers())
       model.buffers.push_back({static_cast<Buffer::Kind>(s->kind()), s->bytes(), s->weight()});
     decodePorts(*root.inputs(), model.inputs);
@@ -46,8 +45,8 @@ public:
     KT_RETURN_IF_ERROR(decodeWeights());
     KT_RETURN_IF_ERROR(decodeModules());
     for (const auto *k : *root.kernels()) {
-      if (spent)
-        return exhausted();
+      if (spent || misaligned)
+        return refused();
       KT_RETURN_IF_ERROR(decodeKernel(*k));
     }
     for (const auto *s : *root.nodes())
@@ -58,16 +57,26 @@ public:
     for (const auto *s : *root.sites())
       model.sites.push_back({s->node(), text(s->what()), s->wraps()});
     model.options = text(root.options());
-    return spent ? exhausted() : Status();
+    return spent || misaligned ? refused() : Status();
   }
 
 private:
-  static Status exhausted() { return Status::rejected("the metadata shares parts: it unfolds to more than it holds"); }
+  Status refused() const {
+    return Status::rejected(misaligned ? "the metadata has misaligned vectors"
+                                       : "the metadata shares parts: it unfolds to more than it holds");
+  }
 
   void charge(uint64_t bytes) {
     if (bytes > budget)
       spent = true;
     budget -= std::min(bytes, budget);
+  }
+  /// False when the elements must not be looked at.
+  template <typename T> bool charge(const flatbuffers::Vector<T> &v) {
+    using Element = std::remove_pointer_t<T>;
+    misaligned |= !isAligned<Element>(v.Data());
+    charge(uint64_t(v.size()) * sizeof(Element));
+    return !spent && !misaligned;
   }
 
   std::string text(const flatbuffers::String *s) {
@@ -78,17 +87,13 @@ private:
   }
 
   template <typename T> std::vector<T> numbers(const flatbuffers::Vector<T> *v) {
-    if (!v)
-      return {};
-    charge(uint64_t(v->size()) * sizeof(T));
-    if (spent)
+    if (!v || !charge(*v))
       return {};
     return std::vector<T>(v->begin(), v->end());
   }
 
   void decodeExprs(const flatbuffers::Vector<const fb::Expr *> &from, std::vector<Expr> &to) {
-    charge(uint64_t(from.size()) * sizeof(fb::Expr));
-    if (spent)
+    if (!charge(from))
       return;
     to.reserve(from.size());
     for (const fb::Expr *e : from)
@@ -184,8 +189,8 @@ private:
     if (depth > kMaxNesting)
       return Status::rejected("blocks nest deeper than " + std::to_string(kMaxNesting));
     for (const auto *i : *from.instructions()) {
-      if (spent)
-        return exhausted();
+      if (spent || misaligned)
+        return refused();
       switch (i->operation_type()) {
       case fb::Operation::Launch: {
         const auto &o = *i->operation_as_Launch();
@@ -262,7 +267,7 @@ private:
   const fb::Model &root;
   Model &model;
   uint64_t budget = 0;
-  bool spent = false;
+  bool spent = false, misaligned = false;
 };
 
 Status readInto(std::span<const std::byte> bytes, const ReadOptions &options, Model &model) {

@@ -7,6 +7,7 @@
 #include "runtime/artifact/Container.h"
 #include "runtime/artifact/Print.h"
 #include "runtime/artifact/Verifier.h"
+#include "runtime/artifact/ktm_generated.h"
 #include "runtime/exec/ProgramInfo.h"
 #include "test/runtime/TestModel.h"
 
@@ -162,6 +163,36 @@ TEST(Artifact, HostileMetadataWithRightDigestsDoesNoHarm) {
     exec::ProgramInfo info(graph);
   }
   EXPECT_GT(accepted, 100u); // names and sizes may be anything
+}
+
+TEST(Artifact, MisalignedVectorsAreRefused) {
+  ModelBuilder b;
+  ExprId one = b.constant(1), four = b.constant(4);
+  BufferId x = b.input("x", DType::f32, one), y = b.output("y", DType::f32, one);
+  b.emit(Copy{x, y, b.constant(0), b.constant(0), four});
+  const std::vector<std::byte> good = readFile(writeModel(b.model));
+  Header header;
+  std::memcpy(&header, good.data(), sizeof(header));
+  std::vector<std::byte> metadata(good.begin() + sizeof(header), good.begin() + sizeof(header) + header.metadataBytes);
+  // Once more at the end, where its length is aligned for eight bytes, and its elements are not.
+  const auto *model = reinterpret_cast<const flatbuffers::Table *>(fb::GetModel(metadata.data()));
+  const auto *exprs = fb::GetModel(metadata.data())->exprs();
+  std::vector<std::byte> copy(4 + exprs->size() * sizeof(fb::Expr));
+  std::memcpy(copy.data(), exprs, copy.size());
+  size_t field = model->GetAddressOf(fb::Model::VT_EXPRS) - reinterpret_cast<const uint8_t *>(metadata.data());
+  metadata.resize(alignUp(metadata.size(), 8));
+  uint32_t offset = metadata.size() - field;
+  std::memcpy(metadata.data() + field, &offset, sizeof(offset));
+  metadata.insert(metadata.end(), copy.begin(), copy.end());
+  uint64_t segments = header.segmentBase;
+  header = makeHeader(metadata);
+  std::vector<std::byte> bytes(header.segmentBase);
+  std::ranges::copy(metadata, bytes.begin() + sizeof(header));
+  bytes.insert(bytes.end(), good.begin() + segments, good.end());
+  seal(header, bytes.size());
+  std::memcpy(bytes.data(), &header, sizeof(header));
+  std::string message = artifact::readBytes(bytes, {false}).status().message();
+  EXPECT_NE(message.find("misaligned vectors"), std::string::npos) << message;
 }
 
 TEST(Artifact, NothingIsLeftWhenTheDiskIsFull) {
