@@ -186,6 +186,8 @@ LogicalResult layerNorm(Node &n) {
   double epsilon = n.attrFloat("epsilon", 1e-5);
   if (n.wants(1) || n.wants(2)) {
     Type stat = elementType(n.context, n.attrInt("stash_type", 1));
+    if (!isa_and_nonnull<FloatType>(stat))
+      return n.error("unsupported stash_type " + Twine(n.attrInt("stash_type", 1)));
     auto [mean, inverse] = momentsOf(n, n.in(0), axes, epsilon, stat);
     if (failed(n.set(1, mean)) || failed(n.set(2, inverse)))
       return failure();

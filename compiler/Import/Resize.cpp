@@ -293,6 +293,8 @@ LogicalResult resize(Node &n) {
     r.roi = n.in(1);
     if (!r.roi || n.type(r.roi).getRank() != 1)
       return n.error("expected a region of interest");
+    if (r.antialias && r.mode != Mode::nearest)
+      return n.error("unsupported antialias with tf_crop_and_resize");
   }
   // Axes that stay as they are need no arithmetic.
   llvm::erase_if(all, [&](const Axis &a) {

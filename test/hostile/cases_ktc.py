@@ -117,6 +117,18 @@ def cases():
     case("GatherElements with indices of another rank", indexed("GatherElements", [3, 4]), r"expected rank 3 of input 1 but got 2 \(node 'gatherelements'")
     case("ScatterElements with indices of another rank", indexed("ScatterElements", [3], "u"), r"expected rank 3 of input 1 but got 1 \(node 'scatterelements'")
     case("ScatterElements with updates of another shape", indexed("ScatterElements", [5, 4, 3], "u"), r"dimension 0 of indices and updates: expected 5 but got 3 \(node 'scatterelements'")
+    case("LayerNormalization with statistics of no type", model([node("LayerNormalization", ["x", "w"], ["y", "m"], stash_type=0)], [value("x", FLOAT, [2, 4])], Y, [tensor("w", FLOAT, [4], floats=[1] * 4)]),
+         r"unsupported stash_type 0 \(node 'layernormalization'")
+    case("Resize of a region, antialiased", model([node("Resize", ["x", "r", "", "s"], ["y"], mode="linear", coordinate_transformation_mode="tf_crop_and_resize", antialias=1)], [value("x", FLOAT, [1, 1, 4, 4]), value("r", FLOAT, [8])], Y,
+                                                  [tensor("s", INT64, [4], ints=[1, 1, 3, 3])]), r"unsupported antialias with tf_crop_and_resize \(node 'resize'")
+    for i in (2, 3, 4):
+        case(f"NonMaxSuppression with two numbers as input {i}", model([node("NonMaxSuppression", ["b", "s", *["" if k < i else "two" for k in range(2, i + 1)]], ["y"])],
+                                                                       [value("b", FLOAT, [1, 6, 4]), value("s", FLOAT, [1, 1, 6]), value("two", INT64 if i == 2 else FLOAT, [2])], Y), r"elements of a reshape.*\(node 'nonmaxsuppression'")
+    case("Scan-8 over numbers without a batch", model([node("Scan", ["", "x"], ["y"], num_scan_inputs=1, body=("graph", graph([node("Neg", ["e"], ["o"])], [value("e", FLOAT, [])], [value("o", FLOAT, [])])))], [value("x", FLOAT, [])], Y, opset=8),
+         r"error: .*\(node 'scan'")
+    case("Split into other numbers of outputs than the node has", model([node("Split", ["x"], ["y", "z"], num_outputs=3)], [value("x", FLOAT, [6])], Y), r"num_outputs is 3 but the node has 2 outputs \(node 'split'")
+    case("attributes beyond 32 bits", model([node("MaxPool", ["x"], ["y"], kernel_shape=[2, 2], dilations=[1 << 62, 1])], [value("x", FLOAT, [1, 1, 8, 8])], Y), r"attribute dilations is 4611686018427387904: expected a number of 32 bits \(node 'maxpool'")
+    case("65 dimensions", model([node("Neg", ["x"], ["y"])], [value("x", FLOAT, [1] * 65)], Y), r"input 0 has 65 dimensions: at most 64 are supported \(node 'neg'")
     case("loss of targets of another rank", model([node("NegativeLogLikelihoodLoss", ["x", "t"], ["y"])], [value("x", FLOAT, [4]), value("t", INT64, [])], Y),
          r"expected scores of rank 2 or more.*node 'negativeloglikelihoodloss'")
     case("MaxUnpool of a vector", model([node("MaxUnpool", ["x", "i"], ["y"], kernel_shape=[2])], [value("x", FLOAT, [4]), value("i", INT64, [4])], Y), r"node 'maxunpool'")
