@@ -156,16 +156,16 @@ Value packConv(Node &n, Value w, int64_t groups, ArrayRef<int64_t> kernel, bool 
   SmallVector<Expr> d = n.dims(w);
   Expr og = transposed ? d[1] : Expr::floorDiv(d[0], n.expr(groups)),
        cg = transposed ? Expr::floorDiv(d[0], n.expr(groups)) : d[1];
-  int64_t taps = 1;
+  Expr taps = n.expr(1);
   for (int64_t k : kernel)
-    taps *= k;
+    taps = taps * n.expr(k);
   // One channel and one output a group: the groups become the columns of the panels.
   bool depthwise = groups > 1 && og.isConstant(1) && cg.isConstant(1);
   if (depthwise) {
     og = n.expr(groups);
     groups = 1;
   }
-  SymTensorType type = n.tensor({n.expr(groups), Expr::ceilDiv(og, n.expr(kPanel)), n.expr(taps), cg, n.expr(kPanel)},
+  SymTensorType type = n.tensor({n.expr(groups), Expr::ceilDiv(og, n.expr(kPanel)), taps, cg, n.expr(kPanel)},
                                 n.type(w).getElementType());
   return n.generic(type, w, [&](Body &b) {
     Value g = b.index(0), o = b.add(b.mul(b.index(1), b.idx(kPanel)), b.index(4)), c = b.index(3);
