@@ -168,15 +168,15 @@ LogicalResult mod(Node &n) {
 LogicalResult shift(Node &n) {
   if (failed(sameTypes(n)))
     return failure();
-  std::string direction = n.attrString("direction", "");
-  if (direction != "LEFT" && direction != "RIGHT")
-    return n.error("expected direction LEFT or RIGHT but got '" + direction + "'");
+  auto direction = n.attrWord("direction", {"LEFT", "RIGHT"});
+  if (!direction)
+    return failure();
   return n.set(n.map(n.element(0), {n.in(0), secondOperand(n)}, [&](Body &b, ArrayRef<Value> v) {
     // A shift by the width or more gives 0.
     Value x = v[0], y = v[1], none = b.integer(y.getType(), 0);
     Value in = b.cmp(Cmp::lt, y, b.integer(y.getType(), x.getType().getIntOrFloatBitWidth()), true);
     Value safe = b.select(in, y, none);
-    Value r = direction == "RIGHT" ? b.math<arith::ShRUIOp>(x, safe) : b.math<arith::ShLIOp>(x, safe);
+    Value r = *direction == "RIGHT" ? b.math<arith::ShRUIOp>(x, safe) : b.math<arith::ShLIOp>(x, safe);
     return b.select(in, r, b.integer(x.getType(), 0));
   }));
 }

@@ -28,21 +28,14 @@ Value import::matmulLike(Node &n, Value lhs, Value rhs, bool transposeLhs, bool 
   return n.reshape(r, d);
 }
 
+static constexpr StringRef kAutoPads[] = {"NOTSET", "SAME_UPPER", "SAME_LOWER", "VALID"};
+
 std::optional<Window> import::windowOf(Node &n, ArrayRef<Expr> in, ArrayRef<int64_t> kernel) {
   Window w;
   size_t s = in.size();
   w.kernel.assign(kernel.begin(), kernel.end());
-  auto list = [&](StringRef name, int64_t otherwise, size_t count) -> std::optional<SmallVector<int64_t>> {
-    auto a = n.attrInts(name);
-    if (!a || a->empty())
-      return SmallVector<int64_t>(count, otherwise);
-    if (a->size() != count) {
-      (void)n.error("expected " + Twine(count) + " " + name + " but got " + Twine(a->size()));
-      return std::nullopt;
-    }
-    return SmallVector<int64_t>(a->begin(), a->end());
-  };
-  auto strides = list("strides", 1, s), dilations = list("dilations", 1, s), pads = list("pads", 0, 2 * s);
+  auto strides = n.attrInts("strides", 1, s), dilations = n.attrInts("dilations", 1, s),
+       pads = n.attrInts("pads", 0, 2 * s);
   if (!strides || !dilations || !pads)
     return std::nullopt;
   for (size_t i = 0; i < s; ++i)
@@ -53,11 +46,9 @@ std::optional<Window> import::windowOf(Node &n, ArrayRef<Expr> in, ArrayRef<int6
     }
   w.strides = *strides;
   w.dilations = *dilations;
-  std::string mode = n.attrString("auto_pad", "NOTSET");
-  if (!llvm::is_contained({"NOTSET", "SAME_UPPER", "SAME_LOWER", "VALID"}, mode)) {
-    (void)n.error("unknown auto_pad '" + mode + "', expected NOTSET, SAME_UPPER, SAME_LOWER or VALID");
+  auto mode = n.attrWord("auto_pad", kAutoPads);
+  if (!mode)
     return std::nullopt;
-  }
   bool ceil = n.attrInt("ceil_mode", 0);
   for (size_t i = 0; i < s; ++i) {
     Expr k = n.expr((kernel[i] - 1) * w.dilations[i] + 1), stride = n.expr(w.strides[i]);
@@ -319,35 +310,34 @@ LogicalResult convTranspose(Node &n) {
       failed(n.require(Expr::floorDiv(w[0], n.expr(groups)) * groups, w[0], "input channels of whole groups")) ||
       failed(checkBias(n, n.in(2), w[1] * groups)))
     return failure();
-  auto list = [&](StringRef name, int64_t otherwise, size_t count) {
-    auto a = n.attrInts(name);
-    return a && a->size() == count ? SmallVector<int64_t>(a->begin(), a->end())
-                                   : SmallVector<int64_t>(count, otherwise);
-  };
-  SmallVector<int64_t> strides = list("strides", 1, spatial), dilations = list("dilations", 1, spatial),
-                       pads = list("pads", 0, 2 * spatial), extra = list("output_padding", 0, spatial);
+  auto strides = n.attrInts("strides", 1, spatial), dilations = n.attrInts("dilations", 1, spatial),
+       pads = n.attrInts("pads", 0, 2 * spatial), extra = n.attrInts("output_padding", 0, spatial);
   auto shape = n.attrInts("output_shape");
-  std::string mode = n.attrString("auto_pad", "NOTSET");
+  auto mode = n.attrWord("auto_pad", kAutoPads);
+  if (!strides || !dilations || !pads || !extra || !mode)
+    return failure();
+  if (mode == "VALID")
+    pads->assign(2 * spatial, 0);
   SmallVector<Expr> out, begin;
   for (int64_t i = 0; i < spatial; ++i) {
-    if (strides[i] < 1 || dilations[i] < 1)
+    if ((*strides)[i] < 1 || (*dilations)[i] < 1)
       return n.error("strides and dilations have to be positive");
-    Expr full = (x[i + 2] - 1) * strides[i] + extra[i] + ((kernel[i] - 1) * dilations[i] + 1);
-    Expr padBegin = n.expr(pads[i]), o = full - pads[i] - pads[i + spatial];
+    Expr full = (x[i + 2] - 1) * (*strides)[i] + (*extra)[i] + ((kernel[i] - 1) * (*dilations)[i] + 1);
+    Expr padBegin = n.expr((*pads)[i]), o = full - (*pads)[i] - (*pads)[i + spatial];
     if (shape || mode == "SAME_UPPER" || mode == "SAME_LOWER") {
       if (shape && (int64_t)shape->size() != spatial)
         return n.error("expected " + Twine(spatial) + " entries in output_shape");
-      o = shape ? n.expr((*shape)[i]) : x[i + 2] * strides[i];
+      o = shape ? n.expr((*shape)[i]) : x[i + 2] * (*strides)[i];
       Expr total = Expr::max(full - o, n.expr(0)), half = Expr::floorDiv(total, n.expr(2));
       padBegin = mode == "SAME_UPPER" ? half : total - half;
     }
     out.push_back(o);
     // The same sum as a convolution of the stretched input with the mirrored kernel.
-    begin.push_back(n.expr((kernel[i] - 1) * dilations[i]) - padBegin);
+    begin.push_back(n.expr((kernel[i] - 1) * (*dilations)[i]) - padBegin);
   }
   Value packed = packConv(n, n.in(1), groups, kernel, true);
   return n.set(convWith(n, n.in(0), packed, n.in(2), w[1] * groups, out, kernel, SmallVector<int64_t>(spatial, 1),
-                        dilations, strides, begin, groups, n.element(0)));
+                        *dilations, *strides, begin, groups, n.element(0)));
 }
 
 } // namespace

@@ -348,18 +348,6 @@ Value pieceOf(Node &n, Value v, int64_t axis, Expr at) {
   });
 }
 
-/// A list attribute of one number an entry, with a default.
-std::optional<SmallVector<int64_t>> listOf(Node &n, StringRef name, size_t count) {
-  auto given = n.attrInts(name);
-  if (!given)
-    return SmallVector<int64_t>(count, 0);
-  if (given->size() != count) {
-    (void)n.error("expected " + Twine(count) + " " + name + " but got " + Twine(given->size()));
-    return std::nullopt;
-  }
-  return SmallVector<int64_t>(given->begin(), given->end());
-}
-
 /// One scan: states, then the stacked outputs along the dimension that scan_output_axes says.
 FailureOr<SmallVector<Value>> scanOver(Node &n, const onnx::GraphProto &graph, ArrayRef<Value> states,
                                        ArrayRef<Value> inputs, ArrayRef<int64_t> inputAxes,
@@ -428,9 +416,9 @@ LogicalResult scan(Node &n) {
       return n.error("input " + Twine(i) + " of Scan is missing: only sequence lengths may be");
     ((int64_t)(i - begin) < stateCount ? states : inputs).push_back(n.in(i));
   }
-  auto inputAxes = listOf(n, "scan_input_axes", count), outputAxes = listOf(n, "scan_output_axes", stacked);
-  auto inputDirections = listOf(n, batched ? "directions" : "scan_input_directions", count);
-  auto outputDirections = listOf(n, "scan_output_directions", stacked);
+  auto inputAxes = n.attrInts("scan_input_axes", 0, count), outputAxes = n.attrInts("scan_output_axes", 0, stacked);
+  auto inputDirections = n.attrInts(batched ? "directions" : "scan_input_directions", 0, count);
+  auto outputDirections = n.attrInts("scan_output_directions", 0, stacked);
   if (!inputAxes || !outputAxes || !inputDirections || !outputDirections)
     return failure();
   auto run = [&](ArrayRef<Value> s, ArrayRef<Value> x) {

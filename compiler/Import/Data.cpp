@@ -84,13 +84,10 @@ LogicalResult gatherNd(Node &n) {
 }
 
 std::optional<ScatterKind> scatterKind(Node &n) {
-  std::string r = n.attrString("reduction", "none");
-  if (r == "none")
-    return ScatterKind::assign;
-  if (auto kind = symbolizeScatterKind(r); kind && r != "assign")
-    return kind;
-  (void)n.error("unsupported reduction '" + r + "'");
-  return std::nullopt;
+  auto reduction = n.attrWord("reduction", {"none", "add", "mul", "max", "min"});
+  if (!reduction)
+    return std::nullopt;
+  return *reduction == "none" ? ScatterKind::assign : symbolizeScatterKind(*reduction);
 }
 
 /// `site` reports rows that address nothing.

@@ -99,8 +99,13 @@ Value geluTanh(Body &b, Value x) {
   Value inner = b.mul(b.constant(t, 0.7978845608028654), b.add(x, b.mul(b.constant(t, 0.044715), cube)));
   return b.mul(b.mul(x, b.constant(t, 0.5)), b.add(b.constant(t, 1), b.math<math::TanhOp>(inner)));
 }
-Value gelu(Body &b, Value x, Node &n) {
-  return n.attrString("approximate", "none") == "tanh" ? geluTanh(b, x) : geluErf(b, x);
+LogicalResult gelu(Node &n) {
+  auto approximate = n.attrWord("approximate", {"none", "tanh"});
+  if (!approximate)
+    return failure();
+  return n.set(n.map(n.element(0), n.in(0), [&](Body &b, ArrayRef<Value> x) {
+    return *approximate == "tanh" ? geluTanh(b, x[0]) : geluErf(b, x[0]);
+  }));
 }
 Value reciprocal(Body &b, Value x, Node &) { return b.div(b.constant(x.getType(), 1), x); }
 Value negate(Body &b, Value x, Node &) { return b.neg(x); }
@@ -189,19 +194,15 @@ LogicalResult castTo(Node &n, Type to) {
   auto narrow = dyn_cast<FloatType>(to);
   bool saturate = n.attrInt("saturate", 1);
   Type f32 = n.b.getF32Type();
+  auto mode = n.attrWord("round_mode", {"up", "down", "nearest"});
+  if (!mode)
+    return failure();
   if (isa<Float8E8M0FNUType>(to) && from != to) {
-    std::string mode = n.attrString("round_mode", "up");
     using Rounding = Body::Rounding;
-    auto rounding = llvm::StringSwitch<std::optional<Rounding>>(mode)
-                        .Case("up", Rounding::up)
-                        .Case("down", Rounding::down)
-                        .Case("nearest", Rounding::nearest)
-                        .Default(std::nullopt);
-    if (!rounding)
-      return n.error("expected round_mode up, down or nearest but got '" + mode + "'");
+    Rounding rounding = *mode == "up" ? Rounding::up : *mode == "down" ? Rounding::down : Rounding::nearest;
     return n.set(n.generic(n.tensor(n.dims(n.in(0)), to), n.in(0), [&](Body &b) {
       Value x = b.convert(b.read(0, b.indices()), from, f32);
-      return b.convert(b.roundToPower(x, *rounding, saturate), f32, to);
+      return b.convert(b.roundToPower(x, rounding, saturate), f32, to);
     }));
   }
   // What the model rounds stays rounded, however it fuses; what is stored narrow only because the model is may keep
@@ -332,7 +333,7 @@ void import::registerElementwise(OpTable &t) {
   t["Erf"] = unary<mathOp<math::ErfOp>>;
   t["Exp"] = unary<mathOp<math::ExpOp>>;
   t["Floor"] = unary<mathOp<math::FloorOp>>;
-  t["Gelu"] = unary<gelu>;
+  t["Gelu"] = gelu;
   t["HardSigmoid"] = unary<hardSigmoid>;
   t["HardSwish"] = unary<hardSwish>;
   t["LeakyRelu"] = unary<leakyRelu>;

@@ -303,7 +303,9 @@ LogicalResult meanVarianceNormalization(Node &n) {
 
 /// -w[target] * logProbability[target], then none, sum or (weighted) mean.
 LogicalResult lossOf(Node &n, Value logs, Value target, Value weight) {
-  std::string reduction = n.attrString("reduction", "mean");
+  auto reduction = n.attrWord("reduction", {"mean", "none", "sum"});
+  if (!reduction)
+    return failure();
   std::optional<int64_t> ignore;
   if (n.attr("ignore_index"))
     ignore = n.attrInt("ignore_index", 0);
@@ -398,13 +400,11 @@ LogicalResult maxUnpool(Node &n) { // x, indices into the output, output shape
   if (s == 0 || !kernel || kernel->size() != s)
     return n.error("expected spatial dimensions and a kernel_shape of as many sizes");
   SmallVector<Expr> pooled{x[0], x[1]};
-  auto strides = n.attrInts("strides").value_or(std::vector<int64_t>(s, 1)),
-       pads = n.attrInts("pads").value_or(std::vector<int64_t>(2 * s, 0));
-  if (strides.size() != s || pads.size() != 2 * s)
-    return n.error("expected " + Twine(s) + " strides and " + Twine(2 * s) + " pads but got " + Twine(strides.size()) +
-                   " and " + Twine(pads.size()));
+  auto strides = n.attrInts("strides", 1, s), pads = n.attrInts("pads", 0, 2 * s);
+  if (!strides || !pads)
+    return failure();
   for (size_t i = 0; i < s; ++i)
-    pooled.push_back((x[i + 2] - 1) * strides[i] + ((*kernel)[i] - pads[i] - pads[i + s]));
+    pooled.push_back((x[i + 2] - 1) * (*strides)[i] + ((*kernel)[i] - (*pads)[i] - (*pads)[i + s]));
   // The indices count in the tensor that was pooled; output_shape may ask for a larger one around it.
   SymTensorType result = n.tensor(pooled, n.element(0));
   Expr total = result.numElements(), count = n.type(0).numElements();

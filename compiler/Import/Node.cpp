@@ -52,6 +52,20 @@ std::string Node::attrString(StringRef name, StringRef otherwise) const {
   const auto *a = attr(name);
   return a ? a->s() : otherwise.str();
 }
+std::optional<SmallVector<int64_t>> Node::attrInts(StringRef name, int64_t otherwise, size_t count) {
+  auto given = attrInts(name);
+  if (!given || given->empty())
+    return SmallVector<int64_t>(count, otherwise);
+  if (given->size() != count)
+    return refuse("expected " + Twine(count) + " " + name + " but got " + Twine(given->size()));
+  return SmallVector<int64_t>(given->begin(), given->end());
+}
+std::optional<std::string> Node::attrWord(StringRef name, ArrayRef<StringRef> words) {
+  std::string word = attrString(name, words.front());
+  if (llvm::is_contained(words, word))
+    return word;
+  return refuse("unknown " + name + " '" + word + "', expected one of " + llvm::join(words, ", "));
+}
 std::optional<std::vector<int64_t>> Node::attrInts(StringRef name) const {
   const auto *a = attr(name);
   if (!a)

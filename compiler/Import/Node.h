@@ -119,7 +119,12 @@ public:
   int64_t attrInt(llvm::StringRef name, int64_t otherwise) const;
   double attrFloat(llvm::StringRef name, double otherwise) const;
   std::string attrString(llvm::StringRef name, llvm::StringRef otherwise) const;
+  /// One of `words`, the first of them where the node does not say; an error for any other.
+  std::optional<std::string> attrWord(llvm::StringRef name, llvm::ArrayRef<llvm::StringRef> words);
   std::optional<std::vector<int64_t>> attrInts(llvm::StringRef name) const;
+  /// A list of `count` numbers, all of them `otherwise` where there is none or an empty one; an error for other
+  /// lengths.
+  std::optional<llvm::SmallVector<int64_t>> attrInts(llvm::StringRef name, int64_t otherwise, size_t count);
   std::optional<std::vector<float>> attrFloats(llvm::StringRef name) const;
   /// An error where the node has more than its definition understands.
   llvm::LogicalResult checkUnderstood(const Definition &definition);

@@ -162,11 +162,11 @@ LogicalResult Recurrent::read(ArrayRef<StringRef> defaults) {
       return failure();
   type = n.element(0);
   f32 = type.isF64() ? type : Type(n.b.getF32Type());
-  std::string direction = n.attrString("direction", "forward");
-  if (direction != "forward" && direction != "reverse" && direction != "bidirectional")
-    return n.error("unsupported direction '" + direction + "'");
-  directions = direction == "bidirectional" ? 2 : 1;
-  reverseOnly = direction == "reverse";
+  auto direction = n.attrWord("direction", {"forward", "reverse", "bidirectional"});
+  if (!direction)
+    return failure();
+  directions = *direction == "bidirectional" ? 2 : 1;
+  reverseOnly = *direction == "reverse";
   clip = n.attrFloat("clip", 0);
   x = n.attrInt("layout", 0) ? n.transpose(n.in(0), {1, 0, 2}) : n.in(0);
   steps = n.type(x).dim(0);

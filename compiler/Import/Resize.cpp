@@ -269,17 +269,18 @@ Value Resizer::filtered(Value x, const Axis &a) {
 LogicalResult resize(Node &n) {
   bool upsample = n.op() == "Upsample", old = upsample || n.opset < 11;
   Resizer r(n);
-  std::string mode = n.attrString("mode", "nearest");
-  r.mode = mode == "cubic" ? Mode::cubic : mode == "linear" || mode == "bilinear" ? Mode::linear : Mode::nearest;
-  if (r.mode == Mode::nearest && mode != "nearest")
-    return n.error("unsupported mode '" + mode + "'");
-  r.transform = old ? "asymmetric" : n.attrString("coordinate_transformation_mode", "half_pixel");
-  r.nearest = old ? "simple" : n.attrString("nearest_mode", "round_prefer_floor");
-  if (!llvm::is_contained({"asymmetric", "tf_half_pixel_for_nn", "align_corners", "tf_crop_and_resize",
-                           "pytorch_half_pixel", "half_pixel_symmetric", "half_pixel"},
-                          r.transform) ||
-      !llvm::is_contained({"simple", "floor", "ceil", "round_prefer_floor", "round_prefer_ceil"}, r.nearest))
-    return n.error("unsupported coordinates '" + r.transform + "' or rounding '" + r.nearest + "'");
+  auto mode = n.attrWord("mode", {"nearest", "linear", "bilinear", "cubic"});
+  if (!mode)
+    return failure();
+  r.mode = *mode == "nearest" ? Mode::nearest : *mode == "cubic" ? Mode::cubic : Mode::linear;
+  auto transform = n.attrWord("coordinate_transformation_mode",
+                              {"half_pixel", "asymmetric", "tf_half_pixel_for_nn", "align_corners",
+                               "tf_crop_and_resize", "pytorch_half_pixel", "half_pixel_symmetric"});
+  auto nearest = n.attrWord("nearest_mode", {"round_prefer_floor", "round_prefer_ceil", "floor", "ceil", "simple"});
+  if (!transform || !nearest)
+    return failure();
+  r.transform = old ? "asymmetric" : *transform;
+  r.nearest = old ? "simple" : *nearest;
   r.cubicA = n.attrFloat("cubic_coeff_a", -0.75);
   r.extrapolation = n.attrFloat("extrapolation_value", 0);
   r.excludeOutside = n.attrInt("exclude_outside", 0);

@@ -177,6 +177,9 @@ std::optional<ResizeAxes> import::resizeAxes(Node &n, bool old) {
     return !old && n.has(i) && !n.type(i).numElements().isConstant(0) ? n.in(i) : Value();
   };
   Value sizes = given(3), scales = old ? (n.has(1) ? n.in(1) : Value()) : given(2);
+  auto policy = n.attrWord("keep_aspect_ratio_policy", {"stretch", "not_larger", "not_smaller"});
+  if (!policy)
+    return std::nullopt;
   if (!sizes)
     return failed(scaleAll(n, r, scales)) ? std::nullopt : std::optional(std::move(r));
   auto wanted = n.sizes(sizes, "sizes");
@@ -184,9 +187,8 @@ std::optional<ResizeAxes> import::resizeAxes(Node &n, bool old) {
     return std::nullopt;
   if (wanted->size() != r.axes.size())
     return n.refuse("expected " + Twine(r.axes.size()) + " sizes but got " + Twine(wanted->size()));
-  std::string policy = n.attrString("keep_aspect_ratio_policy", "stretch");
-  if (policy != "stretch" && !r.axes.empty())
-    return failed(keepAspect(n, r.axes, *wanted, policy)) ? std::nullopt : std::optional(std::move(r));
+  if (*policy != "stretch" && !r.axes.empty())
+    return failed(keepAspect(n, r.axes, *wanted, *policy)) ? std::nullopt : std::optional(std::move(r));
   for (auto [a, w] : llvm::zip(r.axes, *wanted))
     a.out = w;
   return r;

@@ -39,13 +39,15 @@ Value reflect(Body &b, Value x, Value low, Value high) {
 
 LogicalResult gridSample(Node &n) {
   int64_t rank = n.rank(0), spatial = rank - 2;
-  std::string mode = n.attrString("mode", "linear"), padding = n.attrString("padding_mode", "zeros");
-  bool cubic = mode == "bicubic" || mode == "cubic", nearest = mode == "nearest", align = n.attrInt("align_corners", 0);
+  auto mode = n.attrWord("mode", {"linear", "bilinear", "nearest", "cubic", "bicubic"});
+  auto padding = n.attrWord("padding_mode", {"zeros", "border", "reflection"});
+  if (!mode || !padding)
+    return failure();
+  bool cubic = *mode == "bicubic" || *mode == "cubic", nearest = *mode == "nearest",
+       align = n.attrInt("align_corners", 0);
   if (spatial < 1 || spatial > 3 || n.rank(1) != rank ||
       failed(n.require(n.dims(n.in(1)).back(), n.expr(spatial), "coordinates of a grid")))
     return n.error("expected an input with 1 to 3 spatial dimensions and a grid of its rank");
-  if (!llvm::is_contained({"zeros", "border", "reflection"}, padding))
-    return n.error("unsupported padding_mode '" + padding + "'");
   SmallVector<Expr> x = n.dims(n.in(0)), g = n.dims(n.in(1)), out{x[0], x[1]};
   out.append(g.begin() + 1, g.end() - 1);
   Type element = n.element(0), grid = n.element(1), f = element.isF64() ? element : Type(n.b.getF32Type());
@@ -129,8 +131,11 @@ LogicalResult roiAlign(Node &n) { // x, rois, batch_indices
   int64_t height = n.attrInt("output_height", 1), width = n.attrInt("output_width", 1),
           ratio = n.attrInt("sampling_ratio", 0);
   double scale = n.attrFloat("spatial_scale", 1);
-  bool largest = n.attrString("mode", "avg") == "max";
-  bool half = n.opset >= 16 && n.attrString("coordinate_transformation_mode", "half_pixel") == "half_pixel";
+  auto mode = n.attrWord("mode", {"avg", "max"});
+  auto coordinates = n.attrWord("coordinate_transformation_mode", {"half_pixel", "output_half_pixel"});
+  if (!mode || !coordinates)
+    return failure();
+  bool largest = *mode == "max", half = n.opset >= 16 && *coordinates == "half_pixel";
   SmallVector<Expr> x = n.dims(n.in(0));
   Expr rois = n.type(1).dim(0);
   Type element = n.element(0), f = element.isF64() ? element : Type(n.b.getF32Type()), i64 = n.b.getI64Type();
@@ -276,21 +281,18 @@ LogicalResult col2Im(Node &n) { // x [n, c * block, positions], image_shape, blo
   if (!image || !block || n.rank(0) != 3 || image->size() != block->size())
     return image && block ? n.error("expected an input of rank 3 and shapes of one length") : failure();
   size_t s = image->size();
-  auto list = [&](StringRef name, int64_t otherwise, size_t count) {
-    auto a = n.attrInts(name);
-    return a && a->size() == count ? SmallVector<int64_t>(a->begin(), a->end())
-                                   : SmallVector<int64_t>(count, otherwise);
-  };
-  SmallVector<int64_t> dilations = list("dilations", 1, s), pads = list("pads", 0, 2 * s),
-                       strides = list("strides", 1, s);
+  auto dilations = n.attrInts("dilations", 1, s), pads = n.attrInts("pads", 0, 2 * s),
+       strides = n.attrInts("strides", 1, s);
+  if (!dilations || !pads || !strides)
+    return failure();
   Expr taps = n.expr(1);
   SmallVector<Expr> positions;
   for (size_t i = 0; i < s; ++i) {
-    if (strides[i] < 1 || dilations[i] < 1)
+    if ((*strides)[i] < 1 || (*dilations)[i] < 1)
       return n.error("strides and dilations have to be positive");
     taps = taps * (*block)[i];
-    Expr span = (*image)[i] + (pads[i] + pads[i + s]) - ((*block)[i] - 1) * dilations[i] - 1;
-    positions.push_back(Expr::floorDiv(span, n.expr(strides[i])) + 1);
+    Expr span = (*image)[i] + ((*pads)[i] + (*pads)[i + s]) - ((*block)[i] - 1) * (*dilations)[i] - 1;
+    positions.push_back(Expr::floorDiv(span, n.expr((*strides)[i])) + 1);
   }
   SmallVector<Expr> out{n.type(0).dim(0), Expr::floorDiv(n.type(0).dim(1), taps)};
   llvm::append_range(out, *image);
@@ -307,12 +309,13 @@ LogicalResult col2Im(Node &n) { // x [n, c * block, positions], image_shape, blo
                           for (size_t i = 0; i < s; ++i) {
                             Value tap = b.index(2 + s + i);
                             channel = b.add(b.mul(channel, b.size((*block)[i])), tap);
-                            Value p = b.sub(b.add(b.index(2 + i), b.idx(pads[i])), b.mul(tap, b.idx(dilations[i])));
-                            Value q = strides[i] == 1 ? p : b.math<arith::DivSIOp>(p, b.idx(strides[i]));
+                            Value p =
+                                b.sub(b.add(b.index(2 + i), b.idx((*pads)[i])), b.mul(tap, b.idx((*dilations)[i])));
+                            Value q = (*strides)[i] == 1 ? p : b.math<arith::DivSIOp>(p, b.idx((*strides)[i]));
                             inside = b.logicalAnd(inside, b.cmp(Cmp::ge, p, b.idx(0)));
                             inside = b.logicalAnd(inside, b.cmp(Cmp::lt, q, b.size(positions[i])));
-                            if (strides[i] != 1)
-                              inside = b.logicalAnd(inside, b.cmp(Cmp::eq, b.mul(q, b.idx(strides[i])), p));
+                            if ((*strides)[i] != 1)
+                              inside = b.logicalAnd(inside, b.cmp(Cmp::eq, b.mul(q, b.idx((*strides)[i])), p));
                             at = b.add(b.mul(at, b.size(positions[i])), q);
                           }
                           Value v = b.readOr(0, {b.index(0), channel, b.select(inside, at, b.idx(-1))},

@@ -233,6 +233,8 @@ LogicalResult tile(Node &n) {
 }
 
 LogicalResult constant(Node &n) {
+  if (n.proto.attribute_size() > 1)
+    return n.error("a Constant has one value but " + Twine(n.proto.attribute_size()) + " are given");
   for (const auto &a : n.proto.attribute()) {
     const auto *attr = n.attr(a.name());
     if (!attr)
@@ -333,7 +335,10 @@ LogicalResult depthToSpace(Node &n) {
     return n.error("expected a 4-dimensional input and a positive blocksize");
   SmallVector<Expr> d = n.dims(n.in(0));
   Expr b = n.expr(s), c = Expr::floorDiv(d[1], n.expr(s * s));
-  bool dcr = n.attrString("mode", "DCR") == "DCR";
+  auto mode = n.attrWord("mode", {"DCR", "CRD"});
+  if (!mode)
+    return failure();
+  bool dcr = *mode == "DCR";
   Value v = dcr ? n.reshape(n.in(0), {d[0], b, b, c, d[2], d[3]}) : n.reshape(n.in(0), {d[0], c, b, b, d[2], d[3]});
   if (!v)
     return failure();

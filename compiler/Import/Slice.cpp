@@ -239,9 +239,10 @@ LogicalResult pad(Node &n) {
   }
   if (pads->size() != 2 * axes.size())
     return n.error("expected " + Twine(2 * axes.size()) + " pads but got " + Twine(pads->size()));
-  std::string mode = n.attrString("mode", "constant");
-  if (mode != "constant" && mode != "reflect" && mode != "edge" && mode != "wrap")
-    return n.error("unsupported Pad mode '" + mode + "'");
+  auto given = n.attrWord("mode", {"constant", "reflect", "edge", "wrap"});
+  if (!given)
+    return failure();
+  std::string mode = *given;
   SmallVector<Expr> d = n.dims(n.in(0)), out = d, before(rank, n.expr(0));
   SmallVector<int64_t> touched;
   for (auto [i, a] : llvm::enumerate(axes)) {

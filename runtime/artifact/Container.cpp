@@ -166,7 +166,7 @@ Status verifyContainer(std::span<const std::byte> file, bool segmentDigests, con
   if (!fb::VerifyModelBuffer(verifier))
     return Status::rejected("the metadata's structure is not sound");
   root = fb::GetModel(metadata.data());
-  if (!isAligned<fb::Segment>(root->segments()->Data()))
+  if (!isAligned<fb::Segment>(root->segments()->Data(), root->segments()->size()))
     return Status::rejected("the metadata has misaligned vectors");
 
   KT_RETURN_IF_ERROR(verifySegments(file, header, *root));

@@ -65,9 +65,10 @@ void seal(Header &header, uint64_t fileBytes);
 /// `root` points into `file`.
 Status verifyContainer(std::span<const std::byte> file, bool segmentDigests, const fb::Model *&root);
 
-/// Whether a vector's elements lie where their type may: FlatBuffers' verifier looks at where the vector begins only.
-template <typename T> bool isAligned(const void *elements) {
-  return reinterpret_cast<uintptr_t>(elements) % alignof(T) == 0;
+/// Whether `count` elements lie where their type may: FlatBuffers' verifier looks at where their vector begins only.
+/// (Its builder aligns no vector without elements.)
+template <typename T> bool isAligned(const void *elements, size_t count) {
+  return count == 0 || reinterpret_cast<uintptr_t>(elements) % alignof(T) == 0;
 }
 
 /// The bytes of a segment of a verified container.

@@ -74,7 +74,7 @@ private:
   /// False when the elements must not be looked at.
   template <typename T> bool charge(const flatbuffers::Vector<T> &v) {
     using Element = std::remove_pointer_t<T>;
-    misaligned |= !isAligned<Element>(v.Data());
+    misaligned |= !isAligned<Element>(v.Data(), v.size());
     charge(uint64_t(v.size()) * sizeof(Element));
     return !spent && !misaligned;
   }

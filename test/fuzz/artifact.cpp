@@ -31,8 +31,9 @@ Bytes sealed(std::span<const std::byte> metadata, uint64_t most) {
   const auto *root = reinterpret_cast<const uint8_t *>(file.data() + sizeof(header));
   flatbuffers::Verifier verifier(root, metadata.size());
   uint64_t bytes = file.size();
-  if (fb::VerifyModelBuffer(verifier) && isAligned<fb::Segment>(fb::GetModel(root)->segments()->Data()))
-    for (const fb::Segment *segment : *fb::GetModel(root)->segments())
+  if (const auto *segments = fb::VerifyModelBuffer(verifier) ? fb::GetModel(root)->segments() : nullptr;
+      segments && isAligned<fb::Segment>(segments->Data(), segments->size()))
+    for (const fb::Segment *segment : *segments)
       if (segment->bytes() <= most)
         bytes = std::min(bytes + alignUp(segment->bytes(), kPage), header.segmentBase + most);
   file.resize(bytes);

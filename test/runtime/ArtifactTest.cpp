@@ -89,6 +89,19 @@ TEST(Artifact, ComesBackAsItWas) {
   EXPECT_NE(text.find("loop k trips 4 carrying"), std::string::npos) << text;
 }
 
+TEST(Artifact, WeightsWithoutDimensionsComeBack) { // FlatBuffers puts vectors without elements anywhere
+  for (size_t length = 1; length <= 8; ++length) {
+    ModelBuilder b;
+    ExprId one = b.constant(1), four = b.constant(4);
+    BufferId w = b.weight(std::string(length, 'w'), {1}), y = b.output("y", DType::f32, one);
+    b.model.weights.back().dims.clear();
+    b.emit(Copy{w, y, b.constant(0), b.constant(0), four});
+    auto loaded = artifact::read(writeModel(b.model));
+    ASSERT_TRUE(loaded.ok()) << loaded.status().message();
+    EXPECT_TRUE((*loaded)->model.weights[0].dims.empty());
+  }
+}
+
 TEST(Artifact, EqualWeightsAreStoredOnceAndEqualModelsAreEqualFiles) {
   ModelBuilder b = everything();
   auto loaded = artifact::read(writeModel(b.model));
