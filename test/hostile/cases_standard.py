@@ -66,6 +66,20 @@ def cases():
     case("an attribute without a kind", model([with_attributes("Softmax", ["x"], chunk(1, "axis") + number(3, 1))], X, Y), r"attribute axis of Softmax is nothing: expected an integer.*node 'softmax'")
     one("a float Mod without fmod", "Mod", ["x", "x"], r"expected fmod = 1 for operands of type f32")
     one("a shift that goes nowhere", "BitShift", ["x", "x"], r"unknown direction 'UP', expected one of LEFT, RIGHT", ins=[value("x", 13, ["n", 4])], outs=[value("y", 13, ["n", 4])], direction="UP")
+    # Words and lengths of lists.
+    image, kernel, targets = [value("x", FLOAT, [1, 4, 8, 8])], [tensor("k", FLOAT, [4, 1, 3, 3], floats=[0] * 36)], value("t", INT64, [2])
+    for op, name, inputs, ins, known in (
+            ("Gelu", "approximate", ["x"], X, ()), ("Cast", "round_mode", ["x"], X, ()), ("DepthToSpace", "mode", ["x"], image, ()), ("ConvTranspose", "auto_pad", ["x", "k"], image, kernel),
+            ("GridSample", "mode", ["x", "g"], [*image, value("g", FLOAT, [1, 2, 2, 2])], ()), ("GridSample", "padding_mode", ["x", "g"], [*image, value("g", FLOAT, [1, 2, 2, 2])], ()),
+            ("Resize", "keep_aspect_ratio_policy", ["x", "", "", "s"], image, [tensor("s", INT64, [4], ints=[1, 4, 4, 4])]),
+            ("RoiAlign", "mode", ["x", "r", "b"], [*image, value("r", FLOAT, [1, 4]), value("b", INT64, [1])], ()),
+            ("RoiAlign", "coordinate_transformation_mode", ["x", "r", "b"], [*image, value("r", FLOAT, [1, 4]), value("b", INT64, [1])], ()),
+            ("NegativeLogLikelihoodLoss", "reduction", ["x", "t"], [value("x", FLOAT, [2, 4]), targets], ()), ("SoftmaxCrossEntropyLoss", "reduction", ["x", "t"], [value("x", FLOAT, [2, 4]), targets], ())):
+        more = {"to": 1} if op == "Cast" else {"blocksize": 2} if op == "DepthToSpace" else {}
+        case(f"{op} with another {name}", model([node(op, inputs, ["y"], **{name: "zork"}, **more)], ins, [value("y", FLOAT, ["p"])], known, 25),
+             rf"unknown {name} 'zork', expected one of .*\(node '{op.lower()}'")
+    case("ConvTranspose with one stride for two dimensions", model([node("ConvTranspose", ["x", "k"], ["y"], strides=[2])], image, Y, kernel), r"expected 2 strides but got 1 \(node 'convtranspose'")
+    case("a Constant of two values", model([node("Constant", [], ["c"], value_int=1, value_ints=[1, 2]), node("Neg", ["c"], ["y"])], X, Y), r"a Constant has one value but 2 are given \(node 'constant'")
     # Operator sets.
     one("an operator newer than the operator set", "Gelu", ["x"], r"Gelu is not in operator set 19: it exists from 20 on", opset=19)
     one("an operator that was removed", "Upsample", ["x", "x"], r"Upsample is not in operator set 10: it was removed in 10", opset=10)
