@@ -209,6 +209,8 @@ Status kt::compile(const std::string &input, const std::string &output, const Co
     pipeline.optLevel = 0;
     number = 1; // the phases' dumps begin anew
     module = import::importModel(&context, **file, importOptions);
+    if (!module)
+      return failedWith(Status::failed(errors ? first : "import failed"));
     if (Status s = lower(); !s.ok())
       return failedWith(s);
   }
