@@ -214,6 +214,10 @@ Status kt::compile(const std::string &input, const std::string &output, const Co
     if (Status s = lower(); !s.ok())
       return failedWith(s);
   }
+  kernels = llvm::range_size(module->getOps<KernelOp>());
+  if (!stopped && kernels > 2 * most)
+    return failedWith(Status::failed("the model needs " + std::to_string(kernels) + " different kernels: at most " +
+                                     std::to_string(2 * most) + " are compiled for a model of its size"));
   if (stopped)
     return {};
 

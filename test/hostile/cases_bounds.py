@@ -10,7 +10,7 @@ CHOSEN = {
     "chains": (2000, ("a chain of Pow of itself", "a chain of Concat doubling", "a chain of QuantizeLinear", "a chain of Where")),
     "shapes": (2000, ("sizes through every kind", "sizes through themselves", "sizes through Mod", "sizes through many symbols", "sizes through Concat doubling a shape")),
     "wide": (3000, ("many inputs and outputs", "many dimensions", "many axes of a Transpose", "many errors", "many unsupported operators", "many readers of one value", "many weights",
-                     "many inputs of a Sum", "many inputs of a Concat", "many outputs of a Split", "many Split and Concat", "many products with a number", "many different bodies")),
+                     "many inputs of a Sum", "many inputs of a Concat", "many outputs of a Split", "many Split and Concat", "many products with a number", "many different bodies", "many different transpositions")),
     "nested": (1000, ("nested: Ifs in Ifs", "nested: Ifs in a row", "nested: functions that call two", "nested: functions that call ten", "nested: a sequence in 10^9 parts")),
 }
 SECONDS, MEGABYTES = 10, 1024

@@ -1,4 +1,5 @@
 """Models of at most a megabyte that ask for much: deep, long, wide, of absurd sizes. Each is a function of how large it is to be."""
+import itertools
 import struct
 
 from onnxwire import *
@@ -114,6 +115,8 @@ def wide():
     out["products with a number"] = lambda n: model([node("Mul", ["x", f"c{i}"], [f"y{i}"]) for i in range(n)], [F("x", ["n"])], [F(f"y{i}", ["n"]) for i in range(n)], [tensor(f"c{i}", FLOAT, [], floats=[1 + i / 7]) for i in range(n)])
     unary = ("Neg", "Exp", "Sin", "Cos", "Tanh", "Abs", "Floor", "Relu")
     out["different bodies"] = lambda n: model([node(unary[i >> 3 * k & 7], [f"v{i}_{k}" if k else "x"], [f"v{i}_{k + 1}" if k < 4 else f"y{i}"]) for i in range(n) for k in range(5)], [F("x", ["n"])], [F(f"y{i}", ["n"]) for i in range(n)])
+    out["different transpositions"] = lambda n: model([node("Transpose", ["x"], [f"y{i}"], perm=list(p)) for i, p in enumerate(itertools.islice(itertools.permutations(range(8)), n))], [F("x", [2] * 8)],
+                                                      [F(f"y{i}", [2] * 8) for i in range(n)])
     out["readers of one value"] = lambda n: model([node("Exp", ["x"], ["e"])] + [node("Add", ["e", f"v{i - 1}" if i else "x"], [f"v{i}" if i < n - 1 else "y"], f"n{i}") for i in range(n)], [F("x", ["n"])], [F("y", ["n"])])
     out["Fibonacci sums"] = lambda n: model([node("Add", [f"v{i - 1}" if i else "x", f"v{i - 2}" if i > 1 else "x"], [f"v{i}" if i < n - 1 else "y"], f"n{i}") for i in range(n)], [F("x", ["n"])], [F("y", ["n"])])
     out["a tree of Adds"] = lambda n: model([node("Exp", ["x"], [f"l{i}"], f"e{i}") for i in range(n)] + [node("Add", [f"l{2 * i}", f"l{2 * i + 1}"], [f"l{n + i}" if i < n - 2 else "y"], f"a{i}")
