@@ -122,27 +122,41 @@ LogicalResult unique(Node &n) {
   if (!rows)
     return failure();
   bool u = isUnsigned(element);
+  Value values; // in order, where rows are single numbers
   if (width.isConstant(1)) {
     Value line = n.reshape(rows, {count});
     auto sorted =
         SortOp::create(n.b, n.loc, n.tensor({count}, element), n.tensor({count}, i64), line, n.b.getBoolAttr(false));
     order = sorted.getIndices();
+    values = sorted.getValues();
   } else {
     order = orderOfRows(n, rows, [&](Body &b, Value p, Value q) { return b.cmp(Cmp::lt, p, q, u); });
   }
   // A row starts a group where it differs from the one before it in any column.
   Type i32 = n.b.getI32Type();
-  Value starts = n.reduce(
-      n.tensor({count}, n.b.getI1Type()), ReduceKind::max, {width}, {rows, order},
-      [&](Body &b) {
-        Value t = b.index(0), before = b.max(b.idx(0), b.sub(t, b.idx(1)));
-        Value p = b.read(0, {b.toIndex(b.read(1, t)), b.index(1)}),
-              q = b.read(0, {b.toIndex(b.read(1, before)), b.index(1)});
-        Value first = b.logicalOr(b.cmp(Cmp::eq, t, b.idx(0)), b.cmp(Cmp::ne, p, q));
-        return b.select(first, b.integer(i32, 1), b.integer(i32, 0));
-      },
-      [&](Body &b) { return b.cmp(Cmp::gt, b.scalar(0), b.integer(i32, 0)); });
+  SymTensorType flagged = n.tensor({count}, n.b.getI1Type());
+  auto before = [](Body &b, Value t) { return b.max(b.idx(0), b.sub(t, b.idx(1))); };
+  auto begins = [](Body &b, Value t, Value here, Value last) {
+    return b.logicalOr(b.cmp(Cmp::eq, t, b.idx(0)), b.cmp(Cmp::ne, here, last));
+  };
+  Value starts = values ? n.generic(flagged, values,
+                                    [&](Body &b) {
+                                      Value t = b.index(0);
+                                      return begins(b, t, b.read(0, t), b.read(0, before(b, t)));
+                                    })
+                        : n.reduce(
+                              flagged, ReduceKind::max, {width}, {rows, order},
+                              [&](Body &b) {
+                                Value t = b.index(0), p = b.read(0, {b.toIndex(b.read(1, t)), b.index(1)}),
+                                      q = b.read(0, {b.toIndex(b.read(1, before(b, t))), b.index(1)});
+                                return b.select(begins(b, t, p, q), b.integer(i32, 1), b.integer(i32, 0));
+                              },
+                              [&](Body &b) { return b.cmp(Cmp::gt, b.scalar(0), b.integer(i32, 0)); });
   auto [positions, groups] = truePositions(n, starts);
+  bool sorted = n.attrInt("sorted", 1);
+  if (values && sorted && dims.size() == 1 && !n.wants(1) && !n.wants(2) && !n.wants(3))
+    return n.set(n.generic(n.tensor({groups}, element), {values, positions},
+                           [&](Body &b) { return b.read(0, b.bounded(b.read(1, b.index(0)), count, Site(), false)); }));
   SymTensorType perGroup = n.tensor({groups}, i64);
   Value begin = n.generic(perGroup, positions, [&](Body &b) { return b.read(0, b.index(0)); });
   Value first = gathered(n, order, begin), counts, inverse;
@@ -160,7 +174,7 @@ LogicalResult unique(Node &n) {
       return b.sub(b.read(0, b.indices()), b.integer(i64, 1));
     }));
   }
-  if (!n.attrInt("sorted", 1)) { // groups by their first row
+  if (!sorted) { // groups by their first row
     auto by = SortOp::create(n.b, n.loc, perGroup, perGroup, first, n.b.getBoolAttr(false));
     first = by.getValues();
     if (counts)
