@@ -22,8 +22,43 @@ def randn(*shape):
     return rng.standard_normal(shape)
 
 
+def number_case(kind, width):
+    """A number that is a parameter, in parts of 16 bits, and an offset that is one: what outlining makes of very many kernels."""
+    t, o, bits = tensor(['p0'], kind), tensor(['p1'], kind), 32 if kind in ('f32', 'i32') else 64
+    numpy_kind = {'f32': np.float32, 'f64': np.float64, 'i32': np.int32, 'i64': np.int64}[kind]
+    lines = []
+    for part in range(bits // 16):
+        lines += [f"%s{part} = kt.size <p{3 + part}>", f"%c{part} = arith.index_cast %s{part} : index to i{bits}"]
+        if part:
+            lines += [f"%w{part} = arith.constant {16 * part} : i{bits}", f"%h{part} = arith.shli %c{part}, %w{part} : i{bits}", f"%v{part} = arith.ori %{'v' if part > 1 else 'c'}{part - 1}, %h{part} : i{bits}"]
+    last = f"%v{bits // 16 - 1}"
+    if kind[0] == 'f':
+        lines.append(f"%n = arith.bitcast {last} : i{bits} to {kind}")
+        last = "%n"
+    text = "\n    ".join(lines)
+    body = f"""  %r = kt.generic ins(%x : {t}) -> {o} {{
+  ^bb0(%X: {t}, %i: index):
+    {text}
+    %off = kt.size <p2 * {width}>
+    %j = arith.addi %i, %off : index
+    %e = kt.read %X[%j] : {t} -> {kind}
+    %y = arith.mul{kind[0]} %e, {last} : {kind}
+    kt.yield %y : {kind}
+  }}"""
+    runs = []
+    for number in (-1.1, 3e38, -7e-30) if kind == 'f32' else (-1e300, 0.1) if kind == 'f64' else (-5, 2**31 - 1) if kind == 'i32' else (-5, -(2**60) - 3, 2**47 + 1):
+        value = np.array(number, numpy_kind)
+        raw = int(value.view(f'u{bits // 8}'))
+        for n, at in ((1, 0), (65, 3), (1028, 2)):
+            x = (rng.standard_normal(n + at * width) * 8).astype(numpy_kind)
+            with np.errstate(over='ignore'):
+                runs.append(((len(x), n, at, *(raw >> 16 * k & 0xFFFF for k in range(bits // 16))), [Tensor(x, kind)], [Tensor(x[at * width:at * width + n] * value, kind)]))
+    name = f'number_{kind}_{width}'
+    return Case(name, kernel(name, 3 + bits // 16, [('x', t)], [o], body), runs)
+
+
 def generic_cases():
-    cases = []
+    cases = [number_case(kind, width) for kind in ('f32', 'f64', 'i32', 'i64') for width in (8, 1)]
     for kind in ('f32', 'f16', 'bf16'):
         t, b = tensor(['p0', 8], kind), tensor([8], kind)
         body = f"""  %r = kt.generic ins(%x, %b : {t}, {b}) -> {t} {{
