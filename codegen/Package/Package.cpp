@@ -82,7 +82,6 @@ private:
   ScopedDiagnosticHandler handler;
 };
 
-bool isProduct(KernelOp kernel) { return isa<MatmulOp, ConvOp, AttentionOp>(kernel.compute()); }
 } // namespace
 
 llvm::FailureOr<artifact::Model> codegen::package(ModuleOp module, const PackageOptions &options) {
@@ -100,7 +99,8 @@ llvm::FailureOr<artifact::Model> codegen::package(ModuleOp module, const Package
     FirstError errors(module.getContext());
     // What takes long is begun first, so that no thread is left with it at the end.
     auto order = llvm::to_vector(llvm::seq<size_t>(0, kernels.size()));
-    llvm::stable_sort(order, [&](size_t a, size_t b) { return isProduct(kernels[a]) && !isProduct(kernels[b]); });
+    llvm::stable_sort(
+        order, [&](size_t a, size_t b) { return isProduct(kernels[a].compute()) && !isProduct(kernels[b].compute()); });
     llvm::DefaultThreadPool pool(llvm::hardware_concurrency(options.threads));
     for (size_t i : order)
       pool.async([&, i, kernel = kernels[i]]() mutable {

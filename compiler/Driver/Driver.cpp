@@ -98,7 +98,7 @@ static size_t mostKernels(const import::ModelFile &model) {
 static size_t costOfKernels(ModuleOp module) {
   size_t cost = 0;
   for (KernelOp kernel : module.getOps<KernelOp>())
-    cost += isa<MatmulOp, ConvOp, AttentionOp>(kernel.compute()) ? 4 : 1;
+    cost += isProduct(kernel.compute()) ? 4 : 1;
   return cost;
 }
 
@@ -209,8 +209,10 @@ Status kt::compile(const std::string &input, const std::string &output, const Co
   };
   if (Status s = lower(); !s.ok())
     return failedWith(s);
+  if (stopped)
+    return {};
   size_t kernels = costOfKernels(*module), most = mostKernels(**file);
-  if (!stopped && kernels > most && pipeline.optLevel > 0) {
+  if (kernels > most && pipeline.optLevel > 0) {
     emitWarning(UnknownLoc::get(&context))
         << kernels << " different kernels (products count as four) are more than " << most
         << ", which is what a model of this size may have: compiled without fusion, as by -O0";
@@ -221,14 +223,12 @@ Status kt::compile(const std::string &input, const std::string &output, const Co
       return failedWith(Status::failed(errors ? first : "import failed"));
     if (Status s = lower(); !s.ok())
       return failedWith(s);
+    kernels = costOfKernels(*module);
   }
-  kernels = costOfKernels(*module);
-  if (!stopped && kernels > 2 * most)
+  if (kernels > 2 * most)
     return failedWith(Status::failed("the model needs " + std::to_string(kernels) +
                                      " different kernels (products count as four): at most " +
                                      std::to_string(2 * most) + " are compiled for a model of its size"));
-  if (stopped)
-    return {};
 
   codegen::PackageOptions package;
   package.targets = options.targets;

@@ -87,6 +87,8 @@ struct FoldConstantsPass : kt::impl::FoldConstantsBase<FoldConstantsPass> {
     added += all - left;
     if (added > 0)
       getOperation()->setAttr(kAddedName, IntegerAttr::get(IntegerType::get(&getContext(), 64), added));
+    else
+      getOperation()->removeAttr(kAddedName);
   }
 };
 

@@ -21,10 +21,6 @@ constexpr int64_t kSmall = 4;
 /// of elementwise work and reductions too. It costs those divisions by numbers that are not known.
 constexpr size_t kMostSpecialised = 256;
 
-/// What a kernel keeps of a number that is a parameter: that it is a multiple of 8 or 4, which is what aligned accesses
-/// need.
-int64_t factorOf(int64_t number) { return number % 8 == 0 ? 8 : number % 4 == 0 ? 4 : 1; }
-
 /// "matmul" for kt.matmul.
 StringRef familyOf(Operation *op) { return op->getName().stripDialect(); }
 
@@ -94,10 +90,23 @@ private:
     return true;
   }
 
+  /// What a launch gives -> the number under which the kernel knows it.
+  using Parameters = llvm::MapVector<Attribute, unsigned>;
+  Expr parameter(Parameters &params, Attribute given) {
+    unsigned number = params.try_emplace(given, params.size()).first->second;
+    return Expr::symbol(context, "p" + std::to_string(number));
+  }
+  Expr parameter(Parameters &params, int64_t given) { return parameter(params, Expr::constant(context, given).attr()); }
+  /// Of a known number the kernel keeps only that it is a multiple of 8 or 4, which is what aligned accesses need.
+  Expr multiple(Parameters &params, int64_t number) {
+    int64_t factor = number % 8 == 0 ? 8 : number % 4 == 0 ? 4 : 1;
+    return parameter(params, number / factor) * factor;
+  }
+
   /// A module with the kernel that computes `op`, and the parameters with which it does.
   OwningOpRef<ModuleOp> kernelOf(Operation *op, SmallVectorImpl<Attribute> &ints) {
     // Every symbolic size, in order of appearance, is a parameter.
-    llvm::MapVector<Attribute, unsigned> params;
+    Parameters params;
     AttrTypeReplacer replacer;
     // Grouped convolutions are few and their sizes decide how they are done.
     bool product = isa<MatmulOp>(op) || (isa<ConvOp>(op) && cast<ConvOp>(op).getGroups() == 1);
@@ -106,15 +115,9 @@ private:
       if (auto c = Expr(e).asConstant()) {
         if (!general || *c <= kSmall) // products of all sizes share a kernel
           return std::pair<Attribute, WalkResult>{e, WalkResult::skip()};
-        int64_t factor = factorOf(*c);
-        Attribute quotient = Expr::constant(context, *c / factor).attr();
-        unsigned number = params.try_emplace(quotient, params.size()).first->second;
-        return std::pair<Attribute, WalkResult>{(Expr::symbol(context, "p" + std::to_string(number)) * factor).attr(),
-                                                WalkResult::skip()};
+        return std::pair<Attribute, WalkResult>{multiple(params, *c).attr(), WalkResult::skip()};
       }
-      unsigned number = params.try_emplace(e, params.size()).first->second;
-      return std::pair<Attribute, WalkResult>{Expr::symbol(context, "p" + std::to_string(number)).attr(),
-                                              WalkResult::skip()};
+      return std::pair<Attribute, WalkResult>{parameter(params, e).attr(), WalkResult::skip()};
     });
 
     Location unknown = UnknownLoc::get(context);
@@ -153,7 +156,6 @@ private:
     takeOffsets(kernel, params);
     if (anyNumbers)
       takeNumbers(kernel, params);
-    ints.clear();
     for (auto &[e, number] : params)
       ints.push_back(e);
     takeSites(kernel, ints);
@@ -177,7 +179,7 @@ private:
 
   /// What is added to an index becomes a parameter too: the parts of a split, or the steps of a recurrence that was
   /// written out, are one kernel.
-  void takeOffsets(KernelOp kernel, llvm::MapVector<Attribute, unsigned> &params) {
+  void takeOffsets(KernelOp kernel, Parameters &params) {
     kernel->walk([&](arith::ConstantIndexOp constant) {
       int64_t value = constant.value();
       if (value <= kSmall)
@@ -188,12 +190,8 @@ private:
       };
       if (llvm::none_of(constant->getUses(), isOffset))
         return;
-      int64_t factor = factorOf(value);
-      Attribute quotient = Expr::constant(context, value / factor).attr();
-      unsigned number = params.try_emplace(quotient, params.size()).first->second;
       OpBuilder b(constant);
-      Expr size = Expr::symbol(context, "p" + std::to_string(number)) * factor;
-      Value offset = SizeOp::create(b, constant.getLoc(), size);
+      Value offset = SizeOp::create(b, constant.getLoc(), multiple(params, value));
       constant.getResult().replaceUsesWithIf(offset, isOffset);
       if (constant->use_empty())
         constant->erase();
@@ -202,7 +200,7 @@ private:
 
   /// The numbers that a body computes with become parameters as well, but for those that say what is computed.
   /// Parameters are never negative and may be held in 32 bits: a number comes in parts of 16.
-  void takeNumbers(KernelOp kernel, llvm::MapVector<Attribute, unsigned> &params) {
+  void takeNumbers(KernelOp kernel, Parameters &params) {
     SmallVector<arith::ConstantOp> constants;
     kernel->walk([&](arith::ConstantOp constant) { constants.push_back(constant); });
     for (arith::ConstantOp constant : constants) {
@@ -213,7 +211,7 @@ private:
         continue;
       if (f && (!f.getValue().isFinite() || llvm::is_contained({0.0, 0.5, 1.0, 2.0}, std::abs(f.getValueAsDouble()))))
         continue;
-      if (i && std::abs(i.getInt()) <= kSmall)
+      if (i && i.getInt() >= -kSmall && i.getInt() <= kSmall)
         continue;
       APInt bits = f ? f.getValue().bitcastToAPInt() : i.getValue();
       OpBuilder b(constant);
@@ -221,9 +219,7 @@ private:
       Type whole = b.getIntegerType(bits.getBitWidth());
       Value v;
       for (unsigned at = 0; at < bits.getBitWidth(); at += 16) {
-        Attribute part = Expr::constant(context, bits.extractBitsAsZExtValue(16, at)).attr();
-        unsigned number = params.try_emplace(part, params.size()).first->second;
-        Value x = SizeOp::create(b, loc, Expr::symbol(context, "p" + std::to_string(number)));
+        Value x = SizeOp::create(b, loc, parameter(params, (int64_t)bits.extractBitsAsZExtValue(16, at)));
         x = arith::IndexCastOp::create(b, loc, whole, x);
         if (at)
           x = arith::ShLIOp::create(b, loc, x, arith::ConstantIntOp::create(b, loc, whole, at));

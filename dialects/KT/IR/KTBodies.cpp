@@ -15,6 +15,7 @@ bool kt::isCompute(Operation *op) {
   return isa<GenericOp, ReduceOp, NormalizeOp, MatmulOp, ConvOp, AttentionOp, SortOp, ScanOp, ScatterOp, NonzeroOp,
              SuppressOp>(op);
 }
+bool kt::isProduct(Operation *op) { return isa<MatmulOp, ConvOp, AttentionOp>(op); }
 
 Block *kt::addBody(Region &region, TypeRange leading, ValueRange operands, unsigned indices) {
   Block *block = &region.emplaceBlock();

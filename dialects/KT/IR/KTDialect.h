@@ -35,6 +35,8 @@ constexpr int64_t kPanel = 16;
 constexpr llvm::StringLiteral kRounds = "kt.rounds";
 /// True for the ops that become kernels.
 bool isCompute(mlir::Operation *op);
+/// The computations whose kernels are tiled loops of products, the longest to compile.
+bool isProduct(mlir::Operation *op);
 /// A scalar region of a compute op. Its block's arguments: `leading` scalars, the body operands, indices.
 struct BodyRef {
   mlir::Region *region;
