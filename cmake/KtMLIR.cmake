@@ -24,11 +24,25 @@ add_library(kt_mlir INTERFACE)
 target_include_directories(kt_mlir SYSTEM INTERFACE ${LLVM_INCLUDE_DIRS} ${MLIR_INCLUDE_DIRS})
 target_link_libraries(kt_mlir INTERFACE $<IF:$<BOOL:$<TARGET_PROPERTY:KT_STATIC>>,kt_llvm_static,kt_llvm_shared>)
 
-# One precompiled header serves every compiler library: MLIR's headers cost ten seconds a file without it.
+# One precompiled header of what nearly every compiler source includes serves every compiler library: MLIR's headers cost ten seconds a file without it.
+# Named here and not in a header of ours, whose absolute path would keep ccache from serving another worktree.
 add_library(kt_pch OBJECT ${CMAKE_CURRENT_LIST_DIR}/Pch.cpp)
 target_link_libraries(kt_pch PRIVATE kt_mlir)
 target_compile_options(kt_pch PRIVATE -fno-rtti -fno-exceptions)
-target_precompile_headers(kt_pch PRIVATE ${CMAKE_CURRENT_LIST_DIR}/Pch.h)
+target_precompile_headers(kt_pch PRIVATE
+  <mlir/Dialect/Arith/IR/Arith.h>
+  <mlir/Dialect/LLVMIR/LLVMDialect.h>
+  <mlir/Dialect/LLVMIR/NVVMDialect.h>
+  <mlir/Dialect/Math/IR/Math.h>
+  <mlir/Dialect/SCF/IR/SCF.h>
+  <mlir/Dialect/Vector/IR/VectorOps.h>
+  <mlir/IR/Builders.h>
+  <mlir/IR/BuiltinOps.h>
+  <mlir/IR/IRMapping.h>
+  <mlir/IR/PatternMatch.h>
+  <mlir/Pass/Pass.h>
+  <mlir/Pass/PassManager.h>
+  <mlir/Transforms/GreedyPatternRewriteDriver.h>)
 
 # kt_compiler_library(NAME source... [DEPENDS target...])
 function(kt_compiler_library name)
