@@ -17,6 +17,8 @@ packages=(
   libflatbuffers-dev libxxhash-dev libeigen3-dev libcli11-dev nlohmann-json3-dev
   # the tests'
   libgtest-dev libclang-rt-22-dev
+  # style
+  clang-format-22 clang-tidy-22
 )
 
 installed=$(dpkg-query -W -f '${Package} ${db:Status-Status}\n' "${packages[@]}" 2>/dev/null | sed -n 's/ installed$//p' || true)
