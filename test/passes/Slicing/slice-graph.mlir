@@ -138,6 +138,7 @@ func.func @where_little_is_alive(%x: !x) -> !w {
 // SMALL: kt.assert <n> equals <4>, "four"{{$}}
 // SMALL: kt.generic {{.*}}kt.slice = 1
 func.func @checks_have_no_slice(%x: !x) -> !x {
+  %a = kt.constant dense_resource<a> : tensor<128xi8> : !w
   %p = kt.generic ins(%x : !x) -> !x {
   ^bb0(%X: !x, %i: index):
     %0 = kt.read %X[%i] : !x -> f32
@@ -145,11 +146,12 @@ func.func @checks_have_no_slice(%x: !x) -> !x {
     kt.yield %1 : f32
   }
   kt.assert <n> equals <4>, "four"
-  %q = kt.generic ins(%p : !x) -> !x {
-  ^bb0(%X: !x, %i: index):
+  %q = kt.generic ins(%p, %a : !x, !w) -> !x {
+  ^bb0(%X: !x, %W: !w, %i: index):
     %0 = kt.read %X[%i] : !x -> f32
-    %1 = math.exp %0 : f32
-    kt.yield %1 : f32
+    %1 = kt.read %W[%i] : !w -> f32
+    %2 = arith.addf %0, %1 : f32
+    kt.yield %2 : f32
   }
   return %q : !x
 }
