@@ -360,7 +360,7 @@ Status Executor::runOnce(std::span<const InputView> inputs) {
   else if (!graph) // what a recorded run has set holds for its replays
     values.forgetLate();
 
-  KT_RETURN_IF_ERROR(program.placeAgain());
+  KT_RETURN_IF_ERROR(placeAgain());
   std::shared_lock lock(program.residency);
   KT_RETURN_IF_ERROR(refreshWeights());
   KT_RETURN_IF_ERROR(placeInputs(inputs));
@@ -385,7 +385,7 @@ Status Executor::repeatOnce() {
   }
   if (!graph)
     values.forgetLate();
-  KT_RETURN_IF_ERROR(program.placeAgain());
+  KT_RETURN_IF_ERROR(placeAgain());
   std::shared_lock lock(program.residency);
   KT_RETURN_IF_ERROR(refreshWeights());
   for (size_t i = 0; i < m.inputs.size(); ++i) {

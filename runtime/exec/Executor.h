@@ -80,6 +80,7 @@ private:
   void reset();
 
   // Streaming.cpp
+  Status placeAgain();
   Status refreshWeights();
   Status copySlice(size_t slice, unsigned half);
   Status streamSlice(size_t slice);

@@ -95,16 +95,6 @@ Status Program::intact() const {
   return {};
 }
 
-Status Program::placeAgain() {
-  {
-    std::shared_lock lock(residency);
-    if (weights->placed())
-      return {};
-  }
-  std::unique_lock lock(residency);
-  return weights->placed() ? Status() : weights->place(0);
-}
-
 Status Program::noVariant(const Kernel &kernel) const {
   std::vector<std::string> targets;
   for (const Variant &v : kernel.variants)

@@ -39,8 +39,6 @@ public:
   /// Fails where the artifact's file is not what was loaded and runs still read it: weights are used where they are
   /// mapped, unless they are all on a device.
   Status intact() const;
-  /// Places the weights where the latest attempt failed half way. Not while this thread's session runs.
-  Status placeAgain();
   /// Why a launch finds no code: for the message of a run that needs it.
   Status noVariant(const artifact::Kernel &kernel) const;
   /// The variant that a launch takes whatever is not known yet, or null; `ints` and `scratch` keep their memory.

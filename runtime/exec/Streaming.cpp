@@ -12,6 +12,17 @@ namespace kt::exec {
 
 using namespace artifact;
 
+/// Places the weights where the latest attempt failed half way, which left none on the device.
+Status Executor::placeAgain() {
+  {
+    std::shared_lock lock(program.residency);
+    if (program.weights->placed())
+      return {};
+  }
+  std::unique_lock lock(program.residency);
+  return program.weights->placed() ? Status() : program.weights->place(0);
+}
+
 Status Executor::refreshWeights() {
   const WeightStore &store = *program.weights;
   if (weightGeneration == store.generation())

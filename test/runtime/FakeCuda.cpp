@@ -19,8 +19,6 @@
 using namespace kt::fakecuda;
 
 namespace {
-constexpr int kOutOfMemory = 2, kInvalidPtx = 218, kNotFound = 500, kUnknown = 999;
-
 FakeCudaState state;
 Queues queues;
 std::recursive_mutex mutex;
@@ -82,17 +80,7 @@ EXPORT uint64_t fakeCudaPending() {
 
 EXPORT int cuInit(unsigned) { return answer("cuInit"); }
 EXPORT int cuGetErrorName(int error, const char **text) {
-  static const std::map<int, const char *> names = {{kInvalidValue, "CUDA_ERROR_INVALID_VALUE"},
-                                                    {kOutOfMemory, "CUDA_ERROR_OUT_OF_MEMORY"},
-                                                    {kInvalidPtx, "CUDA_ERROR_INVALID_PTX"},
-                                                    {kNotFound, "CUDA_ERROR_NOT_FOUND"},
-                                                    {kCaptureUnsupported, "CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED"},
-                                                    {kCaptureInvalidated, "CUDA_ERROR_STREAM_CAPTURE_INVALIDATED"},
-                                                    {kCaptureUnmatched, "CUDA_ERROR_STREAM_CAPTURE_UNMATCHED"},
-                                                    {kCaptureUnjoined, "CUDA_ERROR_STREAM_CAPTURE_UNJOINED"},
-                                                    {kCaptureIsolation, "CUDA_ERROR_STREAM_CAPTURE_ISOLATION"},
-                                                    {kUnknown, "CUDA_ERROR_UNKNOWN"}};
-  *text = names.at(error);
+  *text = nameOf(error);
   return 0;
 }
 EXPORT int cuGetErrorString(int, const char **text) {

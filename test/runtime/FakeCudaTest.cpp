@@ -7,6 +7,8 @@
 #include "runtime/device/CudaDriver.h"
 #include "test/runtime/CudaFixture.h"
 
+#include <algorithm>
+
 namespace kt::test {
 namespace {
 

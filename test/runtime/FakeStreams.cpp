@@ -14,6 +14,20 @@ namespace kt::fakecuda {
 
 static thread_local std::vector<std::shared_ptr<Capture>> capturing; // begun by this thread
 
+const char *nameOf(int error) {
+  static const std::map<int, const char *> names = {{kInvalidValue, "CUDA_ERROR_INVALID_VALUE"},
+                                                    {kOutOfMemory, "CUDA_ERROR_OUT_OF_MEMORY"},
+                                                    {kInvalidPtx, "CUDA_ERROR_INVALID_PTX"},
+                                                    {kNotFound, "CUDA_ERROR_NOT_FOUND"},
+                                                    {kCaptureUnsupported, "CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED"},
+                                                    {kCaptureInvalidated, "CUDA_ERROR_STREAM_CAPTURE_INVALIDATED"},
+                                                    {kCaptureUnmatched, "CUDA_ERROR_STREAM_CAPTURE_UNMATCHED"},
+                                                    {kCaptureUnjoined, "CUDA_ERROR_STREAM_CAPTURE_UNJOINED"},
+                                                    {kCaptureIsolation, "CUDA_ERROR_STREAM_CAPTURE_ISOLATION"},
+                                                    {kUnknown, "CUDA_ERROR_UNKNOWN"}};
+  return names.at(error);
+}
+
 void Queues::reset(const FakeCudaState &state) {
   policy = state.policy;
   engine.seed(state.seed);

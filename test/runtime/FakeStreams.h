@@ -129,8 +129,11 @@ private:
 void violation(const std::string &text);
 bool isLoaded(void *module);
 
-constexpr int kInvalidValue = 1, kCaptureUnsupported = 900, kCaptureInvalidated = 901, kCaptureUnmatched = 903,
-              kCaptureUnjoined = 904, kCaptureIsolation = 905;
+const char *nameOf(int error);
+
+constexpr int kOutOfMemory = 2, kInvalidPtx = 218, kNotFound = 500, kUnknown = 999, kInvalidValue = 1,
+              kCaptureUnsupported = 900, kCaptureInvalidated = 901, kCaptureUnmatched = 903, kCaptureUnjoined = 904,
+              kCaptureIsolation = 905;
 
 } // namespace kt::fakecuda
 
