@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Installs what is missing, builds, runs every test. The last line is `N passed, N failed, N skipped`; the status is 0 when none failed.
 #
-#     bash test/run.sh [PART...]     parts: unit tsan lit ptx ptxas e2e onnx hostile models (all unless given)
+#     bash test/run.sh [PART...]     parts: style unit tsan lit ptx ptxas e2e onnx hostile models (all unless given); mutations (only where it is given)
 #
 #   KT_MODELS=DIR        also compile and run every folder under DIR that has model.onnx, inputs*.npz, outputs*.npz
+#   KT_BASE=COMMIT       what the part style compares with: clang-tidy looks at the files that changed since (default: a day before HEAD)
 #   KT_SKIP_INSTALL=1    take the machine as it is
 #   KT_BUILD=DIR         the build folder (default: build, configured and built here; an asan build works as well)
 #   KT_SKIP_BUILD=1      test what is built
@@ -13,7 +14,7 @@ cd "$root"
 build=${KT_BUILD:-$root/build}
 logs=$build/test-logs
 passed=0 failed=0 skipped=0
-parts=" ${*:-unit tsan lit ptx ptxas e2e onnx hostile models} "
+parts=" ${*:-style unit tsan lit ptx ptxas e2e onnx hostile models} "
 
 finish() {
   echo "$passed passed, $failed failed, $skipped skipped"
@@ -49,7 +50,7 @@ part() {
   s=$(($(grep -acE '^\[  SKIPPED \] .* ms\)$' "$log") + $(count "$log" '^  (Unsupported|Skipped) *: [0-9]+')))
   # The project's own form, `N of M right`, and unittest's (what fails there counts as one).
   read -r p f s < <(sed -nE -e 's/^([0-9]+) passed, ([0-9]+) failed, ([0-9]+) skipped$/\1 \2 \3/p' \
-    -e 's/^([0-9]+) of ([0-9]+) (kernels right|assembled without spills)$/\1 of \2/p' \
+    -e 's/^([0-9]+) of ([0-9]+) (kernels right|assembled without spills|killed)$/\1 of \2/p' \
     -e 's/^Ran ([0-9]+) tests? in .*/\1 of \1/p' "$log" |
     awk -v p="$p" -v f="$f" -v s="$s" '$2 == "of" { p += $1; f += $3 - $1; next } { p += $1; f += $2; s += $3 } END { print p, f, s }')
   # Killed by a signal, or failed without saying in what.
@@ -90,6 +91,9 @@ bin=$build/bin
 work=$(mktemp -d "${TMPDIR:-/tmp}/kt-test.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 
+if wanted style; then
+  part style env KT_BUILD="$build" bash scripts/check-style.sh ${KT_BASE:+"$KT_BASE"}
+fi
 if wanted unit; then
   while read -r test; do
     part "$(basename "$test")" env -C "$build" "$test"
@@ -143,6 +147,9 @@ if wanted onnx; then
 fi
 if wanted hostile; then
   part hostile "$python" test/hostile/run_hostile.py --bin "$bin"
+fi
+if wanted mutations; then
+  part mutations "$python" test/mutations/mutate.py # in a build folder of its own
 fi
 if wanted models && [ -n "${KT_MODELS:-}" ]; then
   part models "$python" test/e2e/run_models.py --bin "$bin" "$KT_MODELS"
