@@ -139,6 +139,7 @@ if wanted onnx; then
     skipped=$((skipped + 1))
   elif timed onnx-cases bash test/onnx/write_cases.sh "$onnx" >"$logs/onnx-cases.log" 2>&1; then
     part onnx "$python" test/onnx/run_nodes.py --bin "$bin" --cases "$onnx"/cases/* --results "$onnx/results.json"
+    part onnx-schemas "$onnx/$(bash scripts/install-onnx.sh --list | tail -n 1)/bin/python" scripts/generate-schemas.py --check compiler/Import/Schemas.inc
     part onnx-operators "$python" test/onnx/write_operators.py --check --bin "$bin" --cases "$onnx"/cases/* --results "$onnx/results.json"
   else
     tail -n 5 "$logs/onnx-cases.log"

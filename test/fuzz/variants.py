@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """Writes every node test of the `onnx` package with one thing changed: a dimension, a type, an attribute, an input or an output.
 
-    variants.py FOLDER [--seed N] [--fraction F]
+    build/onnx/VERSION/bin/python test/fuzz/variants.py FOLDER [--seed N] [--fraction F]     (after scripts/install-onnx.sh build/onnx)
     build-fuzz/bin/fuzz_importer FOLDER/*        (or fuzz_passes; the shell may want xargs)
 
 Some 190,000 models, of which the importer takes a thousand a second: what a fuzzer finds by chance, such as an operator that believes two
-inputs to be of one rank, is here in order. Needs the package `onnx`."""
+inputs to be of one rank, is here in order."""
 import argparse
 import copy
 import itertools

@@ -117,6 +117,9 @@ def run_all(a, suites, folder, refused):
     command = [sys.executable, os.path.join(HERE, "run_nodes.py"), "--serve", "--library", a.library, "--device", a.device]
     # A fault on a GPU ends its context: what is asked of the same process afterwards fails, too.
     spoilt = lambda answer: a.device != "host" and answer is not None and not answer.startswith('["right"')
+    probes = [workers.Worker(command).ask(line, 60) for line in list(lines)[:3]] if a.device != "host" else []
+    if probes and all(death or spoilt(answer) for answer, death in probes):
+        raise SystemExit(f"error: nothing runs on {a.device}: {probes[0][0] or probes[0][1]}")
     for line, (answer, death) in workers.ask_all(command, lines, a.jobs, spoilt=spoilt).items():
         results[lines[line]] = ["died", "the run: " + death] if death else json.loads(answer)
     print(f"ran in {time.time() - start:.0f} s", flush=True)
