@@ -32,9 +32,10 @@ class Worker:
 
     @staticmethod
     def listen(stream, lines):
-        for line in stream:
-            lines.append(line.strip())
-            del lines[:-20]
+        with stream:
+            for line in stream:
+                lines.append(line.strip())
+                del lines[:-20]
 
     def close(self):
         if self.process is None:
@@ -44,6 +45,7 @@ class Worker:
             process.stdin.close()
         except OSError:
             pass
+        process.stdout.close()
         try:
             return process.wait(10)
         except subprocess.TimeoutExpired:
