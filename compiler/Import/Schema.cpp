@@ -27,7 +27,8 @@ namespace {
 Schema parse(llvm::ArrayRef<StringRef> field) {
   Schema s;
   (void)field[1].getAsInteger(10, s.since);
-  if ((s.removed = field[2] == "x"))
+  s.removed = field[2] == "x";
+  if (s.removed)
     return s;
   unsigned *counts[] = {&s.leastInputs, &s.mostInputs, &s.leastOutputs, &s.mostOutputs};
   for (auto [count, text] : llvm::zip(counts, field.slice(2, 4)))
@@ -40,7 +41,8 @@ Schema parse(llvm::ArrayRef<StringRef> field) {
     return parts;
   };
   for (StringRef text : list(field[6])) {
-    if ((s.anyAttribute = text == "*"))
+    s.anyAttribute = text == "*";
+    if (s.anyAttribute)
       break;
     auto [name, kind] = text.split(':');
     s.attributes.push_back({name, (int)kKinds.find(kind[0]), kind.ends_with("!")});
@@ -169,7 +171,7 @@ Complaint Schemas::checkNode(const onnx::NodeProto &node, int64_t opset) const {
       return ("attribute " + name + " of " + op + " is given twice").str();
     if (name.starts_with("__")) // notes of tools
       continue;
-    auto it = llvm::find_if(s->attributes, [&](const Schema::Attribute &want) { return want.name == name; });
+    const auto *it = llvm::find_if(s->attributes, [&](const Schema::Attribute &want) { return want.name == name; });
     if (it == s->attributes.end() && s->anyAttribute)
       continue;
     if (it == s->attributes.end())

@@ -153,8 +153,8 @@ LogicalResult stft(Node &n) {
     return failure();
   if (n.type(x).getRank() != 3 || (!weights && !n.has(3)))
     return n.error("expected a signal of rank 2 or 3 and a window or a frame length");
-  Expr length;
-  if (n.has(3) && !(length = oneOf(n, 3, "frame length")))
+  Expr length = n.has(3) ? oneOf(n, 3, "frame length") : Expr();
+  if (n.has(3) && !length)
     return failure();
   if (weights && (n.type(weights).getRank() != 1 ||
                   (length && failed(n.require(n.type(weights).dim(0), length, "length of the window")))))
