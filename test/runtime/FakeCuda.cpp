@@ -23,7 +23,8 @@ constexpr int kInvalidValue = 1, kOutOfMemory = 2, kInvalidPtx = 218, kNotFound 
 
 FakeCudaState state;
 std::recursive_mutex mutex;
-std::map<void *, size_t> memory;
+std::map<void *, size_t> memory, pinned;
+FakeCudaKernels kernels = nullptr;
 
 struct GraphData {
   std::vector<std::function<void()>> steps;
@@ -54,6 +55,11 @@ int enqueue(void *stream, std::function<void()> step) {
 
 struct FunctionData {
   std::string name;
+  const std::string *module;
+};
+struct ModuleData {
+  std::string text;
+  std::map<std::string, FunctionData> functions;
 };
 } // namespace
 
@@ -63,6 +69,15 @@ struct FunctionData {
   std::lock_guard lock(mutex)
 
 EXPORT FakeCudaState *fakeCudaState() { return &state; }
+EXPORT void fakeCudaRunKernels(FakeCudaKernels run) { kernels = run; }
+EXPORT uint64_t fakeCudaBytesFrom(uint64_t address) {
+  std::lock_guard lock(mutex);
+  for (const auto *blocks : {&memory, &pinned})
+    for (auto [block, bytes] : *blocks)
+      if (uint64_t start = reinterpret_cast<uint64_t>(block); address >= start && address < start + bytes)
+        return start + bytes - address;
+  return 0;
+}
 
 EXPORT int cuInit(unsigned) { return answer("cuInit"); }
 EXPORT int cuGetErrorName(int error, const char **text) {
@@ -165,11 +180,13 @@ EXPORT int cuMemFree_v2(unsigned long long address) {
 EXPORT int cuMemHostAlloc(void **to, size_t bytes, unsigned) {
   CALL("cuMemHostAlloc");
   *to = std::aligned_alloc(4096, (bytes + 4095) / 4096 * 4096);
+  pinned[*to] = bytes;
   ++state.liveObjects;
   return 0;
 }
 EXPORT int cuMemFreeHost(void *block) {
   CALL("cuMemFreeHost");
+  pinned.erase(block);
   std::free(block);
   --state.liveObjects;
   return 0;
@@ -210,25 +227,27 @@ EXPORT int cuModuleLoadDataEx(void **module, const void *image, unsigned count, 
         std::strcpy(static_cast<char *>(values[i]), state.jitError.c_str());
     return kInvalidPtx;
   }
-  if (text.rfind(".version", 0) != 0)
+  if (text.find(".version") == std::string::npos)
     return kInvalidPtx;
   state.loaded.push_back(text);
   ++state.liveObjects;
-  *module = new std::map<std::string, FunctionData>();
+  *module = new ModuleData{std::move(text), {}};
   return 0;
 }
 EXPORT int cuModuleUnload(void *module) {
   CALL("cuModuleUnload");
-  delete static_cast<std::map<std::string, FunctionData> *>(module);
+  delete static_cast<ModuleData *>(module);
   --state.liveObjects;
   return 0;
 }
 EXPORT int cuModuleGetFunction(void **function, void *module, const char *name) {
   CALL("cuModuleGetFunction");
-  if (std::strcmp(name, "add") != 0 && std::strcmp(name, "scale") != 0)
+  auto &[text, functions] = *static_cast<ModuleData *>(module);
+  bool known = kernels ? text.find(std::string(".entry ") + name + "(") != std::string::npos
+                       : std::strcmp(name, "add") == 0 || std::strcmp(name, "scale") == 0;
+  if (!known)
     return kNotFound;
-  auto &functions = *static_cast<std::map<std::string, FunctionData> *>(module);
-  *function = &(functions[name] = {name});
+  *function = &(functions[name] = {name, &text});
   return 0;
 }
 EXPORT int cuFuncSetAttribute(void *, int attribute, int value) {
@@ -241,6 +260,11 @@ EXPORT int cuLaunchKernel(void *function, unsigned x, unsigned y, unsigned z, un
   if (x == 0 || y == 0 || z == 0 || threads == 0 || threads > 1024 || shared > 99 * 1024)
     return kInvalidValue;
   ++state.launches;
+  if (kernels) {
+    auto *f = static_cast<FunctionData *>(function);
+    const unsigned grid[3] = {x, y, z};
+    return capturing ? kInvalidValue : kernels(f->module->c_str(), f->name.c_str(), grid, threads, shared, parameters);
+  }
   auto pointer = [&](int i) { return *static_cast<float **>(parameters[i]); };
   auto integer = [&](int i) { return *static_cast<int *>(parameters[i]); };
   int64_t covered = int64_t(x) * threads;

@@ -1,7 +1,7 @@
 //===- FakeCuda.h - a CUDA driver for machines without one ----------------===//
 //
-// A libcuda.so.1 whose device memory is host memory. It knows the two kernels of the tests by their names, records what
-// it is asked, and fails where it is told to.
+// A libcuda.so.1 whose device memory is host memory. It knows the two kernels of the unit tests by their names, or
+// hands all kernels to somebody who can run them; it records what it is asked, and fails where it is told to.
 //
 //===----------------------------------------------------------------------===//
 
@@ -11,6 +11,11 @@
 #include <cstdint>
 #include <string>
 #include <vector>
+
+/// Runs one launch: the module's text, the function's name, the grid, the threads of a block, its bytes of shared
+/// memory and the parameters as cuLaunchKernel gets them. What it answers is cuLaunchKernel's result.
+using FakeCudaKernels = int (*)(const char *module, const char *entry, const unsigned *grid, unsigned threads,
+                                unsigned shared, void **parameters);
 
 struct FakeCudaState {
   int computeCapability = 90;
@@ -29,5 +34,10 @@ struct FakeCudaState {
 
 /// The driver's state; exported by the fake library under this name.
 extern "C" FakeCudaState *fakeCudaState();
+/// From now on `run` gets all kernels of all modules. Nothing can be captured then.
+extern "C" void fakeCudaRunKernels(FakeCudaKernels run);
+/// How many bytes there are from an address to the end of its allocation, of the device or of pinned memory; 0 for an
+/// address in none.
+extern "C" uint64_t fakeCudaBytesFrom(uint64_t address);
 
 #endif
