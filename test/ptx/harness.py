@@ -62,7 +62,7 @@ class Case:
         return Case(name, self.text.replace(f'@{self.name} ', f'@{name} '), self.runs, self.tolerance, flags=flags, check=check)
 
 
-def compile_cases(cases, tool, out, target='sm_89'):
+def compile_cases(cases, tool, out, target='sm_89', more=()):
     """Compiles all cases into one folder; answers what kernels.json there says, by name. A case without code is an error."""
     names = [c.name for c in cases]
     if twice := sorted({n for n in names if names.count(n) > 1}):
@@ -72,7 +72,7 @@ def compile_cases(cases, tool, out, target='sm_89'):
     for flags in dict.fromkeys(c.flags for c in cases):
         with open(f'{out}/all.mlir', 'w') as f:
             f.write('module {\n' + '\n'.join(c.text for c in cases if c.flags == flags) + '\n}\n')
-        subprocess.run([tool, f'{out}/all.mlir', '-o', out, f'--target={target}', *flags], check=True)
+        subprocess.run([tool, f'{out}/all.mlir', '-o', out, f'--target={target}', *more, *flags], check=True)
         with open(f'{out}/kernels.json') as f:
             kernels += json.load(f)
     with open(f'{out}/kernels.json', 'w') as f:
