@@ -16,6 +16,7 @@ import cases_settings
 import cases_structured
 import harness
 import interp
+import kernels as kernel_files
 import report
 
 FAMILIES = {'generic': cases_structured.generic_cases, 'reduce': cases_structured.reduce_cases, 'normalize': cases_structured.normalize_cases,
@@ -24,8 +25,11 @@ FAMILIES = {'generic': cases_structured.generic_cases, 'reduce': cases_structure
 
 
 def families(only=''):
-    """The cases of each family, by its name."""
-    return {name: [c for c in cases() if only in c.name] for name, cases in FAMILIES.items()}
+    """The cases of each family, by its name: those of names that have `only` in them."""
+    of = {name: cases() for name, cases in FAMILIES.items()}
+    if unused := sorted(kernel_files.CASES.texts.keys() - {c.kernel for c in all_cases(of)}):
+        raise SystemExit(f'no case runs {", ".join(unused)}')
+    return {name: [c for c in cases if only in c.name] for name, cases in of.items()}
 
 
 def all_cases(of):

@@ -77,7 +77,7 @@ class Lines(unittest.TestCase):
     def test_a_run_says_so_of_code_without_line_tables(self):
         case = self.cases['rows_add_f32']
         ints, (x,), expected = case.runs[0]
-        short = harness.Case(case.name, case.text, [(ints, [harness.Tensor(x.values[:1], 'f32')], expected)])
+        short = harness.Case(case.name, [(ints, [harness.Tensor(x.values[:1], 'f32')], expected)])
         run_kernels.state.tool, run_kernels.state.folder, run_kernels.state.kernels = TOOL, self.plain, self.kernels
         self.assertRegex(run_kernels.attempt(short)[0].error, r'global access out of bounds.* built at codegen/Kernels/BodyEmitter.cpp:\d+')
 
