@@ -167,6 +167,7 @@ Stats Session::stats() const {
   stats.plans = counters.plans;
   stats.launches = counters.launches;
   stats.graphReplays = counters.graphReplays;
+  stats.graphFailures = counters.graphFailures;
   stats.arenaBytes = counters.arenaBytes;
   stats.streamedBytes = counters.streamedBytes;
   std::shared_lock lock(program.residency); // another session may be moving weights

@@ -1,7 +1,7 @@
 //===- Executor.cpp - one session of a loaded model -----------------------===//
 //
-// Binding of input shapes to symbols, memory for them, weight streaming, and the frame of a run. Instructions.cpp has
-// the instructions.
+// Binding of input shapes to symbols, memory for them, and the frame of a run, plain or as a graph. Streaming.cpp has
+// the weights, Instructions.cpp the instructions.
 //
 //===----------------------------------------------------------------------===//
 
@@ -60,6 +60,7 @@ Result<std::unique_ptr<Executor>> Executor::create(Program &program) {
   if (!stream.ok())
     return std::move(stream).status();
   executor->stream = *std::move(stream);
+  executor->pool.waitFor(executor->stream.get());
   auto faults = program.device->allocateStaging(sizeof(FaultRecord));
   if (!faults.ok())
     return std::move(faults).status();
@@ -168,6 +169,7 @@ Status Executor::bind(std::span<const InputView> inputs, bool &changed) {
 
 Status Executor::plan() {
   graph.reset();
+  graphFailed = false;
   runsOfPlan = 0;
   KT_RETURN_IF_ERROR(settle());
   KT_RETURN_IF_ERROR(shapes.compute(program, values, keepInputs));
@@ -247,14 +249,12 @@ Status Executor::placeInputs(std::span<const InputView> inputs) {
     storage.bytes = bytes;
     if (inPlace(inputs[i])) {
       storage.data = const_cast<void *>(inputs[i].data);
-      bindTo(id, &storage);
       continue;
     }
     char *host = static_cast<char *>(pinnedInputs.memory) + offset;
     offset += alignedUp(bytes);
     if (bytes)
       std::memcpy(host, inputs[i].data, bytes);
-    bindTo(id, &storage);
     if (onHost) {
       storage.data = host;
       continue;
@@ -264,102 +264,6 @@ Status Executor::placeInputs(std::span<const InputView> inputs) {
     storage.mirror = host;
     storage.mirrorOwned = false;
     storage.mirrorValid = storage.deviceValid = true;
-  }
-  return {};
-}
-
-Status Executor::refreshWeights() {
-  const WeightStore &store = *program.weights;
-  if (weightGeneration == store.generation())
-    return {};
-  for (WeightId w = 0; w < weightStorage.size(); ++w) {
-    Storage &storage = weightStorage[w];
-    storage = Storage();
-    storage.data = store.resident(w);
-    storage.bytes = m.weights[w].bytes.size();
-    if (!program.device->isHost()) {
-      storage.mirror = const_cast<std::byte *>(m.weights[w].bytes.data());
-      storage.mirrorValid = true;
-    }
-  }
-  for (size_t slice = 0; slice < std::max<size_t>(1, m.slices.size()); ++slice)
-    for (const WeightStore::Streamed &s : store.streamed(slice))
-      weightStorage[s.weight].streamed = true;
-  stagedSlice[0] = stagedSlice[1] = SIZE_MAX;
-  nextHalf = 0;
-  graph.reset();
-  uint64_t bytes = store.stagingBytes() * store.stagingHalves();
-  if (bytes != stagingCapacity) {
-    KT_RETURN_IF_ERROR(settle());
-    program.account->release(staging, stagingCapacity);
-    staging = nullptr;
-    stagingCapacity = 0;
-    if (bytes) {
-      auto fresh = program.account->allocate(bytes, "staging of weights");
-      if (!fresh.ok())
-        return std::move(fresh).status();
-      staging = *fresh;
-      stagingCapacity = bytes;
-    }
-  }
-  weightGeneration = store.generation();
-  return {};
-}
-
-Status Executor::copySlice(size_t slice, unsigned half) {
-  const WeightStore &store = *program.weights;
-  stagedSlice[half] = SIZE_MAX;
-  char *base = static_cast<char *>(staging) + half * store.stagingBytes();
-  bool ordered = store.stagingHalves() == 1;
-  for (const WeightStore::Streamed &s : store.streamed(slice)) {
-    uint64_t bytes = m.weights[s.weight].bytes.size();
-    const void *source = store.source(s.weight);
-    KT_RETURN_IF_ERROR(ordered ? stream->copyIn(base + s.offset, source, bytes)
-                               : stream->prefetch(base + s.offset, source, bytes));
-    counts.streamedBytes += bytes;
-    if (program.device->isHost())
-      store.doneWith(s.weight);
-  }
-  stagedSlice[half] = slice;
-  return {};
-}
-
-Status Executor::streamSlice(size_t slice) {
-  const WeightStore &store = *program.weights;
-  if (store.streamed(slice).empty())
-    return {};
-  unsigned half = stagedSlice[0] == slice ? 0 : stagedSlice[1] == slice ? 1 : nextHalf;
-  if (stagedSlice[half] != slice) {
-    KT_RETURN_IF_ERROR(stream->fence());
-    KT_RETURN_IF_ERROR(copySlice(slice, half));
-  }
-  KT_RETURN_IF_ERROR(stream->join());
-  for (const WeightStore::Streamed &s : store.streamed(slice))
-    weightStorage[s.weight].data = static_cast<char *>(staging) + half * store.stagingBytes() + s.offset;
-  if (store.stagingHalves() == 1)
-    return {};
-  // The other half was last read by work that is already enqueued: fill it for the next slice in need, around the end
-  // for the next run.
-  size_t count = std::max<size_t>(1, m.slices.size());
-  size_t next = slice;
-  do
-    next = (next + 1) % count;
-  while (store.streamed(next).empty());
-  nextHalf = 1 - half;
-  if (next == slice || stagedSlice[nextHalf] == next)
-    return {};
-  KT_RETURN_IF_ERROR(stream->fence());
-  return copySlice(next, nextHalf);
-}
-
-Status Executor::runProgram() {
-  if (m.slices.empty()) {
-    KT_RETURN_IF_ERROR(streamSlice(0));
-    return range(m.program, program.info->top, 0, m.program.instructions.size());
-  }
-  for (size_t s = 0; s < m.slices.size(); ++s) {
-    KT_RETURN_IF_ERROR(streamSlice(s));
-    KT_RETURN_IF_ERROR(range(m.program, program.info->top, m.slices[s].begin, m.slices[s].end));
   }
   return {};
 }
@@ -456,11 +360,9 @@ Status Executor::runOnce(std::span<const InputView> inputs) {
   else if (!graph) // what a recorded run has set holds for its replays
     values.forgetLate();
 
+  KT_RETURN_IF_ERROR(placeAgain());
   std::shared_lock lock(program.residency);
   KT_RETURN_IF_ERROR(refreshWeights());
-  for (BufferId b = 0; b < m.buffers.size(); ++b)
-    if (m.buffers[b].kind == Buffer::Kind::Weight)
-      bindTo(b, &weightStorage[program.weights->canonical(m.buffers[b].weight)]);
   KT_RETURN_IF_ERROR(placeInputs(inputs));
   KT_RETURN_IF_ERROR(execute());
   return collectOutputs();
@@ -483,11 +385,9 @@ Status Executor::repeatOnce() {
   }
   if (!graph)
     values.forgetLate();
+  KT_RETURN_IF_ERROR(placeAgain());
   std::shared_lock lock(program.residency);
   KT_RETURN_IF_ERROR(refreshWeights());
-  for (BufferId b = 0; b < m.buffers.size(); ++b)
-    if (m.buffers[b].kind == Buffer::Kind::Weight)
-      bindTo(b, &weightStorage[program.weights->canonical(m.buffers[b].weight)]);
   for (size_t i = 0; i < m.inputs.size(); ++i) {
     Storage &storage = fixed[m.inputs[i].buffer];
     if (again) {
@@ -498,7 +398,6 @@ Status Executor::repeatOnce() {
       storage.mirrorValid = true;
     }
     storage.deviceValid = true; // where the latest run put them
-    bindTo(m.inputs[i].buffer, &storage);
   }
   KT_RETURN_IF_ERROR(execute());
   KT_RETURN_IF_ERROR(stream->synchronize());
@@ -506,16 +405,39 @@ Status Executor::repeatOnce() {
   return takeFault();
 }
 
+/// Gives weights and inputs the names that a program begins with.
+void Executor::bindGiven() {
+  for (BufferId b = 0; b < m.buffers.size(); ++b)
+    if (m.buffers[b].kind == Buffer::Kind::Weight)
+      bindTo(b, &weightStorage[program.weights->canonical(m.buffers[b].weight)]);
+  for (const Port &port : m.inputs)
+    bindTo(port.buffer, &fixed[port.buffer]);
+}
+
 Status Executor::execute() {
   bool repeatable = stream->canRecord() && program.options.cudaGraphs && program.info->straight && shapes.allPrepared &&
-                    !shapes.usesFallback && !program.weights->anyStreamed() && !profiling;
+                    !shapes.usesFallback && !program.weights->anyStreamed() && !profiling && !graphFailed;
   if (profiling && profileEvents.empty())
     profileStart = std::chrono::steady_clock::now();
+  bindGiven();
   if (!repeatable || runsOfPlan == 0) {
     KT_RETURN_IF_ERROR(runProgram());
-  } else if (!graph) {
-    // The second run with these shapes: record it, so that the following ones are one call each. Bindings are made on
-    // the way.
+  } else if (!executeGraph().ok()) {
+    // Nothing of it ran, and the work of a graph can be done without one. Where the program itself is at fault, or was
+    // cancelled, this fails as well and says why.
+    graph.reset();
+    KT_RETURN_IF_ERROR(runProgram());
+    graphFailed = true; // until other shapes are planned: each attempt costs about a run
+    ++counts.graphFailures;
+  }
+  ++runsOfPlan;
+  ++counts.runs;
+  return {};
+}
+
+/// The second run with the same shapes is recorded, so that it and the following ones are one call each.
+Status Executor::executeGraph() {
+  if (!graph) {
     KT_RETURN_IF_ERROR(stream->beginRecord());
     Status status = guarded([&] { return runProgram(); }); // whatever happens, recording has to end
     auto recorded = stream->endRecord();
@@ -526,16 +448,12 @@ Status Executor::execute() {
     replayedOutputs.clear();
     for (const Port &port : m.outputs)
       replayedOutputs.push_back(bound[port.buffer]); // fixed storages all: a recorded run uses no others
-    KT_RETURN_IF_ERROR(stream->replay(*graph));
-    ++counts.graphReplays;
   } else {
     for (size_t i = 0; i < m.outputs.size(); ++i)
       bindTo(m.outputs[i].buffer, replayedOutputs[i]);
-    KT_RETURN_IF_ERROR(stream->replay(*graph));
-    ++counts.graphReplays;
   }
-  ++runsOfPlan;
-  ++counts.runs;
+  KT_RETURN_IF_ERROR(stream->replay(*graph));
+  ++counts.graphReplays;
   return {};
 }
 

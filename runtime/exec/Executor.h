@@ -37,7 +37,7 @@ struct ProfileEvent {
 
 /// Counted since the session began.
 struct Counters {
-  uint64_t runs = 0, plans = 0, launches = 0, graphReplays = 0, streamedBytes = 0;
+  uint64_t runs = 0, plans = 0, launches = 0, graphReplays = 0, graphFailures = 0, streamedBytes = 0;
   uint64_t arenaBytes = 0;                   // of the latest plan
   std::map<std::string, uint64_t> fallbacks; // kernels that ran on the host for want of GPU code
 };
@@ -65,7 +65,7 @@ public:
 private:
   explicit Executor(Program &program);
 
-  // Executor.cpp: binding and planning
+  // Executor.cpp: binding, planning, running
   Status bind(std::span<const InputView> inputs, bool &changed);
   Status runOnce(std::span<const InputView> inputs);
   Status repeatOnce();
@@ -73,13 +73,18 @@ private:
   Status settle();
   Status plan();
   Status placeInputs(std::span<const InputView> inputs);
+  void bindGiven();
   Status execute();
-  Status runProgram();
-  Status streamSlice(size_t slice);
-  Status copySlice(size_t slice, unsigned half);
-  Status refreshWeights();
+  Status executeGraph();
   Status collectOutputs();
   void reset();
+
+  // Streaming.cpp
+  Status placeAgain();
+  Status refreshWeights();
+  Status copySlice(size_t slice, unsigned half);
+  Status streamSlice(size_t slice);
+  Status runProgram();
 
   // Instructions.cpp
   Status block(const artifact::Block &block, const BlockInfo &info);
@@ -144,6 +149,7 @@ private:
 
   std::unique_ptr<device::Graph> graph;
   std::vector<Storage *> replayedOutputs; // by output
+  bool graphFailed = false;               // with this plan
   uint64_t runsOfPlan = 0;
 
   std::vector<Storage *> handover; // what loops and branches hold between blocks

@@ -67,6 +67,8 @@ StoragePool::~StoragePool() {
 }
 
 void StoragePool::trim() {
+  if (user)
+    (void)user->synchronize(); // a device that fails has stopped
   blocks.clear([&](void *memory, uint64_t bytes) { account.release(memory, bytes); });
   mirrors.clear([&](void *memory, uint64_t) { device.releaseStaging(memory); });
 }

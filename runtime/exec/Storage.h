@@ -90,10 +90,13 @@ public:
   /// Gives the storage host memory for a mirror.
   Status addMirror(Storage &storage);
   void dropMirror(Storage &storage);
+  /// Work on this stream may still use memory that the pool has: it is waited for before that is handed back.
+  void waitFor(device::Stream *stream) { user = stream; }
   /// Hands idle memory back to the device.
   void trim();
 
 private:
+  device::Stream *user = nullptr;
   MemoryAccount &account;
   device::Device &device;
   BlockCache blocks, mirrors;

@@ -61,52 +61,14 @@ void WeightStore::evict() {
 }
 
 Status WeightStore::place(uint64_t reserve) {
+  // Decided before anything moves: where it fails, all stays as it was, and sessions that need no more go on.
+  std::vector<uint8_t> chosen(keep.size());
+  unsigned chosenHalves = device.isHost() ? 1 : 2;
+  KT_RETURN_IF_ERROR(choose(reserve, chosen, chosenHalves));
   evict();
   ++version;
-  uint64_t used = account.inUse();
-  uint64_t budget = account.bound() == UINT64_MAX ? UINT64_MAX : account.bound() - std::min(account.bound(), used);
-  auto bytesOf = [&](WeightId w) { return aligned(model.weights[w].bytes.size()); };
-
-  uint64_t total = 0, largest = 0;
-  for (WeightId w = 0; w < canonicals.size(); ++w)
-    total += canonicals[w] == w ? bytesOf(w) : 0;
-  for (auto &slice : sliceWeights) {
-    uint64_t bytes = 0;
-    for (WeightId w : slice)
-      bytes += bytesOf(w);
-    largest = std::max(largest, bytes);
-  }
-  // Values come first; weights get what is left of the device, and no more than they may have.
-  uint64_t room = std::min(budget - std::min(budget, reserve), limit);
-  bool all = room >= total;
-  halves = device.isHost() ? 1 : 2;
-  if (all) {
-    std::fill(keep.begin(), keep.end(), 1);
-  } else {
-    uint64_t left = room;
-    if (left < largest && left == limit)
-      return Status::failed("not enough device memory: the weights of the largest slice take " +
-                            std::to_string(largest) + " bytes but " + std::to_string(limit) +
-                            " are allowed for weights");
-    if (left < largest)
-      return Status::failed("not enough device memory: a run needs " + std::to_string(reserve) +
-                            " bytes for values and " + std::to_string(largest) +
-                            " for the weights of its largest slice, together " + std::to_string(reserve + largest) +
-                            ", but " + std::to_string(budget) + " are available");
-    if (left / halves < largest)
-      halves = 1;
-    left -= halves * largest;
-    for (auto &slice : sliceWeights) {
-      uint64_t more = 0;
-      for (WeightId w : slice)
-        more += keep[w] ? 0 : bytesOf(w);
-      if (more > left)
-        continue;
-      left -= more;
-      for (WeightId w : slice)
-        keep[w] = 1;
-    }
-  }
+  keep = std::move(chosen);
+  halves = chosenHalves;
   stagingHalf = streamedTotal = 0;
   for (size_t s = 0; s < sliceWeights.size(); ++s) {
     streams[s].clear();
@@ -119,7 +81,54 @@ Status WeightStore::place(uint64_t reserve) {
     stagingHalf = std::max(stagingHalf, offset);
     streamedTotal += offset;
   }
-  return upload();
+  Status status = upload();
+  isPlaced = status.ok();
+  return status;
+}
+
+uint64_t WeightStore::bytesOf(WeightId weight) const { return aligned(model.weights[weight].bytes.size()); }
+
+/// Which weights stay, and through how many halves the others are streamed: `halves` is the most.
+Status WeightStore::choose(uint64_t reserve, std::vector<uint8_t> &kept, unsigned &halves) const {
+  uint64_t used = account.inUse() - blockBytes; // what is there now goes first
+  uint64_t budget = account.bound() == UINT64_MAX ? UINT64_MAX : account.bound() - std::min(account.bound(), used);
+  uint64_t total = 0, largest = 0;
+  for (WeightId w = 0; w < canonicals.size(); ++w)
+    total += canonicals[w] == w ? bytesOf(w) : 0;
+  for (auto &slice : sliceWeights) {
+    uint64_t bytes = 0;
+    for (WeightId w : slice)
+      bytes += bytesOf(w);
+    largest = std::max(largest, bytes);
+  }
+  // Values come first; weights get what is left of the device, and no more than they may have.
+  uint64_t left = std::min(budget - std::min(budget, reserve), limit);
+  if (left >= total) {
+    std::fill(kept.begin(), kept.end(), 1);
+    return {};
+  }
+  if (left < largest && left == limit)
+    return Status::failed("not enough device memory: the weights of the largest slice take " + std::to_string(largest) +
+                          " bytes but " + std::to_string(limit) + " are allowed for weights");
+  if (left < largest)
+    return Status::failed("not enough device memory: a run needs " + std::to_string(reserve) +
+                          " bytes for values and " + std::to_string(largest) +
+                          " for the weights of its largest slice, together " + std::to_string(reserve + largest) +
+                          ", but " + std::to_string(budget) + " are available");
+  if (left / halves < largest)
+    halves = 1;
+  left -= halves * largest;
+  for (auto &slice : sliceWeights) {
+    uint64_t more = 0;
+    for (WeightId w : slice)
+      more += kept[w] ? 0 : bytesOf(w);
+    if (more > left)
+      continue;
+    left -= more;
+    for (WeightId w : slice)
+      kept[w] = 1;
+  }
+  return {};
 }
 
 Status WeightStore::upload() {

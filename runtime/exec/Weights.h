@@ -24,7 +24,10 @@ public:
   };
 
   /// Decides for `reserve` bytes that sessions will need beyond what they have, and uploads. Not while a session runs.
+  /// Where no decision is possible the latest one holds.
   Status place(uint64_t reserve);
+  /// Whether weights are where the latest decision wants them: not where the device had no memory for it after all.
+  bool placed() const { return isPlaced; }
 
   /// Weights with the same bytes are one: the first of them.
   artifact::WeightId canonical(artifact::WeightId weight) const { return canonicals[weight]; }
@@ -47,6 +50,8 @@ public:
   uint64_t generation() const { return version; }
 
 private:
+  uint64_t bytesOf(artifact::WeightId weight) const;
+  Status choose(uint64_t reserve, std::vector<uint8_t> &kept, unsigned &halves) const;
   void evict();
   Status upload();
 
@@ -63,6 +68,7 @@ private:
   void *block = nullptr;      // of all resident weights, when the device is not the host
   uint64_t blockBytes = 0, stagingHalf = 0, residentTotal = 0, streamedTotal = 0, version = 0;
   unsigned halves = 1;
+  bool isPlaced = false;
 };
 
 } // namespace kt::exec

@@ -49,20 +49,37 @@ HostKernel::HostKernel(const std::string &text, int params) {
     return;
   }
   code = std::move(*compiled);
+  KernelOp kernel = *module->getOps<KernelOp>().begin();
+  mlir::Block &body = kernel.getBody().front();
+  auto add = [&](const char *what, size_t i, mlir::Type type) {
+    auto tensor = mlir::cast<SymTensorType>(type);
+    signature.push_back({what + std::to_string(i),
+                         pool.add(tensor.numElements() * Expr::constant(type.getContext(), tensor.elementBytes()))});
+  };
+  for (auto [i, type] : llvm::enumerate(body.getArgumentTypes()))
+    add("operand ", i, type);
+  numOperands = signature.size();
+  for (auto [i, type] : llvm::enumerate(body.getTerminator()->getOperandTypes()))
+    add("result ", i, type);
   exprs = pool.take();
-  for (const artifact::Variant &v : code.variants)
-    if (v.target == "host-v3")
-      variant = &v;
-  const artifact::Module &m = code.modules[variant->stages[0].module];
-  imageBytes = m.code.size();
-  image = mmap(nullptr, imageBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  std::memcpy(image, m.code.data(), imageBytes);
-  mprotect(image, imageBytes, PROT_READ | PROT_EXEC);
+  bool wide = __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+              __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512cd");
+  for (const char *name : {"host-v3", "host-v4"})
+    for (const artifact::Variant &v : code.variants)
+      if (v.target == name && (wide || !targets.size())) {
+        const artifact::Module &m = code.modules[v.stages[0].module];
+        Target target{&v, nullptr, m.code.size()};
+        target.image = mmap(nullptr, target.bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        std::memcpy(target.image, m.code.data(), target.bytes);
+        mprotect(target.image, target.bytes, PROT_READ | PROT_EXEC);
+        targets.push_back(target);
+        break;
+      }
 }
 
 HostKernel::~HostKernel() {
-  if (image)
-    munmap(image, imageBytes);
+  for (const Target &target : targets)
+    munmap(target.image, target.bytes);
 }
 
 int64_t HostKernel::evaluate(artifact::ExprId id, const std::vector<int64_t> &ints) const {
@@ -112,53 +129,93 @@ int64_t HostKernel::evaluate(artifact::ExprId id, const std::vector<int64_t> &in
   return 0;
 }
 
-void HostKernel::run(std::vector<void *> buffers, std::vector<int64_t> ints, int threads) const {
-  constexpr size_t guard = 4096;
-  auto bytes = [&](artifact::ExprId id) { return id == artifact::kNone ? 0 : (size_t)evaluate(id, ints); };
-  faults = {};
-  size_t workspaceBytes = bytes(variant->workspace);
-  void *workspace = std::aligned_alloc(256, (workspaceBytes + guard) / 256 * 256 + 256);
-  std::memset(workspace, variant->workspaceZeroed ? 0 : 0xcd, workspaceBytes);
-  for (const artifact::Stage &stage : variant->stages) {
-    int64_t tasks = evaluate(stage.grid[0], ints);
-    size_t scratchBytes = bytes(stage.scratch);
-    auto entry = reinterpret_cast<void (*)(const artifact::HostArgs *)>((char *)image + stage.entryOffset);
-    auto worker = [&](int64_t begin, int64_t end, bool oneByOne) {
-      char *scratch = (char *)std::aligned_alloc(64, (scratchBytes + guard) / 64 * 64 + 64);
-      std::memset(scratch, 0xcd, scratchBytes);
-      std::memset(scratch + scratchBytes, 0x5a, guard);
-      artifact::HostArgs args{buffers.data(), ints.data(), workspace, scratchBytes ? scratch : nullptr,
-                              begin,          end,         nullptr,   &faults};
-      if (!oneByOne)
-        entry(&args);
-      else
-        for (int64_t t = end; t-- > begin;) {
-          args.begin = t;
-          args.end = t + 1;
-          entry(&args);
-        }
-      for (size_t i = 0; i < guard; ++i)
-        if (scratch[scratchBytes + i] != 0x5a) {
-          ADD_FAILURE() << "scratch of " << scratchBytes << " bytes overrun at +" << i;
-          break;
-        }
-      std::free(scratch);
-    };
-    if (threads == 1) {
-      worker(0, tasks, true);
-      continue;
+void HostKernel::run(const std::vector<void *> &buffers, const std::vector<int64_t> &ints, int threads) const {
+  ASSERT_EQ(buffers.size(), signature.size()) << "buffers of a kernel";
+  std::vector<std::vector<char>> first; // results of the first pass
+  for (const Target &target : targets)
+    for (Side side : {Side::behind, Side::before}) {
+      std::vector<std::unique_ptr<GuardedBuffer>> memory;
+      std::vector<void *> pointers;
+      for (size_t i = 0; i < buffers.size(); ++i) {
+        size_t bytes = evaluate(signature[i].bytes, ints);
+        // Kernels rely on no alignment but the elements', which tests' vectors have and whole sizes keep.
+        memory.push_back(std::make_unique<GuardedBuffer>(signature[i].name, bytes, 1, side));
+        if (bytes)
+          std::memcpy(memory.back()->data(), buffers[i], bytes);
+        if (i < numOperands)
+          memory.back()->protect();
+        pointers.push_back(memory.back()->data());
+      }
+      runOn(target, pointers, ints, threads, side);
+      for (auto &buffer : memory)
+        if (!buffer->intact())
+          ADD_FAILURE() << "kernel '" << target.variant->schedule << "' writes beside a buffer";
+      for (size_t i = numOperands; i < buffers.size(); ++i) {
+        GuardedBuffer &result = *memory[i];
+        if (side == Side::behind)
+          first.emplace_back(result.data(), result.data() + result.bytes());
+        else if (result.bytes() && std::memcmp(result.data(), first[i - numOperands].data(), result.bytes()) != 0)
+          ADD_FAILURE() << target.variant->target << ": " << signature[i].name << " depends on where buffers lie";
+        // The test looks at the first instruction set's.
+        if (result.bytes() && &target == &targets.front())
+          std::memcpy(buffers[i], result.data(), result.bytes());
+      }
+      if (side == Side::before)
+        first.clear();
     }
-    if (threads == 0) { // all tasks in one call
-      worker(0, tasks, false);
+}
+
+void HostKernel::runInPlace(const std::vector<void *> &buffers, const std::vector<int64_t> &ints) const {
+  runOn(targets.front(), buffers, ints, 0, Side::before);
+}
+
+void HostKernel::runOn(const Target &target, const std::vector<void *> &buffers, const std::vector<int64_t> &ints,
+                       int threads, Side side) const {
+  auto bytes = [&](artifact::ExprId id) { return id == artifact::kNone ? 0 : (size_t)evaluate(id, ints); };
+  auto tell = [&](const std::string &what) {
+    ADD_FAILURE() << "kernel '" << target.variant->schedule << "' (" << target.variant->target << ") " << what;
+  };
+  faults = {};
+  GuardedBuffer workspace("the workspace", bytes(target.variant->workspace), 256, side);
+  std::memset(workspace.data(), target.variant->workspaceZeroed ? 0 : 0xcd, workspace.bytes());
+  for (const artifact::Stage &stage : target.variant->stages) {
+    int64_t tasks = evaluate(stage.grid[0], ints);
+    auto entry = reinterpret_cast<void (*)(const artifact::HostArgs *)>((char *)target.image + stage.entryOffset);
+    auto worker = [&](int64_t begin, int64_t end, GuardedBuffer &scratch, bool oneByOne) {
+      std::memset(scratch.data(), 0xcd, scratch.bytes());
+      artifact::HostArgs args{buffers.data(), ints.data(), workspace.data(), scratch.bytes() ? scratch.data() : nullptr,
+                              begin,          end,         nullptr,          &faults};
+      auto wrong = guarded([&] {
+        if (!oneByOne)
+          entry(&args);
+        else
+          for (int64_t t = end; t-- > begin;) {
+            args.begin = t;
+            args.end = t + 1;
+            entry(&args);
+          }
+      });
+      if (wrong)
+        tell(*wrong);
+      if (!scratch.intact())
+        tell("writes behind the end of the scratch of " + std::to_string(scratch.bytes()) + " bytes");
+    };
+    // Made before the threads begin: buffers come and go while no code runs.
+    std::vector<std::unique_ptr<GuardedBuffer>> scratch;
+    for (int t = 0; t < std::max(threads, 1); ++t)
+      scratch.push_back(std::make_unique<GuardedBuffer>("the scratch", bytes(stage.scratch), 64, side));
+    if (threads <= 1) {
+      worker(0, tasks, *scratch[0], threads == 1);
       continue;
     }
     std::vector<std::thread> pool;
     for (int t = 0; t < threads; ++t)
-      pool.emplace_back(worker, tasks * t / threads, tasks * (t + 1) / threads, false);
+      pool.emplace_back(worker, tasks * t / threads, tasks * (t + 1) / threads, std::ref(*scratch[t]), false);
     for (std::thread &t : pool)
       t.join();
   }
-  std::free(workspace);
+  if (!workspace.intact())
+    tell("writes behind the end of the workspace of " + std::to_string(workspace.bytes()) + " bytes");
 }
 
 uint16_t kt::test::toHalf(float x) {

@@ -1,7 +1,7 @@
 //===- HostRunner.h - compiles and runs host kernels in tests -------------===//
 //
-// A kernel comes as text, is compiled for every host level, and its v3 image is mapped and run task by task, last task
-// first, so that hidden dependences between tasks show.
+// A kernel comes as text, is compiled for every host level, and what this CPU has of them is mapped and run task by
+// task, last task first, so that hidden dependences between tasks show, over buffers that touch protected pages.
 //
 //===----------------------------------------------------------------------===//
 
@@ -9,6 +9,7 @@
 #define KT_TEST_CODEGEN_HOSTRUNNER_H
 
 #include "codegen/Host/Host.h"
+#include "test/codegen/GuardedMemory.h"
 #include <random>
 #include <string>
 
@@ -19,20 +20,36 @@ public:
   /// `text` is the kernel's body in kt syntax: "^bb0(%x: ...): ... kt.yield ..."; `params` says how many p0.. it has.
   HostKernel(const std::string &text, int params);
   ~HostKernel();
-  bool ok() const { return image != nullptr; }
-  /// Runs all stages. `buffers` are operands, then results.
-  void run(std::vector<void *> buffers, std::vector<int64_t> ints, int threads = 1) const;
+  bool ok() const { return !targets.empty(); }
+  /// Runs all stages. `buffers` are operands, then results; they have exactly the bytes that their types say. Where the
+  /// code touches anything else, or an operand changes, the test fails and says which buffer of which kernel it was.
+  /// `threads` 0: all tasks in one call.
+  void run(const std::vector<void *> &buffers, const std::vector<int64_t> &ints, int threads = 1) const;
+  /// All tasks in one call over the buffers as they are: for measurements.
+  void runInPlace(const std::vector<void *> &buffers, const std::vector<int64_t> &ints) const;
   const codegen::KernelCode &getCode() const { return code; }
   mutable artifact::FaultRecord faults; // of the latest run
   double compileMs = 0;
 
 private:
+  /// The code for one instruction set.
+  struct Target {
+    const artifact::Variant *variant = nullptr;
+    void *image = nullptr;
+    size_t bytes = 0;
+  };
+  struct Buffer {
+    std::string name; // "operand 0"
+    artifact::ExprId bytes;
+  };
+  void runOn(const Target &target, const std::vector<void *> &buffers, const std::vector<int64_t> &ints, int threads,
+             Side side) const;
   int64_t evaluate(artifact::ExprId id, const std::vector<int64_t> &ints) const;
   codegen::KernelCode code;
   std::vector<artifact::Expr> exprs;
-  const artifact::Variant *variant = nullptr; // the v3 one
-  void *image = nullptr;
-  size_t imageBytes = 0;
+  std::vector<Target> targets; // v3 first
+  std::vector<Buffer> signature;
+  size_t numOperands = 0;
 };
 
 /// Uniform numbers in [lo, hi).

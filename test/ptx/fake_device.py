@@ -1,5 +1,6 @@
 """Compiled models on a GPU that is the PTX interpreter: the runtime as users have it (libktrt.so) over the stand-in for libcuda.so.1 of
-test/runtime/FakeCuda.cpp, which hands each launch to this process. Device memory is host memory, so that a launch changes it in place."""
+test/runtime/FakeCuda.cpp, which hands each launch to this process when its turn in its stream comes, as late as it may. Device memory is host memory: a launch changes it in
+place."""
 import ctypes
 import numpy as np
 import interp
@@ -7,9 +8,8 @@ import ptxtypes
 
 # kt_type of runtime/include/kt/c_api.h; what numpy lacks is kept as its bits.
 TYPES = [np.float32, np.float16, np.uint16, np.float64, np.int8, np.uint8, np.int16, np.uint16, np.int32, np.uint32, np.int64, np.uint64, np.bool_]
-LAUNCH = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_char_p, ctypes.c_char_p, ctypes.POINTER(ctypes.c_uint), ctypes.c_uint, ctypes.c_uint,
-                          ctypes.POINTER(ctypes.c_void_p))
-LAUNCH_FAILED = 719  # CUDA_ERROR_LAUNCH_FAILED
+LAUNCH = ctypes.CFUNCTYPE(None, ctypes.c_char_p, ctypes.c_char_p, ctypes.POINTER(ctypes.c_uint), ctypes.c_uint, ctypes.c_uint,
+                          ctypes.POINTER(ctypes.c_uint64))
 
 
 class Tensor(ctypes.Structure):
@@ -30,7 +30,7 @@ class Gpu:
         self.runtime = ctypes.CDLL(f'{build}/lib/libktrt.so')
         self.runtime.kt_last_error.restype = ctypes.c_char_p
         self.runtime.kt_model_output_count.argtypes = [ctypes.c_void_p]
-        self.driver.fakeCudaBytesFrom.restype = ctypes.c_uint64
+        self.driver.fakeCudaBytesFrom.restype = self.driver.fakeCudaViolations.restype = ctypes.c_uint64
         self.driver.fakeCudaBytesFrom.argtypes = [ctypes.c_uint64]
         self.hook = LAUNCH(self.launch)
         self.driver.fakeCudaRunKernels(self.hook)
@@ -47,14 +47,12 @@ class Gpu:
             arguments = []
             for number, kind in enumerate(f.params):
                 size = ptxtypes.size_of(kind)
-                value = int.from_bytes(ctypes.string_at(parameters[number], size), 'little', signed=size == 4)
-                arguments.append(self.memory(value) if size == 8 else value)
+                value = parameters[number]
+                arguments.append(self.memory(value) if size == 8 else ctypes.c_int32(value).value)
             interp.launch(f, arguments, tuple(grid[:3]), shared, batch_threads=16384)
             self.launches += 1
-            return 0
         except Exception as e:  # it cannot pass through the driver's caller
             self.wrong = self.wrong or f'{type(e).__name__}: {e}'
-            return LAUNCH_FAILED
 
     def memory(self, address):
         """From an address to the end of its allocation. An empty tensor may have an address behind all."""
@@ -62,8 +60,10 @@ class Gpu:
         return np.frombuffer((ctypes.c_uint8 * n).from_address(address), np.uint8) if n else np.zeros(0, np.uint8)
 
     def check(self, status):
-        if status:
+        if status or self.wrong:
             raise AssertionError(self.wrong or self.runtime.kt_last_error().decode())
+        if self.driver.fakeCudaViolations():
+            raise AssertionError('the runtime did what no correct user of the driver does')
 
     def run(self, path, sets):
         """Loads an artifact and runs it on each set of inputs, {name: array}; answers the outputs of each."""

@@ -248,6 +248,8 @@ TEST(Verifier, RejectsUnsoundModels) {
     std::function<void(M &)> spoil;
   } cases[] = {
       {"expected a smaller number than its own", [](M &m) { m.exprs.push_back({Op::Add, 0, 999, 0}); }},
+      {"expected a smaller number than its own",
+       [](M &m) { m.exprs.push_back({Op::Add, 0, static_cast<ExprId>(m.exprs.size()), 0}); }},
       {"is symbol 99 but there are", [](M &m) { m.exprs.push_back({Op::Symbol, 99}); }},
       {"has the unknown operation 77", [](M &m) { m.exprs.push_back({static_cast<Op>(77)}); }},
       {"operands or more, expected 0", [](M &m) { m.exprs.push_back({Op::Const, 1, 0}); }},
@@ -264,6 +266,7 @@ TEST(Verifier, RejectsUnsoundModels) {
       {"a stage is in module 9", [](M &m) { m.kernels[0].variants[0].stages[0].module = 9; }},
       {"an entry is at 99999999 but module 0 has",
        [](M &m) { m.kernels[0].variants[0].stages[0].entryOffset = 99999999; }},
+      {"an entry is at ", [](M &m) { m.kernels[0].variants[0].stages[0].entryOffset = m.modules[0].code.size(); }},
       {"a stage has no grid", [](M &m) { m.kernels[0].variants[0].stages[0].grid[0] = kNone; }},
       {"the guard is expression 50", [](M &m) { m.kernels[0].variants[0].guard = 50; }},
       {"which is for 'host-v3'", [](M &m) { m.kernels[0].variants[0].target = "host-v4"; }},
@@ -281,6 +284,15 @@ TEST(Verifier, RejectsUnsoundModels) {
       {"the last slice ends at 6 but the program has", [](M &m) { m.slices.pop_back(); }},
       {"depends on symbol 's', which is not set on every path",
        [](M &m) { m.program.instructions[0] = Alias{0, 40}, m.buffers.resize(41, m.buffers[5]); }},
+      {"depends on symbol 's', which is not set on every path",
+       [](M &m) {
+         ExprId s = 0;
+         while (m.exprs[s].op != Op::Symbol || m.symbols[m.exprs[s].imm].name != "s")
+           ++s;
+         m.exprs.push_back({Op::Add, 0, s, s});
+         std::get<SetSymbol>(m.program.instructions[1]).value = m.exprs.size() - 1;
+         std::swap(m.program.instructions[0], m.program.instructions[1]);
+       }},
       {"is set but is not of the kind", [](M &m) { std::get<SetSymbol>(m.program.instructions[1]).symbol = 0; }},
       {"a branch has 1 results but its blocks yield 0 and 1",
        [](M &m) { std::get<If>(m.program.instructions[5]).thenYields.clear(); }},

@@ -11,14 +11,35 @@
 
 namespace kt::test {
 
+namespace {
+template <typename F> F *ofDriver(const char *name) {
+  static void *library = ::dlopen("libcuda.so.1", RTLD_NOW);
+  return reinterpret_cast<F *>(::dlsym(library, name));
+}
+} // namespace
+
 FakeCudaState &fake() {
-  static FakeCudaState *state = [] {
-    void *library = ::dlopen("libcuda.so.1", RTLD_NOW);
-    auto get = reinterpret_cast<FakeCudaState *(*)()>(::dlsym(library, "fakeCudaState"));
-    return get ? get() : nullptr;
-  }();
+  static FakeCudaState *state = ofDriver<decltype(fakeCudaState)>("fakeCudaState")();
   return *state;
 }
+
+uint64_t pendingWork() { return ofDriver<decltype(fakeCudaPending)>("fakeCudaPending")(); }
+
+void Cuda::SetUp() {
+  FakeCudaState fresh;
+  fresh.policy = GetParam().policy;
+  fresh.seed = GetParam().seed;
+  ofDriver<decltype(fakeCudaReset)>("fakeCudaReset")(&fresh);
+}
+
+void Cuda::TearDown() {
+  EXPECT_EQ(fake().liveObjects, 0) << "something was not given back";
+  EXPECT_EQ(fake().violations, std::vector<std::string>());
+  EXPECT_EQ(pendingWork(), 0u) << "something was not waited for";
+}
+
+INSTANTIATE_TEST_SUITE_P(Driver, Cuda, ::testing::ValuesIn(kOrders),
+                         [](const auto &info) { return std::string(info.param.name); });
 
 namespace {
 uint32_t addModule(Model &model, const std::string &target, const std::string &mark) {

@@ -14,11 +14,26 @@ namespace kt::test {
 
 FakeCudaState &fake();
 
-class Cuda : public ::testing::Test {
-protected:
-  void SetUp() override { fake() = FakeCudaState(); }
-  void TearDown() override { EXPECT_EQ(fake().liveObjects, 0) << "something was not given back"; }
+/// When the driver runs work: a policy, with its seed where it is one.
+struct Order {
+  const char *name;
+  FakeCudaPolicy policy;
+  unsigned seed = 1;
 };
+
+inline constexpr Order kOrders[] = {
+    {"early", FakeCudaPolicy::early},           {"late", FakeCudaPolicy::late},
+    {"firstEarly", FakeCudaPolicy::firstEarly}, {"secondEarly", FakeCudaPolicy::secondEarly},
+    {"random1", FakeCudaPolicy::random, 1},     {"random2", FakeCudaPolicy::random, 2}};
+
+/// Every test runs under every order that a driver may choose.
+class Cuda : public ::testing::TestWithParam<Order> {
+protected:
+  void SetUp() override;
+  void TearDown() override;
+};
+/// Work that was enqueued and has not run.
+uint64_t pendingWork();
 
 /// Gives a kernel a variant for `target` with a module of its own, whose text has `mark` in it, before the variants
 /// that it has. `guard` is an expression of the kernel.

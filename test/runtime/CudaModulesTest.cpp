@@ -57,7 +57,7 @@ ModelBuilder manyVariants(size_t layers = 2) {
   return b;
 }
 
-TEST_F(Cuda, OnlyTheVariantsOfAPlanAreCompiled) {
+TEST_P(Cuda, OnlyTheVariantsOfAPlanAreCompiled) {
   auto model = loadModel(manyVariants().model, kGpu);
   EXPECT_EQ(compiled(), Marks()) << "at load no variant is certain";
   auto session = *model->createSession();
@@ -80,7 +80,7 @@ TEST_F(Cuda, OnlyTheVariantsOfAPlanAreCompiled) {
   EXPECT_EQ(compiled(), Marks()) << "modules belong to the model, not to a session";
 }
 
-TEST_F(Cuda, WhatEveryRunNeedsIsCompiledAtLoad) {
+TEST_P(Cuda, WhatEveryRunNeedsIsCompiledAtLoad) {
   // Additions leave no choice to shapes, the guard of the first being decided by the device.
   ModelBuilder b = chain(2, {});
   uint32_t add = b.kernel(Entry::add), scale = b.kernel(Entry::scale);
@@ -94,7 +94,7 @@ TEST_F(Cuda, WhatEveryRunNeedsIsCompiledAtLoad) {
   EXPECT_EQ(compiled(), (Marks{"scale-any"}));
 }
 
-TEST_F(Cuda, AModelOfFixedSizesIsCompiledAtLoad) {
+TEST_P(Cuda, AModelOfFixedSizesIsCompiledAtLoad) {
   ModelBuilder b = manyVariants();
   b.model.symbols[0].min = b.model.symbols[0].max = 150;
   auto model = loadModel(b.model, kGpu);
@@ -103,7 +103,7 @@ TEST_F(Cuda, AModelOfFixedSizesIsCompiledAtLoad) {
   EXPECT_EQ(compiled(), Marks());
 }
 
-TEST_F(Cuda, VariantsThatDataDecidesAreCompiledAtTheirFirstUse) {
+TEST_P(Cuda, VariantsThatDataDecidesAreCompiledAtTheirFirstUse) {
   // The multiplier is read from an input, and decides the variant.
   ModelBuilder b;
   ExprId four = b.constant(4);
@@ -139,7 +139,7 @@ TEST_F(Cuda, VariantsThatDataDecidesAreCompiledAtTheirFirstUse) {
   EXPECT_EQ(compiled(), Marks());
 }
 
-TEST_F(Cuda, AModuleThatDoesNotCompileFailsTheRunsThatNeedIt) {
+TEST_P(Cuda, AModuleThatDoesNotCompileFailsTheRunsThatNeedIt) {
   auto model = loadModel(manyVariants().model, kGpu);
   auto session = *model->createSession(), other = *model->createSession();
   fake().jitError = "ptxas: line 3 is wrong";
@@ -158,7 +158,7 @@ TEST_F(Cuda, AModuleThatDoesNotCompileFailsTheRunsThatNeedIt) {
   EXPECT_EQ(compiled(), (Marks{"add-large", "add-small", "scale-small"}));
 }
 
-TEST_F(Cuda, AnEntryThatIsMissingNamesItsKernel) {
+TEST_P(Cuda, AnEntryThatIsMissingNamesItsKernel) {
   ModelBuilder b = chain(1, {Entry::add, Entry::scale});
   b.model.kernels[b.kernel(Entry::scale)].variants[0].stages[0].entry = "scales";
   EXPECT_EQ(kt::Model::load(writeModel(b.model), kGpu).status().message(),
@@ -166,7 +166,7 @@ TEST_F(Cuda, AnEntryThatIsMissingNamesItsKernel) {
             "was told)");
 }
 
-TEST_F(Cuda, SessionsThatPlanAtOnceCompileAModuleOnce) {
+TEST_P(Cuda, SessionsThatPlanAtOnceCompileAModuleOnce) {
   auto model = loadModel(manyVariants().model, kGpu);
   fake().jitMilliseconds = 30;
   constexpr int kSessions = 4;
@@ -186,7 +186,7 @@ TEST_F(Cuda, SessionsThatPlanAtOnceCompileAModuleOnce) {
   EXPECT_GE(fake().peakLoading, 2);
 }
 
-TEST_F(Cuda, SessionsThatPlanAtOnceAllHearOfAFailure) {
+TEST_P(Cuda, SessionsThatPlanAtOnceAllHearOfAFailure) {
   auto model = loadModel(manyVariants().model, kGpu);
   fake().jitMilliseconds = 30;
   fake().jitError = "no";
@@ -208,7 +208,7 @@ TEST_F(Cuda, SessionsThatPlanAtOnceAllHearOfAFailure) {
                        "told): no");
 }
 
-TEST_F(Cuda, ModulesOfAPlanAreCompiledAtOnce) {
+TEST_P(Cuda, ModulesOfAPlanAreCompiledAtOnce) {
   if (std::thread::hardware_concurrency() < 2)
     GTEST_SKIP() << "modules compile on as many threads as there are cores: with one, never two at once";
   auto model = loadModel(manyVariants().model, kGpu);

@@ -17,7 +17,7 @@
 namespace kt::test {
 namespace {
 
-TEST_F(Cuda, RunsAndReplaysRecordedRuns) {
+TEST_P(Cuda, RunsAndReplaysRecordedRuns) {
   auto model = loadModel(chain(3, {Entry::add, Entry::scale}).model, kGpu);
   ASSERT_TRUE(model);
   EXPECT_EQ(model->device(), "cuda:0 (Fake GPU, sm_90)");
@@ -34,7 +34,7 @@ TEST_F(Cuda, RunsAndReplaysRecordedRuns) {
   EXPECT_EQ(session->stats().streamedWeightBytes, 0u);
 }
 
-TEST_F(Cuda, NothingIsAllocatedInASteadyState) {
+TEST_P(Cuda, NothingIsAllocatedInASteadyState) {
   auto model = loadModel(chain(2, {Entry::add, Entry::scale}).model, {.device = "cuda:0", .cudaGraphs = false});
   auto session = *model->createSession();
   expectChain(*session, 2, 50, 1);
@@ -45,7 +45,7 @@ TEST_F(Cuda, NothingIsAllocatedInASteadyState) {
     EXPECT_TRUE(call != "cuMemAlloc" && call != "cuMemHostAlloc" && call != "cuStreamCreate") << call;
 }
 
-TEST_F(Cuda, KernelsWithoutGpuCodeRunOnTheHost) {
+TEST_P(Cuda, KernelsWithoutGpuCodeRunOnTheHost) {
   auto model = loadModel(chain(3, {Entry::add}).model, kGpu);
   auto session = *model->createSession();
   for (int i = 0; i < 3; ++i)
@@ -54,14 +54,14 @@ TEST_F(Cuda, KernelsWithoutGpuCodeRunOnTheHost) {
   EXPECT_EQ(session->stats().graphReplays, 0u);
 }
 
-TEST_F(Cuda, WholeModelsOfHostCodeRunThroughFallbacks) {
+TEST_P(Cuda, WholeModelsOfHostCodeRunThroughFallbacks) {
   auto model = loadModel(chain(2, {}).model, kGpu);
   auto session = *model->createSession();
   expectChain(*session, 2, 10, 5);
   EXPECT_EQ(fake().launches, 0u);
 }
 
-TEST_F(Cuda, StreamsWhatDoesNotFit) {
+TEST_P(Cuda, StreamsWhatDoesNotFit) {
   // Eight weights of 1 KiB: 4 KiB leave two resident beside two staging halves. The arena comes on top.
   auto model = loadModel(chain(8, {Entry::add, Entry::scale}).model, {.device = "cuda:0", .deviceMemory = 4096});
   ASSERT_TRUE(model);
@@ -77,7 +77,7 @@ TEST_F(Cuda, StreamsWhatDoesNotFit) {
   EXPECT_EQ(stats.graphReplays, 0u);
 }
 
-TEST_F(Cuda, SaysBothNumbersWhenMemoryIsTooSmall) {
+TEST_P(Cuda, SaysBothNumbersWhenMemoryIsTooSmall) {
   auto path = writeModel(chain(2, {Entry::add, Entry::scale}).model);
   auto loaded = kt::Model::load(path, {.device = "cuda:0", .deviceMemory = 1000});
   ASSERT_FALSE(loaded.ok());
@@ -86,7 +86,7 @@ TEST_F(Cuda, SaysBothNumbersWhenMemoryIsTooSmall) {
       "not enough device memory: the weights of the largest slice take 1024 bytes but 1000 are allowed for weights");
 }
 
-TEST_F(Cuda, AnOlderGpuIsNamedWithWhatIsNeeded) {
+TEST_P(Cuda, AnOlderGpuIsNamedWithWhatIsNeeded) {
   fake().computeCapability = 75;
   auto path = writeModel(chain(1, {Entry::add, Entry::scale}).model);
   EXPECT_EQ(kt::Model::load(path, kGpu).status().message(),
@@ -98,7 +98,7 @@ TEST_F(Cuda, AnOlderGpuIsNamedWithWhatIsNeeded) {
   expectChain(*session, 1, 3, 1);
 }
 
-TEST_F(Cuda, CompilerErrorsOfTheDriverAreShown) {
+TEST_P(Cuda, CompilerErrorsOfTheDriverAreShown) {
   fake().jitError = "ptxas: line 3 is wrong";
   auto path = writeModel(chain(1, {Entry::add, Entry::scale}).model);
   EXPECT_EQ(kt::Model::load(path, kGpu).status().message(),
@@ -106,7 +106,7 @@ TEST_F(Cuda, CompilerErrorsOfTheDriverAreShown) {
             "line 3 is wrong");
 }
 
-TEST_F(Cuda, FailuresNameTheCallAndTheNode) {
+TEST_P(Cuda, FailuresNameTheCallAndTheNode) {
   ModelBuilder b = chain(1, {Entry::add, Entry::scale});
   b.model.nodes = {"/attn/Add"};
   std::get<Launch>(b.model.program.instructions[0]).node = 0;
@@ -120,7 +120,7 @@ TEST_F(Cuda, FailuresNameTheCallAndTheNode) {
 }
 
 /// What a run computes may lie where its inputs were.
-TEST_F(Cuda, RepeatedRunsSeeTheInputsOfTheFirst) {
+TEST_P(Cuda, RepeatedRunsSeeTheInputsOfTheFirst) {
   ModelBuilder b;
   ExprId n = b.value(b.symbol("n", Symbol::Kind::Input, 1, 256)), bytes = b.expr(Op::Mul, n, b.constant(4));
   BufferId x = b.input("x", DType::f32, n);
@@ -142,7 +142,7 @@ TEST_F(Cuda, RepeatedRunsSeeTheInputsOfTheFirst) {
   }
 }
 
-TEST_F(Cuda, WhatThirtyTwoBitsDoNotNumberRunsOnTheHost) {
+TEST_P(Cuda, WhatThirtyTwoBitsDoNotNumberRunsOnTheHost) {
   ModelBuilder b = chain(2, {Entry::add, Entry::scale});
   for (Kernel &k : b.model.kernels) { // as if each element stood for 2^24
     k.exprs.push_back({Expr::Op::Const, int64_t(1) << 24});
@@ -159,7 +159,7 @@ TEST_F(Cuda, WhatThirtyTwoBitsDoNotNumberRunsOnTheHost) {
   EXPECT_EQ(session->stats().hostFallbacks["add"], 2u);
 }
 
-TEST_F(Cuda, TheCallersContextStays) {
+TEST_P(Cuda, TheCallersContextStays) {
   using GetContext = int (*)(void **);
   using SetContext = int (*)(void *);
   void *library = ::dlopen("libcuda.so.1", RTLD_NOW);
@@ -197,7 +197,7 @@ TEST_F(Cuda, TheCallersContextStays) {
   ::dlclose(library);
 }
 
-TEST_F(Cuda, StatsAreReadWhileAnotherSessionRuns) {
+TEST_P(Cuda, StatsAreReadWhileAnotherSessionRuns) {
   // Memory is tight: when a third session plans its largest shapes, weights have to make room.
   fake().freeBytes = 12400;
   auto model = loadModel(chain(8, {Entry::add, Entry::scale}).model, kGpu);
@@ -226,13 +226,13 @@ TEST_F(Cuda, StatsAreReadWhileAnotherSessionRuns) {
   EXPECT_EQ(idle->stats().runs, 1u);
 }
 
-TEST_F(Cuda, NoSuchGpu) {
+TEST_P(Cuda, NoSuchGpu) {
   auto path = writeModel(chain(1, {Entry::add, Entry::scale}).model);
   EXPECT_EQ(kt::Model::load(path, {.device = "cuda:3"}).status().message(), "cuda:3 asked for, but there are 1 GPUs");
   EXPECT_EQ(kt::Model::load(path, {.device = "cuda:x"}).status().code(), Code::usage);
 }
 
-TEST_F(Cuda, ScalarsAreReadAcrossTheBus) {
+TEST_P(Cuda, ScalarsAreReadAcrossTheBus) {
   ModelBuilder b;
   ExprId four = b.constant(4);
   BufferId c = b.input("c", DType::i64, b.constant(1)), x = b.input("x", DType::f32, four);

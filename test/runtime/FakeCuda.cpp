@@ -1,92 +1,116 @@
 //===- FakeCuda.cpp - a CUDA driver for machines without one --------------===//
 //
-// See FakeCuda.h. Streams are in order and synchronous; a stream that captures collects closures instead.
+// See FakeCuda.h: the functions of the driver API, over the queues of FakeStreams.h.
 //
 //===----------------------------------------------------------------------===//
 
-#include "test/runtime/FakeCuda.h"
+#include "test/runtime/FakeStreams.h"
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cstdlib>
 #include <cstring>
-#include <functional>
-#include <map>
-#include <memory>
 #include <mutex>
+#include <set>
 #include <thread>
 
 #define EXPORT extern "C" __attribute__((visibility("default")))
 
+using namespace kt::fakecuda;
+
 namespace {
-constexpr int kInvalidValue = 1, kOutOfMemory = 2, kInvalidPtx = 218, kNotFound = 500, kUnknown = 999;
-
 FakeCudaState state;
-std::recursive_mutex mutex;
-std::map<void *, size_t> memory, pinned;
+Queues queues;
 FakeCudaKernels kernels = nullptr;
-
-struct GraphData {
-  std::vector<std::function<void()>> steps;
-};
-struct StreamData {
-  std::unique_ptr<GraphData> capture;
-};
+std::recursive_mutex mutex;
 thread_local void *current = nullptr;
-thread_local int capturing = 0; // streams that this thread records
 
 int answer(const char *call) {
   std::lock_guard lock(mutex);
   state.calls.push_back(call);
-  return state.failing == call ? kUnknown : 0;
+  if (state.failing != call || (state.onlyWhileCapturing && !queues.breakCaptures()))
+    return 0;
+  return kUnknown;
 }
 
-/// Does the work now, or when the graph that is being captured is launched.
-int enqueue(void *stream, std::function<void()> step) {
-  auto *s = static_cast<StreamData *>(stream);
-  if (!current || !s)
-    return kInvalidValue;
-  if (s->capture)
-    s->capture->steps.push_back(std::move(step));
-  else
-    step();
-  return 0;
+using StreamHandle = std::shared_ptr<Stream>;
+StreamHandle &streamOf(void *handle) { return *static_cast<StreamHandle *>(handle); }
+
+int enqueue(void *stream, Work work) {
+  return current && stream ? queues.add(streamOf(stream), std::move(work)) : kInvalidValue;
 }
 
-struct FunctionData {
+struct Function {
   std::string name;
-  const std::string *module;
+  void *module;
+  std::vector<size_t> parameters; // bytes of each, where somebody else runs it
 };
-struct ModuleData {
-  std::string text;
-  std::map<std::string, FunctionData> functions;
+struct LoadedModule {
+  std::shared_ptr<const std::string> text;
+  std::map<std::string, Function> functions;
 };
+std::set<void *> modules;
+
+Touched onDevice(unsigned long long address, size_t bytes) { return {address, bytes, true}; }
+Touched onHost(const void *memory, size_t bytes) { return {reinterpret_cast<uintptr_t>(memory), bytes, false}; }
+template <typename T> T *pointer(unsigned long long address) { return reinterpret_cast<T *>(address); }
+
+/// Bytes of the parameters of a function of a PTX module; false where it has no such function.
+bool findParameters(const std::string &text, const std::string &name, std::vector<size_t> &bytes) {
+  std::string start = ".entry " + name + "(";
+  size_t at = text.find(start);
+  if (at == std::string::npos)
+    return false;
+  size_t end = text.find("{", at);
+  while ((at = text.find(".param .", at)) < end) {
+    at += std::strlen(".param .") + 1; // the type is b, u, s or f and its bits
+    bytes.push_back(std::strtoul(text.c_str() + at, nullptr, 10) / 8);
+  }
+  return true;
+}
 } // namespace
+
+void kt::fakecuda::violation(const std::string &text) { state.violations.push_back(text); }
+bool kt::fakecuda::isLoaded(void *module) { return modules.count(module) > 0; }
 
 #define CALL(name)                                                                                                     \
   if (int failed = answer(name))                                                                                       \
     return failed;                                                                                                     \
   std::lock_guard lock(mutex)
 
+/// Calls that a thread must not make while one of its streams captures.
+#define UNCAPTURED_CALL(name)                                                                                          \
+  CALL(name);                                                                                                          \
+  if (int failed = queues.breakCaptures())                                                                             \
+  return failed
+
 EXPORT FakeCudaState *fakeCudaState() { return &state; }
-EXPORT void fakeCudaRunKernels(FakeCudaKernels run) { kernels = run; }
+EXPORT void fakeCudaReset(const FakeCudaState *to) {
+  std::lock_guard lock(mutex);
+  state = *to;
+  queues.reset(state);
+}
+EXPORT uint64_t fakeCudaPending() {
+  std::lock_guard lock(mutex);
+  return queues.pending();
+}
+EXPORT void fakeCudaRunKernels(FakeCudaKernels run) {
+  std::lock_guard lock(mutex);
+  kernels = run;
+}
 EXPORT uint64_t fakeCudaBytesFrom(uint64_t address) {
   std::lock_guard lock(mutex);
-  for (const auto *blocks : {&memory, &pinned})
-    for (auto [block, bytes] : *blocks)
-      if (uint64_t start = reinterpret_cast<uint64_t>(block); address >= start && address < start + bytes)
-        return start + bytes - address;
-  return 0;
+  return queues.bytesFrom(address);
+}
+EXPORT uint64_t fakeCudaViolations() {
+  std::lock_guard lock(mutex);
+  return state.violations.size();
 }
 
 EXPORT int cuInit(unsigned) { return answer("cuInit"); }
 EXPORT int cuGetErrorName(int error, const char **text) {
-  static const std::map<int, const char *> names = {{kInvalidValue, "CUDA_ERROR_INVALID_VALUE"},
-                                                    {kOutOfMemory, "CUDA_ERROR_OUT_OF_MEMORY"},
-                                                    {kInvalidPtx, "CUDA_ERROR_INVALID_PTX"},
-                                                    {kNotFound, "CUDA_ERROR_NOT_FOUND"},
-                                                    {kUnknown, "CUDA_ERROR_UNKNOWN"}};
-  *text = names.at(error);
+  *text = nameOf(error);
   return 0;
 }
 EXPORT int cuGetErrorString(int, const char **text) {
@@ -152,14 +176,14 @@ EXPORT int cuMemGetInfo_v2(size_t *free, size_t *total) {
   return 0;
 }
 EXPORT int cuMemAlloc_v2(unsigned long long *to, size_t bytes) {
-  CALL("cuMemAlloc");
+  UNCAPTURED_CALL("cuMemAlloc");
   if (!current || bytes == 0)
     return kInvalidValue;
   if (bytes > state.freeBytes - state.allocatedBytes)
     return kOutOfMemory;
   void *block = std::aligned_alloc(256, (bytes + 255) / 256 * 256);
   std::memset(block, 0xa5, bytes); // what is read before it is written shows
-  memory[block] = bytes;
+  queues.allocated(block, bytes, true);
   state.allocatedBytes += bytes;
   state.peakBytes = std::max(state.peakBytes, state.allocatedBytes);
   ++state.liveObjects;
@@ -167,27 +191,26 @@ EXPORT int cuMemAlloc_v2(unsigned long long *to, size_t bytes) {
   return 0;
 }
 EXPORT int cuMemFree_v2(unsigned long long address) {
-  CALL("cuMemFree");
-  auto found = memory.find(reinterpret_cast<void *>(address));
-  if (found == memory.end())
+  UNCAPTURED_CALL("cuMemFree");
+  size_t bytes = queues.freed(pointer<void>(address), true);
+  if (!bytes)
     return kInvalidValue;
-  state.allocatedBytes -= found->second;
-  std::free(found->first);
-  memory.erase(found);
+  state.allocatedBytes -= bytes;
   --state.liveObjects;
   return 0;
 }
 EXPORT int cuMemHostAlloc(void **to, size_t bytes, unsigned) {
-  CALL("cuMemHostAlloc");
+  UNCAPTURED_CALL("cuMemHostAlloc");
   *to = std::aligned_alloc(4096, (bytes + 4095) / 4096 * 4096);
-  pinned[*to] = bytes;
+  std::memset(*to, 0xa5, bytes);
+  queues.allocated(*to, bytes, false);
   ++state.liveObjects;
   return 0;
 }
 EXPORT int cuMemFreeHost(void *block) {
-  CALL("cuMemFreeHost");
-  pinned.erase(block);
-  std::free(block);
+  UNCAPTURED_CALL("cuMemFreeHost");
+  if (!queues.freed(block, false))
+    return kInvalidValue;
   --state.liveObjects;
   return 0;
 }
@@ -195,26 +218,47 @@ EXPORT int cuMemcpyHtoDAsync_v2(unsigned long long dst, const void *src, size_t 
   CALL("cuMemcpyHtoDAsync");
   ++state.copiesIn;
   state.bytesIn += bytes;
-  return enqueue(stream, [=] { std::memcpy(reinterpret_cast<void *>(dst), src, bytes); });
+  // Pinned memory is read when the copy runs; pageable memory may be staged at once, but never where it is captured.
+  if (stream && !streamOf(stream)->capture && !queues.isPinned(src) && queues.copiesPageableAtOnce()) {
+    auto *from = static_cast<const char *>(src);
+    return enqueue(stream, {"cuMemcpyHtoDAsync",
+                            [dst, bytes, staged = std::vector<char>(from, from + bytes)] {
+                              std::memcpy(pointer<void>(dst), staged.data(), bytes);
+                            },
+                            {onDevice(dst, bytes)}});
+  }
+  return enqueue(stream, {"cuMemcpyHtoDAsync",
+                          [=] { std::memcpy(pointer<void>(dst), src, bytes); },
+                          {onDevice(dst, bytes), onHost(src, bytes)}});
 }
 EXPORT int cuMemcpyDtoHAsync_v2(void *dst, unsigned long long src, size_t bytes, void *stream) {
   CALL("cuMemcpyDtoHAsync");
-  return enqueue(stream, [=] { std::memcpy(dst, reinterpret_cast<void *>(src), bytes); });
+  int result = enqueue(stream, {"cuMemcpyDtoHAsync",
+                                [=] { std::memcpy(dst, pointer<void>(src), bytes); },
+                                {onDevice(src, bytes), onHost(dst, bytes)}});
+  if (result == 0 && !streamOf(stream)->capture && !queues.isPinned(dst) && queues.copiesPageableAtOnce())
+    return queues.synchronize(streamOf(stream));
+  return result;
 }
 EXPORT int cuMemcpyDtoDAsync_v2(unsigned long long dst, unsigned long long src, size_t bytes, void *stream) {
   CALL("cuMemcpyDtoDAsync");
-  return enqueue(stream, [=] { std::memmove(reinterpret_cast<void *>(dst), reinterpret_cast<void *>(src), bytes); });
+  return enqueue(stream, {"cuMemcpyDtoDAsync",
+                          [=] { std::memmove(pointer<void>(dst), pointer<void>(src), bytes); },
+                          {onDevice(dst, bytes), onDevice(src, bytes)}});
 }
 EXPORT int cuMemsetD8Async(unsigned long long dst, unsigned char value, size_t bytes, void *stream) {
   CALL("cuMemsetD8Async");
-  return enqueue(stream, [=] { std::memset(reinterpret_cast<void *>(dst), value, bytes); });
+  return enqueue(stream,
+                 {"cuMemsetD8Async", [=] { std::memset(pointer<void>(dst), value, bytes); }, {onDevice(dst, bytes)}});
 }
 EXPORT int cuModuleLoadDataEx(void **module, const void *image, unsigned count, int *options, void **values) {
   // Compiling takes long and takes place outside of the driver's lock.
   {
     CALL("cuModuleLoadDataEx");
-    if (!current || capturing)
+    if (!current)
       return kInvalidValue;
+    if (int failed = queues.breakCaptures())
+      return failed;
     state.peakLoading = std::max(state.peakLoading, ++state.loading);
   }
   std::this_thread::sleep_for(std::chrono::milliseconds(state.jitMilliseconds));
@@ -231,124 +275,167 @@ EXPORT int cuModuleLoadDataEx(void **module, const void *image, unsigned count, 
     return kInvalidPtx;
   state.loaded.push_back(text);
   ++state.liveObjects;
-  *module = new ModuleData{std::move(text), {}};
+  *module = new LoadedModule{std::make_shared<std::string>(std::move(text)), {}};
+  modules.insert(*module);
   return 0;
 }
 EXPORT int cuModuleUnload(void *module) {
   CALL("cuModuleUnload");
-  delete static_cast<ModuleData *>(module);
+  modules.erase(module);
+  delete static_cast<LoadedModule *>(module);
   --state.liveObjects;
   return 0;
 }
 EXPORT int cuModuleGetFunction(void **function, void *module, const char *name) {
   CALL("cuModuleGetFunction");
-  auto &[text, functions] = *static_cast<ModuleData *>(module);
-  bool known = kernels ? text.find(std::string(".entry ") + name + "(") != std::string::npos
-                       : std::strcmp(name, "add") == 0 || std::strcmp(name, "scale") == 0;
-  if (!known)
+  static const std::set<std::string> known = {"add", "scale", "reporting"};
+  auto &[text, functions] = *static_cast<LoadedModule *>(module);
+  Function found = {name, module, {}};
+  if (kernels ? !findParameters(*text, name, found.parameters) : !known.count(name))
     return kNotFound;
-  *function = &(functions[name] = {name, &text});
+  *function = &(functions[name] = std::move(found));
   return 0;
 }
 EXPORT int cuFuncSetAttribute(void *, int attribute, int value) {
   CALL("cuFuncSetAttribute");
   return attribute == 8 && value <= 99 * 1024 ? 0 : kInvalidValue;
 }
-EXPORT int cuLaunchKernel(void *function, unsigned x, unsigned y, unsigned z, unsigned threads, unsigned, unsigned,
+EXPORT int cuLaunchKernel(void *handle, unsigned x, unsigned y, unsigned z, unsigned threads, unsigned, unsigned,
                           unsigned shared, void *stream, void **parameters, void **) {
   CALL("cuLaunchKernel");
   if (x == 0 || y == 0 || z == 0 || threads == 0 || threads > 1024 || shared > 99 * 1024)
     return kInvalidValue;
-  ++state.launches;
+  if (++state.launches == state.failingLaunch)
+    return kUnknown;
+  const auto &function = *static_cast<Function *>(handle);
   if (kernels) {
-    auto *f = static_cast<FunctionData *>(function);
-    const unsigned grid[3] = {x, y, z};
-    return capturing ? kInvalidValue : kernels(f->module->c_str(), f->name.c_str(), grid, threads, shared, parameters);
+    std::vector<uint64_t> values(function.parameters.size());
+    for (size_t i = 0; i < values.size(); ++i)
+      std::memcpy(&values[i], parameters[i], function.parameters[i]);
+    std::array<unsigned, 3> grid = {x, y, z};
+    auto text = static_cast<LoadedModule *>(function.module)->text;
+    return enqueue(stream, {"cuLaunchKernel",
+                            [=, name = function.name] {
+                              kernels(text->c_str(), name.c_str(), grid.data(), threads, shared, values.data());
+                            },
+                            {},
+                            function.module});
   }
-  auto pointer = [&](int i) { return *static_cast<float **>(parameters[i]); };
+  auto floats = [&](int i) { return *static_cast<float **>(parameters[i]); };
   auto integer = [&](int i) { return *static_cast<int *>(parameters[i]); };
+  auto on = [&](int i, int64_t n) { return onDevice(*static_cast<unsigned long long *>(parameters[i]), n * 4); };
   int64_t covered = int64_t(x) * threads;
-  if (static_cast<FunctionData *>(function)->name == "add") {
-    float *a = pointer(0), *b = pointer(1), *c = pointer(2);
-    int64_t n = integer(3);
-    return enqueue(stream, [=] {
-      for (int64_t i = 0; i < std::min(n, covered); ++i)
-        c[i] = a[i] + b[i];
-    });
+  if (function.name == "add") {
+    float *a = floats(0), *b = floats(1), *c = floats(2);
+    int64_t n = std::min<int64_t>(integer(3), covered);
+    return enqueue(stream, {"cuLaunchKernel",
+                            [=] {
+                              for (int64_t i = 0; i < n; ++i)
+                                c[i] = a[i] + b[i];
+                            },
+                            {on(0, n), on(1, n), on(2, n)},
+                            function.module});
   }
-  float *a = pointer(0), *b = pointer(1);
-  int64_t n = integer(2);
-  int k = integer(3);
-  return enqueue(stream, [=] {
-    for (int64_t i = 0; i < std::min(n, covered); ++i)
-      b[i] = a[i] * static_cast<float>(k);
-  });
+  // `reporting` says of a negative number that it is not below 5: { int64 index; uint32 limit, site; } in host memory.
+  bool reports = function.name == "reporting";
+  float *a = floats(0), *b = floats(1);
+  struct Record {
+    int64_t index;
+    uint32_t limit, site;
+  } *faults = reports ? *static_cast<Record **>(parameters[2]) : nullptr;
+  int64_t n = std::min<int64_t>(integer(reports ? 3 : 2), covered);
+  int k = integer(reports ? 4 : 3);
+  std::vector<Touched> touched = {on(0, n), on(1, n)};
+  if (reports)
+    touched.push_back(onHost(faults, sizeof(Record)));
+  return enqueue(stream, {"cuLaunchKernel",
+                          [=] {
+                            for (int64_t i = 0; i < n; ++i) {
+                              if (faults && a[i] < 0)
+                                *faults = {static_cast<int64_t>(a[i]), 5, 1};
+                              b[i] = a[i] * static_cast<float>(k);
+                            }
+                          },
+                          std::move(touched), function.module});
 }
 EXPORT int cuStreamCreate(void **stream, unsigned) {
   CALL("cuStreamCreate");
-  *stream = new StreamData();
+  *stream = new StreamHandle(queues.create());
   ++state.liveObjects;
   return 0;
 }
 EXPORT int cuStreamDestroy_v2(void *stream) {
   CALL("cuStreamDestroy");
-  delete static_cast<StreamData *>(stream);
+  queues.destroy(streamOf(stream));
+  delete static_cast<StreamHandle *>(stream);
   --state.liveObjects;
   return 0;
 }
 EXPORT int cuStreamSynchronize(void *stream) {
   CALL("cuStreamSynchronize");
-  return static_cast<StreamData *>(stream)->capture ? kInvalidValue : 0;
+  return queues.synchronize(streamOf(stream));
 }
-EXPORT int cuStreamWaitEvent(void *, void *, unsigned) { return answer("cuStreamWaitEvent"); }
+EXPORT int cuStreamWaitEvent(void *stream, void *event, unsigned) {
+  CALL("cuStreamWaitEvent");
+  return queues.wait(streamOf(stream), *static_cast<Event *>(event));
+}
 EXPORT int cuEventCreate(void **event, unsigned) {
   CALL("cuEventCreate");
-  *event = std::malloc(1);
+  *event = new Event();
   ++state.liveObjects;
   return 0;
 }
 EXPORT int cuEventDestroy_v2(void *event) {
   CALL("cuEventDestroy");
-  std::free(event);
+  delete static_cast<Event *>(event);
   --state.liveObjects;
   return 0;
 }
-EXPORT int cuEventRecord(void *, void *) { return answer("cuEventRecord"); }
+EXPORT int cuEventRecord(void *event, void *stream) {
+  CALL("cuEventRecord");
+  return queues.record(streamOf(stream), *static_cast<Event *>(event));
+}
 EXPORT int cuStreamBeginCapture_v2(void *stream, int) {
   CALL("cuStreamBeginCapture");
-  static_cast<StreamData *>(stream)->capture = std::make_unique<GraphData>();
-  ++capturing;
-  return 0;
+  return queues.beginCapture(streamOf(stream));
 }
 EXPORT int cuStreamEndCapture(void *stream, void **graph) {
-  CALL("cuStreamEndCapture");
-  *graph = static_cast<StreamData *>(stream)->capture.release();
-  --capturing;
-  ++state.liveObjects;
-  return 0;
+  std::lock_guard lock(mutex);
+  if (int failed = answer("cuStreamEndCapture")) { // the capture is over all the same
+    Graph *none = nullptr;
+    queues.endCapture(streamOf(stream), none);
+    delete none;
+    return failed;
+  }
+  Graph *captured = nullptr;
+  int result = queues.endCapture(streamOf(stream), captured);
+  *graph = captured;
+  state.liveObjects += captured != nullptr;
+  return result;
 }
+// A graph that is destroyed while it is in flight lives until it has run: the queue has its own hold.
+using ExecHandle = std::shared_ptr<Graph>;
 EXPORT int cuGraphInstantiateWithFlags(void **exec, void *graph, unsigned long long) {
   CALL("cuGraphInstantiateWithFlags");
-  *exec = new GraphData(*static_cast<GraphData *>(graph));
+  *exec = new ExecHandle(std::make_shared<Graph>(*static_cast<Graph *>(graph)));
   ++state.liveObjects;
   return 0;
 }
-EXPORT int cuGraphLaunch(void *exec, void *) {
+EXPORT int cuGraphLaunch(void *exec, void *stream) {
   CALL("cuGraphLaunch");
   ++state.graphLaunches;
-  for (auto &step : static_cast<GraphData *>(exec)->steps)
-    step();
+  queues.enqueue(streamOf(stream), {nullptr, *static_cast<ExecHandle *>(exec), nullptr, nullptr});
   return 0;
 }
 EXPORT int cuGraphDestroy(void *graph) {
   CALL("cuGraphDestroy");
-  delete static_cast<GraphData *>(graph);
+  delete static_cast<Graph *>(graph);
   --state.liveObjects;
   return 0;
 }
 EXPORT int cuGraphExecDestroy(void *exec) {
   CALL("cuGraphExecDestroy");
-  delete static_cast<GraphData *>(exec);
+  delete static_cast<ExecHandle *>(exec);
   --state.liveObjects;
   return 0;
 }

@@ -1,7 +1,8 @@
 //===- FakeCuda.h - a CUDA driver for machines without one ----------------===//
 //
-// A libcuda.so.1 whose device memory is host memory. It knows the two kernels of the unit tests by their names, or
-// hands all kernels to somebody who can run them; it records what it is asked, and fails where it is told to.
+// A libcuda.so.1 whose device memory is host memory. It knows the kernels of the unit tests by their names, or hands
+// all kernels to somebody who can run them. It runs work when its policy says (FakeStreams.h), records what it is
+// asked, and fails where it is told to.
 //
 //===----------------------------------------------------------------------===//
 
@@ -12,12 +13,13 @@
 #include <string>
 #include <vector>
 
-/// Runs one launch: the module's text, the function's name, the grid, the threads of a block, its bytes of shared
-/// memory and the parameters as cuLaunchKernel gets them. What it answers is cuLaunchKernel's result.
-using FakeCudaKernels = int (*)(const char *module, const char *entry, const unsigned *grid, unsigned threads,
-                                unsigned shared, void **parameters);
+/// When work runs that has been enqueued: as soon as its stream and its events allow; only when somebody waits for it;
+/// soon on one stream of each pair and late on the other; or at random.
+enum class FakeCudaPolicy { early, late, firstEarly, secondEarly, random };
 
 struct FakeCudaState {
+  FakeCudaPolicy policy = FakeCudaPolicy::late;
+  unsigned seed = 1;
   int computeCapability = 90;
   uint64_t freeBytes = uint64_t(1) << 30;
   uint64_t allocatedBytes = 0, peakBytes = 0;
@@ -26,18 +28,34 @@ struct FakeCudaState {
   int jitMilliseconds = 0;
   std::vector<std::string> loaded; // texts of the modules that were compiled
   int loading = 0, peakLoading = 0;
-  std::string failing; // the call that fails with CUDA_ERROR_UNKNOWN
+  std::string failing;             // the call that fails with CUDA_ERROR_UNKNOWN,
+  bool onlyWhileCapturing = false; // and then breaks the capture
+  uint64_t failingLaunch = 0;      // the kernel launch that fails, counted from 1 by `launches`
   std::vector<std::string> calls;
   uint64_t launches = 0, copiesIn = 0, bytesIn = 0, graphLaunches = 0;
-  int liveObjects = 0; // contexts, modules, memory, streams, events, graphs
+  int liveObjects = 0;                 // contexts, modules, memory, streams, events, graphs
+  std::vector<std::string> violations; // what a correct user never does: work that touches memory that is gone, ...
 };
 
-/// The driver's state; exported by the fake library under this name.
-extern "C" FakeCudaState *fakeCudaState();
-/// From now on `run` gets all kernels of all modules. Nothing can be captured then.
-extern "C" void fakeCudaRunKernels(FakeCudaKernels run);
+/// Runs one launch: the module's text, the function's name, the grid, the threads of a block, its bytes of shared
+/// memory and the parameters' bits, as many as the function has.
+using FakeCudaKernels = void (*)(const char *module, const char *entry, const unsigned *grid, unsigned threads,
+                                 unsigned shared, const uint64_t *parameters);
+
+extern "C" {
+/// The driver's state.
+FakeCudaState *fakeCudaState();
+/// Starts afresh, with empty queues and the state's policy.
+void fakeCudaReset(const FakeCudaState *state);
+/// Work that was enqueued and has not run.
+uint64_t fakeCudaPending();
+/// From now on `run` gets the kernels of all modules, when their turn comes.
+void fakeCudaRunKernels(FakeCudaKernels run);
 /// How many bytes there are from an address to the end of its allocation, of the device or of pinned memory; 0 for an
 /// address in none.
-extern "C" uint64_t fakeCudaBytesFrom(uint64_t address);
+uint64_t fakeCudaBytesFrom(uint64_t address);
+/// How many violations there were.
+uint64_t fakeCudaViolations();
+}
 
 #endif

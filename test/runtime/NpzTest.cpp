@@ -7,6 +7,7 @@
 #include "runtime/npz/Npz.h"
 #include "test/runtime/TestModel.h"
 
+#include <algorithm>
 #include <cstring>
 #include <random>
 #include <zlib.h>
@@ -83,6 +84,7 @@ TEST(Npy, SaysWhatIsMalformed) {
   } cases[] = {
       {bytesOf("hello, world"), "not a .npy array"},
       {npy("{'descr': '<f4', 'fortran_order': False, 'shape': (3,)}", "1234"), "has 4 bytes, expected 12"},
+      {npy("{'descr': '<f4', 'fortran_order': False, 'shape': (3,)}", "1234567890123"), "has 13 bytes, expected 12"},
       {npy("{'descr': '<f4', 'shape': (3,)}", ""), "fortran_order or shape is missing"},
       {npy("{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': ()}", ""),
        "structured arrays are not supported"},
@@ -215,6 +217,21 @@ TEST(Npz, ClaimsAreNotBelieved) {
   }
   EXPECT_FALSE(npz::parseNpz({}).ok());
   EXPECT_FALSE(npz::parseNpz(bytesOf(std::string(1000, 'P'))).ok());
+}
+
+TEST(Npz, AChecksumThatIsWrongIsTold) {
+  std::string path = temporaryPath("npz");
+  ASSERT_TRUE(npz::writeNpz(path, sample()).ok());
+  std::vector<std::byte> bytes = readFile(path);
+  const float number = 3.5f; // of the first entry
+  auto *pattern = reinterpret_cast<const std::byte *>(&number);
+  auto found = std::search(bytes.begin(), bytes.end(), pattern, pattern + sizeof(number));
+  ASSERT_NE(found, bytes.end());
+  *found ^= std::byte{1};
+  auto arrays = npz::parseNpz(bytes);
+  ASSERT_FALSE(arrays.ok());
+  EXPECT_NE(arrays.status().message().find("the checksum of entry 'a/b:0.npy' is wrong"), std::string::npos)
+      << arrays.status().message();
 }
 
 TEST(Npz, DamageIsFoundOrHarmless) {

@@ -21,7 +21,9 @@ std::string temporaryPath(const std::string &name) {
     return std::string(::mkdtemp(pattern.data()));
   }();
   const auto *info = ::testing::UnitTest::GetInstance()->current_test_info();
-  return folder + "/" + info->test_suite_name() + "." + info->name() + "." + name;
+  std::string test = std::string(info->test_suite_name()) + "." + info->name();
+  std::replace(test.begin(), test.end(), '/', '.'); // of tests with parameters
+  return folder + "/" + test + "." + name;
 }
 
 std::vector<std::byte> readFile(const std::string &path) {

@@ -161,6 +161,7 @@ kt::Status printStats(const kt::Model &model, const kt::Session &session) {
   line("plans", s.plans);
   line("launches", s.launches);
   line("graph replays", s.graphReplays);
+  line("graph failures", s.graphFailures);
   line("arena bytes", s.arenaBytes);
   line("resident weight bytes", s.residentWeightBytes);
   line("streamed weight bytes", s.streamedWeightBytes);
