@@ -1,7 +1,8 @@
 //===- FakeCuda.h - a CUDA driver for machines without one ----------------===//
 //
-// A libcuda.so.1 whose device memory is host memory. It knows the kernels of the tests by their names, runs work when
-// its policy says (FakeStreams.h), records what it is asked, and fails where it is told to.
+// A libcuda.so.1 whose device memory is host memory. It knows the kernels of the unit tests by their names, or hands
+// all kernels to somebody who can run them. It runs work when its policy says (FakeStreams.h), records what it is
+// asked, and fails where it is told to.
 //
 //===----------------------------------------------------------------------===//
 
@@ -36,6 +37,11 @@ struct FakeCudaState {
   std::vector<std::string> violations; // what a correct user never does: work that touches memory that is gone, ...
 };
 
+/// Runs one launch: the module's text, the function's name, the grid, the threads of a block, its bytes of shared
+/// memory and the parameters' bits, as many as the function has.
+using FakeCudaKernels = void (*)(const char *module, const char *entry, const unsigned *grid, unsigned threads,
+                                 unsigned shared, const uint64_t *parameters);
+
 extern "C" {
 /// The driver's state.
 FakeCudaState *fakeCudaState();
@@ -43,6 +49,13 @@ FakeCudaState *fakeCudaState();
 void fakeCudaReset(const FakeCudaState *state);
 /// Work that was enqueued and has not run.
 uint64_t fakeCudaPending();
+/// From now on `run` gets the kernels of all modules, when their turn comes.
+void fakeCudaRunKernels(FakeCudaKernels run);
+/// How many bytes there are from an address to the end of its allocation, of the device or of pinned memory; 0 for an
+/// address in none.
+uint64_t fakeCudaBytesFrom(uint64_t address);
+/// How many violations there were.
+uint64_t fakeCudaViolations();
 }
 
 #endif
