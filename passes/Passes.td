@@ -106,7 +106,8 @@ def SimplifyBodies : Pass<"kt-simplify-bodies", "::mlir::func::FuncOp"> {
 def MergeEqual : Pass<"kt-merge-equal", "::mlir::func::FuncOp"> {
   let summary = "Computes equal things once";
   let description = [{
-    **Requires** nothing. **Guarantees** that of equal ops without side effects, equal in their bodies too, one is left, in time linear in the graph.
+    **Requires** nothing. **Guarantees** that of equal ops without side effects, equal in their bodies too, one is left, and of equal checks the first; that no
+    op is left whose results only such ops use. Takes time linear in the graph.
     **Does not** know that different bodies may compute the same.
   }];
 }
@@ -149,7 +150,8 @@ def QuantizeWeights : Pass<"kt-quantize-weights", "::mlir::func::FuncOp"> {
 def SliceGraph : Pass<"kt-slice-graph", "::mlir::func::FuncOp"> {
   let summary = "Numbers the slices in which weights are kept or streamed";
   let description = [{
-    **Requires** nothing. **Guarantees** `kt.slice` on every top-level computation, growing from 0 without gaps. **Does not** reorder.
+    **Requires** nothing. **Guarantees** `kt.slice` on every top-level computation, growing from 0 without gaps; constants, views and checks
+    go with what is before them. **Does not** reorder.
   }];
   let options = [Option<"maxBytes", "max-bytes", "uint64_t", "0", "most bytes of a slice's weights and live values; 0: fine slices">];
 }

@@ -9,7 +9,7 @@ set -euo pipefail
 packages=(
   # tools
   clang-22 lld-22 llvm-22 llvm-22-tools mlir-22-tools cmake ninja-build ccache git ca-certificates
-  python3 python3-numpy flatbuffers-compiler protobuf-compiler
+  python3 python3-numpy python3-venv flatbuffers-compiler protobuf-compiler
   # the compiler's libraries
   llvm-22-dev libmlir-22-dev libzstd-dev zlib1g-dev libxml2-dev libedit-dev libcurl4-openssl-dev
   libonnx-dev libprotobuf-dev libyaml-cpp-dev
@@ -17,6 +17,8 @@ packages=(
   libflatbuffers-dev libxxhash-dev libeigen3-dev libcli11-dev nlohmann-json3-dev
   # the tests'
   libgtest-dev libclang-rt-22-dev
+  # style
+  clang-format-22 clang-tidy-22
 )
 
 installed=$(dpkg-query -W -f '${Package} ${db:Status-Status}\n' "${packages[@]}" 2>/dev/null | sed -n 's/ installed$//p' || true)

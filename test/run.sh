@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Installs what is missing, builds, runs every test. The last line is `N passed, N failed, N skipped`; the status is 0 when none failed.
 #
-#     bash test/run.sh [PART...]     parts: unit tsan lit ptx ptxas e2e hostile models (all unless given); mutations (only where it is given)
+#     bash test/run.sh [PART...]     parts: style unit tsan lit ptx ptxas e2e onnx hostile models (all unless given); mutations (only where it is given)
 #
 #   KT_MODELS=DIR        also compile and run every folder under DIR that has model.onnx, inputs*.npz, outputs*.npz
+#   KT_BASE=COMMIT       what the part style compares with: clang-tidy looks at the files that changed since (default: a day before HEAD)
 #   KT_SKIP_INSTALL=1    take the machine as it is
 #   KT_BUILD=DIR         the build folder (default: build, configured and built here; an asan build works as well)
 #   KT_SKIP_BUILD=1      test what is built
@@ -13,7 +14,7 @@ cd "$root"
 build=${KT_BUILD:-$root/build}
 logs=$build/test-logs
 passed=0 failed=0 skipped=0
-parts=" ${*:-unit tsan lit ptx ptxas e2e hostile models} "
+parts=" ${*:-style unit tsan lit ptx ptxas e2e onnx hostile models} "
 
 finish() {
   echo "$passed passed, $failed failed, $skipped skipped"
@@ -90,6 +91,9 @@ bin=$build/bin
 work=$(mktemp -d "${TMPDIR:-/tmp}/kt-test.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 
+if wanted style; then
+  part style env KT_BUILD="$build" bash scripts/check-style.sh ${KT_BASE:+"$KT_BASE"}
+fi
 if wanted unit; then
   while read -r test; do
     part "$(basename "$test")" env -C "$build" "$test"
@@ -127,6 +131,19 @@ fi
 if wanted e2e; then
   part e2e "$python" test/e2e/run_models.py --bin "$bin" --work "$work/e2e" test/models
   part random-graphs "$python" test/e2e/random_graphs.py --bin "$bin" --count 60
+fi
+if wanted onnx; then
+  onnx=$build/onnx
+  if [ -n "${KT_SKIP_INSTALL:-}" ] && ! ls "$onnx"/*/installed >/dev/null 2>&1; then
+    echo "SKIP onnx: scripts/install-onnx.sh has not installed the packages that its tests come from, and KT_SKIP_INSTALL is set"
+    skipped=$((skipped + 1))
+  elif timed onnx-cases bash test/onnx/write_cases.sh "$onnx" >"$logs/onnx-cases.log" 2>&1; then
+    part onnx "$python" test/onnx/run_nodes.py --bin "$bin" --cases "$onnx"/cases/* --results "$onnx/results.json"
+    part onnx-operators "$python" test/onnx/write_operators.py --check --bin "$bin" --cases "$onnx"/cases/* --results "$onnx/results.json"
+  else
+    tail -n 5 "$logs/onnx-cases.log"
+    failed=$((failed + 1))
+  fi
 fi
 if wanted hostile; then
   part hostile "$python" test/hostile/run_hostile.py --bin "$bin"

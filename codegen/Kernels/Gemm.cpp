@@ -13,6 +13,14 @@ Expr GemmProblem::batches() const {
   return n;
 }
 
+bool GemmProblem::mayHaveFewRows() const {
+  int64_t multiple = 1;
+  for (Expr part : mParts)
+    if (std::optional<int64_t> known = part.asConstant(); known && *known > 0 && multiple <= 16)
+      multiple *= *known;
+  return multiple <= 16;
+}
+
 /// Strides of a tensor along the iteration dimensions; zero where it does not have one.
 static SmallVector<Expr> stridesAlong(AffineMap map, SymTensorType type) {
   Expr zero = Expr::constant(type.getContext(), 0), stride = Expr::constant(type.getContext(), 1);

@@ -40,6 +40,8 @@ struct GemmProblem {
   std::function<std::unique_ptr<SlabFetch>(KernelBuilder &, ArrayRef<Value> batch, bool vectors)> lhsFetch;
 
   Expr batches() const;
+  /// Whether there may be 1 to 16 rows: not where they are the pixels of whole images.
+  bool mayHaveFewRows() const;
   Expr number(int64_t v) const { return Expr::constant(m.context(), v); }
 };
 

@@ -117,6 +117,7 @@ LogicalResult kt::gpu::buildMatmulCudaCore(KernelSink &sink, const GemmProblem &
   };
   Guard rows;
   rows.require(Expr::lt(p.m, p.number(17)));
+  rows.never |= !p.mayHaveFewRows();
   bool all = !sink.options.oneVariant;
   if (all && !rows.never && failed(add(few, rows, true, deep)))
     return failure();

@@ -162,7 +162,8 @@ LogicalResult kt::gpu::buildTensorCore(KernelSink &sink, const GemmProblem &p, c
   if (aligned) {
     Guard rows, many;
     rows.require(Expr::lt(p.m, p.number(17)));
-    if (!everywhere)
+    rows.never |= !p.mayHaveFewRows();
+    if (!everywhere && p.mayHaveFewRows())
       many.require(Expr::lt(p.number(16), p.m));
     bool hasFew = all && everywhere && few.bm;
     if (hasFew && !rows.never && failed(add({few, true, deep}, rows)))

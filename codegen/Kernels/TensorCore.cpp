@@ -203,7 +203,7 @@ void kt::gpu::emitTileEpilogue(KernelBuilder &k, const TileConfig &t, const Gemm
         k.storeElements(pair, k.gep(place, (h * 8 * pitch + j * 8) * 4));
       }
     k.barrier();
-    // A loop, since the epilogue can be long: ptxas unrolls it where that pays.
+    // A loop, since the epilogue can be long; no loop of a kernel is unrolled (KernelBuilder::forLoop).
     k.forLoop(k.c(0), k.c(total), k.c(threads), {}, [&](Value at, ValueRange) -> Values {
       Value q = k.add(tid, at), r = k.div(q, chunks), c = k.shl(k.rem(q, chunks), 3);
       // Row r of the pass is row r % 16 of warp row r / 16.

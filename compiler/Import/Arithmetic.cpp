@@ -138,9 +138,16 @@ LogicalResult div(Node &n) {
                      [&](Body &b, ArrayRef<Value> x) { return b.div(x[0], x[1], isUnsigned(n.element(0))); }));
 }
 
+/// x - floor(x / y) y of floats: the sign of y, which zeros have, too.
+Value flooredRemainder(Body &b, Value x, Value y) {
+  Value zero = b.constant(x.getType(), 0), r = b.math<arith::RemFOp>(x, y);
+  Value wrong = b.cmp(Cmp::ne, b.cmp(Cmp::lt, r, zero), b.cmp(Cmp::lt, y, zero));
+  return b.select(b.cmp(Cmp::eq, r, zero), b.math<math::CopySignOp>(r, y), b.select(wrong, b.add(r, y), r));
+}
+
 Value modulo(Node &n, Body &b, Value x, Value y) {
   if (isa<FloatType>(x.getType())) // fmod: the sign of x
-    return b.math<arith::RemFOp>(x, y);
+    return n.attrInt("fmod", 0) ? b.math<arith::RemFOp>(x, y) : flooredRemainder(b, x, y);
   Value zero = b.integer(x.getType(), 0), isZero = b.cmp(Cmp::eq, y, zero);
   Value safe = b.select(isZero, b.integer(x.getType(), 1), y);
   if (isUnsigned(n.element(0)))
@@ -159,7 +166,7 @@ Value modulo(Node &n, Body &b, Value x, Value y) {
 LogicalResult mod(Node &n) {
   if (failed(sameTypes(n)) || failed(checkDivisors(n)))
     return failure();
-  if (isa<FloatType>(n.element(0)) && !n.attrInt("fmod", 0))
+  if (isa<FloatType>(n.element(0)) && !n.attrInt("fmod", 0) && n.opset < 28)
     return n.error("expected fmod = 1 for operands of type " + n.typeText(0));
   return n.set(n.map(n.element(0), {n.in(0), secondOperand(n)},
                      [&](Body &b, ArrayRef<Value> x) { return modulo(n, b, x[0], x[1]); }));
@@ -172,9 +179,13 @@ LogicalResult shift(Node &n) {
   if (!direction)
     return failure();
   return n.set(n.map(n.element(0), {n.in(0), secondOperand(n)}, [&](Body &b, ArrayRef<Value> v) {
-    // A shift by the width or more gives 0.
+    // A shift by the width or more leaves copies of the sign to the right, of numbers that have one, and else 0. So
+    // does a negative one, which is a large one without its sign.
     Value x = v[0], y = v[1], none = b.integer(y.getType(), 0);
-    Value in = b.cmp(Cmp::lt, y, b.integer(y.getType(), x.getType().getIntOrFloatBitWidth()), true);
+    int64_t width = x.getType().getIntOrFloatBitWidth();
+    Value in = b.cmp(Cmp::lt, y, b.integer(y.getType(), width), true);
+    if (*direction == "RIGHT" && !isUnsigned(n.element(0)))
+      return b.math<arith::ShRSIOp>(x, b.select(in, y, b.integer(y.getType(), width - 1)));
     Value safe = b.select(in, y, none);
     Value r = *direction == "RIGHT" ? b.math<arith::ShRUIOp>(x, safe) : b.math<arith::ShLIOp>(x, safe);
     return b.select(in, r, b.integer(x.getType(), 0));

@@ -232,7 +232,7 @@ LogicalResult topK(Node &n) {
     return n.error("k is " + Twine(*c) + " but the axis has " + Twine(*d) + " elements");
   if (!(c && d)) { // 0 <= k <= size
     Expr size = n.type(0).dim(*axis);
-    if (failed(n.require(Expr::max(Expr::min(k, size), n.expr(0)), k, "k and what the axis has")))
+    if (failed(n.requireAtMost(n.expr(0), k, "k")) || failed(n.requireAtMost(k, size, "k and the axis")))
       return failure();
   }
   return alongLast(n, *axis, [&](Value v) -> SmallVector<Value> {

@@ -71,6 +71,15 @@ Value hardSwish(Body &b, Value x, Node &) {
 Value swish(Body &b, Value x, Node &n) { // x * sigmoid(alpha x)
   return b.mul(x, b.sigmoid(b.mul(x, b.constant(x.getType(), n.attrFloat("alpha", 1)))));
 }
+LogicalResult swiGlu(Node &n) { // swish(gate) * x, of one shape: nothing is broadcast
+  if (n.rank(0) != n.rank(1))
+    return n.error("expected inputs of one shape but got ranks " + Twine(n.rank(0)) + " and " + Twine(n.rank(1)));
+  for (auto [gate, x] : llvm::zip(n.dims(n.in(0)), n.dims(n.in(1))))
+    if (failed(n.require(gate, x, "dimensions of the gate and the input")))
+      return failure();
+  return n.set(n.map(n.element(0), {n.in(0), n.in(1)},
+                     [&](Body &b, ArrayRef<Value> v) { return b.mul(swish(b, v[0], n), v[1]); }));
+}
 Value quickGelu(Body &b, Value x, Node &n) {
   return b.mul(x, b.sigmoid(b.mul(x, b.constant(x.getType(), n.attrFloat("alpha", 1.702)))));
 }
@@ -354,6 +363,7 @@ void import::registerElementwise(OpTable &t) {
   t["Softplus"] = unary<softplus>;
   t["Softsign"] = unary<softsign>;
   t["Sqrt"] = unary<mathOp<math::SqrtOp>>;
+  t["SwiGLU"] = {swiGlu, 2};
   t["Swish"] = unary<swish>;
   t["Tan"] = unary<mathOp<math::TanOp>>;
   t["Tanh"] = unary<mathOp<math::TanhOp>>;

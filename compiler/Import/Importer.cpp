@@ -43,6 +43,14 @@ static const OpTable &definitions() {
   return all;
 }
 
+std::vector<std::string> import::importedOperators() {
+  std::vector<std::string> names;
+  for (StringRef name : definitions().keys())
+    names.push_back(name.str());
+  llvm::sort(names);
+  return names;
+}
+
 Importer::Importer(MLIRContext *context, ModelFile &file, const ImportOptions &options, BranchChoices &choices)
     : b(context), file(file), options(options), choices(choices), table(definitions()), schemas(context) {}
 
@@ -440,6 +448,10 @@ LogicalResult Importer::importGraph(const onnx::GraphProto &graph) {
   SmallVector<Value> results;
   SmallVector<Type> resultTypes;
   for (const auto &info : graph.output()) {
+    if (sequence(info.name()))
+      return emitError(b.getUnknownLoc())
+             << "graph output '" << info.name()
+             << "' is not a tensor: sequences, maps and optionals are not supported as outputs";
     Value v = lookup(info.name());
     if (!v)
       return emitError(b.getUnknownLoc()) << "graph output '" << info.name() << "' is not defined by any node";
@@ -476,8 +488,8 @@ OwningOpRef<ModuleOp> Importer::run() {
     sets[""] = 1;
   opsets.push_back(std::move(sets));
   int64_t onnxSet = opsetOf("");
-  if (opsets.back().count("") && (onnxSet < 1 || onnxSet > 27)) {
-    emitError(b.getUnknownLoc()) << "unsupported operator set " << onnxSet << ": expected 1 to 27";
+  if (opsets.back().count("") && (onnxSet < 1 || onnxSet > kNewestOpset)) {
+    emitError(b.getUnknownLoc()) << "unsupported operator set " << onnxSet << ": expected 1 to " << kNewestOpset;
     return {};
   }
   for (const auto &function : model.functions())

@@ -35,6 +35,8 @@ struct ImportOptions {
 mlir::OwningOpRef<mlir::ModuleOp> importModel(mlir::MLIRContext *context, ModelFile &file,
                                               const ImportOptions &options);
 
+/// The newest operator set of the standard whose operators are known here.
+constexpr int64_t kNewestOpset = 28;
 /// How deep subgraphs may be nested that become regions, as deep as artifacts nest blocks.
 constexpr size_t kMaxRegions = 32;
 /// How deep subgraphs and functions may be nested.
@@ -43,6 +45,9 @@ constexpr int kMaxDepth = 64;
 /// How many nodes calls of functions may unfold to, and bodies that are imported again: each counts as often as it is
 /// imported. What the file itself holds comes on top, a few times.
 constexpr int64_t kMaxUnfolded = 100000;
+
+/// What import defines: every operator by its name in the table of definitions, in order.
+std::vector<std::string> importedOperators();
 
 /// The name of an operator in the table of definitions.
 std::string operatorKey(llvm::StringRef domain, llvm::StringRef op);

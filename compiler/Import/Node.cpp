@@ -306,12 +306,29 @@ LogicalResult Node::require(Expr x, Expr y, const Twine &what) {
   return success();
 }
 
+LogicalResult Node::requireAtMost(Expr x, Expr limit, const Twine &what) {
+  if (x.poison() == Expr::Reason::rank || limit.poison() == Expr::Reason::rank)
+    return error(what + ": an input has too few dimensions");
+  Expr inside = Expr::min(x, limit);
+  if (inside == x)
+    return success();
+  auto cx = x.asConstant(), most = limit.asConstant();
+  if (cx && most)
+    return error(what + ": expected at most " + Twine(*most) + " but got " + Twine(*cx));
+  if (failsAlways(Expr::eq(inside, x)))
+    return error(what + ": expected at most " + limit.str() + " but got " + x.str() + ", which it never is");
+  AssertOp::create(b, loc, inside.attr(), x.attr(),
+                   b.getStringAttr(what.str() + ": expected " + x.str() + " <= " + limit.str()));
+  return success();
+}
+
 SmallVector<Expr> Node::marked(ArrayRef<Expr> axes, int64_t rank) {
   SmallVector<Expr> marks;
   Expr distinct = expr(0);
-  for (Expr a : axes)
-    (void)require(Expr::max(Expr::min(a, expr(rank - 1)), expr(-rank)), a,
-                  "an axis in [" + Twine(-rank) + ", " + Twine(rank) + ") and the axis given");
+  for (Expr a : axes) {
+    (void)requireAtMost(a, expr(rank - 1), "the axis given");
+    (void)requireAtMost(expr(-rank), a, "the axis given, from the end");
+  }
   for (int64_t i = 0; i < rank; ++i) {
     Expr hit = expr(0);
     for (Expr a : axes)

@@ -201,6 +201,8 @@ public:
   bool failsAlways(Expr condition);
   /// The run fails unless a == b; what can never be equal is an error now.
   llvm::LogicalResult require(Expr a, Expr b, const llvm::Twine &what);
+  /// The run fails unless a <= b.
+  llvm::LogicalResult requireAtMost(Expr a, Expr b, const llvm::Twine &what);
   /// The run fails where a dimension of `limit` is empty and `count` elements, more than none, are read from it: there
   /// is no index that a body could be kept to. `what` names one of them.
   llvm::LogicalResult requireSome(Expr limit, Expr count, const llvm::Twine &what);

@@ -89,6 +89,14 @@ const Schemas::Table &Schemas::table() {
   return parsed;
 }
 
+std::map<std::string, std::vector<int64_t>> Schemas::versions() {
+  std::map<std::string, std::vector<int64_t>> all;
+  for (const auto &entry : table().versions)
+    for (const Schema &s : entry.second)
+      all[entry.first().str()].push_back(s.removed ? -s.since : s.since);
+  return all;
+}
+
 Schemas::Schemas(mlir::MLIRContext *context) {
   for (int number = 1; number < 64; ++number)
     if (mlir::Type type = elementType(context, number))

@@ -13,8 +13,10 @@
 #include "llvm/ADT/DenseMap.h"
 #include "llvm/ADT/SmallVector.h"
 #include "llvm/ADT/StringMap.h"
+#include <map>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace kt::import {
 
@@ -65,6 +67,9 @@ public:
 
   /// The newest version of the file format.
   int64_t newestIr() const { return table().ir; }
+  /// Every operator of the standard's domain and the operator sets that it changed in, oldest first; where it was
+  /// removed, as a negative number.
+  static std::map<std::string, std::vector<int64_t>> versions();
   /// What is wrong with a node of the standard's domain whatever its inputs are: an operator that the operator set does
   /// not have, counts of inputs and outputs, attributes. Operators that the standard never had pass.
   Complaint checkNode(const onnx::NodeProto &node, int64_t opset) const;

@@ -351,10 +351,12 @@ LogicalResult spaceToDepth(Node &n) {
     return n.error("expected a 4-dimensional input and a positive blocksize");
   SmallVector<Expr> d = n.dims(n.in(0));
   Expr b = n.expr(s), h = Expr::floorDiv(d[2], b), w = Expr::floorDiv(d[3], b);
-  Value v = n.reshape(n.in(0), {d[0], d[1], h, b, w, b});
+  auto mode = n.attrWord("mode", {"DCR", "CRD"});
+  Value v = mode ? n.reshape(n.in(0), {d[0], d[1], h, b, w, b}) : Value();
   if (!v)
     return failure();
-  return n.set(n.reshape(n.transpose(v, {0, 3, 5, 1, 2, 4}), {d[0], d[1] * (s * s), h, w}));
+  v = *mode == "DCR" ? n.transpose(v, {0, 3, 5, 1, 2, 4}) : n.transpose(v, {0, 1, 3, 5, 2, 4});
+  return n.set(n.reshape(v, {d[0], d[1] * (s * s), h, w}));
 }
 
 } // namespace

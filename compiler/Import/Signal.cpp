@@ -52,10 +52,17 @@ Value roots(Node &n, Expr samples, int64_t parts, Expr bins, Expr length, bool i
   return n.generic(n.tensor({samples * parts, bins * 2}, type), in, [&](Body &b) {
     auto half = [&](Value i, int64_t by) { return by == 1 ? i : b.math<arith::DivUIOp>(i, b.idx(by)); };
     Value s = half(b.index(0), parts), k = half(b.index(1), 2), size = b.size(length);
-    // The angle modulo a turn, while it is an integer: products grow beyond what a float keeps.
-    Value step = b.math<arith::RemUIOp>(b.mul(s, k), size);
-    Value angle = b.div(b.mul(b.constant(real, kTurn), b.fromIndex(step, real)), b.fromIndex(size, real));
-    Value cos = b.math<math::CosOp>(angle), sin = b.math<math::SinOp>(angle);
+    // The angle modulo a turn, and within a quarter of it, while it is an integer: products grow beyond what a float
+    // keeps, and what is 0 at a quarter or half a turn stays 0.
+    Value step = b.mul(b.math<arith::RemUIOp>(b.mul(s, k), size), b.idx(4));
+    Value quarter = b.math<arith::DivUIOp>(step, size), rest = b.math<arith::RemUIOp>(step, size);
+    Value angle = b.div(b.mul(b.constant(real, kTurn / 4), b.fromIndex(rest, real)), b.fromIndex(size, real));
+    Value x = b.math<math::CosOp>(angle), y = b.math<math::SinOp>(angle); // of the quarter
+    auto in = [&](int64_t a, int64_t z) {
+      return b.logicalOr(b.cmp(Body::Cmp::eq, quarter, b.idx(a)), b.cmp(Body::Cmp::eq, quarter, b.idx(z)));
+    };
+    Value turned = in(1, 3), cos = b.select(turned, y, x), sin = b.select(turned, x, y);
+    cos = b.select(in(1, 2), b.neg(cos), cos), sin = b.select(in(2, 3), b.neg(sin), sin);
     if (!inverse)
       sin = b.neg(sin);
     // (re + i im)(cos + i sin)

@@ -370,7 +370,7 @@ LogicalResult embedLayerNorm(Node &n) {
   auto kinds = segments ? n.site(n.in(1), n.type(4).dim(0), "a segment", false) : Site();
   if (failed(words) || failed(places) || failed(kinds))
     return failure();
-  if (positionsAt < 0 && failed(n.require(Expr::min(sequence, n.type(3).dim(0)), sequence, "positions and tokens")))
+  if (positionsAt < 0 && failed(n.requireAtMost(sequence, n.type(3).dim(0), "tokens and positions")))
     return failure();
   Value sum = n.generic(n.tensor({batch, sequence, n.type(2).dim(1)}, element), in, [&](Body &b) {
     Value r = b.index(0), s = b.index(1), c = b.index(2);

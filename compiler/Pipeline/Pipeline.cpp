@@ -44,7 +44,7 @@ void kt::buildPhase(OpPassManager &pm, Phase phase, const PipelineOptions &optio
       pm.addNestedPass<func::FuncOp>(createAbsorbLayouts());
       pm.addNestedPass<func::FuncOp>(createFuseBodies());
       pm.addNestedPass<func::FuncOp>(createFuseEpilogues());
-      clean();
+      pm.addNestedPass<func::FuncOp>(createMergeEqual()); // bodies are simplified below
       pm.addNestedPass<func::FuncOp>(createHoistConstants());
       pm.addNestedPass<func::FuncOp>(createFoldConstants());
       pm.addNestedPass<func::FuncOp>(createSimplifyBodies());

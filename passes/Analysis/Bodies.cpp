@@ -17,7 +17,7 @@ bool kt::isGraph(func::FuncOp func) {
                              tensors(op->getResultTypes());
                 if (!known)
                   return WalkResult::interrupt();
-                return isCompute(op) ? WalkResult::skip() : WalkResult::advance(); // bodies are verified
+                return isa<ComputeOpInterface>(op) ? WalkResult::skip() : WalkResult::advance(); // bodies are verified
               })
               .wasInterrupted();
 }

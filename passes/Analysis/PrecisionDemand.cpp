@@ -13,8 +13,6 @@ namespace {
 /// are a large part of a model's, and that order is not what the rest of the model hangs on.
 constexpr int64_t kMostChoices = 1024;
 
-bool isProduct(Operation *op) { return isa<MatmulOp, ConvOp, AttentionOp>(op); }
-
 bool isChoice(Operation *op) {
   auto matmul = dyn_cast<MatmulOp>(op);
   if (!matmul)
@@ -150,7 +148,7 @@ private:
     } else if (isa<ScanOp, ScatterOp>(op)) {
       for (Value v : op->getOperands())
         use(v, of(op->getResult(0)));
-    } else if (isCompute(op)) {
+    } else if (isa<ComputeOpInterface>(op)) {
       compute(op);
     } else if (!isa<YieldOp>(op)) { // those of regions belong to the operators around them
       // A mask that leaves the graph is a decision; numbers may be rounded on their way out.

@@ -199,7 +199,7 @@ struct AbsorbLayoutsPass : kt::impl::AbsorbLayoutsBase<AbsorbLayoutsPass> {
       changed = false;
       SmallVector<Operation *> ops;
       getOperation()->walk([&](Operation *op) {
-        if (isCompute(op))
+        if (isa<ComputeOpInterface>(op))
           ops.push_back(op);
       });
       // From the end: what a later op wants is known before an earlier one is asked.

@@ -79,8 +79,8 @@ bool shouldInline(GenericOp producer, Operation *consumer, unsigned number, bool
   // What can become the epilogue of a product is worth more there than inlined twice.
   bool epilogue = llvm::any_of(producer.getInputs(), [](Value v) {
     v = throughReshapes(v);
-    Operation *def = v.getDefiningOp();
-    return def && isa<MatmulOp, ConvOp, ReduceOp, NormalizeOp>(def) && v.hasOneUse();
+    auto def = v.getDefiningOp<ComputeOpInterface>();
+    return def && def.epilogueRegion() && v.hasOneUse();
   });
   // Reading two tensors where one would do costs more than the arithmetic saves.
   unsigned wholeReads = 0;

@@ -21,10 +21,6 @@ namespace {
 
 constexpr unsigned kMaxEpilogueOps = 120;
 
-bool hasEpilogue(Operation *op) { return isa<MatmulOp, ConvOp, ReduceOp, NormalizeOp>(op); }
-
-Region &epilogueOf(Operation *op) { return *bodiesOf(op).back().region; }
-
 /// The only user of `v`, looking through views that have one user; null if there are several. `view` becomes the value
 /// that user reads.
 GenericOp onlyGenericUser(Value v, Value &view) {
@@ -117,7 +113,7 @@ GenericOp reshaped(GenericOp consumer, SymTensorType shape, OpBuilder &b) {
 
 /// Appends the body of `consumer`, which reads `producer` at its own position, to the producer's epilogue.
 void absorb(Operation *producer, GenericOp consumer, Value view) {
-  Region &epilogue = epilogueOf(producer);
+  Region &epilogue = *cast<ComputeOpInterface>(producer).epilogueRegion();
   unsigned leading = bodiesOf(producer).back().leading;
   DenseMap<unsigned, unsigned> numbers;
   for (auto [i, v] : llvm::enumerate(consumer.getInputs()))
@@ -156,7 +152,9 @@ bool fuse(Operation *producer) {
   GenericOp consumer = onlyGenericUser(result, view);
   if (!consumer || consumer->getBlock() != producer->getBlock())
     return false;
-  if (llvm::range_size(epilogueOf(producer).front()) + llvm::range_size(consumer.getBody().front()) > kMaxEpilogueOps ||
+  if (llvm::range_size(cast<ComputeOpInterface>(producer).epilogueRegion()->front()) +
+              llvm::range_size(consumer.getBody().front()) >
+          kMaxEpilogueOps ||
       producer->getNumOperands() + consumer.getInputs().size() > 14)
     return false;
   SymTensorType viewType = cast<SymTensorType>(view.getType());
@@ -188,8 +186,8 @@ struct FuseEpiloguesPass : kt::impl::FuseEpiloguesBase<FuseEpiloguesPass> {
     if (!isGraph(getOperation()))
       return;
     SmallVector<Operation *> producers;
-    getOperation()->walk([&](Operation *op) {
-      if (hasEpilogue(op))
+    getOperation()->walk([&](ComputeOpInterface op) {
+      if (op.epilogueRegion())
         producers.push_back(op);
     });
     for (Operation *op : producers)

@@ -63,7 +63,7 @@ public:
     markActivations();
     SmallVector<Operation *> ops;
     func.walk([&](Operation *op) {
-      if (isCompute(op))
+      if (isa<ComputeOpInterface>(op))
         ops.push_back(op);
     });
     for (Operation *op : ops) {
@@ -89,7 +89,7 @@ private:
       if (isa<FloatType>(elementOf(arg)))
         activations.insert(arg);
     func.walk([&](Operation *op) {
-      bool active = isa<MatmulOp, ConvOp, AttentionOp, NormalizeOp>(op);
+      bool active = isProduct(op) || isa<NormalizeOp>(op);
       if (isa<GenericOp, ReshapeOp>(op))
         for (Value v : op->getOperands())
           active |= activations.contains(v);
@@ -115,7 +115,8 @@ private:
   /// one type only.
   bool isPinned(Value v) {
     for (Operation *user : v.getUsers()) {
-      if (isa<func::ReturnOp, YieldOp, LoopOp, ItemOp, SortOp, ScanOp, ScatterOp, SuppressOp>(user))
+      if (isa<func::ReturnOp, YieldOp, LoopOp, ItemOp>(user) ||
+          (isa<ComputeOpInterface>(user) && bodiesOf(user).empty()))
         return true;
       if (auto reshape = dyn_cast<ReshapeOp>(user); reshape && isPinned(reshape.getResult()))
         return true;
@@ -124,9 +125,9 @@ private:
   }
 
   bool narrows(Value v) {
-    Operation *op = v.getDefiningOp();
-    return isa<GenericOp, NormalizeOp, MatmulOp, ConvOp, AttentionOp>(op) && isSource(elementOf(v)) &&
-           activations.contains(v) && !isPinned(v) && !(demand && demand->of(v));
+    auto op = v.getDefiningOp<ComputeOpInterface>();
+    return op && op.mayNarrow() && isSource(elementOf(v)) && activations.contains(v) && !isPinned(v) &&
+           !(demand && demand->of(v));
   }
 
   /// Gives v a new element type; its readers convert back what they read.
@@ -142,7 +143,7 @@ private:
         retype(reshape.getResult(), element);
         continue;
       }
-      unsigned first = isCompute(user) ? firstBodyOperand(user) : 0;
+      unsigned first = firstBodyOperand(user);
       if (bodiesOf(user).empty() || use->getOperandNumber() < first)
         continue;
       for (BodyRef body : bodiesOf(user)) {
@@ -245,8 +246,7 @@ private:
       return llvm::all_of(x.getUses(), [&](OpOperand &use) {
         if (auto reshape = dyn_cast<ReshapeOp>(use.getOwner()))
           return onlyBodies(reshape.getResult());
-        return isCompute(use.getOwner()) && !bodiesOf(use.getOwner()).empty() &&
-               use.getOperandNumber() >= firstBodyOperand(use.getOwner());
+        return !bodiesOf(use.getOwner()).empty() && use.getOperandNumber() >= firstBodyOperand(use.getOwner());
       });
     };
     if (!onlyBodies(v))

@@ -32,7 +32,7 @@ public:
     SmallVector<Operation *> work;
     for (auto func : module.getOps<func::FuncOp>())
       func.walk([&](Operation *op) {
-        if (isCompute(op))
+        if (isa<ComputeOpInterface>(op))
           work.push_back(op);
       });
     if (!collect(work)) {
@@ -110,7 +110,7 @@ private:
     AttrTypeReplacer replacer;
     // Grouped convolutions are few and their sizes decide how they are done.
     bool product = isa<MatmulOp>(op) || (isa<ConvOp>(op) && cast<ConvOp>(op).getGroups() == 1);
-    bool general = product || (anyNumbers && isa<GenericOp, ReduceOp, NormalizeOp>(op));
+    bool general = product || (anyNumbers && cast<ComputeOpInterface>(op).isStructured());
     replacer.addReplacement([&](ExprAttr e) -> std::optional<std::pair<Attribute, WalkResult>> {
       if (auto c = Expr(e).asConstant()) {
         if (!general || *c <= kSmall) // products of all sizes share a kernel

@@ -41,7 +41,7 @@ struct SliceGraphPass : kt::impl::SliceGraphBase<SliceGraphPass> {
     SmallVector<Operation *> ops;
     DenseMap<Operation *, int64_t> position;
     for (Operation &op : body)
-      if (!isa<ConstantOp, ReshapeOp>(op) && !op.hasTrait<OpTrait::IsTerminator>()) {
+      if (!isa<ConstantOp, ReshapeOp, AssertOp>(op) && !op.hasTrait<OpTrait::IsTerminator>()) {
         position[&op] = ops.size();
         ops.push_back(&op);
       }

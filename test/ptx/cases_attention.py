@@ -65,12 +65,12 @@ def attention_case(name, kind, d, e, shapes, heads=2, group=1, bhsd=False, causa
 
 def attention_cases():
     return [
-        attention_case('attention_f16_64', 'f16', 64, 64, [(1, 70, 130), (2, 5, 9), (1, 20, 0), (1, 3, 0)]),
-        attention_case('attention_f16_128_causal', 'f16', 128, 128, [(1, 66, 66)], heads=4, group=2, bhsd=True, causal=True),
-        attention_case('attention_bf16_32_mask', 'bf16', 32, 32, [(2, 20, 70), (1, 18, 0)], mask=True, zero_empty=True),
-        attention_case('attention_f16_80', 'f16', 80, 80, [(1, 17, 64)]),
-        attention_case('attention_f16_20_unaligned', 'f16', 20, 12, [(1, 18, 33), (1, 2, 0)]),
-        attention_case('attention_f16_256', 'f16', 256, 256, [(1, 33, 65)], heads=1),
+        attention_case('attention_f16_64', 'f16', 64, 64, [(1, 70, 130), (2, 5, 9), (1, 2, 520), (1, 20, 0), (1, 3, 0)]),
+        attention_case('attention_f16_128_causal', 'f16', 128, 128, [(1, 66, 66), (1, 5, 512)], heads=4, group=2, bhsd=True, causal=True),
+        attention_case('attention_bf16_32_mask', 'bf16', 32, 32, [(2, 20, 70), (1, 1, 600), (1, 18, 0)], mask=True, zero_empty=True),
+        attention_case('attention_f16_80', 'f16', 80, 80, [(1, 17, 64), (1, 16, 513)]),
+        attention_case('attention_f16_20_unaligned', 'f16', 20, 12, [(1, 18, 33), (1, 3, 550), (1, 2, 0)]),
+        attention_case('attention_f16_256', 'f16', 256, 256, [(1, 33, 65), (1, 4, 530)], heads=1),
         attention_case('attention_decode', 'f16', 64, 64, [(2, 1, 700), (1, 3, 1100), (1, 1, 0)], heads=4, group=4, bhsd=True),
         attention_case('attention_decode_mask', 'f16', 64, 48, [(1, 2, 1030)], mask=True, zero_empty=True),
         attention_case('attention_f32', 'f32', 64, 40, [(1, 37, 70), (2, 3, 5), (1, 34, 0)], heads=4, group=2),

@@ -54,15 +54,19 @@ def conv_case(name, kind, n, size, c, o, k, strides=None, dilations=None, stretc
 {ep}
     kt.yield %e : {kind}
   }}"""
-    xs, bias = Tensor(randn(n, *size, c), kind), Tensor(randn(o), kind)
+    bias = Tensor(randn(o), kind)
     ws = Tensor(randn(groups, taps, cg, og) * (20 if weight == 'i8' else 1), weight)
     packed = np.stack([pack(ws.bits[g].reshape(taps * cg, og)) for g in range(groups)]).reshape(groups, -1, taps, cg, 16)
     if depthwise:
         packed = pack(ws.bits.reshape(groups, taps).T).reshape(1, -1, taps, 1, 16)
     p = Tensor.__new__(Tensor)
     p.kind, p.bits = weight, np.ascontiguousarray(packed)
-    want = conv_reference(xs.values, ws.values, k, strides, dilations, stretch, pads, groups, out) + bias.values
-    return Case(name, kernel(name, 1, [('x', x), ('w', w), ('b', b)], [r], body), [((n,), [xs, p, bias], [Tensor(want, kind)])],
+    runs = []
+    for images in n if isinstance(n, tuple) else (n,):
+        xs = Tensor(randn(images, *size, c), kind)
+        want = conv_reference(xs.values, ws.values, k, strides, dilations, stretch, pads, groups, out) + bias.values
+        runs.append(((images,), [xs, p, bias], [Tensor(want, kind)]))
+    return Case(name, kernel(name, 1, [('x', x), ('w', w), ('b', b)], [r], body), runs,
                 tolerance=tolerance, banks=BANKS if kind != 'f32' and weight == kind else ())
 
 
@@ -70,8 +74,8 @@ def conv_cases():
     exact = 4e-6
     return [
         conv_case('conv3x3_f16', 'f16', 2, [9, 11], 16, 24, [3, 3], pad=1),
-        conv_case('conv_no_batch_f16', 'f16', 0, [9, 11], 16, 24, [3, 3], pad=1),
-        conv_case('conv_no_batch_f32', 'f32', 0, [7], 6, 10, [4], pad=1),
+        conv_case('conv_no_batch_f16', 'f16', (1, 0), [9, 11], 16, 24, [3, 3], pad=1),
+        conv_case('conv_no_batch_f32', 'f32', (1, 0), [7], 6, 10, [4], pad=1),
         conv_case('conv3x3_bf16', 'bf16', 1, [7, 6], 8, 16, [3, 3], pad=1, strides=[2, 2]),
         conv_case('conv_stem_f16', 'f16', 1, [13, 13], 3, 20, [5, 5], pad=2, strides=[2, 2]),
         conv_case('conv_dilated_f16', 'f16', 1, [12, 12], 8, 40, [3, 3], pad=2, dilations=[2, 2]),

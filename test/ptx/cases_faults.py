@@ -82,7 +82,7 @@ def inside_attention():
     """Keys that a tile has beyond the end are no numbers of data: nothing is reported for them."""
     cases = []
     for kind in ('f16', 'f32'):
-        c = cases_attention.attention_case(f'bounded_{kind}', kind, 64, 64, [(1, 5, 7), (2, 33, 65), (1, 1, 200)], mask=True)
+        c = cases_attention.attention_case(f'bounded_{kind}', kind, 64, 64, [(1, 5, 7), (2, 33, 65), (1, 1, 600)], mask=True)
         text = c.text.replace('"p2"]', '"p2", "p3"]').replace('%M[%b, %z, %i, %j]', '%M[%b, %z, %i, %to]').replace(
             '    %z = arith.constant 0 : index\n', '    %z = arith.constant 0 : index\n    %to = kt.bounded %j below #kt.expr<p2> site 3 : index\n')
         assert '"p3"' in text and text.count('kt.bounded') == 1 and '%to]' in text

@@ -91,7 +91,7 @@ def matmul_cases():
     for kind in ('f16', 'f32'):
         q, kk, s = tensor(['p0', 'p1', 2, 32], kind), tensor(['p0', 'p2', 2, 32], kind), tensor(['p0', 2, 'p1', 'p2'], kind)
         runs, runs2 = [], []
-        for b, m, n in ((2, 24, 40), (1, 7, 9), (1, 66, 80), (1, 20, 0), (1, 1, 0), (0, 3, 8)):  # context: sums over nothing
+        for b, m, n in ((2, 24, 40), (1, 7, 9), (1, 66, 80), (1, 8, 16), (1, 20, 0), (1, 1, 0), (0, 3, 8)):  # context: sums over nothing
             x, y, v = Tensor(randn(b, m, 2, 32), kind), Tensor(randn(b, n, 2, 32), kind), Tensor(randn(b, n, 2, 32), kind)
             p = Tensor(randn(b, 2, m, n), kind)
             runs.append(((b, m, n), [x, y], [Tensor(np.einsum('bmhk,bnhk->bhmn', x.values.astype(np.float64), y.values.astype(np.float64)), kind)]))
@@ -103,7 +103,7 @@ def matmul_cases():
         lhs, rhs, res = tensor([48, 'p0'], kind), tensor([48, 72], kind), tensor(['p0', 72], kind)
         maps = ['affine_map<(m, n, k) -> (k, m)>', 'affine_map<(m, n, k) -> (k, n)>', 'affine_map<(m, n, k) -> (m, n)>']
         runs = []
-        for m in (5, 68):
+        for m in (5, 8, 68):
             a, w = Tensor(randn(48, m), kind), Tensor(randn(48, 72), kind)
             runs.append(((m,), [a, w], [Tensor(product(a.values.T, w.values), kind)]))
         cases.append(Case(f'left_transposed_{kind}', matmul_text(f'left_transposed_{kind}', 1, lhs, rhs, res, maps, 48, 'f32'), runs, tolerance=None if kind == 'f16' else 4e-6))
@@ -114,7 +114,7 @@ def matmul_cases():
         else:
             ep = f"    %0 = kt.read %x0[%i1, %i2] : {x} -> f32\n    %e = arith.addf %acc, %0 : f32"
         runs = []
-        for b, m in ((3, 7), (2, 40)):
+        for b, m in ((1, 9), (3, 7), (2, 40)):
             a, w, y = Tensor(randn(b, m, 48), kind), Tensor(randn(48, 24), kind), Tensor(randn(m, 24), kind)
             p = Tensor(pack(w.bits), kind)
             runs.append(((b, m), [a, p, y], [Tensor(product(a.values.reshape(-1, 48), w.values).reshape(b, m, 24) + y.values, kind)]))

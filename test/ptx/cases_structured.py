@@ -238,8 +238,8 @@ def reduce_cases():
     for kind, fn in (('add', np.sum), ('max', np.max), ('min', np.min)):
         for element in ('f32', 'f16'):
             runs = []
-            for n, m in ((3, 70), (9, 2500), (2, 20000), (1, 1), (3, 0), (0, 5)):
-                if n * m > 30000 and element == 'f16' or (kind != 'add' and m > 5000):
+            for n, m in ((3, 70), (9, 2500), (2, 20000), (1, 16384), (1, 1), (3, 0), (0, 5)):
+                if n * m > 30000 and (element == 'f16' or kind != 'add'):
                     continue
                 x = Tensor(randn(n, m), element)
                 neutral = {'add': 0, 'max': -np.inf, 'min': np.inf}[kind]
@@ -254,7 +254,9 @@ def reduce_cases():
     for kind, last in (('argmax', False), ('argmax', True), ('argmin', False)):
         for axis in (0, 1):
             runs = []
-            for n, m in ((7, 130), (40, 9)):
+            for n, m in ((7, 130), (40, 9), (130, 8), (5, 68), (5, 2060), (4, 16390), (4, 16392)):
+                if m > 1000 and not axis:
+                    continue
                 v = np.round(randn(n, m) * 2).astype(np.float32)
                 v[3, 4] = np.nan
                 w = np.where(np.isnan(v), np.inf if kind == 'argmax' else -np.inf, v)
@@ -270,12 +272,16 @@ def reduce_cases():
     cases.append(Case('total', reduce_text('total', 'add', 2, ['p0', 'p1'], [], ['p0', 'p1'], '%r0, %r1', 'f32'),
                       [((300, 70), [x], [Tensor(x.values.astype(np.float64).sum(), 'f32')]),
                        ((0, 70), [Tensor(randn(0, 70), 'f32')], [Tensor(0, 'f32')])]))
-    x = Tensor(rng.integers(-1000, 1000, (5, 77)), 'i64')
-    cases.append(Case('rows_max_i64', reduce_text('rows_max_i64', 'max', 2, ['p0', 'p1'], ['p0'], ['p1'], '%o0, %r0', 'i64'),
-                      [((5, 77), [x], [Tensor(x.values.max(1), 'i64')])]))
-    x = Tensor(rng.integers(0, 2, (5, 9)), 'i1')
-    cases.append(Case('rows_min_i1', reduce_text('rows_min_i1', 'min', 2, ['p0', 'p1'], ['p0'], ['p1'], '%o0, %r0', 'i1'),
-                      [((5, 9), [x], [Tensor(x.values.min(1), 'i1')])]))
+    runs = []
+    for n, m in ((5, 77), (5, 80), (2, 2100), (1, 16384)):
+        x = Tensor(rng.integers(-1000, 1000, (n, m)), 'i64')
+        runs.append(((n, m), [x], [Tensor(x.values.max(1), 'i64')]))
+    cases.append(Case('rows_max_i64', reduce_text('rows_max_i64', 'max', 2, ['p0', 'p1'], ['p0'], ['p1'], '%o0, %r0', 'i64'), runs))
+    runs = []
+    for n, m in ((5, 9), (5, 16), (3, 2400), (2, 16384)):
+        x = Tensor(rng.integers(0, 2 + 100 * np.arange(n)[:, None], (n, m)) > 0, 'i1')
+        runs.append(((n, m), [x], [Tensor(x.values.min(1), 'i1')]))
+    cases.append(Case('rows_min_i1', reduce_text('rows_min_i1', 'min', 2, ['p0', 'p1'], ['p0'], ['p1'], '%o0, %r0', 'i1'), runs))
     # Max pooling, channels last, with padding.
     t, o = tensor(['p0', 'p1', 'p1', 16], 'f16'), tensor(['p0', '(p1 + 1) floordiv 2', '(p1 + 1) floordiv 2', 16], 'f16')
     body = f"""  %r = kt.reduce max over [#kt.expr<3>, #kt.expr<3>] ins(%x : {t}) -> {o} {{

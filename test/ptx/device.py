@@ -4,6 +4,13 @@ import os
 import numpy as np
 
 
+ZONE = 512  # bytes on both sides of a buffer that no kernel may write
+
+
+class CudaError(RuntimeError):
+    """The driver's. After most of them nothing else runs in this process."""
+
+
 class Device:
     def __init__(self):
         self.cu = ctypes.CDLL('libcuda.so.1')
@@ -13,6 +20,10 @@ class Device:
         self.call('cuDevicePrimaryCtxRetain', ctypes.byref(context), device)
         self.call('cuCtxSetCurrent', context)
         self.sms = self.attribute(device, 16)
+        self.capability = 10 * self.attribute(device, 75) + self.attribute(device, 76)
+        name = ctypes.create_string_buffer(256)
+        self.call('cuDeviceGetName', name, 256, device)
+        self.name = name.value.decode()
         self.modules = {}
 
     def call(self, name, *args):
@@ -20,7 +31,7 @@ class Device:
         if status:
             text = ctypes.c_char_p()
             self.cu.cuGetErrorString(status, ctypes.byref(text))
-            raise AssertionError(f'{name}: {text.value.decode()}')
+            raise CudaError(f"{name}: {(text.value or b'unknown error').decode()}")
 
     def attribute(self, device, which):
         v = ctypes.c_int()
@@ -63,22 +74,28 @@ class Device:
         self.call('cuCtxSynchronize')
 
     def runner(self, out):
-        """A runner for harness.run_case: copies everything in and out for each stage."""
+        """A runner for harness.run_case: copies everything in and out for each stage, and looks at what lies around the buffers."""
         def run(stage, arguments, grid, shared):
             args, held = [], []
             for a in arguments:
                 if isinstance(a, np.ndarray):
-                    p = self.alloc(a.nbytes)
-                    self.upload(p, a)
-                    held.append((p, a))
-                    args.append(ctypes.c_uint64(p))
+                    block = np.full(a.nbytes + 2 * ZONE, 0xA5, np.uint8)
+                    block[ZONE:ZONE + a.nbytes] = a
+                    p = self.alloc(block.nbytes)
+                    self.upload(p, block)
+                    held.append((p, a, block))
+                    args.append(ctypes.c_uint64(p + ZONE))
                 else:
                     args.append(ctypes.c_int32(a))
             self.launch(self.function(f"{out}/{stage['file']}", stage['entry'], shared), args, grid, stage['block'], shared)
             self.sync()
-            for p, a in held:
-                self.download(a, p)
+            for number, (p, a, block) in enumerate(held):
+                self.download(block, p)
                 self.free(p)
+                if (block[:ZONE] != 0xA5).any() or (block[ZONE + a.nbytes:] != 0xA5).any():
+                    raise RuntimeError(f'writes outside of buffer {number}, which has {a.nbytes} bytes')
+                a[:] = block[ZONE:ZONE + a.nbytes]
+        run.folder = out
         return run
 
     def time(self, launches, repeats=20):

@@ -2,13 +2,13 @@
 import json
 import os
 import subprocess
-import sys
-import tempfile
-import time
 import numpy as np
 import interp
 
-FACTS = {0: 4, 1: 99 * 1024, 2: 89, 3: 32 << 20}  # SM count, shared bytes a block, compute capability, L2 bytes
+SHARED_BYTES = 99 * 1024
+# Facts of a device: SM count, shared bytes a block, compute capability, L2 bytes. Code chooses tiles and splits by the first alone: a few, many (more
+# splits) and one, which the smallest problem fills.
+DEVICES = [{0: sms, 1: SHARED_BYTES, 2: 89, 3: 32 << 20} for sms in (4, 64, 1)]
 BANKS = ('ldmatrix', 'cp.async')  # what has to be free of bank conflicts
 NUMPY = {'f32': np.float32, 'f16': np.float16, 'f64': np.float64, 'i8': np.int8, 'i16': np.int16, 'i32': np.int32, 'i64': np.int64,
          'i1': np.bool_, 'ui8': np.uint8, 'bf16': np.uint16}
@@ -62,13 +62,30 @@ class Case:
         return Case(name, self.text.replace(f'@{self.name} ', f'@{name} '), self.runs, self.tolerance, flags=flags, check=check)
 
 
-def compile_cases(cases, tool, out):
-    kernels = {}
+def compile_cases(cases, tool, out, target='sm_89'):
+    """Compiles all cases into one folder; answers what kernels.json there says, by name. A case without code is an error."""
+    names = [c.name for c in cases]
+    if twice := sorted({n for n in names if names.count(n) > 1}):
+        raise SystemExit(f'cases of the same name: {", ".join(twice)}')
+    os.makedirs(out, exist_ok=True)
+    kernels = []
     for flags in dict.fromkeys(c.flags for c in cases):
         with open(f'{out}/all.mlir', 'w') as f:
             f.write('module {\n' + '\n'.join(c.text for c in cases if c.flags == flags) + '\n}\n')
-        subprocess.run([tool, f'{out}/all.mlir', '-o', out, *flags], check=True)
-        kernels.update((k['name'], k) for k in json.load(open(f'{out}/kernels.json')))
+        subprocess.run([tool, f'{out}/all.mlir', '-o', out, f'--target={target}', *flags], check=True)
+        with open(f'{out}/kernels.json') as f:
+            kernels += json.load(f)
+    with open(f'{out}/kernels.json', 'w') as f:
+        json.dump(kernels, f)
+    return load_kernels(cases, out)
+
+
+def load_kernels(cases, out):
+    """What compile_cases wrote; it has to have been these very cases."""
+    with open(f'{out}/kernels.json') as f:
+        kernels = {k['name']: k for k in json.load(f)}
+    if differ := sorted(kernels.keys() ^ {c.name for c in cases}):
+        raise SystemExit(f'{out}: compiled from other cases; these are in one only: {", ".join(differ)}')
     return kernels
 
 
@@ -80,7 +97,8 @@ def compare(name, got, want, tolerance):
         a, b = a.astype(np.float64), b.astype(np.float64)
         eps = tolerance or EPS[want.kind]
         finite = b[np.isfinite(b)]
-        bad = ~((np.abs(a - b) <= eps * np.abs(b) + eps * max(1.0, np.abs(finite).max(initial=0))) | (a == b) | (np.isnan(a) & np.isnan(b)))
+        with np.errstate(invalid='ignore'):
+            bad = ~((np.abs(a - b) <= eps * np.abs(b) + eps * max(1.0, np.abs(finite).max(initial=0))) | (a == b) | (np.isnan(a) & np.isnan(b)))
     else:
         bad = a != b
     if bad.any():
@@ -94,88 +112,85 @@ def interpret(out):
     def run(stage, arguments, grid, shared):
         key = stage['file']
         if key not in functions:
-            functions[key] = interp.Function(open(f'{out}/{key}').read())
+            with open(f'{out}/{key}') as f:
+                functions[key] = interp.Function(f.read())
         return interp.launch(functions[key], arguments, grid, shared)
     run.folder = out
     return run
 
 
-def run_case(case, kernel, runner, facts=FACTS):
-    """Runs all variants whose guards hold; answers how many ran. A larger device then gets the variants that are left."""
-    ran = set()
-    for sms in (facts[0], 64):
-        run_on(case, kernel, runner, {**facts, 0: sms}, set(ran) if sms == 64 else set(), ran)
-    return len(ran)
+def run_case(case, kernel, runner):
+    """Runs every variant whose guard holds, on every set of inputs, as the first device would, and what is left then as the others would. Answers the
+    number of runs. That is all right only where each function of each variant was launched: a variant that no run of its case takes is either not
+    tested or dead code."""
+    launched = {(number, at): False for number, v in enumerate(kernel['variants']) for at in range(len(v['stages']))}
+    if not launched:
+        raise AssertionError(f'{case.name}: no GPU code')
+    count = 0
+    for facts in DEVICES:
+        wanted = {number for (number, _), done in launched.items() if not done}
+        for ints, inputs, expected, *faults in case.runs:
+            values = evaluate(kernel['exprs'], ints, facts)
+            fits = [v['guard'] < 0 or bool(values[v['guard']]) for v in kernel['variants']]
+            if not any(fits):
+                raise AssertionError(f'{case.name} {list(ints)}: no variant takes these sizes')
+            for number in sorted(wanted):
+                if fits[number]:
+                    for at in run_variant(case, kernel, number, runner, values, ints, inputs, expected, faults):
+                        launched[number, at] = True
+                    count += 1
+    if never := [f"{number} ({kernel['variants'][number]['schedule']}) stage {at}" for (number, at), done in launched.items() if not done]:
+        raise AssertionError(f'{case.name}: no run of this case launches variant {", ".join(never)}')
+    return count
 
 
-def run_on(case, kernel, runner, facts, skip, ran):
-    for ints, inputs, expected, *faults in case.runs:
-        values = evaluate(kernel['exprs'], ints, facts)
-        if not any(v['guard'] < 0 or values[v['guard']] for v in kernel['variants']):
-            raise AssertionError(f'{case.name} {list(ints)}: no variant takes these sizes')
-        for number, variant in enumerate(kernel['variants']):
-            if number in skip or (variant['guard'] >= 0 and not values[variant['guard']]):
-                continue
-            label = f"{case.name} {list(ints)} variant {number} ({variant['schedule']})"
-            if case.check and (wrong := case.check(ints, kernel, ''.join(open(f"{runner.folder}/{s['file']}").read() for s in variant['stages']))):
-                raise AssertionError(f'{label}: {wrong}')
-            buffers = [t.bits.reshape(-1).view(np.uint8).copy() for t in inputs]
-            results = [np.full(t.bits.nbytes, 0xFF, np.uint8) for t in expected]
-            record = np.zeros(1, FAULT)
-            extra = []
-            if variant['workspace'] >= 0:
-                extra = [np.full(values[variant['workspace']], 0 if variant['workspaceZeroed'] else 0xFF, np.uint8)]
-            if kernel['reportsFaults']:
-                extra.append(record.view(np.uint8))
-            stats = {}
-            for stage in variant['stages']:
-                grid = [values[g] for g in stage['grid']]
-                shared = values[stage['shared']] if stage['shared'] >= 0 else 0
-                if shared > facts[1]:
-                    raise AssertionError(f'{label}: {shared} bytes of shared memory')
-                if 0 in grid:
-                    continue
-                try:
-                    stats = runner(stage, buffers + results + extra + list(ints), grid, shared)
-                except interp.PtxError as e:
-                    raise AssertionError(f'{label}: {e}') from None
-                if case.banks and stats:
-                    for what in case.banks:
-                        if stats.get(what, [0, 0])[1]:
-                            raise AssertionError(f'{label}: {stats[what][1]} of {stats[what][0]} {what} phases have bank conflicts')
-            index, limit, site = (int(record[f][0]) for f in FAULT.names)
-            if faults and (index, limit, site - 1) not in faults[0]:
-                raise AssertionError(f'{label}: reported {(index, limit, site - 1)}, expected one of {faults[0]}')
-            if not faults and site:
-                raise AssertionError(f'{label}: reported index {index} of {limit} at site {site - 1}, where there is no fault')
-            for r, want in zip(results, expected):
-                if faults:
-                    continue
-                got = Tensor.__new__(Tensor)
-                got.kind, got.bits = want.kind, r.view(want.bits.dtype).reshape(want.shape)
-                compare(label, got, want, case.tolerance)
-            ran.add(number)
-
-
-def main(families, argv):
-    tool = argv[1] if len(argv) > 1 else 'build/bin/kt-compile-kernel'
-    only = argv[2] if len(argv) > 2 else ''
-    cases = [c for f in families for c in f() if only in c.name]
-    keep = os.environ.get('KT_KERNEL_DIR')
-    with tempfile.TemporaryDirectory() as temporary:
-        out = keep or temporary
-        kernels = compile_cases(cases, tool, out)
-        failed = 0
-        for c in cases:
-            start = time.time()
-            k = kernels[c.name]
-            try:
-                if not k['variants']:
-                    raise AssertionError(f'{c.name}: no GPU code')
-                n = run_case(c, k, interpret(out))
-                print(f"ok   {c.name}: {n} of {len(k['variants'])} variants, compiled in {k['ms']:.0f} ms, run in {time.time() - start:.1f} s", flush=True)
-            except AssertionError as e:
-                failed += 1
-                print(f'FAIL {e}', flush=True)
-        print(f'{len(cases) - failed} of {len(cases)} kernels right')
-        return 1 if failed else 0
+def run_variant(case, kernel, number, runner, values, ints, inputs, expected, faults):
+    """One variant on one set of inputs; answers which stages had something to do."""
+    variant = kernel['variants'][number]
+    label = f"{case.name} {list(ints)} variant {number} ({variant['schedule']})"
+    if case.check:
+        code = ''
+        for s in variant['stages']:
+            with open(f"{runner.folder}/{s['file']}") as f:
+                code += f.read()
+        if wrong := case.check(ints, kernel, code):
+            raise AssertionError(f'{label}: {wrong}')
+    given = [t.bits.reshape(-1).view(np.uint8) for t in inputs]
+    buffers = [a.copy() for a in given]
+    results = [np.full(t.bits.nbytes, 0xFF, np.uint8) for t in expected]
+    record = np.zeros(1, FAULT)
+    extra = []
+    if variant['workspace'] >= 0:
+        extra = [np.full(values[variant['workspace']], 0 if variant['workspaceZeroed'] else 0xFF, np.uint8)]
+    if kernel['reportsFaults']:
+        extra.append(record.view(np.uint8))
+    done = []
+    for at, stage in enumerate(variant['stages']):
+        grid = [values[g] for g in stage['grid']]
+        shared = values[stage['shared']] if stage['shared'] >= 0 else 0
+        if shared > SHARED_BYTES:
+            raise AssertionError(f'{label}: {shared} bytes of shared memory')
+        if 0 in grid:
+            continue
+        try:
+            stats = runner(stage, buffers + results + extra + list(ints), grid, shared) or {}
+        except (interp.PtxError, RuntimeError) as e:
+            raise AssertionError(f'{label}: {e}') from e
+        done.append(at)
+        for what in case.banks:
+            if stats.get(what, [0, 0])[1]:
+                raise AssertionError(f'{label}: {stats[what][1]} of {stats[what][0]} {what} phases have bank conflicts')
+    if not all(np.array_equal(a, b) for a, b in zip(given, buffers)):
+        raise AssertionError(f'{label}: writes to an operand')
+    index, limit, site = (int(record[f][0]) for f in FAULT.names)
+    if faults and (index, limit, site - 1) not in faults[0]:
+        raise AssertionError(f'{label}: reported {(index, limit, site - 1)}, expected one of {faults[0]}')
+    if not faults and site:
+        raise AssertionError(f'{label}: reported index {index} of {limit} at site {site - 1}, where there is no fault')
+    for r, want in zip(results, expected):
+        if faults:
+            continue
+        got = Tensor.__new__(Tensor)
+        got.kind, got.bits = want.kind, r.view(want.bits.dtype).reshape(want.shape)
+        compare(label, got, want, case.tolerance)
+    return done

@@ -72,5 +72,5 @@ if __name__ == '__main__':
     import harness
     import run_kernels
     with tempfile.TemporaryDirectory() as out:
-        harness.compile_cases([c for f in run_kernels.FAMILIES for c in f()], sys.argv[2], out)
+        harness.compile_cases(run_kernels.all_cases(run_kernels.families()), sys.argv[2], out)
         sys.exit(main(out))

@@ -1,5 +1,5 @@
-// The code of the tests' host image. Each entry starts at a multiple of 1024, in source order, so that its offset is known; there are no
-// constants in memory, because only .text goes into the image.
+// The code of the tests' host image. Each entry starts at a multiple of 1024, in source order, so that its offset is
+// known; there are no constants in memory, because only .text goes into the image.
 typedef long long i64;
 typedef unsigned long u64;
 struct HostArgs {
@@ -12,8 +12,7 @@ struct HostArgs {
 #define ENTRY(name) __attribute__((aligned(1024))) void name(const struct HostArgs *a)
 
 // A task is 16 elements.
-#define FOR_EACH(i, n)                                                                                                 \
-  for (i64 i = a->begin * 16, last = a->end * 16 < (n) ? a->end * 16 : (n); i < last; ++i)
+#define FOR_EACH(i, n) for (i64 i = a->begin * 16, last = a->end * 16 < (n) ? a->end * 16 : (n); i < last; ++i)
 
 // 0: (x, y) -> z; [n]
 ENTRY(add) {

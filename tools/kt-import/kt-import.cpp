@@ -3,10 +3,27 @@
 #include "compiler/Import/Importer.h"
 #include "mlir/IR/Verifier.h"
 #include "llvm/Support/raw_ostream.h"
+#include <set>
 
 static int usage() {
-  llvm::errs() << "usage: kt-import model.onnx [--dim NAME=N|LO..HI]...\n";
+  llvm::errs() << "usage: kt-import model.onnx [--dim NAME=N|LO..HI]...\n       kt-import --operators\n";
   return 2;
+}
+
+/// A line for each operator of the standard and of what import defines: whether it does, the name, and the operator
+/// sets of the standard that it changed in.
+static int printOperators() {
+  std::map<std::string, std::vector<int64_t>> all = kt::import::Schemas::versions();
+  std::set<std::string> defined;
+  for (const std::string &name : kt::import::importedOperators())
+    all[name], defined.insert(name);
+  for (const auto &[name, versions] : all) {
+    llvm::outs() << (defined.count(name) ? "+ " : "- ") << name;
+    for (int64_t version : versions)
+      llvm::outs() << " " << version;
+    llvm::outs() << "\n";
+  }
+  return 0;
 }
 
 int main(int argc, char **argv) {
@@ -14,7 +31,9 @@ int main(int argc, char **argv) {
   kt::import::ImportOptions options;
   for (int i = 1; i < argc; ++i) {
     llvm::StringRef arg = argv[i];
-    if (arg == "--dim") {
+    if (arg == "--operators" && argc == 2) {
+      return printOperators();
+    } else if (arg == "--dim") {
       auto [name, range] = llvm::StringRef(++i < argc ? argv[i] : "").split('=');
       auto [low, high] = range.contains("..") ? range.split("..") : std::pair(range, range);
       kt::import::DimRange r;

@@ -11,11 +11,41 @@
 using namespace mlir;
 using namespace kt;
 
-bool kt::isCompute(Operation *op) {
-  return isa<GenericOp, ReduceOp, NormalizeOp, MatmulOp, ConvOp, AttentionOp, SortOp, ScanOp, ScatterOp, NonzeroOp,
-             SuppressOp>(op);
+#include "dialects/KT/IR/KTInterfaces.cpp.inc"
+
+SmallVector<BodyRef> GenericOp::bodies() { return {{&getBody(), 0}}; }
+SmallVector<BodyRef> ReduceOp::bodies() { return {{&getBody(), 0}, {&getEpilogue(), 1}}; }
+SmallVector<BodyRef> NormalizeOp::bodies() { return {{&getBody(), 0}, {&getEpilogue(), 1}}; }
+SmallVector<BodyRef> MatmulOp::bodies() { return {{&getEpilogue(), 1}}; }
+SmallVector<BodyRef> ConvOp::bodies() { return {{&getEpilogue(), 1}}; }
+SmallVector<BodyRef> AttentionOp::bodies() { return {{&getScore(), 1}}; }
+
+unsigned MatmulOp::numFactors() { return 2; }
+unsigned ConvOp::numFactors() { return 2; }
+unsigned AttentionOp::numFactors() { return 3; }
+
+Region *ReduceOp::epilogueRegion() { return &getEpilogue(); }
+Region *NormalizeOp::epilogueRegion() { return &getEpilogue(); }
+Region *MatmulOp::epilogueRegion() { return &getEpilogue(); }
+Region *ConvOp::epilogueRegion() { return &getEpilogue(); }
+
+/// A sum may be larger than all that it adds up.
+bool ReduceOp::mayNarrow() { return false; }
+
+bool kt::isProduct(Operation *op) {
+  auto compute = dyn_cast<ComputeOpInterface>(op);
+  return compute && compute.isProduct();
 }
-bool kt::isProduct(Operation *op) { return isa<MatmulOp, ConvOp, AttentionOp>(op); }
+
+SmallVector<BodyRef> kt::bodiesOf(Operation *op) {
+  auto compute = dyn_cast<ComputeOpInterface>(op);
+  return compute ? compute.bodies() : SmallVector<BodyRef>();
+}
+
+unsigned kt::firstBodyOperand(Operation *op) {
+  auto compute = dyn_cast<ComputeOpInterface>(op);
+  return compute ? compute.numFactors() : 0;
+}
 
 Block *kt::addBody(Region &region, TypeRange leading, ValueRange operands, unsigned indices) {
   Block *block = &region.emplaceBlock();
@@ -28,24 +58,6 @@ Block *kt::addBody(Region &region, TypeRange leading, ValueRange operands, unsig
     block->addArgument(IndexType::get(region.getContext()), loc);
   return block;
 }
-
-SmallVector<BodyRef> kt::bodiesOf(Operation *op) {
-  if (auto generic = dyn_cast<GenericOp>(op))
-    return {{&generic.getBody(), 0}};
-  if (auto reduce = dyn_cast<ReduceOp>(op))
-    return {{&reduce.getBody(), 0}, {&reduce.getEpilogue(), 1}};
-  if (auto normalize = dyn_cast<NormalizeOp>(op))
-    return {{&normalize.getBody(), 0}, {&normalize.getEpilogue(), 1}};
-  if (auto matmul = dyn_cast<MatmulOp>(op))
-    return {{&matmul.getEpilogue(), 1}};
-  if (auto conv = dyn_cast<ConvOp>(op))
-    return {{&conv.getEpilogue(), 1}};
-  if (auto attention = dyn_cast<AttentionOp>(op))
-    return {{&attention.getScore(), 1}};
-  return {};
-}
-
-unsigned kt::firstBodyOperand(Operation *op) { return isa<MatmulOp, ConvOp>(op) ? 2 : isa<AttentionOp>(op) ? 3 : 0; }
 
 unsigned kt::addBodyOperand(Operation *op, Value v) {
   unsigned number = op->getNumOperands() - firstBodyOperand(op);

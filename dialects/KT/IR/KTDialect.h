@@ -25,6 +25,16 @@
 #include "dialects/KT/IR/KTAttrs.h.inc"
 #define GET_TYPEDEF_CLASSES
 #include "dialects/KT/IR/KTTypes.h.inc"
+
+namespace kt {
+/// A scalar region of a compute op. Its block's arguments: `leading` scalars, the body operands, indices.
+struct BodyRef {
+  mlir::Region *region;
+  unsigned leading;
+};
+} // namespace kt
+
+#include "dialects/KT/IR/KTInterfaces.h.inc"
 #define GET_OP_CLASSES
 #include "dialects/KT/IR/KTOps.h.inc"
 
@@ -33,18 +43,10 @@ namespace kt {
 constexpr int64_t kPanel = 16;
 /// On an arith.truncf in a body: the model asks for this rounding, so it is no detail of storage that fusion may drop.
 constexpr llvm::StringLiteral kRounds = "kt.rounds";
-/// True for the ops that become kernels.
-bool isCompute(mlir::Operation *op);
-/// The computations whose kernels are tiled loops of products, the longest to compile.
+/// The interface's answers, for any op: one that is no computation has no bodies and no factors.
 bool isProduct(mlir::Operation *op);
-/// A scalar region of a compute op. Its block's arguments: `leading` scalars, the body operands, indices.
-struct BodyRef {
-  mlir::Region *region;
-  unsigned leading;
-};
-/// The scalar regions of a compute op; empty for sort, scan, scatter and nonzero.
 llvm::SmallVector<BodyRef> bodiesOf(mlir::Operation *op);
-/// The first operand that bodies see; those before it (a matmul's factors) only the kernel reads.
+/// The number of the first operand that bodies see.
 unsigned firstBodyOperand(mlir::Operation *op);
 /// Appends an operand that bodies see and its block argument in each of them; answers its number among the body
 /// operands.

@@ -17,7 +17,7 @@ bool KernelOp::reportsFaults() {
 
 Operation *KernelOp::compute() {
   for (Operation &op : getBody().front())
-    if (isCompute(&op))
+    if (isa<ComputeOpInterface>(&op))
       return &op;
   return nullptr;
 }
@@ -59,7 +59,7 @@ LogicalResult KernelOp::verify() {
   // Blocks are verified after the op that holds them: this one may be empty.
   YieldOp yield = yieldOf(getBody());
   Block &block = getBody().front();
-  if (!yield || block.getOperations().size() != 2 || !isCompute(&block.front()))
+  if (!yield || block.getOperations().size() != 2 || !isa<ComputeOpInterface>(&block.front()))
     return emitOpError() << "expected one computation and a kt.yield of its results";
   Operation *compute = &block.front();
   if (!llvm::equal(yield.getValues(), compute->getResults()))

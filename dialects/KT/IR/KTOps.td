@@ -3,6 +3,7 @@
 #define KT_OPS
 
 include "dialects/KT/IR/KTBase.td"
+include "dialects/KT/IR/KTInterfaces.td"
 include "mlir/IR/BuiltinAttributes.td"
 include "mlir/IR/SymbolInterfaces.td"
 include "mlir/Interfaces/ControlFlowInterfaces.td"
@@ -10,8 +11,10 @@ include "mlir/Interfaces/SideEffectInterfaces.td"
 
 class KT_Op<string mn, list<Trait> traits = []> : Op<KT_Dialect, mn, traits>;
 
-/// A computation: becomes one kernel. Its regions are isolated: they see the operands as block arguments.
-class KT_ComputeOp<string mn, list<Trait> traits = []> : KT_Op<mn, !listconcat([Pure, IsolatedFromAbove], traits)> {
+/// A computation: becomes one kernel. Its regions are isolated: they see the operands as block arguments. `says` are the methods of the interface
+/// that are not as most have them.
+class KT_ComputeOp<string mn, list<string> says = [], list<Trait> traits = []>
+    : KT_Op<mn, !listconcat([Pure, IsolatedFromAbove, DeclareOpInterfaceMethods<KT_ComputeOpInterface, says>], traits)> {
   let hasVerifier = 1;
 }
 
@@ -19,7 +22,7 @@ class KT_ComputeOp<string mn, list<Trait> traits = []> : KT_Op<mn, !listconcat([
 // Structured
 //===----------------------------------------------------------------------===//
 
-def KT_GenericOp : KT_ComputeOp<"generic"> {
+def KT_GenericOp : KT_ComputeOp<"generic", ["bodies"]> {
   let summary = "Computes each element of the result with a scalar body";
   let description = [{
     The body's arguments are the operands, in order, then one `index` a result dimension. It reads operands with `kt.read` at any computed
@@ -42,7 +45,7 @@ def KT_GenericOp : KT_ComputeOp<"generic"> {
   let assemblyFormat = "(`ins` `(` $inputs^ `:` type($inputs) `)`)? attr-dict `->` type($result) $body";
 }
 
-def KT_ReduceOp : KT_ComputeOp<"reduce"> {
+def KT_ReduceOp : KT_ComputeOp<"reduce", ["bodies", "epilogueRegion", "mayNarrow"]> {
   let summary = "Combines the elements of a reduction space for each element of the result";
   let description = [{
     `body` arguments: operands, result indices, reduction indices (one `index` an extent); it yields the element to combine. `epilogue`
@@ -59,7 +62,7 @@ def KT_ReduceOp : KT_ComputeOp<"reduce"> {
   }];
 }
 
-def KT_NormalizeOp : KT_ComputeOp<"normalize"> {
+def KT_NormalizeOp : KT_ComputeOp<"normalize", ["bodies", "epilogueRegion"]> {
   let summary = "Softmax and mean/variance norms over the trailing dimensions";
   let description = [{
     `body` arguments: operands, one `index` a result dimension; it yields x (f32, or f64). Over the last `axes` dimensions y is
@@ -79,7 +82,7 @@ def KT_NormalizeOp : KT_ComputeOp<"normalize"> {
 // Named
 //===----------------------------------------------------------------------===//
 
-def KT_MatmulOp : KT_ComputeOp<"matmul"> {
+def KT_MatmulOp : KT_ComputeOp<"matmul", ["bodies", "numFactors", "epilogueRegion"]> {
   let summary = "A contraction: result[b.., m, n] = sum over k of lhs * rhs";
   let description = [{
     `maps` holds three projected permutations over the iteration space (b.., m, n, k): from it to lhs, rhs and result indices. Batch dimensions may
@@ -110,7 +113,7 @@ def KT_MatmulOp : KT_ComputeOp<"matmul"> {
   }];
 }
 
-def KT_ConvOp : KT_ComputeOp<"conv"> {
+def KT_ConvOp : KT_ComputeOp<"conv", ["bodies", "numFactors", "epilogueRegion"]> {
   let summary = "A convolution over channels-last tensors with 1 to 3 spatial dimensions";
   let description = [{
     input [n, spatial.., c], weights packed [groups, (o/groups) ceildiv 16, taps, c/groups, 16] (zero-padded; taps row-major over `kernel`), result
@@ -135,7 +138,7 @@ def KT_ConvOp : KT_ComputeOp<"conv"> {
   }];
 }
 
-def KT_AttentionOp : KT_ComputeOp<"attention"> {
+def KT_AttentionOp : KT_ComputeOp<"attention", ["bodies", "numFactors"]> {
   let summary = "softmax(score(q k^T)) v, never materialising the scores";
   let description = [{
     `maps` are four projected permutations: (b, h, i, d) -> query indices, (b, g, j, d) -> key indices, (b, g, j, e) -> value indices,

@@ -73,7 +73,8 @@ void ReadOp::build(OpBuilder &builder, OperationState &state, Value tensor, Valu
 LogicalResult ReadOp::verify() {
   SymTensorType type = getTensor().getType();
   auto operand = dyn_cast<BlockArgument>(getTensor());
-  if (!operand || operand.getOwner() != (*this)->getBlock() || !isCompute(operand.getOwner()->getParentOp()))
+  if (!operand || operand.getOwner() != (*this)->getBlock() ||
+      !isa<ComputeOpInterface>(operand.getOwner()->getParentOp()))
     return emitOpError() << "expected an operand of the computation whose body it is in";
   if ((int64_t)getIndices().size() != type.getRank())
     return emitOpError() << "expected " << type.getRank() << " indices but got " << getIndices().size();

@@ -83,3 +83,35 @@ func.func @leaves_other_sites_alone(%x: !x, %at: !kt.tensor<[k] x i64>) -> (!kt.
   }
   return %a, %b : !kt.tensor<[k] x f32>, !kt.tensor<[k] x f32>
 }
+
+// What was checked before holds; inside of a branch as well, but not behind it.
+// CHECK-LABEL: @checks_once
+// CHECK-NEXT: kt.assert <n> equals <m>, "first"
+// CHECK-NEXT: kt.assert <n> equals <k>, "another"
+// CHECK-NEXT: kt.if
+// CHECK-NEXT: kt.assert <m> equals <k>, "inside"
+// CHECK-NEXT: kt.yield
+// CHECK: kt.assert <m> equals <k>, "behind"
+// CHECK-NEXT: return
+func.func @checks_once(%x: !x, %y: !kt.tensor<[m] x f32>, %z: !kt.tensor<[k] x f32>) -> !x {
+  kt.assert <n> equals <m>, "first"
+  kt.assert <n> equals <k>, "another"
+  kt.assert <n> equals <m>, "second"
+  %r = kt.if <m> {symbols = [], then_sizes = [], else_sizes = []} -> !x then {
+    kt.assert <n> equals <k>, "again"
+    kt.assert <m> equals <k>, "inside"
+    kt.yield %x : !x
+  } else {
+    kt.yield %x : !x
+  }
+  kt.assert <m> equals <k>, "behind"
+  return %r : !x
+}
+
+// CHECK-LABEL: @drops_what_only_dead_ops_use
+// CHECK-NEXT: return
+func.func @drops_what_only_dead_ops_use(%x: !x) -> !x {
+  %a = kt.reshape %x : !x -> !kt.tensor<[n, 1] x f32>
+  %b = kt.reshape %a : !kt.tensor<[n, 1] x f32> -> !kt.tensor<[1, n] x f32>
+  return %x : !x
+}

@@ -130,3 +130,28 @@ func.func @where_little_is_alive(%x: !x) -> !w {
     b: "0x400000000000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040",
     c: "0x400000000000404000004040000040400000404000004040000040400000404000004040000040400000404000004040000040400000404000004040000040400000404000004040000040400000404000004040000040400000404000004040000040400000404000004040000040400000404000004040000040400000404000004040" } }
 #-}
+
+// A check costs nothing: it goes with what is before it.
+// CHECK-LABEL: @checks_have_no_slice
+// SMALL-LABEL: @checks_have_no_slice
+// SMALL: kt.generic {{.*}}kt.slice = 0
+// SMALL: kt.assert <n> equals <4>, "four"{{$}}
+// SMALL: kt.generic {{.*}}kt.slice = 1
+func.func @checks_have_no_slice(%x: !x) -> !x {
+  %a = kt.constant dense_resource<a> : tensor<128xi8> : !w
+  %p = kt.generic ins(%x : !x) -> !x {
+  ^bb0(%X: !x, %i: index):
+    %0 = kt.read %X[%i] : !x -> f32
+    %1 = arith.negf %0 : f32
+    kt.yield %1 : f32
+  }
+  kt.assert <n> equals <4>, "four"
+  %q = kt.generic ins(%p, %a : !x, !w) -> !x {
+  ^bb0(%X: !x, %W: !w, %i: index):
+    %0 = kt.read %X[%i] : !x -> f32
+    %1 = kt.read %W[%i] : !w -> f32
+    %2 = arith.addf %0, %1 : f32
+    kt.yield %2 : f32
+  }
+  return %q : !x
+}
