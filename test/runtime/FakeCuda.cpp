@@ -216,7 +216,8 @@ EXPORT int cuMemFreeHost(void *block) {
 }
 EXPORT int cuMemcpyHtoDAsync_v2(unsigned long long dst, const void *src, size_t bytes, void *stream) {
   CALL("cuMemcpyHtoDAsync");
-  ++state.copiesIn;
+  if (++state.copiesIn == state.failingCopy)
+    return kUnknown;
   state.bytesIn += bytes;
   // Pinned memory is read when the copy runs; pageable memory may be staged at once, but never where it is captured.
   if (stream && !streamOf(stream)->capture && !queues.isPinned(src) && queues.copiesPageableAtOnce()) {

@@ -30,6 +30,7 @@ struct FakeCudaState {
   int loading = 0, peakLoading = 0;
   std::string failing;             // the call that fails with CUDA_ERROR_UNKNOWN,
   bool onlyWhileCapturing = false; // and then breaks the capture
+  uint64_t failingCopy = 0;        // the copy to the device that fails, counted from 1 by `copiesIn`
   uint64_t failingLaunch = 0;      // the kernel launch that fails, counted from 1 by `launches`
   std::vector<std::string> calls;
   uint64_t launches = 0, copiesIn = 0, bytesIn = 0, graphLaunches = 0;
