@@ -208,7 +208,7 @@ LogicalResult buildDepthwise(KernelSink &sink, ConvOp op, const GemmProblem &p, 
     Alignment alignment;
     alignment.lanes = lanes;
     Values results = epilogue.emit(leading, indices, rank - 1, lanes, alignment);
-    k.storeElements(results, k.at(k.result(0), k.mul(item, lanes), out.elementBytes()));
+    k.storeResult(0, k.mul(item, lanes), results);
   });
   artifact::Variant variant;
   variant.schedule = "conv depthwise lanes=" + std::to_string(lanes);

@@ -135,5 +135,5 @@ void GemmEpilogue::emit(ValueRange acc, ArrayRef<Value> batch, Value m, Value n,
     leading.push_back({v});
   Values results = body.emit(leading, indices, innerIndex, acc.size(), alignment);
   Value at = k.add(k.add(batchOffset(k, batch, p.resBatch), k.mul(m, k.size(p.resM))), k.mul(n, k.size(p.resN)));
-  k.storeElements(results, k.at(k.result(0), at, elementBytes(k.resultType(0).getElementType())));
+  k.storeResult(0, at, results);
 }

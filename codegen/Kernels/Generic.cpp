@@ -63,13 +63,11 @@ LogicalResult buildFlat(KernelSink &sink, GenericOp op, bool vectors, bool &need
   Value item = k.add(k.mul(k.ctaX(), kThreads), k.tid());
   k.ifThen(k.lt(item, k.size(items)), [&] {
     Values at = delinearize(k, item, extents);
-    Value out = k.result(0);
-    int64_t bytes = type.elementBytes();
     if (lanes > 1)
       at.back() = k.mul(at.back(), lanes);
     auto full = [&] {
       Values values = body.emit({}, space.expand(k, at), inner, lanes, alignment);
-      k.storeElements(values, k.at(out, k.mul(item, lanes), bytes));
+      k.storeResult(0, k.mul(item, lanes), values);
     };
     if (!partial)
       return full();
@@ -79,7 +77,7 @@ LogicalResult buildFlat(KernelSink &sink, GenericOp op, bool vectors, bool &need
         [&]() -> Values {
           k.forLoop(k.c(0), left, k.c(1), {}, [&](Value i, ValueRange) -> Values {
             Value position = k.add(at[0], i);
-            k.storeElement(body.emit(ValueRange(), space.expand(k, position)), k.at(out, position, bytes));
+            k.storeResult(0, position, body.emit(ValueRange(), space.expand(k, position)));
             return {};
           });
           return {};

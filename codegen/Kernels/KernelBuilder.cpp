@@ -281,14 +281,16 @@ static Value fromStorage(KernelBuilder &k, Value v, Type scalar) {
   return isa<FloatType>(scalar) && bits <= 8 ? Value(arith::BitcastOp::create(k.b, k.loc, scalar, v)) : v;
 }
 
-static Value toStorage(KernelBuilder &k, Value v) {
+static Value toStorage(KernelBuilder &k, Value v, bool isSigned = false) {
   Type scalar = v.getType();
   unsigned bits = scalar.getIntOrFloatBitWidth();
   if (bits > 8)
     return v;
   if (isa<FloatType>(scalar))
     v = arith::BitcastOp::create(k.b, k.loc, k.b.getIntegerType(bits), v);
-  return bits < 8 ? Value(arith::ExtUIOp::create(k.b, k.loc, k.i8, v)) : v;
+  if (bits == 8)
+    return v;
+  return isSigned ? Value(arith::ExtSIOp::create(k.b, k.loc, k.i8, v)) : arith::ExtUIOp::create(k.b, k.loc, k.i8, v);
 }
 
 Values KernelBuilder::loadElements(Value ptr, Type scalar, unsigned n, Where where) {
@@ -327,6 +329,18 @@ void KernelBuilder::storeElements(ValueRange values, Value ptr, Where where) {
       v = LLVM::BitcastOp::create(b, loc, size >= 8 ? vec(size / 4, i32) : Type(b.getIntegerType(size * 8)), v);
     store(v, gep(ptr, at * bytes), size, where);
   }
+}
+
+void KernelBuilder::storeResult(unsigned number, Value position, ValueRange values, Where where) {
+  Type element = resultType(number).getElementType();
+  Value to = at(result(number), position, kt::elementBytes(element));
+  auto integer = dyn_cast<IntegerType>(element);
+  if (!integer || integer.getWidth() >= 8 || integer.getWidth() == 1 || integer.isUnsigned())
+    return storeElements(values, to, where);
+  SmallVector<Value> bytes;
+  for (Value v : values)
+    bytes.push_back(toStorage(*this, v, /*isSigned=*/true));
+  storeElements(bytes, to, where);
 }
 
 Value KernelBuilder::shared() { return sharedBase; }

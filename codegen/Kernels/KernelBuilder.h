@@ -145,6 +145,9 @@ public:
     return loadElements(ptr, scalar, 1, where)[0];
   }
   void storeElement(Value value, Value ptr, Where where = Where::current()) { storeElements(value, ptr, where); }
+  /// Elements of result `number` from its element `at` on. What is narrower than a byte fills one, with its sign if its
+  /// type has one.
+  void storeResult(unsigned number, Value at, ValueRange values, Where where = Where::current());
   /// The start of dynamic shared memory as an i32 address, and a pointer made of one.
   Value shared();
   Value sptr(Value address);

@@ -177,7 +177,7 @@ LogicalResult Norm::build(bool vectors, Guard guard, bool &needsFallback) {
       }
       Values results = epilogue.emit(leading, indices(item), (int)rank - 1, lanes, alignment);
       Value at = k.add(k.mul(row, k.size(length)), k.mul(item, lanes));
-      k.storeElements(results, k.at(k.result(0), at, op.getResult().getType().elementBytes()));
+      k.storeResult(0, at, results);
     };
     if (!plan.perThread) {
       k.forLoop(lane, items, k.c(tpr), {}, [&](Value item, ValueRange) -> Values {

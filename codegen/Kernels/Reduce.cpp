@@ -87,7 +87,7 @@ struct Parts {
 
   void storeResult(ValueRange state, ArrayRef<Value> at, Value linear) {
     Value y = epilogue.emit(combiner.finish(state), out.expand(k, at));
-    k.storeElement(y, k.at(k.result(0), linear, op.getResult().getType().elementBytes()));
+    k.storeResult(0, linear, y);
   }
   /// Addresses of a partial state in the workspace: an array a member, the widest first.
   Values partials(Value slot) {
@@ -245,7 +245,7 @@ LogicalResult buildColumns(KernelSink &sink, ReduceOp op, unsigned across, bool 
     for (unsigned v = 0; v < lanes; ++v)
       leading.push_back({p.combiner.finish(ValueRange(state).slice(v * width, width))});
     Values results = p.epilogue.emit(leading, p.out.expand(k, at), inner, lanes, alignment);
-    k.storeElements(results, k.at(k.result(0), k.mul(item, lanes), op.getResult().getType().elementBytes()));
+    k.storeResult(0, k.mul(item, lanes), results);
   });
   Guard guard;
   guard.requireMultiples(alignment);

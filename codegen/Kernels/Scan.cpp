@@ -68,7 +68,7 @@ LogicalResult kt::gpu::buildScan(KernelSink &sink, ScanOp op) {
     Values y = combiner.combine(carry, p.exclusive);
     if (!op.getExclusive())
       y = combiner.combine(y, x);
-    k.ifThen(inside, [&] { k.storeElement(combiner.finish(y), k.at(k.result(0), place, bytes)); });
+    k.ifThen(inside, [&] { k.storeResult(0, place, combiner.finish(y)); });
     return combiner.combine(carry, p.total);
   });
   artifact::Variant variant;

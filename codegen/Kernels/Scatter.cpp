@@ -67,7 +67,7 @@ LogicalResult kt::gpu::buildScatter(KernelSink &sink, ScatterOp op) {
   Expr all = s.slots * s.inner;
   auto element = [&](KernelBuilder &k, Value base, Value at) { return k.loadElement(k.at(base, at, bytes), type); };
   auto copy = [&](KernelBuilder &k, Value i) {
-    k.storeElement(element(k, k.buffer(0), i), k.at(k.result(0), i, bytes));
+    k.storeResult(0, i, element(k, k.buffer(0), i));
   };
 
   artifact::Variant variant;
@@ -91,7 +91,7 @@ LogicalResult kt::gpu::buildScatter(KernelSink &sink, ScatterOp op) {
           [&]() -> Values {
             return {element(k, k.buffer(2), k.add(k.mul(k.sub(winner, 1), k.size(s.inner)), in))};
           })[0];
-      k.storeElement(v, k.at(k.result(0), i, bytes));
+      k.storeResult(0, i, v);
     };
     if (failed(flat(sink, variant, true, s.rows, elect)) || failed(flat(sink, variant, true, all, write)))
       return failure();
@@ -127,7 +127,7 @@ LogicalResult kt::gpu::buildScatter(KernelSink &sink, ScatterOp op) {
             },
             [&] { return Values(now); });
       });
-      k.storeElement(combiner.finish(state), k.at(k.result(0), i, bytes));
+      k.storeResult(0, i, combiner.finish(state));
     };
     if (failed(flat(sink, variant, false, all, walk)))
       return failure();

@@ -104,8 +104,8 @@ private:
   }
   void write(Value row, Value i, Value v, Value position) {
     Value at = k.add(k.mul(row, k.size(kept)), i);
-    k.storeElement(k.convert(v, scalar), k.at(k.result(0), at, type.elementBytes()));
-    k.storeElement(k.sext(position), k.at(k.result(1), at, 8));
+    k.storeResult(0, at, k.convert(v, scalar));
+    k.storeResult(1, at, k.sext(position));
   }
   /// Whether x at position px comes before y at py; positions past the end come last.
   Value before(Value x, Value px, Value y, Value py, Value n) {

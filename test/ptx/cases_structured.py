@@ -39,6 +39,14 @@ def generic_cases():
         x, y = Tensor(randn(n, m, 3), 'f32'), Tensor(randn(n, m, 3), 'f32')
         runs.append(((n, m), [x, y], [Tensor(x.values < y.values, 'i1')]))
     cases.append(Case('less', runs))
+    # A whole byte an element in memory, whatever the element.
+    for kind, bits, signed in (('i4', 4, True), ('ui4', 4, False), ('i2', 2, True)):
+        runs = []
+        for n in (1, 16, 37):
+            x = rng.integers(-1000, 1000, n).astype(np.int32)
+            low = x & (1 << bits) - 1
+            runs.append(((n,), [Tensor(x, 'i32')], [Tensor(np.where(low >> bits - 1, low - (1 << bits), low) if signed else low, 'i8' if signed else 'ui8')]))
+        cases.append(Case(f'narrow_{kind}', runs))
     # Transposition with a symbolic inner dimension.
     for kind in ('f32', 'f16', 'i8'):
         runs = []

@@ -277,3 +277,37 @@ kt.kernel @scalar [] computes {
   }
   kt.yield %r : !kt.tensor<[] x i64>
 }
+
+// Elements narrower than a byte fill one, with their sign if they have one: cut off, and joined again behind each other.
+kt.kernel @narrow_i4 ["p0"] computes {
+^bb0(%x: !kt.tensor<[p0] x i32>):
+  %r = kt.generic ins(%x : !kt.tensor<[p0] x i32>) -> !kt.tensor<[p0] x i4> {
+  ^bb0(%X: !kt.tensor<[p0] x i32>, %i: index):
+    %0 = kt.read %X[%i] : !kt.tensor<[p0] x i32> -> i32
+    %1 = arith.trunci %0 : i32 to i4
+    kt.yield %1 : i4
+  }
+  kt.yield %r : !kt.tensor<[p0] x i4>
+}
+
+kt.kernel @narrow_ui4 ["p0"] computes {
+^bb0(%x: !kt.tensor<[p0] x i32>):
+  %r = kt.generic ins(%x : !kt.tensor<[p0] x i32>) -> !kt.tensor<[p0] x ui4> {
+  ^bb0(%X: !kt.tensor<[p0] x i32>, %i: index):
+    %0 = kt.read %X[%i] : !kt.tensor<[p0] x i32> -> i32
+    %1 = arith.trunci %0 : i32 to i4
+    kt.yield %1 : i4
+  }
+  kt.yield %r : !kt.tensor<[p0] x ui4>
+}
+
+kt.kernel @narrow_i2 ["p0"] computes {
+^bb0(%x: !kt.tensor<[p0] x i32>):
+  %r = kt.generic ins(%x : !kt.tensor<[p0] x i32>) -> !kt.tensor<[p0] x i2> {
+  ^bb0(%X: !kt.tensor<[p0] x i32>, %i: index):
+    %0 = kt.read %X[%i] : !kt.tensor<[p0] x i32> -> i32
+    %1 = arith.trunci %0 : i32 to i2
+    kt.yield %1 : i2
+  }
+  kt.yield %r : !kt.tensor<[p0] x i2>
+}
