@@ -7,7 +7,7 @@ config.name = "ktc"
 config.test_format = lit.formats.ShTest(execute_external=False)
 config.suffixes = [".mlir", ".test"]
 config.recursiveExpansionLimit = 3
-config.excludes = ["Inputs", "bench", "codegen", "e2e", "hostile", "models", "ptx", "runtime"]
+config.excludes = ["Inputs", "codegen", "e2e", "hostile", "models", "runtime"]
 config.test_source_root = os.path.dirname(__file__)
 config.test_exec_root = config.kt_test_dir
 config.environment["PATH"] = os.pathsep.join([config.kt_bin_dir, config.llvm_tools_dir, config.environment["PATH"]])

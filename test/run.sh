@@ -50,7 +50,7 @@ part() {
   s=$(($(grep -acE '^\[  SKIPPED \] .* ms\)$' "$log") + $(count "$log" '^  (Unsupported|Skipped) *: [0-9]+')))
   # The project's own form, `N of M right`, and unittest's (what fails there counts as one).
   read -r p f s < <(sed -nE -e 's/^([0-9]+) passed, ([0-9]+) failed, ([0-9]+) skipped$/\1 \2 \3/p' \
-    -e 's/^([0-9]+) of ([0-9]+) (kernels right|assembled without spills|killed)$/\1 of \2/p' \
+    -e 's/^([0-9]+) of ([0-9]+) (kernels right|models right|assembled without spills|killed)$/\1 of \2/p' \
     -e 's/^Ran ([0-9]+) tests? in .*/\1 of \1/p' "$log" |
     awk -v p="$p" -v f="$f" -v s="$s" '$2 == "of" { p += $1; f += $3 - $1; next } { p += $1; f += $2; s += $3 } END { print p, f, s }')
   # Killed by a signal, or failed without saying in what.
@@ -116,7 +116,16 @@ if wanted lit; then
 fi
 if wanted ptx; then
   part ptx-interpreter "$python" test/ptx/test_interp.py
+  part ptx-harness "$python" test/ptx/test_harness.py
+  part ptx-lines "$python" test/ptx/test_lines.py "$bin/kt-compile-kernel"
   part ptx env KT_KERNEL_DIR="$work" "$python" test/ptx/run_kernels.py "$bin/kt-compile-kernel"
+  if grep -q '^KT_ASAN:BOOL=ON' "$build/CMakeCache.txt"; then
+    echo "SKIP ptx-models: Python cannot load a sanitised library"
+    skipped=$((skipped + 1))
+  else # those that take seconds; unet2d takes minutes
+    part ptx-models "$python" test/ptx/run_models.py "$build" test/models/{train_mlp,bert,bert_fused_fp16,bert_dynamic_int8,gpt2_cache,llama_cache_int4,vit} \
+      test/models/{train_mlp,gpt2_cache,llama_cache_int4,squeezenet}:fp16
+  fi
 fi
 if wanted ptxas && wanted ptx; then
   if command -v ptxas >/dev/null || [ -x /usr/local/cuda/bin/ptxas ]; then

@@ -20,6 +20,8 @@ struct CodeOptions {
   TensorCorePriority tensorCores = TensorCorePriority::high;
   /// One variant a kernel and target, which takes every shape, instead of one for each kind of shape.
   bool oneVariant = false;
+  /// PTX says of each access to memory and each barrier which line of the kernel's builder made it.
+  bool lineTables = false;
 };
 
 } // namespace kt

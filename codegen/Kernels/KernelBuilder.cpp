@@ -231,6 +231,18 @@ Value KernelBuilder::convert(Value x, Type to) {
 // Memory
 //===----------------------------------------------------------------------===//
 
+struct KernelBuilder::At {
+  At(KernelBuilder &k, Where where) : k(k), before(k.loc) {
+    // Without what lies before the project's folders, which is different on each machine.
+    StringRef file = where.file_name();
+    file = file.substr(std::min(file.rfind("codegen/"), file.size()));
+    k.loc = FileLineColLoc::get(k.b.getContext(), file, where.line(), where.column());
+  }
+  ~At() { k.loc = before; }
+  KernelBuilder &k;
+  Location before;
+};
+
 Value KernelBuilder::gep(Value ptr, int64_t bytes) {
   if (!bytes)
     return ptr;
@@ -247,11 +259,15 @@ Value KernelBuilder::at(Value ptr, Value index, int64_t elementBytes) {
   return gep(ptr, mul(ext(index), elementBytes));
 }
 
-Value KernelBuilder::load(Value ptr, Type type, unsigned align) {
+Value KernelBuilder::load(Value ptr, Type type, unsigned align, Where where) {
+  At here(*this, where);
   return LLVM::LoadOp::create(b, loc, type, ptr, align);
 }
 
-void KernelBuilder::store(Value value, Value ptr, unsigned align) { LLVM::StoreOp::create(b, loc, value, ptr, align); }
+void KernelBuilder::store(Value value, Value ptr, unsigned align, Where where) {
+  At here(*this, where);
+  LLVM::StoreOp::create(b, loc, value, ptr, align);
+}
 
 /// The type that holds an element in memory: bytes for everything below 16 bits.
 static Type storageType(KernelBuilder &k, Type scalar) { return scalar.getIntOrFloatBitWidth() <= 8 ? k.i8 : scalar; }
@@ -275,18 +291,18 @@ static Value toStorage(KernelBuilder &k, Value v) {
   return bits < 8 ? Value(arith::ExtUIOp::create(k.b, k.loc, k.i8, v)) : v;
 }
 
-Values KernelBuilder::loadElements(Value ptr, Type scalar, unsigned n) {
+Values KernelBuilder::loadElements(Value ptr, Type scalar, unsigned n, Where where) {
   Type storage = storageType(*this, scalar);
   unsigned bytes = elementBytes(storage);
   if (n == 1)
-    return {fromStorage(*this, load(ptr, storage, bytes), scalar)};
+    return {fromStorage(*this, load(ptr, storage, bytes, where), scalar)};
   unsigned piece = std::min(16u / bytes, n);
   Values values;
   for (unsigned at = 0; at < n; at += piece) {
     unsigned size = piece * bytes;
     // 16-bit and smaller elements come as words, which is how the hardware and NVPTX like them.
     Type raw = bytes >= 4 ? vec(piece, storage) : size >= 8 ? vec(size / 4, i32) : Type(b.getIntegerType(size * 8));
-    Value v = load(gep(ptr, at * bytes), raw, size);
+    Value v = load(gep(ptr, at * bytes), raw, size, where);
     if (bytes < 4)
       v = LLVM::BitcastOp::create(b, loc, vec(piece, storage), v);
     for (unsigned i = 0; i < piece; ++i)
@@ -295,12 +311,12 @@ Values KernelBuilder::loadElements(Value ptr, Type scalar, unsigned n) {
   return values;
 }
 
-void KernelBuilder::storeElements(ValueRange values, Value ptr) {
+void KernelBuilder::storeElements(ValueRange values, Value ptr, Where where) {
   unsigned n = values.size();
   Type storage = storageType(*this, values[0].getType());
   unsigned bytes = elementBytes(storage);
   if (n == 1)
-    return store(toStorage(*this, values[0]), ptr, bytes);
+    return store(toStorage(*this, values[0]), ptr, bytes, where);
   unsigned piece = std::min(16u / bytes, n);
   for (unsigned at = 0; at < n; at += piece) {
     unsigned size = piece * bytes;
@@ -309,7 +325,7 @@ void KernelBuilder::storeElements(ValueRange values, Value ptr) {
       v = LLVM::InsertElementOp::create(b, loc, v, toStorage(*this, values[at + i]), c(i));
     if (bytes < 4)
       v = LLVM::BitcastOp::create(b, loc, size >= 8 ? vec(size / 4, i32) : Type(b.getIntegerType(size * 8)), v);
-    store(v, gep(ptr, at * bytes), size);
+    store(v, gep(ptr, at * bytes), size, where);
   }
 }
 
@@ -320,7 +336,10 @@ Value KernelBuilder::sptr(Value address) { return LLVM::IntToPtrOp::create(b, lo
 // Threads
 //===----------------------------------------------------------------------===//
 
-void KernelBuilder::barrier() { NVVM::BarrierOp::create(b, loc); }
+void KernelBuilder::barrier(Where where) {
+  At here(*this, where);
+  NVVM::BarrierOp::create(b, loc);
+}
 
 Value KernelBuilder::shuffleBits(Value value, function_ref<Value(Value)> one) {
   Type type = value.getType();
@@ -340,14 +359,16 @@ Value KernelBuilder::shuffleBits(Value value, function_ref<Value(Value)> one) {
   return type == integer ? v : Value(arith::BitcastOp::create(b, loc, type, v));
 }
 
-Value KernelBuilder::shuffle(Value value, int64_t operand, NVVM::ShflKind kind) {
+Value KernelBuilder::shuffle(Value value, int64_t operand, NVVM::ShflKind kind, Where where) {
+  At here(*this, where);
   return shuffleBits(value, [&](Value v) -> Value {
     return NVVM::ShflOp::create(b, loc, v.getType(), c(-1), v, c(operand), c(kind == NVVM::ShflKind::up ? 0 : 31), kind,
                                 UnitAttr());
   });
 }
 
-Value KernelBuilder::shuffleIdx(Value value, Value lane) {
+Value KernelBuilder::shuffleIdx(Value value, Value lane, Where where) {
+  At here(*this, where);
   return shuffleBits(value, [&](Value v) -> Value {
     return NVVM::ShflOp::create(b, loc, v.getType(), c(-1), v, lane, c(31), NVVM::ShflKind::idx, UnitAttr());
   });
@@ -357,13 +378,21 @@ Value KernelBuilder::shuffleIdx(Value value, Value lane) {
 // Copies and tensor cores
 //===----------------------------------------------------------------------===//
 
-void KernelBuilder::cpAsync16(Value dst, Value src, Value bytes) {
+void KernelBuilder::cpAsync16(Value dst, Value src, Value bytes, Where where) {
+  At here(*this, where);
   NVVM::CpAsyncOp::create(b, loc, dst, src, 16, NVVM::LoadCacheModifierKind::CG, bytes);
 }
-void KernelBuilder::cpAsyncCommit() { NVVM::CpAsyncCommitGroupOp::create(b, loc); }
-void KernelBuilder::cpAsyncWait(unsigned pending) { NVVM::CpAsyncWaitGroupOp::create(b, loc, pending); }
+void KernelBuilder::cpAsyncCommit(Where where) {
+  At here(*this, where);
+  NVVM::CpAsyncCommitGroupOp::create(b, loc);
+}
+void KernelBuilder::cpAsyncWait(unsigned pending, Where where) {
+  At here(*this, where);
+  NVVM::CpAsyncWaitGroupOp::create(b, loc, pending);
+}
 
-Values KernelBuilder::ldmatrix4(Value ptr, bool transpose) {
+Values KernelBuilder::ldmatrix4(Value ptr, bool transpose, Where where) {
+  At here(*this, where);
   Type four = LLVM::LLVMStructType::getLiteral(b.getContext(), {i32, i32, i32, i32});
   StringRef name =
       transpose ? "llvm.nvvm.ldmatrix.sync.aligned.m8n8.x4.trans.b16" : "llvm.nvvm.ldmatrix.sync.aligned.m8n8.x4.b16";
@@ -374,7 +403,8 @@ Values KernelBuilder::ldmatrix4(Value ptr, bool transpose) {
   return values;
 }
 
-Values KernelBuilder::mma(ArrayRef<Value> a, ArrayRef<Value> bs, ArrayRef<Value> acc, Type type) {
+Values KernelBuilder::mma(ArrayRef<Value> a, ArrayRef<Value> bs, ArrayRef<Value> acc, Type type, Where where) {
+  At here(*this, where);
   Type four = LLVM::LLVMStructType::getLiteral(b.getContext(), {f32, f32, f32, f32});
   Values args;
   for (ArrayRef<Value> list : {a, bs})

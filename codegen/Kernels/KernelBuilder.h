@@ -16,6 +16,7 @@
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/BuiltinOps.h"
+#include <source_location>
 
 namespace kt::gpu {
 using mlir::ArrayRef;
@@ -25,6 +26,9 @@ using mlir::Value;
 using mlir::ValueRange;
 using Values = SmallVector<Value>;
 using Pred = mlir::arith::CmpIPredicate;
+
+/// The line that builds an instruction; a parameter that is never given. The interpreter of the tests names it.
+using Where = std::source_location;
 
 /// What ptxas is told about a kernel.
 struct LaunchBounds {
@@ -132,13 +136,15 @@ public:
   Value gep(Value ptr, Value bytes);
   /// The address of element `index` (i32, never negative) of an array of `elementBytes` bytes each.
   Value at(Value ptr, Value index, int64_t elementBytes);
-  Value load(Value ptr, Type type, unsigned align = 0);
-  void store(Value value, Value ptr, unsigned align = 0);
+  Value load(Value ptr, Type type, unsigned align = 0, Where where = Where::current());
+  void store(Value value, Value ptr, unsigned align = 0, Where where = Where::current());
   /// n neighbouring elements of a scalar type, which may be a boolean or sub-byte one: by accesses of up to 16 bytes.
-  Values loadElements(Value ptr, Type scalar, unsigned n);
-  void storeElements(ValueRange values, Value ptr);
-  Value loadElement(Value ptr, Type scalar) { return loadElements(ptr, scalar, 1)[0]; }
-  void storeElement(Value value, Value ptr) { storeElements(value, ptr); }
+  Values loadElements(Value ptr, Type scalar, unsigned n, Where where = Where::current());
+  void storeElements(ValueRange values, Value ptr, Where where = Where::current());
+  Value loadElement(Value ptr, Type scalar, Where where = Where::current()) {
+    return loadElements(ptr, scalar, 1, where)[0];
+  }
+  void storeElement(Value value, Value ptr, Where where = Where::current()) { storeElements(value, ptr, where); }
   /// The start of dynamic shared memory as an i32 address, and a pointer made of one.
   Value shared();
   Value sptr(Value address);
@@ -150,19 +156,23 @@ public:
   Value ctaY() { return special<mlir::NVVM::BlockIdYOp>(); }
   Value gridX() { return special<mlir::NVVM::GridDimXOp>(); }
   Value gridY() { return special<mlir::NVVM::GridDimYOp>(); }
-  void barrier();
+  void barrier(Where where = Where::current());
   /// The value of the lane whose number differs in the bits of `mask`.
-  Value shuffleXor(Value value, int64_t mask) { return shuffle(value, mask, mlir::NVVM::ShflKind::bfly); }
-  Value shuffleUp(Value value, int64_t delta) { return shuffle(value, delta, mlir::NVVM::ShflKind::up); }
-  Value shuffleIdx(Value value, Value lane);
+  Value shuffleXor(Value value, int64_t mask, Where where = Where::current()) {
+    return shuffle(value, mask, mlir::NVVM::ShflKind::bfly, where);
+  }
+  Value shuffleUp(Value value, int64_t delta, Where where = Where::current()) {
+    return shuffle(value, delta, mlir::NVVM::ShflKind::up, where);
+  }
+  Value shuffleIdx(Value value, Value lane, Where where = Where::current());
 
   // Copies and tensor cores.
-  void cpAsync16(Value dst, Value src, Value bytes);
-  void cpAsyncCommit();
-  void cpAsyncWait(unsigned pending);
-  Values ldmatrix4(Value ptr, bool transpose);
+  void cpAsync16(Value dst, Value src, Value bytes, Where where = Where::current());
+  void cpAsyncCommit(Where where = Where::current());
+  void cpAsyncWait(unsigned pending, Where where = Where::current());
+  Values ldmatrix4(Value ptr, bool transpose, Where where = Where::current());
   /// 16x8x16 with four f32 accumulators; the fragments are i32 registers of two `type` elements.
-  Values mma(ArrayRef<Value> a, ArrayRef<Value> b, ArrayRef<Value> acc, Type type);
+  Values mma(ArrayRef<Value> a, ArrayRef<Value> b, ArrayRef<Value> acc, Type type, Where where = Where::current());
 
   // Regions.
   Values forLoop(Value lo, Value hi, Value step, ValueRange inits,
@@ -173,7 +183,9 @@ public:
 
 private:
   template <typename Op> Value special() { return Op::create(b, loc, i32); }
-  Value shuffle(Value value, int64_t operand, mlir::NVVM::ShflKind kind);
+  Value shuffle(Value value, int64_t operand, mlir::NVVM::ShflKind kind, Where where);
+  /// Sets `loc` for as long as it lives.
+  struct At;
   Value shuffleBits(Value value, llvm::function_ref<Value(Value)> one);
 
   mlir::OpBuilder head;

@@ -36,7 +36,7 @@ std::string KernelSink::entryName() {
 LogicalResult KernelSink::addStage(artifact::Variant &variant, KernelBuilder &k, std::array<ExprId, 3> grid,
                                    int64_t sharedBytes) {
   k.finish();
-  FailureOr<std::string> ptx = lowerToPtx(*k.module, target);
+  FailureOr<std::string> ptx = lowerToPtx(*k.module, target, options.lineTables);
   if (failed(ptx))
     return failure();
   artifact::Module module;

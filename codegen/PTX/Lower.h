@@ -17,8 +17,10 @@ namespace kt::gpu {
 llvm::LogicalResult lowerToLLVMDialect(mlir::ModuleOp module);
 /// Rewrites math functions that PTX has no instruction for.
 void expandDeviceMath(mlir::ModuleOp module);
-/// The whole way: consumes `module` and answers PTX text for `target` ("sm_89").
-mlir::FailureOr<std::string> lowerToPtx(mlir::ModuleOp module, llvm::StringRef target);
+/// Makes what operations say of files and lines into LLVM's debug locations, which become `.file` and `.loc`.
+void addLineTables(mlir::ModuleOp module);
+/// The whole way: consumes `module` and answers PTX text for `target` ("sm_89"), with line tables where that is wanted.
+mlir::FailureOr<std::string> lowerToPtx(mlir::ModuleOp module, llvm::StringRef target, bool lineTables = false);
 
 } // namespace kt::gpu
 

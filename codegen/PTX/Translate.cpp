@@ -36,9 +36,11 @@ static StringRef ptxVersion(StringRef target) {
   return capability >= 120 ? "+ptx87" : capability >= 100 ? "+ptx86" : "+ptx80";
 }
 
-FailureOr<std::string> kt::gpu::lowerToPtx(ModuleOp module, StringRef targetName) {
+FailureOr<std::string> kt::gpu::lowerToPtx(ModuleOp module, StringRef targetName, bool lineTables) {
   if (failed(lowerToLLVMDialect(module)))
     return failure();
+  if (lineTables)
+    addLineTables(module);
   llvm::LLVMContext context;
   std::unique_ptr<llvm::Module> code = translateModuleToLLVMIR(module, context, "kernel", /*disableVerification=*/true);
   const llvm::Target *target = nvptx();

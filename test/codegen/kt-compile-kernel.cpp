@@ -28,6 +28,7 @@ static llvm::cl::opt<TensorCorePriority>
                                  clEnumValN(TensorCorePriority::normal, "normal", "for many aligned rows"),
                                  clEnumValN(TensorCorePriority::high, "high", "always")));
 static llvm::cl::opt<bool> oneVariant("one-variant", llvm::cl::desc("one variant for all shapes"));
+static llvm::cl::opt<bool> lineTables("line-tables", llvm::cl::desc("say in the PTX which lines of builders made it"));
 static llvm::cl::opt<std::string> outDir("o", llvm::cl::init("."), llvm::cl::desc("directory"));
 
 static int64_t id(artifact::ExprId e) { return e == artifact::kNone ? -1 : (int64_t)e; }
@@ -78,7 +79,7 @@ int main(int argc, char **argv) {
     codegen::ExprPool pool;
     auto start = std::chrono::steady_clock::now();
     auto code = host ? codegen::compileHostKernel(kernel, {"host-v3", "host-v4"}, library, pool)
-                     : codegen::compileGpuKernel(kernel, target, pool, {tensorCores, oneVariant});
+                     : codegen::compileGpuKernel(kernel, target, pool, {tensorCores, oneVariant, lineTables});
     double ms = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
     if (mlir::failed(code))
       return;

@@ -1,6 +1,6 @@
-"""Kernels of kt.attention: layouts, groups, masks, empty rows, few queries."""
+"""Kernels of kt.attention (kernels/attention.mlir): layouts, groups, masks, empty rows, few queries."""
 import numpy as np
-from cases_structured import kernel, randn, rng, tensor
+from cases_structured import randn, rng
 from harness import Case, Tensor
 
 
@@ -21,30 +21,8 @@ def attention(q, k, v, bias, group, zero_empty):
 
 
 def attention_case(name, kind, d, e, shapes, heads=2, group=1, bhsd=False, causal=False, mask=False, zero_empty=False, tolerance=None):
-    """Operands are [b, s, h, d], or [b, h, s, d] when `bhsd`; p0 b, p1 i, p2 j."""
+    """What is said here of a kernel is as in its text: operands are [b, s, h, d], or [b, h, s, d] when `bhsd`."""
     kv = heads // group
-    dims = (lambda n, s, w: ['p0', n, s, w]) if bhsd else (lambda n, s, w: ['p0', s, n, w])
-    q, kk, v, r = tensor(dims(heads, 'p1', d), kind), tensor(dims(kv, 'p2', d), kind), tensor(dims(kv, 'p2', e), kind), tensor(dims(heads, 'p1', e), kind)
-    order = (lambda a, b, c, w: f'({a}, {b}, {c}, {w})') if bhsd else (lambda a, b, c, w: f'({a}, {c}, {b}, {w})')
-    maps = ', '.join(f'affine_map<({a}, {b}, {c}, {w}) -> {order(a, b, c, w)}>' for a, b, c, w in (('b', 'h', 'i', 'd'), ('b', 'g', 'j', 'd'), ('b', 'g', 'j', 'e'), ('b', 'h', 'i', 'e')))
-    m = tensor(['p0', 1, 'p1', 'p2'], kind)
-    sizes = ', '.join(f'#kt.expr<{s}>' for s in ('p0', heads, 'p1', 'p2', d, e))
-    body = f'    %c = arith.constant {1 / np.sqrt(d):.9f} : f32\n    %0 = arith.mulf %s, %c : f32\n'
-    last = '%0'
-    if mask:
-        widen = '' if kind == 'f32' else f'    %2 = arith.extf %1 : {kind} to f32\n'
-        body += f'    %z = arith.constant 0 : index\n    %1 = kt.read %M[%b, %z, %i, %j] : {m} -> {kind}\n{widen}    %3 = arith.addf %0, {"%1" if kind == "f32" else "%2"} : f32\n'
-        last = '%3'
-    if causal:
-        body += f'    %4 = arith.cmpi sle, %j, %i : index\n    %5 = arith.constant 0xFF800000 : f32\n    %6 = arith.select %4, {last}, %5 : f32\n'
-        last = '%6'
-    args = [('q', q), ('k', kk), ('v', v)] + ([('m', m)] if mask else [])
-    extras = f'extras(%m : {m}) ' if mask else ''
-    block = f', %M: {m}' if mask else ''
-    text = f"""  %r = kt.attention %q, %k, %v {extras}{{maps = [{maps}], sizes = [{sizes}], group = {group} : i64{', zero_empty' if zero_empty else ''}}} : {q}, {kk}, {v} -> {r} score {{
-  ^bb0(%s: f32{block}, %b: index, %h: index, %i: index, %j: index):
-{body}    kt.yield {last} : f32
-  }}"""
     runs = []
     for b, i, j in shapes:
         shape = (lambda n, s, w: (b, n, s, w)) if bhsd else (lambda n, s, w: (b, s, n, w))
@@ -60,7 +38,7 @@ def attention_case(name, kind, d, e, shapes, heads=2, group=1, bhsd=False, causa
         turn = (lambda a: a) if bhsd else (lambda a: a.swapaxes(1, 2))
         want = turn(attention(turn(x.values), turn(y.values), turn(z.values), bias, group, zero_empty))
         runs.append(((b, i, j), [x, y, z] + more, [Tensor(want, kind)]))
-    return Case(name, kernel(name, 3, args, [r], text), runs, tolerance=tolerance or {'f32': 4e-6, 'f16': 3e-3, 'bf16': 2e-2}[kind], banks=('ldmatrix',) if kind != 'f32' else ())
+    return Case(name, runs, tolerance=tolerance or {'f32': 4e-6, 'f16': 3e-3, 'bf16': 2e-2}[kind], banks=('ldmatrix',) if kind != 'f32' else ())
 
 
 def attention_cases():

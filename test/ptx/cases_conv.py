@@ -1,8 +1,8 @@
-"""Kernels of kt.conv: strides, dilation, groups, depthwise, transposed, one and two dimensions."""
+"""Kernels of kt.conv (kernels/conv.mlir): strides, dilation, groups, depthwise, transposed, one to three dimensions."""
 import itertools
 import numpy as np
 from cases_matmul import pack
-from cases_structured import kernel, randn, tensor
+from cases_structured import randn
 from harness import BANKS, Case, Tensor
 
 
@@ -29,31 +29,14 @@ def conv_reference(x, w, kernel_size, strides, dilations, input_dilations, pads,
 
 
 def conv_case(name, kind, n, size, c, o, k, strides=None, dilations=None, stretch=None, pad=0, groups=1, weight=None, tolerance=None):
+    """`n` is a number of images or several; the other sizes are as in the kernel."""
     spatial = len(size)
     strides, dilations, stretch = strides or [1] * spatial, dilations or [1] * spatial, stretch or [1] * spatial
     weight = weight or kind
     pads = [pad] * spatial
     taps, cg, og = int(np.prod(k)), c // groups, o // groups
     out = [((s - 1) * e + 1 + 2 * pad - (kk - 1) * d - 1) // st + 1 for s, e, kk, d, st in zip(size, stretch, k, dilations, strides)]
-    x = tensor(['p0', *size, c], kind)
     depthwise = groups > 1 and cg == 1 and og == 1  # the groups lie side by side in panels
-    w = tensor([1, -(-groups // 16), taps, 1, 16] if depthwise else [groups, -(-og // 16), taps, cg, 16], weight)
-    r = tensor(['p0', *out, o], kind)
-    b = tensor([o], kind)
-    idx = ', '.join(f'%i{d}: index' for d in range(spatial + 2))
-    if kind == 'f32':
-        ep = f'    %e = arith.addf %acc, %0 : f32'
-    else:
-        ep = f'    %1 = arith.extf %0 : {kind} to f32\n    %2 = arith.addf %acc, %1 : f32\n    %e = arith.truncf %2 : f32 to {kind}'
-    array = lambda v: 'array<i64: ' + ', '.join(map(str, v)) + '>'
-    attrs = (f"{{kernel = {array(k)}, strides = {array(strides)}, dilations = {array(dilations)}, input_dilations = {array(stretch)}, "
-             f"pads = [{', '.join(f'#kt.expr<{p}>' for p in pads)}], groups = {groups} : i64}}")
-    body = f"""  %r = kt.conv %x, %w extras(%b : {b}) {attrs} : {x}, {w} -> {r} epilogue {{
-  ^bb0(%acc: f32, %B: {b}, {idx}):
-    %0 = kt.read %B[%i{spatial + 1}] : {b} -> {kind}
-{ep}
-    kt.yield %e : {kind}
-  }}"""
     bias = Tensor(randn(o), kind)
     ws = Tensor(randn(groups, taps, cg, og) * (20 if weight == 'i8' else 1), weight)
     packed = np.stack([pack(ws.bits[g].reshape(taps * cg, og)) for g in range(groups)]).reshape(groups, -1, taps, cg, 16)
@@ -66,8 +49,7 @@ def conv_case(name, kind, n, size, c, o, k, strides=None, dilations=None, stretc
         xs = Tensor(randn(images, *size, c), kind)
         want = conv_reference(xs.values, ws.values, k, strides, dilations, stretch, pads, groups, out) + bias.values
         runs.append(((images,), [xs, p, bias], [Tensor(want, kind)]))
-    return Case(name, kernel(name, 1, [('x', x), ('w', w), ('b', b)], [r], body), runs,
-                tolerance=tolerance, banks=BANKS if kind != 'f32' and weight == kind else ())
+    return Case(name, runs, tolerance=tolerance, banks=BANKS if kind != 'f32' and weight == kind else ())
 
 
 def conv_cases():

@@ -1,13 +1,10 @@
-"""Kernels of sort, scan, scatter, nonzero and suppress."""
+"""Kernels of kt.sort, kt.scan, kt.scatter, kt.nonzero and kt.suppress (kernels/order.mlir)."""
 import numpy as np
-from cases_structured import kernel, randn, rng, tensor
+from cases_structured import randn, rng
 from harness import Case, Tensor
 
 
 def sort_case(name, kind, descending, shapes, k=None):
-    kk = k or 'p1'
-    t, v, i = tensor(['p0', 'p1'], kind), tensor(['p0', kk], kind), tensor(['p0', kk], 'i64')
-    body = f"  %r0, %r1 = kt.sort %x {{descending = {str(descending).lower()}}} : {t} -> {v}, {i}"
     runs = []
     for n, m in shapes:
         x = randn(n, m) * 3
@@ -19,13 +16,10 @@ def sort_case(name, kind, descending, shapes, k=None):
         key = np.where(np.isnan(f), np.inf, f)
         order = np.argsort(-key if descending else key, axis=1, kind='stable')[:, :k or m]
         runs.append(((n, m), [x], [Tensor(np.take_along_axis(x.values, order, 1), kind), Tensor(order, 'i64')]))
-    return Case(name, kernel(name, 2, [('x', t)], [v, i], body), runs)
+    return Case(name, runs)
 
 
 def scan_case(name, kind, what, attrs, shapes):
-    t = tensor(['p0', 'p1'], kind)
-    extra = '{' + ', '.join(attrs) + '}' if attrs else ''
-    body = f"  %r = kt.scan {what} %x {extra} : {t} -> {t}"
     runs = []
     for n, m in shapes:
         x = Tensor(rng.integers(-9, 9, (n, m)) if kind == 'i64' else randn(n, m) if what == 'add' else 1 + randn(n, m) / 50, kind)
@@ -36,14 +30,10 @@ def scan_case(name, kind, what, attrs, shapes):
             y = np.concatenate([np.full((n, 1), 0 if what == 'add' else 1, y.dtype), y[:, :-1]], 1)
         y = np.flip(y, 1) if 'reverse' in attrs else y
         runs.append(((n, m), [x], [Tensor(y, kind)]))
-    return Case(name, kernel(name, 2, [('x', t)], [t], body), runs, tolerance=1e-5 if kind == 'f32' else None)
+    return Case(name, runs, tolerance=1e-5 if kind == 'f32' else None)
 
 
 def scatter_case(name, kind, what, depth):
-    dims = ['p0', 5, 'p1']
-    t, ix = tensor(dims, kind), tensor(['p2', depth], 'i64')
-    u = tensor(['p2'] + dims[depth:], kind)
-    body = f"  %r = kt.scatter {what} %x, %n, %u : {t}, {ix}, {u} -> {t}"
     runs = []
     for a, b, rows in ((6, 9, 20), (40, 8, 3)):
         shape = (a, 5, b)
@@ -57,7 +47,7 @@ def scatter_case(name, kind, what, depth):
             old, new = want[at], up.values[r]
             want[at] = {'assign': lambda: new, 'add': lambda: old + new, 'mul': lambda: old * new, 'max': lambda: np.maximum(old, new), 'min': lambda: np.minimum(old, new)}[what]()
         runs.append(((a, b, rows), [x, Tensor(n, 'i64'), up], [Tensor(want, kind)]))
-    return Case(name, kernel(name, 3, [('x', t), ('n', ix), ('u', u)], [t], body), runs)
+    return Case(name, runs)
 
 
 def selected(boxes, scores, most, overlap, least, centred):
@@ -80,11 +70,6 @@ def selected(boxes, scores, most, overlap, least, centred):
 
 def suppress_case(name, shapes, slots='p2', least=True, centred=False):
     """p0 batches, p1 classes, p2 boxes; shapes: (b, c, n, most, overlap, least)."""
-    t = [tensor(['p0', 'p2', 4], 'f32'), tensor(['p0', 'p1', 'p2'], 'f32'), tensor([1], 'i64'), tensor([1], 'f32'), tensor([1], 'f32')]
-    out = [tensor(['p0', 'p1', slots], 'i64'), tensor(['p0', 'p1'], 'i64')]
-    args = list(zip('xsmol', t))[:5 if least else 4]
-    above = f' above %l : {t[4]}' if least else ''
-    body = f"  %r0, %r1 = kt.suppress %x, %s, %m, %o{above} {'{centred} ' if centred else ''}: {', '.join(t[:4])} -> {out[0]}, {out[1]}"
     runs = []
     for b, c, n, most, overlap, limit in shapes:
         corners = rng.random((b, n, 2)) * 40
@@ -101,12 +86,11 @@ def suppress_case(name, shapes, slots='p2', least=True, centred=False):
                 out_ = selected(boxes[i], scores[i, j], min(most, room), overlap, limit if least else None, centred)
                 want[i, j, :len(out_)], count[i, j] = out_, len(out_)
         inputs = [Tensor(boxes, 'f32'), Tensor(scores, 'f32'), Tensor([most], 'i64'), Tensor([overlap], 'f32'), Tensor([limit], 'f32')]
-        runs.append(((b, c, n), inputs[:len(args)], [Tensor(want, 'i64'), Tensor(count, 'i64')]))
-    return Case(name, kernel(name, 3, args, out, body), runs)
+        runs.append(((b, c, n), inputs[:5 if least else 4], [Tensor(want, 'i64'), Tensor(count, 'i64')]))
+    return Case(name, runs)
 
 
 def order_cases():
-    t, p, c = tensor(['p0'], 'i1'), tensor(['p0'], 'i64'), tensor([1], 'i64')
     runs = []
     for n in (5, 3000, 1024):
         x = rng.random(n) < 0.4
@@ -124,7 +108,7 @@ def order_cases():
         scatter_case('scatter_add', 'f32', 'add', 3),
         scatter_case('scatter_add_f16', 'f16', 'add', 1),
         scatter_case('scatter_max', 'f32', 'max', 2),
-        Case('nonzero', kernel('nonzero', 1, [('x', t)], [p, c], "  %r0, %r1 = kt.nonzero %x : " + f"{t} -> {p}, {c}"), runs),
+        Case('nonzero', runs),
         suppress_case('suppress', [(2, 2, 60, 100, 0.3, 0.25), (1, 1, 700, 5, 0.5, 0.9), (1, 2, 9, 0, 0.5, 0), (1, 1, 20, -3, 0.5, 0), (1, 2, 0, 4, 0.5, 0), (0, 2, 5, 4, 0.5, 0)]),
         suppress_case('suppress_all', [(1, 2, 60, 100, 0.3, 0)], least=False),
         suppress_case('suppress_centred', [(1, 2, 60, 3, 0.1, 0.5)], slots=7, centred=True),

@@ -1,9 +1,10 @@
-"""Compiles textual kernels and runs every variant in the interpreter against a numpy reference."""
+"""Compiles the kernels of cases and runs every variant against a numpy reference, in the interpreter or on what else is a runner."""
 import json
 import os
 import subprocess
 import numpy as np
 import interp
+from kernels import CASES
 
 SHARED_BYTES = 99 * 1024
 # Facts of a device: SM count, shared bytes a block, compute capability, L2 bytes. Code chooses tiles and splits by the first alone: a few, many (more
@@ -48,35 +49,37 @@ def evaluate(exprs, ints, facts):
 
 
 class Case:
-    """One kernel on one set of inputs. `runs` may hold several (ints, inputs, expected) for the same kernel, or (ints, inputs, expected,
-    faults): the (index, limit, site) of which it has to report one, and the results say nothing. It is compiled with `flags`;
-    `check(ints, kernel, ptx)` says what is wrong with the code of a variant that a run may get, or nothing."""
+    """One kernel of kernels/*.mlir, of the case's name unless `kernel` is another. `runs` are its (ints, inputs, expected): the sizes p0, p1, ... and
+    tensors; or (ints, inputs, expected, faults): the (index, limit, site) of which it has to report one, and the results say nothing. What `banks`
+    lists is free of bank conflicts. It is compiled with `flags`; `check(ints, kernel, ptx)` says what is wrong with the code of a variant that a run may
+    get, or nothing."""
 
-    def __init__(self, name, text, runs, tolerance=None, banks=(), variants=None, flags=(), check=None):
-        self.name, self.text, self.runs, self.tolerance, self.banks, self.variants = name, text, runs, tolerance, banks, variants
-        self.flags, self.check = tuple(flags), check
+    def __init__(self, name, runs, tolerance=None, banks=(), flags=(), check=None, kernel=None):
+        self.name, self.runs, self.tolerance, self.banks = name, runs, tolerance, banks
+        self.flags, self.check, self.kernel = tuple(flags), check, kernel or name
 
     def compiled_with(self, label, flags, check):
         """The same under another name and with other flags of the compiler."""
-        name = f'{self.name}_{label}'
-        return Case(name, self.text.replace(f'@{self.name} ', f'@{name} '), self.runs, self.tolerance, flags=flags, check=check)
+        return Case(f'{self.name}_{label}', self.runs, self.tolerance, flags=flags, check=check, kernel=self.kernel)
 
 
-def compile_cases(cases, tool, out, target='sm_89'):
+def compile_cases(cases, tool, out, target='sm_89', more=(), library=CASES):
     """Compiles all cases into one folder; answers what kernels.json there says, by name. A case without code is an error."""
     names = [c.name for c in cases]
     if twice := sorted({n for n in names if names.count(n) > 1}):
         raise SystemExit(f'cases of the same name: {", ".join(twice)}')
+    if unknown := sorted({c.kernel for c in cases} - library.texts.keys()):
+        raise SystemExit(f'no .mlir file has {", ".join(unknown)}')
     os.makedirs(out, exist_ok=True)
-    kernels = []
+    described = []
     for flags in dict.fromkeys(c.flags for c in cases):
         with open(f'{out}/all.mlir', 'w') as f:
-            f.write('module {\n' + '\n'.join(c.text for c in cases if c.flags == flags) + '\n}\n')
-        subprocess.run([tool, f'{out}/all.mlir', '-o', out, f'--target={target}', *flags], check=True)
+            f.write(library.module({c.name: c.kernel for c in cases if c.flags == flags}))
+        subprocess.run([tool, f'{out}/all.mlir', '-o', out, f'--target={target}', *more, *flags], check=True)
         with open(f'{out}/kernels.json') as f:
-            kernels += json.load(f)
+            described += json.load(f)
     with open(f'{out}/kernels.json', 'w') as f:
-        json.dump(kernels, f)
+        json.dump(described, f)
     return load_kernels(cases, out)
 
 

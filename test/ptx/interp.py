@@ -15,11 +15,14 @@ BUFFER_SHIFT = 40   # buffer i lies at (i + 1) << 40
 
 
 class Instruction:
-    __slots__ = ('op', 'parts', 'args', 'pred', 'negate', 'run', 'text')
+    __slots__ = ('op', 'parts', 'args', 'pred', 'negate', 'run', 'text', 'where')
+
+    def __str__(self):
+        return f'"{self.text}"' + (f' built at {self.where}' if self.where else '')
 
 
 class Function:
-    """One .entry: its code with labels resolved."""
+    """One .entry: its code with labels resolved. Where there are line tables, instructions know what built them."""
 
     def __init__(self, text):
         self.name = re.search(r'\.entry (\w+)', text)[1]
@@ -30,6 +33,8 @@ class Function:
         if '.local' in body:
             raise PtxError('uses local memory')
         body = re.sub(r'//[^\n]*', '', body)
+        files = dict(re.findall(r'^\s*\.file\s+(\d+) "([^"]*)"', text, re.M))
+        body, where = re.sub(r'^\s*(\.loc\s[^\n]*)$', r'\1;', body, flags=re.M), None
         self.registers, self.code, self.labels = {}, [], {}
         for m in re.finditer(r'\.reg \.(\w+)\s+(%\w+)<(\d+)>;', body):
             for i in range(int(m[3])):
@@ -40,11 +45,14 @@ class Function:
                 self.labels[m[1]] = len(self.code)
                 statement = statement[m.end():].strip()
             statement = ' '.join(statement.split())
+            if statement.startswith('.loc '):
+                _, file, line, *_ = statement.split()
+                where = f'{files[file]}:{line}' if line != '0' else None
             if not statement or statement[0] in '.{}':
                 continue
             m = re.match(r'(?:@(!?)(%p\d+) )?(\S+)\s*(.*)', statement)
             i = Instruction()
-            i.text, i.negate, i.pred, i.op = statement, m[1] == '!', m[2], m[3]
+            i.text, i.negate, i.pred, i.op, i.where = statement, m[1] == '!', m[2], m[3], where
             i.parts = i.op.split('.')
             i.args = [x.strip() for x in re.split(r',\s*(?![^{]*\})', m[4])] if m[4] else []
             i.run = getattr(Machine, 'op_' + i.parts[0].replace('::', '_'), None)
@@ -165,7 +173,7 @@ class Machine(Arithmetic):
         steps = 0
         while groups or waiting:
             if not groups:
-                raise PtxError('divergent barrier or warp instruction: ' + '; '.join(code[p].text for p in waiting))
+                raise PtxError('divergent barrier or warp instruction: ' + '; '.join(str(code[p]) for p in waiting))
             p = min(groups)
             mask = groups.pop(p)
             if p in waiting:
@@ -222,7 +230,7 @@ class Machine(Arithmetic):
                     with np.errstate(all='ignore'):
                         i.run(self, i, active)
                 except PtxError as e:
-                    raise PtxError(f'{e} at "{i.text}" in {self.f.name}') from None
+                    raise PtxError(f'{e} at {i} in {self.f.name}') from None
             self.join(groups, p + 1, mask)
         self.stats['instructions'] = self.stats.get('instructions', 0) + steps
         if self.copies:

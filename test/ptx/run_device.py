@@ -18,6 +18,7 @@ import report
 import run_kernels
 from device import CudaError, Device
 
+SELF = [sys.executable, os.path.abspath(__file__)]
 LONGEST = 120  # seconds without a word of a case; most take a hundredth of one
 
 
@@ -40,8 +41,8 @@ def run(folder, first):
     return 0
 
 
-def lines(process):
-    """What the process prints, line by line; None where it says nothing for too long."""
+def lines(process, longest):
+    """What the process prints, line by line; None where it says nothing for `longest` seconds."""
     said = queue.Queue()
 
     def read():
@@ -51,7 +52,7 @@ def lines(process):
     threading.Thread(target=read, daemon=True).start()
     while True:
         try:
-            line = said.get(timeout=LONGEST)
+            line = said.get(timeout=longest)
         except queue.Empty:
             yield None
             return
@@ -60,32 +61,32 @@ def lines(process):
         yield line
 
 
-def outcomes(folder, cases):
-    """Runs all cases, in a new process after each that took its process down."""
+def outcomes(command, cases, longest=LONGEST):
+    """Runs all cases by `command` and the number of the first one, in a new process after each that took its process down."""
     numbers, next_case = {c.name: i for i, c in enumerate(cases)}, 0
     while next_case < len(cases):
-        process = subprocess.Popen([sys.executable, os.path.abspath(__file__), 'run', folder, str(next_case)], stdout=subprocess.PIPE, text=True)
         began, silent, before = None, False, next_case
-        for line in lines(process):
-            if line is None:
-                process.kill()
-                silent = True
-                break
-            said = json.loads(line)
-            if began := said.get('begins'):
-                continue
-            next_case = numbers[said['ends']] + 1
-            yield report.Outcome(said['ends'], said.get('runs', 0), said.get('error'))
-        status = process.wait()
+        with subprocess.Popen([*command, str(next_case)], stdout=subprocess.PIPE, text=True) as process:
+            for line in lines(process, longest):
+                if line is None:
+                    process.kill()
+                    silent = True
+                    break
+                said = json.loads(line)
+                if began := said.get('begins'):
+                    continue
+                next_case = numbers[said['ends']] + 1
+                yield report.Outcome(said['ends'], said.get('runs', 0), said.get('error'))
+            status = process.wait()
         if began:
-            yield report.Outcome(began, error=f"{began}: {f'no answer in {LONGEST} s' if silent else f'its process ended with {status}'}")
+            yield report.Outcome(began, error=f"{began}: {f'no answer in {longest} s' if silent else f'its process ended with {status}'}")
             next_case = numbers[began] + 1
         elif next_case == before:
             return  # the process cannot even begin, and said why; what did not run is reported as such
 
 
 def check(folder):
-    text = subprocess.run([sys.executable, os.path.abspath(__file__), 'about'], capture_output=True, text=True)
+    text = subprocess.run([*SELF, 'about'], capture_output=True, text=True)
     if text.returncode:
         print('FAIL', text.stderr.strip().splitlines()[-1])
         return 1
@@ -101,7 +102,7 @@ def check(folder):
             continue
         print(f'== code for {target}')
         seen = []
-        for o in outcomes(f'{folder}/{target}', cases):
+        for o in outcomes([*SELF, 'run', f'{folder}/{target}'], cases):
             seen.append(o)
             if o.error:
                 print('FAIL', o.error, flush=True)

@@ -15,6 +15,8 @@ import cases_order
 import cases_settings
 import cases_structured
 import harness
+import interp
+import kernels as kernel_files
 import report
 
 FAMILIES = {'generic': cases_structured.generic_cases, 'reduce': cases_structured.reduce_cases, 'normalize': cases_structured.normalize_cases,
@@ -23,28 +25,42 @@ FAMILIES = {'generic': cases_structured.generic_cases, 'reduce': cases_structure
 
 
 def families(only=''):
-    """The cases of each family, by its name."""
-    return {name: [c for c in cases() if only in c.name] for name, cases in FAMILIES.items()}
+    """The cases of each family, by its name: those of names that have `only` in them."""
+    of = {name: cases() for name, cases in FAMILIES.items()}
+    if unused := sorted(kernel_files.CASES.texts.keys() - {c.kernel for c in all_cases(of)}):
+        raise SystemExit(f'no case runs {", ".join(unused)}')
+    return {name: [c for c in cases if only in c.name] for name, cases in of.items()}
 
 
 def all_cases(of):
     return [c for cases in of.values() for c in cases]
 
 
+class state:
+    """What the processes get by fork."""
+    tool, folder, kernels, cases = '', '', {}, []
+
+
+def with_lines(case, message):
+    """What is wrong with the case, said of the same code with line tables: it names the lines that built the instructions."""
+    with tempfile.TemporaryDirectory() as out:
+        kernels = harness.compile_cases([case], state.tool, out, more=['--line-tables'])
+        try:
+            harness.run_case(case, kernels[case.name], harness.interpret(out))
+        except AssertionError as e:
+            return str(e)
+    return message
+
+
 def attempt(case):
-    """Runs in a process of its own, which got `state` by fork."""
     start = time.time()
     try:
         outcome = report.Outcome(case.name, runs=harness.run_case(case, state.kernels[case.name], harness.interpret(state.folder)))
     except AssertionError as e:
-        outcome = report.Outcome(case.name, error=str(e))
+        outcome = report.Outcome(case.name, error=with_lines(case, str(e)) if isinstance(e.__cause__, interp.PtxError) else str(e))
     except Exception as e:  # of the interpreter or of a case: it has to name the kernel as well
         outcome = report.Outcome(case.name, error=f'{case.name}: {type(e).__name__}: {e}')
     return outcome, time.time() - start
-
-
-class state:
-    kernels, folder, cases = {}, '', []
 
 
 def attempt_number(i):
@@ -52,12 +68,12 @@ def attempt_number(i):
 
 
 def main(argv):
-    tool = argv[1] if len(argv) > 1 else 'build/bin/kt-compile-kernel'
+    state.tool = argv[1] if len(argv) > 1 else 'build/bin/kt-compile-kernel'
     of = families(argv[2] if len(argv) > 2 else '')
     state.cases = all_cases(of)
     with contextlib.ExitStack() as stack:
         state.folder = os.environ.get('KT_KERNEL_DIR') or stack.enter_context(tempfile.TemporaryDirectory())
-        state.kernels = harness.compile_cases(state.cases, tool, state.folder)
+        state.kernels = harness.compile_cases(state.cases, state.tool, state.folder)
         outcomes = []
         with concurrent.futures.ProcessPoolExecutor(os.cpu_count()) as pool:
             for outcome, seconds in pool.map(attempt_number, range(len(state.cases))):

@@ -186,6 +186,29 @@ TEST_P(Cuda, SessionsThatPlanAtOnceCompileAModuleOnce) {
   EXPECT_GE(fake().peakLoading, 2);
 }
 
+/// "sm_89a" runs on that GPU alone, machine code within its major version, PTX on all that are newer.
+TEST_P(Cuda, CodeForOtherGpusIsNotTaken) {
+  ModelBuilder b = chain(1, {});
+  uint32_t add = b.kernel(Entry::add), scale = b.kernel(Entry::scale);
+  addGpuVariant(b.model, add, "ptx", kNone, "sm_80");
+  addGpuVariant(b.model, add, "exact", kNone, "sm_89a");
+  addGpuVariant(b.model, scale, "cubin", kNone, "sm_86");
+  b.model.modules.back().kind = Module::Kind::Cubin;
+  std::string path = writeModel(b.model);
+  auto expect = [&](int capability, const Marks &marks, uint64_t onHost) {
+    fake().computeCapability = capability;
+    auto model = kt::Model::load(path, kGpu);
+    ASSERT_TRUE(model.ok()) << model.status().message();
+    auto session = *(*model)->createSession();
+    expectChain(*session, 1, 20, 1);
+    EXPECT_EQ(compiled(), marks) << capability;
+    EXPECT_EQ(session->stats().hostFallbacks.count("scale"), onHost) << capability;
+  };
+  expect(86, {"cubin", "ptx"}, 0);
+  expect(89, {"cubin", "exact"}, 0);
+  expect(90, {"ptx"}, 1);
+}
+
 TEST_P(Cuda, SessionsThatPlanAtOnceAllHearOfAFailure) {
   auto model = loadModel(manyVariants().model, kGpu);
   fake().jitMilliseconds = 30;

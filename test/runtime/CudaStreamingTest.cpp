@@ -90,6 +90,38 @@ TEST_P(Cuda, AFailedRunLeavesNothingBehindInStaging) {
   }
 }
 
+/// Slices of two weights: a half with one of each is neither slice's.
+TEST_P(Cuda, AHalfThatWasFilledHalfIsFilledAnew) {
+  ModelBuilder b;
+  ExprId n = b.constant(256), bytes = b.constant(1024);
+  BufferId x = b.input("x", DType::f32, n), at = x;
+  std::vector<uint32_t> cuts;
+  for (uint32_t i = 0; i < 8; ++i) {
+    BufferId w = b.weight("w", std::vector<float>(256, static_cast<float>(1 << i)));
+    BufferId y = i == 7 ? b.output("y", DType::f32, n) : b.temporary(bytes);
+    if (i && i % 2 == 0)
+      cuts.push_back(i);
+    b.emit(b.add(at, w, y, n));
+    at = y;
+  }
+  b.slice(cuts);
+  addGpuCode(b.model, {Entry::add}, b);
+  std::vector<float> values(256, 0.5f);
+  for (uint64_t halves : {1, 2}) {
+    auto session = *loadModel(b.model, {.device = "cuda:0", .deviceMemory = 2 * halves * kWeight})->createSession();
+    auto run = [&] { return session->run(std::vector{tensor("x", values)}); };
+    ASSERT_TRUE(run().ok());
+    for (uint64_t copy = 1; copy < 10; ++copy) {
+      fake().copiesIn = 0;
+      fake().failingCopy = copy;
+      (void)run();
+      fake().failingCopy = 0;
+      ASSERT_TRUE(run().ok());
+      EXPECT_EQ(floats(session->outputs()[0]), std::vector<float>(256, 255.5f)) << copy;
+    }
+  }
+}
+
 /// Whether a run finds memory; one that does is right, one that does not says so.
 bool runsIfItFits(Session &session, size_t layers, size_t n) {
   std::vector<float> x(n, 1);

@@ -139,6 +139,7 @@ TEST_P(Cuda, RepeatedRunsSeeTheInputsOfTheFirst) {
       status = session->repeat();
       EXPECT_TRUE(status.ok()) << status.message();
     }
+    EXPECT_EQ(session->stats().plans, 2u) << "the second one keeps the inputs from then on";
   }
 }
 
@@ -157,6 +158,18 @@ TEST_P(Cuda, WhatThirtyTwoBitsDoNotNumberRunsOnTheHost) {
   expectChain(*session, 2, 128, 1); // 2^31
   EXPECT_EQ(session->stats().hostFallbacks.size(), 2u);
   EXPECT_EQ(session->stats().hostFallbacks["add"], 2u);
+}
+
+TEST_P(Cuda, GridsThatAreTooLargeAreToldBeforeALaunch) {
+  ModelBuilder b = chain(1, {Entry::add, Entry::scale});
+  Kernel &kernel = b.model.kernels[b.kernel(Entry::scale)];
+  kernel.exprs.push_back({Op::Const, 65536}); // one more than the second dimension may have
+  kernel.variants[0].stages[0].grid[1] = kernel.exprs.size() - 1;
+  auto session = *loadModel(b.model, kGpu)->createSession();
+  std::vector<float> x(4);
+  EXPECT_NE(session->run(std::vector{tensor("x", x)}).message().find("kernel 'scale': the grid '65536' is 65536"),
+            std::string::npos);
+  EXPECT_EQ(fake().launches, 1u);
 }
 
 TEST_P(Cuda, TheCallersContextStays) {

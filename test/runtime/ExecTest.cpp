@@ -183,6 +183,31 @@ TEST(Exec, IfHandsOverWhatItsBranchYields) {
   }
 }
 
+/// What the run before has set says nothing about sizes of this one.
+TEST(Exec, ABranchMayYieldASizeThatIsSetAfterIt) {
+  ModelBuilder b;
+  ExprId eight = b.constant(8), four = b.constant(4);
+  BufferId c = b.input("c", DType::i64, b.constant(1)), x = b.input("x", DType::f32, eight);
+  SymbolId s = b.symbol("s", Symbol::Kind::Data), later = b.symbol("later", Symbol::Kind::Data);
+  BufferId t = b.temporary(b.expr(Op::Mul, b.value(s), four)), u = b.temporary(b.expr(Op::Mul, b.value(s), four));
+  BufferId r = b.temporary(b.expr(Op::Mul, b.value(later), four));
+  If branch;
+  branch.condition = b.value(s);
+  branch.then = b.list(b.scale(x, t, b.value(s), b.constant(2)));
+  branch.otherwise = b.list(b.scale(x, u, b.value(s), b.constant(3)));
+  branch.results = {r};
+  branch.thenYields = {t};
+  branch.otherwiseYields = {u};
+  b.emit(ReadScalar{s, c, DType::i64, kNone}, std::move(branch), SetSymbol{later, b.value(s)});
+  b.asOutput("y", DType::f32, b.value(later), r);
+  auto session = *loadModel(b.model)->createSession();
+  for (int64_t size : {8, 2, 0, 5}) {
+    Status status = session->run(std::vector{tensor("x", ramp(8, 1)), tensor("c", std::vector<int64_t>{size})});
+    ASSERT_TRUE(status.ok()) << status.message();
+    EXPECT_EQ(session->outputs()[0].dims, std::vector<int64_t>{size});
+  }
+}
+
 /// carried = carried + 1 for `trips` rounds, collected forwards and backwards.
 ModelBuilder counting(bool withLimit) {
   ModelBuilder b;

@@ -7,6 +7,7 @@
 #include "test/runtime/FakeStreams.h"
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cstdlib>
 #include <cstring>
@@ -21,6 +22,7 @@ using namespace kt::fakecuda;
 namespace {
 FakeCudaState state;
 Queues queues;
+FakeCudaKernels kernels = nullptr;
 std::recursive_mutex mutex;
 thread_local void *current = nullptr;
 
@@ -42,8 +44,10 @@ int enqueue(void *stream, Work work) {
 struct Function {
   std::string name;
   void *module;
+  std::vector<size_t> parameters; // bytes of each, where somebody else runs it
 };
 struct LoadedModule {
+  std::shared_ptr<const std::string> text;
   std::map<std::string, Function> functions;
 };
 std::set<void *> modules;
@@ -51,6 +55,20 @@ std::set<void *> modules;
 Touched onDevice(unsigned long long address, size_t bytes) { return {address, bytes, true}; }
 Touched onHost(const void *memory, size_t bytes) { return {reinterpret_cast<uintptr_t>(memory), bytes, false}; }
 template <typename T> T *pointer(unsigned long long address) { return reinterpret_cast<T *>(address); }
+
+/// Bytes of the parameters of a function of a PTX module; false where it has no such function.
+bool findParameters(const std::string &text, const std::string &name, std::vector<size_t> &bytes) {
+  std::string start = ".entry " + name + "(";
+  size_t at = text.find(start);
+  if (at == std::string::npos)
+    return false;
+  size_t end = text.find("{", at);
+  while ((at = text.find(".param .", at)) < end) {
+    at += std::strlen(".param .") + 1; // the type is b, u, s or f and its bits
+    bytes.push_back(std::strtoul(text.c_str() + at, nullptr, 10) / 8);
+  }
+  return true;
+}
 } // namespace
 
 void kt::fakecuda::violation(const std::string &text) { state.violations.push_back(text); }
@@ -76,6 +94,18 @@ EXPORT void fakeCudaReset(const FakeCudaState *to) {
 EXPORT uint64_t fakeCudaPending() {
   std::lock_guard lock(mutex);
   return queues.pending();
+}
+EXPORT void fakeCudaRunKernels(FakeCudaKernels run) {
+  std::lock_guard lock(mutex);
+  kernels = run;
+}
+EXPORT uint64_t fakeCudaBytesFrom(uint64_t address) {
+  std::lock_guard lock(mutex);
+  return queues.bytesFrom(address);
+}
+EXPORT uint64_t fakeCudaViolations() {
+  std::lock_guard lock(mutex);
+  return state.violations.size();
 }
 
 EXPORT int cuInit(unsigned) { return answer("cuInit"); }
@@ -186,7 +216,8 @@ EXPORT int cuMemFreeHost(void *block) {
 }
 EXPORT int cuMemcpyHtoDAsync_v2(unsigned long long dst, const void *src, size_t bytes, void *stream) {
   CALL("cuMemcpyHtoDAsync");
-  ++state.copiesIn;
+  if (++state.copiesIn == state.failingCopy)
+    return kUnknown;
   state.bytesIn += bytes;
   // Pinned memory is read when the copy runs; pageable memory may be staged at once, but never where it is captured.
   if (stream && !streamOf(stream)->capture && !queues.isPinned(src) && queues.copiesPageableAtOnce()) {
@@ -241,11 +272,11 @@ EXPORT int cuModuleLoadDataEx(void **module, const void *image, unsigned count, 
         std::strcpy(static_cast<char *>(values[i]), state.jitError.c_str());
     return kInvalidPtx;
   }
-  if (text.rfind(".version", 0) != 0)
+  if (text.find(".version") == std::string::npos)
     return kInvalidPtx;
   state.loaded.push_back(text);
   ++state.liveObjects;
-  *module = new LoadedModule();
+  *module = new LoadedModule{std::make_shared<std::string>(std::move(text)), {}};
   modules.insert(*module);
   return 0;
 }
@@ -259,9 +290,11 @@ EXPORT int cuModuleUnload(void *module) {
 EXPORT int cuModuleGetFunction(void **function, void *module, const char *name) {
   CALL("cuModuleGetFunction");
   static const std::set<std::string> known = {"add", "scale", "reporting"};
-  if (!known.count(name))
+  auto &[text, functions] = *static_cast<LoadedModule *>(module);
+  Function found = {name, module, {}};
+  if (kernels ? !findParameters(*text, name, found.parameters) : !known.count(name))
     return kNotFound;
-  *function = &(static_cast<LoadedModule *>(module)->functions[name] = {name, module});
+  *function = &(functions[name] = std::move(found));
   return 0;
 }
 EXPORT int cuFuncSetAttribute(void *, int attribute, int value) {
@@ -276,6 +309,19 @@ EXPORT int cuLaunchKernel(void *handle, unsigned x, unsigned y, unsigned z, unsi
   if (++state.launches == state.failingLaunch)
     return kUnknown;
   const auto &function = *static_cast<Function *>(handle);
+  if (kernels) {
+    std::vector<uint64_t> values(function.parameters.size());
+    for (size_t i = 0; i < values.size(); ++i)
+      std::memcpy(&values[i], parameters[i], function.parameters[i]);
+    std::array<unsigned, 3> grid = {x, y, z};
+    auto text = static_cast<LoadedModule *>(function.module)->text;
+    return enqueue(stream, {"cuLaunchKernel",
+                            [=, name = function.name] {
+                              kernels(text->c_str(), name.c_str(), grid.data(), threads, shared, values.data());
+                            },
+                            {},
+                            function.module});
+  }
   auto floats = [&](int i) { return *static_cast<float **>(parameters[i]); };
   auto integer = [&](int i) { return *static_cast<int *>(parameters[i]); };
   auto on = [&](int i, int64_t n) { return onDevice(*static_cast<unsigned long long *>(parameters[i]), n * 4); };

@@ -1,7 +1,8 @@
 //===- FakeCuda.h - a CUDA driver for machines without one ----------------===//
 //
-// A libcuda.so.1 whose device memory is host memory. It knows the kernels of the tests by their names, runs work when
-// its policy says (FakeStreams.h), records what it is asked, and fails where it is told to.
+// A libcuda.so.1 whose device memory is host memory. It knows the kernels of the unit tests by their names, or hands
+// all kernels to somebody who can run them. It runs work when its policy says (FakeStreams.h), records what it is
+// asked, and fails where it is told to.
 //
 //===----------------------------------------------------------------------===//
 
@@ -29,12 +30,18 @@ struct FakeCudaState {
   int loading = 0, peakLoading = 0;
   std::string failing;             // the call that fails with CUDA_ERROR_UNKNOWN,
   bool onlyWhileCapturing = false; // and then breaks the capture
+  uint64_t failingCopy = 0;        // the copy to the device that fails, counted from 1 by `copiesIn`
   uint64_t failingLaunch = 0;      // the kernel launch that fails, counted from 1 by `launches`
   std::vector<std::string> calls;
   uint64_t launches = 0, copiesIn = 0, bytesIn = 0, graphLaunches = 0;
   int liveObjects = 0;                 // contexts, modules, memory, streams, events, graphs
   std::vector<std::string> violations; // what a correct user never does: work that touches memory that is gone, ...
 };
+
+/// Runs one launch: the module's text, the function's name, the grid, the threads of a block, its bytes of shared
+/// memory and the parameters' bits, as many as the function has.
+using FakeCudaKernels = void (*)(const char *module, const char *entry, const unsigned *grid, unsigned threads,
+                                 unsigned shared, const uint64_t *parameters);
 
 extern "C" {
 /// The driver's state.
@@ -43,6 +50,13 @@ FakeCudaState *fakeCudaState();
 void fakeCudaReset(const FakeCudaState *state);
 /// Work that was enqueued and has not run.
 uint64_t fakeCudaPending();
+/// From now on `run` gets the kernels of all modules, when their turn comes.
+void fakeCudaRunKernels(FakeCudaKernels run);
+/// How many bytes there are from an address to the end of its allocation, of the device or of pinned memory; 0 for an
+/// address in none.
+uint64_t fakeCudaBytesFrom(uint64_t address);
+/// How many violations there were.
+uint64_t fakeCudaViolations();
 }
 
 #endif

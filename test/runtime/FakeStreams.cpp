@@ -194,6 +194,12 @@ bool Queues::isPinned(const void *memory) const {
   return block && block->live && !block->device;
 }
 
+size_t Queues::bytesFrom(uintptr_t address) const {
+  size_t left = 0;
+  const Block *block = find(address, left);
+  return block && block->live ? left : 0;
+}
+
 /// Device memory has to be allocated; host memory may be anybody's, but not what was given back.
 bool Queues::within(const Touched &range) const {
   size_t left = 0;

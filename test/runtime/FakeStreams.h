@@ -99,6 +99,8 @@ public:
   /// hit what has taken its place.
   size_t freed(void *memory, bool device);
   bool isPinned(const void *memory) const;
+  /// From an address that is in memory that lives to the end of that, else 0.
+  size_t bytesFrom(uintptr_t address) const;
 
 private:
   struct Block {

@@ -63,6 +63,19 @@ TEST(Streaming, NothingIsStreamedWhenAllFits) {
   EXPECT_EQ(session->stats().residentWeightBytes, 9 * kElements * 4);
 }
 
+TEST(Streaming, EqualWeightsAreKeptOnce) {
+  ModelBuilder b;
+  ExprId n = b.constant(64);
+  BufferId x = b.input("x", DType::f32, n), t = b.temporary(b.constant(256)), y = b.output("y", DType::f32, n);
+  BufferId one = b.weight("one", std::vector<float>(64, 3)), same = b.weight("same", std::vector<float>(64, 3));
+  b.emit(b.add(x, one, t, n), b.add(t, same, y, n));
+  auto session = *loadModel(b.model)->createSession();
+  std::vector<float> values(64, 1);
+  ASSERT_TRUE(session->run(std::vector{tensor("x", values)}).ok());
+  EXPECT_EQ(floats(session->outputs()[0]), std::vector<float>(64, 7));
+  EXPECT_EQ(session->stats().residentWeightBytes, 256u);
+}
+
 TEST(Streaming, TheLimitIsForWeightsWhateverTheShapes) {
   ModelBuilder b = layers(INT64_MAX);
   auto model = loadModel(b.model, {.device = "host", .threads = 1, .deviceMemory = 9 * kElements * 4});

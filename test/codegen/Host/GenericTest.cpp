@@ -272,6 +272,31 @@ TEST(HostGeneric, transposes_in_tiles) {
   }
 }
 
+/// The last task has fewer tiles than the others; here those beyond would be matrices of their own.
+TEST(HostGeneric, transposes_each_matrix_of_a_batch) {
+  HostKernel k(R"(
+^bb0(%x: !kt.tensor<[p0, p1, p2] x f32>):
+  %r = kt.generic ins(%x : !kt.tensor<[p0, p1, p2] x f32>) -> !kt.tensor<[p0, p2, p1] x f32> {
+  ^bb0(%X: !kt.tensor<[p0, p1, p2] x f32>, %a: index, %c: index, %b: index):
+    %0 = kt.read %X[%a, %b, %c] : !kt.tensor<[p0, p1, p2] x f32> -> f32
+    kt.yield %0 : f32
+  }
+  kt.yield %r : !kt.tensor<[p0, p2, p1] x f32>)",
+               3);
+  ASSERT_TRUE(k.ok());
+  EXPECT_NE(k.getCode().variants[0].schedule.find("tile"), std::string::npos);
+  for (auto [a, b, c] : {std::array<int64_t, 3>{2, 3, 4}, {0, 2, 3}, {5, 17, 33}, {3, 200, 130}}) {
+    auto x = randomVector(a * b * c);
+    std::vector<float> y(x.size(), 7), expected(x.size());
+    for (int64_t i = 0; i < a; ++i)
+      for (int64_t j = 0; j < b; ++j)
+        for (int64_t l = 0; l < c; ++l)
+          expected[(i * c + l) * b + j] = x[(i * b + j) * c + l];
+    k.run({x.data(), y.data()}, {a, b, c});
+    EXPECT_EQ(y, expected);
+  }
+}
+
 TEST(HostGeneric, reports_indices_outside) {
   HostKernel k(R"(
 ^bb0(%x: !kt.tensor<[p0, p1] x f32>, %i: !kt.tensor<[p2] x i64>):

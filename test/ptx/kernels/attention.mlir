@@ -1,0 +1,198 @@
+// RUN: kt-opt %s | kt-opt - -o /dev/null
+//
+// kt.attention: p0 batches, p1 queries, p2 keys; operands are [b, s, h, d], or [b, h, s, d] where the maps say so.
+
+#bihd = affine_map<(b, h, i, d) -> (b, i, h, d)>
+#bjgd = affine_map<(b, g, j, d) -> (b, j, g, d)>
+#bjge = affine_map<(b, g, j, e) -> (b, j, g, e)>
+#bihe = affine_map<(b, h, i, e) -> (b, i, h, e)>
+#bhid = affine_map<(b, h, i, d) -> (b, h, i, d)>
+#bgjd = affine_map<(b, g, j, d) -> (b, g, j, d)>
+#bgje = affine_map<(b, g, j, e) -> (b, g, j, e)>
+#bhie = affine_map<(b, h, i, e) -> (b, h, i, e)>
+
+kt.kernel @attention_f16_64 ["p0", "p1", "p2"] computes {
+^bb0(%q: !kt.tensor<[p0, p1, 2, 64] x f16>, %k: !kt.tensor<[p0, p2, 2, 64] x f16>, %v: !kt.tensor<[p0, p2, 2, 64] x f16>):
+  %r = kt.attention %q, %k, %v
+      {maps = [#bihd, #bjgd, #bjge, #bihe],
+       sizes = [#kt.expr<p0>, #kt.expr<2>, #kt.expr<p1>, #kt.expr<p2>, #kt.expr<64>, #kt.expr<64>], group = 1 : i64}
+      : !kt.tensor<[p0, p1, 2, 64] x f16>, !kt.tensor<[p0, p2, 2, 64] x f16>, !kt.tensor<[p0, p2, 2, 64] x f16>
+      -> !kt.tensor<[p0, p1, 2, 64] x f16> score {
+  ^bb0(%s: f32, %b: index, %h: index, %i: index, %j: index):
+    %c = arith.constant 0.125000000 : f32
+    %0 = arith.mulf %s, %c : f32
+    kt.yield %0 : f32
+  }
+  kt.yield %r : !kt.tensor<[p0, p1, 2, 64] x f16>
+}
+
+kt.kernel @attention_f16_128_causal ["p0", "p1", "p2"] computes {
+^bb0(%q: !kt.tensor<[p0, 4, p1, 128] x f16>, %k: !kt.tensor<[p0, 2, p2, 128] x f16>, %v: !kt.tensor<[p0, 2, p2, 128] x f16>):
+  %r = kt.attention %q, %k, %v
+      {maps = [#bhid, #bgjd, #bgje, #bhie],
+       sizes = [#kt.expr<p0>, #kt.expr<4>, #kt.expr<p1>, #kt.expr<p2>, #kt.expr<128>, #kt.expr<128>], group = 2 : i64}
+      : !kt.tensor<[p0, 4, p1, 128] x f16>, !kt.tensor<[p0, 2, p2, 128] x f16>, !kt.tensor<[p0, 2, p2, 128] x f16>
+      -> !kt.tensor<[p0, 4, p1, 128] x f16> score {
+  ^bb0(%s: f32, %b: index, %h: index, %i: index, %j: index):
+    %c = arith.constant 0.088388348 : f32
+    %0 = arith.mulf %s, %c : f32
+    %4 = arith.cmpi sle, %j, %i : index
+    %5 = arith.constant 0xFF800000 : f32
+    %6 = arith.select %4, %0, %5 : f32
+    kt.yield %6 : f32
+  }
+  kt.yield %r : !kt.tensor<[p0, 4, p1, 128] x f16>
+}
+
+kt.kernel @attention_bf16_32_mask ["p0", "p1", "p2"] computes {
+^bb0(%q: !kt.tensor<[p0, p1, 2, 32] x bf16>, %k: !kt.tensor<[p0, p2, 2, 32] x bf16>, %v: !kt.tensor<[p0, p2, 2, 32] x bf16>,
+     %m: !kt.tensor<[p0, 1, p1, p2] x bf16>):
+  %r = kt.attention %q, %k, %v extras(%m : !kt.tensor<[p0, 1, p1, p2] x bf16>)
+      {maps = [#bihd, #bjgd, #bjge, #bihe],
+       sizes = [#kt.expr<p0>, #kt.expr<2>, #kt.expr<p1>, #kt.expr<p2>, #kt.expr<32>, #kt.expr<32>], group = 1 : i64, zero_empty}
+      : !kt.tensor<[p0, p1, 2, 32] x bf16>, !kt.tensor<[p0, p2, 2, 32] x bf16>, !kt.tensor<[p0, p2, 2, 32] x bf16>
+      -> !kt.tensor<[p0, p1, 2, 32] x bf16> score {
+  ^bb0(%s: f32, %M: !kt.tensor<[p0, 1, p1, p2] x bf16>, %b: index, %h: index, %i: index, %j: index):
+    %c = arith.constant 0.176776695 : f32
+    %0 = arith.mulf %s, %c : f32
+    %z = arith.constant 0 : index
+    %1 = kt.read %M[%b, %z, %i, %j] : !kt.tensor<[p0, 1, p1, p2] x bf16> -> bf16
+    %2 = arith.extf %1 : bf16 to f32
+    %3 = arith.addf %0, %2 : f32
+    kt.yield %3 : f32
+  }
+  kt.yield %r : !kt.tensor<[p0, p1, 2, 32] x bf16>
+}
+
+kt.kernel @attention_f16_80 ["p0", "p1", "p2"] computes {
+^bb0(%q: !kt.tensor<[p0, p1, 2, 80] x f16>, %k: !kt.tensor<[p0, p2, 2, 80] x f16>, %v: !kt.tensor<[p0, p2, 2, 80] x f16>):
+  %r = kt.attention %q, %k, %v
+      {maps = [#bihd, #bjgd, #bjge, #bihe],
+       sizes = [#kt.expr<p0>, #kt.expr<2>, #kt.expr<p1>, #kt.expr<p2>, #kt.expr<80>, #kt.expr<80>], group = 1 : i64}
+      : !kt.tensor<[p0, p1, 2, 80] x f16>, !kt.tensor<[p0, p2, 2, 80] x f16>, !kt.tensor<[p0, p2, 2, 80] x f16>
+      -> !kt.tensor<[p0, p1, 2, 80] x f16> score {
+  ^bb0(%s: f32, %b: index, %h: index, %i: index, %j: index):
+    %c = arith.constant 0.111803399 : f32
+    %0 = arith.mulf %s, %c : f32
+    kt.yield %0 : f32
+  }
+  kt.yield %r : !kt.tensor<[p0, p1, 2, 80] x f16>
+}
+
+kt.kernel @attention_f16_20_unaligned ["p0", "p1", "p2"] computes {
+^bb0(%q: !kt.tensor<[p0, p1, 2, 20] x f16>, %k: !kt.tensor<[p0, p2, 2, 20] x f16>, %v: !kt.tensor<[p0, p2, 2, 12] x f16>):
+  %r = kt.attention %q, %k, %v
+      {maps = [#bihd, #bjgd, #bjge, #bihe],
+       sizes = [#kt.expr<p0>, #kt.expr<2>, #kt.expr<p1>, #kt.expr<p2>, #kt.expr<20>, #kt.expr<12>], group = 1 : i64}
+      : !kt.tensor<[p0, p1, 2, 20] x f16>, !kt.tensor<[p0, p2, 2, 20] x f16>, !kt.tensor<[p0, p2, 2, 12] x f16>
+      -> !kt.tensor<[p0, p1, 2, 12] x f16> score {
+  ^bb0(%s: f32, %b: index, %h: index, %i: index, %j: index):
+    %c = arith.constant 0.223606798 : f32
+    %0 = arith.mulf %s, %c : f32
+    kt.yield %0 : f32
+  }
+  kt.yield %r : !kt.tensor<[p0, p1, 2, 12] x f16>
+}
+
+kt.kernel @attention_f16_256 ["p0", "p1", "p2"] computes {
+^bb0(%q: !kt.tensor<[p0, p1, 1, 256] x f16>, %k: !kt.tensor<[p0, p2, 1, 256] x f16>, %v: !kt.tensor<[p0, p2, 1, 256] x f16>):
+  %r = kt.attention %q, %k, %v
+      {maps = [#bihd, #bjgd, #bjge, #bihe],
+       sizes = [#kt.expr<p0>, #kt.expr<1>, #kt.expr<p1>, #kt.expr<p2>, #kt.expr<256>, #kt.expr<256>], group = 1 : i64}
+      : !kt.tensor<[p0, p1, 1, 256] x f16>, !kt.tensor<[p0, p2, 1, 256] x f16>, !kt.tensor<[p0, p2, 1, 256] x f16>
+      -> !kt.tensor<[p0, p1, 1, 256] x f16> score {
+  ^bb0(%s: f32, %b: index, %h: index, %i: index, %j: index):
+    %c = arith.constant 0.062500000 : f32
+    %0 = arith.mulf %s, %c : f32
+    kt.yield %0 : f32
+  }
+  kt.yield %r : !kt.tensor<[p0, p1, 1, 256] x f16>
+}
+
+kt.kernel @attention_decode ["p0", "p1", "p2"] computes {
+^bb0(%q: !kt.tensor<[p0, 4, p1, 64] x f16>, %k: !kt.tensor<[p0, 1, p2, 64] x f16>, %v: !kt.tensor<[p0, 1, p2, 64] x f16>):
+  %r = kt.attention %q, %k, %v
+      {maps = [#bhid, #bgjd, #bgje, #bhie],
+       sizes = [#kt.expr<p0>, #kt.expr<4>, #kt.expr<p1>, #kt.expr<p2>, #kt.expr<64>, #kt.expr<64>], group = 4 : i64}
+      : !kt.tensor<[p0, 4, p1, 64] x f16>, !kt.tensor<[p0, 1, p2, 64] x f16>, !kt.tensor<[p0, 1, p2, 64] x f16>
+      -> !kt.tensor<[p0, 4, p1, 64] x f16> score {
+  ^bb0(%s: f32, %b: index, %h: index, %i: index, %j: index):
+    %c = arith.constant 0.125000000 : f32
+    %0 = arith.mulf %s, %c : f32
+    kt.yield %0 : f32
+  }
+  kt.yield %r : !kt.tensor<[p0, 4, p1, 64] x f16>
+}
+
+kt.kernel @attention_decode_mask ["p0", "p1", "p2"] computes {
+^bb0(%q: !kt.tensor<[p0, p1, 2, 64] x f16>, %k: !kt.tensor<[p0, p2, 2, 64] x f16>, %v: !kt.tensor<[p0, p2, 2, 48] x f16>,
+     %m: !kt.tensor<[p0, 1, p1, p2] x f16>):
+  %r = kt.attention %q, %k, %v extras(%m : !kt.tensor<[p0, 1, p1, p2] x f16>)
+      {maps = [#bihd, #bjgd, #bjge, #bihe],
+       sizes = [#kt.expr<p0>, #kt.expr<2>, #kt.expr<p1>, #kt.expr<p2>, #kt.expr<64>, #kt.expr<48>], group = 1 : i64, zero_empty}
+      : !kt.tensor<[p0, p1, 2, 64] x f16>, !kt.tensor<[p0, p2, 2, 64] x f16>, !kt.tensor<[p0, p2, 2, 48] x f16>
+      -> !kt.tensor<[p0, p1, 2, 48] x f16> score {
+  ^bb0(%s: f32, %M: !kt.tensor<[p0, 1, p1, p2] x f16>, %b: index, %h: index, %i: index, %j: index):
+    %c = arith.constant 0.125000000 : f32
+    %0 = arith.mulf %s, %c : f32
+    %z = arith.constant 0 : index
+    %1 = kt.read %M[%b, %z, %i, %j] : !kt.tensor<[p0, 1, p1, p2] x f16> -> f16
+    %2 = arith.extf %1 : f16 to f32
+    %3 = arith.addf %0, %2 : f32
+    kt.yield %3 : f32
+  }
+  kt.yield %r : !kt.tensor<[p0, p1, 2, 48] x f16>
+}
+
+kt.kernel @attention_f32 ["p0", "p1", "p2"] computes {
+^bb0(%q: !kt.tensor<[p0, p1, 4, 64] x f32>, %k: !kt.tensor<[p0, p2, 2, 64] x f32>, %v: !kt.tensor<[p0, p2, 2, 40] x f32>):
+  %r = kt.attention %q, %k, %v
+      {maps = [#bihd, #bjgd, #bjge, #bihe],
+       sizes = [#kt.expr<p0>, #kt.expr<4>, #kt.expr<p1>, #kt.expr<p2>, #kt.expr<64>, #kt.expr<40>], group = 2 : i64}
+      : !kt.tensor<[p0, p1, 4, 64] x f32>, !kt.tensor<[p0, p2, 2, 64] x f32>, !kt.tensor<[p0, p2, 2, 40] x f32>
+      -> !kt.tensor<[p0, p1, 4, 40] x f32> score {
+  ^bb0(%s: f32, %b: index, %h: index, %i: index, %j: index):
+    %c = arith.constant 0.125000000 : f32
+    %0 = arith.mulf %s, %c : f32
+    kt.yield %0 : f32
+  }
+  kt.yield %r : !kt.tensor<[p0, p1, 4, 40] x f32>
+}
+
+kt.kernel @attention_f32_mask ["p0", "p1", "p2"] computes {
+^bb0(%q: !kt.tensor<[p0, p1, 2, 16] x f32>, %k: !kt.tensor<[p0, p2, 2, 16] x f32>, %v: !kt.tensor<[p0, p2, 2, 24] x f32>,
+     %m: !kt.tensor<[p0, 1, p1, p2] x f32>):
+  %r = kt.attention %q, %k, %v extras(%m : !kt.tensor<[p0, 1, p1, p2] x f32>)
+      {maps = [#bihd, #bjgd, #bjge, #bihe],
+       sizes = [#kt.expr<p0>, #kt.expr<2>, #kt.expr<p1>, #kt.expr<p2>, #kt.expr<16>, #kt.expr<24>], group = 1 : i64, zero_empty}
+      : !kt.tensor<[p0, p1, 2, 16] x f32>, !kt.tensor<[p0, p2, 2, 16] x f32>, !kt.tensor<[p0, p2, 2, 24] x f32>
+      -> !kt.tensor<[p0, p1, 2, 24] x f32> score {
+  ^bb0(%s: f32, %M: !kt.tensor<[p0, 1, p1, p2] x f32>, %b: index, %h: index, %i: index, %j: index):
+    %c = arith.constant 0.250000000 : f32
+    %0 = arith.mulf %s, %c : f32
+    %z = arith.constant 0 : index
+    %1 = kt.read %M[%b, %z, %i, %j] : !kt.tensor<[p0, 1, p1, p2] x f32> -> f32
+    %3 = arith.addf %0, %1 : f32
+    kt.yield %3 : f32
+  }
+  kt.yield %r : !kt.tensor<[p0, p1, 2, 24] x f32>
+}
+
+kt.kernel @attention_f32_nan ["p0", "p1", "p2"] computes {
+^bb0(%q: !kt.tensor<[p0, p1, 2, 16] x f32>, %k: !kt.tensor<[p0, p2, 2, 16] x f32>, %v: !kt.tensor<[p0, p2, 2, 16] x f32>,
+     %m: !kt.tensor<[p0, 1, p1, p2] x f32>):
+  %r = kt.attention %q, %k, %v extras(%m : !kt.tensor<[p0, 1, p1, p2] x f32>)
+      {maps = [#bihd, #bjgd, #bjge, #bihe],
+       sizes = [#kt.expr<p0>, #kt.expr<2>, #kt.expr<p1>, #kt.expr<p2>, #kt.expr<16>, #kt.expr<16>], group = 1 : i64}
+      : !kt.tensor<[p0, p1, 2, 16] x f32>, !kt.tensor<[p0, p2, 2, 16] x f32>, !kt.tensor<[p0, p2, 2, 16] x f32>
+      -> !kt.tensor<[p0, p1, 2, 16] x f32> score {
+  ^bb0(%s: f32, %M: !kt.tensor<[p0, 1, p1, p2] x f32>, %b: index, %h: index, %i: index, %j: index):
+    %c = arith.constant 0.250000000 : f32
+    %0 = arith.mulf %s, %c : f32
+    %z = arith.constant 0 : index
+    %1 = kt.read %M[%b, %z, %i, %j] : !kt.tensor<[p0, 1, p1, p2] x f32> -> f32
+    %3 = arith.addf %0, %1 : f32
+    kt.yield %3 : f32
+  }
+  kt.yield %r : !kt.tensor<[p0, p1, 2, 16] x f32>
+}
