@@ -24,7 +24,7 @@ def FuseBodies : Pass<"kt-fuse-bodies", "::mlir::func::FuncOp"> {
   let summary = "Inlines producers into the scalar bodies that read them";
   let description = [{
     **Requires** nothing. **Guarantees** that element movement (transpositions, slices, concatenations, gathers) and cheap or singly used elementwise work
-    has no kernel of its own where its reader has a body. **Does not** compute anything expensive twice.
+    has no kernel of its own where its reader has a body, unless that would become too large. **Does not** compute anything expensive twice.
 
     ```mlir
     %a = kt.generic ... { exp(x[i]) }
@@ -39,7 +39,7 @@ def FuseEpilogues : Pass<"kt-fuse-epilogues", "::mlir::func::FuncOp"> {
   let summary = "Moves elementwise work into the epilogue of what it follows";
   let description = [{
     **Requires** nothing. **Guarantees** that a generic which reads a matmul, convolution, reduction or norm at its own position, and is its only
-    reader, has become its epilogue. **Does not** move work across reductions.
+    reader, has become its epilogue, unless that would become too large. **Does not** move work across reductions.
 
     ```mlir
     %c = kt.matmul %a, %b ... epilogue { acc }

@@ -2,7 +2,8 @@
 //
 // Neither target has a mathematics library to call, so math operations on scalars become arith operations: mostly
 // without branches, so that loops around them vectorise. f32 results are within 3 units in the last place (erf: 5), f64
-// results within about 1e-13; infinities, NaN and denormals are as in C. Sine, cosine and tangent are good up to 1e15.
+// results within about 1e-13 (powers: to the last place); infinities, NaN and denormals are as in C. Sine, cosine and
+// tangent are good up to 1e15.
 //
 //===----------------------------------------------------------------------===//
 

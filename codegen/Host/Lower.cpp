@@ -1,6 +1,7 @@
 //===- Lower.cpp - a built kernel to the LLVM dialect ---------------------===//
 //
-// The input holds only scf, arith, cf, a few math intrinsics and the LLVM dialect.
+// The input holds only scf, arith, cf, math and the LLVM dialect. Mathematics is expanded first, but for what both
+// targets have as instructions.
 //
 //===----------------------------------------------------------------------===//
 

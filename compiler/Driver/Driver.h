@@ -25,7 +25,7 @@ struct CompileOptions {
   std::vector<std::string> targets{"sm_89", "host"};
   Precision precision = Precision::model;
   Quant quant = Quant::none;
-  uint64_t maxSliceBytes = 0; // 0: one slice
+  uint64_t maxSliceBytes = 0; // 0: fine slices, which the runtime groups for the memory that it finds
   /// Dimension symbols narrowed to [first, second].
   std::map<std::string, std::pair<int64_t, int64_t>> dims;
   /// 0: no fusion, one kernel variant for all shapes. 1: fusion, one variant. 2 and 3: everything.

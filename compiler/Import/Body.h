@@ -12,8 +12,8 @@
 
 namespace kt::import {
 
-/// True for ui8 to ui64; scalars themselves are signless, so what matters for an operation is asked of the element
-/// type.
+/// True for booleans and ui2 to ui64; scalars themselves are signless, so what matters for an operation is asked of the
+/// element type.
 inline bool isUnsigned(mlir::Type element) { return element.isUnsignedInteger() || element.isInteger(1); }
 
 /// A place where data becomes an index, by its number in the module's `kt.sites`.

@@ -139,8 +139,8 @@ public:
 
   // What is known of a tensor's elements.
   const Contents *known(mlir::Value v);
-  /// The elements as integer expressions: known, or read at run time when the number of elements is static (kt.item).
-  /// Null after an error.
+  /// The elements as integer expressions: known, or read at run time (kt.item) where their number is static and at most
+  /// kMaxEvaluated. Null after an error.
   std::optional<llvm::SmallVector<Expr>> sizes(mlir::Value v, llvm::StringRef what);
   /// The only element, the same way.
   std::optional<Expr> oneSize(mlir::Value v, llvm::StringRef what);

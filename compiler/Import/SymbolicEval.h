@@ -1,7 +1,7 @@
 //===- SymbolicEval.h - what a small tensor holds, in symbols -------------===//
 //
-// Exporters leave shape arithmetic in the graph: Shape, Gather, Mul, Concat, Reshape. Because every operator is a
-// scalar body over index arithmetic, one interpreter of those bodies over expressions folds all of it.
+// Exporters leave shape arithmetic in the graph: Shape, Gather, Mul, Concat, Reshape. Import makes
+// scalar bodies over index arithmetic of them, so one interpreter of bodies over expressions folds all of it.
 //
 //===----------------------------------------------------------------------===//
 

@@ -1,7 +1,7 @@
 //===- Pipeline.h - the phases of compilation -----------------------------===//
 //
-// One enum, a pipeline of passes for each phase. What a phase guarantees is said here and checked by its passes'
-// verifiers.
+// One enum, a pipeline of passes for each phase. What each pass guarantees is said in passes/Passes.td and held by its
+// tests; the verifiers of ops and types run once after each phase (Driver.cpp).
 //
 //===----------------------------------------------------------------------===//
 

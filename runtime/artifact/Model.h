@@ -2,7 +2,7 @@
 //
 // The one joint between the compiler and the runtime. The compiler fills a `Model` and hands it to the writer; the
 // reader gives the runtime a verified one. It knows no operator: only integer expressions, buffers, kernels,
-// instructions. On disk it is FlatBuffers metadata followed by page-aligned sections; see docs/ktm-format.md.
+// instructions. On disk it is FlatBuffers metadata followed by page-aligned segments; see docs/ktm-format.md.
 //
 //===----------------------------------------------------------------------===//
 

@@ -1,7 +1,7 @@
 //===- CudaModules.cpp - a model's code on an NVIDIA GPU ------------------===//
 //
 // The driver takes 50 to 250 ms for a module of PTX, and a model has several variants of each kernel of which a run
-// needs one: so only what is asked for is compiled, on as many threads as there are modules.
+// needs one: so only what is asked for is compiled, on up to 16 threads.
 //
 //===----------------------------------------------------------------------===//
 

@@ -435,7 +435,8 @@ Status Executor::execute() {
   return {};
 }
 
-/// The second run with the same shapes is recorded, so that it and the following ones are one call each.
+/// The second run with the same shapes is recorded instead of done, then replayed as the following ones are: in one
+/// call each.
 Status Executor::executeGraph() {
   if (!graph) {
     KT_RETURN_IF_ERROR(stream->beginRecord());

@@ -32,11 +32,12 @@ public:
     Eq,
     Lt,     // 0 or 1
     Select, // operand 0 != 0 ? operand 1 : operand 2
-    Poison  // no number; imm says why. What is computed with it is poison too
+    Poison  // no number; imm says why. What is computed with it is poison too, unless it does not matter: as the
+            // divisor of 0, or as the side of a choice that a constant condition does not take
   };
   /// Why there is no number.
   enum class Reason : int64_t {
-    overflow,   // a constant in it does not fit in 64 bits
+    overflow,   // a constant or coefficient in it does not fit in 64 bits; nothing wraps
     complexity, // it would have more parts than kMaxWeight
     rank        // it is the size of a dimension that a tensor does not have
   };

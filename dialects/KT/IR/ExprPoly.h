@@ -25,7 +25,7 @@ struct AtomsLess {
 };
 
 /// Products of atoms with their coefficients; the empty product carries the constant. Poison where a coefficient does
-/// not fit in 64 bits.
+/// not fit in 64 bits or what was added is poison; the coefficients then mean nothing.
 struct Poly : std::map<Atoms, int64_t, AtomsLess> {
   std::optional<Expr::Reason> poison;
 };

@@ -49,7 +49,7 @@ def KT_SymTensorType : TypeDef<KT_Dialect, "SymTensor"> {
     ```mlir
     !kt.tensor<[batch, seq + past, 64] x f32>   !kt.tensor<[] x i64>
     ```
-    Element types are f16, bf16, f32, f64, the f8 and f4 kinds, i1, i8 to i64 (signed) and ui8 to ui64.
+    Element types are f16, bf16, f32, f64, the f8 and f4 kinds, i1, i2 to i64 (signed) and ui2 to ui64.
   }];
   let parameters = (ins ArrayRefParameter<"::kt::ExprAttr">:$dims, "::mlir::Type":$elementType);
   let hasCustomAssemblyFormat = 1;

@@ -1,7 +1,7 @@
 //===- Verify.h - what the verifiers of the kt ops share ------------------===//
 //
-// Verifiers run after every pass: equal attributes are compared first, which decides almost all. What cannot be decided
-// is taken to hold; a kt.assert checks it in the run.
+// Verifiers look at the whole module, after each phase in ktc and after every pass in kt-opt: equal attributes are
+// compared first, which decides almost all. What cannot be decided is taken to hold; a kt.assert checks it in the run.
 //
 //===----------------------------------------------------------------------===//
 
