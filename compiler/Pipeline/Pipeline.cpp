@@ -50,6 +50,7 @@ void kt::buildPhase(OpPassManager &pm, Phase phase, const PipelineOptions &optio
       pm.addNestedPass<func::FuncOp>(createSimplifyBodies());
       clean();
     };
+    pm.addPass(createSolveSizes());
     clean();
     // Products take transposed weights as they lie: a copy in another order would be made only to be packed.
     if (options.optLevel > 0)

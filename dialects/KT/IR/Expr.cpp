@@ -179,31 +179,28 @@ void Expr::forEachSymbol(llvm::function_ref<void(llvm::StringRef)> fn) const {
   walk(*this);
 }
 
-Expr Expr::substitute(llvm::function_ref<Expr(llvm::StringRef)> fn) const {
+Expr Expr::withOperands(llvm::function_ref<Expr(Expr)> fn) const {
   switch (kind()) {
   case Kind::Const:
   case Kind::Poison:
+  case Kind::Symbol:
     return *this;
-  case Kind::Symbol: {
-    Expr with = fn(name());
-    return with ? with : *this;
-  }
   case Kind::Add: {
     Expr sum = constant(context(), imm());
     for (unsigned i = 0; i < numOperands(); ++i)
-      sum = sum + operand(i).substitute(fn);
+      sum = sum + fn(operand(i));
     return sum;
   }
   case Kind::Mul: {
     Expr product = constant(context(), imm());
     for (unsigned i = 0; i < numOperands(); ++i)
-      product = product * operand(i).substitute(fn);
+      product = product * fn(operand(i));
     return product;
   }
   default:
     break;
   }
-  Expr a = operand(0).substitute(fn), b = operand(1).substitute(fn);
+  Expr a = fn(operand(0)), b = fn(operand(1));
   switch (kind()) {
   case Kind::FloorDiv:
     return floorDiv(a, b);
@@ -218,8 +215,16 @@ Expr Expr::substitute(llvm::function_ref<Expr(llvm::StringRef)> fn) const {
   case Kind::Lt:
     return lt(a, b);
   default:
-    return select(a, b, operand(2).substitute(fn));
+    return select(a, b, fn(operand(2)));
   }
+}
+
+Expr Expr::substitute(llvm::function_ref<Expr(llvm::StringRef)> fn) const {
+  if (kind() == Kind::Symbol) {
+    Expr with = fn(name());
+    return with ? with : *this;
+  }
+  return withOperands([&](Expr e) { return e.substitute(fn); });
 }
 
 std::string Expr::str() const {

@@ -89,6 +89,8 @@ public:
 
   /// Calls `fn` with each distinct symbol name, in order of appearance.
   void forEachSymbol(llvm::function_ref<void(llvm::StringRef)> fn) const;
+  /// The same computation of other operands, in normal form again.
+  Expr withOperands(llvm::function_ref<Expr(Expr)> fn) const;
   /// The expression with symbols replaced; `fn` answers a null Expr to leave one alone.
   Expr substitute(llvm::function_ref<Expr(llvm::StringRef)> fn) const;
   std::string str() const;

@@ -1,6 +1,6 @@
 //===- ExprPoly.h - expressions as sums of products -----------------------===//
 //
-// What the arithmetic of Expr works on; only its own files include this.
+// What the arithmetic of Expr works on, and what solves equations of sizes.
 //
 //===----------------------------------------------------------------------===//
 

@@ -1,0 +1,307 @@
+//===- SolveSizes.cpp - what checks say of the inputs' sizes --------------===//
+//
+//   func @f(%x: [b, s], %y: [n])            func @f(%x: [1, s], %y: [32])
+//     kt.assert <b * 2048> equals <2048>  ->
+//     kt.assert <n> equals <b * 32>
+//
+// A check that every run makes is an equation. Exporters freeze sizes in reshapes and leave them symbolic in inputs:
+// solved, they are constants in every type, and a wrong one is reported when inputs are bound, by the input's name.
+//
+//===----------------------------------------------------------------------===//
+
+#include "dialects/KT/IR/ExprPoly.h"
+#include "dialects/KT/IR/KTDialect.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "passes/Analysis/Bodies.h"
+#include "passes/Passes.h"
+#include "llvm/ADT/MapVector.h"
+#include <numeric>
+
+namespace kt {
+#define GEN_PASS_DEF_SOLVESIZES
+#include "passes/Passes.h.inc"
+} // namespace kt
+
+using namespace mlir;
+using namespace kt;
+
+namespace {
+
+/// What stands for `from`, a symbol or a minimum or maximum, in everything that runs.
+struct Substitution {
+  Expr from, to;
+};
+
+bool contains(Expr e, Expr part) {
+  if (e == part)
+    return true;
+  for (unsigned i = 0; i < e.numOperands(); ++i)
+    if (contains(e.operand(i), part))
+      return true;
+  return false;
+}
+
+class Solver {
+public:
+  Solver(ModuleOp module, func::FuncOp func) : context(module.getContext()), module(module), func(func) {
+    if (auto given = module->getAttrOfType<DictionaryAttr>(kBounds))
+      for (NamedAttribute entry : given)
+        if (auto range = dyn_cast<DenseI64ArrayAttr>(entry.getValue()))
+          bounds[entry.getName()] = {range[0], range[1]};
+  }
+
+  void run() {
+    // Each round takes one more symbol or bound out of the checks.
+    while (solveOne())
+      ;
+    SmallVector<NamedAttribute> out;
+    for (auto &[name, range] : bounds)
+      if (inputSymbols().contains(name))
+        out.push_back({name, DenseI64ArrayAttr::get(context, {range.first, range.second})});
+    if (!out.empty() || module->hasAttr(kBounds))
+      module->setAttr(kBounds, DictionaryAttr::get(context, out));
+  }
+
+private:
+  static constexpr StringRef kBounds = "kt.bounds";
+
+  bool solveOne() {
+    inputs = inputSymbols();
+    for (auto check : llvm::make_early_inc_range(func.getBody().front().getOps<AssertOp>())) {
+      Expr lhs = check.getLhs(), rhs = check.getRhs();
+      if (lhs == rhs) {
+        erase(check);
+        continue;
+      }
+      if (auto found = solve(lhs, rhs)) {
+        apply(*found);
+        return true;
+      }
+      for (auto [a, b] : {std::pair(lhs, rhs), std::pair(rhs, lhs)})
+        if (bound(check, a, b) || clamp(check, a, b))
+          return true;
+    }
+    return false;
+  }
+
+  /// Symbols that are a dimension of an input, numbered in order of appearance: binding inputs gives them values.
+  llvm::StringMap<unsigned> inputSymbols() {
+    llvm::StringMap<unsigned> symbols;
+    for (Type type : func.getArgumentTypes())
+      for (ExprAttr d : cast<SymTensorType>(type).getDims())
+        if (Expr(d).kind() == Expr::Kind::Symbol)
+          symbols.try_emplace(Expr(d).name(), symbols.size());
+    return symbols;
+  }
+  bool onlyInputs(Expr e) {
+    bool only = true;
+    e.forEachSymbol([&](StringRef name) { only &= inputs.contains(name); });
+    return only;
+  }
+  std::pair<int64_t, int64_t> rangeOf(StringRef name) {
+    auto it = bounds.find(StringAttr::get(context, name));
+    return it == bounds.end() ? std::pair<int64_t, int64_t>(0, INT64_MAX) : it->second;
+  }
+
+  std::optional<Substitution> solve(Expr lhs, Expr rhs) {
+    // 1 or c, and not 1: a dimension that broadcasts.
+    for (auto [a, b] : {std::pair(lhs, rhs), std::pair(rhs, lhs)})
+      if (auto broadcast = solveBroadcast(a, b))
+        return broadcast;
+    Poly poly = toPoly(lhs);
+    addTo(poly, toPoly(rhs), -1);
+    if (poly.poison || poly.empty())
+      return std::nullopt;
+    int64_t content = 0;
+    for (auto &[atoms, c] : poly)
+      content = std::gcd(content, c);
+    if (content == 0 || content == INT64_MIN)
+      return std::nullopt;
+    for (auto &[atoms, c] : poly)
+      c /= content;
+    dropCommonFactors(poly);
+    if (auto ones = solveProductOfOne(poly))
+      return ones;
+    return solveLinear(poly);
+  }
+
+  /// Sizes that are never 0 and factors of every term.
+  void dropCommonFactors(Poly &poly) {
+    for (Expr factor : Atoms(poly.begin()->first)) {
+      if (factor.kind() != Expr::Kind::Symbol || rangeOf(factor.name()).first < 1)
+        continue;
+      Poly divided;
+      for (auto &[atoms, c] : poly) {
+        auto rest = divideAtoms(atoms, {factor});
+        if (!rest)
+          break;
+        divided[*rest] = c;
+      }
+      if (divided.size() == poly.size())
+        poly = divided;
+    }
+  }
+
+  /// a * b == 1: of numbers that are not negative each is 1.
+  std::optional<Substitution> solveProductOfOne(const Poly &poly) {
+    auto constant = poly.find(Atoms());
+    if (poly.size() != 2 || constant == poly.end())
+      return std::nullopt;
+    auto &[atoms, c] = *(poly.begin() == constant ? std::next(poly.begin()) : poly.begin());
+    if (c + constant->second != 0 || !llvm::all_of(atoms, [](Expr a) { return a.isNonNegative(); }))
+      return std::nullopt;
+    Expr one = Expr::constant(context, 1);
+    for (Expr a : atoms)
+      if (a.kind() == Expr::Kind::Symbol || atoms.size() > 1) // one alone is what was asked
+        if (auto found = a.kind() == Expr::Kind::Symbol ? pin(a, one) : solve(a, one))
+          return found;
+    return std::nullopt;
+  }
+
+  /// A symbol that is there once: ±s + the rest == 0. The last that will do is expressed by those before it.
+  std::optional<Substitution> solveLinear(const Poly &poly) {
+    SmallVector<std::pair<unsigned, const Atoms *>> candidates;
+    for (auto &[atoms, c] : poly)
+      if (atoms.size() == 1 && atoms[0].kind() == Expr::Kind::Symbol && (c == 1 || c == -1))
+        if (auto number = inputs.find(atoms[0].name()); number != inputs.end())
+          candidates.push_back({number->second, &atoms});
+    llvm::sort(candidates, [](auto &a, auto &b) { return a.first > b.first; });
+    for (auto &[number, atoms] : candidates) {
+      Poly rest = poly, value;
+      rest.erase(*atoms);
+      addTo(value, rest, -poly.at(*atoms));
+      Expr symbol = atoms->front(), to = fromPoly(context, value);
+      if (!contains(to, symbol))
+        if (auto found = pin(symbol, to))
+          return found;
+    }
+    return std::nullopt;
+  }
+
+  /// select(x == 1, 1, x == c) == 1, as a dimension that broadcasts is checked, where x is not 1.
+  std::optional<Substitution> solveBroadcast(Expr a, Expr b) {
+    if (a.kind() != Expr::Kind::Select || !b.isConstant(1) || !a.operand(1).isConstant(1) ||
+        a.operand(0).kind() != Expr::Kind::Eq || a.operand(2).kind() != Expr::Kind::Eq)
+      return std::nullopt;
+    Expr isOne = a.operand(0), fits = a.operand(2);
+    for (unsigned i : {0u, 1u}) {
+      Expr x = isOne.operand(i);
+      if (!isOne.operand(1 - i).isConstant(1) || !isNeverOne(x))
+        continue;
+      return solve(fits.operand(0), fits.operand(1));
+    }
+    return std::nullopt;
+  }
+  bool isNeverOne(Expr x) {
+    if (x.kind() == Expr::Kind::Symbol)
+      return rangeOf(x.name()).first > 1;
+    int64_t content = 0;
+    for (auto &[atoms, c] : toPoly(x))
+      content = std::gcd(content, c);
+    return content > 1;
+  }
+
+  /// An input's symbol may be written as `to` if nothing that was known of it is lost.
+  std::optional<Substitution> pin(Expr symbol, Expr to) {
+    if (to.poison() || !inputs.contains(symbol.name()) || !onlyInputs(to) || !to.isNonNegative())
+      return std::nullopt;
+    auto [least, most] = rangeOf(symbol.name());
+    if (auto number = to.asConstant()) {
+      if (*number < least || *number > most)
+        return std::nullopt; // the check fails in every run, and says so
+    } else if (to.kind() == Expr::Kind::Symbol) {
+      auto &range = bounds.try_emplace(StringAttr::get(context, to.name()), rangeOf(to.name())).first->second;
+      auto both = std::pair(std::max(range.first, least), std::min(range.second, most));
+      if (both.first > both.second)
+        return std::nullopt;
+      range = both;
+    } else if (least > 0 || most < INT64_MAX) {
+      return std::nullopt;
+    }
+    return Substitution{symbol, to};
+  }
+
+  /// min(s, 128) == s: a bound of s.
+  bool bound(AssertOp check, Expr a, Expr b) {
+    bool below = a.kind() == Expr::Kind::Min, above = a.kind() == Expr::Kind::Max;
+    if ((!below && !above) || b.kind() != Expr::Kind::Symbol || !inputs.contains(b.name()))
+      return false;
+    for (unsigned i : {0u, 1u}) {
+      auto limit = a.operand(1 - i).asConstant();
+      if (a.operand(i) != b || !limit)
+        continue;
+      auto &range = bounds.try_emplace(StringAttr::get(context, b.name()), rangeOf(b.name())).first->second;
+      auto narrowed = range;
+      (below ? narrowed.second : narrowed.first) =
+          below ? std::min(range.second, *limit) : std::max(range.first, *limit);
+      if (narrowed.first > narrowed.second)
+        return false;
+      range = narrowed;
+      erase(check);
+      apply({a, b});
+      return true;
+    }
+    return false;
+  }
+
+  /// min(x, y) == x holds of inputs: the minimum is x in all that follows. The check stays, before anything else.
+  bool clamp(AssertOp check, Expr a, Expr b) {
+    if ((a.kind() != Expr::Kind::Min && a.kind() != Expr::Kind::Max) || !onlyInputs(a) || !onlyInputs(b) ||
+        (a.operand(0) != b && a.operand(1) != b) || !kept.insert(check))
+      return false;
+    check->moveBefore(&func.getBody().front(), func.getBody().front().begin());
+    apply({a, b});
+    return true;
+  }
+
+  void erase(AssertOp check) {
+    kept.remove(check);
+    check.erase();
+  }
+
+  void apply(const Substitution &s) {
+    llvm::DenseMap<Attribute, Expr> known;
+    std::function<Expr(Expr)> replaced = [&](Expr e) -> Expr {
+      if (e == s.from)
+        return s.to;
+      if (!e.numOperands() || !contains(e, s.from))
+        return e;
+      auto [it, fresh] = known.try_emplace(e.attr());
+      if (!fresh)
+        return it->second;
+      Expr out = e.withOperands(replaced);
+      return known[e.attr()] = out;
+    };
+    AttrTypeReplacer replacer;
+    replacer.addReplacement(
+        [&](ExprAttr e) -> std::pair<Attribute, WalkResult> { return {replaced(Expr(e)).attr(), WalkResult::skip()}; });
+    // What a check that stays says is what the others were simplified by.
+    SmallVector<std::array<Attribute, 2>> sides;
+    for (AssertOp check : kept)
+      sides.push_back({check.getLhsAttr(), check.getRhsAttr()});
+    replacer.recursivelyReplaceElementsIn(func, /*replaceAttrs=*/true, /*replaceLocs=*/false, /*replaceTypes=*/true);
+    if (s.from.kind() != Expr::Kind::Symbol)
+      for (auto [given, side] : llvm::zip_equal(kept, sides)) {
+        AssertOp check = given;
+        check.setLhsAttr(cast<ExprAttr>(side[0]));
+        check.setRhsAttr(cast<ExprAttr>(side[1]));
+      }
+  }
+
+  MLIRContext *context;
+  ModuleOp module;
+  func::FuncOp func;
+  llvm::MapVector<StringAttr, std::pair<int64_t, int64_t>> bounds;
+  llvm::StringMap<unsigned> inputs;
+  llvm::SetVector<AssertOp> kept;
+};
+
+struct SolveSizesPass : kt::impl::SolveSizesBase<SolveSizesPass> {
+  void runOnOperation() override {
+    auto functions = llvm::to_vector(getOperation().getOps<func::FuncOp>());
+    if (functions.size() == 1 && isGraph(functions[0]))
+      Solver(getOperation(), functions[0]).run();
+  }
+};
+
+} // namespace

@@ -1,0 +1,81 @@
+// RUN: kt-opt --split-input-file --kt-solve-sizes %s | FileCheck %s
+// A second run changes nothing.
+// RUN: kt-opt --split-input-file --kt-solve-sizes %s -o %t
+// RUN: kt-opt --split-input-file --kt-solve-sizes %t | diff %t -
+
+// A reshape to one row of 2048, and a broadcast of a multiple of 8.
+// CHECK: module
+// CHECK-SAME: kt.bounds = {s = array<i64: 0, 9>}
+// CHECK-NEXT: func.func @pins_to_numbers(%arg0: !kt.tensor<[1, s] x f32>, %arg1: !kt.tensor<[4, 7] x f32>)
+// CHECK-NEXT: return %arg0
+module attributes {kt.bounds = {b = array<i64: 0, 8>, s = array<i64: 0, 9>, h = array<i64: 1, 9223372036854775807>, n = array<i64: 0, 9223372036854775807>}} {
+  func.func @pins_to_numbers(%x: !kt.tensor<[b, s] x f32>, %y: !kt.tensor<[h, n] x f32>) -> !kt.tensor<[b, s] x f32> {
+    kt.assert <b * 2048> equals <2048>, "elements of a reshape are equal"
+    kt.assert <select(eq(1, h * 8), 1, eq(32, h * 8))> equals <1>, "dimensions broadcast"
+    kt.assert <h * n> equals <h * 7>, "h is never 0"
+    return %x : !kt.tensor<[b, s] x f32>
+  }
+}
+
+// -----
+
+// The later symbol is written by the earlier one, and both limits hold of it.
+// CHECK: module
+// CHECK-SAME: kt.bounds = {n = array<i64: 2, 5>}
+// CHECK-NEXT: func.func @pins_to_other_inputs(%arg0: !kt.tensor<[n] x f32>, %arg1: !kt.tensor<[n] x f32>, %arg2: !kt.tensor<[n * 2 + 1] x f32>)
+// CHECK-NEXT: kt.reshape %arg1 : <[n] x f32> -> <[n, 1] x f32>
+module attributes {kt.bounds = {m = array<i64: 0, 5>, n = array<i64: 2, 8>}} {
+  func.func @pins_to_other_inputs(%x: !kt.tensor<[n] x f32>, %y: !kt.tensor<[m] x f32>, %z: !kt.tensor<[k] x f32>) -> !kt.tensor<[m, 1] x f32> {
+    kt.assert <m> equals <n>, "lengths are equal"
+    kt.assert <k> equals <n + m + 1>, "lengths are equal"
+    %0 = kt.reshape %y : !kt.tensor<[m] x f32> -> !kt.tensor<[m, 1] x f32>
+    return %0 : !kt.tensor<[m, 1] x f32>
+  }
+}
+
+// -----
+
+// A table of 128 positions.
+// CHECK: module
+// CHECK-SAME: kt.bounds = {s = array<i64: 0, 128>}
+// CHECK-NEXT: func.func @limits(%arg0: !kt.tensor<[s] x f32>) -> !kt.tensor<[s, 1] x f32>
+// CHECK-NEXT: kt.reshape %arg0 : <[s] x f32> -> <[s, 1] x f32>
+// CHECK-NEXT: return
+module attributes {kt.bounds = {s = array<i64: 0, 9223372036854775807>}} {
+  func.func @limits(%x: !kt.tensor<[s] x f32>) -> !kt.tensor<[min(128, s), 1] x f32> {
+    kt.assert <min(128, s)> equals <s>, "positions"
+    %0 = kt.reshape %x : !kt.tensor<[s] x f32> -> !kt.tensor<[min(128, s), 1] x f32>
+    return %0 : !kt.tensor<[min(128, s), 1] x f32>
+  }
+}
+
+// -----
+
+// What two inputs say of each other is checked first, and believed.
+// CHECK: func.func @decides_a_minimum(%arg0: !kt.tensor<[s] x f32>, %arg1: !kt.tensor<[t] x f32>)
+// CHECK-NEXT: kt.assert <min(s, t)> equals <s>, "no more than"
+// CHECK-NEXT: kt.reshape %arg0 : <[s] x f32> -> <[s, 1] x f32>
+module {
+  func.func @decides_a_minimum(%x: !kt.tensor<[s] x f32>, %y: !kt.tensor<[t] x f32>) -> !kt.tensor<[min(s, t), 1] x f32> {
+    %0 = kt.reshape %x : !kt.tensor<[s] x f32> -> !kt.tensor<[min(s, t), 1] x f32>
+    kt.assert <min(s, t)> equals <s>, "no more than"
+    return %0 : !kt.tensor<[min(s, t), 1] x f32>
+  }
+}
+
+// -----
+
+// Two unknowns in one term, a broadcast that may be of 1, a difference that may be negative, numbers of the run, limits that contradict.
+// CHECK: func.func @leaves_alone(%arg0: !kt.tensor<[b, s, h] x f32>, %arg1: !kt.tensor<[1] x i64>, %arg2: !kt.tensor<[p] x f32>)
+// CHECK-COUNT-5: kt.assert
+module attributes {kt.bounds = {p = array<i64: 3, 9>}} {
+  func.func @leaves_alone(%x: !kt.tensor<[b, s, h] x f32>, %c: !kt.tensor<[1] x i64>, %y: !kt.tensor<[p] x f32>) -> !kt.tensor<[b, s, h] x f32> {
+    kt.item %c[0] as "?n" : !kt.tensor<[1] x i64>
+    kt.assert <b * s> equals <s>, "s may be 0"
+    kt.assert <select(eq(1, h), 1, eq(32, h))> equals <1>, "dimensions broadcast"
+    kt.assert <b + h> equals <5>, "a difference"
+    kt.assert <?n> equals <b>, "a number of the run"
+    kt.assert <p> equals <2>, "outside its limits"
+    return %x : !kt.tensor<[b, s, h] x f32>
+  }
+}
