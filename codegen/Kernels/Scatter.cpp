@@ -66,9 +66,7 @@ LogicalResult kt::gpu::buildScatter(KernelSink &sink, ScatterOp op) {
   int64_t bytes = s.base.elementBytes();
   Expr all = s.slots * s.inner;
   auto element = [&](KernelBuilder &k, Value base, Value at) { return k.loadElement(k.at(base, at, bytes), type); };
-  auto copy = [&](KernelBuilder &k, Value i) {
-    k.storeResult(0, i, element(k, k.buffer(0), i));
-  };
+  auto copy = [&](KernelBuilder &k, Value i) { k.storeResult(0, i, element(k, k.buffer(0), i)); };
 
   artifact::Variant variant;
   if (op.getKind() == ScatterKind::assign) {

@@ -106,7 +106,7 @@ Status kt::compile(const std::string &input, const std::string &output, const Co
                    const CompileEvents &events) {
   unsigned errors = 0;
   std::string first;
-  auto report = [&](kt::Diagnostic d) {
+  auto report = [&](const kt::Diagnostic &d) {
     if (d.severity == "error" && errors++ == 0)
       first = d.message;
     if (events.diagnostic)
@@ -196,7 +196,7 @@ Status kt::compile(const std::string &input, const std::string &output, const Co
       PassManager pm(&context);
       pm.enableVerifier(false);
       buildPhase(pm, phase, pipeline);
-      if (mlir::failed(pm.run(*module)) || mlir::failed(mlir::verify(*module)))
+      if (!pm.empty() && (mlir::failed(pm.run(*module)) || mlir::failed(mlir::verify(*module))))
         return Status::failed(errors ? first : "phase " + nameOf(phase) + " failed");
       if (Status s = dump(); !s.ok())
         return s;

@@ -323,6 +323,6 @@ LogicalResult attention(Node &n) { // q, k, v, mask, past_key, past_value, lengt
 void import::registerAttention(OpTable &t) {
   t["Attention"] = {attention, 3};
   t["RotaryEmbedding"] = {rotaryEmbedding, 3};
-  t["com.microsoft.RotaryEmbedding"] = Definition{rotaryEmbedding, 4}.reading(
+  t["com.microsoft.RotaryEmbedding"] = Definition{rotaryEmbedding, 4}.understanding(
       4, "interleaved is_packed_batching=0 num_heads rotary_embedding_dim scale");
 }

@@ -465,7 +465,7 @@ void import::registerContract(OpTable &t) {
   t["MatMul"] = {matMul, 2};
   t["Gemm"] = {gemm, 2};
   t["com.microsoft.FusedMatMul"] =
-      Definition{fusedMatMul, 2}.reading(2, "alpha transA transB transBatchA=0 transBatchB=0");
+      Definition{fusedMatMul, 2}.understanding(2, "alpha transA transB transBatchA=0 transBatchB=0");
   t["Conv"] = {conv, 2};
   t["ConvTranspose"] = {convTranspose, 2};
   t["MaxPool"] = maxPool;

@@ -51,7 +51,7 @@ ArrayAttr names(Node &n, ArrayRef<Expr> symbols) {
 }
 
 /// A truth value, as an expression.
-std::optional<Expr> condition(Node &n, Value v) { return n.oneSize(v, "condition"); }
+std::optional<Expr> condition(Node &n, Value v) { return n.symbolicInt(v, "condition"); }
 
 LogicalResult setAll(Node &n, ArrayRef<Value> values) {
   if (values.size() < n.numOutputs())
@@ -294,7 +294,7 @@ LogicalResult loopOp(Node &n) {
   const onnx::GraphProto &graph = attr->g();
   Expr trips, first;
   if (n.has(0)) {
-    auto e = n.oneSize(n.in(0), "trip count");
+    auto e = n.symbolicInt(n.in(0), "trip count");
     if (!e)
       return failure();
     trips = *e;

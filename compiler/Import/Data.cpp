@@ -149,7 +149,7 @@ LogicalResult scatterElements(Node &n) {
 }
 
 LogicalResult oneHot(Node &n) {
-  auto depth = n.oneSize(n.in(1), "depth");
+  auto depth = n.symbolicInt(n.in(1), "depth");
   auto axis = n.axis(n.attrInt("axis", -1), n.rank(0) + 1);
   if (!depth || !axis || failed(n.expectRank(2, 1)))
     return failure();
@@ -170,7 +170,7 @@ LogicalResult oneHot(Node &n) {
 LogicalResult trilu(Node &n) {
   Expr k = n.expr(0);
   if (n.has(1)) {
-    auto e = n.oneSize(n.in(1), "k");
+    auto e = n.symbolicInt(n.in(1), "k");
     if (!e)
       return failure();
     k = *e;
@@ -219,7 +219,7 @@ template <typename Fn> LogicalResult alongLast(Node &n, int64_t axis, Fn fn) {
 LogicalResult topK(Node &n) {
   Expr k = n.expr(n.attrInt("k", 1));
   if (n.has(1)) {
-    auto e = n.oneSize(n.in(1), "k");
+    auto e = n.symbolicInt(n.in(1), "k");
     if (!e)
       return failure();
     k = *e;
@@ -270,7 +270,7 @@ LogicalResult cumulativeUnknown(Node &n, ReduceKind kind, Expr axis) {
 }
 
 LogicalResult cumulative(Node &n, ReduceKind kind) {
-  if (auto e = n.sizes(n.in(1), "axis"); !e || e->size() != 1)
+  if (auto e = n.symbolicInts(n.in(1), "axis"); !e || e->size() != 1)
     return e ? n.error("expected one axis") : failure();
   else if (!e->front().asConstant())
     return cumulativeUnknown(n, kind, e->front());
@@ -340,5 +340,5 @@ void import::registerData(OpTable &t) {
   t["ScatterND"] = {scatterNd, 3};
   t["TopK"] = topK;
   t["Trilu"] = trilu;
-  t["com.microsoft.Trilu"] = Definition(trilu).reading(2, "upper");
+  t["com.microsoft.Trilu"] = Definition(trilu).understanding(2, "upper");
 }

@@ -368,10 +368,10 @@ void import::registerElementwise(OpTable &t) {
   t["Tan"] = unary<mathOp<math::TanOp>>;
   t["Tanh"] = unary<mathOp<math::TanhOp>>;
   t["ThresholdedRelu"] = unary<thresholdedRelu>;
-  t["com.microsoft.Gelu"] = Definition(unary<msGelu>).reading(1, "");
-  t["com.microsoft.QuickGelu"] = Definition(unary<quickGelu>).reading(1, "alpha");
-  t["com.microsoft.BiasGelu"] = Definition{biasGelu<false>, 2}.reading(2, "");
-  t["com.microsoft.FastGelu"] = Definition(biasGelu<true>).reading(2, "");
+  t["com.microsoft.Gelu"] = Definition(unary<msGelu>).understanding(1, "");
+  t["com.microsoft.QuickGelu"] = Definition(unary<quickGelu>).understanding(1, "alpha");
+  t["com.microsoft.BiasGelu"] = Definition{biasGelu<false>, 2}.understanding(2, "");
+  t["com.microsoft.FastGelu"] = Definition(biasGelu<true>).understanding(2, "");
 
   t["Add"] = {binary<add>, 2};
   t["Sub"] = {binary<sub>, 2};

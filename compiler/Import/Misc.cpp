@@ -422,7 +422,7 @@ LogicalResult maxUnpool(Node &n) { // x, indices into the output, output shape
   Value y = n.reshape(flat, pooled);
   if (!n.has(2))
     return n.set(y);
-  auto given = n.sizes(n.in(2), "output_shape");
+  auto given = n.symbolicInts(n.in(2), "output_shape");
   if (!given || given->size() != x.size())
     return given ? n.error("expected " + Twine(x.size()) + " sizes but got " + Twine(given->size())) : failure();
   if (ArrayRef<Expr>(*given) == ArrayRef<Expr>(pooled))
@@ -560,10 +560,11 @@ void import::registerMisc(OpTable &t) {
   t["NegativeLogLikelihoodLoss"] = {negativeLogLikelihood, 2};
   t["ReverseSequence"] = {reverseSequence, 2};
   t["SoftmaxCrossEntropyLoss"] = {softmaxCrossEntropy, 2};
-  t["com.microsoft.BiasDropout"] = Definition{biasDropout, 2}.reading(5, "seed");
-  t["com.microsoft.FusedConv"] = Definition{fusedConv, 2}.reading(
+  t["com.microsoft.BiasDropout"] = Definition{biasDropout, 2}.understanding(5, "seed");
+  t["com.microsoft.FusedConv"] = Definition{fusedConv, 2}.understanding(
       4, "activation activation_params auto_pad dilations group kernel_shape pads strides");
-  t["com.microsoft.FusedGemm"] = Definition{fusedGemm, 2}.reading(
+  t["com.microsoft.FusedGemm"] = Definition{fusedGemm, 2}.understanding(
       3, "activation activation_alpha activation_beta activation_gamma alpha beta transA transB");
-  t["com.microsoft.IsAllFinite"] = Definition{isAllFinite, Definition::kAll}.reading(~0u, "isinf_only isnan_only");
+  t["com.microsoft.IsAllFinite"] =
+      Definition{isAllFinite, Definition::kAll}.understanding(~0u, "isinf_only isnan_only");
 }

@@ -85,7 +85,7 @@ std::optional<std::vector<float>> Node::attrFloats(StringRef name) const {
 
 const Contents *Node::known(Value v) { return v ? importer.known(v) : nullptr; }
 
-std::optional<SmallVector<Expr>> Node::sizes(Value v, StringRef what) {
+std::optional<SmallVector<Expr>> Node::symbolicInts(Value v, StringRef what) {
   SmallVector<Expr> out;
   auto count = type(v).numElements().asConstant();
   if (const Contents *contents = known(v)) {
@@ -115,8 +115,8 @@ std::optional<SmallVector<Expr>> Node::sizes(Value v, StringRef what) {
   return out;
 }
 
-std::optional<Expr> Node::oneSize(Value v, StringRef what) {
-  auto all = sizes(v, what);
+std::optional<Expr> Node::symbolicInt(Value v, StringRef what) {
+  auto all = symbolicInts(v, what);
   if (!all)
     return std::nullopt;
   if (all->size() != 1)
@@ -170,7 +170,7 @@ LogicalResult Node::checkUnderstood(const Definition &definition) {
   SmallVector<StringRef> names;
   definition.attributes.split(names, ' ', -1, /*KeepEmpty=*/false);
   for (const onnx::AttributeProto &a : proto.attribute()) {
-    auto it = llvm::find_if(names, [&](StringRef name) { return name.split('=').first == a.name(); });
+    auto *it = llvm::find_if(names, [&](StringRef name) { return name.split('=').first == a.name(); });
     if (it == names.end())
       return error("unsupported attribute " + Twine(a.name()) + " of " + op());
     int64_t only = 0;
@@ -181,9 +181,9 @@ LogicalResult Node::checkUnderstood(const Definition &definition) {
   return success();
 }
 
-std::optional<SmallVector<Expr>> Node::sizesFrom(StringRef name, unsigned i) {
+std::optional<SmallVector<Expr>> Node::symbolicIntsOf(StringRef name, unsigned i) {
   if (has(i))
-    return sizes(in(i), name);
+    return symbolicInts(in(i), name);
   if (auto ints = attrInts(name)) {
     SmallVector<Expr> out;
     for (int64_t v : *ints)
@@ -193,7 +193,7 @@ std::optional<SmallVector<Expr>> Node::sizesFrom(StringRef name, unsigned i) {
   return std::nullopt;
 }
 
-std::optional<SmallVector<int64_t>> Node::intsFrom(StringRef name, unsigned i) {
+std::optional<SmallVector<int64_t>> Node::constIntsOf(StringRef name, unsigned i) {
   if (has(i))
     return constInts(in(i), name);
   if (auto ints = attrInts(name))

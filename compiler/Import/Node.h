@@ -47,7 +47,8 @@ struct Definition {
     d.sequence = true;
     return d;
   }
-  Definition reading(unsigned most, llvm::StringRef names) const {
+  /// The same of a node that may have more: these attributes and so many inputs are understood.
+  Definition understanding(unsigned most, llvm::StringRef names) const {
     Definition d = *this;
     d.inputs = most, d.attributes = names;
     return d;
@@ -141,9 +142,9 @@ public:
   const Contents *known(mlir::Value v);
   /// The elements as integer expressions: known, or read at run time (kt.item) where their number is static and at most
   /// kMaxEvaluated. Null after an error.
-  std::optional<llvm::SmallVector<Expr>> sizes(mlir::Value v, llvm::StringRef what);
+  std::optional<llvm::SmallVector<Expr>> symbolicInts(mlir::Value v, llvm::StringRef what);
   /// The only element, the same way.
-  std::optional<Expr> oneSize(mlir::Value v, llvm::StringRef what);
+  std::optional<Expr> symbolicInt(mlir::Value v, llvm::StringRef what);
   /// An error unless input i has `rank` dimensions. Definitions index dimensions and trust this.
   llvm::LogicalResult expectRank(unsigned i, int64_t rank);
   /// The elements as constant integers; an error when they are not.
@@ -151,9 +152,9 @@ public:
   std::optional<double> constFloat(mlir::Value v);
   /// Attribute `name` (older operator sets) or input `i` (newer ones) as integer expressions; null and no error when
   /// neither is there.
-  std::optional<llvm::SmallVector<Expr>> sizesFrom(llvm::StringRef name, unsigned i);
+  std::optional<llvm::SmallVector<Expr>> symbolicIntsOf(llvm::StringRef name, unsigned i);
   /// The same as constants.
-  std::optional<llvm::SmallVector<int64_t>> intsFrom(llvm::StringRef name, unsigned i);
+  std::optional<llvm::SmallVector<int64_t>> constIntsOf(llvm::StringRef name, unsigned i);
   /// Constant bytes of a value, or nothing.
   std::optional<llvm::ArrayRef<char>> bytes(mlir::Value v);
 

@@ -533,21 +533,21 @@ void import::registerQuantize(OpTable &t) {
   t["QLinearConv"] = {qLinearConv, 8};
   t["QLinearMatMul"] = {qLinearMatMul, 8};
   t["QuantizeLinear"] = {quantizeLinear, 2};
-  t["com.microsoft.DequantizeLinear"] = Definition{dequantizeLinear, 2}.reading(3, "axis");
-  t["com.microsoft.QuantizeLinear"] = Definition{quantizeLinear, 2}.reading(3, "axis");
-  t["com.microsoft.DynamicQuantizeMatMul"] = Definition{dynamicQuantizeMatMul, 3}.reading(5, "");
-  t["com.microsoft.MatMulIntegerToFloat"] = Definition{matMulIntegerToFloat, 4}.reading(7, "");
+  t["com.microsoft.DequantizeLinear"] = Definition{dequantizeLinear, 2}.understanding(3, "axis");
+  t["com.microsoft.QuantizeLinear"] = Definition{quantizeLinear, 2}.understanding(3, "axis");
+  t["com.microsoft.DynamicQuantizeMatMul"] = Definition{dynamicQuantizeMatMul, 3}.understanding(5, "");
+  t["com.microsoft.MatMulIntegerToFloat"] = Definition{matMulIntegerToFloat, 4}.understanding(7, "");
   t["com.microsoft.MatMulNBits"] =
-      Definition{matMulNBits, 3}.reading(6, "K N accuracy_level bits block_size weight_prepacked=0");
-  t["com.microsoft.QGemm"] = Definition{qGemm, {0, 1, 3, 4}}.reading(9, "alpha transA transB");
-  t["com.microsoft.QLinearAdd"] = Definition{qLinearBinary<false>, {0, 1, 3, 4, 6}}.reading(8, "");
-  t["com.microsoft.QLinearAveragePool"] = Definition{qLinearAveragePool, {0, 1, 3}}.reading(
+      Definition{matMulNBits, 3}.understanding(6, "K N accuracy_level bits block_size weight_prepacked=0");
+  t["com.microsoft.QGemm"] = Definition{qGemm, {0, 1, 3, 4}}.understanding(9, "alpha transA transB");
+  t["com.microsoft.QLinearAdd"] = Definition{qLinearBinary<false>, {0, 1, 3, 4, 6}}.understanding(8, "");
+  t["com.microsoft.QLinearAveragePool"] = Definition{qLinearAveragePool, {0, 1, 3}}.understanding(
       5, "auto_pad ceil_mode channels_last count_include_pad kernel_shape pads strides");
-  t["com.microsoft.QLinearConcat"] = Definition{qLinearConcat, 4}.reading(~0u, "axis");
+  t["com.microsoft.QLinearConcat"] = Definition{qLinearConcat, 4}.understanding(~0u, "axis");
   t["com.microsoft.QLinearGlobalAveragePool"] =
-      Definition{qLinearGlobalAveragePool, {0, 1, 3}}.reading(5, "channels_last");
-  t["com.microsoft.QLinearLeakyRelu"] = Definition{qLinearLeakyRelu, {0, 1, 3}}.reading(5, "alpha");
-  t["com.microsoft.QLinearMul"] = Definition{qLinearBinary<true>, {0, 1, 3, 4, 6}}.reading(8, "");
-  t["com.microsoft.QLinearSigmoid"] = Definition{qLinearSigmoid, {0, 1, 3}}.reading(5, "");
-  t["com.microsoft.QLinearSoftmax"] = Definition{qLinearSoftmax, {0, 1, 3}}.reading(5, "axis opset");
+      Definition{qLinearGlobalAveragePool, {0, 1, 3}}.understanding(5, "channels_last");
+  t["com.microsoft.QLinearLeakyRelu"] = Definition{qLinearLeakyRelu, {0, 1, 3}}.understanding(5, "alpha");
+  t["com.microsoft.QLinearMul"] = Definition{qLinearBinary<true>, {0, 1, 3, 4, 6}}.understanding(8, "");
+  t["com.microsoft.QLinearSigmoid"] = Definition{qLinearSigmoid, {0, 1, 3}}.understanding(5, "");
+  t["com.microsoft.QLinearSoftmax"] = Definition{qLinearSoftmax, {0, 1, 3}}.understanding(5, "axis opset");
 }

@@ -496,6 +496,6 @@ void import::registerRecurrent(OpTable &t) {
   t["GRU"] = {gru, 3};
   t["LSTM"] = {lstm, 3};
   t["RNN"] = {rnn, 3};
-  t["com.microsoft.DynamicQuantizeLSTM"] = Definition{dynamicQuantizeLstm, {0, 1, 2, 8, 9, 10, 11}}.reading(
+  t["com.microsoft.DynamicQuantizeLSTM"] = Definition{dynamicQuantizeLstm, {0, 1, 2, 8, 9, 10, 11}}.understanding(
       12, "activation_alpha activation_beta activations clip direction hidden_size input_forget=0");
 }

@@ -339,9 +339,10 @@ void import::registerReduce(OpTable &t) {
   t["LayerNormalization"] = {layerNorm, 2};
   t["RMSNormalization"] = {rmsNorm, 2};
   t["SimplifiedLayerNormalization"] = {rmsNorm, 2};
-  t["com.microsoft.SimplifiedLayerNormalization"] = Definition{rmsNorm, 2}.reading(2, "axis epsilon stash_type");
-  t["com.microsoft.SkipLayerNormalization"] = Definition{skipNorm<NormKind::layer>, 3}.reading(5, "epsilon");
-  t["com.microsoft.SkipSimplifiedLayerNormalization"] = Definition{skipNorm<NormKind::rms>, 3}.reading(4, "epsilon");
+  t["com.microsoft.SimplifiedLayerNormalization"] = Definition{rmsNorm, 2}.understanding(2, "axis epsilon stash_type");
+  t["com.microsoft.SkipLayerNormalization"] = Definition{skipNorm<NormKind::layer>, 3}.understanding(5, "epsilon");
+  t["com.microsoft.SkipSimplifiedLayerNormalization"] =
+      Definition{skipNorm<NormKind::rms>, 3}.understanding(4, "epsilon");
   t["InstanceNormalization"] = {instanceNorm, 3};
   t["GroupNormalization"] = {groupNorm, 3};
   t["BatchNormalization"] = {batchNorm, 5};

@@ -127,7 +127,7 @@ std::optional<ReducedAxes> countedAxes(Node &n) {
                           return b.convert(hit, n.b.getI1Type(), i64);
                         },
                         {});
-  auto counts = n.sizes(hits, "axes");
+  auto counts = n.symbolicInts(hits, "axes");
   if (!counts)
     return std::nullopt;
   Expr empty = Expr::eq(length, n.expr(0)), all = n.expr(n.attrInt("noop_with_empty_axes", 0) ? 0 : 1);
@@ -147,7 +147,7 @@ std::optional<ReducedAxes> import::reducedAxes(Node &n) {
   ReducedAxes axes;
   if (n.has(1) && !n.type(1).numElements().asConstant())
     return countedAxes(n);
-  std::optional<SmallVector<Expr>> given = n.sizesFrom("axes", 1);
+  std::optional<SmallVector<Expr>> given = n.symbolicIntsOf("axes", 1);
   if (!given && n.has(1))
     return std::nullopt;
   SmallVector<int64_t> constants;

@@ -87,7 +87,7 @@ std::optional<SmallVector<Expr>> sizesOfRun(Node &n, ArrayRef<ResizeAxis> all, V
     Value s = b.convert(b.read(0, b.index(0)), from, f32);
     return b.convert(b.math<math::FloorOp>(b.mul(s, b.fromIndex(in, f32))), f32, i64);
   });
-  auto sizes = n.sizes(computed, "sizes");
+  auto sizes = n.symbolicInts(computed, "sizes");
   if (sizes)
     for (Expr &e : *sizes)
       e = Expr::max(e, n.expr(0));
@@ -182,7 +182,7 @@ std::optional<ResizeAxes> import::resizeAxes(Node &n, bool old) {
     return std::nullopt;
   if (!sizes)
     return failed(scaleAll(n, r, scales)) ? std::nullopt : std::optional(std::move(r));
-  auto wanted = n.sizes(sizes, "sizes");
+  auto wanted = n.symbolicInts(sizes, "sizes");
   if (!wanted)
     return std::nullopt;
   if (wanted->size() != r.axes.size())

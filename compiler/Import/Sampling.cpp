@@ -166,7 +166,7 @@ LogicalResult roiAlign(Node &n) { // x, rois, batch_indices
           n.tensor({n.expr(1)}, i64), ReduceKind::max, {rois}, n.in(1),
           [&](Body &b) { return b.convert(samples(b, binOf(b, 0, b.index(1), axis)), f, i64); },
           [&](Body &b) { return b.max(b.scalar(0), b.integer(i64, 0)); });
-      auto e = n.sizes(most, "samples");
+      auto e = n.symbolicInts(most, "samples");
       if (!e)
         return failure();
       grid[axis] = Expr::max(e->front(), n.expr(0));
@@ -215,7 +215,7 @@ LogicalResult roiAlign(Node &n) { // x, rois, batch_indices
 }
 
 LogicalResult affineGrid(Node &n) { // theta [n, d, d + 1], size [n, c, spatial..]
-  auto size = n.sizes(n.in(1), "size");
+  auto size = n.symbolicInts(n.in(1), "size");
   if (!size || size->size() < 4 || n.rank(0) != 3)
     return size ? n.error("expected matrices and a size of 4 or 5 entries") : failure();
   int64_t spatial = size->size() - 2;
@@ -247,7 +247,7 @@ LogicalResult affineGrid(Node &n) { // theta [n, d, d + 1], size [n, c, spatial.
 }
 
 LogicalResult centerCropPad(Node &n) {
-  auto shape = n.sizes(n.in(1), "shape");
+  auto shape = n.symbolicInts(n.in(1), "shape");
   if (!shape)
     return failure();
   SmallVector<Expr> d = n.dims(n.in(0)), out = d, start(d.size(), n.expr(0));
@@ -277,7 +277,7 @@ LogicalResult centerCropPad(Node &n) {
 }
 
 LogicalResult col2Im(Node &n) { // x [n, c * block, positions], image_shape, block_shape
-  auto image = n.sizes(n.in(1), "image_shape"), block = n.sizes(n.in(2), "block_shape");
+  auto image = n.symbolicInts(n.in(1), "image_shape"), block = n.symbolicInts(n.in(2), "block_shape");
   if (!image || !block || n.rank(0) != 3 || image->size() != block->size())
     return image && block ? n.error("expected an input of rank 3 and shapes of one length") : failure();
   size_t s = image->size();

@@ -118,7 +118,7 @@ LogicalResult split(Node &n) {
   SmallVector<Expr> sizes;
   bool keep = true;
   if (n.has(1) && n.rank(1) > 0) {
-    auto given = n.sizes(n.in(1), "sizes of the parts");
+    auto given = n.symbolicInts(n.in(1), "sizes of the parts");
     if (!given)
       return failure();
     sizes = *given;

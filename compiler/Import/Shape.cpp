@@ -36,7 +36,7 @@ bool import::countsAxes(Node &n, unsigned i) {
 std::optional<SmallVector<Expr>> import::unknownAxes(Node &n, unsigned i) {
   if (!n.has(i))
     return std::nullopt;
-  auto axes = n.sizes(n.in(i), "axes");
+  auto axes = n.symbolicInts(n.in(i), "axes");
   if (!axes || llvm::all_of(*axes, [](Expr e) { return e.asConstant().has_value(); }))
     return std::nullopt;
   return axes;
@@ -54,7 +54,7 @@ LogicalResult shape(Node &n) {
 LogicalResult size(Node &n) { return n.set(sizesTensor(n, {n.type(0).numElements()}, true)); }
 
 LogicalResult reshape(Node &n) {
-  auto wanted = n.sizesFrom("shape", 1);
+  auto wanted = n.symbolicIntsOf("shape", 1);
   if (!wanted)
     return n.has(1) || n.attr("shape") ? failure() : n.error("expected a shape");
   bool allowZero = n.attrInt("allowzero", 0);
@@ -121,7 +121,7 @@ LogicalResult squeeze(Node &n) {
     SmallVector<Expr> d = n.dims(n.in(0));
     return n.set(n.reshape(n.in(0), n.unmarked(d, n.marked(*axes, d.size()), axes->size())));
   }
-  auto axes = n.intsFrom("axes", 1);
+  auto axes = n.constIntsOf("axes", 1);
   if (!axes && n.has(1))
     return failure();
   SmallVector<Expr> d = n.dims(n.in(0)), out;
@@ -164,7 +164,7 @@ LogicalResult unsqueeze(Node &n) {
     }
     return n.set(n.reshape(n.in(0), out));
   }
-  auto given = n.intsFrom("axes", 1);
+  auto given = n.constIntsOf("axes", 1);
   if (!given)
     return n.has(1) ? failure() : n.error("expected axes");
   int64_t rank = n.rank(0) + given->size();
@@ -201,7 +201,7 @@ LogicalResult transpose(Node &n) {
 }
 
 LogicalResult expand(Node &n) {
-  auto target = n.sizes(n.in(1), "shape");
+  auto target = n.symbolicInts(n.in(1), "shape");
   if (!target)
     return failure();
   auto out = n.broadcast({n.dims(n.in(0)), *target});
@@ -214,7 +214,7 @@ LogicalResult expand(Node &n) {
 }
 
 LogicalResult tile(Node &n) {
-  auto repeats = n.sizes(n.in(1), "repeats");
+  auto repeats = n.symbolicInts(n.in(1), "repeats");
   if (!repeats)
     return failure();
   SmallVector<Expr> d = n.dims(n.in(0)), out;
@@ -258,7 +258,7 @@ LogicalResult constant(Node &n) {
 }
 
 LogicalResult constantOfShape(Node &n) {
-  auto shape = n.sizes(n.in(0), "shape");
+  auto shape = n.symbolicInts(n.in(0), "shape");
   if (!shape)
     return failure();
   const auto *value = n.attr("value");
@@ -281,7 +281,7 @@ LogicalResult range(Node &n) {
   }
   if (exact) {
     for (unsigned i = 0; i < 3; ++i) {
-      auto e = n.oneSize(n.in(i), "range");
+      auto e = n.symbolicInt(n.in(i), "range");
       if (!e)
         return failure();
       at.push_back(*e);
@@ -312,7 +312,7 @@ LogicalResult range(Node &n) {
         Value steps = b.math<math::CeilOp>(b.div(b.sub(scalar(1), scalar(0)), scalar(2)));
         return b.max(b.integer(i64, 0), b.convert(steps, steps.getType(), i64));
       });
-      auto e = n.sizes(count, "length");
+      auto e = n.symbolicInts(count, "length");
       if (!e)
         return failure();
       length = Expr::max(e->front(), n.expr(0));

@@ -18,7 +18,7 @@ namespace {
 constexpr double kTurn = 2 * std::numbers::pi;
 
 /// One integer of input i; null after an error.
-Expr oneOf(Node &n, unsigned i, StringRef what) { return n.oneSize(n.in(i), what).value_or(Expr()); }
+Expr oneOf(Node &n, unsigned i, StringRef what) { return n.symbolicInt(n.in(i), what).value_or(Expr()); }
 
 /// a - b cos(x) + c cos(2 x) over one turn.
 LogicalResult window(Node &n, double a, double b2, double c) {

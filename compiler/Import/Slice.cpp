@@ -41,7 +41,7 @@ LogicalResult split(Node &n) {
     return failure();
   Expr total = n.type(0).dim(*axis);
   SmallVector<Expr> sizes;
-  if (auto given = n.sizesFrom("split", 1)) {
+  if (auto given = n.symbolicIntsOf("split", 1)) {
     sizes = *given;
   } else {
     if (n.has(1))
@@ -106,7 +106,7 @@ LogicalResult sliceUnknown(Node &n, ArrayRef<Expr> starts, ArrayRef<Expr> ends) 
     axes.push_back(n.expr(i));
   for (auto [input, list] : {std::pair{3u, &axes}, std::pair{4u, &steps}})
     if (n.has(input)) {
-      auto given = n.sizes(n.in(input), "axes and steps");
+      auto given = n.symbolicInts(n.in(input), "axes and steps");
       if (!given)
         return failure();
       *list = *given;
@@ -148,10 +148,10 @@ LogicalResult sliceUnknown(Node &n, ArrayRef<Expr> starts, ArrayRef<Expr> ends) 
 }
 
 LogicalResult slice(Node &n) {
-  auto starts = n.sizesFrom("starts", 1);
+  auto starts = n.symbolicIntsOf("starts", 1);
   if (!starts)
     return n.has(1) ? failure() : n.error("expected starts");
-  auto ends = n.sizesFrom("ends", 2);
+  auto ends = n.symbolicIntsOf("ends", 2);
   if (!ends)
     return n.has(2) ? failure() : n.error("expected ends");
   auto unknown = [&](unsigned i) {
@@ -161,7 +161,7 @@ LogicalResult slice(Node &n) {
   if (unknown(3) || unknown(4))
     return sliceUnknown(n, *starts, *ends);
   SmallVector<int64_t> axes;
-  if (auto a = n.intsFrom("axes", 3))
+  if (auto a = n.constIntsOf("axes", 3))
     axes = *a;
   else if (n.has(3))
     return failure();
@@ -206,7 +206,7 @@ LogicalResult slice(Node &n) {
 }
 
 LogicalResult pad(Node &n) {
-  auto pads = n.sizesFrom("pads", 1);
+  auto pads = n.symbolicIntsOf("pads", 1);
   if (!pads)
     return n.has(1) ? failure() : n.error("expected pads");
   if (n.has(3) && !n.type(3).numElements().asConstant())

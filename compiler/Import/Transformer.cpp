@@ -263,7 +263,7 @@ LogicalResult groupQueryAttention(Node &n) {
     query = columns(n, n.in(0), n.expr(0), size * heads);
   }
   Heads q = splitHeads(n, query, heads), k = splitHeads(n, key, kvHeads), v = splitHeads(n, value, kvHeads);
-  auto total = n.oneSize(n.in(6), "total_sequence_length");
+  auto total = n.symbolicInt(n.in(6), "total_sequence_length");
   if (!q.v || !k.v || !v.v || !total)
     return failure();
   Type i64 = n.b.getI64Type();
@@ -432,15 +432,15 @@ LogicalResult biasSplitGelu(Node &n) {
 
 void import::registerTransformer(OpTable &t) {
   t["com.microsoft.Attention"] =
-      Definition{attention, 2}.reading(6, "do_rotary=0 mask_filter_value num_heads past_present_share_buffer=0 "
-                                          "qkv_hidden_sizes rotary_embedding_dim scale unidirectional");
-  t["com.microsoft.BiasAdd"] = Definition{biasAdd, 3}.reading(3, "");
-  t["com.microsoft.BiasSplitGelu"] = Definition{biasSplitGelu, 2}.reading(2, "");
+      Definition{attention, 2}.understanding(6, "do_rotary=0 mask_filter_value num_heads past_present_share_buffer=0 "
+                                                "qkv_hidden_sizes rotary_embedding_dim scale unidirectional");
+  t["com.microsoft.BiasAdd"] = Definition{biasAdd, 3}.understanding(3, "");
+  t["com.microsoft.BiasSplitGelu"] = Definition{biasSplitGelu, 2}.understanding(2, "");
   t["com.microsoft.EmbedLayerNormalization"] =
-      Definition{embedLayerNorm, {0, 2, 3, 5, 6}}.reading(9, "epsilon mask_index_type");
-  t["com.microsoft.GroupQueryAttention"] = Definition{groupQueryAttention, {0, 5, 6}}.reading(
+      Definition{embedLayerNorm, {0, 2, 3, 5, 6}}.understanding(9, "epsilon mask_index_type");
+  t["com.microsoft.GroupQueryAttention"] = Definition{groupQueryAttention, {0, 5, 6}}.understanding(
       11, "causal=1 do_rotary k_quant_type kv_cache_bit_width kv_num_heads local_window_size num_heads qk_norm_epsilon "
           "qk_output=0 rotary_interleaved scale sliding_window_cache=0 smooth_softmax softcap v_quant_type");
   t["com.microsoft.MultiHeadAttention"] =
-      Definition(multiHeadAttention).reading(8, "mask_filter_value num_heads scale unidirectional");
+      Definition(multiHeadAttention).understanding(8, "mask_filter_value num_heads scale unidirectional");
 }

@@ -99,7 +99,7 @@ private:
     return only;
   }
   std::pair<int64_t, int64_t> rangeOf(StringRef name) {
-    auto it = bounds.find(StringAttr::get(context, name));
+    auto *it = bounds.find(StringAttr::get(context, name));
     return it == bounds.end() ? std::pair<int64_t, int64_t>(0, INT64_MAX) : it->second;
   }
 

@@ -80,7 +80,8 @@ constexpr int kCaptureThreadLocal = 1;
 
 /// The driver's functions. Loaded once a process, never unloaded: CUDA keeps threads of its own.
 struct Driver {
-#define KT_DECLARE(name, symbol, parameters) Result(*name) parameters = nullptr;
+#define KT_DECLARE(name, symbol, parameters)                                                                           \
+  Result(*name) parameters = nullptr; // NOLINT(bugprone-macro-parentheses): declarations
   KT_CUDA_FUNCTIONS(KT_DECLARE)
 #undef KT_DECLARE
 };

@@ -20,8 +20,8 @@ static double now() {
   return t.tv_sec + t.tv_nsec * 1e-9;
 }
 
-static void bench(const std::string &name, const std::string &text, std::vector<int64_t> ints,
-                  std::vector<size_t> bytes, double work, const char *unit) {
+static void bench(const std::string &name, const std::string &text, const std::vector<int64_t> &ints,
+                  const std::vector<size_t> &bytes, double work, const char *unit) {
   if (name.find(filter) == std::string::npos)
     return;
   HostKernel k(text, ints.size());

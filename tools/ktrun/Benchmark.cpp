@@ -9,6 +9,7 @@
 #include "tools/ktrun/Text.h"
 
 #include <algorithm>
+#include <charconv>
 #include <chrono>
 #include <cmath>
 #include <cstdlib>
@@ -50,7 +51,9 @@ public:
     auto find = reinterpret_cast<int (*)(unsigned, void **)>(::dlsym(library, "nvmlDeviceGetHandleByIndex_v2"));
     read = reinterpret_cast<int (*)(void *, unsigned long long *)>(
         ::dlsym(library, "nvmlDeviceGetTotalEnergyConsumption"));
-    if (!init || !find || !read || init() != 0 || find(std::atoi(device.c_str() + 5), &handle) != 0)
+    unsigned ordinal = 0;
+    std::from_chars(device.data() + std::min<size_t>(device.size(), 5), device.data() + device.size(), ordinal);
+    if (!init || !find || !read || init() != 0 || find(ordinal, &handle) != 0)
       handle = nullptr;
   }
   ~EnergyMeter() {
