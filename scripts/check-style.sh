@@ -4,7 +4,7 @@
 #     scripts/check-style.sh [BASE]   BASE: compare with this commit, e.g. origin/main. Unless given: the work of the last day before HEAD.
 #
 #   KT_BUILD=DIR        a configured and built folder, for compile_commands.json and generated headers (default: build)
-#   KT_TIDY_FILES=N     clang-tidy takes ten seconds a file: at most so many, the others are counted as skipped (default: 40)
+#   KT_TIDY_FILES=N     clang-tidy takes ten seconds a file: at most so many, the others are counted as skipped (default: 24)
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 build=${KT_BUILD:-build}
@@ -22,7 +22,7 @@ while read -r file; do
 done < <(git ls-files '*.cpp' '*.h' '*.c')
 
 mapfile -t changed < <(git diff --name-only --diff-filter=AM "$base" -- '*.cpp')
-limit=${KT_TIDY_FILES:-40} skipped=0
+limit=${KT_TIDY_FILES:-24} skipped=0
 if [ ${#changed[@]} -gt "$limit" ]; then
   skipped=$((${#changed[@]} - limit))
   echo "SKIP clang-tidy of ${changed[*]:limit}"

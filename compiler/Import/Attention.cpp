@@ -123,8 +123,8 @@ Value import::rotate(Node &n, Heads x, Value cos, Value sin, Value positions, bo
   if (failed(n.require(batch, x.batch(), "batches of positions and heads")) ||
       failed(n.require(n.type(rows).dim(1), x.sequence(), "positions and tokens")))
     return {};
-  FailureOr<Site> site = Site();
-  if (positions && failed(site = n.site(positions, cache[0], "a position", false)))
+  FailureOr<Site> site = positions ? n.site(positions, cache[0], "a position", false) : FailureOr<Site>(Site());
+  if (failed(site))
     return {};
   Type element = n.type(x.v).getElementType();
   return n.generic(n.type(x.v), in, [&](Body &b) {

@@ -25,7 +25,7 @@ struct Labelled {
 };
 
 /// `x` with its dimensions in the order of `labels`; a label that it lacks becomes a dimension of 1.
-Value arrange(Node &n, Labelled x, StringRef labels) {
+Value arrange(Node &n, const Labelled &x, StringRef labels) {
   std::string present;
   for (char c : labels)
     if (x.labels.find(c) != std::string::npos)
@@ -79,7 +79,7 @@ Labelled reduceLabels(Node &n, Labelled x, llvm::function_ref<bool(char)> keep) 
 }
 
 /// The product of two, summed over the labels that nothing later needs.
-Labelled contract(Node &n, Labelled x, Labelled y, llvm::function_ref<bool(char)> needed) {
+Labelled contract(Node &n, const Labelled &x, const Labelled &y, llvm::function_ref<bool(char)> needed) {
   std::string batch, rows, cols, inner;
   for (char c : x.labels)
     (y.labels.find(c) == std::string::npos ? rows : needed(c) ? batch : inner) += c;
