@@ -106,6 +106,7 @@ def order_cases():
         scatter_case('scatter_assign', 'f16', 'assign', 1),
         scatter_case('scatter_assign_2', 'i64', 'assign', 2),
         scatter_case('scatter_add', 'f32', 'add', 3),
+        scatter_case('scatter_add_i32', 'i32', 'add', 3),
         scatter_case('scatter_add_f16', 'f16', 'add', 1),
         scatter_case('scatter_max', 'f32', 'max', 2),
         Case('nonzero', runs),

@@ -1,7 +1,7 @@
 """A PTX interpreter on numpy: all threads of several blocks at once.
 
 Groups of threads with the same program counter run together, the one furthest behind first; barriers, shuffles and tensor-core instructions wait
-for the rest of their block or warp. Beyond computing results it finds what hardware would only sometimes show: races on shared memory, copies that
+for the rest of their block or warp. Beyond computing results it finds what hardware would only sometimes show: races on memory, copies that
 are read before they are complete (cp.async data arrives as late as wait_group allows), accesses that are out of bounds or misaligned,
 divergent barriers, and bank conflicts of ldmatrix and 16-byte copies.
 """
@@ -59,23 +59,38 @@ class Function:
             if i.run is None:
                 raise PtxError('unknown instruction: ' + statement)
             self.code.append(i)
+        self.fences = any(i.parts[0] in ('membar', 'fence') for i in self.code)
         self.smallest_shared = 4
         for i in self.code:
             if 'shared' in i.op and i.parts[0] in ('ld', 'st', 'atom'):
                 self.smallest_shared = min(self.smallest_shared, size_of(i.parts[-1]))
 
 
-class Machine(Arithmetic):
-    """Some blocks of one launch."""
+class Writers:
+    """Which thread of the launch stored last to each byte of a buffer, and in which phase of its block. Threads of other blocks are never ordered (but
+    by fences: then only stores are looked at); those of one block are by barriers."""
 
-    def __init__(self, function, memory, params, blocks, grid, shared_bytes, stats):
-        self.f, self.memory, self.params, self.grid, self.stats = function, memory, params, grid, stats
+    def __init__(self, size, fences):
+        self.thread, self.phase, self.fences = np.zeros(size, np.int32), np.zeros(size, np.int32), fences
+
+    def unordered(self, at, me, phase, threads):
+        """Where another thread stored to `at` without a barrier in between; threads count from 1."""
+        last = self.thread[at]
+        return (last != 0) & (last != me) & (((last - 1) // threads != (me - 1) // threads) | (self.phase[at] == phase))
+
+
+class Machine(Arithmetic):
+    """Some blocks of one launch, of which `first` is the number of the first."""
+
+    def __init__(self, function, memory, params, blocks, grid, shared_bytes, stats, writers, first):
+        self.f, self.memory, self.params, self.grid, self.stats, self.writers = function, memory, params, grid, stats, writers
         t = self.threads = function.threads
         self.blocks = blocks
         n = self.n = t * len(blocks)
         self.block_of = np.repeat(np.arange(len(blocks)), t)
         tid = np.tile(np.arange(t, dtype=np.uint32), len(blocks))
         self.tid = tid
+        self.number = (1 + first * t + np.arange(n)).astype(np.int32)
         self.specials = {'%tid.x': tid, '%tid.y': np.zeros(n, np.uint32), '%laneid': tid & np.uint32(31)}
         for d, axis in enumerate('xyz'):
             self.specials['%ctaid.' + axis] = np.repeat(np.array([b[d] for b in blocks], np.uint32), t)
@@ -310,7 +325,7 @@ class Machine(Arithmetic):
             buffer = self.memory.get(int(w))
             if buffer is None:
                 raise PtxError(f'wild pointer {int(at[which == w][0]):#x}')
-            yield buffer, which == w
+            yield int(w), buffer, which == w
 
     def global_index(self, buffer, at, size):
         offset = at & ((1 << BUFFER_SHIFT) - 1)
@@ -320,11 +335,33 @@ class Machine(Arithmetic):
             raise PtxError(f'global access out of bounds: {int(offset.max())} + {size} of {len(buffer)}')
         return offset[:, None] + np.arange(size)
 
-    def global_read(self, at, size):
+    def global_read(self, lanes, at, size):
         data = np.zeros((len(at), size), np.uint8)
-        for buffer, m in self.buffers(at):
-            data[m] = buffer[self.global_index(buffer, at[m], size)]
+        for w, buffer, m in self.buffers(at):
+            index = self.global_index(buffer, at[m], size)
+            data[m] = buffer[index]
+            writers = self.writers.get(w)
+            if writers and not writers.fences:
+                # The ends of what is read stand for all of it.
+                who, phase = self.number[lanes[m]], self.epoch[self.block_of[lanes[m]]]
+                for end in (index[:, 0], index[:, -1]):
+                    if writers.unordered(end, who, phase, self.f.threads).any():
+                        raise PtxError('race: global memory read that another thread of the launch wrote')
         return data
+
+    def global_write(self, lanes, at, data):
+        for w, buffer, m in self.buffers(at):
+            index = self.global_index(buffer, at[m], data.shape[1])
+            if w not in self.writers:
+                self.writers[w] = Writers(len(buffer), self.f.fences)
+            writers = self.writers[w]
+            who, phase = self.number[lanes[m]][:, None], self.epoch[self.block_of[lanes[m]]][:, None]
+            if ((buffer[index] != data[m]) & writers.unordered(index, who, phase, self.f.threads)).any():
+                raise PtxError('race: global memory written by two threads of the launch, and not the same')
+            buffer[index] = data[m]
+            if (buffer[index] != data[m]).any():
+                raise PtxError('race: lanes of one store write different values to one place')
+            writers.thread[index], writers.phase[index] = who, phase
 
     def op_ld(self, i, mask):
         space, t = i.parts[1], i.parts[-1]
@@ -335,7 +372,7 @@ class Machine(Arithmetic):
         lanes = self.lanes(mask)
         at = self.address(i.args[1])[lanes]
         size = each * len(names)
-        raw = self.shared_read(lanes, at, size) if 'shared' in space else self.global_read(at, size)
+        raw = self.shared_read(lanes, at, size) if 'shared' in space else self.global_read(lanes, at, size)
         if 'shared' not in space:
             self.stats['global_read'] = self.stats.get('global_read', 0) + raw.size
         values = np.ascontiguousarray(raw).view(INT['u%d' % (8 * each)]).reshape(len(lanes), len(names))
@@ -363,8 +400,7 @@ class Machine(Arithmetic):
         data = np.ascontiguousarray(np.stack(columns, 1)).view(np.uint8).reshape(len(lanes), -1)
         if 'shared' in space:
             return self.shared_write(lanes, at, data)
-        for buffer, m in self.buffers(at):
-            buffer[self.global_index(buffer, at[m], data.shape[1])] = data[m]
+        self.global_write(lanes, at, data)
 
     def op_atom(self, i, mask, result=True):
         t = i.parts[-1]
@@ -429,7 +465,7 @@ class Machine(Arithmetic):
         data = np.zeros((len(lanes), size), np.uint8)
         for c in np.unique(count[count > 0]):
             m = count == c
-            for buffer, of in self.buffers(source[m]):
+            for _, buffer, of in self.buffers(source[m]):
                 if (source[m][of] % size != 0).any():
                     raise PtxError('misaligned copy')
                 rows = np.nonzero(m)[0][of]
@@ -538,9 +574,9 @@ def launch(function, arguments, grid, shared_bytes=0, batch_threads=4096):
             params.append(int(a))
     if len(params) != len(function.params):
         raise PtxError(f'{function.name} takes {len(function.params)} parameters but got {len(params)}')
-    stats = {}
+    stats, writers = {}, {}
     all_blocks = [(x, y, z) for z in range(grid[2]) for y in range(grid[1]) for x in range(grid[0])]
     per = max(1, batch_threads // function.threads)
     for start in range(0, len(all_blocks), per):
-        Machine(function, memory, params, all_blocks[start:start + per], grid, shared_bytes, stats).run()
+        Machine(function, memory, params, all_blocks[start:start + per], grid, shared_bytes, stats, writers, start).run()
     return stats

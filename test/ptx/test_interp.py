@@ -48,6 +48,20 @@ class Interpreter(unittest.TestCase):
     def test_two_writers_are_a_race(self):
         self.finds('race', 'st.shared.b32 [%r2], %r1;')
 
+    def test_global_memory_is_ordered_by_barriers_only(self):
+        neighbour = 'mul.wide.u32 %rd4, %r1, 4;\nxor.b64 %rd4, %rd4, 4;\nadd.s64 %rd4, %rd1, %rd4;\n'
+        self.finds('race: global memory read', neighbour + 'st.global.b32 [%rd3], %r1;\nld.global.b32 %r8, [%rd4];')
+        run(neighbour + 'st.global.b32 [%rd3], %r1;\nbar.sync 0;\nld.global.b32 %r8, [%rd4];')
+        self.finds('race: lanes of one store', 'st.global.b32 [%rd1], %r1;')
+        self.finds('race: global memory written', neighbour + 'st.global.b32 [%rd3], %r1;\nst.global.b32 [%rd4], %r1;')
+
+    def test_blocks_are_not_ordered(self):
+        body = 'mov.u32 %r7, %ctaid.x;\nbar.sync 0;\nst.global.b32 [%rd3], %r7;\n'
+        same = interp.Function(HEAD + body.replace('%ctaid.x', '%nctaid.x') + 'ret;\n}')
+        interp.launch(same, [np.zeros(256, np.uint8)], (3, 1, 1), 0)
+        with self.assertRaisesRegex(interp.PtxError, 'race'):  # here in one instruction
+            interp.launch(interp.Function(HEAD + body + 'ret;\n}'), [np.zeros(256, np.uint8)], (3, 1, 1), 0)
+
     def test_divergent_barrier(self):
         self.finds('divergent barrier', 'setp.lt.u32 %p1, %r1, 7;\n@%p1 bra $L1;\nbar.sync 0;\n$L1:\nbar.sync 0;')
 

@@ -58,6 +58,12 @@ kt.kernel @scatter_add ["p0", "p1", "p2"] computes {
   kt.yield %r : !kt.tensor<[p0, 5, p1] x f32>
 }
 
+kt.kernel @scatter_add_i32 ["p0", "p1", "p2"] computes {
+^bb0(%x: !kt.tensor<[p0, 5, p1] x i32>, %n: !kt.tensor<[p2, 3] x i64>, %u: !kt.tensor<[p2] x i32>):
+  %r = kt.scatter add %x, %n, %u : !kt.tensor<[p0, 5, p1] x i32>, !kt.tensor<[p2, 3] x i64>, !kt.tensor<[p2] x i32> -> !kt.tensor<[p0, 5, p1] x i32>
+  kt.yield %r : !kt.tensor<[p0, 5, p1] x i32>
+}
+
 kt.kernel @scatter_add_f16 ["p0", "p1", "p2"] computes {
 ^bb0(%x: !kt.tensor<[p0, 5, p1] x f16>, %n: !kt.tensor<[p2, 1] x i64>, %u: !kt.tensor<[p2, 5, p1] x f16>):
   %r = kt.scatter add %x, %n, %u
