@@ -125,10 +125,11 @@ private:
     return solveLinear(poly);
   }
 
-  /// Sizes that are never 0 and factors of every term.
+  /// Sizes of inputs that are factors of every term: b * s * 64 == s * 64 says that b is 1. It need not be where s is 0,
+  /// but a batch is not frozen for runs over nothing: such a run is refused with the others.
   void dropCommonFactors(Poly &poly) {
     for (Expr factor : Atoms(poly.begin()->first)) {
-      if (factor.kind() != Expr::Kind::Symbol || rangeOf(factor.name()).first < 1)
+      if (factor.kind() != Expr::Kind::Symbol || !inputs.contains(factor.name()))
         continue;
       Poly divided;
       for (auto &[atoms, c] : poly) {
