@@ -25,6 +25,11 @@ std::nullopt_t Node::refuse(const Twine &message) {
 LogicalResult Node::set(unsigned i, Value v) {
   if (!v)
     return failure();
+  // Definitions count with the constant sizes that they find.
+  if (auto tensor = dyn_cast<SymTensorType>(v.getType()))
+    for (auto [d, size] : llvm::enumerate(tensor.getDims()))
+      if (auto known = Expr(size).asConstant(); known && *known < 0)
+        return error("dimension " + Twine(d) + " of output " + Twine(i) + " would be " + Twine(*known));
   if (wants(i))
     importer.define(proto.output(i), v);
   return success();
