@@ -125,8 +125,8 @@ private:
     return solveLinear(poly);
   }
 
-  /// Sizes of inputs that are factors of every term: b * s * 64 == s * 64 says that b is 1. It need not be where s is 0,
-  /// but a batch is not frozen for runs over nothing: such a run is refused with the others.
+  /// Sizes of inputs that are factors of every term: b * s * 64 == s * 64 says that b is 1. It need not be where s is
+  /// 0, but a batch is not frozen for runs over nothing: such a run is refused with the others.
   void dropCommonFactors(Poly &poly) {
     for (Expr factor : Atoms(poly.begin()->first)) {
       if (factor.kind() != Expr::Kind::Symbol || !inputs.contains(factor.name()))
