@@ -1,7 +1,7 @@
 //===- PTX.cpp - the GPU code generator -----------------------------------===//
 
 #include "codegen/PTX/PTX.h"
-#include "codegen/Kernels/Kernels.h"
+#include "codegen/Gpu/Builder/Kernels.h"
 #include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"

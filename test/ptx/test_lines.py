@@ -59,7 +59,7 @@ class Lines(unittest.TestCase):
         with self.assertRaises(AssertionError) as caught:
             harness.run_case(case, kernel, lambda stage, arguments, grid, shared: interp.launch(functions[stage['file']], arguments, grid, shared))
         message = str(caught.exception)
-        m = re.search(r'built at (codegen/Kernels/\w+\.cpp):(\d+)', message)
+        m = re.search(r'built at (codegen/Gpu/\w+/\w+\.cpp):(\d+)', message)
         self.assertTrue(m, message)
         with open(f'{SOURCES}/{m[1]}') as f:
             return message, f.read().splitlines()[int(m[2]) - 1]
@@ -79,7 +79,7 @@ class Lines(unittest.TestCase):
         ints, (x,), expected = case.runs[0]
         short = harness.Case(case.name, [(ints, [harness.Tensor(x.values[:1], 'f32')], expected)])
         run_kernels.state.tool, run_kernels.state.folder, run_kernels.state.kernels = TOOL, self.plain, self.kernels
-        self.assertRegex(run_kernels.attempt(short)[0].error, r'global access out of bounds.* built at codegen/Kernels/BodyEmitter.cpp:\d+')
+        self.assertRegex(run_kernels.attempt(short)[0].error, r'global access out of bounds.* built at codegen/Gpu/Builder/BodyEmitter.cpp:\d+')
 
     def test_access_outside(self):
         # The guard of the last threads is gone.

@@ -1,0 +1,399 @@
+//===- AttentionTensorCore.cpp - flash attention in half precision --------===//
+//
+// A warp owns 16 query rows; blocks of keys and values pass through shared memory, the next ones on their way while the
+// current ones are used. Scores never leave registers: their fragments, exponentiated, are the left side of the second
+// product. For few queries the keys are split over blocks and a second stage combines.
+//
+//===----------------------------------------------------------------------===//
+
+#include "codegen/Gpu/Attention/Attention.h"
+#include "codegen/Gpu/Product/Gemm.h"
+
+using namespace mlir;
+using namespace kt;
+using namespace kt::gpu;
+using artifact::ExprId;
+using ExprOp = artifact::Expr::Op;
+
+namespace {
+
+constexpr unsigned kKeys = 64; // a block of keys
+constexpr double kLog2e = 1.4426950408889634;
+
+struct Plan {
+  unsigned warps;
+  bool aligned, split;
+};
+
+unsigned padTo16(int64_t n) { return (n + 15) / 16 * 16; }
+/// 16-byte chunks between two rows of a tile: a power of two, so that the swizzle stays inside.
+unsigned rowChunks(int64_t n) { return std::max<unsigned>(4, llvm::PowerOf2Ceil(padTo16(n) / 8)); }
+
+class Flash {
+public:
+  Flash(KernelSink &sink, const AttentionProblem &p, Plan plan)
+      : sink(sink), p(p), plan(plan), k(sink.kernel, sink.entryName(), {plan.warps * 32, 0, plan.split}), op(p.op),
+        type(op.getQuery().getType().scalarType()),
+        score(k, op.getScore(), 1, extraPointers(k, 3, op.getExtras().size())), chunksD(rowChunks(p.d)),
+        chunksE(rowChunks(p.e)) {}
+  LogicalResult build(Guard guard);
+  /// What has to be a multiple of 8 for asynchronous copies.
+  static bool canAlign(const AttentionProblem &p, Alignment &copies) {
+    copies.lanes = 8;
+    return aligned(p.query, p.d, copies) && aligned(p.key, p.d, copies) && aligned(p.value, p.e, copies);
+  }
+
+private:
+  struct Tile {
+    Value base; // global pointer of the head
+    Expr rowStride, columnStride;
+    Value rows;      // how many there are in all
+    int64_t columns; // d or e
+    unsigned count, chunks;
+  };
+  /// Copies rows [first, first + count) into shared memory at `slot`.
+  void load(const Tile &t, Value first, Value slot);
+  static bool aligned(ArrayRef<Expr> strides, int64_t columns, Alignment &a) {
+    return columns % 8 == 0 && strides[3].isConstant(1) && a.multiple(strides[0]) && a.multiple(strides[1]) &&
+           a.multiple(strides[2]);
+  }
+  Values scores(Value slotK);
+  void combineStage(artifact::Variant &variant, ExprId splits);
+  Value pack(Value x, Value y) {
+    Value v = LLVM::UndefOp::create(k.b, k.loc, k.vec(2, type));
+    v = LLVM::InsertElementOp::create(k.b, k.loc, v, k.convert(x, type), k.c(0));
+    v = LLVM::InsertElementOp::create(k.b, k.loc, v, k.convert(y, type), k.c(1));
+    return LLVM::BitcastOp::create(k.b, k.loc, k.i32, v);
+  }
+  Expr rowsInAll() { return p.b * p.h * p.i; }
+
+  KernelSink &sink;
+  const AttentionProblem &p;
+  Plan plan;
+  KernelBuilder k;
+  AttentionOp op;
+  Type type;
+  BodyEmitter score;
+  unsigned chunksD, chunksE;
+  Value slotQ, lane, warp;
+};
+
+void Flash::load(const Tile &t, Value first, Value slot) {
+  unsigned used = padTo16(t.columns) / 8, threads = plan.warps * 32;
+  auto copyChunk = [&](Value q, bool all) {
+    Value r = k.div(q, used), c = k.rem(q, used), row = k.add(first, r);
+    auto copy = [&] {
+      Value to = k.sptr(k.add(slot, swizzle(k, t.chunks, r, c)));
+      Value inRow = k.lt(row, t.rows), column = k.shl(c, 3);
+      Value offset = k.mul(row, k.size(t.rowStride));
+      if (plan.aligned) {
+        Value inside = k.and_(inRow, k.lt(column, t.columns));
+        return k.cpAsync16(to, k.at(t.base, k.add(offset, column), 2), k.sel(inside, k.c(16), k.c(0)));
+      }
+      Values elements;
+      for (unsigned e = 0; e < 8; ++e) {
+        Value x = k.add(column, e), inside = k.and_(inRow, k.lt(x, t.columns));
+        Value from = k.at(t.base, k.add(offset, k.mul(x, k.size(t.columnStride))), 2);
+        elements.push_back(k.ifElse(
+            inside, type, [&]() -> Values { return {k.loadElement(from, type)}; },
+            [&]() -> Values { return {k.zero(type)}; })[0]);
+      }
+      k.storeElements(elements, to);
+    };
+    if (all)
+      copy();
+    else
+      k.ifThen(k.lt(q, t.count * used), copy);
+  };
+  // Few threads have many chunks: a loop keeps their addresses out of the registers.
+  if (t.count * used > 8 * threads) {
+    k.forLoop(k.tid(), k.c(t.count * used), k.c(threads), {},
+              [&](Value q, ValueRange) -> Values { return copyChunk(q, true), Values(); });
+    return;
+  }
+  for (unsigned at = 0; at < t.count * used; at += threads)
+    copyChunk(k.add(k.tid(), at), at + threads <= t.count * used);
+}
+
+/// q k^T of this warp's rows and a block of keys: eight accumulator tiles of 16x8.
+Values Flash::scores(Value slotK) {
+  Values acc(kKeys / 8 * 4, k.cf(0));
+  Value a = k.add(slotQ, swizzle(k, chunksD, k.add(k.shl(warp, 4), k.and_(lane, 15)), k.shr(lane, 4)));
+  Value row = k.add(k.and_(lane, 7), k.shl(k.shr(lane, 4), 3));
+  Value b = k.add(slotK, swizzle(k, chunksD, row, k.and_(k.shr(lane, 3), 1)));
+  for (unsigned ks = 0; ks < padTo16(p.d) / 16; ++ks) {
+    // A step of two chunks never carries out of the swizzled bits, because rows are powers of two long and aligned.
+    Values fa = k.ldmatrix4(k.sptr(k.xor_(a, ks * 32)), false);
+    Value base = k.sptr(k.xor_(b, ks * 32));
+    for (unsigned j = 0; j < kKeys / 16; ++j) {
+      Values fb = k.ldmatrix4(k.gep(base, j * 16 * chunksD * 16), false);
+      for (unsigned h = 0; h < 2; ++h) {
+        unsigned q = (j * 2 + h) * 4;
+        Values out = k.mma(fa, ArrayRef(fb).slice(h * 2, 2), ArrayRef(acc).slice(q, 4), type);
+        std::copy(out.begin(), out.end(), acc.begin() + q);
+      }
+    }
+  }
+  return acc;
+}
+
+LogicalResult Flash::build(Guard guard) {
+  Alignment copies;
+  plan.aligned = plan.aligned && canAlign(p, copies);
+  if (plan.aligned)
+    guard.requireMultiples(copies);
+  unsigned rows = plan.warps * 16, bytesQ = rows * chunksD * 16, bytesK = kKeys * chunksD * 16,
+           bytesV = kKeys * chunksE * 16;
+  bool ring = bytesQ + 2 * (bytesK + bytesV) <= 99 * 1024;
+  unsigned stages = ring ? 2 : 1, slotBytes = bytesK + bytesV;
+  int64_t shared = bytesQ + stages * slotBytes;
+  if (shared > 99 * 1024)
+    return failure();
+  lane = k.and_(k.tid(), 31), warp = k.shr(k.tid(), 5);
+  slotQ = k.shared();
+  Value ring0 = k.add(slotQ, bytesQ);
+
+  Expr tiles = Expr::ceilDiv(p.i, sink.number(rows));
+  Values at = delinearize(k, k.ctaX(), {p.b, p.h, tiles});
+  Value b = at[0], h = at[1], i0 = k.mul(at[2], rows), g = k.div(h, p.group);
+  auto head = [&](unsigned operand, ArrayRef<Expr> strides, Value hh) {
+    return k.at(k.buffer(operand), headOffset(k, strides, b, hh), 2);
+  };
+  Value sizeJ = k.size(p.j);
+  load({head(0, p.query, h), p.query[2], p.query[3], k.size(p.i), p.d, rows, chunksD}, i0, slotQ);
+  Tile tileK{head(1, p.key, g), p.key[2], p.key[3], sizeJ, p.d, kKeys, chunksD};
+  Tile tileV{head(2, p.value, g), p.value[2], p.value[3], sizeJ, p.e, kKeys, chunksE};
+  auto loadKeys = [&](Value j0, Value slot) {
+    load(tileK, j0, slot);
+    load(tileV, j0, k.add(slot, bytesK));
+    k.cpAsyncCommit();
+  };
+
+  Value blocks = k.size(Expr::ceilDiv(p.j, sink.number(kKeys))), firstBlock = k.c(0);
+  if (plan.split) {
+    Value splits = k.gridY(), each = k.div(k.sub(k.add(blocks, splits), 1), splits);
+    firstBlock = k.mul(k.ctaY(), each);
+    blocks = k.max(k.min(each, k.sub(blocks, firstBlock)), 0);
+  }
+  Value j0 = k.mul(firstBlock, kKeys);
+  if (ring)
+    loadKeys(j0, ring0);
+  unsigned tilesE = padTo16(p.e) / 8;
+  Value minus = k.cf(-INFINITY);
+  Values inits(tilesE * 4, k.cf(0));
+  inits.append({minus, minus, k.cf(0), k.cf(0), ring0, j0});
+  Value row0 = k.add(k.add(i0, k.shl(warp, 4)), k.shr(lane, 2)), column = k.shl(k.and_(lane, 3), 1);
+  Value lastI = k.sub(k.size(p.i), 1), lastJ = k.sub(sizeJ, 1);
+
+  Values result = k.forLoop(k.c(0), blocks, k.c(1), inits, [&](Value, ValueRange args) {
+    Values out(args.take_front(tilesE * 4));
+    ValueRange rest = args.drop_front(tilesE * 4);
+    Values most{rest[0], rest[1]}, sum{rest[2], rest[3]};
+    Value slot = rest[4], j0 = rest[5], nextSlot = slot, nextJ = k.add(j0, kKeys);
+    if (ring) {
+      nextSlot = k.sub(k.add(k.shl(ring0, 1), slotBytes), slot);
+      loadKeys(nextJ, nextSlot);
+      k.cpAsyncWait(1);
+    } else {
+      loadKeys(j0, slot);
+      k.cpAsyncWait(0);
+    }
+    k.barrier();
+    Values s = scores(slot);
+    // The region sees indices that are always inside; what is not counts as minus infinity.
+    Alignment provable;
+    provable.lanes = 2, provable.mayAssume = false;
+    for (unsigned j = 0; j < kKeys / 8; ++j)
+      for (unsigned r = 0; r < 2; ++r) {
+        Value jj = k.add(k.add(j0, column), j * 8), ii = k.min(k.add(row0, r * 8), lastI);
+        Value *pair = &s[j * 4 + r * 2];
+        Value inside[2] = {k.lt(jj, sizeJ), k.lt(k.add(jj, 1), sizeJ)};
+        Values scored;
+        if (p.j.isMultipleOf(2)) {
+          Value safe = k.sel(inside[0], jj, k.c(0));
+          scored = score.emit({Values{pair[0]}, Values{pair[1]}}, {b, h, ii, safe}, 3, 2, provable);
+        } else {
+          for (unsigned e = 0; e < 2; ++e)
+            scored.push_back(score.emit(pair[e], {b, h, ii, k.min(k.add(jj, e), lastJ)}));
+        }
+        for (unsigned e = 0; e < 2; ++e)
+          pair[e] = k.sel(inside[e], scored[e], minus);
+      }
+    Values factor;
+    for (unsigned r = 0; r < 2; ++r) {
+      Value m = most[r];
+      for (unsigned j = 0; j < kKeys / 8; ++j)
+        m = k.maxf(k.maxf(m, s[j * 4 + r * 2]), s[j * 4 + r * 2 + 1]);
+      m = k.maxf(m, k.shuffleXor(m, 1));
+      m = k.maxf(m, k.shuffleXor(m, 2));
+      // A row without any score yet keeps a finite shift, so that exponentials are zero and not NaN.
+      Value none = arith::CmpFOp::create(k.b, k.loc, arith::CmpFPredicate::OEQ, m, minus);
+      Value shift = k.mulf(k.sel(none, k.cf(0), m), k.cf(-kLog2e));
+      factor.push_back(k.exp2(k.fma(most[r], k.cf(kLog2e), shift)));
+      Value total = k.mulf(sum[r], factor[r]);
+      for (unsigned j = 0; j < kKeys / 8; ++j)
+        for (unsigned e = 0; e < 2; ++e) {
+          Value &x = s[j * 4 + r * 2 + e];
+          x = k.exp2(k.fma(x, k.cf(kLog2e), shift));
+          total = k.addf(total, x);
+        }
+      most[r] = m, sum[r] = total;
+    }
+    for (unsigned q = 0; q < out.size(); ++q)
+      out[q] = k.mulf(out[q], factor[q / 2 % 2]);
+    Value v = k.add(k.add(slot, bytesK), swizzle(k, chunksE, k.and_(lane, 15), k.shr(lane, 4)));
+    for (unsigned j = 0; j < kKeys / 16; ++j) {
+      Values fa;
+      for (unsigned half = 0; half < 2; ++half)
+        for (unsigned r = 0; r < 2; ++r)
+          fa.push_back(pack(s[(j * 2 + half) * 4 + r * 2], s[(j * 2 + half) * 4 + r * 2 + 1]));
+      for (unsigned e = 0; e < tilesE / 2; ++e) {
+        Values fb = k.ldmatrix4(k.gep(k.sptr(k.xor_(v, e * 32)), j * 16 * chunksE * 16), true);
+        for (unsigned half = 0; half < 2; ++half) {
+          unsigned q = (e * 2 + half) * 4;
+          Values next = k.mma(fa, ArrayRef(fb).slice(half * 2, 2), ArrayRef(out).slice(q, 4), type);
+          std::copy(next.begin(), next.end(), out.begin() + q);
+        }
+      }
+    }
+    k.barrier();
+    out.append({most[0], most[1], sum[0], sum[1], nextSlot, nextJ});
+    return out;
+  });
+  k.cpAsyncWait(0);
+
+  ArrayRef<Value> out = ArrayRef(result).take_front(tilesE * 4), rest = ArrayRef(result).drop_front(tilesE * 4);
+  unsigned lanes = p.result[3].isConstant(1) && p.e % 2 == 0 && p.result[0].isMultipleOf(2) &&
+                           p.result[1].isMultipleOf(2) && p.result[2].isMultipleOf(2)
+                       ? 2
+                       : 1;
+  Type resultType = op.getResult().getType().scalarType();
+  for (unsigned r = 0; r < 2; ++r) {
+    Value total = rest[2 + r];
+    total = k.addf(total, k.shuffleXor(total, 1));
+    total = k.addf(total, k.shuffleXor(total, 2));
+    Value i = k.add(row0, r * 8), inverse = inverseOfSum(k, p, total);
+    k.ifThen(k.lt(i, k.size(p.i)), [&] {
+      Value row = k.add(k.mul(k.add(k.mul(b, k.size(p.h)), h), k.size(p.i)), i);
+      Value slot = k.add(k.mul(row, plan.split ? k.gridY() : k.c(1)), plan.split ? k.ctaY() : k.c(0));
+      if (plan.split)
+        // Unnormalised sums of e columns, then the maximum and the sum of exponentials.
+        k.ifThen(k.cmp(Pred::eq, k.and_(lane, 3), 0), [&] {
+          k.storeElements({rest[r], total}, k.gep(k.at(k.workspace(), slot, (padTo16(p.e) + 2) * 4), padTo16(p.e) * 4));
+        });
+      for (unsigned e = 0; e < tilesE; ++e) {
+        Value x = out[e * 4 + r * 2], y = out[e * 4 + r * 2 + 1], col = k.add(column, e * 8);
+        if (plan.split) {
+          k.storeElements(
+              {x, y}, k.gep(k.at(k.gep(k.workspace(), e * 32), slot, (padTo16(p.e) + 2) * 4), k.ext(k.shl(column, 2))));
+          continue;
+        }
+        Value at =
+            k.add(k.add(headOffset(k, p.result, b, h), k.mul(i, k.size(p.result[2]))), k.mul(col, k.size(p.result[3])));
+        Values two{k.convert(k.mulf(x, inverse), resultType), k.convert(k.mulf(y, inverse), resultType)};
+        int64_t bytes = elementBytes(resultType);
+        for (unsigned v = 0; v < 2; v += lanes) {
+          auto store = [&] {
+            Value to = k.at(k.result(0), v ? k.add(at, k.size(p.result[3])) : at, bytes);
+            k.storeElements(ArrayRef(two).slice(v, lanes), to);
+          };
+          if ((e + 1) * 8 > p.e)
+            k.ifThen(k.lt(k.add(col, v), p.e), store);
+          else
+            store();
+        }
+      }
+    });
+  }
+  if (guard.never)
+    return success();
+  artifact::Variant variant;
+  variant.schedule = "attention rows=" + std::to_string(rows) + " keys=" + std::to_string(kKeys) +
+                     " stages=" + std::to_string(stages) + (plan.aligned ? "" : " unaligned") +
+                     (plan.split ? " split" : "");
+  codegen::ExprPool &pool = sink.pool;
+  ExprId one = pool.constant(1), splits = one, grid = pool.add(p.b * p.h * tiles);
+  if (plan.split) {
+    // Four blocks an SM, at least four blocks of keys each.
+    ExprId wanted = pool.op(ExprOp::CeilDiv, pool.op(ExprOp::Mul, pool.fact(artifact::Fact::SmCount), pool.constant(4)),
+                            pool.op(ExprOp::Max, grid, one));
+    ExprId most = pool.op(ExprOp::Max, one, pool.add(Expr::floorDiv(p.j, sink.number(kKeys * 4))));
+    splits = pool.op(ExprOp::Max, one, pool.op(ExprOp::Min, pool.constant(64), pool.op(ExprOp::Min, wanted, most)));
+    variant.workspace = pool.op(ExprOp::Mul, splits, pool.add(rowsInAll() * ((padTo16(p.e) + 2) * 4)));
+  }
+  if (failed(sink.addStage(variant, k, std::array<ExprId, 3>{grid, splits, one}, shared)))
+    return failure();
+  if (plan.split) {
+    unsigned before = variant.stages.size();
+    combineStage(variant, splits);
+    if (variant.stages.size() == before)
+      return failure();
+  }
+  sink.addVariant(std::move(variant), guard);
+  return success();
+}
+
+/// A warp adds up the splits of one row, each scaled by its distance from the largest score.
+void Flash::combineStage(artifact::Variant &variant, ExprId splits) {
+  KernelBuilder k(sink.kernel, sink.entryName(), {128, 0, true});
+  unsigned width = padTo16(p.e) + 2;
+  // The second grid dimension says how many splits there were; only its first row of blocks works.
+  Value row = k.add(k.mul(k.ctaX(), 4), k.shr(k.tid(), 5)), lane = k.and_(k.tid(), 31);
+  Type resultType = op.getResult().getType().scalarType();
+  k.ifThen(k.and_(k.lt(row, k.size(rowsInAll())), k.cmp(Pred::eq, k.ctaY(), 0)), [&] {
+    Value splitCount = k.gridY(), base = k.at(k.workspace(), k.mul(row, splitCount), width * 4);
+    unsigned each = (p.e + 31) / 32;
+    Values inits(each + 1, k.cf(0));
+    inits.push_back(k.cf(-INFINITY));
+    Values sums = k.forLoop(k.c(0), splitCount, k.c(1), inits, [&](Value s, ValueRange now) {
+      Value part = k.at(base, s, width * 4);
+      Values tail = k.loadElements(k.gep(part, (width - 2) * 4), k.f32, 2);
+      Value most = k.maxf(now[each + 1], tail[0]);
+      Value none = arith::CmpFOp::create(k.b, k.loc, arith::CmpFPredicate::OEQ, most, k.cf(-INFINITY));
+      Value shift = k.mulf(k.sel(none, k.cf(0), most), k.cf(-kLog2e));
+      Value old = k.exp2(k.fma(now[each + 1], k.cf(kLog2e), shift)),
+            fresh = k.exp2(k.fma(tail[0], k.cf(kLog2e), shift));
+      Values next;
+      for (unsigned c = 0; c < each; ++c) {
+        Value e = k.min(k.add(lane, c * 32), p.e - 1);
+        next.push_back(k.fma(k.load(k.at(part, e, 4), k.f32, 4), fresh, k.mulf(now[c], old)));
+      }
+      next.push_back(k.fma(tail[1], fresh, k.mulf(now[each], old)));
+      next.push_back(most);
+      return next;
+    });
+    Value inverse = inverseOfSum(k, p, sums[each]);
+    Values at = delinearize(k, row, {p.b, p.h, p.i});
+    Value place = k.add(headOffset(k, p.result, at[0], at[1]), k.mul(at[2], k.size(p.result[2])));
+    for (unsigned c = 0; c < each; ++c) {
+      Value e = k.add(lane, c * 32);
+      k.ifThen(k.lt(e, p.e), [&] {
+        Value to = k.at(k.result(0), k.add(place, k.mul(e, k.size(p.result[3]))), elementBytes(resultType));
+        k.storeElement(k.convert(k.mulf(sums[c], inverse), resultType), to);
+      });
+    }
+  });
+  codegen::ExprPool &pool = sink.pool;
+  (void)sink.addStage(
+      variant, k, std::array<ExprId, 3>{pool.add(Expr::ceilDiv(rowsInAll(), sink.number(4))), splits, pool.constant(1)},
+      0);
+}
+
+} // namespace
+
+LogicalResult kt::gpu::buildAttentionTensorCore(KernelSink &sink, const AttentionProblem &p) {
+  if (sink.options.tensorCores == TensorCorePriority::normal) {
+    Guard many;
+    many.require(Expr::lt(sink.number(16), p.i));
+    Alignment copies;
+    return many.never || !Flash::canAlign(p, copies) ? success() : Flash(sink, p, {4, true, false}).build(many);
+  }
+  Guard few;
+  few.require(Expr::lt(p.i, sink.number(17)));
+  few.require(Expr::lt(sink.number(511), p.j));
+  if (!sink.options.oneVariant && !few.never && failed(Flash(sink, p, {1, true, true}).build(few)))
+    return failure();
+  if (!sink.complete() && failed(Flash(sink, p, {4, true, false}).build(Guard())))
+    return failure();
+  return sink.complete() ? success() : Flash(sink, p, {4, false, false}).build(Guard());
+}

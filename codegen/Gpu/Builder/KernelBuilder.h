@@ -1,0 +1,206 @@
+//===- KernelBuilder.h - a GPU kernel under construction ------------------===//
+//
+// A thin layer over OpBuilder that emits one kernel function as llvm/nvvm/scf/arith: 32-bit index arithmetic that
+// folds, bare pointers, loops and branches from lambdas, vector accesses, shuffles and the tensor-core instructions.
+// Kernel families are written on top of it.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef KT_CODEGEN_GPU_BUILDER_KERNELBUILDER_H
+#define KT_CODEGEN_GPU_BUILDER_KERNELBUILDER_H
+
+#include "dialects/KT/IR/KTDialect.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/IR/Builders.h"
+#include "mlir/IR/BuiltinOps.h"
+#include <source_location>
+
+namespace kt::gpu {
+using mlir::ArrayRef;
+using mlir::SmallVector;
+using mlir::Type;
+using mlir::Value;
+using mlir::ValueRange;
+using Values = SmallVector<Value>;
+using Pred = mlir::arith::CmpIPredicate;
+
+/// The line that builds an instruction; a parameter that is never given. The interpreter of the tests names it.
+using Where = std::source_location;
+
+/// What ptxas is told about a kernel.
+struct LaunchBounds {
+  unsigned threads = 256;
+  unsigned minCtas = 0;   // blocks an SM that registers must leave room for; 0: say nothing
+  bool workspace = false; // the kernel takes a workspace pointer
+};
+
+class KernelBuilder {
+public:
+  KernelBuilder(KernelOp kernel, llvm::StringRef entry, LaunchBounds bounds);
+
+  mlir::OpBuilder b;
+  mlir::Location loc;
+  mlir::OwningOpRef<mlir::ModuleOp> module;
+  KernelOp kernel;
+  std::string entry;
+  LaunchBounds bounds;
+
+  /// Ends the function.
+  void finish();
+
+  // Types.
+  Type i1, i8, i16, i32, i64, f16, bf16, f32, f64, globalPtr, sharedPtr;
+  Type vec(int64_t n, Type t) const { return mlir::VectorType::get({n}, t); }
+
+  // Arguments.
+  Value buffer(unsigned i) const { return buffers[i]; }
+  unsigned numOperands() const { return operandCount; }
+  Value result(unsigned i) const { return buffers[operandCount + i]; }
+  Value workspace() const { return workspacePtr; }
+  /// An index in [0, limit) from a number of data; what is outside while `when` (null: always) holds is reported. The
+  /// number is signed, an index or an integer; the answer is an i32.
+  Value bounded(BoundedOp op, Value value, Value when);
+  /// Writes the fault record: `index` (i64) was given where [0, limit) was expected. The last thread that reports wins;
+  /// a record is one store, so it is never half of one and half of another.
+  void report(int64_t site, Value index, Value limit);
+  SymTensorType bufferType(unsigned i) const { return bufferTypes[i]; }
+  SymTensorType resultType(unsigned i) const { return bufferTypes[operandCount + i]; }
+  /// The value of an expression over the kernel's integers as i32, computed once at the entry.
+  Value size(Expr e);
+
+  // Constants sit at the entry, once each.
+  Value c(int64_t value) { return constant(value, i32); }
+  Value c64(int64_t value) { return constant(value, i64); }
+  Value cBool(bool value) { return constant(value, i1); }
+  Value constant(int64_t value, Type type);
+  Value constantF(double value, Type type);
+  Value cf(double value) { return constantF(value, f32); }
+  /// Zero of any scalar or vector type.
+  Value zero(Type type);
+
+  // Integers; they fold. Division and remainder are unsigned, comparisons and min/max signed.
+  template <typename Op> Value bin(Value x, Value y) { return b.createOrFold<Op>(loc, x, y); }
+  Value add(Value x, Value y) { return bin<mlir::arith::AddIOp>(x, y); }
+  Value sub(Value x, Value y) { return bin<mlir::arith::SubIOp>(x, y); }
+  Value mul(Value x, Value y) { return bin<mlir::arith::MulIOp>(x, y); }
+  Value div(Value x, Value y) { return bin<mlir::arith::DivUIOp>(x, y); }
+  Value rem(Value x, Value y) { return bin<mlir::arith::RemUIOp>(x, y); }
+  Value and_(Value x, Value y) { return bin<mlir::arith::AndIOp>(x, y); }
+  Value or_(Value x, Value y) { return bin<mlir::arith::OrIOp>(x, y); }
+  Value xor_(Value x, Value y) { return bin<mlir::arith::XOrIOp>(x, y); }
+  Value shl(Value x, Value y) { return bin<mlir::arith::ShLIOp>(x, y); }
+  Value shr(Value x, Value y) { return bin<mlir::arith::ShRUIOp>(x, y); }
+  Value min(Value x, Value y) { return bin<mlir::arith::MinSIOp>(x, y); }
+  Value max(Value x, Value y) { return bin<mlir::arith::MaxSIOp>(x, y); }
+  Value add(Value x, int64_t y) { return y ? add(x, constant(y, x.getType())) : x; }
+  Value sub(Value x, int64_t y) { return y ? sub(x, constant(y, x.getType())) : x; }
+  Value mul(Value x, int64_t y);
+  Value div(Value x, int64_t y);
+  Value rem(Value x, int64_t y);
+  Value and_(Value x, int64_t y) { return and_(x, constant(y, x.getType())); }
+  Value xor_(Value x, int64_t y) { return y ? xor_(x, constant(y, x.getType())) : x; }
+  Value shl(Value x, int64_t y) { return y ? shl(x, constant(y, x.getType())) : x; }
+  Value shr(Value x, int64_t y) { return y ? shr(x, constant(y, x.getType())) : x; }
+  Value min(Value x, int64_t y) { return min(x, constant(y, x.getType())); }
+  Value max(Value x, int64_t y) { return max(x, constant(y, x.getType())); }
+  Value cmp(Pred p, Value x, Value y) { return b.createOrFold<mlir::arith::CmpIOp>(loc, p, x, y); }
+  Value cmp(Pred p, Value x, int64_t y) { return cmp(p, x, constant(y, x.getType())); }
+  Value lt(Value x, Value y) { return cmp(Pred::slt, x, y); }
+  Value lt(Value x, int64_t y) { return cmp(Pred::slt, x, y); }
+  Value sel(Value c, Value x, Value y) { return b.createOrFold<mlir::arith::SelectOp>(loc, c, x, y); }
+  Value ext(Value x) { return b.createOrFold<mlir::arith::ExtUIOp>(loc, i64, x); }
+  Value sext(Value x) { return b.createOrFold<mlir::arith::ExtSIOp>(loc, i64, x); }
+  Value toIndex(Value x);
+  Value fromIndex(Value x);
+
+  // Floats.
+  Value addf(Value x, Value y) { return bin<mlir::arith::AddFOp>(x, y); }
+  Value subf(Value x, Value y) { return bin<mlir::arith::SubFOp>(x, y); }
+  Value mulf(Value x, Value y) { return bin<mlir::arith::MulFOp>(x, y); }
+  Value divf(Value x, Value y) { return bin<mlir::arith::DivFOp>(x, y); }
+  /// NaN when either is.
+  Value maxf(Value x, Value y) { return bin<mlir::arith::MaximumFOp>(x, y); }
+  Value fma(Value x, Value y, Value z);
+  /// 2^x by the special function unit: 2 ulp, denormals kept.
+  Value exp2(Value x);
+  /// log2(x) by the special function unit: absolute error 2^-22 near 1.
+  Value log2(Value x);
+  /// Converts between float types, between integer widths (sign), or from integer to float.
+  Value convert(Value x, Type to);
+
+  // Memory. Offsets are in bytes.
+  Value gep(Value ptr, int64_t bytes);
+  Value gep(Value ptr, Value bytes);
+  /// The address of element `index` (i32, never negative) of an array of `elementBytes` bytes each.
+  Value at(Value ptr, Value index, int64_t elementBytes);
+  Value load(Value ptr, Type type, unsigned align = 0, Where where = Where::current());
+  void store(Value value, Value ptr, unsigned align = 0, Where where = Where::current());
+  /// n neighbouring elements of a scalar type, which may be a boolean or sub-byte one: by accesses of up to 16 bytes.
+  Values loadElements(Value ptr, Type scalar, unsigned n, Where where = Where::current());
+  void storeElements(ValueRange values, Value ptr, Where where = Where::current());
+  Value loadElement(Value ptr, Type scalar, Where where = Where::current()) {
+    return loadElements(ptr, scalar, 1, where)[0];
+  }
+  void storeElement(Value value, Value ptr, Where where = Where::current()) { storeElements(value, ptr, where); }
+  /// Elements of result `number` from its element `at` on. What is narrower than a byte fills one, with its sign if its
+  /// type has one.
+  void storeResult(unsigned number, Value at, ValueRange values, Where where = Where::current());
+  /// The start of dynamic shared memory as an i32 address, and a pointer made of one.
+  Value shared();
+  Value sptr(Value address);
+  Value sptr(int64_t offset) { return gep(sptr(shared()), offset); }
+
+  // Threads.
+  Value tid() { return special<mlir::NVVM::ThreadIdXOp>(); }
+  Value ctaX() { return special<mlir::NVVM::BlockIdXOp>(); }
+  Value ctaY() { return special<mlir::NVVM::BlockIdYOp>(); }
+  Value gridX() { return special<mlir::NVVM::GridDimXOp>(); }
+  Value gridY() { return special<mlir::NVVM::GridDimYOp>(); }
+  void barrier(Where where = Where::current());
+  /// The value of the lane whose number differs in the bits of `mask`.
+  Value shuffleXor(Value value, int64_t mask, Where where = Where::current()) {
+    return shuffle(value, mask, mlir::NVVM::ShflKind::bfly, where);
+  }
+  Value shuffleUp(Value value, int64_t delta, Where where = Where::current()) {
+    return shuffle(value, delta, mlir::NVVM::ShflKind::up, where);
+  }
+  Value shuffleIdx(Value value, Value lane, Where where = Where::current());
+
+  // Copies and tensor cores.
+  void cpAsync16(Value dst, Value src, Value bytes, Where where = Where::current());
+  void cpAsyncCommit(Where where = Where::current());
+  void cpAsyncWait(unsigned pending, Where where = Where::current());
+  Values ldmatrix4(Value ptr, bool transpose, Where where = Where::current());
+  /// 16x8x16 with four f32 accumulators; the fragments are i32 registers of two `type` elements.
+  Values mma(ArrayRef<Value> a, ArrayRef<Value> b, ArrayRef<Value> acc, Type type, Where where = Where::current());
+
+  // Regions.
+  Values forLoop(Value lo, Value hi, Value step, ValueRange inits,
+                 llvm::function_ref<Values(Value iv, ValueRange args)> body);
+  void ifThen(Value condition, llvm::function_ref<void()> then);
+  Values ifElse(Value condition, mlir::TypeRange types, llvm::function_ref<Values()> then,
+                llvm::function_ref<Values()> otherwise);
+
+private:
+  template <typename Op> Value special() { return Op::create(b, loc, i32); }
+  Value shuffle(Value value, int64_t operand, mlir::NVVM::ShflKind kind, Where where);
+  /// Sets `loc` for as long as it lives.
+  struct At;
+  Value shuffleBits(Value value, llvm::function_ref<Value(Value)> one);
+
+  mlir::OpBuilder head;
+  mlir::LLVM::LLVMFuncOp function;
+  Values buffers, ints;
+  SmallVector<SymTensorType> bufferTypes;
+  unsigned operandCount = 0;
+  Value workspacePtr, faultsPtr, sharedBase;
+  llvm::DenseMap<std::pair<int64_t, Type>, Value> constants;
+  llvm::DenseMap<mlir::Attribute, Value> sizes;
+};
+
+} // namespace kt::gpu
+
+#endif

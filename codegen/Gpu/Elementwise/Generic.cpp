@@ -1,0 +1,111 @@
+//===- Generic.cpp - one thread a few neighbouring elements ---------------===//
+//
+// Elementwise work, broadcasts, gathers, slices, padding and concatenation: the result is cut into vectors along its
+// innermost (merged) dimension, and each thread computes one.
+//
+//===----------------------------------------------------------------------===//
+
+#include "codegen/Gpu/Builder/Kernels.h"
+
+using namespace mlir;
+using namespace kt;
+using namespace kt::gpu;
+
+namespace {
+
+constexpr unsigned kThreads = 256;
+
+SmallVector<Expr> dims(SymTensorType type) {
+  SmallVector<Expr> extents;
+  for (ExprAttr d : type.getDims())
+    extents.push_back(d);
+  return extents;
+}
+
+Values operandPointers(KernelBuilder &k) {
+  Values pointers;
+  for (unsigned i = 0; i < k.numOperands(); ++i)
+    pointers.push_back(k.buffer(i));
+  return pointers;
+}
+
+/// A vector of lanes a thread; short bodies get the 16 bytes that the memory system likes, long ones fewer.
+unsigned chooseLanes(BodyEmitter &body, GenericOp op, int inner) {
+  SmallVector<ReadOp> reads = inner < 0 ? SmallVector<ReadOp>() : body.contiguousReads(inner);
+  unsigned lanes = vectorLanes(reads, op.getResult().getType().getElementType());
+  unsigned size = std::distance(body.block().begin(), body.block().end());
+  return size > 300 ? 1 : size > 100 ? std::min(lanes, 2u) : size > 50 ? std::min(lanes, 4u) : lanes;
+}
+
+LogicalResult buildFlat(KernelSink &sink, GenericOp op, bool vectors, bool &needsFallback) {
+  KernelBuilder k(sink.kernel, sink.entryName(), {kThreads});
+  BodyEmitter body(k, op.getBody(), 0, operandPointers(k));
+  SymTensorType type = op.getResult().getType();
+  IndexSpace space(dims(type), {{&body, 0u}});
+  int inner = (int)type.getRank() - 1;
+  Alignment alignment;
+  alignment.lanes = vectors && inner >= 0 ? chooseLanes(body, op, inner) : 1;
+  unsigned lanes = alignment.lanes;
+  SmallVector<Expr> extents = space.groups;
+  // One merged dimension needs no divisibility: its last vector may be a partial one.
+  bool partial = lanes > 1 && extents.size() == 1 && !extents[0].isMultipleOf(lanes);
+  if (lanes > 1 && !partial && !alignment.multiple(extents.back()))
+    lanes = alignment.lanes = 1;
+  Expr all = inner < 0 ? sink.one() : space.count();
+  Expr items = lanes == 1 ? all : partial ? Expr::ceilDiv(all, sink.number(lanes)) : all;
+  if (lanes > 1) {
+    extents.back() = Expr::ceilDiv(extents.back(), sink.number(lanes));
+    items = sink.one();
+    for (Expr e : extents)
+      items = items * e;
+  }
+
+  Value item = k.add(k.mul(k.ctaX(), kThreads), k.tid());
+  k.ifThen(k.lt(item, k.size(items)), [&] {
+    Values at = delinearize(k, item, extents);
+    if (lanes > 1)
+      at.back() = k.mul(at.back(), lanes);
+    auto full = [&] {
+      Values values = body.emit({}, space.expand(k, at), inner, lanes, alignment);
+      k.storeResult(0, k.mul(item, lanes), values);
+    };
+    if (!partial)
+      return full();
+    Value left = k.sub(k.size(all), at.back());
+    k.ifElse(
+        k.cmp(Pred::sge, left, lanes), TypeRange(), [&]() -> Values { return full(), Values(); },
+        [&]() -> Values {
+          k.forLoop(k.c(0), left, k.c(1), {}, [&](Value i, ValueRange) -> Values {
+            Value position = k.add(at[0], i);
+            k.storeResult(0, position, body.emit(ValueRange(), space.expand(k, position)));
+            return {};
+          });
+          return {};
+        });
+  });
+  Guard guard;
+  guard.requireMultiples(alignment);
+  needsFallback = !guard.shapes.empty() || guard.never;
+  artifact::Variant variant;
+  variant.schedule = "generic lanes=" + std::to_string(lanes) + " threads=" + std::to_string(kThreads);
+  if (guard.never)
+    return success();
+  if (failed(sink.addStage(variant, k, {Expr::ceilDiv(items, sink.number(kThreads)), sink.one(), sink.one()})))
+    return failure();
+  sink.addVariant(std::move(variant), guard);
+  return success();
+}
+
+} // namespace
+
+LogicalResult kt::gpu::buildGeneric(KernelSink &sink, GenericOp op) {
+  bool needsFallback = false, turned = false;
+  if (failed(buildTranspose(sink, op, turned)))
+    return failure();
+  if (turned)
+    return success();
+  if (failed(buildFlat(sink, op, /*vectors=*/true, needsFallback)))
+    return failure();
+  bool none = false;
+  return needsFallback ? buildFlat(sink, op, /*vectors=*/false, none) : success();
+}

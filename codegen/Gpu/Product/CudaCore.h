@@ -1,0 +1,48 @@
+//===- CudaCore.h - the register-tiled main loop --------------------------===//
+
+#ifndef KT_CODEGEN_GPU_PRODUCT_CUDACORE_H
+#define KT_CODEGEN_GPU_PRODUCT_CUDACORE_H
+
+#include "codegen/Gpu/Product/Gemm.h"
+
+namespace kt::gpu {
+
+/// A tile of bm x bn accumulators, tm x tn a thread, over slabs of bk.
+struct SimtTile {
+  unsigned bm, bn, bk, tm, tn;
+  unsigned minCtas = 0; // see LaunchBounds
+  unsigned threads() const { return bm / tm * (bn / tn); }
+  /// Elements between two k's in shared memory.
+  unsigned pitchA() const { return bm + 4; }
+  unsigned pitchB() const { return bn + 4; }
+  int64_t slotBytes(Type acc) const { return (int64_t)bk * (pitchA() + pitchB()) * elementBytes(acc); }
+  int64_t sharedBytes(Type acc) const { return 2 * slotBytes(acc); }
+  std::string str() const;
+};
+
+/// Elements of one operand, seen as [row][k].
+class SlabFetch {
+public:
+  virtual ~SlabFetch() = default;
+  Type type;                 // of an element
+  bool fromUnsigned = false; // widened without sign
+  bool alongK = true;        // neighbours in memory are k's, else rows
+  bool vector = false;       // groups of four neighbours are aligned and whole
+  virtual Value valid(Value row, Value k) = 0;
+  virtual Value pointer(Value row, Value k) = 0;
+};
+
+/// Packed panels [n / 16][k][16].
+std::unique_ptr<SlabFetch> panelFetch(KernelBuilder &k, Type element, Value base, Value columns, Value depth);
+
+/// Answers the accumulators [tm][tn].
+Values emitSimtLoop(KernelBuilder &k, const SimtTile &t, SlabFetch &a, SlabFetch &b, Type acc, Value m0, Value n0,
+                    Value firstSlab, Value slabs);
+/// Runs the epilogue over a tile through shared memory; see emitTileEpilogue.
+void emitSimtEpilogue(KernelBuilder &k, const SimtTile &t, const GemmProblem &p, GemmEpilogue &epilogue,
+                      ArrayRef<Value> acc, ArrayRef<Value> batch, Value m0, Value n0, Alignment &alignment,
+                      unsigned lanes, Value partial);
+
+} // namespace kt::gpu
+
+#endif

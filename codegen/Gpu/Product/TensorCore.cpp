@@ -1,0 +1,240 @@
+//===- TensorCore.cpp - the tensor-core main loop and its epilogue --------===//
+//
+// Slabs of both operands arrive in a ring of shared-memory slots; fragments of the next 16 k's are loaded while the
+// tensor cores work on the current ones, across slab borders too; one barrier a slab. The epilogue goes through shared
+// memory so that threads own neighbouring columns.
+//
+//===----------------------------------------------------------------------===//
+
+#include "codegen/Gpu/Product/Gemm.h"
+
+using namespace mlir;
+using namespace kt;
+using namespace kt::gpu;
+
+Value kt::gpu::swizzle(KernelBuilder &k, unsigned chunks, Value row, Value chunk) {
+  Value x = chunks >= 8 ? k.and_(row, 7) : k.and_(k.shr(row, 1), 3);
+  return k.shl(k.add(k.mul(row, chunks), k.xor_(chunk, x)), 4);
+}
+
+namespace {
+
+constexpr unsigned kStash = 16; // bytes after the ring
+
+/// One thread's ldmatrix addresses.
+class Fragments {
+public:
+  Fragments(KernelBuilder &k, const TileConfig &t, Layout bLayout, unsigned aBytes) : k(k), t(t), bLayout(bLayout) {
+    Value lane = k.and_(k.tid(), 31), warp = k.shr(k.tid(), 5);
+    Value wr = k.div(warp, t.warpCols), wc = k.rem(warp, t.warpCols);
+    unsigned wm = t.bm / t.warpRows, wn = t.bn / t.warpCols;
+    a = swizzle(k, t.bk / 8, k.add(k.mul(wr, wm), k.and_(lane, 15)), k.shr(lane, 4));
+    if (bLayout == Layout::RowMajorK) {
+      Value row = k.add(k.and_(lane, 7), k.shl(k.shr(lane, 4), 3));
+      b = swizzle(k, t.bk / 8, k.add(k.mul(wc, wn), row), k.and_(k.shr(lane, 3), 1));
+    } else if (bLayout == Layout::RowMajorN) {
+      b = swizzle(k, t.bn / 8, k.and_(lane, 15), k.add(k.mul(wc, wn / 8), k.shr(lane, 4)));
+    } else {
+      Value half = k.xor_(k.shr(lane, 4), k.and_(k.shr(lane, 2), 1));
+      b = k.add(k.mul(k.mul(wc, wn / 16), t.bk * 32), k.add(k.shl(k.and_(lane, 15), 5), k.shl(half, 4)));
+    }
+    b = k.add(b, aBytes);
+  }
+
+  SmallVector<Values> loadA(Value slot, unsigned ks) {
+    Value p = k.sptr(k.xor_(k.add(slot, a), ks * 32));
+    SmallVector<Values> all;
+    for (unsigned i = 0; i < t.mi(); ++i)
+      all.push_back(k.ldmatrix4(k.gep(p, i * 16 * t.bk * 2), false));
+    return all;
+  }
+
+  SmallVector<Values> loadB(Value slot, unsigned ks) {
+    Value base = k.add(slot, b);
+    SmallVector<Values> all;
+    unsigned pairs = t.ni() / 2;
+    if (bLayout == Layout::RowMajorK) {
+      Value p = k.sptr(k.xor_(base, ks * 32));
+      for (unsigned j = 0; j < pairs; ++j)
+        all.push_back(k.ldmatrix4(k.gep(p, j * 16 * t.bk * 2), false));
+    } else if (bLayout == Layout::RowMajorN) {
+      for (unsigned j = 0; j < pairs; ++j)
+        all.push_back(k.ldmatrix4(k.gep(k.sptr(k.xor_(base, j * 32)), ks * 16 * t.bn * 2), true));
+    } else {
+      Value p = k.sptr(base);
+      for (unsigned j = 0; j < pairs; ++j)
+        all.push_back(k.ldmatrix4(k.gep(p, j * t.bk * 32 + ks * 512), true));
+    }
+    return all;
+  }
+
+private:
+  KernelBuilder &k;
+  const TileConfig &t;
+  Layout bLayout;
+  Value a, b;
+};
+
+void append(Values &to, const SmallVector<Values> &from) {
+  for (const Values &v : from)
+    to.append(v);
+}
+
+SmallVector<Values> regroup(ValueRange flat, unsigned each) {
+  SmallVector<Values> groups;
+  for (unsigned i = 0; i < flat.size(); i += each)
+    groups.push_back(Values(flat.slice(i, each)));
+  return groups;
+}
+
+} // namespace
+
+int64_t kt::gpu::sharedBytes(const TileConfig &t, const TileSource &a, const TileSource &b) {
+  int64_t ring = t.stages * (a.tileBytes + b.tileBytes);
+  int64_t epilogue = t.warpRows * 16 * (t.bn + 8) * 4;
+  return std::max(ring, epilogue) + kStash;
+}
+
+SmallVector<Value> kt::gpu::emitMainLoop(KernelBuilder &k, const TileConfig &t, TileSource &a, TileSource &b,
+                                         Layout bLayout, Type type, Value k0, Value slabs) {
+  unsigned slotBytes = a.tileBytes + b.tileBytes, copies = a.count + b.count, steps = t.bk / 16;
+  Value first = k.shared(), end = k.add(first, t.stages * slotBytes);
+  auto bump = [&](Value slot) {
+    Value next = k.add(slot, slotBytes);
+    return k.sel(k.cmp(Pred::eq, next, end), first, next);
+  };
+  Fragments fragments(k, t, bLayout, a.tileBytes);
+  Values stateA = a.start(k0), stateB = b.start(k0);
+  auto put = [&](Value slot, unsigned from, unsigned to, ArrayRef<Values> fetched) {
+    for (unsigned i = from; i < std::min(to, copies); ++i) {
+      if (i < a.count)
+        a.put(i, slot, fetched[i]);
+      else
+        b.put(i - a.count, k.add(slot, a.tileBytes), fetched[i]);
+    }
+  };
+  auto fetch = [&] {
+    SmallVector<Values> all;
+    for (unsigned i = 0; i < copies; ++i)
+      all.push_back(i < a.count ? a.fetch(i) : b.fetch(i - a.count));
+    return all;
+  };
+  for (unsigned s = 0; s + 1 < t.stages; ++s) {
+    a.beginSlab(stateA);
+    b.beginSlab(stateB);
+    put(k.add(first, s * slotBytes), 0, copies, fetch());
+    k.cpAsyncCommit();
+    stateA = a.advance(stateA), stateB = b.advance(stateB);
+  }
+  k.cpAsyncWait(t.stages - 2);
+  k.barrier();
+  SmallVector<Values> fa = fragments.loadA(first, 0), fb = fragments.loadB(first, 0);
+  unsigned mi = t.mi(), ni = t.ni(), numAcc = mi * ni * 4, numA = mi * 4, numB = ni / 2 * 4;
+  Values inits(numAcc, k.cf(0));
+  append(inits, fa);
+  append(inits, fb);
+  inits.append(stateA);
+  inits.append(stateB);
+  inits.push_back(first);
+  inits.push_back(k.add(first, (t.stages - 1) * slotBytes));
+  unsigned sizeA = stateA.size(), sizeB = stateB.size(), perStep = (copies + steps - 2) / std::max(1u, steps - 1);
+
+  Values result = k.forLoop(k.c(0), slabs, k.c(1), inits, [&](Value, ValueRange args) {
+    SmallVector<Values> acc = regroup(args.take_front(numAcc), 4);
+    ValueRange rest = args.drop_front(numAcc);
+    SmallVector<Values> fa = regroup(rest.take_front(numA), 4), fb = regroup(rest.slice(numA, numB), 4);
+    rest = rest.drop_front(numA + numB);
+    Values stateA(rest.take_front(sizeA)), stateB(rest.slice(sizeA, sizeB));
+    Value read = rest[sizeA + sizeB], write = rest[sizeA + sizeB + 1];
+    a.beginSlab(stateA);
+    b.beginSlab(stateB);
+    SmallVector<Values> fetched = fetch();
+    for (unsigned ks = 0; ks < steps; ++ks) {
+      if (ks == steps - 1) {
+        k.cpAsyncWait(t.stages - 2);
+        k.barrier();
+        read = bump(read);
+      } else {
+        put(write, ks * perStep, (ks + 1) * perStep, fetched);
+        if (ks + 2 == steps)
+          k.cpAsyncCommit();
+      }
+      SmallVector<Values> nextB = fragments.loadB(read, (ks + 1) % steps),
+                          nextA = fragments.loadA(read, (ks + 1) % steps);
+      // Back and forth over the warp tile, so that a fragment is used twice in a row.
+      for (unsigned i = 0; i < mi; ++i)
+        for (unsigned jj = 0; jj < ni; ++jj) {
+          unsigned j = i % 2 ? ni - 1 - jj : jj;
+          acc[i * ni + j] = k.mma(fa[i], ArrayRef(fb[j / 2]).slice(j % 2 * 2, 2), acc[i * ni + j], type);
+        }
+      fa = nextA, fb = nextB;
+    }
+    Values out;
+    append(out, acc);
+    append(out, fa);
+    append(out, fb);
+    out.append(a.advance(stateA));
+    out.append(b.advance(stateB));
+    out.push_back(read);
+    out.push_back(bump(write));
+    return out;
+  });
+  k.cpAsyncWait(0);
+  return Values(ArrayRef(result).take_front(numAcc));
+}
+
+void kt::gpu::emitTileEpilogue(KernelBuilder &k, const TileConfig &t, const GemmProblem &p, GemmEpilogue &epilogue,
+                               ArrayRef<Value> acc, ArrayRef<Value> batch, Value m0, Value n0, Alignment &alignment,
+                               unsigned lanes, Value partial) {
+  unsigned mi = t.mi(), ni = t.ni(), rows = t.warpRows * 16, pitch = t.bn + 8, wm = t.bm / t.warpRows,
+           wn = t.bn / t.warpCols;
+  Value tid = k.tid(), lane = k.and_(tid, 31), warp = k.shr(tid, 5);
+  Value wr = k.div(warp, t.warpCols), wc = k.rem(warp, t.warpCols);
+  Value row = k.add(k.mul(wr, 16), k.shr(lane, 2)), col = k.add(k.mul(wc, wn), k.shl(k.and_(lane, 3), 1));
+  Value place = k.gep(k.sptr(k.shared()), k.shl(k.add(k.mul(row, pitch), col), 2));
+  // Threads take chunks of eight columns in the second half.
+  unsigned chunks = t.bn / 8, total = rows * chunks, threads = t.threads();
+  Value sizeM = k.size(p.m), sizeN = k.size(p.n);
+  for (unsigned i = 0; i < mi; ++i) {
+    k.barrier();
+    for (unsigned j = 0; j < ni; ++j)
+      for (unsigned h = 0; h < 2; ++h) {
+        ArrayRef<Value> pair = acc.slice((i * ni + j) * 4 + h * 2, 2);
+        k.storeElements(pair, k.gep(place, (h * 8 * pitch + j * 8) * 4));
+      }
+    k.barrier();
+    // A loop, since the epilogue can be long; no loop of a kernel is unrolled (KernelBuilder::forLoop).
+    k.forLoop(k.c(0), k.c(total), k.c(threads), {}, [&](Value at, ValueRange) -> Values {
+      Value q = k.add(tid, at), r = k.div(q, chunks), c = k.shl(k.rem(q, chunks), 3);
+      // Row r of the pass is row r % 16 of warp row r / 16.
+      Value m = k.add(m0, k.add(k.add(k.mul(k.shr(r, 4), wm), i * 16), k.and_(r, 15))), n = k.add(n0, c);
+      Value valid = k.and_(k.lt(m, sizeM), k.lt(n, sizeN));
+      if (total % threads)
+        valid = k.and_(valid, k.lt(q, total));
+      Value source = k.gep(k.sptr(k.shared()), k.shl(k.add(k.mul(r, pitch), c), 2));
+      // The partial sums are padded to whole groups of eight columns.
+      auto part = [&] { k.storeElements(k.loadElements(source, k.f32, 8), partialPlace(k, p, partial, m, n)); };
+      auto whole = [&] {
+        if (lanes > 1) {
+          Values sums = k.loadElements(source, k.f32, 8);
+          for (unsigned v = 0; v < 8; v += lanes) {
+            auto emit = [&] { epilogue.emit(ArrayRef(sums).slice(v, lanes), batch, m, k.add(n, v), alignment); };
+            if (v)
+              k.ifThen(k.lt(k.add(n, v), sizeN), emit);
+            else
+              emit();
+          }
+          return;
+        }
+        Value count = k.min(k.sub(sizeN, n), 8);
+        k.forLoop(k.c(0), count, k.c(1), {}, [&](Value e, ValueRange) -> Values {
+          Value v = k.loadElement(k.at(source, e, 4), k.f32);
+          epilogue.emit(v, batch, m, k.add(n, e), alignment);
+          return {};
+        });
+      };
+      k.ifThen(valid, [&] { ifSplit(k, partial, part, whole); });
+      return {};
+    });
+  }
+}

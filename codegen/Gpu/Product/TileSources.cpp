@@ -1,0 +1,257 @@
+//===- TileSources.cpp - how operand tiles get into shared memory ---------===//
+
+#include "codegen/Gpu/Product/TileSources.h"
+
+using namespace mlir;
+using namespace kt;
+using namespace kt::gpu;
+
+namespace {
+
+/// The chunk of 16 bytes (8 elements) that a thread copies in a row-major tile: `chunks` a row, `step` rows further
+/// each time.
+struct RowShare {
+  unsigned chunks, step;
+  Value row, chunk, place;
+  RowShare(KernelBuilder &k, unsigned rows, unsigned chunks, unsigned threads)
+      : chunks(chunks), step(threads / chunks) {
+    row = k.div(k.tid(), chunks), chunk = k.rem(k.tid(), chunks);
+    place = swizzle(k, chunks, row, chunk);
+  }
+};
+
+class AsyncRows : public TileSource {
+public:
+  AsyncRows(KernelBuilder &k, unsigned rows, unsigned bk, unsigned threads, OperandView v)
+      : k(k), v(v), bk(bk), share(k, rows, bk / 8, threads) {
+    count = rows / share.step, tileBytes = rows * bk * 2;
+    left = k.sub(k.sub(v.rows, v.firstRow), share.row);
+    depthLeft = k.sub(v.depth, k.mul(share.chunk, 8));
+    step = k.mul(v.rowStride, share.step * 2);
+  }
+  Values start(Value k0) override {
+    Value at = k.add(k.mul(k.add(v.firstRow, share.row), v.rowStride), k.add(k.mul(share.chunk, 8), k0));
+    return {k.at(v.base, at, 2), k0};
+  }
+  Values advance(ValueRange s) override { return {k.gep(s[0], bk * 2), k.add(s[1], bk)}; }
+  void beginSlab(ValueRange s) override {
+    pointer = s[0];
+    bytes = v.wholeChunks ? k.sel(k.lt(s[1], depthLeft), k.c(16), k.c(0))
+                          : k.min(k.max(k.shl(k.sub(depthLeft, s[1]), 1), 0), 16);
+  }
+  void put(unsigned i, Value slot, ValueRange) override {
+    Value source = i ? k.gep(pointer, k.ext(k.mul(step, i))) : pointer;
+    Value size = k.sel(k.cmp(Pred::sgt, left, i * share.step), bytes, k.c(0));
+    k.cpAsync16(k.gep(k.sptr(k.add(slot, share.place)), i * share.step * bk * 2), source, size);
+  }
+
+private:
+  KernelBuilder &k;
+  OperandView v;
+  unsigned bk;
+  RowShare share;
+  Value left, depthLeft, step, pointer, bytes;
+};
+
+class AsyncColumns : public TileSource {
+public:
+  AsyncColumns(KernelBuilder &k, unsigned columns, unsigned bk, unsigned threads, OperandView v)
+      : k(k), v(v), columns(columns), bk(bk), share(k, bk, columns / 8, threads) {
+    count = bk / share.step, tileBytes = columns * bk * 2;
+    column = k.add(v.firstRow, k.mul(share.chunk, 8));
+    bytes = k.min(k.max(k.shl(k.sub(v.rows, column), 1), 0), 16);
+    step = k.mul(v.kStride, share.step * 2);
+  }
+  Values start(Value k0) override {
+    Value row = k.add(k0, share.row);
+    return {k.at(v.base, k.add(k.mul(row, v.kStride), column), 2), k.sub(v.depth, row)};
+  }
+  Values advance(ValueRange s) override { return {k.gep(s[0], k.ext(k.mul(v.kStride, bk * 2))), k.sub(s[1], bk)}; }
+  void beginSlab(ValueRange s) override { pointer = s[0], left = s[1]; }
+  void put(unsigned i, Value slot, ValueRange) override {
+    Value source = i ? k.gep(pointer, k.ext(k.mul(step, i))) : pointer;
+    Value size = k.sel(k.cmp(Pred::sgt, left, i * share.step), bytes, k.c(0));
+    k.cpAsync16(k.gep(k.sptr(k.add(slot, share.place)), i * share.step * columns * 2), source, size);
+  }
+
+private:
+  KernelBuilder &k;
+  OperandView v;
+  unsigned columns, bk;
+  RowShare share;
+  Value column, bytes, step, pointer, left;
+};
+
+/// A tile of panels [columns / 16][bk][16]; the halves of four k's at a time swap places, which spreads ldmatrix over
+/// all banks.
+class Panels : public TileSource {
+public:
+  /// `units` chunks a (panel, k): two of 16-bit elements, one of 8-bit ones.
+  Panels(KernelBuilder &k, unsigned columns, unsigned bk, unsigned threads, OperandView v, unsigned units)
+      : k(k), v(v), bk(bk), units(units) {
+    unsigned perPanel = units * bk;
+    count = columns / 16 * perPanel / threads, tileBytes = columns * bk * 2;
+    unit = k.rem(k.tid(), units), k0Thread = k.rem(k.div(k.tid(), units), bk);
+    panel = k.div(k.tid(), perPanel);
+    for (unsigned i = 0; i < count; ++i) {
+      if (threads >= perPanel)
+        offsets.push_back({i * (threads / perPanel), 0});
+      else
+        offsets.push_back({i / (perPanel / threads), i % (perPanel / threads) * (threads / units)});
+    }
+    Value first = k.add(k.shr(v.firstRow, 4), panel);
+    base = first;
+    panelsLeft = k.sub(k.shr(k.add(v.rows, 15), 4), first);
+    panelBytes = k.mul(v.depth, units * 16);
+  }
+  Values start(Value k0) override {
+    Value row = k.add(k0, k0Thread);
+    Value at = k.add(k.mul(k.add(k.mul(base, v.depth), row), units), unit);
+    return {k.at(v.base, at, 16), k.sub(v.depth, row)};
+  }
+  Values advance(ValueRange s) override { return {k.gep(s[0], bk * units * 16), k.sub(s[1], bk)}; }
+  void beginSlab(ValueRange s) override { pointer = s[0], left = s[1]; }
+
+protected:
+  Value source(unsigned i) {
+    auto [p, dk] = offsets[i];
+    Value at = k.gep(pointer, dk * units * 16);
+    return p ? k.gep(at, k.ext(k.mul(panelBytes, p))) : at;
+  }
+  Value valid(unsigned i) {
+    auto [p, dk] = offsets[i];
+    return k.and_(k.cmp(Pred::sgt, left, dk), k.cmp(Pred::sgt, panelsLeft, p));
+  }
+  /// Byte offset of this thread's (panel, k) in the tile; chunks lie at it, XOR 16 for the other half.
+  Value place(unsigned i) {
+    auto [p, dk] = offsets[i];
+    Value at = k.shl(k.add(k.mul(panel, bk), k0Thread), 5);
+    return k.add(at, (p * bk + dk) * 32);
+  }
+  Value half() { return k.shl(k.and_(k.shr(k0Thread, 2), 1), 4); }
+
+  KernelBuilder &k;
+  OperandView v;
+  unsigned bk, units;
+  Value unit, k0Thread, panel, base, panelsLeft, panelBytes, pointer, left;
+  SmallVector<std::pair<unsigned, unsigned>> offsets;
+};
+
+class AsyncPanels : public Panels {
+public:
+  AsyncPanels(KernelBuilder &k, unsigned columns, unsigned bk, unsigned threads, OperandView v)
+      : Panels(k, columns, bk, threads, v, 2) {}
+  void put(unsigned i, Value slot, ValueRange) override {
+    Value to = k.add(place(i), k.xor_(k.shl(unit, 4), half()));
+    k.cpAsync16(k.sptr(k.add(slot, to)), source(i), k.sel(valid(i), k.c(16), k.c(0)));
+  }
+};
+
+class Int8Panels : public Panels {
+public:
+  Int8Panels(KernelBuilder &k, unsigned columns, unsigned bk, unsigned threads, OperandView v, Type type)
+      : Panels(k, columns, bk, threads, v, 1), type(type) {}
+  Values fetch(unsigned i) override {
+    Type four = k.vec(4, k.i32);
+    return k.ifElse(
+        valid(i), four, [&]() -> Values { return {k.load(source(i), four, 16)}; },
+        [&]() -> Values { return {k.zero(four)}; });
+  }
+  void put(unsigned i, Value slot, ValueRange fetched) override {
+    Value to = k.add(k.add(slot, place(i)), half());
+    Values words;
+    for (unsigned w = 0; w < 4; ++w) {
+      Value word = LLVM::ExtractElementOp::create(k.b, k.loc, fetched[0], k.c(w));
+      for (unsigned pair = 0; pair < 2; ++pair)
+        words.push_back(widen(word, pair));
+    }
+    for (unsigned h = 0; h < 2; ++h) {
+      ArrayRef<Value> part = ArrayRef(words).slice(h * 4, 4);
+      k.storeElements(part, k.sptr(h ? k.xor_(to, 16) : to));
+    }
+  }
+
+private:
+  /// Two of the four bytes of `word` as two elements in one register.
+  Value widen(Value word, unsigned pair) {
+    if (type == k.f16) {
+      // The byte plus 128 below the exponent of 1024 is 1152 plus the value.
+      Value biased = k.xor_(word, k.c((int32_t)0x80808080));
+      Value bits = LLVM::CallIntrinsicOp::create(k.b, k.loc, k.i32, k.b.getStringAttr("llvm.nvvm.prmt"),
+                                                 ValueRange{biased, k.c(0x64646464), k.c(pair ? 0x4342 : 0x4140)})
+                       .getResult(0);
+      Value v = LLVM::BitcastOp::create(k.b, k.loc, k.vec(2, k.f16), bits);
+      Value offset = arith::ConstantOp::create(
+          k.b, k.loc, DenseElementsAttr::get(cast<ShapedType>(k.vec(2, k.f16)), k.b.getF16FloatAttr(1152).getValue()));
+      return LLVM::BitcastOp::create(k.b, k.loc, k.i32, k.subf(v, offset));
+    }
+    Value v = LLVM::UndefOp::create(k.b, k.loc, k.vec(2, type));
+    for (unsigned e = 0; e < 2; ++e) {
+      Value byte = arith::TruncIOp::create(k.b, k.loc, k.i8, k.shr(word, (pair * 2 + e) * 8));
+      v = LLVM::InsertElementOp::create(k.b, k.loc, v, k.convert(k.convert(k.convert(byte, k.i32), k.f32), type),
+                                        k.c(e));
+    }
+    return LLVM::BitcastOp::create(k.b, k.loc, k.i32, v);
+  }
+  Type type;
+};
+
+class PlainRows : public TileSource {
+public:
+  PlainRows(KernelBuilder &k, unsigned rows, unsigned bk, unsigned threads, OperandView v, Type type)
+      : k(k), v(v), bk(bk), share(k, rows, bk / 8, threads), type(type) {
+    count = rows / share.step, tileBytes = rows * bk * 2;
+    left = k.sub(k.sub(v.rows, v.firstRow), share.row);
+  }
+  Values start(Value k0) override { return {k.add(k0, k.mul(share.chunk, 8))}; }
+  Values advance(ValueRange s) override { return {k.add(s[0], bk)}; }
+  void beginSlab(ValueRange s) override { at = s[0]; }
+  Values fetch(unsigned i) override {
+    Value row = k.add(k.add(v.firstRow, share.row), i * share.step);
+    Value inside = k.cmp(Pred::sgt, left, i * share.step), start = k.mul(row, v.rowStride);
+    Values elements;
+    for (unsigned e = 0; e < 8; ++e) {
+      Value kk = k.add(at, e);
+      Value valid = k.and_(inside, k.lt(kk, v.depth));
+      elements.push_back(k.ifElse(
+          valid, type,
+          [&]() -> Values { return {k.loadElement(k.at(v.base, k.add(start, k.mul(kk, v.kStride)), 2), type)}; },
+          [&]() -> Values { return {k.zero(type)}; })[0]);
+    }
+    return elements;
+  }
+  void put(unsigned i, Value slot, ValueRange fetched) override {
+    k.storeElements(fetched, k.gep(k.sptr(k.add(slot, share.place)), i * share.step * bk * 2));
+  }
+
+private:
+  KernelBuilder &k;
+  OperandView v;
+  unsigned bk;
+  RowShare share;
+  Type type;
+  Value left, at;
+};
+
+} // namespace
+
+std::unique_ptr<TileSource> kt::gpu::asyncRows(KernelBuilder &k, unsigned rows, unsigned bk, unsigned threads,
+                                               OperandView v) {
+  return std::make_unique<AsyncRows>(k, rows, bk, threads, v);
+}
+std::unique_ptr<TileSource> kt::gpu::asyncColumns(KernelBuilder &k, unsigned columns, unsigned bk, unsigned threads,
+                                                  OperandView v) {
+  return std::make_unique<AsyncColumns>(k, columns, bk, threads, v);
+}
+std::unique_ptr<TileSource> kt::gpu::asyncPanels(KernelBuilder &k, unsigned columns, unsigned bk, unsigned threads,
+                                                 OperandView v) {
+  return std::make_unique<AsyncPanels>(k, columns, bk, threads, v);
+}
+std::unique_ptr<TileSource> kt::gpu::int8Panels(KernelBuilder &k, unsigned columns, unsigned bk, unsigned threads,
+                                                OperandView v, Type type) {
+  return std::make_unique<Int8Panels>(k, columns, bk, threads, v, type);
+}
+std::unique_ptr<TileSource> kt::gpu::plainRows(KernelBuilder &k, unsigned rows, unsigned bk, unsigned threads,
+                                               OperandView v, Type type) {
+  return std::make_unique<PlainRows>(k, rows, bk, threads, v, type);
+}

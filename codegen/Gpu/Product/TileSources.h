@@ -1,0 +1,37 @@
+//===- TileSources.h - how operand tiles get into shared memory -----------===//
+
+#ifndef KT_CODEGEN_GPU_PRODUCT_TILESOURCES_H
+#define KT_CODEGEN_GPU_PRODUCT_TILESOURCES_H
+
+#include "codegen/Gpu/Product/Gemm.h"
+
+namespace kt::gpu {
+
+/// One operand of 16-bit elements as a matrix of rows (m or n) and k, from a pointer to its batch.
+struct OperandView {
+  Value base;               // global pointer
+  Value firstRow;           // of this tile
+  Value rows;               // in the whole operand
+  Value rowStride, kStride; // in elements
+  Value depth;              // k
+  bool wholeChunks;         // depth is a multiple of 8
+};
+
+/// Rows along k, 16 bytes at a time; the rows have to be 16-byte aligned.
+std::unique_ptr<TileSource> asyncRows(KernelBuilder &k, unsigned rows, unsigned bk, unsigned threads, OperandView view);
+/// Rows along n (a right side [k][n]): `view.rowStride` is 1 and `view.kStride` the distance of two k's.
+std::unique_ptr<TileSource> asyncColumns(KernelBuilder &k, unsigned columns, unsigned bk, unsigned threads,
+                                         OperandView view);
+/// Packed panels [n / 16][k][16] of 16-bit elements.
+std::unique_ptr<TileSource> asyncPanels(KernelBuilder &k, unsigned columns, unsigned bk, unsigned threads,
+                                        OperandView view);
+/// Packed panels of 8-bit integers, made `type` on the way.
+std::unique_ptr<TileSource> int8Panels(KernelBuilder &k, unsigned columns, unsigned bk, unsigned threads,
+                                       OperandView view, Type type);
+/// Any strides and alignment, an element at a time, into a tile of rows along k.
+std::unique_ptr<TileSource> plainRows(KernelBuilder &k, unsigned rows, unsigned bk, unsigned threads, OperandView view,
+                                      Type type);
+
+} // namespace kt::gpu
+
+#endif
