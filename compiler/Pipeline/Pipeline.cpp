@@ -68,6 +68,8 @@ void kt::buildPhase(OpPassManager &pm, Phase phase, const PipelineOptions &optio
       fuse();
     }
     pm.addNestedPass<func::FuncOp>(createPackWeights());
+    if (options.optLevel > 0)
+      pm.addNestedPass<func::FuncOp>(createAbsorbViews());
     clean();
     break;
   }

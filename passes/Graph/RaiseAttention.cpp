@@ -247,7 +247,7 @@ bool raise(MatmulOp second) {
                        first.extent(3).attr(), first.getDepth(),       second.extent(3).attr()};
   auto op = AttentionOp::create(b, loc, second.getResult().getType(), q.v, k.v, v.v, extras, b.getArrayAttr(maps),
                                 b.getArrayAttr(sizes), b.getI64IntegerAttr(k.group),
-                                zeroEmpty ? b.getUnitAttr() : UnitAttr());
+                                zeroEmpty ? b.getUnitAttr() : UnitAttr(), ArrayAttr());
   Type f32 = b.getF32Type();
   Block *block = addBody(op.getScore(), {f32}, extras, 4);
   b.setInsertionPointToStart(block);
