@@ -3,6 +3,7 @@
 #include "passes/Analysis/Layouts.h"
 #include "mlir/IR/Matchers.h"
 #include "passes/Analysis/Bodies.h"
+#include "passes/Graph/ScalarMatch.h"
 
 using namespace mlir;
 using namespace kt;
@@ -162,10 +163,34 @@ bool addDimension(Layout &to, ArrayRef<Mode> modes, const Affine &at, ArrayRef<E
   return add(d, own);
 }
 
+/// What a body yields: a read, and with `scale` a read times a constant.
+ReadOp yieldedRead(Block &body, double *scale) {
+  Value v = body.getTerminator()->getOperand(0);
+  if (scale) {
+    *scale = 1;
+    v = stripCasts(v);
+    if (auto mul = v.getDefiningOp<arith::MulFOp>()) {
+      auto right = constantFloat(mul.getRhs()), left = constantFloat(mul.getLhs());
+      if (!right && !left)
+        return {};
+      *scale = right ? *right : *left;
+      v = right ? mul.getLhs() : mul.getRhs();
+    } else if (auto div = v.getDefiningOp<arith::DivFOp>()) {
+      auto c = constantFloat(div.getRhs());
+      if (!c || *c == 0)
+        return {};
+      *scale = 1 / *c;
+      v = div.getLhs();
+    }
+    v = stripCasts(v);
+  }
+  return v.getDefiningOp<ReadOp>();
+}
+
 /// The layout of the movement's source, seen through the movement's result.
-std::optional<Layout> throughMovement(const Layout &source, GenericOp op) {
+std::optional<Layout> throughMovement(const Layout &source, GenericOp op, double *scale) {
   Block &body = op.getBody().front();
-  auto read = body.getTerminator()->getOperand(0).getDefiningOp<ReadOp>();
+  ReadOp read = yieldedRead(body, scale);
   if (!read || read.getOtherwise() || op.getInputs().size() != 1 ||
       read.getTensor().getType().getElementType() != op.getResult().getType().getElementType())
     return std::nullopt;
@@ -198,23 +223,36 @@ Layout denseLayout(Value v) {
 
 } // namespace
 
-Layout kt::layoutOf(Value v, Value stop) {
+Layout kt::layoutOf(Value v, Value stop, SmallVectorImpl<double> *scales) {
   if (v == stop)
     return denseLayout(v);
+  SmallVector<double> before;
+  auto inner = [&](Value source) { return layoutOf(source, stop, scales ? &before : nullptr); };
+  auto keepScales = [&](double own) {
+    if (!scales)
+      return;
+    scales->append(before.begin(), before.end());
+    if (own != 1)
+      scales->push_back(own);
+  };
   if (auto reshape = v.getDefiningOp<ReshapeOp>()) {
-    Layout source = layoutOf(reshape.getSource(), stop);
+    Layout source = inner(reshape.getSource());
     SmallVector<Mode> modes;
     for (const Modes &dim : source.dims)
       modes.append(dim.begin(), dim.end());
-    SymTensorType type = reshape.getResult().getType();
     SmallVector<Expr> sizes;
-    for (ExprAttr d : type.getDims())
+    for (ExprAttr d : reshape.getResult().getType().getDims())
       sizes.push_back(d);
-    if (auto dims = regrouped(modes, sizes))
+    if (auto dims = regrouped(modes, sizes)) {
+      keepScales(1);
       return {source.root, std::move(*dims), source.offset};
+    }
   } else if (auto generic = v.getDefiningOp<GenericOp>(); generic && generic.getInputs().size() == 1) {
-    if (auto layout = throughMovement(layoutOf(generic.getInputs()[0], stop), generic))
+    double scale = 1;
+    if (auto layout = throughMovement(inner(generic.getInputs()[0]), generic, scales ? &scale : nullptr)) {
+      keepScales(scale);
       return *layout;
+    }
   }
   return denseLayout(v);
 }

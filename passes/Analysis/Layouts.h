@@ -41,8 +41,9 @@ Modes coalesced(llvm::ArrayRef<Mode> modes);
 /// The same positions in groups of these sizes, outermost first; nothing where a group ends inside of a mode.
 std::optional<llvm::SmallVector<Modes>> regrouped(llvm::ArrayRef<Mode> modes, llvm::ArrayRef<Expr> sizes);
 
-/// Where the elements of `v` lie in what it was made from by moving them only, not looking beyond `stop`.
-Layout layoutOf(mlir::Value v, mlir::Value stop = {});
+/// Where the elements of `v` lie in what it was made from by moving them only, not looking beyond `stop`. With `scales`
+/// they may be multiplied by constants on their way, which are added to it.
+Layout layoutOf(mlir::Value v, mlir::Value stop = {}, llvm::SmallVectorImpl<double> *scales = nullptr);
 /// The layout, of dimensions of these sizes, as offset and strides; nothing where a dimension has several.
 std::optional<FactorView> asView(const Layout &layout, llvm::ArrayRef<Expr> sizes);
 
