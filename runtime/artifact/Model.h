@@ -158,10 +158,12 @@ struct Stage {
   ExprId scratch = kNone;                 // bytes of private memory a worker, 64-byte aligned (host); kNone: none
 };
 
-/// One way to run a kernel on a target, taken when its guard is not zero (kNone: always). The first that fits is run.
+/// One way to run a kernel on a target, which fits when its guard is not zero (kNone: always). Of those that fit the
+/// cheapest is run, the first of equals.
 struct Variant {
   std::string target; // "sm_89", "host-v3", "host-v4"
   ExprId guard = kNone;
+  ExprId cost = kNone;          // nanoseconds that the compiler expects a launch to take; kNone: 0
   ExprId workspace = kNone;     // bytes of memory shared by all blocks or tasks, 256-byte aligned; kNone: none
   bool workspaceZeroed = false; // must be zero at the start of the first stage
   std::vector<Stage> stages;

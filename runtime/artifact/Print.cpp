@@ -265,6 +265,8 @@ std::string printKernel(const Model &model, const Kernel &k) {
       text += " if " + printExpr(k, v.guard);
     if (!v.schedule.empty())
       text += " \"" + escaped(v.schedule) + "\"";
+    if (v.cost != kNone)
+      text += " costs " + printExpr(k, v.cost);
     if (v.workspace != kNone)
       text += " workspace " + printExpr(k, v.workspace) + (v.workspaceZeroed ? " zeroed" : "");
     text += "\n";
