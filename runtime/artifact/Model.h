@@ -96,6 +96,9 @@ enum class Fact : uint8_t {
   ComputeCapability, // 89 for sm_89; on the host 3 for x86-64-v3, 4 for x86-64-v4
   L2Bytes
 };
+constexpr unsigned kFacts = 4;
+/// The name in text, "sm_count".
+const char *name(Fact fact);
 
 struct Symbol {
   enum class Kind : uint8_t {

@@ -6,32 +6,6 @@ using namespace mlir;
 using namespace kt;
 using namespace kt::gpu;
 
-FailureOr<AttentionProblem> kt::gpu::analyzeAttention(AttentionOp op) {
-  AttentionProblem p;
-  p.op = op;
-  Expr sizes[6];
-  for (auto [i, a] : llvm::enumerate(op.getSizes()))
-    sizes[i] = Expr(cast<ExprAttr>(a));
-  p.b = sizes[0], p.h = sizes[1], p.i = sizes[2], p.j = sizes[3];
-  std::optional<int64_t> d = sizes[4].asConstant(), e = sizes[5].asConstant();
-  if (!d || !e)
-    return failure();
-  p.d = *d, p.e = *e, p.group = op.getGroup(), p.zeroEmpty = op.getZeroEmpty();
-  auto strides = [&](unsigned map, SymTensorType type) {
-    AffineMap m = cast<AffineMapAttr>(op.getMaps()[map]).getValue();
-    SmallVector<Expr> list(4, Expr::constant(op.getContext(), 0));
-    Expr stride = Expr::constant(op.getContext(), 1);
-    for (unsigned i = 4; i-- > 0;) {
-      list[m.getDimPosition(i)] = stride;
-      stride = stride * type.dim(i);
-    }
-    return list;
-  };
-  p.query = strides(0, op.getQuery().getType()), p.key = strides(1, op.getKey().getType());
-  p.value = strides(2, op.getValue().getType()), p.result = strides(3, op.getResult().getType());
-  return p;
-}
-
 Value kt::gpu::headOffset(KernelBuilder &k, ArrayRef<Expr> strides, Value b, Value h) {
   return k.add(k.mul(b, k.size(strides[0])), k.mul(h, k.size(strides[1])));
 }
@@ -54,11 +28,5 @@ LogicalResult kt::gpu::buildAttention(KernelSink &sink, AttentionOp op) {
   FailureOr<AttentionProblem> p = analyzeAttention(op);
   if (failed(p))
     return failure();
-  Type q = op.getQuery().getType().scalarType(), kt = op.getKey().getType().scalarType(),
-       v = op.getValue().getType().scalarType();
-  bool half = (q.isF16() || q.isBF16()) && q == kt && q == v;
-  if (half && p->d <= 256 && p->e <= 256 && sink.options.tensorCores != TensorCorePriority::low &&
-      failed(buildAttentionTensorCore(sink, *p)))
-    return failure();
-  return sink.complete() ? success() : buildAttentionCudaCore(sink, *p);
+  return sink.has(path::kFlash) ? buildAttentionTensorCore(sink, *p) : buildAttentionCudaCore(sink, *p);
 }
