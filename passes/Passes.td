@@ -144,6 +144,21 @@ def RaiseAttention : Pass<"kt-raise-attention", "::mlir::func::FuncOp"> {
   }];
 }
 
+def SpanScores : Pass<"kt-span-scores", "::mlir::func::FuncOp"> {
+  let summary = "Turns masks of attention's scores into spans of keys";
+  let description = [{
+    **Requires** fused bodies. **Guarantees** that comparisons of a key's and a row's number which alone make a score minus infinity are the op's span and
+    gone from its score region. A mask of a very low number counts as one where every row provably sees a key and the scores of what it sees are
+    provably far above. **Does not** look at what data decides, which stays in the region.
+
+    ```mlir
+    kt.attention ... score { select(j <= i + past, x, -inf) }
+    // becomes
+    kt.attention ... {span_to = #kt.expr<past + 1>} ... score { x }
+    ```
+  }];
+}
+
 def ConvertPrecision : Pass<"kt-convert-precision", "::mlir::func::FuncOp"> {
   let summary = "Stores activations and weights in another floating-point type";
   let description = [{

@@ -66,6 +66,7 @@ void kt::buildPhase(OpPassManager &pm, Phase phase, const PipelineOptions &optio
       pm.addNestedPass<func::FuncOp>(createRaiseNorms());
       pm.addNestedPass<func::FuncOp>(createRaiseAttention());
       fuse();
+      pm.addNestedPass<func::FuncOp>(createSpanScores());
     }
     pm.addNestedPass<func::FuncOp>(createPackWeights());
     clean();

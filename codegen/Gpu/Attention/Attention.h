@@ -14,6 +14,9 @@ struct AttentionProblem {
   int64_t d = 0, e = 0, group = 1;
   SmallVector<Expr> query, key, value, result;
   bool zeroEmpty = false;
+  Expr from, to; // row i sees keys i + from <= j < i + to; null: no such end
+  /// The rows further down see more keys, and none sees fewer of the first ones.
+  bool isCausal() const { return to && !from; }
 };
 
 /// Fails when a head's dimensions are not constants.
@@ -22,6 +25,16 @@ mlir::FailureOr<AttentionProblem> analyzeAttention(AttentionOp op);
 /// What a row is multiplied with once it is summed up: 1 / `sum` of its exponentials. A row whose scores are all minus
 /// infinity is the NaN that 0 / 0 is unless the op asks for zero; one without any key is a sum over nothing, 0.
 Value inverseOfSum(KernelBuilder &k, const AttentionProblem &p, Value sum);
+
+/// Keys [begin, end); a null begin is 0.
+struct KeyRange {
+  Value begin, end;
+  Value holds(KernelBuilder &k, Value j) const;
+};
+/// What some row in [first, last] sees of all keys, which is no range where they see nothing (end <= begin).
+KeyRange seenBySome(KernelBuilder &k, const AttentionProblem &p, Value first, Value last);
+/// What every row in [first, last] sees, between ends that may lie outside of the keys.
+KeyRange seenByAll(KernelBuilder &k, const AttentionProblem &p, Value first, Value last);
 
 /// b * s0 + h * s1, the start of a head.
 Value headOffset(KernelBuilder &k, ArrayRef<Expr> strides, Value b, Value h);
