@@ -69,6 +69,8 @@ void kt::buildPhase(OpPassManager &pm, Phase phase, const PipelineOptions &optio
       pm.addNestedPass<func::FuncOp>(createSpanScores());
     }
     pm.addNestedPass<func::FuncOp>(createPackWeights());
+    if (options.optLevel > 0)
+      pm.addNestedPass<func::FuncOp>(createAbsorbViews());
     clean();
     break;
   }

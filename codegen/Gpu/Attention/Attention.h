@@ -7,7 +7,8 @@
 
 namespace kt::gpu {
 
-/// Sizes and strides of an attention op; strides are in elements along (b, h or group, i or j, d or e).
+/// Sizes and strides of an attention op; strides are in elements along (b, h or group, i or j, d or e), then
+/// the offset of the first element.
 struct AttentionProblem {
   AttentionOp op;
   Expr b, h, i, j;
@@ -36,7 +37,7 @@ KeyRange seenBySome(KernelBuilder &k, const AttentionProblem &p, Value first, Va
 /// What every row in [first, last] sees, between ends that may lie outside of the keys.
 KeyRange seenByAll(KernelBuilder &k, const AttentionProblem &p, Value first, Value last);
 
-/// b * s0 + h * s1, the start of a head.
+/// offset + b * s0 + h * s1, the start of a head.
 Value headOffset(KernelBuilder &k, ArrayRef<Expr> strides, Value b, Value h);
 Values extraPointers(KernelBuilder &k, unsigned first, unsigned count);
 
