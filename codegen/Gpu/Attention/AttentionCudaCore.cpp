@@ -67,53 +67,53 @@ LogicalResult kt::gpu::buildAttentionCudaCore(KernelSink &sink, const AttentionP
   auto exp = [&](Value v) -> Value { return math::ExpOp::create(k.b, k.loc, v); };
   Values inits(own, k.cf(0));
   inits.append({minus, k.cf(0)});
-  Values result =
-      k.forLoop(some.begin ? some.begin : k.c(0), some.end, k.c(blockKeys), inits, [&](Value j0, ValueRange now) {
-        k.barrier();
-        load(1, p.key, g, j0, some.end, p.d, blockKeys, pitchD, offsetK);
-        load(2, p.value, g, j0, some.end, p.e, blockKeys, pitchE, offsetV);
-        k.barrier();
-        // Keys x, x + 8, ... of the block, so that neighbouring threads read different banks.
-        Values dots = k.forLoop(k.c(0), k.c(p.d), k.c(1), Values(keys, k.cf(0)), [&](Value d, ValueRange sums) {
-          Value q = k.load(k.at(k.sptr(0), k.add(k.mul(y, pitchD), d), 4), k.f32, 4);
-          Values next;
-          for (unsigned e = 0; e < keys; ++e) {
-            Value kv = k.load(k.at(k.sptr(offsetK), k.add(k.mul(k.add(x, e * kAcross), pitchD), d), 4), k.f32, 4);
-            next.push_back(k.fma(q, kv, sums[e]));
-          }
-          return next;
-        });
-        Value most = now[own];
-        for (unsigned e = 0; e < keys; ++e) {
-          Value j = k.add(k.add(j0, x), e * kAcross), scored = score.emit(dots[e], {b, h, i, k.min(j, lastJ)});
-          dots[e] = k.sel(seen.holds(k, j), scored, minus);
-          most = k.maxf(most, dots[e]);
-        }
-        for (unsigned mask = 1; mask < kAcross; mask *= 2)
-          most = k.maxf(most, k.shuffleXor(most, mask));
-        Value shift = k.sel(isMinus(most), k.cf(0), most), factor = exp(k.subf(now[own], shift)),
-              sum = k.mulf(now[own + 1], factor);
-        for (unsigned e = 0; e < keys; ++e) {
-          Value w = exp(k.subf(dots[e], shift));
-          sum = k.addf(sum, w);
-          k.store(w, k.at(k.sptr(offsetP), k.add(k.mul(y, blockKeys + 1), k.add(x, e * kAcross)), 4), 4);
-        }
-        k.barrier();
-        Values scaled;
-        for (unsigned c = 0; c < own; ++c)
-          scaled.push_back(k.mulf(now[c], factor));
-        Values next = k.forLoop(k.c(0), k.c(blockKeys), k.c(1), scaled, [&](Value j, ValueRange acc) {
-          Value w = k.load(k.at(k.sptr(offsetP), k.add(k.mul(y, blockKeys + 1), j), 4), k.f32, 4);
-          Values out;
-          for (unsigned c = 0; c < own; ++c) {
-            Value e = k.min(k.add(x, c * kAcross), p.e - 1);
-            out.push_back(k.fma(w, k.load(k.at(k.sptr(offsetV), k.add(k.mul(j, pitchE), e), 4), k.f32, 4), acc[c]));
-          }
-          return out;
-        });
-        next.append({most, sum});
-        return next;
-      });
+  Value begin = some.begin ? some.begin : k.c(0);
+  Values result = k.forLoop(begin, some.end, k.c(blockKeys), inits, [&](Value j0, ValueRange now) {
+    k.barrier();
+    load(1, p.key, g, j0, some.end, p.d, blockKeys, pitchD, offsetK);
+    load(2, p.value, g, j0, some.end, p.e, blockKeys, pitchE, offsetV);
+    k.barrier();
+    // Keys x, x + 8, ... of the block, so that neighbouring threads read different banks.
+    Values dots = k.forLoop(k.c(0), k.c(p.d), k.c(1), Values(keys, k.cf(0)), [&](Value d, ValueRange sums) {
+      Value q = k.load(k.at(k.sptr(0), k.add(k.mul(y, pitchD), d), 4), k.f32, 4);
+      Values next;
+      for (unsigned e = 0; e < keys; ++e) {
+        Value kv = k.load(k.at(k.sptr(offsetK), k.add(k.mul(k.add(x, e * kAcross), pitchD), d), 4), k.f32, 4);
+        next.push_back(k.fma(q, kv, sums[e]));
+      }
+      return next;
+    });
+    Value most = now[own];
+    for (unsigned e = 0; e < keys; ++e) {
+      Value j = k.add(k.add(j0, x), e * kAcross), scored = score.emit(dots[e], {b, h, i, k.min(j, lastJ)});
+      dots[e] = k.sel(seen.holds(k, j), scored, minus);
+      most = k.maxf(most, dots[e]);
+    }
+    for (unsigned mask = 1; mask < kAcross; mask *= 2)
+      most = k.maxf(most, k.shuffleXor(most, mask));
+    Value shift = k.sel(isMinus(most), k.cf(0), most), factor = exp(k.subf(now[own], shift)),
+          sum = k.mulf(now[own + 1], factor);
+    for (unsigned e = 0; e < keys; ++e) {
+      Value w = exp(k.subf(dots[e], shift));
+      sum = k.addf(sum, w);
+      k.store(w, k.at(k.sptr(offsetP), k.add(k.mul(y, blockKeys + 1), k.add(x, e * kAcross)), 4), 4);
+    }
+    k.barrier();
+    Values scaled;
+    for (unsigned c = 0; c < own; ++c)
+      scaled.push_back(k.mulf(now[c], factor));
+    Values next = k.forLoop(k.c(0), k.c(blockKeys), k.c(1), scaled, [&](Value j, ValueRange acc) {
+      Value w = k.load(k.at(k.sptr(offsetP), k.add(k.mul(y, blockKeys + 1), j), 4), k.f32, 4);
+      Values out;
+      for (unsigned c = 0; c < own; ++c) {
+        Value e = k.min(k.add(x, c * kAcross), p.e - 1);
+        out.push_back(k.fma(w, k.load(k.at(k.sptr(offsetV), k.add(k.mul(j, pitchE), e), 4), k.f32, 4), acc[c]));
+      }
+      return out;
+    });
+    next.append({most, sum});
+    return next;
+  });
   Value sum = result[own + 1];
   for (unsigned mask = 1; mask < kAcross; mask *= 2)
     sum = k.addf(sum, k.shuffleXor(sum, mask));
