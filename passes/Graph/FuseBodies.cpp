@@ -23,8 +23,8 @@ namespace {
 
 constexpr unsigned kMaxBodyOps = 160; // beyond this a kernel's registers would not hold the body
 constexpr unsigned kMaxOperands = 14;
-constexpr unsigned kCheapCost = 6; // may be computed again rather than stored
-constexpr unsigned kScoreCost = 32; // may be computed for each score, beside a product of some 64 numbers and more
+constexpr unsigned kCheapCost = 6;    // may be computed again rather than stored
+constexpr unsigned kScoreCost = 32;   // may be computed for each score, beside a product of some 64 numbers and more
 constexpr int64_t kTypicalSize = 256; // of a dimension that is not known, where bytes are compared
 
 /// Every element of the operand is read at most once a body evaluation sweep: the indices are distinct plain indices of

@@ -175,6 +175,31 @@ SmallVector<Value> batchIndices(OpBuilder &b, Location loc, ArrayRef<Expr> exten
   return indices;
 }
 
+/// The same product with its factors, and with them its rows and columns, exchanged. Its result stays as it is.
+void exchangeFactors(MatmulOp op) {
+  MLIRContext *context = op.getContext();
+  unsigned dims = op.getMap(0).getNumDims();
+  SmallVector<AffineExpr> order;
+  for (unsigned d = 0; d < dims; ++d)
+    order.push_back(getAffineDimExpr(d == dims - 3 ? d + 1 : d == dims - 2 ? d - 1 : d, context));
+  auto exchanged = [&](unsigned i) {
+    return Attribute(AffineMapAttr::get(op.getMap(i).replaceDimsAndSymbols(order, {}, dims, 0)));
+  };
+  op.setMapsAttr(ArrayAttr::get(context, {exchanged(1), exchanged(0), exchanged(2)}));
+  Value lhs = op.getLhs(), rhs = op.getRhs();
+  op->setOperand(0, rhs);
+  op->setOperand(1, lhs);
+}
+
+/// Products that make scores have rows of queries and those of values have them on the left, whichever side exporters
+/// put them on: v p^T is (p v^T)^T.
+void putQueriesLeft(MatmulOp second) {
+  auto made = [](Value v) { return throughReshapes(v).getDefiningOp<NormalizeOp>(); };
+  if (second.getPacked() || second.getViews() || made(second.getLhs()) || !made(second.getRhs()))
+    return;
+  exchangeFactors(second);
+}
+
 /// What the readers of `v` split its batch dimensions into: the number of heads, most likely.
 void guessHeads(Value v, SmallVectorImpl<Expr> &guesses) {
   for (Operation *user : v.getUsers())
@@ -316,8 +341,10 @@ struct RaiseAttentionPass : kt::impl::RaiseAttentionBase<RaiseAttentionPass> {
       return;
     SmallVector<MatmulOp> ops;
     getOperation()->walk([&](MatmulOp op) { ops.push_back(op); });
-    for (MatmulOp op : ops)
+    for (MatmulOp op : ops) {
+      putQueriesLeft(op);
       raise(op);
+    }
     // The scores and what made them, and movement that the layouts have replaced.
     SmallVector<Operation *> all;
     getOperation()->walk([&](Operation *op) {

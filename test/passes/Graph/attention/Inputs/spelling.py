@@ -4,8 +4,8 @@
     spelling.py FILE.test WORK [N=SIZE,...]...
 
 FILE.test holds a model in ONNX's textual syntax and says `# ATTENTIONS: n`. No softmax may be left beside them and no product that has a
-column for each key of a row of queries: those are scores in memory. Each further argument gives the sizes of one run; integers and
-truths are 0 and 1, mostly 1, and floats are about 1 in size. WORK.mlir is the module after the phase `graph`, for FileCheck."""
+column for each key of a row of queries: those are scores in memory. Each further argument gives the sizes of one run, and numbers for inputs
+that it names; other integers and truths are 0 and 1, mostly 1, and floats are about 1 in size. WORK.mlir is the module after the phase `graph`, for FileCheck."""
 import re
 import subprocess
 import sys
@@ -24,7 +24,7 @@ def run(*cmd):
 def inputs(text):
     """Name, type and dimensions of what the graph takes."""
     head = re.search(r"\n(?:\w+) \((.*?)\)\s*=>", text, re.S).group(1)
-    for kind, dims, name in re.findall(r"(\w+)\s*\[([^\]]*)\]\s*(\w+)", head):
+    for kind, dims, name in re.findall(r"(\w+)\s*(?:\[([^\]]*)\])?\s+(\w+)", head):
         yield name, DTYPES[kind], [d.strip() for d in dims.split(",") if d.strip()]
 
 
@@ -32,7 +32,9 @@ def feed(text, sizes, seed):
     rng = np.random.default_rng(seed)
     for name, dtype, dims in inputs(text):
         shape = [int(d) if d.isdigit() else sizes[d] for d in dims]
-        if np.dtype(dtype).kind == "f":
+        if name in sizes:
+            yield name, np.full(shape, sizes[name], dtype)
+        elif np.dtype(dtype).kind == "f":
             yield name, rng.standard_normal(shape).astype(dtype)
         else:
             yield name, (rng.random(shape) < 0.8).astype(dtype)
