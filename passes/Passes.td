@@ -152,6 +152,14 @@ def RaiseNorms : Pass<"kt-raise-norms", "::mlir::func::FuncOp"> {
   }];
 }
 
+def RaiseSoftmax : Pass<"kt-raise-softmax", "::mlir::func::FuncOp"> {
+  let summary = "Recognises softmaxes that were spelled out";
+  let description = [{
+    **Requires** fused bodies. **Guarantees** that exponentials of differences from a row's maximum, divided by their sum, are one `kt.normalize softmax`.
+    **Does not** raise exponentials without the maximum, which overflow where a softmax does not.
+  }];
+}
+
 def RaiseAttention : Pass<"kt-raise-attention", "::mlir::func::FuncOp"> {
   let summary = "Recognises softmax(score(q k^T)) v";
   let description = [{
