@@ -10,6 +10,7 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Matchers.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
+#include "passes/Analysis/Bands.h"
 #include "passes/Analysis/Bodies.h"
 #include "passes/Analysis/ScoreRange.h"
 #include "passes/Passes.h"
@@ -172,6 +173,52 @@ void Spanner::rewrite(ArrayRef<Mask> taken) {
     op.setSpanToAttr(span.to.attr());
 }
 
+/// Reads of tables that are bands become comparisons of their indices.
+class BandReads {
+public:
+  void run(AttentionOp op) {
+    for (auto [number, extra] : llvm::enumerate(op.getExtras())) {
+      auto constant = throughReshapes(extra).getDefiningOp<ConstantOp>();
+      if (!constant)
+        continue;
+      auto [it, fresh] = known.try_emplace(constant);
+      if (fresh)
+        it->second = bandOf(constant);
+      if (it->second)
+        for (ReadOp read : readsOf(op, number))
+          replace(read, *it->second);
+    }
+  }
+
+private:
+  void replace(ReadOp read, const Band &band) {
+    SymTensorType type = read.getTensor().getType();
+    int64_t rank = type.getRank();
+    // What is read may be a view of the table, but has to be of its rows and columns.
+    if (read.getOtherwise() || rank < 2 || !type.dim(rank - 2).isConstant(band.rows) ||
+        !type.dim(rank - 1).isConstant(band.columns) || read.getType() != band.inside.getType())
+      return;
+    OpBuilder b(read);
+    Location loc = read.getLoc();
+    Value distance =
+        arith::SubIOp::create(b, loc, read.getIndices()[rank - 1], read.getIndices()[rank - 2]);
+    Value inside;
+    auto when = [&](arith::CmpIPredicate predicate, std::optional<int64_t> limit) {
+      if (!limit)
+        return;
+      Value one = arith::CmpIOp::create(b, loc, predicate, distance, arith::ConstantIndexOp::create(b, loc, *limit));
+      inside = inside ? arith::AndIOp::create(b, loc, inside, one).getResult() : one;
+    };
+    when(arith::CmpIPredicate::sge, band.from);
+    when(arith::CmpIPredicate::slt, band.to);
+    Value in = arith::ConstantOp::create(b, loc, band.inside), out = arith::ConstantOp::create(b, loc, band.outside);
+    read.replaceAllUsesWith(arith::SelectOp::create(b, loc, inside, in, out).getResult());
+    read.erase();
+  }
+
+  llvm::DenseMap<Operation *, std::optional<Band>> known;
+};
+
 /// x + 0 in what makes a score → x: minus zero is as good as zero there.
 struct AddNothing final : OpRewritePattern<arith::AddFOp> {
   using OpRewritePattern::OpRewritePattern;
@@ -196,8 +243,11 @@ struct SpanScoresPass : kt::impl::SpanScoresBase<SpanScoresPass> {
     getOperation()->walk([&](AttentionOp op) { ops.push_back(op); });
     if (ops.empty())
       return;
-    for (Operation *op : ops)
+    BandReads bands;
+    for (Operation *op : ops) {
+      bands.run(cast<AttentionOp>(op));
       Spanner(cast<AttentionOp>(op)).run();
+    }
     // What the truths decided falls away.
     RewritePatternSet owned(&getContext());
     owned.add<AddNothing>(&getContext());
