@@ -315,16 +315,16 @@ struct FuseBodiesPass : kt::impl::FuseBodiesBase<FuseBodiesPass> {
     if (!isGraph(getOperation()))
       return;
     // In program order, so that producers are complete when they are inlined.
-    SmallVector<Operation *> consumers;
+    SmallVector<Operation *> ops;
     getOperation()->walk([&](Operation *op) {
-      if (!bodiesOf(op).empty())
-        consumers.push_back(op);
+      if (isa<ReshapeOp>(op) || !bodiesOf(op).empty())
+        ops.push_back(op);
     });
-    for (Operation *op : consumers)
+    for (Operation *op : ops)
       while (fuseInto(op))
         ;
-    // Producers that nothing reads any more.
-    for (Operation *op : llvm::reverse(consumers))
+    // Producers, and views of them, that nothing reads any more.
+    for (Operation *op : llvm::reverse(ops))
       if (isOpTriviallyDead(op))
         op->erase();
   }

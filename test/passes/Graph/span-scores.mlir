@@ -272,3 +272,73 @@ func.func @keeps_indices_inside(%q: !q, %k: !k, %v: !k, %m: !m) -> !q {
   }
   return %r : !q
 }
+
+!q4 = !kt.tensor<[b, 4, min(s, 4), 32] x f32>
+!k4 = !kt.tensor<[b, 4, min(t, 4), 32] x f32>
+
+// A table of minus infinities above the diagonal.
+// CHECK-LABEL: @triangle
+// CHECK: kt.attention %arg0, %arg1, %arg2 {
+// CHECK-NOT: span_from
+// CHECK-SAME: span_to = #kt.expr<1>
+// CHECK-NEXT: ^bb0(%[[X:.*]]: f32,
+// CHECK-NEXT: kt.yield %[[X]]
+func.func @triangle(%q: !q4, %k: !k4, %v: !k4) -> !q4 {
+  %t = kt.constant dense_resource<triangle> : tensor<64xi8> : !kt.tensor<[4, 4] x f32>
+  %r = kt.attention %q, %k, %v extras(%t : !kt.tensor<[4, 4] x f32>) {maps = [#m, #m, #m, #m],
+       sizes = [#kt.expr<b>, #kt.expr<4>, #kt.expr<min(s, 4)>, #kt.expr<min(t, 4)>, #kt.expr<32>, #kt.expr<32>], group = 1 : i64}
+       : !q4, !k4, !k4 -> !q4 score {
+  ^bb0(%x: f32, %M: !kt.tensor<[4, 4] x f32>, %b: index, %h: index, %i: index, %j: index):
+    %m = kt.read %M[%i, %j] : !kt.tensor<[4, 4] x f32> -> f32
+    %y = arith.addf %x, %m : f32
+    kt.yield %y : f32
+  }
+  return %r : !q4
+}
+
+// One element says otherwise.
+// CHECK-LABEL: @leaves_other_tables_alone
+// CHECK: kt.attention %arg0, %arg1, %arg2 extras(
+// CHECK-NOT: span_
+// CHECK: kt.read
+// CHECK: return
+func.func @leaves_other_tables_alone(%q: !q4, %k: !k4, %v: !k4) -> !q4 {
+  %t = kt.constant dense_resource<ragged> : tensor<64xi8> : !kt.tensor<[4, 4] x f32>
+  %r = kt.attention %q, %k, %v extras(%t : !kt.tensor<[4, 4] x f32>) {maps = [#m, #m, #m, #m],
+       sizes = [#kt.expr<b>, #kt.expr<4>, #kt.expr<min(s, 4)>, #kt.expr<min(t, 4)>, #kt.expr<32>, #kt.expr<32>], group = 1 : i64}
+       : !q4, !k4, !k4 -> !q4 score {
+  ^bb0(%x: f32, %M: !kt.tensor<[4, 4] x f32>, %b: index, %h: index, %i: index, %j: index):
+    %m = kt.read %M[%i, %j] : !kt.tensor<[4, 4] x f32> -> f32
+    %y = arith.addf %x, %m : f32
+    kt.yield %y : f32
+  }
+  return %r : !q4
+}
+
+// What lies outside of a table is another number.
+// CHECK-LABEL: @leaves_checked_reads_alone
+// CHECK: kt.attention %arg0, %arg1, %arg2 extras(
+// CHECK: kt.read
+// CHECK: return
+func.func @leaves_checked_reads_alone(%q: !q4, %k: !k4, %v: !k4) -> !q4 {
+  %t = kt.constant dense_resource<triangle> : tensor<64xi8> : !kt.tensor<[4, 4] x f32>
+  %r = kt.attention %q, %k, %v extras(%t : !kt.tensor<[4, 4] x f32>) {maps = [#m, #m, #m, #m],
+       sizes = [#kt.expr<b>, #kt.expr<4>, #kt.expr<min(s, 4)>, #kt.expr<min(t, 4)>, #kt.expr<32>, #kt.expr<32>], group = 1 : i64}
+       : !q4, !k4, !k4 -> !q4 score {
+  ^bb0(%x: f32, %M: !kt.tensor<[4, 4] x f32>, %b: index, %h: index, %i: index, %j: index):
+    %zero = arith.constant 0.0 : f32
+    %m = kt.read %M[%i, %j] else %zero : f32 {check = array<i64: 1>} : !kt.tensor<[4, 4] x f32> -> f32
+    %y = arith.addf %x, %m : f32
+    kt.yield %y : f32
+  }
+  return %r : !q4
+}
+
+{-#
+  dialect_resources: {
+    builtin: {
+      triangle: "0x1000000000000000000080FF000080FF000080FF0000000000000000000080FF000080FF000000000000000000000000000080FF00000000000000000000000000000000",
+      ragged: "0x100000000000000000000000000080FF000080FF0000000000000000000080FF000080FF000000000000000000000000000080FF00000000000000000000000000000000"
+    }
+  }
+#-}
