@@ -175,11 +175,34 @@ def RaiseNorms : Pass<"kt-raise-norms", "::mlir::func::FuncOp"> {
   }];
 }
 
+def RaiseSoftmax : Pass<"kt-raise-softmax", "::mlir::func::FuncOp"> {
+  let summary = "Recognises softmaxes that were spelled out";
+  let description = [{
+    **Requires** fused bodies. **Guarantees** that exponentials of differences from a row's maximum, divided by their sum, are one `kt.normalize softmax`.
+    **Does not** raise exponentials without the maximum, which overflow where a softmax does not.
+  }];
+}
+
 def RaiseAttention : Pass<"kt-raise-attention", "::mlir::func::FuncOp"> {
   let summary = "Recognises softmax(score(q k^T)) v";
   let description = [{
     **Requires** fused bodies. **Guarantees** that a softmax between two products whose scores nothing else reads is one `kt.attention`; scales,
     masks and biases become its score region. **Does not** raise when the scores are a result of the graph.
+  }];
+}
+
+def SpanScores : Pass<"kt-span-scores", "::mlir::func::FuncOp"> {
+  let summary = "Turns masks of attention's scores into spans of keys";
+  let description = [{
+    **Requires** fused bodies. **Guarantees** that comparisons of a key's and a row's number which alone make a score minus infinity are the op's span and
+    gone from its score region. A mask of a very low number counts as one where every row provably sees a key and the scores of what it sees are
+    provably far above. **Does not** look at what data decides, which stays in the region.
+
+    ```mlir
+    kt.attention ... score { select(j <= i + past, x, -inf) }
+    // becomes
+    kt.attention ... {span_to = #kt.expr<past + 1>} ... score { x }
+    ```
   }];
 }
 

@@ -66,8 +66,10 @@ void kt::buildPhase(OpPassManager &pm, Phase phase, const PipelineOptions &optio
       // What exporters spelled out is recognised in fused bodies, where spellings no longer differ; then its
       // surroundings fuse again.
       pm.addNestedPass<func::FuncOp>(createRaiseNorms());
+      pm.addNestedPass<func::FuncOp>(createRaiseSoftmax());
       pm.addNestedPass<func::FuncOp>(createRaiseAttention());
       fuse();
+      pm.addNestedPass<func::FuncOp>(createSpanScores());
     }
     pm.addNestedPass<func::FuncOp>(createPackWeights());
     if (options.optLevel > 0)

@@ -69,6 +69,27 @@ std::optional<bool> zeroesEmpty(NormalizeOp norm) {
   return true;
 }
 
+/// What follows the second product, applied to `attention`, which stands for its sums.
+Value withEpilogue(OpBuilder &b, MatmulOp second, Value attention) {
+  Location loc = second.getLoc();
+  SmallVector<Value> inputs{attention};
+  inputs.append(second.getExtras().begin(), second.getExtras().end());
+  SymTensorType type = second.getResult().getType();
+  auto op = GenericOp::create(b, loc, type, inputs);
+  Block *block = addBody(op.getBody(), {}, inputs, type.getRank()), &from = second.getEpilogue().front();
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToStart(block);
+  Value sum = ReadOp::create(b, loc, block->getArgument(0), block->getArguments().drop_front(inputs.size()));
+  if (sum.getType() != second.accumulatorType())
+    sum = arith::ExtFOp::create(b, loc, second.accumulatorType(), sum);
+  IRMapping map;
+  map.map(from.getArguments().drop_front(), block->getArguments().drop_front());
+  map.map(from.getArgument(0), sum);
+  for (Operation &o : from)
+    b.clone(o, map);
+  return op.getResult();
+}
+
 /// The product over (b.., i, j) whose result is all the scores of `norm`, which reads them at its own position and
 /// nothing else does; `scores` is the operand, a view of the result perhaps.
 MatmulOp productOfScores(NormalizeOp norm, Value &scores) {
@@ -154,6 +175,31 @@ SmallVector<Value> batchIndices(OpBuilder &b, Location loc, ArrayRef<Expr> exten
   return indices;
 }
 
+/// The same product with its factors, and with them its rows and columns, exchanged. Its result stays as it is.
+void exchangeFactors(MatmulOp op) {
+  MLIRContext *context = op.getContext();
+  unsigned dims = op.getMap(0).getNumDims();
+  SmallVector<AffineExpr> order;
+  for (unsigned d = 0; d < dims; ++d)
+    order.push_back(getAffineDimExpr(d == dims - 3 ? d + 1 : d == dims - 2 ? d - 1 : d, context));
+  auto exchanged = [&](unsigned i) {
+    return Attribute(AffineMapAttr::get(op.getMap(i).replaceDimsAndSymbols(order, {}, dims, 0)));
+  };
+  op.setMapsAttr(ArrayAttr::get(context, {exchanged(1), exchanged(0), exchanged(2)}));
+  Value lhs = op.getLhs(), rhs = op.getRhs();
+  op->setOperand(0, rhs);
+  op->setOperand(1, lhs);
+}
+
+/// Products that make scores have rows of queries and those of values have them on the left, whichever side exporters
+/// put them on: v p^T is (p v^T)^T.
+void putQueriesLeft(MatmulOp second) {
+  auto made = [](Value v) { return throughReshapes(v).getDefiningOp<NormalizeOp>(); };
+  if (second.getPacked() || second.getViews() || made(second.getLhs()) || !made(second.getRhs()))
+    return;
+  exchangeFactors(second);
+}
+
 /// What the readers of `v` split its batch dimensions into: the number of heads, most likely.
 void guessHeads(Value v, SmallVectorImpl<Expr> &guesses) {
   for (Operation *user : v.getUsers())
@@ -165,7 +211,7 @@ bool raise(MatmulOp second) {
   Value weights = throughReshapes(second.getLhs());
   auto norm = weights.getDefiningOp<NormalizeOp>();
   if (!norm || norm.getKind() != NormKind::softmax || norm.getAxes() != 1 || second.getPacked() || second.getViews() ||
-      !weights.hasOneUse() || !second.getLhs().hasOneUse() || !isPlainEpilogue(second.getEpilogue()))
+      !weights.hasOneUse() || !second.getLhs().hasOneUse())
     return false;
   unsigned rows = second.numBatch(); // the iteration dimension of the rows, in both products
   std::optional<bool> zeroEmpty = zeroesEmpty(norm);
@@ -251,7 +297,9 @@ bool raise(MatmulOp second) {
   Attribute maps[] = {identity, identity, identity, AffineMapAttr::get(AffineMap::get(4, 0, order, context))};
   Attribute sizes[] = {layout->batches.attr(), layout->heads.attr(),          i.attr(), j.attr(),
                        first.getDepth(),       second.extent(rows + 1).attr()};
-  auto type = SymTensorType::get(context, dims, second.getResult().getType().getElementType());
+  bool plainEnd = isPlainEpilogue(second.getEpilogue());
+  SymTensorType end = plainEnd ? second.getResult().getType() : second.getRhs().getType();
+  auto type = SymTensorType::get(context, dims, end.getElementType());
   auto op = AttentionOp::create(b, loc, type, first.getLhs(), first.getRhs(), second.getRhs(), extras,
                                 b.getArrayAttr(maps), b.getArrayAttr(sizes), b.getI64IntegerAttr(layout->group),
                                 *zeroEmpty ? b.getUnitAttr() : UnitAttr(), ArrayAttr());
@@ -276,8 +324,11 @@ bool raise(MatmulOp second) {
   YieldOp::create(b, loc, s);
   b.setInsertionPointAfter(op);
   Value result = op.getResult();
-  if (result.getType() != second.getResult().getType())
-    result = ReshapeOp::create(b, loc, second.getResult().getType(), result);
+  auto whole = SymTensorType::get(context, second.getResult().getType().getDims(), end.getElementType());
+  if (result.getType() != whole)
+    result = ReshapeOp::create(b, loc, whole, result);
+  if (!plainEnd)
+    result = withEpilogue(b, second, result);
   second.replaceAllUsesWith(result);
   second.erase();
   cleanBodyOperands(op);
@@ -290,8 +341,10 @@ struct RaiseAttentionPass : kt::impl::RaiseAttentionBase<RaiseAttentionPass> {
       return;
     SmallVector<MatmulOp> ops;
     getOperation()->walk([&](MatmulOp op) { ops.push_back(op); });
-    for (MatmulOp op : ops)
+    for (MatmulOp op : ops) {
+      putQueriesLeft(op);
       raise(op);
+    }
     // The scores and what made them, and movement that the layouts have replaced.
     SmallVector<Operation *> all;
     getOperation()->walk([&](Operation *op) {

@@ -1,5 +1,6 @@
 //===- KTProducts.cpp - products, convolutions and attention --------------===//
 
+#include "dialects/KT/IR/ExprPoly.h"
 #include "dialects/KT/IR/Verify.h"
 #include "mlir/IR/Builders.h"
 
@@ -220,6 +221,9 @@ LogicalResult AttentionOp::verify() {
       if (failed(verifyViewDim(*this, operand.name, view, d, operand.extents[map.getDimPosition(d)])))
         return failure();
   }
+  for (auto [name, end] : {std::pair{"span_from", getSpanFrom()}, std::pair{"span_to", getSpanTo()}})
+    if (end && !asDifference(Expr(*end)))
+      return emitOpError() << "expected " << name << " to be a difference of sizes but got " << Expr(*end).str();
   Type f32 = Float32Type::get(getContext());
   return verifyBody(*this, getScore(), "score", {f32}, getExtras(), 4, f32);
 }

@@ -16,6 +16,10 @@ FailureOr<AttentionProblem> kt::analyzeAttention(AttentionOp op) {
   if (!d || !e)
     return failure();
   p.d = *d, p.e = *e, p.group = op.getGroup(), p.zeroEmpty = op.getZeroEmpty();
+  if (auto from = op.getSpanFrom())
+    p.from = Expr(*from);
+  if (auto to = op.getSpanTo())
+    p.to = Expr(*to);
   auto strides = [&](unsigned map, const FactorView &view) {
     AffineMap m = cast<AffineMapAttr>(op.getMaps()[map]).getValue();
     SmallVector<Expr> list(4, Expr::constant(op.getContext(), 0));

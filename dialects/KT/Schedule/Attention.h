@@ -15,6 +15,9 @@ struct AttentionProblem {
   int64_t d = 0, e = 0, group = 1;
   llvm::SmallVector<Expr> query, key, value, result;
   bool zeroEmpty = false;
+  Expr from, to; // row i sees keys i + from <= j < i + to; null: no such end
+  /// The rows further down see more keys, and none sees fewer of the first ones.
+  bool isCausal() const { return to && !from; }
 
   /// Whether operands of these types may use tensor cores.
   bool isHalf() const;
