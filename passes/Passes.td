@@ -104,6 +104,25 @@ def AbsorbLayouts : Pass<"kt-absorb-layouts", "::mlir::func::FuncOp"> {
   }];
 }
 
+def TurnProducts : Pass<"kt-turn-products", "::mlir::func::FuncOp"> {
+  let summary = "Products make their results in the order of their one reader";
+  let description = [{
+    **Requires** nothing. **Guarantees** that a product whose rows a view splits, for one elementwise reader that goes through them in another order,
+    has those rows as dimensions of its own and a transposition of its result before that reader, which kt-absorb-layouts makes part of it.
+    **Does not** change what is read by several.
+
+    ```mlir
+    %c = kt.matmul %x, %w -> [s * b, n]
+    %v = kt.reshape %c -> [s, b, n]
+    %r = kt.generic { v[j, i, n] + y[i, j, n] } -> [b, s, n]
+    // becomes
+    %c = kt.matmul %x, %w -> [s, b, n]
+    %t = kt.generic { c[j, i, n] } -> [b, s, n]
+    %r = kt.generic { t[i, j, n] + y[i, j, n] } -> [b, s, n]
+    ```
+  }];
+}
+
 def AbsorbViews : Pass<"kt-absorb-views", "::mlir::func::FuncOp"> {
   let summary = "Products, convolutions and attention read their factors where they lie";
   let description = [{

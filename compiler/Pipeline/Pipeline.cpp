@@ -43,6 +43,7 @@ void kt::buildPhase(OpPassManager &pm, Phase phase, const PipelineOptions &optio
       pm.addNestedPass<func::FuncOp>(createMergeEqual());
     };
     auto fuse = [&] {
+      pm.addNestedPass<func::FuncOp>(createTurnProducts());
       pm.addNestedPass<func::FuncOp>(createAbsorbLayouts());
       pm.addNestedPass<func::FuncOp>(createFuseBodies());
       pm.addNestedPass<func::FuncOp>(createFuseEpilogues());

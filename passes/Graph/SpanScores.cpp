@@ -200,8 +200,7 @@ private:
       return;
     OpBuilder b(read);
     Location loc = read.getLoc();
-    Value distance =
-        arith::SubIOp::create(b, loc, read.getIndices()[rank - 1], read.getIndices()[rank - 2]);
+    Value distance = arith::SubIOp::create(b, loc, read.getIndices()[rank - 1], read.getIndices()[rank - 2]);
     Value inside;
     auto when = [&](arith::CmpIPredicate predicate, std::optional<int64_t> limit) {
       if (!limit)
