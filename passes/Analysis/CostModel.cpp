@@ -99,8 +99,9 @@ Expr CostModel::contraction(const Product &p, unsigned bm, unsigned bn, unsigned
   Expr bytes = p.batches() * (left + result) + (sharedRight ? right : p.batches() * right);
   Expr total = Expr::max(work, memory(bytes)) + TargetModel::kLaunch;
   if (splits) {
-    // Partial sums are written and read again, mostly in the cache, by a second launch.
-    Expr sums = p.m * p.n * 8 * splits;
+    // Partial sums are written and read again, by a second launch that hardly overlaps its loads: half the cache's
+    // rate.
+    Expr sums = p.m * p.n * 16 * splits;
     Expr again = Expr::floorDiv(sums * 1000, smCount() * pick([](const CardModel &c) { return c.l2; }));
     total = total + Expr::select(Expr::lt(number(1), splits), again + TargetModel::kLaunch, number(0));
   }

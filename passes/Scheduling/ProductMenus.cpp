@@ -66,7 +66,8 @@ void Menu::tensorCoreProducts(const Product &p, const CostModel &cost, const Tar
       for (const MmaTile &tile : tiles) {
         Expr guard = allOf({copied, level.guard, many});
         tryTile(tile, true, guard, level.lanes, false);
-        if (deep)
+        // Where tiles as large as the last ones are few, smaller ones fill the device without a second launch.
+        if (deep && tile.bm * tile.bn <= 128 * 128)
           tryTile(tile, true, guard, level.lanes, true);
       }
     }
