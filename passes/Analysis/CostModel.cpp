@@ -6,8 +6,8 @@ using namespace mlir;
 using namespace kt;
 
 namespace {
-/// A block that has no more than this many k's, in slabs, is not worth its share of the sums.
-constexpr int64_t kLeastSlabs = 4;
+/// A block that has fewer k's is not worth its share of the sums.
+constexpr int64_t kLeastShare = 256;
 constexpr int64_t kMostSplits = 16, kMostKeySplits = 64;
 constexpr int64_t kKeys = 64; // of a block of attention
 constexpr int64_t kBarrier = 40'000;
@@ -58,20 +58,20 @@ CostModel::BlockTimes CostModel::times(const SimtTile &t, unsigned accBytes, boo
           })};
 }
 
-Expr CostModel::splits(const Product &p, unsigned bm, unsigned bn, unsigned bk, Expr filling) const {
+Expr CostModel::splits(const Product &p, unsigned bm, unsigned bn, Expr filling) const {
   Expr tiles = Expr::ceilDiv(p.m, number(bm)) * Expr::ceilDiv(p.n, number(bn));
   // Rounded down: one block too many makes a further round.
   Expr room = Expr::floorDiv(smCount() * filling, Expr::max(tiles, number(1)));
-  Expr deep = Expr::floorDiv(p.k, number(bk * kLeastSlabs));
+  Expr deep = Expr::floorDiv(p.k, number(kLeastShare));
   return Expr::max(number(1), Expr::min(number(kMostSplits), Expr::min(room, deep)));
 }
 
 Expr CostModel::splits(const Product &p, const MmaTile &t, bool async) const {
-  return splits(p, t.bm, t.bn, t.bk, times(t, async, 8).filling);
+  return splits(p, t.bm, t.bn, times(t, async, 8).filling);
 }
 
 Expr CostModel::splits(const Product &p, const SimtTile &t) const {
-  return splits(p, t.bm, t.bn, t.bk, times(t, elementBytes(p.accType), true, 4).filling);
+  return splits(p, t.bm, t.bn, times(t, elementBytes(p.accType), true, 4).filling);
 }
 
 Expr CostModel::memory(Expr bytes) const {
@@ -99,8 +99,9 @@ Expr CostModel::contraction(const Product &p, unsigned bm, unsigned bn, unsigned
   Expr bytes = p.batches() * (left + result) + (sharedRight ? right : p.batches() * right);
   Expr total = Expr::max(work, memory(bytes)) + TargetModel::kLaunch;
   if (splits) {
-    // Partial sums are written and read again, mostly in the cache, by a second launch.
-    Expr sums = p.m * p.n * 8 * splits;
+    // Partial sums are written and read again, by a second launch that hardly overlaps its loads: half the cache's
+    // rate.
+    Expr sums = p.m * p.n * 16 * splits;
     Expr again = Expr::floorDiv(sums * 1000, smCount() * pick([](const CardModel &c) { return c.l2; }));
     total = total + Expr::select(Expr::lt(number(1), splits), again + TargetModel::kLaunch, number(0));
   }

@@ -45,7 +45,7 @@ private:
   };
   BlockTimes times(const MmaTile &t, bool async, unsigned lanes) const;
   BlockTimes times(const SimtTile &t, unsigned accBytes, bool vectors, unsigned lanes) const;
-  Expr splits(const Product &p, unsigned bm, unsigned bn, unsigned bk, Expr filling) const;
+  Expr splits(const Product &p, unsigned bm, unsigned bn, Expr filling) const;
   Expr contraction(const Product &p, unsigned bm, unsigned bn, unsigned bk, const BlockTimes &t, Expr splits) const;
   /// Rounds of `blocks` blocks of `slabs` slabs.
   Expr rounds(Expr blocks, Expr slabs, const BlockTimes &t) const;

@@ -10,8 +10,8 @@ using namespace kt;
 /// Enough for the range of one or two sizes; more of them are drawn from.
 static constexpr size_t kMostSamples = 256, kMostOfALaunch = 48;
 /// Sizes of which nothing is known: small numbers, powers of two and what lies between.
-static constexpr int64_t kUsual[] = {1,   2,   3,   4,   8,   12,  16,  17,   32,   50,   64,   77,
-                                     100, 128, 197, 256, 384, 512, 768, 1000, 1024, 1500, 2048, 4096};
+static constexpr int64_t kUsual[] = {1,   2,   3,   4,   8,   12,   16,   17,   32,   50,   64,   77,    100,   128,
+                                     197, 256, 384, 512, 768, 1000, 1024, 1500, 2048, 4096, 9000, 32768, 131072};
 
 Expr KernelLaunches::of(Expr e, size_t launch) const {
   llvm::StringMap<Expr> values;

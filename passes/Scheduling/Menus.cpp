@@ -71,7 +71,7 @@ void Menu::vectored(StringRef path, Config config, function_ref<void(Alignment &
   Alignment a;
   align(a);
   Expr aligned = a.condition(context);
-  add(path, with(a.lanes > 1), guard * aligned, cost);
+  add(path, with(a.lanes > 1), allOf({guard, aligned}), cost);
   if (fallback && !launches.always(aligned) && !aligned.isConstant(1))
     add(path, with(0), guard, cost * 2);
 }
@@ -151,9 +151,9 @@ void Menu::attention(AttentionOp op, const CostModel &cost) {
     if (aligned) {
       Expr splits = cost.keySplits(*p, 1);
       if (everywhere)
-        add(path::kFlash, config(1, true), guard * Expr::lt(number(511), p->j), cost.flash(*p, 1, true, splits),
+        add(path::kFlash, config(1, true), allOf({guard, Expr::lt(number(511), p->j)}), cost.flash(*p, 1, true, splits),
             splits);
-      add(path::kFlash, config(4, true), guard * many, cost.flash(*p, 4, true, {}));
+      add(path::kFlash, config(4, true), allOf({guard, many}), cost.flash(*p, 4, true, {}));
     }
     if (everywhere && (!aligned || !launches.always(guard)))
       add(path::kFlash, config(4, false), {}, cost.flash(*p, 4, false, {}));

@@ -44,7 +44,7 @@ void Menu::tensorCoreProducts(const Product &p, const CostModel &cost, const Tar
       return;
     // Newer cards of another kind may have less: what the target's own has is not what the run meets.
     if (tile->sharedBytes() > sharedPerBlock(0))
-      guard = guard * Expr::lt(number(tile->sharedBytes() - 1), Expr::symbol(context, fact::kSharedPerBlock));
+      guard = allOf({guard, Expr::lt(number(tile->sharedBytes() - 1), Expr::symbol(context, fact::kSharedPerBlock))});
     Expr splits = mayShare ? cost.splits(p, *tile, async) : Expr();
     add(path::kMma, makeConfig(context, *tile, async), guard, cost.product(p, *tile, async, lanes, splits), splits);
   };
@@ -64,9 +64,10 @@ void Menu::tensorCoreProducts(const Product &p, const CostModel &cost, const Tar
                                 : p.left == Product::Left::chunks ? ArrayRef(kConvTiles)
                                                                   : ArrayRef(kElementsTile);
       for (const MmaTile &tile : tiles) {
-        Expr guard = copied * level.guard * many;
+        Expr guard = allOf({copied, level.guard, many});
         tryTile(tile, true, guard, level.lanes, false);
-        if (deep)
+        // Where tiles as large as the last ones are few, smaller ones fill the device without a second launch.
+        if (deep && tile.bm * tile.bn <= 128 * 128)
           tryTile(tile, true, guard, level.lanes, true);
       }
     }
@@ -98,7 +99,7 @@ void Menu::cudaCoreProducts(const Product &p, const CostModel &cost, const Targe
     lanes = p.storeLanes(a, 4);
     if (lanes > 1)
       BodyLanes(*p.epilogue, 1).assumeAligned(p.columnIndex(), a);
-    return loads.condition(context) * a.condition(context);
+    return allOf({loads.condition(context), a.condition(context)});
   };
   Alignment assumed;
   Expr guard = align(assumed);

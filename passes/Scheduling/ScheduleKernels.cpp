@@ -25,11 +25,18 @@ constexpr int64_t kSmCounts[] = {16, 24, 32, 46, 56, 68, 76, 84, 108, 114, 128, 
 /// Of the generation of data centres, which runs code for older ones too.
 constexpr int64_t kHopperSmCounts[] = {78, 114, 132};
 
-/// What a kernel may cost in time, in percent, so that it has a function less: the more it has, the more.
-int64_t toleratedLoss(unsigned functions) { return functions <= 2 ? 2 : functions <= 3 ? 4 : functions <= 4 ? 7 : 12; }
+/// Kilobytes of PTX that a candidate is about: measured, a few for each function and a third for each mma.
+int64_t codeOf(CandidateAttr c) {
+  int64_t kilobytes = 10;
+  if (std::optional<MmaTile> t = mmaTileOf(c))
+    kilobytes += t->mi() * t->ni() * t->bk / 16 * 3 / 8;
+  return kilobytes + (c.getSplits() || configured(c, "split") ? 8 : 0);
+}
 
-/// Stages that a candidate is built as.
-unsigned functionsOf(CandidateAttr c) { return c.getSplits() || configured(c, "split") ? 2 : 1; }
+/// The time that a launch may lose for code that is not there, in percent: the more code a kernel has, the more.
+int64_t toleratedLoss(int64_t kilobytes) {
+  return kilobytes <= 40 ? 2 : kilobytes <= 60 ? 4 : kilobytes <= 80 ? 7 : kilobytes <= 110 ? 11 : 16;
+}
 
 /// The candidates of a kernel for one target and what they cost where.
 class Contest {
@@ -57,23 +64,24 @@ public:
     rows.push_back(std::move(row));
   }
 
-  /// Drops, one after the other, what costs least to be without.
+  /// Drops, one after the other, what costs least time for its code to be without.
   void prune() {
     while (true) {
-      unsigned functions = 0;
+      int64_t code = 0;
       for (size_t c = 0; c < all.size(); ++c)
-        functions += alive[c] ? functionsOf(all[c]) : 0;
+        code += alive[c] ? codeOf(all[c]) : 0;
       std::optional<size_t> drop;
-      std::pair<int64_t, int64_t> least{INT64_MAX, 0};
+      double least = 0;
       for (size_t c = 0; c < all.size(); ++c) {
-        if (!alive[c])
+        int64_t loss = alive[c] ? lossWithout(c) : kNever;
+        if (loss > toleratedLoss(code) * 100)
           continue;
         // Of equals, what is more code goes first, then what comes later.
-        std::pair<int64_t, int64_t> loss{lossWithout(c), -(int64_t)functionsOf(all[c])};
-        if (!drop || loss <= least)
-          drop = c, least = loss;
+        double price = (double)(loss + 1) / (double)codeOf(all[c]);
+        if (!drop || price <= least)
+          drop = c, least = price;
       }
-      if (!drop || least.first > toleratedLoss(functions) * 100)
+      if (!drop)
         return;
       alive[*drop] = false;
     }
@@ -134,7 +142,7 @@ private:
       if (best == kNever)
         continue;
       if (left == kNever)
-        return INT64_MAX;
+        return kNever;
       most =
           std::max(most, left == best ? 0 : (int64_t)((left - best) * 10'000.0 / (double)std::max<int64_t>(1, best)));
     }

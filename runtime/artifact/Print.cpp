@@ -8,6 +8,7 @@
 #include "runtime/artifact/Verifier.h"
 
 #include <cstdio>
+#include <map>
 
 namespace kt::artifact {
 namespace {
@@ -60,11 +61,14 @@ Operator spelling(Expr::Op op) {
 /// Prints from a verified pool; `model` names symbols, without it they are integer arguments.
 class ExprPrinter {
 public:
-  ExprPrinter(const std::vector<Expr> &pool, const Model *model) : pool(pool), model(model) {}
+  using Names = std::map<ExprId, std::string>;
+  ExprPrinter(const std::vector<Expr> &pool, const Model *model, const Names *names = nullptr)
+      : pool(pool), model(model), names(names) {}
 
   std::string print(ExprId id) {
     if (id == kNone)
       return "-";
+    top = id;
     write(id, 0);
     return text.size() > kMaxExprText ? text.substr(0, kMaxExprText) + "..." : text;
   }
@@ -75,6 +79,11 @@ private:
     if (text.size() > kMaxExprText)
       return;
     const Expr &e = pool[id];
+    if (names && id != top)
+      if (auto it = names->find(id); it != names->end()) {
+        text += it->second;
+        return;
+      }
     switch (e.op) {
     case Expr::Op::Const:
       text += std::to_string(e.imm);
@@ -117,6 +126,8 @@ private:
 
   const std::vector<Expr> &pool;
   const Model *model;
+  const Names *names;
+  ExprId top = kNone; // which is written out, whatever its name
   std::string text;
   size_t depth = 0;
 };
@@ -230,6 +241,36 @@ std::string escaped(const std::string &text) {
 
 std::string printExpr(const Model &model, ExprId id) { return ExprPrinter(model.exprs, &model).print(id); }
 std::string printExpr(const Kernel &kernel, ExprId id) { return ExprPrinter(kernel.exprs, nullptr).print(id); }
+
+std::vector<std::string> printShared(const Kernel &kernel, const std::vector<ExprId> &roots,
+                                     std::vector<std::pair<std::string, std::string>> &shared) {
+  // How often each expression that the roots reach is used, from users to operands.
+  std::vector<uint32_t> uses(kernel.exprs.size());
+  for (ExprId root : roots)
+    if (root != kNone)
+      ++uses[root];
+  for (size_t id = kernel.exprs.size(); id-- > 0;) {
+    const Expr &e = kernel.exprs[id];
+    const ExprId operands[] = {e.a, e.b, e.c};
+    for (unsigned k = 0; uses[id] && k < arity(e.op); ++k)
+      ++uses[operands[k]];
+  }
+  ExprPrinter::Names names;
+  auto isLeaf = [&](ExprId id) { return arity(kernel.exprs[id].op) == 0; };
+  for (ExprId id = 0; id < kernel.exprs.size(); ++id) {
+    const Expr &e = kernel.exprs[id];
+    if (uses[id] < 2 || isLeaf(id) || (isLeaf(e.a) && isLeaf(e.b) && e.op != Expr::Op::Select))
+      continue; // what is short says more than a name
+    shared.push_back({"t" + std::to_string(shared.size()), ExprPrinter(kernel.exprs, nullptr, &names).print(id)});
+    names[id] = shared.back().first;
+  }
+  std::vector<std::string> texts;
+  for (ExprId root : roots) {
+    auto it = root == kNone ? names.end() : names.find(root);
+    texts.push_back(it != names.end() ? it->second : ExprPrinter(kernel.exprs, nullptr, &names).print(root));
+  }
+  return texts;
+}
 
 std::string printPort(const Model &model, const Port &port) {
   std::string text = std::string(name(port.type)) + "[";

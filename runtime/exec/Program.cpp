@@ -125,50 +125,14 @@ void Program::findCandidates() {
   }
 }
 
-Choice choose(std::span<const Candidate> candidates, const std::vector<Value> &values) {
-  Choice choice;
-  struct Doubtful {
-    const Candidate *candidate;
-    Value cost;
-  };
-  std::vector<Doubtful> doubtful; // whose guard or cost is not known yet
-  Value best;
-  size_t fitting = 0;
-  for (const Candidate &c : candidates) {
-    const Variant &v = *c.variant;
-    Value guard = v.guard == kNone ? Value{1, Value::State::ok} : values[v.guard];
-    Value cost = v.cost == kNone ? Value{0, Value::State::ok} : values[v.cost];
-    // A cost that overflows is a large one.
-    if (!cost.ok() && cost.state != Value::State::unset)
-      cost = {INT64_MAX, Value::State::ok};
-    if (!guard.ok()) {
-      if (guard.state == Value::State::unset)
-        doubtful.push_back({&c, cost});
-      if (!choice.badGuard)
-        choice.badGuard = &c;
-      continue;
-    }
-    if (!guard.value)
-      continue;
-    ++fitting;
-    if (!cost.ok())
-      doubtful.push_back({&c, cost});
-    if (!choice.best || (cost.ok() && best.ok() && cost.value < best.value))
-      choice.best = &c, best = cost;
-  }
-  // What is doubtful cannot win where it is known to cost more, or as much and comes later.
-  choice.certain = choice.best && (best.ok() || (fitting == 1 && doubtful.size() == 1));
-  if (best.ok())
-    for (const Doubtful &d : doubtful)
-      choice.certain &=
-          d.cost.ok() && (d.cost.value > best.value || (d.cost.value == best.value && d.candidate > choice.best));
-  return choice;
-}
-
 /// The candidates of the device, or those of the host that stands in for it.
 static std::span<const Candidate> groupOf(const std::vector<Candidate> &all, bool fallback) {
   auto border = std::find_if(all.begin(), all.end(), [](const Candidate &c) { return c.fallback; });
   return fallback ? std::span(border, all.end()) : std::span(all.begin(), border);
+}
+
+static artifact::Choice chooseAmong(std::span<const Candidate> group, const std::vector<Value> &values) {
+  return artifact::choose(group, [](const Candidate &c) -> const Variant & { return *c.variant; }, values);
 }
 
 const Candidate *Program::certainVariant(const Launch &launch, const ExprValues &values, std::vector<Value> &ints,
@@ -182,9 +146,9 @@ const Candidate *Program::certainVariant(const Launch &launch, const ExprValues 
     if (group.empty())
       continue;
     evaluateKernel(kernel, ints, fallback ? fallbackHost->facts() : device->facts(), scratch);
-    Choice choice = choose(group, scratch);
+    artifact::Choice choice = chooseAmong(group, scratch);
     if (choice.best || choice.badGuard)
-      return choice.certain ? choice.best : nullptr;
+      return choice.certain ? &group[*choice.best] : nullptr;
   }
   return nullptr;
 }
@@ -277,10 +241,10 @@ Status prepareLaunch(const Program &program, const Launch &launch, const ExprVal
     tooMany = !fallback && !program.device->isHost() && !countsFit(kernel, scratch);
     if (tooMany)
       continue;
-    Choice choice = choose(group, scratch);
-    chosen = choice.best;
+    artifact::Choice choice = chooseAmong(group, scratch);
+    chosen = choice.best ? &group[*choice.best] : nullptr;
     if (!chosen && choice.badGuard) {
-      ExprId guard = choice.badGuard->variant->guard;
+      ExprId guard = group[*choice.badGuard].variant->guard;
       return failed(scratch[guard], guard, "guard");
     }
   }

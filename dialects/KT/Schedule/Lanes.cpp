@@ -20,6 +20,18 @@ static bool isFactor(Expr condition, Expr product) {
   return false;
 }
 
+Expr kt::allOf(ArrayRef<Expr> conditions) {
+  Expr all = conditions[0];
+  auto also = [&](Expr factor) { all = isFactor(factor, all) ? all : all * factor; };
+  for (Expr e : conditions.drop_front())
+    if (e.kind() == Expr::Kind::Mul)
+      for (unsigned i = 0; i < e.numOperands(); ++i)
+        also(e.operand(i));
+    else
+      also(e);
+  return all;
+}
+
 bool Alignment::multiple(Expr e) {
   if (e.isMultipleOf(lanes))
     return true;

@@ -38,6 +38,9 @@ Expr isMultiple(Expr e, int64_t lanes);
 /// Whether a read asks if its index along dimension `dim` is inside.
 bool checksDim(ReadOp read, int64_t dim);
 
+/// That all of several conditions hold, each a product of conditions: their product, with each factor once.
+Expr allOf(llvm::ArrayRef<Expr> conditions);
+
 class BodyLanes {
 public:
   /// The region's arguments: `leading` scalars, tensors, indices.
