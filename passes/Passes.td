@@ -20,6 +20,20 @@ def OutlineKernels : Pass<"kt-outline-kernels", "::mlir::ModuleOp"> {
   }];
 }
 
+def MarkOnce : Pass<"kt-mark-once", "::mlir::ModuleOp"> {
+  let summary = "Marks launches that depend on weights and sizes of inputs only";
+  let description = [{
+    **Requires** outlined kernels. **Guarantees** `once` on every top-level launch whose integers are sizes of inputs, whose operands are constants or
+    results of such launches, and whose kernel reports no faults. **Does not** move anything, nor look into branches and loops.
+
+    ```mlir
+    %r = kt.launch @generic_0 ints [#kt.expr<seq>] -> !kt.tensor<[seq, seq] x f32>
+    // becomes
+    %r = kt.launch @generic_0 ints [#kt.expr<seq>] {once} -> !kt.tensor<[seq, seq] x f32>
+    ```
+  }];
+}
+
 def SolveSizes : Pass<"kt-solve-sizes", "::mlir::ModuleOp"> {
   let summary = "Takes what checks say of the inputs' sizes for granted";
   let description = [{

@@ -93,6 +93,7 @@ void kt::buildPhase(OpPassManager &pm, Phase phase, const PipelineOptions &optio
     break;
   case Phase::kernels:
     pm.addPass(createOutlineKernels());
+    pm.addPass(createMarkOnce());
     break;
   }
 }

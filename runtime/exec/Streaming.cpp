@@ -107,6 +107,30 @@ Status Executor::streamSlice(size_t slice) {
   return copySlice(next, nextHalf);
 }
 
+/// Does what runs of this plan then find done. Until all of it is, the next run begins with it again.
+Status Executor::runPrologue() {
+  if (prologueDone || !shapes.keepsOnce)
+    return {};
+  bindGiven();
+  size_t slice = SIZE_MAX;
+  for (uint32_t i : program.info->prologue) {
+    size_t of = 0;
+    while (of < m.slices.size() && i >= m.slices[of].end)
+      ++of;
+    if (of != slice)
+      KT_RETURN_IF_ERROR(streamSlice(slice = of));
+    KT_RETURN_IF_ERROR(range(m.program, program.info->top, i, i + 1));
+  }
+  for (BufferId id : program.info->kept)
+    KT_RETURN_IF_ERROR(ensureOnDevice(fixed[id]));
+  reset();
+  // Copies of a run's first weights assume that nothing uses staging memory any more.
+  if (program.weights->anyStreamed())
+    KT_RETURN_IF_ERROR(settle());
+  prologueDone = true;
+  return {};
+}
+
 Status Executor::runProgram() {
   if (m.slices.empty()) {
     KT_RETURN_IF_ERROR(streamSlice(0));

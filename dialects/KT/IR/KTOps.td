@@ -378,7 +378,10 @@ def KT_KernelOp : KT_Op<"kernel", [Symbol, IsolatedFromAbove, SingleBlock]> {
 
 def KT_LaunchOp : KT_Op<"launch", [Pure, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
   let summary = "Runs a kernel on tensors and integers";
-  let arguments = (ins FlatSymbolRefAttr:$kernel, Variadic<KT_SymTensorType>:$inputs, KT_ExprArrayAttr:$ints);
+  let description = [{
+    `once`: what it computes follows from weights and from sizes of the graph's inputs, so that it need not be done in each run.
+  }];
+  let arguments = (ins FlatSymbolRefAttr:$kernel, Variadic<KT_SymTensorType>:$inputs, KT_ExprArrayAttr:$ints, UnitAttr:$once);
   let results = (outs Variadic<KT_SymTensorType>:$results);
   let assemblyFormat = "$kernel (`ins` `(` $inputs^ `:` type($inputs) `)`)? `ints` $ints attr-dict `->` type($results)";
 }
