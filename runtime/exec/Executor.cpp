@@ -170,8 +170,8 @@ Status Executor::bind(std::span<const InputView> inputs, bool &changed) {
 Status Executor::plan() {
   graph.reset();
   graphFailed = false;
-  runsOfPlan = 0;
   prologueDone = false;
+  runsOfPlan = 0;
   KT_RETURN_IF_ERROR(settle());
   KT_RETURN_IF_ERROR(shapes.compute(program, values, keepInputs));
   // Before the first launch, and before anything is recorded: no code may be loaded while a graph is.

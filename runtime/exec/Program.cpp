@@ -194,7 +194,8 @@ Status Program::placeWeights() {
     if (model().symbols[s].kind == Symbol::Kind::Input)
       values.set(s, model().symbols[s].max < (int64_t(1) << 31) ? model().symbols[s].max : model().symbols[s].min);
   ShapePlan estimate;
-  if (Status status = estimate.compute(*this, values); !status.ok())
+  // What need not be kept from run to run gives way to weights.
+  if (Status status = estimate.compute(*this, values, false, /*keepOnce=*/false); !status.ok())
     estimate.arenaBytes = 0;
   // Bounds may be far beyond what the user runs; they must not push out all weights.
   if (limit != UINT64_MAX && estimate.arenaBytes > limit / 2)
@@ -328,7 +329,7 @@ template <typename F> void forEachLaunch(const Block &block, const BlockInfo &in
 /// To keep what does not change from run to run, a plan may be this much larger, or a quarter.
 constexpr uint64_t kSpareForKept = uint64_t(16) << 20;
 
-Status ShapePlan::compute(const Program &program, const ExprValues &values, bool keep) {
+Status ShapePlan::compute(const Program &program, const ExprValues &values, bool keep, bool keepOnce) {
   const Model &m = program.model();
   const ProgramInfo &info = *program.info;
   keepInputs = keep;
@@ -357,7 +358,7 @@ Status ShapePlan::compute(const Program &program, const ExprValues &values, bool
       allPrepared = false;
     }
   });
-  return layOut(program, /*keepOnce=*/true);
+  return layOut(program, keepOnce);
 }
 
 Status ShapePlan::layOut(const Program &program, bool keepOnce) {

@@ -98,7 +98,7 @@ struct ShapePlan {
 
   /// Computes the plan from the symbols in `values`, keeping memory of an earlier one. With `keep` nothing of the
   /// run takes the place of an input that is no longer read.
-  Status compute(const Program &program, const ExprValues &values, bool keep = false);
+  Status compute(const Program &program, const ExprValues &values, bool keep = false, bool keepOnce = true);
   /// Gives places to what `compute` has found, with the results of the prologue kept for all runs or made in each.
   Status layOut(const Program &program, bool keepOnce);
   /// Compiles, all at once, the code of the launches whose variant is known from `values`.

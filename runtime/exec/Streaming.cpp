@@ -85,7 +85,8 @@ Status Executor::streamSlice(size_t slice) {
   if (store.streamed(slice).empty())
     return {};
   unsigned half = stagedSlice[0] == slice ? 0 : stagedSlice[1] == slice ? 1 : nextHalf;
-  // Without a fence: with two halves this is the beginning of a run, and whatever used staging memory before is done.
+  // Without a fence: with two halves this is the beginning of a run, and whatever used staging memory before is done;
+  // or it is the prologue, and what was copied ahead into this half, behind a fence, is not what comes next.
   if (stagedSlice[half] != slice)
     KT_RETURN_IF_ERROR(copySlice(slice, half));
   KT_RETURN_IF_ERROR(stream->join());
@@ -121,12 +122,6 @@ Status Executor::runPrologue() {
       KT_RETURN_IF_ERROR(streamSlice(slice = of));
     KT_RETURN_IF_ERROR(range(m.program, program.info->top, i, i + 1));
   }
-  for (BufferId id : program.info->kept)
-    KT_RETURN_IF_ERROR(ensureOnDevice(fixed[id]));
-  reset();
-  // Copies of a run's first weights assume that nothing uses staging memory any more.
-  if (program.weights->anyStreamed())
-    KT_RETURN_IF_ERROR(settle());
   prologueDone = true;
   return {};
 }
