@@ -117,6 +117,24 @@ def HoistConstants : Pass<"kt-hoist-constants", "::mlir::func::FuncOp"> {
   }];
 }
 
+def MergeProducts : Pass<"kt-merge-products", "::mlir::func::FuncOp"> {
+  let summary = "Makes one product of several that share their left side";
+  let description = [{
+    **Requires** fused epilogues. **Guarantees** that products of one left side whose right sides are constants of one type that nothing else reads, and
+    whose epilogues differ in constants by column only, are one, packed; each former result is a slice, of a view in heads where that is how it
+    was read. **Does not** merge what is a result of the graph or read by what takes no slices, nor more than four products or 2^31 weights.
+
+    ```mlir
+    %q = kt.matmul %x, %wq ... -> [s, 64] epilogue { acc + bq[j] }
+    %k = kt.matmul %x, %wk ... -> [s, 16] epilogue { acc + bk[j] }
+    // becomes
+    %m = kt.matmul %x, %w ... -> [s, 80] epilogue { acc + b[j] }
+    %q = kt.generic { m[i, j] }
+    %k = kt.generic { m[i, j + 64] }
+    ```
+  }];
+}
+
 def PackWeights : Pass<"kt-pack-weights", "::mlir::func::FuncOp"> {
   let summary = "Stores constant factors of products the way the kernels read them";
   let description = [{

@@ -66,6 +66,8 @@ void kt::buildPhase(OpPassManager &pm, Phase phase, const PipelineOptions &optio
       pm.addNestedPass<func::FuncOp>(createRaiseNorms());
       pm.addNestedPass<func::FuncOp>(createRaiseAttention());
       fuse();
+      pm.addNestedPass<func::FuncOp>(createMergeProducts());
+      pm.addNestedPass<func::FuncOp>(createFuseBodies()); // slices join their readers
     }
     pm.addNestedPass<func::FuncOp>(createPackWeights());
     clean();

@@ -1,0 +1,367 @@
+//===- MergeProducts.cpp - products of one left side become one -----------===//
+//
+//   %q = matmul %x, %wq epilogue { acc + bq[j] }        %m = matmul %x, %w epilogue { acc + b[j] }
+//   %k = matmul %x, %wk epilogue { acc + bk[j] }   ->   %q = generic { m[i, j] }
+//                                                       %k = generic { m[i, j + 768] }
+//
+// One large product fills a device that small ones leave half empty, and reads its left side once. Weights and whatever
+// else differs by column are joined along the columns; what each product resulted in is a slice, which joins its
+// readers.
+//
+//===----------------------------------------------------------------------===//
+
+#include "passes/Analysis/Bodies.h"
+#include "passes/Graph/PackWeights.h"
+#include "passes/Passes.h"
+#include "llvm/ADT/MapVector.h"
+#include "llvm/ADT/StringExtras.h"
+
+namespace kt {
+#define GEN_PASS_DEF_MERGEPRODUCTS
+#include "passes/Passes.h.inc"
+} // namespace kt
+
+using namespace mlir;
+using namespace kt;
+
+namespace {
+
+/// More weights than this are not joined: kernels count elements in 32 bits.
+constexpr int64_t kMostElements = (int64_t(1) << 31) - 1;
+/// Nor more products: their results live as long as the last of them is read.
+constexpr size_t kMostParts = 4;
+
+/// A product with constant weights of its own, and where its columns are.
+struct Product {
+  mutable MatmulOp op; // a handle
+  ConstantFactor weights;
+  unsigned column; // result dimension
+};
+
+/// What an epilogue of several products has in its place: an operation of the first one's body, and in the order of
+/// products the constants that take turns along the columns.
+struct ByColumn {
+  Operation *op;                 // a read of constants at the column, or an arith.constant
+  SmallVector<Value> tensors;    // of reads
+  SmallVector<Attribute> values; // of constants
+  unsigned dim = 0;              // of the tensors, which the column indexes
+};
+
+/// Whether a slice joins whoever reads `v`, or is an operand that may be one. What the graph results in, what is read
+/// on the host, and what has a kernel of its own would need a copy.
+bool takesSlices(Value v) {
+  return llvm::all_of(v.getUses(), [&](OpOperand &use) {
+    Operation *user = use.getOwner();
+    if (auto reshape = dyn_cast<ReshapeOp>(user))
+      return takesSlices(reshape.getResult());
+    auto compute = dyn_cast<ComputeOpInterface>(user);
+    return compute && !compute.bodies().empty() && !isa<ConvOp>(user);
+  });
+}
+
+std::optional<Product> productOf(MatmulOp op) {
+  std::optional<ConstantFactor> weights = constantFactorOf(op);
+  if (!weights || !takesSlices(op.getResult()))
+    return std::nullopt;
+  // Tied weights are read by others where they are.
+  for (Value v = op.getRhs(); v; v = v.getDefiningOp<ReshapeOp>() ? v.getDefiningOp<ReshapeOp>().getSource() : Value())
+    if (!v.hasOneUse())
+      return std::nullopt;
+  unsigned dims = op.getMap(2).getNumDims();
+  auto column = op.getMap(2).getResultPosition(getAffineDimExpr(dims - 2, op.getContext()));
+  return Product{op, *weights, *column};
+}
+
+/// Products that agree in all but their columns.
+bool agree(const Product &a, const Product &b) {
+  SymTensorType x = a.op.getResult().getType(), y = b.op.getResult().getType();
+  if (a.op.getLhs() != b.op.getLhs() || a.op.getMap(0) != b.op.getMap(0) || a.op.getMap(2) != b.op.getMap(2) ||
+      a.op.getDepth() != b.op.getDepth() || a.op->getBlock() != b.op->getBlock() ||
+      a.op.getRhs().getType().getElementType() != b.op.getRhs().getType().getElementType() ||
+      x.getElementType() != y.getElementType() || x.getRank() != y.getRank())
+    return false;
+  for (int64_t d = 0; d < x.getRank(); ++d)
+    if (d != a.column && x.dim(d) != y.dim(d))
+      return false;
+  return true;
+}
+
+BlockArgument columnIndex(const Product &p) {
+  Block &body = p.op.getEpilogue().front();
+  return body.getArgument(1 + p.op.getExtras().size() + p.column);
+}
+
+Value extraOf(const Product &p, ReadOp read) {
+  return p.op.getExtras()[cast<BlockArgument>(read.getTensor()).getArgNumber() - 1];
+}
+
+/// Constants that differ in dimension `dim` alone, which is as long as each product has columns.
+bool joinable(const Product &a, Value x, const Product &b, Value y, unsigned dim) {
+  auto s = cast<SymTensorType>(x.getType()), t = cast<SymTensorType>(y.getType());
+  if (!throughReshapes(x).getDefiningOp<ConstantOp>() || !throughReshapes(y).getDefiningOp<ConstantOp>() ||
+      s.getElementType() != t.getElementType() || s.getRank() != t.getRank())
+    return false;
+  for (int64_t d = 0; d < s.getRank(); ++d)
+    if (d != dim && s.dim(d) != t.dim(d))
+      return false;
+  return s.dim(dim).isConstant(a.weights.n) && t.dim(dim).isConstant(b.weights.n);
+}
+
+/// Walks the epilogues of `first` and `other` side by side. They are the same computation where all that differs are
+/// constants by column, which are added to `found` (for each operation of the first, in order).
+bool matchEpilogues(const Product &first, const Product &other, SmallVectorImpl<ByColumn> &found) {
+  Block &a = first.op.getEpilogue().front(), &b = other.op.getEpilogue().front();
+  if (llvm::range_size(a) != llvm::range_size(b))
+    return false;
+  IRMapping map; // from first to other
+  map.map(a.getArgument(0), b.getArgument(0));
+  unsigned rank = first.op.getResult().getType().getRank();
+  for (unsigned i = 0; i < rank; ++i)
+    map.map(a.getArgument(a.getNumArguments() - rank + i), b.getArgument(b.getNumArguments() - rank + i));
+  Value column = columnIndex(first);
+  size_t next = 0;
+  auto add = [&](ByColumn what) -> ByColumn & {
+    if (next == found.size())
+      found.push_back(std::move(what));
+    return found[next++];
+  };
+  for (auto [x, y] : llvm::zip(a, b)) {
+    if (x.getName() != y.getName() || x.getNumOperands() != y.getNumOperands() ||
+        x.getResultTypes() != y.getResultTypes())
+      return false;
+    for (auto [r, s] : llvm::zip(x.getResults(), y.getResults()))
+      map.map(r, s);
+    // Each constant has an entry, wanted or not, so that entries are in the order of operations for all products.
+    if (auto constant = dyn_cast<arith::ConstantOp>(x)) {
+      ByColumn &entry = add({&x, {}, {constant.getValue()}, 0});
+      entry.values.push_back(cast<arith::ConstantOp>(y).getValue());
+      if (entry.values.back() != entry.values.front() &&
+          !(constant.getType().isIntOrFloat() && constant.getType().getIntOrFloatBitWidth() >= 8))
+        return false;
+      continue;
+    }
+    auto read = dyn_cast<ReadOp>(x);
+    unsigned from = 0;
+    if (read) {
+      auto twin = cast<ReadOp>(y);
+      Value s = extraOf(first, read), t = extraOf(other, twin);
+      if (llvm::is_contained(read.getIndices(), column)) {
+        unsigned dim = llvm::find(read.getIndices(), column) - read.getIndices().begin();
+        if (llvm::count(read.getIndices(), column) != 1 || !joinable(first, s, other, t, dim) || read.getOtherwise())
+          return false;
+        add({&x, {s}, {}, dim}).tensors.push_back(t);
+      } else if (s != t) {
+        return false;
+      }
+      from = 1; // the tensor
+    } else if (llvm::is_contained(x.getOperands(), column)) {
+      return false; // columns count from 0 in each product
+    }
+    for (unsigned i = from; i < x.getNumOperands(); ++i)
+      if (map.lookupOrDefault(x.getOperand(i)) != y.getOperand(i))
+        return false;
+    if (x.getDiscardableAttrDictionary() != y.getDiscardableAttrDictionary() ||
+        x.getPropertiesAsAttribute() != y.getPropertiesAsAttribute())
+      return false;
+  }
+  return true;
+}
+
+SymTensorType withDim(SymTensorType type, unsigned dim, int64_t size) {
+  SmallVector<ExprAttr> dims(type.getDims());
+  dims[dim] = Expr::constant(type.getContext(), size).attr();
+  return SymTensorType::get(type.getContext(), dims, type.getElementType());
+}
+
+class Merger {
+public:
+  explicit Merger(ArrayRef<Product> parts) : parts(parts), b(parts[0].op) {
+    for (const Product &p : parts)
+      columns += p.weights.n;
+  }
+
+  void run(ArrayRef<ByColumn> byColumn) {
+    MatmulOp first = parts[0].op;
+    SmallVector<Location> locs;
+    for (const Product &p : parts)
+      locs.push_back(p.op.getLoc());
+    loc = FusedLoc::get(b.getContext(), locs);
+    SymTensorType weights = first.getRhs().getType();
+    SmallVector<ConstantFactor> factors;
+    SmallVector<StringRef> names;
+    for (Product p : parts) {
+      factors.push_back(p.weights);
+      if (auto name = p.weights.constant.getName())
+        names.push_back(*name);
+    }
+    auto size = [&](int64_t v) { return Expr::constant(b.getContext(), v).attr(); };
+    auto type =
+        SymTensorType::get(b.getContext(), {size((columns + kPanel - 1) / kPanel), first.getDepthAttr(), size(kPanel)},
+                           weights.getElementType());
+    Value packed = makeConstant(b, loc, type, packColumns(b.getContext(), factors, weights.elementBytes()),
+                                llvm::join(names, "+"));
+    merged = cast<MatmulOp>(b.clone(*first));
+    merged->setLoc(loc);
+    merged.getResult().setType(withDim(first.getResult().getType(), parts[0].column, columns));
+    setPackedRhs(merged, packed);
+    // The clone's operations are the first's, in order.
+    DenseMap<Operation *, Operation *> clones;
+    for (auto [x, y] : llvm::zip(first.getEpilogue().front(), merged.getEpilogue().front()))
+      clones[&x] = &y;
+    for (const ByColumn &entry : byColumn)
+      join(entry, clones[entry.op]);
+    cleanBodyOperands(merged);
+    int64_t begin = 0;
+    for (const Product &p : parts) {
+      replace(p.op, begin);
+      begin += p.weights.n;
+    }
+    for (const Product &p : parts)
+      p.op.erase();
+  }
+
+private:
+  /// Makes `op`, of the merged epilogue, read what `entry` says of each product.
+  void join(const ByColumn &entry, Operation *op) {
+    if (isa<arith::ConstantOp>(op) && llvm::all_equal(entry.values))
+      return;
+    OpBuilder body(op), before(merged);
+    Block &block = merged.getEpilogue().front();
+    auto index = [&] { return block.getArgument(1 + merged.getExtras().size() + parts[0].column); };
+    if (auto read = dyn_cast<ReadOp>(op)) {
+      auto type = cast<SymTensorType>(entry.tensors[0].getType());
+      int64_t outer = 1, inner = type.elementBytes();
+      for (int64_t d = 0; d < type.getRank(); ++d)
+        if (d != entry.dim)
+          (d < entry.dim ? outer : inner) *= *type.dim(d).asConstant();
+      std::vector<char> bytes;
+      SmallVector<StringRef> names;
+      for (int64_t o = 0; o < outer; ++o)
+        for (auto [part, tensor] : llvm::zip(parts, entry.tensors)) {
+          auto constant = throughReshapes(tensor).getDefiningOp<ConstantOp>();
+          ArrayRef<char> piece = constant.bytes().slice(o * part.weights.n * inner, part.weights.n * inner);
+          bytes.insert(bytes.end(), piece.begin(), piece.end());
+          if (o == 0 && constant.getName())
+            names.push_back(*constant.getName());
+        }
+      Value joined =
+          makeConstant(before, loc, withDim(type, entry.dim, columns), std::move(bytes), llvm::join(names, "+"));
+      unsigned number = addBodyOperand(merged, joined);
+      read.getTensorMutable().assign(block.getArgument(1 + number));
+      return;
+    }
+    auto type = op->getResult(0).getType();
+    std::vector<char> bytes;
+    for (auto [part, value] : llvm::zip(parts, entry.values)) {
+      APInt bits = isa<FloatAttr>(value) ? cast<FloatAttr>(value).getValue().bitcastToAPInt()
+                                         : cast<IntegerAttr>(value).getValue();
+      for (int64_t c = 0; c < part.weights.n; ++c)
+        bytes.insert(bytes.end(), reinterpret_cast<const char *>(bits.getRawData()),
+                     reinterpret_cast<const char *>(bits.getRawData()) + type.getIntOrFloatBitWidth() / 8);
+    }
+    auto table = SymTensorType::get(b.getContext(), {Expr::constant(b.getContext(), columns).attr()}, type);
+    unsigned number = addBodyOperand(merged, makeConstant(before, loc, table, std::move(bytes), ""));
+    Value read = ReadOp::create(body, op->getLoc(), block.getArgument(1 + number), ValueRange{index()});
+    op->getResult(0).replaceAllUsesWith(read);
+    op->erase();
+  }
+
+  /// Gives the readers of a product its columns of the merged one, from `begin`.
+  void replace(MatmulOp part, int64_t begin) {
+    for (OpOperand &use : llvm::make_early_inc_range(part.getResult().getUses())) {
+      auto reshape = dyn_cast<ReshapeOp>(use.getOwner());
+      if (reshape)
+        if (Value heads = sliceOfView(part.getResult().getType(), reshape, begin)) {
+          reshape.getResult().replaceAllUsesWith(heads);
+          reshape.erase();
+          continue;
+        }
+      use.set(slice(merged.getResult(), part.getResult().getType(), parts[0].column, begin));
+    }
+  }
+
+  /// A view that parts the columns into heads of whole slices is made of the merged product, so that the slice is what
+  /// readers see: [b, s, n] as [b, s, h, d] is a range of [b, s, all / d, d].
+  Value sliceOfView(SymTensorType type, ReshapeOp reshape, int64_t begin) {
+    SymTensorType view = reshape.getResult().getType();
+    int64_t dim = type.getRank() - 1, inner = 1;
+    if (parts[0].column != dim || view.getRank() <= dim ||
+        view.getDims().take_front(dim) != type.getDims().take_front(dim))
+      return {};
+    for (ExprAttr d : view.getDims().drop_front(dim + 1))
+      inner *= Expr(d).asConstant().value_or(0);
+    if (inner == 0 || begin % inner || columns % inner)
+      return {};
+    return slice(viewOf(withDim(view, dim, columns / inner)), view, dim, begin / inner);
+  }
+
+  Value viewOf(SymTensorType type) {
+    Value &view = views[type];
+    if (!view)
+      view = type == merged.getResult().getType() ? Value(merged.getResult())
+                                                  : ReshapeOp::create(b, loc, type, merged.getResult()).getResult();
+    return view;
+  }
+
+  Value slice(Value whole, SymTensorType type, unsigned dim, int64_t begin) {
+    Value &made = slices[{whole, {type, begin}}];
+    if (made)
+      return made;
+    auto op = GenericOp::create(b, loc, type, whole);
+    Block *body = addBody(op.getBody(), {}, whole, type.getRank());
+    OpBuilder inside = OpBuilder::atBlockEnd(body);
+    SmallVector<Value> at(body->getArguments().begin() + 1, body->getArguments().end());
+    if (begin)
+      at[dim] = arith::AddIOp::create(inside, loc, at[dim], arith::ConstantIndexOp::create(inside, loc, begin));
+    YieldOp::create(inside, loc, ReadOp::create(inside, loc, body->getArgument(0), at).getResult());
+    return made = op.getResult();
+  }
+
+  ArrayRef<Product> parts;
+  OpBuilder b; // at the first product: all that is read is known there, and nothing of it has been read
+  Location loc = UnknownLoc::get(b.getContext());
+  int64_t columns = 0;
+  MatmulOp merged;
+  DenseMap<Type, Value> views;
+  DenseMap<std::pair<Value, std::pair<Type, int64_t>>, Value>
+      slices; // by what is cut, the result's type, and from where
+};
+
+/// Merges the first of `candidates`, all of one left side, with whichever fit it; answers the others.
+SmallVector<Product> mergeFirst(ArrayRef<Product> candidates) {
+  SmallVector<Product> parts{candidates[0]}, others;
+  SmallVector<ByColumn> byColumn;
+  int64_t elements = parts[0].weights.n * parts[0].weights.k;
+  for (const Product &p : candidates.drop_front()) {
+    SmallVector<ByColumn> with = byColumn;
+    int64_t own = p.weights.n * p.weights.k;
+    if (parts.size() < kMostParts && own <= kMostElements - elements && agree(parts[0], p) &&
+        matchEpilogues(parts[0], p, with)) {
+      byColumn = std::move(with);
+      elements += own;
+      parts.push_back(p);
+    } else {
+      others.push_back(p);
+    }
+  }
+  if (parts.size() > 1)
+    Merger(parts).run(byColumn);
+  return others;
+}
+
+struct MergeProductsPass : kt::impl::MergeProductsBase<MergeProductsPass> {
+  void runOnOperation() override {
+    if (!isGraph(getOperation()))
+      return;
+    llvm::MapVector<Value, SmallVector<Product>> products; // by left side
+    getOperation()->walk([&](MatmulOp op) {
+      if (std::optional<Product> p = productOf(op))
+        products[op.getLhs()].push_back(*p);
+    });
+    for (auto &[lhs, candidates] : products)
+      while (candidates.size() > 1)
+        candidates = mergeFirst(candidates);
+  }
+};
+
+} // namespace
