@@ -11,6 +11,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "passes/Analysis/Bodies.h"
+#include "passes/Analysis/PrecisionDemand.h"
 #include "passes/Graph/PackWeights.h"
 #include "passes/Passes.h"
 #include "llvm/ADT/MapVector.h"
@@ -29,13 +30,14 @@ namespace {
 /// More weights than this are not joined: kernels count elements in 32 bits.
 constexpr int64_t kMostElements = (int64_t(1) << 31) - 1;
 /// Nor more products: their results live as long as the last of them is read.
-constexpr size_t kMostParts = 4;
+constexpr size_t kMostJoined = 4;
 
 /// A product with constant weights of its own, and where its columns are.
 struct Product {
   mutable MatmulOp op; // a handle
   ConstantFactor weights;
   unsigned column; // result dimension
+  unsigned demand; // on the result, see PrecisionDemand
 };
 
 /// What an epilogue of several products has in its place: an operation of the first one's body, and in the order of
@@ -59,32 +61,36 @@ bool takesSlices(Value v) {
   });
 }
 
-std::optional<Product> productOf(MatmulOp op) {
+/// A product whose constant weights nothing else reads. One that makes an angle, a number or a choice of experts keeps
+/// its precision, which others would have to share.
+std::optional<Product> productOf(MatmulOp op, const PrecisionDemand &demand) {
   std::optional<ConstantFactor> weights = constantFactorOf(op);
-  if (!weights || !takesSlices(op.getResult()))
+  if (!weights || demand.isExactProduct(op) || demand.of(op.getResult()) & PrecisionDemand::Exact)
     return std::nullopt;
-  // Tied weights are read by others where they are.
   for (Value v = op.getRhs(); v; v = v.getDefiningOp<ReshapeOp>() ? v.getDefiningOp<ReshapeOp>().getSource() : Value())
     if (!v.hasOneUse())
       return std::nullopt;
   unsigned dims = op.getMap(2).getNumDims();
   auto column = op.getMap(2).getResultPosition(getAffineDimExpr(dims - 2, op.getContext()));
-  return Product{op, *weights, *column};
+  return Product{op, *weights, *column, demand.of(op.getResult())};
 }
 
 /// Products that agree in all but their columns.
 bool agree(const Product &a, const Product &b) {
   SymTensorType x = a.op.getResult().getType(), y = b.op.getResult().getType();
-  if (a.op.getLhs() != b.op.getLhs() || a.op.getMap(0) != b.op.getMap(0) || a.op.getMap(2) != b.op.getMap(2) ||
-      a.op.getDepth() != b.op.getDepth() || a.op->getBlock() != b.op->getBlock() ||
+  if (a.demand != b.demand || a.weights.k != b.weights.k || a.op.getLhs() != b.op.getLhs() ||
+      a.op.getMap(0) != b.op.getMap(0) || a.op.getMap(2) != b.op.getMap(2) || a.op.getDepth() != b.op.getDepth() ||
+      a.op->getBlock() != b.op->getBlock() ||
       a.op.getRhs().getType().getElementType() != b.op.getRhs().getType().getElementType() ||
-      x.getElementType() != y.getElementType() || x.getRank() != y.getRank())
+      x.getRank() != y.getRank())
     return false;
   for (int64_t d = 0; d < x.getRank(); ++d)
     if (d != a.column && x.dim(d) != y.dim(d))
       return false;
   return true;
 }
+
+Type elementOf(const Product &p) { return p.op.getResult().getType().getElementType(); }
 
 BlockArgument columnIndex(const Product &p) {
   Block &body = p.op.getEpilogue().front();
@@ -173,6 +179,42 @@ SymTensorType withDim(SymTensorType type, unsigned dim, int64_t size) {
   return SymTensorType::get(type.getContext(), dims, type.getElementType());
 }
 
+/// "a+b": the names of constants that have become one.
+std::string joined(ArrayRef<ConstantOp> constants) {
+  SmallVector<StringRef> names;
+  for (ConstantOp constant : constants)
+    if (auto name = constant.getName())
+      names.push_back(*name);
+  return llvm::join(names, "+");
+}
+
+/// A constant of the weights of several products, packed one behind the other or, as `parts`, by turns.
+Value packedWeights(OpBuilder &b, Location loc, ArrayRef<Product> products, bool asParts) {
+  MatmulOp first = products[0].op;
+  SmallVector<ConstantFactor> factors;
+  SmallVector<ConstantOp> constants;
+  int64_t columns = 0;
+  for (const Product &p : products) {
+    factors.push_back(p.weights);
+    constants.push_back(p.weights.constant);
+    columns += p.weights.n;
+  }
+  auto panelsOf = [](int64_t n) { return (n + kPanel - 1) / kPanel; };
+  int64_t panels = asParts ? panelsOf(products[0].weights.n) * (int64_t)products.size() : panelsOf(columns);
+  Type element = first.getRhs().getType().getElementType();
+  auto size = [&](int64_t v) { return Expr::constant(b.getContext(), v).attr(); };
+  auto type = SymTensorType::get(b.getContext(), {size(panels), first.getDepthAttr(), size(kPanel)}, element);
+  auto pack = asParts ? packParts : packColumns;
+  return makeConstant(b, loc, type, pack(b.getContext(), factors, type.elementBytes()), joined(constants));
+}
+
+Location fusedLoc(ArrayRef<Product> products) {
+  SmallVector<Location> locs;
+  for (const Product &p : products)
+    locs.push_back(p.op.getLoc());
+  return FusedLoc::get(locs[0].getContext(), locs);
+}
+
 class Merger {
 public:
   explicit Merger(ArrayRef<Product> parts) : parts(parts), b(parts[0].op) {
@@ -182,24 +224,8 @@ public:
 
   void run(ArrayRef<ByColumn> byColumn) {
     MatmulOp first = parts[0].op;
-    SmallVector<Location> locs;
-    for (const Product &p : parts)
-      locs.push_back(p.op.getLoc());
-    loc = FusedLoc::get(b.getContext(), locs);
-    SymTensorType weights = first.getRhs().getType();
-    SmallVector<ConstantFactor> factors;
-    SmallVector<StringRef> names;
-    for (Product p : parts) {
-      factors.push_back(p.weights);
-      if (auto name = p.weights.constant.getName())
-        names.push_back(*name);
-    }
-    auto size = [&](int64_t v) { return Expr::constant(b.getContext(), v).attr(); };
-    auto type =
-        SymTensorType::get(b.getContext(), {size((columns + kPanel - 1) / kPanel), first.getDepthAttr(), size(kPanel)},
-                           weights.getElementType());
-    Value packed = makeConstant(b, loc, type, packColumns(b.getContext(), factors, weights.elementBytes()),
-                                llvm::join(names, "+"));
+    loc = fusedLoc(parts);
+    Value packed = packedWeights(b, loc, parts, /*asParts=*/false);
     merged = cast<MatmulOp>(b.clone(*first));
     merged->setLoc(loc);
     merged.getResult().setType(withDim(first.getResult().getType(), parts[0].column, columns));
@@ -235,18 +261,17 @@ private:
         if (d != entry.dim)
           (d < entry.dim ? outer : inner) *= *type.dim(d).asConstant();
       std::vector<char> bytes;
-      SmallVector<StringRef> names;
+      SmallVector<ConstantOp> constants;
       for (int64_t o = 0; o < outer; ++o)
         for (auto [part, tensor] : llvm::zip(parts, entry.tensors)) {
           auto constant = throughReshapes(tensor).getDefiningOp<ConstantOp>();
           ArrayRef<char> piece = constant.bytes().slice(o * part.weights.n * inner, part.weights.n * inner);
           bytes.insert(bytes.end(), piece.begin(), piece.end());
-          if (o == 0 && constant.getName())
-            names.push_back(*constant.getName());
+          if (o == 0)
+            constants.push_back(constant);
         }
-      Value joined =
-          makeConstant(before, loc, withDim(type, entry.dim, columns), std::move(bytes), llvm::join(names, "+"));
-      unsigned number = addBodyOperand(merged, joined);
+      Value whole = makeConstant(before, loc, withDim(type, entry.dim, columns), std::move(bytes), joined(constants));
+      unsigned number = addBodyOperand(merged, whole);
       read.getTensorMutable().assign(block.getArgument(1 + number));
       return;
     }
@@ -335,7 +360,7 @@ SmallVector<Product> mergeFirst(ArrayRef<Product> candidates) {
   for (const Product &p : candidates.drop_front()) {
     SmallVector<ByColumn> with = byColumn;
     int64_t own = p.weights.n * p.weights.k;
-    if (parts.size() < kMostParts && own <= kMostElements - elements && agree(parts[0], p) &&
+    if (parts.size() < kMostJoined && own <= kMostElements - elements && agree(parts[0], p) &&
         matchEpilogues(parts[0], p, with)) {
       byColumn = std::move(with);
       elements += own;
@@ -349,18 +374,79 @@ SmallVector<Product> mergeFirst(ArrayRef<Product> candidates) {
   return others;
 }
 
+/// Makes `reader` of two parts where its epilogue is all that reads `other`, at its own position.
+bool takeIn(const Product &other, const Product &reader) {
+  MatmulOp op = reader.op, from = other.op;
+  if (!agree(other, reader) || other.weights.n != reader.weights.n || op.getLhs() == from.getResult() ||
+      other.weights.n * other.weights.k > kMostElements / 2 || !from.getResult().hasOneUse())
+    return false;
+  unsigned number = from.getResult().use_begin()->getOperandNumber() - firstBodyOperand(op);
+  unsigned rank = op.getResult().getType().getRank(), firstIndex = 1 + op.getExtras().size();
+  SmallVector<ReadOp> reads = readsOf(op, number);
+  if (llvm::any_of(reads, [&](ReadOp read) { return !isIdentityRead(read, firstIndex, rank); }))
+    return false;
+  OpBuilder b(op);
+  const Product parts[] = {other, reader};
+  setPackedRhs(op, packedWeights(b, fusedLoc(parts), parts, /*asParts=*/true));
+  op->setLoc(fusedLoc(parts));
+  SmallVector<unsigned> numbers;
+  for (Value extra : from.getExtras())
+    numbers.push_back(addBodyOperand(op, extra));
+  // The sums of `from` come first, then those that the reader had alone.
+  Block &into = op.getEpilogue().front(), &body = from.getEpilogue().front();
+  into.insertArgument(0u, op.accumulatorType(), op.getLoc());
+  op.setParts(2);
+  IRMapping map;
+  map.map(body.getArgument(0), into.getArgument(0));
+  for (auto [i, n] : llvm::enumerate(numbers))
+    map.map(body.getArgument(1 + i), into.getArgument(2 + n));
+  for (unsigned i = 0; i < rank; ++i)
+    map.map(body.getArgument(body.getNumArguments() - rank + i), into.getArgument(into.getNumArguments() - rank + i));
+  b.setInsertionPointToStart(&into);
+  for (Operation &inner : body.without_terminator())
+    b.clone(inner, map);
+  for (ReadOp read : reads) {
+    read.replaceAllUsesWith(map.lookup(body.getTerminator()->getOperand(0)));
+    read.erase();
+  }
+  cleanBodyOperands(op);
+  from.erase();
+  return true;
+}
+
+/// The products of a function, by their left sides.
+using ByLeftSide = llvm::MapVector<Value, SmallVector<Product>>;
+
 struct MergeProductsPass : kt::impl::MergeProductsBase<MergeProductsPass> {
   void runOnOperation() override {
     if (!isGraph(getOperation()))
       return;
-    llvm::MapVector<Value, SmallVector<Product>> products; // by left side
+    PrecisionDemand demand(getOperation());
+    ByLeftSide products;
     getOperation()->walk([&](MatmulOp op) {
-      if (std::optional<Product> p = productOf(op))
+      if (std::optional<Product> p = productOf(op, demand))
         products[op.getLhs()].push_back(*p);
     });
-    for (auto &[lhs, candidates] : products)
+    for (auto &[lhs, candidates] : products) {
+      takeParts(candidates);
+      llvm::erase_if(candidates, [](const Product &p) { return !takesSlices(p.op.getResult()); });
       while (candidates.size() > 1)
         candidates = mergeFirst(candidates);
+    }
+  }
+
+  /// Removes from `candidates` what has become a product of parts, or one of those.
+  void takeParts(SmallVectorImpl<Product> &candidates) {
+    for (size_t reader = 0; reader < candidates.size(); ++reader)
+      for (size_t other = 0; other < candidates.size(); ++other) {
+        if (other == reader ||
+            !llvm::is_contained(candidates[reader].op.getExtras(), candidates[other].op.getResult()) ||
+            !takeIn(candidates[other], candidates[reader]))
+          continue;
+        candidates.erase(candidates.begin() + std::max(other, reader));
+        candidates.erase(candidates.begin() + std::min(other, reader));
+        return takeParts(candidates);
+      }
   }
 };
 

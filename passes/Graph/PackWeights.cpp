@@ -32,32 +32,48 @@ std::optional<ConstantFactor> kt::constantFactorOf(MatmulOp op) {
                         nIsFirst};
 }
 
+/// Copies the columns [from, from + count) of a factor into a panel of [k][16], the first of them as column `at`.
+static void copyColumns(const ConstantFactor &factor, int64_t from, int64_t count, int64_t width, char *panel,
+                        int64_t at) {
+  auto [constant, n, k, nIsFirst] = factor;
+  const char *bytes = constant.bytes().data();
+  char *to = panel + at * width;
+  for (int64_t kk = 0; kk < k; ++kk, to += kPanel * width)
+    if (!nIsFirst)
+      memcpy(to, bytes + (kk * n + from) * width, count * width);
+    else
+      for (int64_t c = 0; c < count; ++c)
+        memcpy(to + c * width, bytes + ((from + c) * k + kk) * width, width);
+}
+
 std::vector<char> kt::packColumns(MLIRContext *context, ArrayRef<ConstantFactor> factors, int64_t elementBytes) {
-  int64_t k = factors[0].k, width = elementBytes, columns = 0;
+  int64_t columns = 0, panelBytes = factors[0].k * kPanel * elementBytes;
   SmallVector<int64_t> begins; // of the factors' columns
   for (const ConstantFactor &f : factors) {
     begins.push_back(columns);
     columns += f.n;
   }
   int64_t panels = (columns + kPanel - 1) / kPanel;
-  std::vector<char> out(panels * k * kPanel * width, 0);
+  std::vector<char> out(panels * panelBytes, 0);
   parallelFor(context, 0, panels, [&](size_t p) {
-    char *panel = out.data() + p * k * kPanel * width;
-    int64_t end = std::min<int64_t>((p + 1) * kPanel, columns);
-    for (int64_t column = p * kPanel; column < end;) {
+    int64_t begin = p * kPanel, end = std::min<int64_t>(begin + kPanel, columns);
+    for (int64_t column = begin; column < end;) {
       size_t of = llvm::upper_bound(begins, column) - begins.begin() - 1;
-      auto [constant, n, depth, nIsFirst] = factors[of];
-      int64_t own = column - begins[of], count = std::min(n - own, end - column);
-      const char *from = constant.bytes().data();
-      char *to = panel + (column - p * kPanel) * width;
-      for (int64_t kk = 0; kk < k; ++kk, to += kPanel * width)
-        if (!nIsFirst)
-          memcpy(to, from + (kk * n + own) * width, count * width);
-        else
-          for (int64_t c = 0; c < count; ++c)
-            memcpy(to + c * width, from + ((own + c) * k + kk) * width, width);
+      int64_t own = column - begins[of], count = std::min(factors[of].n - own, end - column);
+      copyColumns(factors[of], own, count, elementBytes, out.data() + p * panelBytes, column - begin);
       column += count;
     }
+  });
+  return out;
+}
+
+std::vector<char> kt::packParts(MLIRContext *context, ArrayRef<ConstantFactor> factors, int64_t elementBytes) {
+  int64_t panels = (factors[0].n + kPanel - 1) / kPanel, panelBytes = factors[0].k * kPanel * elementBytes;
+  std::vector<char> out(factors.size() * panels * panelBytes, 0);
+  parallelFor(context, 0, panels * factors.size(), [&](size_t p) {
+    int64_t begin = p / factors.size() * kPanel;
+    copyColumns(factors[p % factors.size()], begin, std::min(kPanel, factors[0].n - begin), elementBytes,
+                out.data() + p * panelBytes, 0);
   });
   return out;
 }

@@ -240,7 +240,7 @@ LogicalResult kt::gpu::buildConv(KernelSink &sink, ConvOp op) {
     p.resultIndex.push_back(d);
   }
   p.resultIndex.push_back(-1);
-  p.n = outputs, p.k = channels * taps;
+  p.n = p.resultColumns = outputs, p.k = channels * taps;
   p.lhsM = channels, p.lhsK = sink.one(), p.rhsN = sink.number(0), p.rhsK = sink.number(0);
   p.resM = out.dim(rank - 1), p.resN = sink.one();
   if (groups > 1) {

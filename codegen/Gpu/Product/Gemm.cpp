@@ -49,6 +49,10 @@ GemmProblem kt::gpu::analyzeMatmul(MatmulOp op) {
     rhs = stridesAlong(op.getMap(1), op.getRhs().getType());
   SmallVector<Expr> res = stridesAlong(op.getMap(2), op.getResult().getType());
   p.lhsM = lhs[m], p.lhsK = lhs[k], p.rhsN = rhs[n], p.rhsK = rhs[k], p.resM = res[m], p.resN = res[n];
+  p.resultColumns = p.n;
+  p.parts = op.getParts();
+  if (p.parts > 1)
+    p.n = Expr::ceilDiv(p.n, p.number(kPanel)) * (int64_t)(kPanel * p.parts);
   p.mParts = {p.m};
   // Batch dimensions whose rows simply go on are rows of one larger matrix, when all share the right side.
   unsigned left = numBatch;
@@ -85,6 +89,12 @@ Value kt::gpu::batchOffset(KernelBuilder &k, ArrayRef<Value> at, ArrayRef<Expr> 
   return offset;
 }
 
+Value kt::gpu::firstPart(KernelBuilder &k, const GemmProblem &p, Value n) {
+  if (p.parts == 1)
+    return n;
+  return k.add(k.mul(k.shr(n, 4), kPanel * p.parts), k.and_(n, kPanel - 1));
+}
+
 std::string TileConfig::str() const {
   auto s = [](unsigned v) { return std::to_string(v); };
   return "tile=" + s(bm) + "x" + s(bn) + "x" + s(bk) + " warps=" + s(warpRows) + "x" + s(warpCols) +
@@ -99,7 +109,7 @@ static Values extraPointers(KernelBuilder &k, unsigned numExtras) {
 }
 
 GemmEpilogue::GemmEpilogue(KernelBuilder &k, const GemmProblem &p)
-    : k(k), p(p), body(k, *p.epilogue, 1, extraPointers(k, p.numExtras)), innerIndex(-1) {
+    : k(k), p(p), body(k, *p.epilogue, p.parts, extraPointers(k, p.numExtras)), innerIndex(-1) {
   for (auto [i, source] : llvm::enumerate(p.resultIndex))
     if (source == -1)
       innerIndex = i;
@@ -111,7 +121,8 @@ unsigned GemmEpilogue::lanes(Alignment &alignment, unsigned want) {
   for (; want > 1; want /= 2) {
     Alignment trial;
     trial.lanes = want, trial.mayAssume = alignment.mayAssume;
-    bool fits = trial.multiple(p.n) && trial.multiple(p.resM) && (!p.groupWidth || trial.multiple(p.groupWidth));
+    bool fits =
+        trial.multiple(p.resultColumns) && trial.multiple(p.resM) && (!p.groupWidth || trial.multiple(p.groupWidth));
     for (Expr e : p.resBatch)
       fits &= trial.multiple(e);
     if (!fits)
@@ -130,10 +141,11 @@ void GemmEpilogue::emit(ValueRange acc, ArrayRef<Value> batch, Value m, Value n,
     indices.push_back(source >= 0 ? parts[source] : source == -1 ? n : batch[-2 - source]);
   if (p.groupWidth && !batch.empty())
     indices[innerIndex] = k.add(n, k.mul(batch[0], k.size(p.groupWidth)));
-  SmallVector<Values> leading;
-  for (Value v : acc)
-    leading.push_back({v});
-  Values results = body.emit(leading, indices, innerIndex, acc.size(), alignment);
+  size_t lanes = acc.size() / p.parts;
+  SmallVector<Values> leading(lanes);
+  for (auto [i, v] : llvm::enumerate(acc))
+    leading[i % lanes].push_back(v);
+  Values results = body.emit(leading, indices, innerIndex, lanes, alignment);
   Value at = k.add(k.add(batchOffset(k, batch, p.resBatch), k.mul(m, k.size(p.resM))), k.mul(n, k.size(p.resN)));
   k.storeResult(0, at, results);
 }

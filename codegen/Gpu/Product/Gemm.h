@@ -24,6 +24,9 @@ struct GemmProblem {
   Type lhsType, rhsType, accType; // scalar types
   bool packed = false;
   Expr m, n, k;
+  /// With several parts, n counts the columns of all panels, which take turns; the result has this many.
+  unsigned parts = 1;
+  Expr resultColumns;
   SmallVector<Expr> batch;  // extents that are left beside m
   SmallVector<Expr> mParts; // m is these dimensions in row-major order
   // Strides in elements; batch strides go with `batch`.
@@ -53,7 +56,7 @@ public:
   GemmEpilogue(KernelBuilder &k, const GemmProblem &p);
   /// How many columns a thread may store at once, at most `want`; conditions go to `alignment`.
   unsigned lanes(Alignment &alignment, unsigned want);
-  /// acc: the accumulators of columns n .. n + acc.size() of row m; all inside when `acc.size()` is more than one.
+  /// acc: the accumulators of columns n, n + 1, .. of row m, part by part; all inside when there are several columns.
   void emit(ValueRange acc, ArrayRef<Value> batch, Value m, Value n, Alignment &alignment);
 
 private:
@@ -103,6 +106,8 @@ void emitTileEpilogue(KernelBuilder &k, const TileConfig &t, const GemmProblem &
                       ArrayRef<Value> acc, ArrayRef<Value> batch, Value m0, Value n0, Alignment &alignment,
                       unsigned lanes, Value partial);
 int64_t sharedBytes(const TileConfig &t, const TileSource &a, const TileSource &b);
+/// Of result column `n`, the column of all parts' where its first part's sums are; the others' follow, kPanel each.
+Value firstPart(KernelBuilder &k, const GemmProblem &p, Value n);
 
 /// Whether blocks may share the depth of a product whose k is at least `least` where that is not known.
 bool canSplit(const GemmProblem &p, int64_t least);

@@ -62,29 +62,34 @@ LogicalResult kt::gpu::addSplitReduction(KernelSink &sink, const GemmProblem &p,
   KernelBuilder k(sink.kernel, sink.entryName(), {128, 0, true});
   GemmEpilogue epilogue(k, p);
   unsigned lanes = alignment.lanes;
-  Expr chunks = Expr::ceilDiv(p.n, p.number(4)), padded = paddedColumns(p);
+  Expr chunks = Expr::ceilDiv(p.resultColumns, p.number(4)), padded = paddedColumns(p);
   // The grid's second dimension says how many splits there are; its blocks share the work all the same.
   Value block = k.add(k.mul(k.ctaY(), k.gridX()), k.ctaX()), item = k.add(k.mul(block, 128), k.tid());
   k.ifThen(k.lt(item, k.size(p.m * chunks)), [&] {
     Values at = delinearize(k, item, {p.m, chunks});
-    Value n = k.shl(at[1], 2), place = k.add(k.mul(at[0], k.size(padded)), n);
+    Value n = k.shl(at[1], 2), place = k.add(k.mul(at[0], k.size(padded)), firstPart(k, p, n));
     Value plane = k.mul(k.ext(k.size(p.m * padded)), 4);
-    Values inits(4, k.cf(0));
+    unsigned count = 4 * p.parts;
+    Values inits(count, k.cf(0));
     inits.push_back(k.at(k.workspace(), place, 4));
     Values sums = k.forLoop(k.c(0), k.gridY(), k.c(1), inits, [&](Value, ValueRange now) {
-      Values more = k.loadElements(now[4], k.f32, 4), next;
-      for (unsigned i = 0; i < 4; ++i)
-        next.push_back(k.addf(now[i], more[i]));
-      next.push_back(k.gep(now[4], plane));
+      Values next;
+      for (unsigned part = 0; part < p.parts; ++part)
+        for (auto [i, v] : llvm::enumerate(k.loadElements(k.gep(now[count], part * kPanel * 4), k.f32, 4)))
+          next.push_back(k.addf(now[part * 4 + i], v));
+      next.push_back(k.gep(now[count], plane));
       return next;
     });
     sums.pop_back();
     unsigned step = std::min(lanes, 4u);
     for (unsigned v = 0; v < 4; v += step)
-      k.ifThen(k.lt(k.add(n, v), k.size(p.n)), [&] {
+      k.ifThen(k.lt(k.add(n, v), k.size(p.resultColumns)), [&] {
         Alignment four = alignment;
         four.lanes = step;
-        epilogue.emit(ArrayRef(sums).slice(v, step), {}, at[0], k.add(n, v), four);
+        Values some;
+        for (unsigned part = 0; part < p.parts; ++part)
+          some.append(sums.begin() + part * 4 + v, sums.begin() + part * 4 + v + step);
+        epilogue.emit(some, {}, at[0], k.add(n, v), four);
       });
   });
   codegen::ExprPool &pool = sink.pool;

@@ -105,6 +105,108 @@ func.func @heads(%x: !x) -> !kt.tensor<[m, 2, 2] x f32> {
   return %r : !kt.tensor<[m, 2, 2] x f32>
 }
 
+// What only the epilogue of another reads at its own position is a part of that: panels of both by turns, here one of each. Their extras differ.
+// CHECK-LABEL: @gate_and_up
+// CHECK: %[[W:.*]] = kt.constant dense_resource<[[PB:.*]]> : tensor<256xi8> {name = "q+u"} : <[2, 2, 16] x f32>
+// CHECK: kt.matmul %arg0, %[[W]] extras(%{{.*}} : !kt.tensor<[4] x f32>) {{.*}} packed, parts = 2 : i64} {{.*}} -> <[m, 4] x f32> epilogue {
+// CHECK: ^bb0(%[[GATE:.*]]: f32, %[[UP:.*]]: f32, %[[B:.*]]: !kt.tensor<[4] x f32>, %{{.*}}: index, %[[J:.*]]: index):
+// CHECK: %[[BIAS:.*]] = kt.read %[[B]][%[[J]]]
+// CHECK: %[[G:.*]] = arith.addf %[[GATE]], %[[BIAS]]
+// CHECK: arith.mulf %[[UP]], %[[G]]
+// CHECK-NOT: kt.matmul
+// CHECK: return
+func.func @gate_and_up(%x: !x) -> !r4 {
+  %wg = kt.constant dense_resource<q> : tensor<32xi8> {name = "q"} : !w4
+  %bg = kt.constant dense_resource<bq> : tensor<16xi8> : !b4
+  %wu = kt.constant dense_resource<u> : tensor<32xi8> {name = "u"} : !w4
+  %g = kt.matmul %x, %wg extras(%bg : !b4) {depth = #kt.expr<2>, maps = [#lhs, #kn, #res]} : !x, !w4 -> !r4 epilogue {
+  ^bb0(%acc: f32, %B: !b4, %i: index, %j: index):
+    %b = kt.read %B[%j] : !b4 -> f32
+    %0 = arith.addf %acc, %b : f32
+    kt.yield %0 : f32
+  }
+  %r = kt.matmul %x, %wu extras(%g : !r4) {depth = #kt.expr<2>, maps = [#lhs, #kn, #res]} : !x, !w4 -> !r4 epilogue {
+  ^bb0(%acc: f32, %G: !r4, %i: index, %j: index):
+    %0 = kt.read %G[%i, %j] : !r4 -> f32
+    %1 = arith.mulf %acc, %0 : f32
+    kt.yield %1 : f32
+  }
+  return %r : !r4
+}
+
+// Somebody else reads the gate as well, or the epilogue reads it elsewhere.
+// CHECK-LABEL: @leaves_shared_gates_alone
+// CHECK-COUNT-2: kt.matmul
+// CHECK: return
+func.func @leaves_shared_gates_alone(%x: !x) -> (!r4, !r4) {
+  %wg = kt.constant dense_resource<q> : tensor<32xi8> : !w4
+  %wu = kt.constant dense_resource<u> : tensor<32xi8> : !w4
+  %g = kt.matmul %x, %wg {depth = #kt.expr<2>, maps = [#lhs, #kn, #res]} : !x, !w4 -> !r4 epilogue {
+  ^bb0(%acc: f32, %i: index, %j: index):
+    kt.yield %acc : f32
+  }
+  %r = kt.matmul %x, %wu extras(%g : !r4) {depth = #kt.expr<2>, maps = [#lhs, #kn, #res]} : !x, !w4 -> !r4 epilogue {
+  ^bb0(%acc: f32, %G: !r4, %i: index, %j: index):
+    %0 = kt.read %G[%i, %j] : !r4 -> f32
+    %1 = arith.mulf %acc, %0 : f32
+    kt.yield %1 : f32
+  }
+  return %g, %r : !r4, !r4
+}
+
+// CHECK-LABEL: @leaves_other_positions_alone
+// CHECK-COUNT-2: kt.matmul
+// CHECK: return
+func.func @leaves_other_positions_alone(%x: !x) -> !r4 {
+  %wg = kt.constant dense_resource<q> : tensor<32xi8> : !w4
+  %wu = kt.constant dense_resource<u> : tensor<32xi8> : !w4
+  %g = kt.matmul %x, %wg {depth = #kt.expr<2>, maps = [#lhs, #kn, #res]} : !x, !w4 -> !r4 epilogue {
+  ^bb0(%acc: f32, %i: index, %j: index):
+    kt.yield %acc : f32
+  }
+  %r = kt.matmul %x, %wu extras(%g : !r4) {depth = #kt.expr<2>, maps = [#lhs, #kn, #res]} : !x, !w4 -> !r4 epilogue {
+  ^bb0(%acc: f32, %G: !r4, %i: index, %j: index):
+    %c3 = arith.constant 3 : index
+    %at = arith.subi %c3, %j : index
+    %0 = kt.read %G[%i, %at] : !r4 -> f32
+    %1 = arith.mulf %acc, %0 : f32
+    kt.yield %1 : f32
+  }
+  return %r : !r4
+}
+
+// Experts are chosen by one of these: its precision is not the other's.
+// CHECK-LABEL: @leaves_choices_alone
+// CHECK-COUNT-2: kt.matmul
+// CHECK: return
+func.func @leaves_choices_alone(%x: !x) -> (!kt.tensor<[m, 1] x i64>, !r2) {
+  %wq = kt.constant dense_resource<k> : tensor<16xi8> : !w2
+  %wk = kt.constant dense_resource<l> : tensor<16xi8> : !w2
+  %q = kt.matmul %x, %wq {depth = #kt.expr<2>, maps = [#lhs, #kn, #res]} : !x, !w2 -> !r2 epilogue {
+  ^bb0(%acc: f32, %i: index, %j: index):
+    kt.yield %acc : f32
+  }
+  %k = kt.matmul %x, %wk {depth = #kt.expr<2>, maps = [#lhs, #kn, #res]} : !x, !w2 -> !r2 epilogue {
+  ^bb0(%acc: f32, %i: index, %j: index):
+    kt.yield %acc : f32
+  }
+  %e = kt.reduce argmax over [#kt.expr<2>] ins(%q : !r2) -> !kt.tensor<[m, 1] x i64> {
+  ^bb0(%Q: !r2, %i: index, %o: index, %j: index):
+    %0 = kt.read %Q[%i, %j] : !r2 -> f32
+    kt.yield %0 : f32
+  } epilogue {
+  ^bb0(%v: i64, %Q: !r2, %i: index, %o: index):
+    kt.yield %v : i64
+  }
+  %rk = kt.generic ins(%k : !r2) -> !r2 {
+  ^bb0(%K: !r2, %i: index, %j: index):
+    %0 = kt.read %K[%i, %j] : !r2 -> f32
+    %1 = math.exp %0 : f32
+    kt.yield %1 : f32
+  }
+  return %e, %rk : !kt.tensor<[m, 1] x i64>, !r2
+}
+
 // Epilogues that are not the same computation: a residual is added to one of them.
 // CHECK-LABEL: @leaves_other_epilogues_alone
 // CHECK-COUNT-2: kt.matmul
@@ -182,6 +284,8 @@ func.func @leaves_tied_weights_alone(%x: !x, %i: !kt.tensor<[m] x i64>) -> !r2 {
 // CHECK-DAG: [[WB]]: "0x{{[0-9]*}}0000803F0000004000004040000080400000104100002041{{0*}}0000A0400000C0400000E040000000410000304100004041{{0*}}"
 // CHECK-DAG: [[BB]]: "0x{{[0-9]*}}0000803F0000004000004040000080400000A0400000C040"
 // CHECK-DAG: [[SB]]: "0x{{[0-9]*}}0000003F0000003F0000003F0000003F0000803F0000803F"
+// Panels of q and of u, each of rows 1 2 3 4 and 5 6 7 8, the second negative.
+// CHECK-DAG: [[PB]]: "0x{{[0-9]*}}0000803F000000400000404000008040{{0*}}0000A0400000C0400000E04000000041{{0*}}000080BF000000C0000040C0000080C0{{0*}}0000A0C00000C0C00000E0C0000000C1{{0*}}"
 // q is [4, 2] here: rows 1 3 5 7 9 11 and 2 4 6 8 10 12.
 // CHECK-DAG: [[H]]: "0x{{[0-9]*}}0000803F000040400000A0400000E0400000104100003041{{0*}}00000040000080400000C04000000041000020410000404{{1?0*}}"
 {-#
@@ -190,6 +294,7 @@ func.func @leaves_tied_weights_alone(%x: !x, %i: !kt.tensor<[m] x i64>) -> !r2 {
       q: "0x040000000000803F0000004000004040000080400000A0400000C0400000E04000000041",
       k: "0x0400000000001041000020410000304100004041",
       l: "0x0400000000001041000020410000304100004041",
+      u: "0x04000000000080BF000000C0000040C0000080C00000A0C00000C0C00000E0C0000000C1",
       bq: "0x040000000000803F000000400000404000008040",
       bk: "0x040000000000A0400000C040"
     }
