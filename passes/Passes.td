@@ -95,6 +95,22 @@ def AbsorbLayouts : Pass<"kt-absorb-layouts", "::mlir::func::FuncOp"> {
   }];
 }
 
+def AbsorbViews : Pass<"kt-absorb-views", "::mlir::func::FuncOp"> {
+  let summary = "Products, convolutions and attention read their factors where they lie";
+  let description = [{
+    **Requires** attention that was raised. **Guarantees** that a factor which was made by moving elements only (transposed, sliced, selected, split,
+    merged, squeezed or repeated, in any order) is its source seen through a view, unless the kernel would lose its aligned copies by that; keys
+    and values that were repeated for groups of heads are a `group`. **Does not** look at factors that have a view.
+
+    ```mlir
+    %t = kt.generic ... { qkv[b, s, 1, h, d] }
+    %r = kt.attention %q, %t, ...
+    // becomes
+    %r = kt.attention %q, %qkv, ... {views = [..., #kt.view<[b, h, s, 64] strides [s * 2304, 64, 2304, 1] offset 768>, ...]}
+    ```
+  }];
+}
+
 def FoldConstants : Pass<"kt-fold-constants", "::mlir::func::FuncOp"> {
   let summary = "Computes at compile time what depends on constants only";
   let description = [{

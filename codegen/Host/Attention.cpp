@@ -40,6 +40,7 @@ private:
 
   Expr size(Size s) { return cast<ExprAttr>(op.getSizes()[s]); }
   Value sizeOf(StageEmitter &e, Size s) { return e.expr(size(s)); }
+  FactorView view(Operand operand);
   /// Elements between neighbours along position `i` of the operand's map domain.
   Expr stride(Operand operand, unsigned i);
   Value offset(StageEmitter &e, Operand operand, ArrayRef<Value> at);
@@ -79,17 +80,20 @@ AttentionEmitter::AttentionEmitter(KernelBuilder &kernel, AttentionOp op)
   mayBeMany = !known || *known > kFewRows;
 }
 
+FactorView AttentionEmitter::view(Operand operand) {
+  return operand == Result ? denseView(op.getResult().getType()) : factorView(op, operand);
+}
+
 Expr AttentionEmitter::stride(Operand operand, unsigned i) {
   AffineMap map = cast<AffineMapAttr>(op.getMaps()[operand]).getValue();
-  Type type = operand == Result ? op.getResult().getType() : op->getOperand(operand).getType();
   for (unsigned r = 0; r < map.getNumResults(); ++r)
     if (map.getDimPosition(r) == i)
-      return Tensor{{}, cast<SymTensorType>(type)}.stride(r);
+      return view(operand).strides[r];
   return kernel.constant(0);
 }
 
 Value AttentionEmitter::offset(StageEmitter &e, Operand operand, ArrayRef<Value> at) {
-  Value sum = e.idx(0);
+  Value sum = e.expr(view(operand).offset);
   for (auto [i, v] : llvm::enumerate(at))
     sum = e.add(sum, e.mul(v, e.expr(stride(operand, i))));
   return sum;

@@ -70,6 +70,8 @@ void kt::buildPhase(OpPassManager &pm, Phase phase, const PipelineOptions &optio
       pm.addNestedPass<func::FuncOp>(createFuseBodies()); // slices join their readers
     }
     pm.addNestedPass<func::FuncOp>(createPackWeights());
+    if (options.optLevel > 0)
+      pm.addNestedPass<func::FuncOp>(createAbsorbViews());
     clean();
     break;
   }

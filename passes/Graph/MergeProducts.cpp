@@ -65,7 +65,7 @@ bool takesSlices(Value v) {
 /// its precision, which others would have to share.
 std::optional<Product> productOf(MatmulOp op, const PrecisionDemand &demand) {
   std::optional<ConstantFactor> weights = constantFactorOf(op);
-  if (!weights || demand.isExactProduct(op) || demand.of(op.getResult()) & PrecisionDemand::Exact)
+  if (!weights || op.getViews() || demand.isExactProduct(op) || demand.of(op.getResult()) & PrecisionDemand::Exact)
     return std::nullopt;
   for (Value v = op.getRhs(); v; v = v.getDefiningOp<ReshapeOp>() ? v.getDefiningOp<ReshapeOp>().getSource() : Value())
     if (!v.hasOneUse())

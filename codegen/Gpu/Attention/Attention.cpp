@@ -17,23 +17,22 @@ FailureOr<AttentionProblem> kt::gpu::analyzeAttention(AttentionOp op) {
   if (!d || !e)
     return failure();
   p.d = *d, p.e = *e, p.group = op.getGroup(), p.zeroEmpty = op.getZeroEmpty();
-  auto strides = [&](unsigned map, SymTensorType type) {
+  auto strides = [&](unsigned map, const FactorView &view) {
     AffineMap m = cast<AffineMapAttr>(op.getMaps()[map]).getValue();
     SmallVector<Expr> list(4, Expr::constant(op.getContext(), 0));
-    Expr stride = Expr::constant(op.getContext(), 1);
-    for (unsigned i = 4; i-- > 0;) {
-      list[m.getDimPosition(i)] = stride;
-      stride = stride * type.dim(i);
-    }
+    for (unsigned i = 0; i < 4; ++i)
+      list[m.getDimPosition(i)] = view.strides[i];
+    list.push_back(view.offset);
     return list;
   };
-  p.query = strides(0, op.getQuery().getType()), p.key = strides(1, op.getKey().getType());
-  p.value = strides(2, op.getValue().getType()), p.result = strides(3, op.getResult().getType());
+  p.query = strides(0, factorView(op, 0)), p.key = strides(1, factorView(op, 1));
+  p.value = strides(2, factorView(op, 2)), p.result = strides(3, denseView(op.getResult().getType()));
   return p;
 }
 
 Value kt::gpu::headOffset(KernelBuilder &k, ArrayRef<Expr> strides, Value b, Value h) {
-  return k.add(k.mul(b, k.size(strides[0])), k.mul(h, k.size(strides[1])));
+  Value start = k.add(k.mul(b, k.size(strides[0])), k.mul(h, k.size(strides[1])));
+  return k.add(start, k.size(strides[4]));
 }
 
 Value kt::gpu::inverseOfSum(KernelBuilder &k, const AttentionProblem &p, Value sum) {

@@ -7,7 +7,8 @@
 
 namespace kt::gpu {
 
-/// Sizes and strides of an attention op; strides are in elements along (b, h or group, i or j, d or e).
+/// Sizes and strides of an attention op; strides are in elements along (b, h or group, i or j, d or e), then
+/// the offset of the first element.
 struct AttentionProblem {
   AttentionOp op;
   Expr b, h, i, j;
@@ -23,7 +24,7 @@ mlir::FailureOr<AttentionProblem> analyzeAttention(AttentionOp op);
 /// infinity is the NaN that 0 / 0 is unless the op asks for zero; one without any key is a sum over nothing, 0.
 Value inverseOfSum(KernelBuilder &k, const AttentionProblem &p, Value sum);
 
-/// b * s0 + h * s1, the start of a head.
+/// offset + b * s0 + h * s1, the start of a head.
 Value headOffset(KernelBuilder &k, ArrayRef<Expr> strides, Value b, Value h);
 Values extraPointers(KernelBuilder &k, unsigned first, unsigned count);
 

@@ -55,7 +55,7 @@ private:
   void load(const Tile &t, Value first, Value slot);
   static bool aligned(ArrayRef<Expr> strides, int64_t columns, Alignment &a) {
     return columns % 8 == 0 && strides[3].isConstant(1) && a.multiple(strides[0]) && a.multiple(strides[1]) &&
-           a.multiple(strides[2]);
+           a.multiple(strides[2]) && a.multiple(strides[4]);
   }
   Values scores(Value slotK);
   void combineStage(artifact::Variant &variant, ExprId splits);

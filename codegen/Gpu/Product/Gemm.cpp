@@ -21,14 +21,11 @@ bool GemmProblem::mayHaveFewRows() const {
   return multiple <= 16;
 }
 
-/// Strides of a tensor along the iteration dimensions; zero where it does not have one.
-static SmallVector<Expr> stridesAlong(AffineMap map, SymTensorType type) {
-  Expr zero = Expr::constant(type.getContext(), 0), stride = Expr::constant(type.getContext(), 1);
-  SmallVector<Expr> strides(map.getNumDims(), zero);
-  for (unsigned i = map.getNumResults(); i-- > 0;) {
-    strides[map.getDimPosition(i)] = stride;
-    stride = stride * type.dim(i);
-  }
+/// Strides of a factor or result along the iteration dimensions; zero where it does not have one.
+static SmallVector<Expr> stridesAlong(AffineMap map, const FactorView &view) {
+  SmallVector<Expr> strides(map.getNumDims(), Expr::constant(view.offset.context(), 0));
+  for (unsigned i = 0; i < map.getNumResults(); ++i)
+    strides[map.getDimPosition(i)] = view.strides[i];
   return strides;
 }
 
@@ -43,11 +40,16 @@ GemmProblem kt::gpu::analyzeMatmul(MatmulOp op) {
   p.packed = op.getPacked();
   unsigned numBatch = op.numBatch(), m = numBatch, n = m + 1, k = m + 2;
   p.m = op.extent(m), p.n = op.extent(n), p.k = op.getDepth();
-  SmallVector<Expr> lhs = stridesAlong(op.getMap(0), op.getLhs().getType());
+  FactorView lhsView = factorView(op, 0);
+  SmallVector<Expr> lhs = stridesAlong(op.getMap(0), lhsView);
   SmallVector<Expr> rhs(numBatch + 3, p.number(0));
-  if (!p.packed)
-    rhs = stridesAlong(op.getMap(1), op.getRhs().getType());
-  SmallVector<Expr> res = stridesAlong(op.getMap(2), op.getResult().getType());
+  p.lhsOffset = lhsView.offset, p.rhsOffset = p.number(0);
+  if (!p.packed) {
+    FactorView rhsView = factorView(op, 1);
+    rhs = stridesAlong(op.getMap(1), rhsView);
+    p.rhsOffset = rhsView.offset;
+  }
+  SmallVector<Expr> res = stridesAlong(op.getMap(2), denseView(op.getResult().getType()));
   p.lhsM = lhs[m], p.lhsK = lhs[k], p.rhsN = rhs[n], p.rhsK = rhs[k], p.resM = res[m], p.resN = res[n];
   p.resultColumns = p.n;
   p.parts = op.getParts();
@@ -79,6 +81,12 @@ GemmProblem kt::gpu::analyzeMatmul(MatmulOp op) {
     p.resultIndex.push_back(d == n ? -1 : d < left ? -2 - (int)d : (int)(d - left));
   }
   return p;
+}
+
+Value kt::gpu::factorBase(KernelBuilder &k, const GemmProblem &p, unsigned factor, ArrayRef<Value> batch) {
+  Value offset = batchOffset(k, batch, factor ? p.rhsBatch : p.lhsBatch);
+  return k.at(k.buffer(factor), k.add(offset, k.size(factor ? p.rhsOffset : p.lhsOffset)),
+              k.bufferType(factor).elementBytes());
 }
 
 Value kt::gpu::batchOffset(KernelBuilder &k, ArrayRef<Value> at, ArrayRef<Expr> strides) {

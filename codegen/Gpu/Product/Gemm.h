@@ -32,6 +32,7 @@ struct GemmProblem {
   // Strides in elements; batch strides go with `batch`.
   Expr lhsM, lhsK, rhsN, rhsK, resM, resN;
   SmallVector<Expr> lhsBatch, rhsBatch, resBatch;
+  Expr lhsOffset, rhsOffset; // of the first element
   // Where the epilogue's indices come from: >= 0 a part of m, -1 is n, -2 - i is batch dimension i.
   SmallVector<int> resultIndex;
 
@@ -66,6 +67,8 @@ private:
   int innerIndex; // which of the region's indices is n
 };
 
+/// Where a factor starts for one batch.
+Value factorBase(KernelBuilder &k, const GemmProblem &p, unsigned factor, ArrayRef<Value> batch);
 /// Batch indices and the element offset that they give with these strides.
 Value batchOffset(KernelBuilder &k, ArrayRef<Value> at, ArrayRef<Expr> strides);
 

@@ -56,30 +56,27 @@ LogicalResult buildOne(KernelSink &sink, const GemmProblem &p, const SimtTile &t
     batch = delinearize(k, number, p.batch);
   }
   Value n0 = k.mul(q, t.bn);
-  auto operand = [&](unsigned i, ArrayRef<Expr> strides) {
-    return k.at(k.buffer(i), batchOffset(k, batch, strides), k.bufferType(i).elementBytes());
-  };
   auto isUnsigned = [&](unsigned i) { return k.bufferType(i).getElementType().isUnsignedInteger(); };
   auto multiples = [&](ArrayRef<Expr> list) { return llvm::all_of(list, [&](Expr e) { return loads.multiple(e); }); };
   std::unique_ptr<SlabFetch> a;
   if (p.lhsFetch) {
     a = p.lhsFetch(k, batch, vectors);
   } else {
-    a = std::make_unique<StridedFetch>(k, p.lhsType, isUnsigned(0), operand(0, p.lhsBatch), k.size(p.m), k.size(p.k),
-                                       k.size(p.lhsM), k.size(p.lhsK));
+    a = std::make_unique<StridedFetch>(k, p.lhsType, isUnsigned(0), factorBase(k, p, 0, batch), k.size(p.m),
+                                       k.size(p.k), k.size(p.lhsM), k.size(p.lhsK));
     a->alongK = !p.lhsM.isConstant(1) || p.lhsK.isConstant(1);
     a->vector = vectors && (a->alongK ? p.lhsK.isConstant(1) && multiples({p.lhsM, p.k}) : multiples({p.lhsK, p.m})) &&
-                multiples(p.lhsBatch);
+                multiples(p.lhsBatch) && multiples(p.lhsOffset);
   }
   std::unique_ptr<SlabFetch> b;
   if (p.packed) {
-    b = panelFetch(k, p.rhsType, operand(1, p.rhsBatch), k.size(p.n), k.size(p.k));
+    b = panelFetch(k, p.rhsType, factorBase(k, p, 1, batch), k.size(p.n), k.size(p.k));
   } else {
-    b = std::make_unique<StridedFetch>(k, p.rhsType, isUnsigned(1), operand(1, p.rhsBatch), k.size(p.n), k.size(p.k),
-                                       k.size(p.rhsN), k.size(p.rhsK));
+    b = std::make_unique<StridedFetch>(k, p.rhsType, isUnsigned(1), factorBase(k, p, 1, batch), k.size(p.n),
+                                       k.size(p.k), k.size(p.rhsN), k.size(p.rhsK));
     b->alongK = !p.rhsN.isConstant(1);
     b->vector = vectors && (b->alongK ? p.rhsK.isConstant(1) && multiples({p.rhsN, p.k}) : multiples({p.rhsK, p.n})) &&
-                multiples(p.rhsBatch);
+                multiples(p.rhsBatch) && multiples(p.rhsOffset);
   }
   Value slabs = k.size(Expr::ceilDiv(p.k, p.number(t.bk))), first = k.c(0), partial;
   if (split)

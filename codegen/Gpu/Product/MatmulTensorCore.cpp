@@ -49,11 +49,13 @@ bool TileKernel::canAlign(const GemmProblem &p, Alignment &alignment) {
   auto all = [&](ArrayRef<Expr> list) { return llvm::all_of(list, [&](Expr e) { return alignment.multiple(e); }); };
   if (p.lhsTiles)
     return true;
-  bool lhs = p.lhsK.isConstant(1) && (p.m.isConstant(1) || alignment.multiple(p.lhsM)) && all(p.lhsBatch);
+  bool lhs = p.lhsK.isConstant(1) && (p.m.isConstant(1) || alignment.multiple(p.lhsM)) && all(p.lhsBatch) &&
+             alignment.multiple(p.lhsOffset);
   if (!lhs || p.packed)
     return lhs;
   bool rowsOfK = p.rhsK.isConstant(1) && alignment.multiple(p.rhsN);
-  return (rowsOfK || (p.rhsN.isConstant(1) && alignment.multiple(p.rhsK))) && all(p.rhsBatch);
+  return (rowsOfK || (p.rhsN.isConstant(1) && alignment.multiple(p.rhsK))) && all(p.rhsBatch) &&
+         alignment.multiple(p.rhsOffset);
 }
 
 /// Grouped rasterisation: groups of eight tile rows, walked down first, share columns of the right side in the cache.
@@ -87,15 +89,11 @@ LogicalResult TileKernel::build(Guard guard) {
     batch = delinearize(k, number, p.batch);
   }
   tileOrigin(k, p, t, pid, m0, n0);
-  auto operand = [&](unsigned i, ArrayRef<Expr> strides) {
-    Value offset = batchOffset(k, batch, strides);
-    return k.at(k.buffer(i), offset, elementBytes(i ? p.rhsType : p.lhsType));
-  };
   bool whole = p.k.isMultipleOf(8);
   OperandView a;
   if (!p.lhsTiles)
-    a = {operand(0, p.lhsBatch), m0, k.size(p.m), k.size(p.lhsM), k.size(p.lhsK), k.size(p.k), whole};
-  OperandView b{operand(1, p.rhsBatch), n0, k.size(p.n), {}, {}, k.size(p.k), whole};
+    a = {factorBase(k, p, 0, batch), m0, k.size(p.m), k.size(p.lhsM), k.size(p.lhsK), k.size(p.k), whole};
+  OperandView b{factorBase(k, p, 1, batch), n0, k.size(p.n), {}, {}, k.size(p.k), whole};
   if (!p.packed)
     b.rowStride = k.size(p.rhsN), b.kStride = k.size(p.rhsK);
   std::unique_ptr<TileSource> sourceA = p.lhsTiles ? p.lhsTiles(k, t, m0, batch)
