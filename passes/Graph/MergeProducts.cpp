@@ -11,6 +11,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "passes/Analysis/Bodies.h"
+#include "passes/Analysis/Layouts.h"
 #include "passes/Analysis/PrecisionDemand.h"
 #include "passes/Graph/PackWeights.h"
 #include "passes/Passes.h"
@@ -31,6 +32,7 @@ namespace {
 constexpr int64_t kMostElements = (int64_t(1) << 31) - 1;
 /// Nor more products: their results live as long as the last of them is read.
 constexpr size_t kMostJoined = 4;
+constexpr int64_t kAligned = 8; // elements of half precision that are copied at once
 
 /// A product with constant weights of its own, and where its columns are.
 struct Product {
@@ -301,8 +303,40 @@ private:
           reshape.erase();
           continue;
         }
+      if (isProduct(use.getOwner()) && readInPlace(use, part.getResult().getType(), begin))
+        continue;
       use.set(slice(merged.getResult(), part.getResult().getType(), parts[0].column, begin));
     }
+  }
+
+  /// A factor of another product or of attention is seen where it lies: rows, which were `type`'s, are those of the
+  /// merged result from column `begin` on. False where elements are not where rows and columns say, or where half
+  /// precision would lose its aligned copies.
+  bool readInPlace(OpOperand &use, SymTensorType type, int64_t begin) {
+    unsigned factor = use.getOperandNumber();
+    if (factor >= firstBodyOperand(use.getOwner()) || parts[0].column + 1 != type.getRank())
+      return false;
+    int64_t n = *type.dim(type.getRank() - 1).asConstant(), last = 0; // the last column that is read
+    if (n == 0 || (type.elementBytes() < 4 && (columns % kAligned || begin % kAligned)))
+      return false;
+    FactorView view = factorView(use.getOwner(), factor);
+    Expr row = Expr::constant(b.getContext(), n);
+    for (auto [dim, stride] : llvm::zip(view.dims, view.strides)) {
+      auto size = dim.asConstant(), step = stride.asConstant();
+      if (auto rows = exactQuotient(stride, row)) {
+        stride = *rows * columns;
+      } else if (size && step && *size > 0 && *step >= 0) {
+        last += (*size - 1) * *step;
+      } else {
+        return false;
+      }
+    }
+    auto offset = view.offset.asConstant();
+    if (!offset || *offset % n + last >= n)
+      return false;
+    view.offset = Expr::constant(b.getContext(), *offset / n * columns + *offset % n + begin);
+    setFactor(use.getOwner(), factor, merged.getResult(), view);
+    return true;
   }
 
   /// A view that parts the columns into heads of whole slices is made of the merged product, so that the slice is what

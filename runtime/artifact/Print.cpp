@@ -57,20 +57,6 @@ Operator spelling(Expr::Op op) {
   }
 }
 
-const char *factName(int64_t fact) {
-  switch (static_cast<Fact>(fact)) {
-  case Fact::SmCount:
-    return "sm_count";
-  case Fact::SharedPerBlock:
-    return "shared_per_block";
-  case Fact::ComputeCapability:
-    return "compute_capability";
-  case Fact::L2Bytes:
-    return "l2_bytes";
-  }
-  return "unknown_fact";
-}
-
 /// Prints from a verified pool; `model` names symbols, without it they are integer arguments.
 class ExprPrinter {
 public:
@@ -97,7 +83,7 @@ private:
       text += model ? escaped(model->symbols[e.imm].name) : "i" + std::to_string(e.imm);
       return;
     case Expr::Op::Fact:
-      text += factName(e.imm);
+      text += name(static_cast<Fact>(e.imm));
       return;
     default:
       break;
@@ -265,6 +251,8 @@ std::string printKernel(const Model &model, const Kernel &k) {
       text += " if " + printExpr(k, v.guard);
     if (!v.schedule.empty())
       text += " \"" + escaped(v.schedule) + "\"";
+    if (v.cost != kNone)
+      text += " costs " + printExpr(k, v.cost);
     if (v.workspace != kNone)
       text += " workspace " + printExpr(k, v.workspace) + (v.workspaceZeroed ? " zeroed" : "");
     text += "\n";

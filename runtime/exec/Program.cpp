@@ -125,25 +125,66 @@ void Program::findCandidates() {
   }
 }
 
+Choice choose(std::span<const Candidate> candidates, const std::vector<Value> &values) {
+  Choice choice;
+  struct Doubtful {
+    const Candidate *candidate;
+    Value cost;
+  };
+  std::vector<Doubtful> doubtful; // whose guard or cost is not known yet
+  Value best;
+  size_t fitting = 0;
+  for (const Candidate &c : candidates) {
+    const Variant &v = *c.variant;
+    Value guard = v.guard == kNone ? Value{1, Value::State::ok} : values[v.guard];
+    Value cost = v.cost == kNone ? Value{0, Value::State::ok} : values[v.cost];
+    // A cost that overflows is a large one.
+    if (!cost.ok() && cost.state != Value::State::unset)
+      cost = {INT64_MAX, Value::State::ok};
+    if (!guard.ok()) {
+      if (guard.state == Value::State::unset)
+        doubtful.push_back({&c, cost});
+      if (!choice.badGuard)
+        choice.badGuard = &c;
+      continue;
+    }
+    if (!guard.value)
+      continue;
+    ++fitting;
+    if (!cost.ok())
+      doubtful.push_back({&c, cost});
+    if (!choice.best || (cost.ok() && best.ok() && cost.value < best.value))
+      choice.best = &c, best = cost;
+  }
+  // What is doubtful cannot win where it is known to cost more, or as much and comes later.
+  choice.certain = choice.best && (best.ok() || (fitting == 1 && doubtful.size() == 1));
+  if (best.ok())
+    for (const Doubtful &d : doubtful)
+      choice.certain &=
+          d.cost.ok() && (d.cost.value > best.value || (d.cost.value == best.value && d.candidate > choice.best));
+  return choice;
+}
+
+/// The candidates of the device, or those of the host that stands in for it.
+static std::span<const Candidate> groupOf(const std::vector<Candidate> &all, bool fallback) {
+  auto border = std::find_if(all.begin(), all.end(), [](const Candidate &c) { return c.fallback; });
+  return fallback ? std::span(border, all.end()) : std::span(all.begin(), border);
+}
+
 const Candidate *Program::certainVariant(const Launch &launch, const ExprValues &values, std::vector<Value> &ints,
                                          std::vector<Value> &scratch) const {
   const Kernel &kernel = model().kernels[launch.kernel];
   ints.clear();
   for (ExprId id : launch.ints)
     ints.push_back(values.peek(id));
-  int evaluatedFor = -1; // 0: device, 1: fallback
-  for (const Candidate &c : candidates[launch.kernel]) {
-    if (evaluatedFor != c.fallback) {
-      evaluateKernel(kernel, ints, c.fallback ? fallbackHost->facts() : device->facts(), scratch);
-      evaluatedFor = c.fallback;
-    }
-    if (c.variant->guard == kNone)
-      return &c;
-    Value guard = scratch[c.variant->guard];
-    if (!guard.ok())
-      return nullptr;
-    if (guard.value)
-      return &c;
+  for (bool fallback : {false, true}) {
+    auto group = groupOf(candidates[launch.kernel], fallback);
+    if (group.empty())
+      continue;
+    evaluateKernel(kernel, ints, fallback ? fallbackHost->facts() : device->facts(), scratch);
+    Choice choice = choose(group, scratch);
+    if (choice.best || choice.badGuard)
+      return choice.certain ? choice.best : nullptr;
   }
   return nullptr;
 }
@@ -228,26 +269,21 @@ Status prepareLaunch(const Program &program, const Launch &launch, const ExprVal
         .in("kernel '" + artifact::escaped(kernel.name) + "': the " + what);
   };
   const Candidate *chosen = nullptr;
-  int evaluatedFor = -1; // 0: device, 1: fallback
   bool tooMany = false;
-  for (const Candidate &c : program.candidates[launch.kernel]) {
-    if (evaluatedFor != c.fallback) {
-      evaluateKernel(kernel, prepared.ints, c.fallback ? program.fallbackHost->facts() : program.device->facts(),
-                     scratch);
-      evaluatedFor = c.fallback;
-      tooMany = !c.fallback && !program.device->isHost() && !countsFit(kernel, scratch);
-    }
+  for (bool fallback : {false, true}) {
+    auto group = groupOf(program.candidates[launch.kernel], fallback);
+    if (group.empty() || chosen)
+      continue;
+    evaluateKernel(kernel, prepared.ints, fallback ? program.fallbackHost->facts() : program.device->facts(), scratch);
+    tooMany = !fallback && !program.device->isHost() && !countsFit(kernel, scratch);
     if (tooMany)
       continue;
-    if (c.variant->guard != kNone) {
-      Value guard = scratch[c.variant->guard];
-      if (!guard.ok())
-        return failed(guard, c.variant->guard, "guard");
-      if (guard.value == 0)
-        continue;
+    Choice choice = choose(group, scratch);
+    chosen = choice.best;
+    if (!chosen && choice.badGuard) {
+      ExprId guard = choice.badGuard->variant->guard;
+      return failed(scratch[guard], guard, "guard");
     }
-    chosen = &c;
-    break;
   }
   if (!chosen) {
     if (program.candidates[launch.kernel].empty())

@@ -30,6 +30,15 @@ struct Candidate {
   bool fallback = false; // on the host although the device is another
 };
 
+/// Which of the candidates for one device runs.
+struct Choice {
+  const Candidate *best = nullptr;     // the cheapest that fits, the first of equals
+  const Candidate *badGuard = nullptr; // the first whose guard has no value
+  bool certain = false;                // whatever is not known yet
+};
+/// `values` are those of the kernel's expressions on that device.
+Choice choose(std::span<const Candidate> candidates, const std::vector<Value> &values);
+
 class Program {
 public:
   static Result<std::unique_ptr<Program>> load(const std::string &path, const LoadOptions &options);

@@ -38,5 +38,5 @@ def settings_cases():
             continue
         cases.append(c.compiled_with('low', ['--tensor-core-priority=low'], low))
         cases.append(c.compiled_with('normal', ['--tensor-core-priority=normal'], normal(c.name)))
-        cases.append(c.compiled_with('one', ['--one-variant'], one))
+        cases.append(c.compiled_with('one', ['--variants=one'], one))
     return cases

@@ -105,6 +105,30 @@ func.func @heads(%x: !x) -> !kt.tensor<[m, 2, 2] x f32> {
   return %r : !kt.tensor<[m, 2, 2] x f32>
 }
 
+// Another product reads its factors where they lie.
+// CHECK-LABEL: @factors
+// CHECK: %[[M:.*]] = kt.matmul
+// CHECK-NOT: kt.generic
+// CHECK: kt.matmul %[[M]], %[[M]] {{.*}} views = [#kt.view<[m, 4] strides [8, 1] offset 0>, #kt.view<[m, 4] strides [8, 1] offset 4>]
+// CHECK: return
+func.func @factors(%x: !x) -> !kt.tensor<[m, m] x f32> {
+  %wq = kt.constant dense_resource<q> : tensor<32xi8> : !w4
+  %wk = kt.constant dense_resource<u> : tensor<32xi8> : !w4
+  %q = kt.matmul %x, %wq {depth = #kt.expr<2>, maps = [#lhs, #kn, #res]} : !x, !w4 -> !r4 epilogue {
+  ^bb0(%acc: f32, %i: index, %j: index):
+    kt.yield %acc : f32
+  }
+  %k = kt.matmul %x, %wk {depth = #kt.expr<2>, maps = [#lhs, #kn, #res]} : !x, !w4 -> !r4 epilogue {
+  ^bb0(%acc: f32, %i: index, %j: index):
+    kt.yield %acc : f32
+  }
+  %r = kt.matmul %q, %k {depth = #kt.expr<4>, maps = [#lhs, #nk, #res]} : !r4, !r4 -> !kt.tensor<[m, m] x f32> epilogue {
+  ^bb0(%acc: f32, %i: index, %j: index):
+    kt.yield %acc : f32
+  }
+  return %r : !kt.tensor<[m, m] x f32>
+}
+
 // What only the epilogue of another reads at its own position is a part of that: panels of both by turns, here one of each. Their extras differ.
 // CHECK-LABEL: @gate_and_up
 // CHECK: %[[W:.*]] = kt.constant dense_resource<[[PB:.*]]> : tensor<256xi8> {name = "q+u"} : <[2, 2, 16] x f32>
