@@ -11,9 +11,9 @@
 //===----------------------------------------------------------------------===//
 
 #include "passes/Analysis/Bodies.h"
-#include "passes/Analysis/Layouts.h"
 #include "passes/Analysis/PrecisionDemand.h"
 #include "passes/Graph/PackWeights.h"
+#include "passes/Graph/Slices.h"
 #include "passes/Passes.h"
 #include "llvm/ADT/MapVector.h"
 #include "llvm/ADT/StringExtras.h"
@@ -32,7 +32,6 @@ namespace {
 constexpr int64_t kMostElements = (int64_t(1) << 31) - 1;
 /// Nor more products: their results live as long as the last of them is read.
 constexpr size_t kMostJoined = 4;
-constexpr int64_t kAligned = 8; // elements of half precision that are copied at once
 
 /// A product with constant weights of its own, and where its columns are.
 struct Product {
@@ -50,18 +49,6 @@ struct ByColumn {
   SmallVector<Attribute> values; // of constants
   unsigned dim = 0;              // of the tensors, which the column indexes
 };
-
-/// Whether a slice joins whoever reads `v`, or is an operand that may be one. What the graph results in, what is read
-/// on the host, and what has a kernel of its own would need a copy.
-bool takesSlices(Value v) {
-  return llvm::all_of(v.getUses(), [&](OpOperand &use) {
-    Operation *user = use.getOwner();
-    if (auto reshape = dyn_cast<ReshapeOp>(user))
-      return takesSlices(reshape.getResult());
-    auto compute = dyn_cast<ComputeOpInterface>(user);
-    return compute && !compute.bodies().empty() && !isa<ConvOp>(user);
-  });
-}
 
 /// A product whose constant weights nothing else reads. One that makes an angle, a number or a choice of experts keeps
 /// its precision, which others would have to share.
@@ -175,12 +162,6 @@ bool matchEpilogues(const Product &first, const Product &other, SmallVectorImpl<
   return true;
 }
 
-SymTensorType withDim(SymTensorType type, unsigned dim, int64_t size) {
-  SmallVector<ExprAttr> dims(type.getDims());
-  dims[dim] = Expr::constant(type.getContext(), size).attr();
-  return SymTensorType::get(type.getContext(), dims, type.getElementType());
-}
-
 /// "a+b": the names of constants that have become one.
 std::string joined(ArrayRef<ConstantOp> constants) {
   SmallVector<StringRef> names;
@@ -240,8 +221,9 @@ public:
       join(entry, clones[entry.op]);
     cleanBodyOperands(merged);
     int64_t begin = 0;
+    Slices slices(merged.getResult(), parts[0].column);
     for (const Product &p : parts) {
-      replace(p.op, begin);
+      slices.replace(p.op.getResult(), begin);
       begin += p.weights.n;
     }
     for (const Product &p : parts)
@@ -293,97 +275,11 @@ private:
     op->erase();
   }
 
-  /// Gives the readers of a product its columns of the merged one, from `begin`.
-  void replace(MatmulOp part, int64_t begin) {
-    for (OpOperand &use : llvm::make_early_inc_range(part.getResult().getUses())) {
-      auto reshape = dyn_cast<ReshapeOp>(use.getOwner());
-      if (reshape)
-        if (Value heads = sliceOfView(part.getResult().getType(), reshape, begin)) {
-          reshape.getResult().replaceAllUsesWith(heads);
-          reshape.erase();
-          continue;
-        }
-      if (isProduct(use.getOwner()) && readInPlace(use, part.getResult().getType(), begin))
-        continue;
-      use.set(slice(merged.getResult(), part.getResult().getType(), parts[0].column, begin));
-    }
-  }
-
-  /// A factor of another product or of attention is seen where it lies: rows, which were `type`'s, are those of the
-  /// merged result from column `begin` on. False where elements are not where rows and columns say, or where half
-  /// precision would lose its aligned copies.
-  bool readInPlace(OpOperand &use, SymTensorType type, int64_t begin) {
-    unsigned factor = use.getOperandNumber();
-    if (factor >= firstBodyOperand(use.getOwner()) || parts[0].column + 1 != type.getRank())
-      return false;
-    int64_t n = *type.dim(type.getRank() - 1).asConstant(), last = 0; // the last column that is read
-    if (n == 0 || (type.elementBytes() < 4 && (columns % kAligned || begin % kAligned)))
-      return false;
-    FactorView view = factorView(use.getOwner(), factor);
-    Expr row = Expr::constant(b.getContext(), n);
-    for (auto [dim, stride] : llvm::zip(view.dims, view.strides)) {
-      auto size = dim.asConstant(), step = stride.asConstant();
-      if (auto rows = exactQuotient(stride, row)) {
-        stride = *rows * columns;
-      } else if (size && step && *size > 0 && *step >= 0) {
-        last += (*size - 1) * *step;
-      } else {
-        return false;
-      }
-    }
-    auto offset = view.offset.asConstant();
-    if (!offset || *offset % n + last >= n)
-      return false;
-    view.offset = Expr::constant(b.getContext(), *offset / n * columns + *offset % n + begin);
-    setFactor(use.getOwner(), factor, merged.getResult(), view);
-    return true;
-  }
-
-  /// A view that parts the columns into heads of whole slices is made of the merged product, so that the slice is what
-  /// readers see: [b, s, n] as [b, s, h, d] is a range of [b, s, all / d, d].
-  Value sliceOfView(SymTensorType type, ReshapeOp reshape, int64_t begin) {
-    SymTensorType view = reshape.getResult().getType();
-    int64_t dim = type.getRank() - 1, inner = 1;
-    if (parts[0].column != dim || view.getRank() <= dim ||
-        view.getDims().take_front(dim) != type.getDims().take_front(dim))
-      return {};
-    for (ExprAttr d : view.getDims().drop_front(dim + 1))
-      inner *= Expr(d).asConstant().value_or(0);
-    if (inner == 0 || begin % inner || columns % inner)
-      return {};
-    return slice(viewOf(withDim(view, dim, columns / inner)), view, dim, begin / inner);
-  }
-
-  Value viewOf(SymTensorType type) {
-    Value &view = views[type];
-    if (!view)
-      view = type == merged.getResult().getType() ? Value(merged.getResult())
-                                                  : ReshapeOp::create(b, loc, type, merged.getResult()).getResult();
-    return view;
-  }
-
-  Value slice(Value whole, SymTensorType type, unsigned dim, int64_t begin) {
-    Value &made = slices[{whole, {type, begin}}];
-    if (made)
-      return made;
-    auto op = GenericOp::create(b, loc, type, whole);
-    Block *body = addBody(op.getBody(), {}, whole, type.getRank());
-    OpBuilder inside = OpBuilder::atBlockEnd(body);
-    SmallVector<Value> at(body->getArguments().begin() + 1, body->getArguments().end());
-    if (begin)
-      at[dim] = arith::AddIOp::create(inside, loc, at[dim], arith::ConstantIndexOp::create(inside, loc, begin));
-    YieldOp::create(inside, loc, ReadOp::create(inside, loc, body->getArgument(0), at).getResult());
-    return made = op.getResult();
-  }
-
   ArrayRef<Product> parts;
   OpBuilder b; // at the first product: all that is read is known there, and nothing of it has been read
   Location loc = UnknownLoc::get(b.getContext());
   int64_t columns = 0;
   MatmulOp merged;
-  DenseMap<Type, Value> views;
-  DenseMap<std::pair<Value, std::pair<Type, int64_t>>, Value>
-      slices; // by what is cut, the result's type, and from where
 };
 
 /// Merges the first of `candidates`, all of one left side, with whichever fit it; answers the others.
