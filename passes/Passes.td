@@ -20,6 +20,20 @@ def OutlineKernels : Pass<"kt-outline-kernels", "::mlir::ModuleOp"> {
   }];
 }
 
+def MarkOnce : Pass<"kt-mark-once", "::mlir::ModuleOp"> {
+  let summary = "Marks launches that depend on weights and sizes of inputs only";
+  let description = [{
+    **Requires** outlined kernels. **Guarantees** `once` on every top-level launch whose integers are sizes of inputs, whose operands are constants or
+    results of such launches, and whose kernel reports no faults. **Does not** move anything, nor look into branches and loops.
+
+    ```mlir
+    %r = kt.launch @generic_0 ints [#kt.expr<seq>] -> !kt.tensor<[seq, seq] x f32>
+    // becomes
+    %r = kt.launch @generic_0 ints [#kt.expr<seq>] {once} -> !kt.tensor<[seq, seq] x f32>
+    ```
+  }];
+}
+
 def ScheduleKernels : Pass<"kt-schedule-kernels", "::mlir::ModuleOp"> {
   let summary = "Writes on each kernel the ways to run it that may win";
   let description = [{
@@ -157,6 +171,24 @@ def HoistConstants : Pass<"kt-hoist-constants", "::mlir::func::FuncOp"> {
     y = x * (g[c] / sqrt(v[c] + eps))
     // becomes
     y = x * t[c]
+    ```
+  }];
+}
+
+def MergeProducts : Pass<"kt-merge-products", "::mlir::func::FuncOp"> {
+  let summary = "Makes one product of several that share their left side";
+  let description = [{
+    **Requires** fused epilogues. **Guarantees** that products of one left side whose right sides are constants of one type that nothing else reads, and
+    whose epilogues differ in constants by column only, are one, packed; each former result is a slice, of a view in heads where that is how it
+    was read. **Does not** merge what is a result of the graph or read by what takes no slices, nor more than four products or 2^31 weights.
+
+    ```mlir
+    %q = kt.matmul %x, %wq ... -> [s, 64] epilogue { acc + bq[j] }
+    %k = kt.matmul %x, %wk ... -> [s, 16] epilogue { acc + bk[j] }
+    // becomes
+    %m = kt.matmul %x, %w ... -> [s, 80] epilogue { acc + b[j] }
+    %q = kt.generic { m[i, j] }
+    %k = kt.generic { m[i, j + 64] }
     ```
   }];
 }

@@ -65,7 +65,9 @@ MatmulEmitter::MatmulEmitter(KernelBuilder &kernel, MatmulOp op) : kernel(kernel
   rows = one;
   for (unsigned d : rowDims)
     rows = rows * op.extent(d);
-  columns = op.extent(n);
+  columns = op.extent(n); // of all parts, which take turns by panels
+  if (op.getParts() > 1)
+    columns = Expr::ceilDiv(columns, kernel.constant(kPanel)) * (int64_t)(kPanel * op.getParts());
   depth = op.getDepth();
   rowBlocks = Expr::ceilDiv(rows, kernel.constant(kRows));
   rowsPerBlock = Expr::ceilDiv(rows, Expr::max(rowBlocks, one));
@@ -289,13 +291,28 @@ void MatmulEmitter::finishRow(StageEmitter &e, Value row, Value localRow, Value 
   Value sums = e.at(region(e, sumsAt), acc, e.mul(localRow, e.idx(kColumns))), step = e.expr(stride(2, n));
   const Tensor &out = e.results[0];
   AffineMap map = op.getMap(2);
-  e.loop(e.idx(0), numColumns, [&](Value j) {
-    Value column = e.add(column0, j);
+  auto finish = [&](ArrayRef<Value> places, Value column) {
     SmallVector<Value> indices;
     for (unsigned i = 0; i < map.getNumResults(); ++i)
       indices.push_back(map.getDimPosition(i) == n ? column : iteration[map.getDimPosition(i)]);
-    Value v = e.inlineScalar(op.getEpilogue(), e.load(sums, acc, j), 2, op.getExtras().size(), indices);
+    SmallVector<Value> leading;
+    for (Value place : places)
+      leading.push_back(e.load(sums, acc, place));
+    Value v = e.inlineScalar(op.getEpilogue(), leading, 2, op.getExtras().size(), indices);
     e.store(v, out.pointer, out.element(), e.add(offset, e.mul(column, step)));
+  };
+  int64_t parts = op.getParts();
+  if (parts == 1)
+    return e.loop(e.idx(0), numColumns, [&](Value j) { finish({j}, e.add(column0, j)); });
+  // A panel of each part makes one of the result, the last of which may not be full.
+  e.loop(e.idx(0), numColumns, e.idx(kPanel * parts), [&](Value from) {
+    Value first = e.mul(e.div(e.add(column0, from), e.idx(kPanel * parts)), e.idx(kPanel));
+    e.loop(e.idx(0), e.min(e.sub(e.expr(op.extent(n)), first), e.idx(kPanel)), [&](Value j) {
+      SmallVector<Value> places;
+      for (int64_t part = 0; part < parts; ++part)
+        places.push_back(e.add(from, e.add(j, e.idx(part * kPanel))));
+      finish(places, e.add(first, j));
+    });
   });
 }
 

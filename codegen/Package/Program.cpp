@@ -204,6 +204,7 @@ LogicalResult ProgramBuilder::block(Block &from, artifact::Block &to) {
       for (Attribute e : launch.getInts())
         l.ints.push_back(expr(cast<ExprAttr>(e)));
       l.node = node(op.getLoc());
+      l.once = launch.getOnce();
       to.instructions.push_back(std::move(l));
     } else if (auto item = dyn_cast<ItemOp>(op)) {
       auto type = dtypeOf(item.getSource().getType().getElementType());

@@ -58,6 +58,14 @@ nlohmann::json toJson(const artifact::Model &m, uint64_t fileBytes) {
     slices.push_back({{"begin", s.begin}, {"end", s.end}, {"weights", s.weights.size()}, {"weight_bytes", bytes}});
   }
   j["slices"] = slices;
+  uint64_t launches = 0, once = 0;
+  for (const artifact::Instruction &i : m.program.instructions)
+    if (auto *launch = std::get_if<artifact::Launch>(&i)) {
+      ++launches;
+      once += launch->once;
+    }
+  j["launches"] = launches;
+  j["launches_once_a_plan"] = once;
   j["instructions"] = m.program.instructions.size();
   return j;
 }

@@ -71,6 +71,8 @@ void kt::buildPhase(OpPassManager &pm, Phase phase, const PipelineOptions &optio
       pm.addNestedPass<func::FuncOp>(createRaiseAttention());
       fuse();
       pm.addNestedPass<func::FuncOp>(createSpanScores());
+      pm.addNestedPass<func::FuncOp>(createMergeProducts());
+      pm.addNestedPass<func::FuncOp>(createFuseBodies()); // slices join their readers
     }
     pm.addNestedPass<func::FuncOp>(createPackWeights());
     if (options.optLevel > 0)
@@ -100,6 +102,7 @@ void kt::buildPhase(OpPassManager &pm, Phase phase, const PipelineOptions &optio
     break;
   case Phase::kernels:
     pm.addPass(createOutlineKernels());
+    pm.addPass(createMarkOnce());
     break;
   case Phase::schedules:
     pm.addPass(createScheduleKernels(

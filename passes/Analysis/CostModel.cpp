@@ -95,7 +95,8 @@ Expr CostModel::contraction(const Product &p, unsigned bm, unsigned bn, unsigned
   Expr work = rounds(splits ? tiles * splits : tiles, slabs, t);
   bool sharedRight = llvm::all_of(p.rhsBatch, [](Expr e) { return e.isConstant(0); });
   Expr right = p.n * p.k * elementBytes(p.rhsType), left = p.m * p.k * elementBytes(p.lhsType);
-  Expr result = p.m * p.n * elementBytes(cast<SymTensorType>(p.op->getResult(0).getType()).getElementType());
+  Expr result =
+      p.m * p.resultColumns * elementBytes(cast<SymTensorType>(p.op->getResult(0).getType()).getElementType());
   Expr bytes = p.batches() * (left + result) + (sharedRight ? right : p.batches() * right);
   Expr total = Expr::max(work, memory(bytes)) + TargetModel::kLaunch;
   if (splits) {

@@ -75,8 +75,8 @@ MatmulOp splitRows(MatmulOp op, ArrayRef<Expr> rows, const FactorView &lhs) {
   auto map = [&](ArrayRef<AffineExpr> e) { return AffineMapAttr::get(AffineMap::get(dims, 0, e, context)); };
   auto type = SymTensorType::get(context, size, op.getResult().getType().getElementType());
   auto split = MatmulOp::create(b, op.getLoc(), type, op.getLhs(), op.getRhs(), op.getExtras(),
-                                b.getArrayAttr({map(left), map(right), map(result)}), op.getDepthAttr(),
-                                op.getPackedAttr(), op.getViewsAttr());
+                                b.getArrayAttr({map(left), map(right), map(result)}), op.getDepthAttr(), op.getPacked(),
+                                op.getViewsAttr());
   setFactor(split, 0, op.getLhs(), lhs);
   // The epilogue's row is a number that the new indices make.
   Block *block = addBody(split.getEpilogue(), {op.accumulatorType()}, op.getExtras(), count + 1);
@@ -104,7 +104,8 @@ bool turn(MatmulOp op) {
   ReshapeOp reshape;
   if (result.hasOneUse())
     reshape = dyn_cast<ReshapeOp>(*result.getUsers().begin());
-  if (!reshape || op.numBatch() != 0 || op.getMap(2).getDimPosition(0) != 0 || op.getMap(0).getDimPosition(0) != 0)
+  if (!reshape || op.getParts() != 1 || op.numBatch() != 0 || op.getMap(2).getDimPosition(0) != 0 ||
+      op.getMap(0).getDimPosition(0) != 0)
     return false;
   auto reader = turnedReader(reshape.getResult());
   SymTensorType type = reshape.getResult().getType();

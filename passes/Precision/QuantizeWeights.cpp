@@ -78,18 +78,25 @@ std::optional<Quantized> quantize(ConstantOp op, int64_t channels, llvm::functio
   return Quantized{weights.getResult(), scale.getResult()};
 }
 
-/// Multiplies the accumulator of a product by scales[index of result dimension `channel`].
-void scaleAccumulator(Operation *op, Value scales, unsigned channel) {
+/// Multiplies the accumulator of a product by scales[index of result dimension `channel`], those of several parts by
+/// scales[part, index].
+void scaleAccumulators(Operation *op, Value scales, unsigned channel) {
   unsigned number = addBodyOperand(op, scales);
-  Block &block = bodiesOf(op).back().region->front();
-  unsigned firstIndex = 1 + op->getNumOperands() - firstBodyOperand(op);
+  BodyRef body = bodiesOf(op).back();
+  Block &block = body.region->front();
+  Location loc = op->getLoc();
+  Value column = block.getArgument(body.leading + op->getNumOperands() - firstBodyOperand(op) + channel);
   OpBuilder b(op->getContext());
-  b.setInsertionPointToStart(&block);
-  Value s = ReadOp::create(b, op->getLoc(), block.getArgument(1 + number),
-                           ValueRange(block.getArgument(firstIndex + channel)));
-  Value acc = block.getArgument(0);
-  auto scaled = arith::MulFOp::create(b, op->getLoc(), acc, s);
-  acc.replaceAllUsesExcept(scaled, scaled);
+  for (unsigned part = 0; part < body.leading; ++part) {
+    b.setInsertionPointToStart(&block);
+    SmallVector<Value> at{column};
+    if (body.leading > 1)
+      at.insert(at.begin(), arith::ConstantIndexOp::create(b, loc, part));
+    Value s = ReadOp::create(b, loc, block.getArgument(body.leading + number), at);
+    Value acc = block.getArgument(part);
+    auto scaled = arith::MulFOp::create(b, loc, acc, s);
+    acc.replaceAllUsesExcept(scaled, scaled);
+  }
 }
 
 struct QuantizeWeightsPass : kt::impl::QuantizeWeightsBase<QuantizeWeightsPass> {
@@ -125,15 +132,26 @@ struct QuantizeWeightsPass : kt::impl::QuantizeWeightsBase<QuantizeWeightsPass> 
     if (!op.getPacked() || !constant || !op.accumulatorType().isF32())
       return;
     SymTensorType type = constant.getResult().getType();
-    int64_t k = *type.dim(1).asConstant(), channels = *type.dim(0).asConstant() * kPanel;
-    auto q = once(constant, channels, [&](int64_t i) { return i / (k * kPanel) * kPanel + i % kPanel; });
+    int64_t k = *type.dim(1).asConstant(), channels = *type.dim(0).asConstant() * kPanel, parts = op.getParts();
+    // Panels of the parts take turns; their scales lie one part after the other.
+    auto q = once(constant, channels, [&](int64_t i) {
+      int64_t panel = i / (k * kPanel);
+      return panel % parts * (channels / parts) + panel / parts * kPanel + i % kPanel;
+    });
     if (!q)
       return;
     op.getRhsMutable().assign(q->weights);
+    Value scales = q->scales;
+    if (parts > 1) {
+      OpBuilder b(op);
+      auto size = [&](int64_t v) { return Expr::constant(op.getContext(), v).attr(); };
+      auto byPart = SymTensorType::get(op.getContext(), {size(parts), size(channels / parts)}, b.getF32Type());
+      scales = ReshapeOp::create(b, op.getLoc(), byPart, scales);
+    }
     unsigned n = op.getMap(2).getNumDims() - 2;
     for (unsigned i = 0; i < op.getMap(2).getNumResults(); ++i)
       if (op.getMap(2).getDimPosition(i) == n)
-        scaleAccumulator(op, q->scales, i);
+        scaleAccumulators(op, scales, i);
   }
 
   void convolution(ConvOp op) {
@@ -152,7 +170,7 @@ struct QuantizeWeightsPass : kt::impl::QuantizeWeightsBase<QuantizeWeightsPass> 
     if (!q)
       return;
     op.getWeightsMutable().assign(q->weights);
-    scaleAccumulator(op, q->scales, op.getResult().getType().getRank() - 1);
+    scaleAccumulators(op, q->scales, op.getResult().getType().getRank() - 1);
   }
 
   /// A constant that bodies read at a computed first index: an embedding, or the weights of experts. A scale an

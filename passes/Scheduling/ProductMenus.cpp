@@ -55,7 +55,7 @@ void Menu::tensorCoreProducts(const Product &p, const CostModel &cost, const Tar
   auto stores = [&](Alignment &a, unsigned want) {
     unsigned lanes = p.storeLanes(a, want);
     if (lanes > 1)
-      BodyLanes(*p.epilogue, 1).assumeAligned(p.columnIndex(), a);
+      BodyLanes(*p.epilogue, p.parts).assumeAligned(p.columnIndex(), a);
     return lanes;
   };
   if (aligned && launches.ever(copied))
@@ -98,7 +98,7 @@ void Menu::cudaCoreProducts(const Product &p, const CostModel &cost, const Targe
       (void)p.vectorRight(loads);
     lanes = p.storeLanes(a, 4);
     if (lanes > 1)
-      BodyLanes(*p.epilogue, 1).assumeAligned(p.columnIndex(), a);
+      BodyLanes(*p.epilogue, p.parts).assumeAligned(p.columnIndex(), a);
     return allOf({loads.condition(context), a.condition(context)});
   };
   Alignment assumed;

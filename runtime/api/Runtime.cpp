@@ -166,6 +166,7 @@ Stats Session::stats() const {
   stats.runs = counters.runs;
   stats.plans = counters.plans;
   stats.launches = counters.launches;
+  stats.onceLaunches = counters.onceLaunches;
   stats.graphReplays = counters.graphReplays;
   stats.graphFailures = counters.graphFailures;
   stats.arenaBytes = counters.arenaBytes;

@@ -198,6 +198,9 @@ struct Launch {
   std::vector<BufferId> buffers;
   std::vector<ExprId> ints;
   uint32_t node = kNone; // index into Model::nodes, for messages and profiles
+  /// What it computes follows from sizes of inputs and from weights: a plan for these sizes may do it once for all its
+  /// runs. Only at the top level; it reads weights and what others such write, and nothing else writes its results.
+  bool once = false;
 };
 /// dst[dstOffset ..] = src[srcOffset ..], `bytes` of them.
 struct Copy {

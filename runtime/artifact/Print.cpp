@@ -173,7 +173,7 @@ private:
                     list({i.buffers.begin(), i.buffers.begin() + reads});
     for (size_t n = 0; n < i.ints.size(); ++n)
       s += (n ? ", " : "; ") + e(i.ints[n]);
-    line(indent, s + ")" + at(i.node));
+    line(indent, s + (i.once ? ") once a plan" : ")") + at(i.node));
   }
   void instruction(const Copy &i, unsigned indent) {
     auto range = [&](BufferId id, ExprId offset) {

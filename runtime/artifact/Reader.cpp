@@ -196,7 +196,7 @@ private:
       switch (i->operation_type()) {
       case fb::Operation::Launch: {
         const auto &o = *i->operation_as_Launch();
-        to.instructions.emplace_back(Launch{o.kernel(), numbers(o.buffers()), numbers(o.ints()), o.node()});
+        to.instructions.emplace_back(Launch{o.kernel(), numbers(o.buffers()), numbers(o.ints()), o.node(), o.once()});
         break;
       }
       case fb::Operation::Copy: {

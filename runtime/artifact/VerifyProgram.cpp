@@ -17,7 +17,14 @@ std::string number(uint64_t value) { return std::to_string(value); }
 class ProgramVerifier {
 public:
   explicit ProgramVerifier(const Model &m)
-      : m(m), states(m.buffers.size()), ready(m.exprs.size()), set(m.symbols.size()) {
+      : m(m), states(m.buffers.size()), ready(m.exprs.size()), set(m.symbols.size()), early(m.exprs.size()) {
+    for (ExprId id = 0; id < m.exprs.size(); ++id) {
+      const Expr &e = m.exprs[id];
+      const ExprId operands[] = {e.a, e.b, e.c};
+      early[id] = e.op != Expr::Op::Symbol || m.symbols[e.imm].kind == Symbol::Kind::Input;
+      for (unsigned k = 0; k < arity(e.op); ++k)
+        early[id] = early[id] && early[operands[k]];
+    }
     sliceWeights.resize(m.weights.size());
     setByThen.resize(m.symbols.size());
     readBy.resize(m.buffers.size());
@@ -59,6 +66,7 @@ private:
     bool live = false;        // defined here or in a block around
     bool everDefined = false; // in any block so far
     bool frozen = false;      // may share memory with a buffer of another name, or is read-only: no more writes
+    bool once = false;        // a launch that a plan does once for its runs defined it
     uint64_t defined = 0, lastWrite = 0; // when, by `clock`
   };
 
@@ -215,7 +223,7 @@ private:
     return reject("node " + number(node) + " but there are " + number(m.nodes.size()));
   }
 
-  Status check(const Launch &i, uint32_t) {
+  Status check(const Launch &i, uint32_t depth) {
     if (i.kernel >= m.kernels.size())
       return reject("kernel " + number(i.kernel) + " but there are " + number(m.kernels.size()));
     const Kernel &kernel = m.kernels[i.kernel];
@@ -241,6 +249,33 @@ private:
     }
     for (ExprId id : i.ints)
       KT_RETURN_IF_ERROR(known(id, "an integer argument"));
+    return i.once ? checkOnce(i, launch, depth) : Status();
+  }
+
+  /// What a plan does once may not depend on anything that a run brings, nor may a run write over it. The launch began
+  /// at `began` and is sound otherwise.
+  Status checkOnce(const Launch &i, uint64_t began, uint32_t depth) {
+    const Kernel &kernel = m.kernels[i.kernel];
+    std::string what = "kernel '" + kernel.name + "' is launched once a plan";
+    if (depth > 0)
+      return reject(what + " but not at the top level");
+    if (kernel.reportsFaults)
+      return reject(what + " but may report faults");
+    size_t reads = kernel.numBuffers - kernel.numResults;
+    for (size_t k = 0; k < reads; ++k)
+      if (m.buffers[i.buffers[k]].kind != Buffer::Kind::Weight && !states[i.buffers[k]].once)
+        return reject(what + " but reads buffer " + number(i.buffers[k]) + ", which may differ from run to run");
+    for (size_t k = reads; k < i.buffers.size(); ++k) {
+      State &state = states[i.buffers[k]];
+      if (state.defined < began)
+        return reject(what + " but buffer " + number(i.buffers[k]) + " has been written before");
+      state.once = state.frozen = true;
+      if (!early[m.buffers[i.buffers[k]].bytes])
+        return reject(what + " but the size of buffer " + number(i.buffers[k]) + " is not one of inputs");
+    }
+    for (ExprId id : i.ints)
+      if (!early[id])
+        return reject(what + " but an integer argument does not follow from the sizes of inputs");
     return {};
   }
 
@@ -362,6 +397,7 @@ private:
   const Model &m;
   std::vector<State> states;
   std::vector<bool> ready, set, sliceWeights;
+  std::vector<bool> early;                 // by expression: it follows from the sizes of inputs
   std::vector<uint64_t> setByThen, readBy; // by symbol and buffer: the mark of whoever was last
   std::vector<BufferId> trailBuffers;
   std::vector<ExprId> trailExprs;

@@ -217,7 +217,7 @@ private:
   Offset<fb::Launch> encode(const Launch &i) {
     auto buffers = b.CreateVector(i.buffers);
     auto ints = b.CreateVector(i.ints);
-    return fb::CreateLaunch(b, i.kernel, buffers, ints, i.node);
+    return fb::CreateLaunch(b, i.kernel, buffers, ints, i.node, i.once);
   }
   Offset<fb::Copy> encode(const Copy &i) { return fb::CreateCopy(b, i.src, i.dst, i.srcOffset, i.dstOffset, i.bytes); }
   Offset<fb::ReadScalar> encode(const ReadScalar &i) {

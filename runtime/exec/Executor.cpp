@@ -172,13 +172,13 @@ Status Executor::bind(std::span<const InputView> inputs, bool &changed) {
 Status Executor::plan() {
   graph.reset();
   graphFailed = false;
+  prologueDone = false;
   runsOfPlan = 0;
   KT_RETURN_IF_ERROR(settle());
   KT_RETURN_IF_ERROR(shapes.compute(program, values, keepInputs));
   // Before the first launch, and before anything is recorded: no code may be loaded while a graph is.
   KT_RETURN_IF_ERROR(shapes.makeReady(program, values));
   ++counts.plans;
-  counts.arenaBytes = shapes.arenaBytes;
   if (shapes.arenaBytes > arenaCapacity) {
     std::unique_lock lock(program.residency);
     program.account->release(arena, arenaCapacity);
@@ -186,6 +186,10 @@ Status Executor::plan() {
     arenaCapacity = 0;
     pool.trim();
     auto fresh = program.account->allocate(shapes.arenaBytes, "the values of a run");
+    if (!fresh.ok() && shapes.keepsOnce) {
+      KT_RETURN_IF_ERROR(shapes.layOut(program, /*keepOnce=*/false));
+      fresh = program.account->allocate(shapes.arenaBytes, "the values of a run");
+    }
     if (!fresh.ok()) {
       // Weights make room; the staging memory that they may then need is part of the new decision.
       program.account->release(staging, stagingCapacity);
@@ -199,6 +203,7 @@ Status Executor::plan() {
     arena = *fresh;
     arenaCapacity = shapes.arenaBytes;
   }
+  counts.arenaBytes = shapes.arenaBytes;
   for (BufferId b = 0; b < m.buffers.size(); ++b) {
     pool.dropMirror(fixed[b]);
     fixed[b] = Storage();
@@ -387,6 +392,7 @@ Status Executor::runOnce(std::span<const InputView> inputs) {
   KT_RETURN_IF_ERROR(placeAgain());
   std::shared_lock lock(program.residency);
   KT_RETURN_IF_ERROR(refreshWeights());
+  KT_RETURN_IF_ERROR(runPrologue());
   KT_RETURN_IF_ERROR(placeInputs(inputs));
   KT_RETURN_IF_ERROR(execute());
   return collectOutputs();
@@ -412,6 +418,7 @@ Status Executor::repeatOnce() {
   KT_RETURN_IF_ERROR(placeAgain());
   std::shared_lock lock(program.residency);
   KT_RETURN_IF_ERROR(refreshWeights());
+  KT_RETURN_IF_ERROR(runPrologue());
   for (size_t i = 0; i < m.inputs.size(); ++i) {
     Storage &storage = fixed[m.inputs[i].buffer];
     if (again) {
@@ -429,13 +436,16 @@ Status Executor::repeatOnce() {
   return takeFault();
 }
 
-/// Gives weights and inputs the names that a program begins with.
+/// Gives weights, inputs and what the prologue left the names that a program begins with.
 void Executor::bindGiven() {
   for (BufferId b = 0; b < m.buffers.size(); ++b)
     if (m.buffers[b].kind == Buffer::Kind::Weight)
       bindTo(b, &weightStorage[program.weights->canonical(m.buffers[b].weight)]);
   for (const Port &port : m.inputs)
     bindTo(port.buffer, &fixed[port.buffer]);
+  if (prologueDone)
+    for (BufferId id : program.info->kept)
+      bindTo(id, &fixed[id]);
 }
 
 Status Executor::execute() {

@@ -37,7 +37,7 @@ struct ProfileEvent {
 
 /// Counted since the session began.
 struct Counters {
-  uint64_t runs = 0, plans = 0, launches = 0, graphReplays = 0, graphFailures = 0, streamedBytes = 0;
+  uint64_t runs = 0, plans = 0, launches = 0, onceLaunches = 0, graphReplays = 0, graphFailures = 0, streamedBytes = 0;
   uint64_t arenaBytes = 0;                   // of the latest plan
   std::map<std::string, uint64_t> fallbacks; // kernels that ran on the host for want of GPU code
 };
@@ -86,6 +86,7 @@ private:
   Status copySlice(size_t slice, unsigned half);
   Status streamSlice(size_t slice);
   Status runProgram();
+  Status runPrologue();
 
   // Instructions.cpp
   Status block(const artifact::Block &block, const BlockInfo &info);
@@ -125,6 +126,7 @@ private:
   bool planned = false;
   void *blockCounters = nullptr; // zero between launches
   uint64_t countersCapacity = 0;
+  bool prologueDone = false; // with this plan
   void *arena = nullptr;
   uint64_t arenaCapacity = 0;
   std::vector<Storage> fixed;         // by buffer: planned ones and inputs

@@ -102,6 +102,8 @@ Status Executor::range(const Block &block, const BlockInfo &info, size_t begin, 
 }
 
 Status Executor::step(const Launch &i, const InstructionInfo &info) {
+  if (i.once && prologueDone)
+    return {};
   PreparedLaunch &prepared = shapes.launches[info.launch];
   if (!prepared.candidate || !program.info->launchIsEarly[info.launch]) {
     if (Status status = prepareLaunch(program, i, values, kernelScratch, prepared); !status.ok())
@@ -157,6 +159,7 @@ Status Executor::step(const Launch &i, const InstructionInfo &info) {
       bound[i.buffers[k]]->mirrorValid = false;
   }
   ++counts.launches;
+  counts.onceLaunches += i.once && shapes.keepsOnce;
   if (!status.ok())
     return std::move(status).in(nodeText(i.node) + ": kernel '" + escaped(kernel.name) + "'");
   if (profiling) {

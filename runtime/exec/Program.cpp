@@ -199,7 +199,8 @@ Status Program::placeWeights() {
     if (model().symbols[s].kind == Symbol::Kind::Input)
       values.set(s, model().symbols[s].max < (int64_t(1) << 31) ? model().symbols[s].max : model().symbols[s].min);
   ShapePlan estimate;
-  if (Status status = estimate.compute(*this, values); !status.ok())
+  // What need not be kept from run to run gives way to weights.
+  if (Status status = estimate.compute(*this, values, false, /*keepOnce=*/false); !status.ok())
     estimate.arenaBytes = 0;
   // Bounds may be far beyond what the user runs; they must not push out all weights.
   if (limit != UINT64_MAX && estimate.arenaBytes > limit / 2)
@@ -327,18 +328,17 @@ template <typename F> void forEachLaunch(const Block &block, const BlockInfo &in
 }
 } // namespace
 
-Status ShapePlan::compute(const Program &program, const ExprValues &values, bool keepInputs) {
+/// To keep what does not change from run to run, a plan may be this much larger, or a quarter.
+constexpr uint64_t kSpareForKept = uint64_t(16) << 20;
+
+Status ShapePlan::compute(const Program &program, const ExprValues &values, bool keep, bool keepOnce) {
   const Model &m = program.model();
   const ProgramInfo &info = *program.info;
-  items.clear();
-  owners.clear();
-  offsets.assign(m.buffers.size(), 0);
+  keepInputs = keep;
   sizes.assign(m.buffers.size(), 0);
   placed.assign(m.buffers.size(), 0);
   launches.resize(info.numLaunches);
-  workspaceOffsets.assign(info.numLaunches, kNoOffset);
   allPrepared = true;
-  usesFallback = false;
 
   bool inputsToo = !program.device->isHost();
   for (BufferId b = 0; b < m.buffers.size(); ++b) {
@@ -350,11 +350,6 @@ Status ShapePlan::compute(const Program &program, const ExprValues &values, bool
       continue;
     placed[b] = 1;
     sizes[b] = static_cast<uint64_t>(bytes.value);
-    Lifetime lifetime = info.lifetimes[b];
-    if (keepInputs && m.buffers[b].kind == Buffer::Kind::Input)
-      lifetime.end = kForever;
-    items.push_back({sizes[b], lifetime});
-    owners.emplace_back(b, 0);
   }
   forEachLaunch(m.program, info.top, [&](const Launch &launch, uint32_t number) {
     PreparedLaunch &prepared = launches[number];
@@ -363,11 +358,56 @@ Status ShapePlan::compute(const Program &program, const ExprValues &values, bool
     if (!info.launchIsEarly[number] || !prepareLaunch(program, launch, values, scratch, prepared).ok()) {
       prepared.candidate = nullptr;
       allPrepared = false;
-      return;
     }
-    usesFallback = usesFallback || prepared.candidate->fallback;
-    if (prepared.hasWorkspace && !prepared.candidate->fallback && info.launchAt[number] >= 0) {
-      items.push_back({prepared.workspace, {info.launchAt[number], info.launchAt[number]}});
+  });
+  return layOut(program, keepOnce);
+}
+
+Status ShapePlan::layOut(const Program &program, bool keepOnce) {
+  const ProgramInfo &info = *program.info;
+  KT_RETURN_IF_ERROR(place(program, false));
+  // What cannot be computed is reported when a run gets there.
+  if (!keepOnce || info.prologue.empty() || !std::all_of(info.prologue.begin(), info.prologue.end(), [&](uint32_t i) {
+        const InstructionInfo &at = info.top.instructions[i];
+        return (at.launch == kNone || launches[at.launch].candidate) &&
+               std::all_of(at.defines.begin(), at.defines.end(), [&](BufferId b) { return placed[b]; });
+      }))
+    return {};
+  uint64_t most = arenaBytes + std::max(arenaBytes / 4, kSpareForKept);
+  if (Status status = place(program, true); status.ok() && arenaBytes <= most)
+    return {};
+  return place(program, false);
+}
+
+Status ShapePlan::place(const Program &program, bool keepOnce) {
+  const Model &m = program.model();
+  const ProgramInfo &info = *program.info;
+  items.clear();
+  owners.clear();
+  offsets.assign(m.buffers.size(), 0);
+  workspaceOffsets.assign(info.numLaunches, kNoOffset);
+  usesFallback = false;
+  keepsOnce = keepOnce;
+  for (BufferId b = 0; b < m.buffers.size(); ++b) {
+    if (!placed[b])
+      continue;
+    Lifetime lifetime = keepOnce && info.definedOnce[b] ? info.lifetimeInPrologue(b) : info.lifetimes[b];
+    if (keepInputs && m.buffers[b].kind == Buffer::Kind::Input)
+      lifetime.end = kForever;
+    items.push_back({sizes[b], lifetime});
+    owners.emplace_back(b, 0);
+  }
+  forEachLaunch(m.program, info.top, [&](const Launch &launch, uint32_t number) {
+    const PreparedLaunch &prepared = launches[number];
+    if (!prepared.candidate)
+      return;
+    bool before = keepOnce && launch.once;
+    usesFallback = usesFallback || (prepared.candidate->fallback && !before);
+    int64_t at = info.launchAt[number];
+    if (prepared.hasWorkspace && !prepared.candidate->fallback && at >= 0) {
+      if (before)
+        at = info.timeInPrologue(at);
+      items.push_back({prepared.workspace, {at, at}});
       owners.emplace_back(number, 1);
     }
   });

@@ -94,16 +94,21 @@ struct ShapePlan {
   std::vector<PreparedLaunch> launches;   // by launch; the early ones are prepared
   std::vector<uint64_t> workspaceOffsets; // by launch, kNoOffset where the pool gives it
   bool allPrepared = true;
-  bool usesFallback = false;
+  bool usesFallback = false; // in a run
+  bool keepsOnce = false;    // the prologue's results stay, and runs leave it out
   static constexpr uint64_t kNoOffset = UINT64_MAX;
 
-  /// Computes the plan from the symbols in `values`, keeping memory of an earlier one. With `keepInputs` nothing of the
+  /// Computes the plan from the symbols in `values`, keeping memory of an earlier one. With `keep` nothing of the
   /// run takes the place of an input that is no longer read.
-  Status compute(const Program &program, const ExprValues &values, bool keepInputs = false);
+  Status compute(const Program &program, const ExprValues &values, bool keep = false, bool keepOnce = true);
+  /// Gives places to what `compute` has found, with the results of the prologue kept for all runs or made in each.
+  Status layOut(const Program &program, bool keepOnce);
   /// Compiles, all at once, the code of the launches whose variant is known from `values`.
   Status makeReady(const Program &program, const ExprValues &values);
 
 private:
+  Status place(const Program &program, bool keepOnce);
+  bool keepInputs = false;
   std::vector<ArenaItem> items;
   std::vector<std::pair<uint32_t, uint32_t>> owners; // buffer or launch (second: 1)
   std::vector<Value> scratch;

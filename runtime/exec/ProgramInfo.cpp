@@ -34,6 +34,7 @@ public:
       if (m.buffers[b].kind == Buffer::Kind::Temporary || m.buffers[b].kind == Buffer::Kind::Output)
         info.straight = info.straight && (info.planned[b] || !everDefinedByWrite(b));
     extend();
+    findPrologue();
   }
 
 private:
@@ -205,6 +206,33 @@ private:
         info.lifetimes[b].end = std::max(info.lifetimes[b].end, end[b]);
   }
 
+  void findPrologue() {
+    const auto &instructions = m.program.instructions;
+    info.definedOnce.assign(m.buffers.size(), 0);
+    std::vector<bool> usedInRuns(m.buffers.size());
+    size_t last = 0; // behind the last launch of the prologue
+    for (uint32_t i = 0; i < instructions.size(); ++i) {
+      auto *launch = std::get_if<Launch>(&instructions[i]);
+      auto *check = std::get_if<Assert>(&instructions[i]);
+      if (launch && launch->once) {
+        for (BufferId id : info.top.instructions[i].defines)
+          info.definedOnce[id] = 1;
+        info.prologue.push_back(i);
+        last = info.prologue.size();
+        continue;
+      }
+      if (check && graph.early[check->lhs] && graph.early[check->rhs])
+        info.prologue.push_back(i);
+      forEachUse(instructions[i], [&](BufferId id) { usedInRuns[id] = true; });
+    }
+    info.prologue.resize(last);
+    for (const Port &port : m.outputs)
+      usedInRuns[port.buffer] = true;
+    for (BufferId id = 0; id < m.buffers.size(); ++id)
+      if (info.definedOnce[id] && usedInRuns[id])
+        info.kept.push_back(id);
+  }
+
   const ExprGraph &graph;
   const Model &m;
   ProgramInfo &info;
@@ -217,5 +245,10 @@ private:
 } // namespace
 
 ProgramInfo::ProgramInfo(const ExprGraph &graph) { Analyzer(graph, *this).run(); }
+
+Lifetime ProgramInfo::lifetimeInPrologue(BufferId id) const {
+  bool isKept = std::binary_search(kept.begin(), kept.end(), id);
+  return {timeInPrologue(lifetimes[id].begin), isKept ? kForever : timeInPrologue(lifetimes[id].end)};
+}
 
 } // namespace kt::exec

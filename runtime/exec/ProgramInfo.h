@@ -29,7 +29,8 @@ struct BlockInfo {
   std::vector<BufferId> defined; // everything that this block defines
 };
 
-/// A buffer's place in time, in numbers of top-level instructions; `begin` -1 is before the first.
+/// A buffer's place in time, in numbers of top-level instructions; `begin` -1 is before the first, and what a plan does
+/// before its runs lies before that.
 struct Lifetime {
   int64_t begin = 0, end = 0;
 };
@@ -37,6 +38,13 @@ constexpr int64_t kForever = INT64_MAX;
 
 struct ProgramInfo {
   explicit ProgramInfo(const ExprGraph &graph);
+
+  /// Where a buffer lives that the prologue defines, when it does.
+  Lifetime lifetimeInPrologue(BufferId id) const;
+  /// The same for an instruction.
+  int64_t timeInPrologue(int64_t instruction) const {
+    return instruction - static_cast<int64_t>(top.instructions.size()) - 1;
+  }
 
   BlockInfo top;
   uint32_t numLaunches = 0;
@@ -48,6 +56,13 @@ struct ProgramInfo {
   std::vector<int64_t> launchAt;
   /// By launch: whether its integers are known once input shapes are.
   std::vector<uint8_t> launchIsEarly;
+  /// What a plan does once for all its runs: top-level launches that say so, in order, and the checks of input sizes
+  /// that stand before any of them.
+  std::vector<uint32_t> prologue;
+  /// What those launches compute for the runs. Lives as long as the plan.
+  std::vector<BufferId> kept;
+  /// By buffer: what those launches compute, kept or not.
+  std::vector<uint8_t> definedOnce;
   /// Nothing in the program depends on data: no branch, no loop, no scalar read, everything is planned.
   bool straight = true;
 };

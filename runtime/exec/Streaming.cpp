@@ -85,7 +85,8 @@ Status Executor::streamSlice(size_t slice) {
   if (store.streamed(slice).empty())
     return {};
   unsigned half = stagedSlice[0] == slice ? 0 : stagedSlice[1] == slice ? 1 : nextHalf;
-  // Without a fence: with two halves this is the beginning of a run, and whatever used staging memory before is done.
+  // Without a fence: with two halves this is the beginning of a run, and whatever used staging memory before is done;
+  // or it is the prologue, and what was copied ahead into this half, behind a fence, is not what comes next.
   if (stagedSlice[half] != slice)
     KT_RETURN_IF_ERROR(copySlice(slice, half));
   KT_RETURN_IF_ERROR(stream->join());
@@ -105,6 +106,24 @@ Status Executor::streamSlice(size_t slice) {
     return {};
   KT_RETURN_IF_ERROR(stream->fence());
   return copySlice(next, nextHalf);
+}
+
+/// Does what runs of this plan then find done. Until all of it is, the next run begins with it again.
+Status Executor::runPrologue() {
+  if (prologueDone || !shapes.keepsOnce)
+    return {};
+  bindGiven();
+  size_t slice = SIZE_MAX;
+  for (uint32_t i : program.info->prologue) {
+    size_t of = 0;
+    while (of < m.slices.size() && i >= m.slices[of].end)
+      ++of;
+    if (of != slice)
+      KT_RETURN_IF_ERROR(streamSlice(slice = of));
+    KT_RETURN_IF_ERROR(range(m.program, program.info->top, i, i + 1));
+  }
+  prologueDone = true;
+  return {};
 }
 
 Status Executor::runProgram() {

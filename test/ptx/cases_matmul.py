@@ -14,6 +14,11 @@ def pack(w):
     return p
 
 
+def pack_parts(parts):
+    """Of each part [k, n], panels by turns: [2 * ceil(n / 16), k, 16]."""
+    return np.stack([pack(w) for w in parts], 1).reshape(-1, parts[0].shape[0], 16)
+
+
 def product(a, b):
     return a.astype(np.float64) @ b.astype(np.float64)
 
@@ -47,6 +52,17 @@ def matmul_cases():
             want = product(a.values, w.values) * s.values * (2 if kind == 'f32' else 1)
             runs.append(((m,), [a, Tensor(pack(w.bits), 'i8'), s], [Tensor(want, kind)]))
         cases.append(Case(f'int8_{kind}', runs))
+    # Two products of one left side and one epilogue of both.
+    for kind, rhs, n, k in (('f16', 'f16', 136, 200), ('f16', 'f16', 41, 576), ('bf16', 'bf16', 72, 104), ('f16', 'i8', 80, 160), ('f32', 'f32', 75, 300), ('f32', 'f32', 256, 64)):
+        runs = []
+        for m in (1, 13, 70, 200, 256):
+            weights = [Tensor(rng.integers(-9, 10, (k, n)) if rhs == 'i8' else randn(k, n), rhs) for _ in range(2)]
+            a, y, p = Tensor(randn(m, k), kind), Tensor(randn(n), 'f32'), Tensor.__new__(Tensor)
+            p.kind, p.bits = rhs, pack_parts([w.bits for w in weights])
+            gate, up = (product(a.values, w.values) for w in weights)
+            runs.append(((m,), [a, p, y], [Tensor(np.maximum(gate + y.values, y.values) * up, kind)]))
+        name = f"parts_{'int8_' if rhs == 'i8' else ''}{kind}_{n}_{k}"
+        cases.append(Case(name, runs, banks=BANKS if rhs == 'f16' else (), tolerance=None if kind != 'f32' else 4e-6))
     # Two activations, batched: b h (q k^T) from [b, s, h, d], and the product with v.
     for kind in ('f16', 'f32'):
         runs, runs2 = [], []

@@ -313,6 +313,68 @@ TEST(Verifier, RejectsUnsoundModels) {
   }
 }
 
+/// y = x + u, where u = t + t and t = w * 2 are done once a plan.
+ModelBuilder onceAPlan() {
+  ModelBuilder b;
+  ExprId n = b.value(b.symbol("n", Symbol::Kind::Input, 0, 8)), bytes = b.expr(Op::Mul, n, b.constant(4));
+  BufferId x = b.input("x", DType::f32, n), w = b.weight("w", std::vector<float>(8, 1));
+  BufferId t = b.temporary(bytes), u = b.temporary(bytes), y = b.output("y", DType::f32, n);
+  b.emit(b.scale(w, t, n, b.constant(2)), b.add(t, t, u, n), b.add(x, u, y, n));
+  for (size_t i : {0, 1})
+    std::get<Launch>(b.model.program.instructions[i]).once = true;
+  return b;
+}
+
+TEST(Verifier, WhatIsDoneOnceAPlanDependsOnNoRun) {
+  EXPECT_TRUE(verifyModel(onceAPlan().model).ok());
+  auto launch = [](ModelBuilder &b, size_t i) -> Launch & { return std::get<Launch>(b.model.program.instructions[i]); };
+  struct {
+    const char *message;
+    std::function<void(ModelBuilder &)> spoil;
+  } cases[] = {
+      {"reads buffer 0, which may differ from run to run", [&](ModelBuilder &b) { launch(b, 0).buffers[0] = 0; }},
+      {"reads buffer 2, which may differ from run to run", [&](ModelBuilder &b) { launch(b, 0).once = false; }},
+      {"buffer 3 is written but is read-only", [&](ModelBuilder &b) { launch(b, 2).buffers = {0, 2, 3}; }},
+      {"but buffer 2 has been written before",
+       [&](ModelBuilder &b) {
+         auto &all = b.model.program.instructions;
+         all.insert(all.begin(), b.scale(1, 2, launch(b, 0).ints[0], launch(b, 0).ints[1]));
+       }},
+      {"but may report faults", [&](ModelBuilder &b) { b.model.kernels[launch(b, 0).kernel].reportsFaults = true; }},
+      {"but not at the top level",
+       [&](ModelBuilder &b) {
+         If branch;
+         branch.condition = b.constant(1);
+         branch.then = b.list(b.scale(1, b.temporary(b.constant(32)), b.constant(8), b.constant(2)));
+         std::get<Launch>(branch.then->instructions[0]).once = true;
+         branch.otherwise = b.list();
+         b.emit(std::move(branch));
+       }},
+      {"an integer argument does not follow from the sizes of inputs",
+       [&](ModelBuilder &b) {
+         SymbolId data = b.symbol("d", Symbol::Kind::Data);
+         launch(b, 0).ints[1] = b.value(data);
+         auto &all = b.model.program.instructions;
+         all.insert(all.begin(), SetSymbol{data, b.constant(2)});
+       }},
+      {"the size of buffer 2 is not one of inputs",
+       [&](ModelBuilder &b) {
+         SymbolId data = b.symbol("d", Symbol::Kind::Data);
+         b.model.buffers[2].bytes = b.value(data);
+         auto &all = b.model.program.instructions;
+         all.insert(all.begin(), SetSymbol{data, b.constant(32)});
+       }},
+  };
+  for (auto &c : cases) {
+    ModelBuilder b = onceAPlan();
+    c.spoil(b);
+    Status status = verifyModel(b.model);
+    EXPECT_EQ(status.code(), Code::rejected) << c.message;
+    EXPECT_NE(status.message().find(c.message), std::string::npos)
+        << "expected '" << c.message << "' in '" << status.message() << "'";
+  }
+}
+
 TEST(Verifier, NestingIsBounded) {
   for (uint32_t depth : {kMaxNesting, kMaxNesting + 1}) {
     ModelBuilder b;

@@ -163,6 +163,7 @@ kt::Status printStats(const kt::Model &model, const kt::Session &session) {
   line("runs", s.runs);
   line("plans", s.plans);
   line("launches", s.launches);
+  line("  once a plan", s.onceLaunches);
   line("graph replays", s.graphReplays);
   line("graph failures", s.graphFailures);
   line("arena bytes", s.arenaBytes);

@@ -190,24 +190,35 @@ void kt::gpu::emitSimtEpilogue(KernelBuilder &k, const SimtTile &t, const GemmPr
       }
     }
     k.barrier();
-    auto walk = [&](unsigned width, llvm::function_ref<void(ValueRange, Value, Value)> put) {
-      unsigned chunks = t.bn / width, total = rows * chunks;
+    // Calls `put` with the sums of `width` columns, part by part, their row, their first column of the result, and
+    // where the first part has that.
+    auto walk = [&](unsigned width, llvm::function_ref<void(ValueRange, Value, Value, Value)> put) {
+      unsigned chunks = t.bn / p.parts / width, total = rows * chunks;
+      Value firstColumn = p.parts == 1 ? n0 : k.div(n0, p.parts);
       k.forLoop(k.tid(), k.c(total), k.c(threads), {}, [&](Value at, ValueRange) -> Values {
-        Value r = k.div(at, chunks), c = k.mul(k.rem(at, chunks), width);
+        Value r = k.div(at, chunks), own = k.mul(k.rem(at, chunks), width), c = firstPart(k, p, own);
         // Local row r is row i of the r / each-th thread down.
         Value i = k.add(k.mul(q, each), k.rem(r, each));
-        Value m = k.add(m0, spread(k, k.div(r, each), i, t.tm, t.bm)), n = k.add(n0, c);
-        k.ifThen(k.and_(k.lt(m, k.size(p.m)), k.lt(n, k.size(p.n))),
-                 [&] { put(k.loadElements(k.at(base, k.add(k.mul(r, pitch), c), bytes), type, width), m, n); });
+        Value m = k.add(m0, spread(k, k.div(r, each), i, t.tm, t.bm)), n = k.add(firstColumn, own);
+        k.ifThen(k.and_(k.lt(m, k.size(p.m)), k.lt(n, k.size(p.resultColumns))), [&] {
+          Values sums;
+          for (unsigned part = 0; part < p.parts; ++part)
+            sums.append(
+                k.loadElements(k.at(base, k.add(k.add(k.mul(r, pitch), c), part * kPanel), bytes), type, width));
+          put(sums, m, n, k.add(n0, c));
+        });
         return {};
       });
     };
     // The partial sums are padded to whole groups of eight columns.
     auto part = [&] {
-      walk(4, [&](ValueRange sums, Value m, Value n) { k.storeElements(sums, partialPlace(k, p, partial, m, n)); });
+      walk(4, [&](ValueRange sums, Value m, Value, Value column) {
+        for (unsigned part = 0; part < p.parts; ++part)
+          k.storeElements(sums.slice(part * 4, 4), partialPlace(k, p, partial, m, k.add(column, part * kPanel)));
+      });
     };
     auto whole = [&] {
-      walk(lanes, [&](ValueRange sums, Value m, Value n) { epilogue.emit(sums, batch, m, n, alignment); });
+      walk(lanes, [&](ValueRange sums, Value m, Value n, Value) { epilogue.emit(sums, batch, m, n, alignment); });
     };
     ifSplit(k, partial, part, whole);
   };

@@ -26,6 +26,12 @@ Value kt::gpu::batchOffset(KernelBuilder &k, ArrayRef<Value> at, ArrayRef<Expr> 
   return offset;
 }
 
+Value kt::gpu::firstPart(KernelBuilder &k, const GemmProblem &p, Value n) {
+  if (p.parts == 1)
+    return n;
+  return k.add(k.mul(k.shr(n, 4), kPanel * p.parts), k.and_(n, kPanel - 1));
+}
+
 static Values extraPointers(KernelBuilder &k, unsigned numExtras) {
   Values list;
   for (unsigned i = 0; i < numExtras; ++i)
@@ -34,7 +40,7 @@ static Values extraPointers(KernelBuilder &k, unsigned numExtras) {
 }
 
 GemmEpilogue::GemmEpilogue(KernelBuilder &k, const GemmProblem &p)
-    : k(k), p(p), body(k, *p.epilogue, 1, extraPointers(k, p.numExtras)), innerIndex(p.columnIndex()) {}
+    : k(k), p(p), body(k, *p.epilogue, p.parts, extraPointers(k, p.numExtras)), innerIndex(p.columnIndex()) {}
 
 void GemmEpilogue::emit(ValueRange acc, ArrayRef<Value> batch, Value m, Value n, Alignment &alignment) {
   Values parts = delinearize(k, m, p.mParts), indices;
@@ -42,10 +48,11 @@ void GemmEpilogue::emit(ValueRange acc, ArrayRef<Value> batch, Value m, Value n,
     indices.push_back(source >= 0 ? parts[source] : source == -1 ? n : batch[-2 - source]);
   if (p.groupWidth && !batch.empty())
     indices[innerIndex] = k.add(n, k.mul(batch[0], k.size(p.groupWidth)));
-  SmallVector<Values> leading;
-  for (Value v : acc)
-    leading.push_back({v});
-  Values results = body.emit(leading, indices, innerIndex, acc.size(), alignment);
+  size_t lanes = acc.size() / p.parts;
+  SmallVector<Values> leading(lanes);
+  for (auto [i, v] : llvm::enumerate(acc))
+    leading[i % lanes].push_back(v);
+  Values results = body.emit(leading, indices, innerIndex, lanes, alignment);
   Value at = k.add(k.add(batchOffset(k, batch, p.resBatch), k.mul(m, k.size(p.resM))), k.mul(n, k.size(p.resN)));
   k.storeResult(0, at, results);
 }

@@ -30,7 +30,7 @@ struct GemmProblem : Product {
 class GemmEpilogue {
 public:
   GemmEpilogue(KernelBuilder &k, const GemmProblem &p);
-  /// acc: the accumulators of columns n .. n + acc.size() of row m; all inside when `acc.size()` is more than one.
+  /// acc: the accumulators of columns n, n + 1, .. of row m, part by part; all inside when there are several columns.
   void emit(ValueRange acc, ArrayRef<Value> batch, Value m, Value n, Alignment &alignment);
 
 private:
@@ -74,6 +74,8 @@ SmallVector<Value> emitMainLoop(KernelBuilder &k, const MmaTile &t, TileSource &
 void emitTileEpilogue(KernelBuilder &k, const MmaTile &t, const GemmProblem &p, GemmEpilogue &epilogue,
                       ArrayRef<Value> acc, ArrayRef<Value> batch, Value m0, Value n0, Alignment &alignment,
                       unsigned lanes, Value partial);
+/// Of result column `n`, the column of all parts' where its first part's sums are; the others' follow, kPanel each.
+Value firstPart(KernelBuilder &k, const GemmProblem &p, Value n);
 
 /// Cuts `slabs` down to this block's and answers its plane of the workspace; `first` becomes its first slab.
 Value splitRange(KernelBuilder &k, const GemmProblem &p, Value &slabs, Value &first);

@@ -46,27 +46,33 @@ void kt::gpu::setSplitMemory(KernelSink &sink, const GemmProblem &p, artifact::V
 void kt::gpu::finishSplit(KernelBuilder &k, const GemmProblem &p, GemmEpilogue &epilogue, const TileShape &t, Value m0,
                           Value n0, const Alignment &alignment, unsigned lanes) {
   auto addUp = [&] {
-    unsigned width = std::max(lanes, 4u), chunks = t.columns / width;
+    unsigned width = std::max(lanes, 4u), chunks = t.columns / p.parts / width, count = width * p.parts;
+    Value firstColumn = p.parts == 1 ? n0 : k.div(n0, p.parts);
     Value plane = k.mul(k.ext(k.size(p.m * p.paddedColumns())), 4);
     k.forLoop(k.tid(), k.c(t.rows * chunks), k.c(t.threads), {}, [&](Value at, ValueRange) -> Values {
-      Value r = k.div(at, chunks), m = k.add(m0, r), n = k.add(n0, k.mul(k.rem(at, chunks), width));
-      k.ifThen(k.and_(k.lt(m, k.size(p.m)), k.lt(n, k.size(p.n))), [&] {
-        Values inits(width, k.cf(0));
-        inits.push_back(partialPlace(k, p, k.workspace(), m, n));
+      Value r = k.div(at, chunks), m = k.add(m0, r), own = k.mul(k.rem(at, chunks), width);
+      Value n = k.add(firstColumn, own);
+      k.ifThen(k.and_(k.lt(m, k.size(p.m)), k.lt(n, k.size(p.resultColumns))), [&] {
+        Values inits(count, k.cf(0));
+        inits.push_back(partialPlace(k, p, k.workspace(), m, k.add(n0, firstPart(k, p, own))));
         // In the order of k, whoever comes last: the sums are the same in each run.
         Values sums = k.forLoop(k.c(0), k.gridY(), k.c(1), inits, [&](Value, ValueRange now) {
-          Values more = k.loadElements(now[width], k.f32, width), next;
-          for (unsigned i = 0; i < width; ++i)
-            next.push_back(k.addf(now[i], more[i]));
-          next.push_back(k.gep(now[width], plane));
+          Values next;
+          for (unsigned part = 0; part < p.parts; ++part)
+            for (auto [i, v] : llvm::enumerate(k.loadElements(k.gep(now[count], part * kPanel * 4), k.f32, width)))
+              next.push_back(k.addf(now[part * width + i], v));
+          next.push_back(k.gep(now[count], plane));
           return next;
         });
         for (unsigned v = 0; v < width; v += lanes) {
           Alignment few = alignment;
           few.lanes = lanes;
-          auto emit = [&] { epilogue.emit(ArrayRef(sums).slice(v, lanes), {}, m, k.add(n, v), few); };
+          Values some;
+          for (unsigned part = 0; part < p.parts; ++part)
+            some.append(sums.begin() + part * width + v, sums.begin() + part * width + v + lanes);
+          auto emit = [&] { epilogue.emit(some, {}, m, k.add(n, v), few); };
           if (v)
-            k.ifThen(k.lt(k.add(n, v), k.size(p.n)), emit);
+            k.ifThen(k.lt(k.add(n, v), k.size(p.resultColumns)), emit);
           else
             emit();
         }

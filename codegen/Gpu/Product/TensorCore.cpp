@@ -185,8 +185,9 @@ void kt::gpu::emitTileEpilogue(KernelBuilder &k, const MmaTile &t, const GemmPro
   Value row = k.add(k.mul(wr, 16), k.shr(lane, 2)), col = k.add(k.mul(wc, wn), k.shl(k.and_(lane, 3), 1));
   Value place = k.gep(k.sptr(k.shared()), k.shl(k.add(k.mul(row, pitch), col), 2));
   // Threads take chunks of eight columns in the second half.
-  unsigned chunks = t.bn / 8, total = rows * chunks, threads = t.threads();
-  Value sizeM = k.size(p.m), sizeN = k.size(p.n);
+  unsigned chunks = t.bn / p.parts / 8, total = rows * chunks, threads = t.threads();
+  Value sizeM = k.size(p.m), sizeN = k.size(p.resultColumns);
+  Value firstColumn = p.parts == 1 ? n0 : k.div(n0, p.parts);
   for (unsigned i = 0; i < mi; ++i) {
     k.barrier();
     for (unsigned j = 0; j < ni; ++j)
@@ -197,20 +198,29 @@ void kt::gpu::emitTileEpilogue(KernelBuilder &k, const MmaTile &t, const GemmPro
     k.barrier();
     // A loop, since the epilogue can be long; no loop of a kernel is unrolled (KernelBuilder::forLoop).
     k.forLoop(k.c(0), k.c(total), k.c(threads), {}, [&](Value at, ValueRange) -> Values {
-      Value q = k.add(tid, at), r = k.div(q, chunks), c = k.shl(k.rem(q, chunks), 3);
+      Value q = k.add(tid, at), r = k.div(q, chunks), own = k.shl(k.rem(q, chunks), 3), c = firstPart(k, p, own);
       // Row r of the pass is row r % 16 of warp row r / 16.
-      Value m = k.add(m0, k.add(k.add(k.mul(k.shr(r, 4), wm), i * 16), k.and_(r, 15))), n = k.add(n0, c);
+      Value m = k.add(m0, k.add(k.add(k.mul(k.shr(r, 4), wm), i * 16), k.and_(r, 15))), n = k.add(firstColumn, own);
       Value valid = k.and_(k.lt(m, sizeM), k.lt(n, sizeN));
       if (total % threads)
         valid = k.and_(valid, k.lt(q, total));
       Value source = k.gep(k.sptr(k.shared()), k.shl(k.add(k.mul(r, pitch), c), 2));
       // The partial sums are padded to whole groups of eight columns.
-      auto part = [&] { k.storeElements(k.loadElements(source, k.f32, 8), partialPlace(k, p, partial, m, n)); };
+      auto sumsOf = [&](unsigned part) { return k.loadElements(k.gep(source, part * kPanel * 4), k.f32, 8); };
+      auto part = [&] {
+        for (unsigned i = 0; i < p.parts; ++i)
+          k.storeElements(sumsOf(i), partialPlace(k, p, partial, m, k.add(k.add(n0, c), i * kPanel)));
+      };
       auto whole = [&] {
         if (lanes > 1) {
-          Values sums = k.loadElements(source, k.f32, 8);
+          SmallVector<Values> sums;
+          for (unsigned i = 0; i < p.parts; ++i)
+            sums.push_back(sumsOf(i));
           for (unsigned v = 0; v < 8; v += lanes) {
-            auto emit = [&] { epilogue.emit(ArrayRef(sums).slice(v, lanes), batch, m, k.add(n, v), alignment); };
+            Values some;
+            for (const Values &of : sums)
+              some.append(of.begin() + v, of.begin() + v + lanes);
+            auto emit = [&] { epilogue.emit(some, batch, m, k.add(n, v), alignment); };
             if (v)
               k.ifThen(k.lt(k.add(n, v), sizeN), emit);
             else
@@ -220,8 +230,10 @@ void kt::gpu::emitTileEpilogue(KernelBuilder &k, const MmaTile &t, const GemmPro
         }
         Value count = k.min(k.sub(sizeN, n), 8);
         k.forLoop(k.c(0), count, k.c(1), {}, [&](Value e, ValueRange) -> Values {
-          Value v = k.loadElement(k.at(source, e, 4), k.f32);
-          epilogue.emit(v, batch, m, k.add(n, e), alignment);
+          Values some;
+          for (unsigned i = 0; i < p.parts; ++i)
+            some.push_back(k.loadElement(k.gep(k.at(source, e, 4), i * kPanel * 4), k.f32));
+          epilogue.emit(some, batch, m, k.add(n, e), alignment);
           return {};
         });
       };

@@ -219,7 +219,8 @@ public:
   void beginSlab(ValueRange s) override { at = s[0]; }
   Values fetch(unsigned i) override {
     Value row = k.add(k.add(v.firstRow, share.row), i * share.step);
-    Value inside = k.cmp(Pred::sgt, left, i * share.step), start = v.rowOffset ? v.rowOffset(row) : k.mul(row, v.rowStride);
+    Value inside = k.cmp(Pred::sgt, left, i * share.step),
+          start = v.rowOffset ? v.rowOffset(row) : k.mul(row, v.rowStride);
     Values elements;
     for (unsigned e = 0; e < 8; ++e) {
       Value kk = k.add(at, e);

@@ -16,7 +16,7 @@ using namespace kt;
 SmallVector<BodyRef> GenericOp::bodies() { return {{&getBody(), 0}}; }
 SmallVector<BodyRef> ReduceOp::bodies() { return {{&getBody(), 0}, {&getEpilogue(), 1}}; }
 SmallVector<BodyRef> NormalizeOp::bodies() { return {{&getBody(), 0}, {&getEpilogue(), 1}}; }
-SmallVector<BodyRef> MatmulOp::bodies() { return {{&getEpilogue(), 1}}; }
+SmallVector<BodyRef> MatmulOp::bodies() { return {{&getEpilogue(), (unsigned)getParts()}}; }
 SmallVector<BodyRef> ConvOp::bodies() { return {{&getEpilogue(), 1}}; }
 SmallVector<BodyRef> AttentionOp::bodies() { return {{&getScore(), 1}}; }
 

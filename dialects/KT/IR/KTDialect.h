@@ -41,6 +41,8 @@ struct BodyRef {
 namespace kt {
 /// Width of a packed weight panel: the columns that lie side by side for one k.
 constexpr int64_t kPanel = 16;
+/// The most products that one may be made of.
+constexpr uint64_t kMostParts = 2;
 /// On an arith.truncf in a body: the model asks for this rounding, so it is no detail of storage that fusion may drop.
 constexpr llvm::StringLiteral kRounds = "kt.rounds";
 /// The interface's answers, for any op: one that is no computation has no bodies and no factors.

@@ -92,10 +92,14 @@ def KT_MatmulOp : KT_ComputeOp<"matmul", ["bodies", "numFactors", "epilogueRegio
     With `packed`, rhs is a weight of shape [n ceildiv 16, k, 16] (one batch of weights shared by all; zero-padded), in any element type that
     converts to the accumulator's (f32, f16, bf16, i8); the rhs map is then unused, (b.., m, n, k) -> (n, k).
 
-    `epilogue` arguments: the accumulator, `extras`, result indices; it yields the result's element.
+    Packed weights may be those of several products of one lhs, `parts`: their panels take turns, [n ceildiv 16 * parts, k, 16], and the epilogue makes
+    one element of the sums that all parts have at its position, as in silu(x w0) * (x w1).
+
+    `epilogue` arguments: an accumulator for each part, `extras`, result indices; it yields the result's element.
   }];
   let arguments = (ins KT_SymTensorType:$lhs, KT_SymTensorType:$rhs, Variadic<KT_SymTensorType>:$extras,
-                       AffineMapArrayAttr:$maps, KT_ExprAttr:$depth, UnitAttr:$packed, OptionalAttr<KT_ViewArrayAttr>:$views);
+                       AffineMapArrayAttr:$maps, KT_ExprAttr:$depth, UnitAttr:$packed, OptionalAttr<KT_ViewArrayAttr>:$views,
+                       DefaultValuedAttr<I64Attr, "1">:$parts);
   let results = (outs KT_SymTensorType:$result);
   let regions = (region SizedRegion<1>:$epilogue);
   let assemblyFormat = [{
@@ -389,7 +393,10 @@ def KT_KernelOp : KT_Op<"kernel", [Symbol, IsolatedFromAbove, SingleBlock]> {
 
 def KT_LaunchOp : KT_Op<"launch", [Pure, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
   let summary = "Runs a kernel on tensors and integers";
-  let arguments = (ins FlatSymbolRefAttr:$kernel, Variadic<KT_SymTensorType>:$inputs, KT_ExprArrayAttr:$ints);
+  let description = [{
+    `once`: what it computes follows from weights and from sizes of the graph's inputs, so that it need not be done in each run.
+  }];
+  let arguments = (ins FlatSymbolRefAttr:$kernel, Variadic<KT_SymTensorType>:$inputs, KT_ExprArrayAttr:$ints, UnitAttr:$once);
   let results = (outs Variadic<KT_SymTensorType>:$results);
   let assemblyFormat = "$kernel (`ins` `(` $inputs^ `:` type($inputs) `)`)? `ints` $ints attr-dict `->` type($results)";
 }

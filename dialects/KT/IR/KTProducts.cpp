@@ -91,6 +91,8 @@ LogicalResult MatmulOp::verify() {
     return emitOpError() << "expected a depth of 0 or more but got " << Expr(getDepth()).str();
   if (failed(verifyExtents(0)))
     return failure();
+  if (getParts() < 1 || getParts() > kMostParts || (getParts() > 1 && !getPacked()))
+    return emitOpError() << "expected 1 part, or up to " << kMostParts << " of packed weights, but got " << getParts();
   if (getPacked()) {
     AffineMap expected = AffineMap::get(dims, 0, {getAffineDimExpr(n, getContext()), k}, getContext());
     if (getMap(1) != expected)
@@ -98,7 +100,7 @@ LogicalResult MatmulOp::verify() {
                            << getMaps()[1];
     if (types[1].getRank() != 3 || !types[1].dim(2).isConstant(kPanel))
       return emitOpError() << "expected packed weights [panels, k, " << kPanel << "] but got " << types[1];
-    Expr panels = Expr::ceilDiv(extent(n), Expr::constant(getContext(), kPanel));
+    Expr panels = Expr::ceilDiv(extent(n), Expr::constant(getContext(), kPanel)) * (int64_t)getParts();
     if (failed(verifyDim(*this, "packed weights", types[1], 0, panels)) ||
         failed(verifyDim(*this, "packed weights", types[1], 1, getDepth())))
       return failure();
@@ -107,7 +109,8 @@ LogicalResult MatmulOp::verify() {
   }
   if (failed(verifyFactors(*this, types[0], types[1], getPacked())))
     return failure();
-  return verifyBody(*this, getEpilogue(), "epilogue", {accumulatorType()}, getExtras(), types[2].getRank(),
+  SmallVector<Type> accumulators(getParts(), accumulatorType());
+  return verifyBody(*this, getEpilogue(), "epilogue", accumulators, getExtras(), types[2].getRank(),
                     types[2].scalarType());
 }
 

@@ -47,6 +47,9 @@ Product kt::analyzeMatmul(MatmulOp op) {
   p.packed = op.getPacked();
   unsigned numBatch = op.numBatch(), m = numBatch, n = m + 1, k = m + 2;
   p.m = op.extent(m), p.n = op.extent(n), p.k = op.getDepth();
+  p.parts = op.getParts(), p.resultColumns = p.n;
+  if (p.parts > 1)
+    p.n = Expr::ceilDiv(p.n, p.number(kPanel)) * (int64_t)(kPanel * p.parts);
   FactorView lhsView = factorView(op, 0);
   SmallVector<Expr> lhs = stridesAlong(op.getMap(0), lhsView);
   SmallVector<Expr> rhs(numBatch + 3, p.number(0));
@@ -123,8 +126,8 @@ bool Product::canAlign(Alignment &alignment) const {
   auto all = [&](ArrayRef<Expr> list) { return llvm::all_of(list, [&](Expr e) { return alignment.multiple(e); }); };
   if (left != Left::strided)
     return true;
-  bool lhs = lhsK.isConstant(1) && (m.isConstant(1) || all(rowStrides())) && all(lhsBatch) &&
-             alignment.multiple(lhsOffset);
+  bool lhs =
+      lhsK.isConstant(1) && (m.isConstant(1) || all(rowStrides())) && all(lhsBatch) && alignment.multiple(lhsOffset);
   if (!lhs || packed)
     return lhs;
   bool rowsOfK = rhsK.isConstant(1) && alignment.multiple(rhsN);
@@ -158,7 +161,7 @@ unsigned Product::storeLanes(Alignment &alignment, unsigned want) const {
   for (; want > 1; want /= 2) {
     Alignment trial;
     trial.lanes = want, trial.mayAssume = alignment.mayAssume, trial.given = alignment.given;
-    bool fits = trial.multiple(n) && trial.multiple(resM) && (!groupWidth || trial.multiple(groupWidth));
+    bool fits = trial.multiple(resultColumns) && trial.multiple(resM) && (!groupWidth || trial.multiple(groupWidth));
     for (Expr e : resBatch)
       fits &= trial.multiple(e);
     if (!fits)
@@ -187,10 +190,10 @@ static Product::Left leftOf(ConvOp op, Expr channels, int64_t taps) {
                llvm::all_of(op.getPads(), isZero);
   for (int64_t d = 1; d + 1 < out.getRank(); ++d)
     plain &= in.dims[d] == out.dim(d) && in.strides[d - 1] == in.strides[d] * in.dims[d];
-  return plain                                                     ? Product::Left::strided
-         : op.isDepthwise()                                        ? Product::Left::depthwise
+  return plain                                                   ? Product::Left::strided
+         : op.isDepthwise()                                      ? Product::Left::depthwise
          : channels.isMultipleOf(8) && hasAlignedChannels(op, 8) ? Product::Left::chunks
-                                                                   : Product::Left::elements;
+                                                                 : Product::Left::elements;
 }
 
 Product kt::analyzeConv(ConvOp op) {
@@ -215,7 +218,7 @@ Product kt::analyzeConv(ConvOp op) {
     p.resultIndex.push_back(d);
   }
   p.resultIndex.push_back(-1);
-  p.n = outputs, p.k = channels * taps;
+  p.n = p.resultColumns = outputs, p.k = channels * taps;
   p.lhsM = input.strides[rank - 2], p.lhsK = input.strides[rank - 1], p.rhsN = p.number(0), p.rhsK = p.number(0);
   p.lhsOffset = input.offset, p.rhsOffset = p.number(0);
   p.resM = out.dim(rank - 1), p.resN = one;

@@ -27,6 +27,9 @@ struct Product {
   bool packed = false;
   Left left = Left::strided;
   Expr m, n, k;
+  /// With several parts, n counts the columns of all their panels, which take turns; the result has `resultColumns`.
+  unsigned parts = 1;
+  Expr resultColumns;
   llvm::SmallVector<Expr> batch;  // extents that are left beside m
   llvm::SmallVector<Expr> mParts; // m is these dimensions in row-major order
   // Strides in elements; batch strides go with `batch`.

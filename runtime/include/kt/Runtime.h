@@ -106,6 +106,7 @@ struct Options {
 /// Counters of a session since it began; memory figures are of the model with all its sessions.
 struct Stats {
   uint64_t runs = 0, plans = 0, launches = 0, graphReplays = 0;
+  uint64_t onceLaunches = 0;        // those of the launches that a plan did once for all its runs
   uint64_t graphFailures = 0;       // graphs that the device would not record or replay: those runs took place without
   uint64_t arenaBytes = 0;          // for the values of the latest run
   uint64_t residentWeightBytes = 0; // weights that stay on the device

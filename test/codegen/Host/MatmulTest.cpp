@@ -95,6 +95,49 @@ TEST(HostMatmul, packed_integers) {
 }
 TEST(HostMatmul, packed_f64) { checkPacked<double, float, double>({"f64", "f32", "f64"}, 1e-6); }
 
+/// Two products of one left side, whose panels take turns, and one epilogue of both.
+TEST(HostMatmul, parts) {
+  std::string l = "!kt.tensor<[p0, p2] x f32>", w = "!kt.tensor<[(p1 + 15) floordiv 16 * 2, p2, 16] x f32>";
+  std::string bias = "!kt.tensor<[p1] x f32>", o = "!kt.tensor<[p0, p1] x f32>";
+  HostKernel k("^bb0(%x: " + l + ", %w: " + w + ", %b: " + bias + "):\n %y = kt.matmul %x, %w extras(%b : " + bias +
+                   ") {packed, parts = 2 : i64, depth = #kt.expr<p2>, maps = [affine_map<(m, n, k) -> (m, k)>, "
+                   "affine_map<(m, n, k) -> (n, k)>, affine_map<(m, n, k) -> (m, n)>]} : " +
+                   l + ", " + w + " -> " + o + " epilogue {\n ^bb0(%g: f32, %u: f32, %B: " + bias +
+                   ", %j: index, %n: index):\n %0 = kt.read %B[%n] : " + bias +
+                   " -> f32\n %1 = arith.addf %g, %0 : f32\n %2 = arith.mulf %1, %u : f32\n kt.yield %2 : f32\n }\n"
+                   " kt.yield %y : " +
+                   o,
+               3);
+  ASSERT_TRUE(k.ok());
+  for (auto [m, n, d] : {std::array<int64_t, 3>{1, 1, 1},
+                         {1, 770, 64},
+                         {3, 17, 5},
+                         {7, 33, 700},
+                         {6, 16, 0},
+                         {0, 5, 5},
+                         {5, 0, 3},
+                         {200, 521, 321}}) {
+    int64_t panels = (n + 15) / 16;
+    auto x = randomVector(m * d), bias = randomVector(n);
+    std::vector<float> weights[2] = {randomVector(n * d, -1, 1, 2), randomVector(n * d, -1, 1, 3)};
+    std::vector<float> rhs(2 * panels * d * 16), y(m * n, 7), expected;
+    for (int64_t part = 0; part < 2; ++part)
+      for (int64_t c = 0; c < n; ++c)
+        for (int64_t i = 0; i < d; ++i)
+          rhs[((c / 16 * 2 + part) * d + i) * 16 + c % 16] = weights[part][c * d + i];
+    for (int64_t r = 0; r < m; ++r)
+      for (int64_t c = 0; c < n; ++c) {
+        double sums[2] = {bias[c], 0};
+        for (int64_t part = 0; part < 2; ++part)
+          for (int64_t i = 0; i < d; ++i)
+            sums[part] += (double)x[r * d + i] * weights[part][c * d + i];
+        expected.push_back(sums[0] * sums[1]);
+      }
+    k.run({x.data(), rhs.data(), bias.data(), y.data()}, {m, n, d});
+    expectClose(y, expected, 1e-4 * (d + 1), 1e-4, "parts");
+  }
+}
+
 /// Batched, every operand strided in some way: lhs [b, k, m] or [b, m, k], rhs [b, k, n] or [b, n, k], result [b, m, n]
 /// or [m, b, n].
 TEST(HostMatmul, dynamic_operands_of_any_layout) {

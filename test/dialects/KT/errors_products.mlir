@@ -169,6 +169,54 @@ func.func @matmul_packed_columns(%a: !kt.tensor<[m, 64] x f32>, %b: !kt.tensor<[
 
 // -----
 
+func.func @matmul_parts_are_two_at_most(%a: !kt.tensor<[m, 64] x f32>, %b: !kt.tensor<[6, 64, 16] x f32>) {
+  // expected-error @+1 {{'kt.matmul' op expected 1 part, or up to 2 of packed weights, but got 3}}
+  %r = kt.matmul %a, %b {depth = #kt.expr<64>, maps = [affine_map<(m, n, k) -> (m, k)>, affine_map<(m, n, k) -> (n, k)>, affine_map<(m, n, k) -> (m, n)>], packed, parts = 3 : i64}
+       : !kt.tensor<[m, 64] x f32>, !kt.tensor<[6, 64, 16] x f32> -> !kt.tensor<[m, 32] x f32> epilogue {
+  ^bb0(%acc0: f32, %acc1: f32, %acc2: f32, %i0: index, %i1: index):
+    kt.yield %acc0 : f32
+  }
+  return
+}
+
+// -----
+
+func.func @matmul_parts_are_packed(%a: !kt.tensor<[m, 64] x f32>, %b: !kt.tensor<[64, 32] x f32>) {
+  // expected-error @+1 {{'kt.matmul' op expected 1 part, or up to 2 of packed weights, but got 2}}
+  %r = kt.matmul %a, %b {depth = #kt.expr<64>, maps = [affine_map<(m, n, k) -> (m, k)>, affine_map<(m, n, k) -> (k, n)>, affine_map<(m, n, k) -> (m, n)>], parts = 2 : i64}
+       : !kt.tensor<[m, 64] x f32>, !kt.tensor<[64, 32] x f32> -> !kt.tensor<[m, 32] x f32> epilogue {
+  ^bb0(%acc0: f32, %acc1: f32, %i0: index, %i1: index):
+    kt.yield %acc0 : f32
+  }
+  return
+}
+
+// -----
+
+func.func @matmul_parts_have_panels_each(%a: !kt.tensor<[m, 64] x f32>, %b: !kt.tensor<[3, 64, 16] x f32>) {
+  // expected-error @+1 {{'kt.matmul' op expected dimension 0 of packed weights to be 6 but got 3}}
+  %r = kt.matmul %a, %b {depth = #kt.expr<64>, maps = [affine_map<(m, n, k) -> (m, k)>, affine_map<(m, n, k) -> (n, k)>, affine_map<(m, n, k) -> (m, n)>], packed, parts = 2 : i64}
+       : !kt.tensor<[m, 64] x f32>, !kt.tensor<[3, 64, 16] x f32> -> !kt.tensor<[m, 33] x f32> epilogue {
+  ^bb0(%acc0: f32, %acc1: f32, %i0: index, %i1: index):
+    kt.yield %acc0 : f32
+  }
+  return
+}
+
+// -----
+
+func.func @matmul_parts_accumulate_each(%a: !kt.tensor<[m, 64] x f32>, %b: !kt.tensor<[4, 64, 16] x f32>) {
+  // expected-error @+1 {{'kt.matmul' op epilogue expected 4 arguments but got 3}}
+  %r = kt.matmul %a, %b {depth = #kt.expr<64>, maps = [affine_map<(m, n, k) -> (m, k)>, affine_map<(m, n, k) -> (n, k)>, affine_map<(m, n, k) -> (m, n)>], packed, parts = 2 : i64}
+       : !kt.tensor<[m, 64] x f32>, !kt.tensor<[4, 64, 16] x f32> -> !kt.tensor<[m, 32] x f32> epilogue {
+  ^bb0(%acc: f32, %i0: index, %i1: index):
+    kt.yield %acc : f32
+  }
+  return
+}
+
+// -----
+
 func.func @matmul_packed_depth(%a: !kt.tensor<[m, 64] x f32>, %b: !kt.tensor<[2, 63, 16] x f32>) {
   // expected-error @+1 {{'kt.matmul' op expected dimension 1 of packed weights to be 64 but got 63}}
   %r = kt.matmul %a, %b {depth = #kt.expr<64>, maps = [affine_map<(m, n, k) -> (m, k)>, affine_map<(m, n, k) -> (n, k)>, affine_map<(m, n, k) -> (m, n)>], packed}

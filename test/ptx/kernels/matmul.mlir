@@ -316,3 +316,98 @@ kt.kernel @simt_large [] computes {
   }
   kt.yield %r : !kt.tensor<[256, 256] x f32>
 }
+
+// Two products of one left side in panels by turns, and one epilogue of both: whole and ragged numbers of columns, shallow and deep.
+kt.kernel @parts_f16_136_200 ["p0"] computes {
+^bb0(%a: !kt.tensor<[p0, 200] x f16>, %b: !kt.tensor<[18, 200, 16] x f16>, %y0: !kt.tensor<[136] x f32>):
+  %r = kt.matmul %a, %b extras(%y0 : !kt.tensor<[136] x f32>)
+      {maps = [#mk, #nk, #mn], depth = #kt.expr<200>, packed, parts = 2 : i64}
+      : !kt.tensor<[p0, 200] x f16>, !kt.tensor<[18, 200, 16] x f16> -> !kt.tensor<[p0, 136] x f16> epilogue {
+  ^bb0(%gate: f32, %up: f32, %x0: !kt.tensor<[136] x f32>, %i0: index, %i1: index):
+    %0 = kt.read %x0[%i1] : !kt.tensor<[136] x f32> -> f32
+    %1 = arith.addf %gate, %0 : f32
+    %2 = arith.maximumf %1, %0 : f32
+    %3 = arith.mulf %2, %up : f32
+    %e = arith.truncf %3 : f32 to f16
+    kt.yield %e : f16
+  }
+  kt.yield %r : !kt.tensor<[p0, 136] x f16>
+}
+
+kt.kernel @parts_f16_41_576 ["p0"] computes {
+^bb0(%a: !kt.tensor<[p0, 576] x f16>, %b: !kt.tensor<[6, 576, 16] x f16>, %y0: !kt.tensor<[41] x f32>):
+  %r = kt.matmul %a, %b extras(%y0 : !kt.tensor<[41] x f32>)
+      {maps = [#mk, #nk, #mn], depth = #kt.expr<576>, packed, parts = 2 : i64}
+      : !kt.tensor<[p0, 576] x f16>, !kt.tensor<[6, 576, 16] x f16> -> !kt.tensor<[p0, 41] x f16> epilogue {
+  ^bb0(%gate: f32, %up: f32, %x0: !kt.tensor<[41] x f32>, %i0: index, %i1: index):
+    %0 = kt.read %x0[%i1] : !kt.tensor<[41] x f32> -> f32
+    %1 = arith.addf %gate, %0 : f32
+    %2 = arith.maximumf %1, %0 : f32
+    %3 = arith.mulf %2, %up : f32
+    %e = arith.truncf %3 : f32 to f16
+    kt.yield %e : f16
+  }
+  kt.yield %r : !kt.tensor<[p0, 41] x f16>
+}
+
+kt.kernel @parts_bf16_72_104 ["p0"] computes {
+^bb0(%a: !kt.tensor<[p0, 104] x bf16>, %b: !kt.tensor<[10, 104, 16] x bf16>, %y0: !kt.tensor<[72] x f32>):
+  %r = kt.matmul %a, %b extras(%y0 : !kt.tensor<[72] x f32>)
+      {maps = [#mk, #nk, #mn], depth = #kt.expr<104>, packed, parts = 2 : i64}
+      : !kt.tensor<[p0, 104] x bf16>, !kt.tensor<[10, 104, 16] x bf16> -> !kt.tensor<[p0, 72] x bf16> epilogue {
+  ^bb0(%gate: f32, %up: f32, %x0: !kt.tensor<[72] x f32>, %i0: index, %i1: index):
+    %0 = kt.read %x0[%i1] : !kt.tensor<[72] x f32> -> f32
+    %1 = arith.addf %gate, %0 : f32
+    %2 = arith.maximumf %1, %0 : f32
+    %3 = arith.mulf %2, %up : f32
+    %e = arith.truncf %3 : f32 to bf16
+    kt.yield %e : bf16
+  }
+  kt.yield %r : !kt.tensor<[p0, 72] x bf16>
+}
+
+kt.kernel @parts_int8_f16_80_160 ["p0"] computes {
+^bb0(%a: !kt.tensor<[p0, 160] x f16>, %b: !kt.tensor<[10, 160, 16] x i8>, %y0: !kt.tensor<[80] x f32>):
+  %r = kt.matmul %a, %b extras(%y0 : !kt.tensor<[80] x f32>)
+      {maps = [#mk, #nk, #mn], depth = #kt.expr<160>, packed, parts = 2 : i64}
+      : !kt.tensor<[p0, 160] x f16>, !kt.tensor<[10, 160, 16] x i8> -> !kt.tensor<[p0, 80] x f16> epilogue {
+  ^bb0(%gate: f32, %up: f32, %x0: !kt.tensor<[80] x f32>, %i0: index, %i1: index):
+    %0 = kt.read %x0[%i1] : !kt.tensor<[80] x f32> -> f32
+    %1 = arith.addf %gate, %0 : f32
+    %2 = arith.maximumf %1, %0 : f32
+    %3 = arith.mulf %2, %up : f32
+    %e = arith.truncf %3 : f32 to f16
+    kt.yield %e : f16
+  }
+  kt.yield %r : !kt.tensor<[p0, 80] x f16>
+}
+
+kt.kernel @parts_f32_75_300 ["p0"] computes {
+^bb0(%a: !kt.tensor<[p0, 300] x f32>, %b: !kt.tensor<[10, 300, 16] x f32>, %y0: !kt.tensor<[75] x f32>):
+  %r = kt.matmul %a, %b extras(%y0 : !kt.tensor<[75] x f32>)
+      {maps = [#mk, #nk, #mn], depth = #kt.expr<300>, packed, parts = 2 : i64}
+      : !kt.tensor<[p0, 300] x f32>, !kt.tensor<[10, 300, 16] x f32> -> !kt.tensor<[p0, 75] x f32> epilogue {
+  ^bb0(%gate: f32, %up: f32, %x0: !kt.tensor<[75] x f32>, %i0: index, %i1: index):
+    %0 = kt.read %x0[%i1] : !kt.tensor<[75] x f32> -> f32
+    %1 = arith.addf %gate, %0 : f32
+    %2 = arith.maximumf %1, %0 : f32
+    %3 = arith.mulf %2, %up : f32
+    kt.yield %3 : f32
+  }
+  kt.yield %r : !kt.tensor<[p0, 75] x f32>
+}
+
+kt.kernel @parts_f32_256_64 ["p0"] computes {
+^bb0(%a: !kt.tensor<[p0, 64] x f32>, %b: !kt.tensor<[32, 64, 16] x f32>, %y0: !kt.tensor<[256] x f32>):
+  %r = kt.matmul %a, %b extras(%y0 : !kt.tensor<[256] x f32>)
+      {maps = [#mk, #nk, #mn], depth = #kt.expr<64>, packed, parts = 2 : i64}
+      : !kt.tensor<[p0, 64] x f32>, !kt.tensor<[32, 64, 16] x f32> -> !kt.tensor<[p0, 256] x f32> epilogue {
+  ^bb0(%gate: f32, %up: f32, %x0: !kt.tensor<[256] x f32>, %i0: index, %i1: index):
+    %0 = kt.read %x0[%i1] : !kt.tensor<[256] x f32> -> f32
+    %1 = arith.addf %gate, %0 : f32
+    %2 = arith.maximumf %1, %0 : f32
+    %3 = arith.mulf %2, %up : f32
+    kt.yield %3 : f32
+  }
+  kt.yield %r : !kt.tensor<[p0, 256] x f32>
+}
