@@ -196,12 +196,7 @@ LogicalResult Flash::build(Guard guard) {
   Values inits(tilesE * 4, k.cf(0));
   inits.append({minus, minus, k.cf(0), k.cf(0), ring0, j0});
   Value row0 = k.add(k.add(i0, k.shl(warp, 4)), k.shr(lane, 2)), column = k.shl(k.and_(lane, 3), 1);
-  Value lastI = k.sub(k.size(p.i), 1), lastJ = k.sub(sizeJ, 1), ownRow[2];
-  KeyRange own[2]; // of the two rows that a thread has scores of
-  for (unsigned r = 0; r < 2; ++r) {
-    ownRow[r] = k.min(k.add(row0, r * 8), lastI);
-    own[r] = seenByAll(k, p, ownRow[r], ownRow[r]);
-  }
+  Value lastI = k.sub(k.size(p.i), 1), lastJ = k.sub(sizeJ, 1);
 
   Values result = k.forLoop(k.c(0), blocks, k.c(1), inits, [&](Value, ValueRange args) {
     Values out(args.take_front(tilesE * 4));
@@ -218,36 +213,45 @@ LogicalResult Flash::build(Guard guard) {
     }
     k.barrier();
     Values s = scores(slot);
-    // The region sees indices that are always inside; what is not counts as minus infinity.
+    // The region sees indices that are always inside; what is not seen counts as minus infinity.
     Alignment provable;
     provable.lanes = 2, provable.mayAssume = false;
-    for (unsigned j = 0; j < kKeys / 8; ++j)
-      for (unsigned r = 0; r < 2; ++r) {
-        Value jj = k.add(k.add(j0, column), j * 8), ii = ownRow[r];
-        Value *pair = &s[j * 4 + r * 2];
-        if (p.j.isMultipleOf(2)) {
-          Value safe = k.sel(k.lt(jj, sizeJ), jj, k.c(0));
-          Values scored = score.emit({Values{pair[0]}, Values{pair[1]}}, {b, h, ii, safe}, 3, 2, provable);
-          llvm::copy(scored, pair);
-        } else {
-          for (unsigned e = 0; e < 2; ++e)
-            pair[e] = score.emit(pair[e], {b, h, ii, k.min(k.add(jj, e), lastJ)});
-        }
+    Value ownRow[2];
+    KeyRange own[2]; // of the two rows that a thread has scores of
+    for (unsigned r = 0; r < 2; ++r) {
+      ownRow[r] = k.min(k.add(row0, r * 8), lastI);
+      own[r] = seenByAll(k, p, ownRow[r], ownRow[r]);
+    }
+    bool choose = tilesE <= 16; // wider heads leave no registers for a choice
+    auto masked = [&](unsigned q) {
+      Value j = k.add(k.add(j0, column), q / 4 * 8 + q % 2);
+      return k.sel(own[q / 2 % 2].holds(k, j), s[q], minus);
+    };
+    for (unsigned q = 0; q < s.size(); q += 2) {
+      Value jj = k.add(k.add(j0, column), q / 4 * 8), ii = ownRow[q / 2 % 2];
+      if (p.j.isMultipleOf(2)) {
+        Value safe = k.sel(k.lt(jj, sizeJ), jj, k.c(0));
+        Values scored = score.emit({Values{s[q]}, Values{s[q + 1]}}, {b, h, ii, safe}, 3, 2, provable);
+        llvm::copy(scored, &s[q]);
+      } else {
+        for (unsigned e = 0; e < 2; ++e)
+          s[q + e] = score.emit(s[q + e], {b, h, ii, k.min(k.add(jj, e), lastJ)});
       }
-    Value border = k.lt(all.end, nextJ);
-    if (all.begin)
-      border = k.or_(border, k.lt(j0, all.begin));
-    s = k.ifElse(
-        border, SmallVector<Type>(s.size(), k.f32),
-        [&] {
-          Values masked;
-          for (auto [q, x] : llvm::enumerate(s)) {
-            Value j = k.add(k.add(j0, column), q / 4 * 8 + q % 2);
-            masked.push_back(k.sel(own[q / 2 % 2].holds(k, j), x, minus));
-          }
-          return masked;
-        },
-        [&] { return s; });
+      for (unsigned e = 0; e < 2 && !choose; ++e)
+        s[q + e] = masked(q + e);
+    }
+    if (choose) {
+      Value border = k.lt(all.end, nextJ);
+      if (all.begin)
+        border = k.or_(border, k.lt(j0, all.begin));
+      auto mask = [&] {
+        Values list;
+        for (unsigned q = 0; q < s.size(); ++q)
+          list.push_back(masked(q));
+        return list;
+      };
+      s = k.ifElse(border, SmallVector<Type>(s.size(), k.f32), mask, [&] { return s; });
+    }
     Values factor;
     for (unsigned r = 0; r < 2; ++r) {
       Value m = most[r];
