@@ -30,6 +30,17 @@ unsigned padTo16(int64_t n) { return (n + 15) / 16 * 16; }
 /// 16-byte chunks between two rows of a tile: a power of two, so that the swizzle stays inside.
 unsigned rowChunks(int64_t n) { return std::max<unsigned>(4, llvm::PowerOf2Ceil(padTo16(n) / 8)); }
 
+/// Scores may be so low that log2(e) times one is no number any more, and with it its distance from another.
+bool mayBeLowest(AttentionOp op) {
+  return llvm::any_of(op.getScore().front(), [](Operation &o) {
+    if (auto read = dyn_cast<ReadOp>(o))
+      return isa<FloatType>(read.getType()) && !read.getType().isF16();
+    auto constant = dyn_cast<arith::ConstantOp>(o);
+    auto f = constant ? dyn_cast<FloatAttr>(constant.getValue()) : FloatAttr();
+    return f && f.getValue().isFinite() && f.getValueAsDouble() < -1e38;
+  });
+}
+
 class Flash {
 public:
   Flash(KernelSink &sink, const AttentionProblem &p, Plan plan)
@@ -171,8 +182,9 @@ LogicalResult Flash::build(Guard guard) {
   load({head(0, p.query, h), p.query[2], p.query[3], k.size(p.i), p.d, rows, chunksD}, i0, slotQ);
   Value lastRow = k.sub(k.min(k.add(i0, rows), k.size(p.i)), 1);
   KeyRange some = seenBySome(k, p, i0, lastRow), all = seenByAll(k, p, i0, lastRow);
-  Tile tileK{head(1, p.key, g), p.key[2], p.key[3], some.end, p.d, kKeys, chunksD};
-  Tile tileV{head(2, p.value, g), p.value[2], p.value[3], some.end, p.e, kKeys, chunksE};
+  Value endJ = p.low ? sizeJ : some.end;
+  Tile tileK{head(1, p.key, g), p.key[2], p.key[3], endJ, p.d, kKeys, chunksD};
+  Tile tileV{head(2, p.value, g), p.value[2], p.value[3], endJ, p.e, kKeys, chunksE};
   auto loadKeys = [&](Value j0, Value slot) {
     load(tileK, j0, slot);
     load(tileV, j0, k.add(slot, bytesK));
@@ -188,17 +200,15 @@ LogicalResult Flash::build(Guard guard) {
     firstBlock = k.add(firstBlock, before);
     blocks = k.max(k.min(each, k.sub(blocks, before)), 0);
   }
-  Value j0 = k.mul(firstBlock, kKeys);
-  if (ring)
-    loadKeys(j0, ring0);
   unsigned tilesE = padTo16(p.e) / 8;
   Value minus = k.cf(-INFINITY);
-  Values inits(tilesE * 4, k.cf(0));
-  inits.append({minus, minus, k.cf(0), k.cf(0), ring0, j0});
+  Values nothing(tilesE * 4, k.cf(0));
+  nothing.append({minus, minus, k.cf(0), k.cf(0)});
   Value row0 = k.add(k.add(i0, k.shl(warp, 4)), k.shr(lane, 2)), column = k.shl(k.and_(lane, 3), 1);
   Value lastI = k.sub(k.size(p.i), 1), lastJ = k.sub(sizeJ, 1);
 
-  Values result = k.forLoop(k.c(0), blocks, k.c(1), inits, [&](Value, ValueRange args) {
+  bool lowest = mayBeLowest(op);
+  auto walkBlock = [&](Value, ValueRange args) {
     Values out(args.take_front(tilesE * 4));
     ValueRange rest = args.drop_front(tilesE * 4);
     Values most{rest[0], rest[1]}, sum{rest[2], rest[3]};
@@ -261,13 +271,16 @@ LogicalResult Flash::build(Guard guard) {
       m = k.maxf(m, k.shuffleXor(m, 2));
       // A row without any score yet keeps a finite shift, so that exponentials are zero and not NaN.
       Value none = arith::CmpFOp::create(k.b, k.loc, arith::CmpFPredicate::OEQ, m, minus);
-      Value shift = k.mulf(k.sel(none, k.cf(0), m), k.cf(-kLog2e));
-      factor.push_back(k.exp2(k.fma(most[r], k.cf(kLog2e), shift)));
+      Value top = k.sel(none, k.cf(0), m), shift = k.mulf(top, k.cf(-kLog2e));
+      auto power = [&](Value x) {
+        return k.exp2(lowest ? k.mulf(k.subf(x, top), k.cf(kLog2e)) : k.fma(x, k.cf(kLog2e), shift));
+      };
+      factor.push_back(power(most[r]));
       Value total = k.mulf(sum[r], factor[r]);
       for (unsigned j = 0; j < kKeys / 8; ++j)
         for (unsigned e = 0; e < 2; ++e) {
           Value &x = s[j * 4 + r * 2 + e];
-          x = k.exp2(k.fma(x, k.cf(kLog2e), shift));
+          x = power(x);
           total = k.addf(total, x);
         }
       most[r] = m, sum[r] = total;
@@ -292,8 +305,30 @@ LogicalResult Flash::build(Guard guard) {
     k.barrier();
     out.append({most[0], most[1], sum[0], sum[1], nextSlot, nextJ});
     return out;
-  });
-  k.cpAsyncWait(0);
+  };
+  auto walk = [&](Value firstJ, Value count, ValueRange sums) {
+    if (ring)
+      loadKeys(firstJ, ring0);
+    Values inits(sums);
+    inits.append({ring0, firstJ});
+    Values last = k.forLoop(k.c(0), count, k.c(1), inits, walkBlock);
+    k.cpAsyncWait(0);
+    last.truncate(sums.size());
+    return last;
+  };
+  Value j0 = k.mul(firstBlock, kKeys);
+  Values result;
+  if (p.low) // a second time, over all keys, where a row has seen nothing but very low scores
+    result = k.forLoop(k.c(0), k.c(2), k.c(1), nothing, [&](Value time, ValueRange sums) {
+      Value low = seesOnlyLow(k, {sums[tilesE * 4], sums[tilesE * 4 + 1]}, ring0), again = k.cmp(Pred::eq, time, 1);
+      Value count = k.sel(low, k.size(Expr::ceilDiv(p.j, sink.number(kKeys))), k.c(0)), anew = k.and_(again, low);
+      Values from;
+      for (auto [now, zero] : llvm::zip(sums, nothing))
+        from.push_back(k.sel(anew, zero, now));
+      return walk(k.sel(again, k.c(0), j0), k.sel(again, count, blocks), from);
+    });
+  else
+    result = walk(j0, blocks, nothing);
 
   ArrayRef<Value> out = ArrayRef(result).take_front(tilesE * 4), rest = ArrayRef(result).drop_front(tilesE * 4);
   unsigned lanes = p.result[3].isConstant(1) && p.e % 2 == 0 && p.result[0].isMultipleOf(2) &&
@@ -384,9 +419,9 @@ void Flash::combineStage(artifact::Variant &variant, ExprId splits) {
       Values tail = k.loadElements(k.gep(part, (width - 2) * 4), k.f32, 2);
       Value most = k.maxf(now[each + 1], tail[0]);
       Value none = arith::CmpFOp::create(k.b, k.loc, arith::CmpFPredicate::OEQ, most, k.cf(-INFINITY));
-      Value shift = k.mulf(k.sel(none, k.cf(0), most), k.cf(-kLog2e));
-      Value old = k.exp2(k.fma(now[each + 1], k.cf(kLog2e), shift)),
-            fresh = k.exp2(k.fma(tail[0], k.cf(kLog2e), shift));
+      Value top = k.sel(none, k.cf(0), most);
+      auto power = [&](Value x) { return k.exp2(k.mulf(k.subf(x, top), k.cf(kLog2e))); };
+      Value old = power(now[each + 1]), fresh = power(tail[0]);
       Values next;
       for (unsigned c = 0; c < each; ++c) {
         Value e = k.min(k.add(lane, c * 32), p.e - 1);
@@ -425,7 +460,10 @@ LogicalResult kt::gpu::buildAttentionTensorCore(KernelSink &sink, const Attentio
   Guard few;
   few.require(Expr::lt(p.i, sink.number(17)));
   few.require(Expr::lt(sink.number(511), p.j));
-  if (!sink.options.oneVariant && !few.never && failed(Flash(sink, p, {1, true, true}).build(few)))
+  AttentionProblem whole = p; // a split does not know what the others see
+  if (p.low)
+    whole.from = whole.to = Expr(), whole.low = false;
+  if (!sink.options.oneVariant && !few.never && failed(Flash(sink, whole, {1, true, true}).build(few)))
     return failure();
   if (!sink.complete() && failed(Flash(sink, p, {4, true, false}).build(Guard())))
     return failure();
