@@ -20,6 +20,29 @@ def OutlineKernels : Pass<"kt-outline-kernels", "::mlir::ModuleOp"> {
   }];
 }
 
+def ScheduleKernels : Pass<"kt-schedule-kernels", "::mlir::ModuleOp"> {
+  let summary = "Writes on each kernel the ways to run it that may win";
+  let description = [{
+    **Requires** outlined kernels. **Guarantees** `candidates` on each: for each target those of its family's ways (`passes/Scheduling/Menus.h`) that some
+    launch of the module may be run fastest by, on a card with 16 to 256 multiprocessors, each with its guard and its cost
+    (`passes/Analysis/CostModel.h`), and enough of them that every launch finds one. **Does not** change what is computed.
+
+    ```mlir
+    kt.kernel @matmul_0 ["p0"] computes { ... }
+    // becomes
+    kt.kernel @matmul_0 ["p0"] attributes {candidates = [#kt.candidate<"sm_89" "mma" {...} splits <...> if <...> costs <...>>, ...]} computes { ... }
+    ```
+  }];
+  let options = [
+    ListOption<"targets", "targets", "std::string", "targets: sm_NN, host">,
+    Option<"tensorCores", "tensor-cores", "::kt::TensorCorePriority", "::kt::TensorCorePriority::high", "which products run on tensor cores", [{
+      ::llvm::cl::values(clEnumValN(::kt::TensorCorePriority::low, "low", "none"), clEnumValN(::kt::TensorCorePriority::normal, "normal", "many aligned rows"),
+                         clEnumValN(::kt::TensorCorePriority::high, "high", "all"))}]>,
+    Option<"variants", "variants", "::kt::Variants", "::kt::Variants::few", "how many candidates stay", [{
+      ::llvm::cl::values(clEnumValN(::kt::Variants::one, "one", "one for all shapes"), clEnumValN(::kt::Variants::few, "few", "those that may win"),
+                         clEnumValN(::kt::Variants::all, "all", "every one"))}]>];
+}
+
 def SolveSizes : Pass<"kt-solve-sizes", "::mlir::ModuleOp"> {
   let summary = "Takes what checks say of the inputs' sizes for granted";
   let description = [{
@@ -77,6 +100,25 @@ def AbsorbLayouts : Pass<"kt-absorb-layouts", "::mlir::func::FuncOp"> {
     %r = kt.matmul %t, %b {maps = [(m, n, k) -> (m, k), ...]}
     // becomes
     %r = kt.matmul %x, %b {maps = [(m, n, k) -> (k, m), ...]}
+    ```
+  }];
+}
+
+def TurnProducts : Pass<"kt-turn-products", "::mlir::func::FuncOp"> {
+  let summary = "Products make their results in the order of their one reader";
+  let description = [{
+    **Requires** nothing. **Guarantees** that a product whose rows a view splits, for one elementwise reader that goes through them in another order,
+    has those rows as dimensions of its own and a transposition of its result before that reader, which kt-absorb-layouts makes part of it.
+    **Does not** change what is read by several.
+
+    ```mlir
+    %c = kt.matmul %x, %w -> [s * b, n]
+    %v = kt.reshape %c -> [s, b, n]
+    %r = kt.generic { v[j, i, n] + y[i, j, n] } -> [b, s, n]
+    // becomes
+    %c = kt.matmul %x, %w -> [s, b, n]
+    %t = kt.generic { c[j, i, n] } -> [b, s, n]
+    %r = kt.generic { t[i, j, n] + y[i, j, n] } -> [b, s, n]
     ```
   }];
 }

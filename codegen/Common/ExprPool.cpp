@@ -43,6 +43,10 @@ ExprId ExprPool::add(Expr e, llvm::function_ref<int64_t(llvm::StringRef)> symbol
   case Expr::Kind::Const:
     return constant(e.imm());
   case Expr::Kind::Symbol:
+    if (llvm::StringRef name = e.name(); name.consume_front("@"))
+      for (unsigned f = 0; f < artifact::kFacts; ++f)
+        if (name == artifact::name((artifact::Fact)f))
+          return fact((artifact::Fact)f);
     return symbol(symbolId(e.name()));
   case Expr::Kind::Add:
   case Expr::Kind::Mul: {

@@ -29,26 +29,32 @@ static bool supported(KernelOp kernel) {
   return llvm::all_of(block.getArgumentTypes(), plain) && llvm::all_of(block.getTerminator()->getOperandTypes(), plain);
 }
 
+/// One variant, for the sink's candidate.
+static LogicalResult build(kt::gpu::KernelSink &sink, Operation *op) {
+  return llvm::TypeSwitch<Operation *, LogicalResult>(op)
+      .Case([&](GenericOp op) { return kt::gpu::buildGeneric(sink, op); })
+      .Case([&](ReduceOp op) { return kt::gpu::buildReduce(sink, op); })
+      .Case([&](NormalizeOp op) { return kt::gpu::buildNormalize(sink, op); })
+      .Case([&](AttentionOp op) { return kt::gpu::buildAttention(sink, op); })
+      .Case([&](ConvOp op) { return kt::gpu::buildConv(sink, op); })
+      .Case([&](MatmulOp op) { return kt::gpu::buildMatmul(sink, op); })
+      .Case([&](SortOp op) { return kt::gpu::buildSort(sink, op); })
+      .Case([&](ScanOp op) { return kt::gpu::buildScan(sink, op); })
+      .Case([&](ScatterOp op) { return kt::gpu::buildScatter(sink, op); })
+      .Case([&](NonzeroOp op) { return kt::gpu::buildNonzero(sink, op); })
+      .Case([&](SuppressOp op) { return kt::gpu::buildSuppress(sink, op); })
+      .Default([](Operation *) { return failure(); });
+}
+
 FailureOr<codegen::KernelCode> codegen::compileGpuKernel(KernelOp kernel, StringRef target, ExprPool &pool,
                                                          const CodeOptions &options) {
   kt::gpu::KernelSink sink(kernel, target, pool, options);
   if (!supported(kernel))
     return sink.take();
-  LogicalResult done = llvm::TypeSwitch<Operation *, LogicalResult>(kernel.compute())
-                           .Case([&](GenericOp op) { return kt::gpu::buildGeneric(sink, op); })
-                           .Case([&](ReduceOp op) { return kt::gpu::buildReduce(sink, op); })
-                           .Case([&](NormalizeOp op) { return kt::gpu::buildNormalize(sink, op); })
-                           .Case([&](AttentionOp op) { return gpu::buildAttention(sink, op); })
-                           .Case([&](ConvOp op) { return gpu::buildConv(sink, op); })
-                           .Case([&](MatmulOp op) { return kt::gpu::buildMatmul(sink, op); })
-                           .Case([&](SortOp op) { return gpu::buildSort(sink, op); })
-                           .Case([&](ScanOp op) { return gpu::buildScan(sink, op); })
-                           .Case([&](ScatterOp op) { return gpu::buildScatter(sink, op); })
-                           .Case([&](NonzeroOp op) { return gpu::buildNonzero(sink, op); })
-                           .Case([&](SuppressOp op) { return gpu::buildSuppress(sink, op); })
-                           .Default([](Operation *) { return failure(); });
-  // Failure to build any variant leaves the kernel to the host.
-  if (failed(done))
-    return KernelCode();
+  for (CandidateAttr candidate : candidatesFor(kernel, target)) {
+    sink.candidate = candidate;
+    if (failed(build(sink, kernel.compute())))
+      return KernelCode(); // which leaves the kernel to the host
+  }
   return sink.take();
 }

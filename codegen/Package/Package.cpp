@@ -4,6 +4,7 @@
 #include "codegen/Host/Host.h"
 #include "codegen/PTX/PTX.h"
 #include "codegen/Package/Program.h"
+#include "dialects/KT/Schedule/Candidates.h"
 #include "llvm/Support/ThreadPool.h"
 #include "llvm/Support/Threading.h"
 #include <mutex>
@@ -31,6 +32,21 @@ void append(Compiled &out, KernelCode code) {
     out.kernel.variants.push_back(std::move(v));
   }
   std::move(code.modules.begin(), code.modules.end(), std::back_inserter(out.modules));
+}
+
+/// The host's variants, which know their instruction sets only, with the costs of their candidates.
+FailureOr<KernelCode> hostCode(KernelOp kernel, SharedCode &library, ExprPool &exprs) {
+  SmallVector<StringRef> targets;
+  for (auto candidate : kernel.getCandidatesAttr().getAsRange<CandidateAttr>())
+    if (StringRef name = candidate.getTarget().getValue(); name.starts_with("host"))
+      targets.push_back(name);
+  FailureOr<KernelCode> code = compileHostKernel(kernel, targets, library, exprs);
+  if (succeeded(code))
+    for (artifact::Variant &v : code->variants)
+      for (CandidateAttr candidate : candidatesFor(kernel, v.target))
+        if (ExprAttr cost = candidate.getCost())
+          v.cost = exprs.add(cost);
+  return code;
 }
 
 /// The elements of each buffer that may have very many.
@@ -87,10 +103,11 @@ private:
 llvm::FailureOr<artifact::Model> codegen::package(ModuleOp module, const PackageOptions &options) {
   SmallVector<KernelOp> kernels(module.getOps<KernelOp>());
   std::vector<Compiled> compiled(kernels.size());
-  // The oldest instruction set runs everywhere.
-  SmallVector<StringRef> hostTargets{"host-v3", "host-v4"};
-  if (options.code.oneVariant)
-    hostTargets.truncate(1);
+  for (KernelOp kernel : kernels)
+    if (!kernel.getCandidates()) {
+      kernel.emitError("expected candidates, which kt-schedule-kernels writes");
+      return failure();
+    }
   std::mutex mutex;
   unsigned done = 0;
   SharedCode library;
@@ -108,7 +125,7 @@ llvm::FailureOr<artifact::Model> codegen::package(ModuleOp module, const Package
         Compiled &out = compiled[i];
         ExprPool exprs;
         for (const std::string &target : options.targets) {
-          FailureOr<KernelCode> code = target == "host" ? compileHostKernel(kernel, hostTargets, library, exprs)
+          FailureOr<KernelCode> code = target == "host" ? hostCode(kernel, library, exprs)
                                                         : compileGpuKernel(kernel, target, exprs, options.code);
           if (failed(code)) {
             out.ok = false;

@@ -140,6 +140,19 @@ int runInspect(const InspectOptions &options, const CompileCommand &c) {
   return s.ok() ? 0 : fail(s, c.diagnostics == "json");
 }
 
+/// What `inspect --schedules` is told of the device and of sizes.
+Status parseDevice(const std::string &facts, const std::vector<std::string> &dims, SchedulesOptions &device) {
+  for (const std::string &d : dims) {
+    Result<NamedRange> range = parseRange(d);
+    if (!range.ok())
+      return std::move(range).status().in("--dim");
+    if (range->low != range->high)
+      return Status::usage("--dim: expected one size but got '" + d + "'");
+    device.dims[range->name] = range->low;
+  }
+  return parseFacts(facts, device);
+}
+
 void llvmGivesUp(void *, const char *reason, bool) { os::die(reason); }
 void llvmLacksMemory(void *, const char *, bool) { os::die("out of memory"); }
 
@@ -192,6 +205,11 @@ int kt::ktcMain(int argc, char **argv) {
   inspectApp->add_option("--format", inspect.format, "text or json")->check(CLI::IsMember({"text", "json"}));
   inspectApp->add_option("--extract", inspect.extract, "write every kernel and the program as text into this folder")
       ->check(named);
+  std::string facts;
+  std::vector<std::string> inspectDims;
+  inspectApp->add_flag("--schedules", inspect.schedules, "show what each variant costs and which one launches get");
+  inspectApp->add_option("--facts", facts, "with --schedules: the device, sm=N,shared=N,capability=N,l2=N");
+  inspectApp->add_option("--dim", inspectDims, "with --schedules: NAME=N, a size")->allow_extra_args(false);
   inspectApp->add_option("--diagnostics", c.diagnostics, "text or json (one object a line)")
       ->check(CLI::IsMember({"text", "json"}));
 
@@ -203,8 +221,12 @@ int kt::ktcMain(int argc, char **argv) {
   std::vector<char *> args;
   for (std::string &s : spelled)
     args.push_back(s.data());
-  return parseAndRun(app, (int)args.size(), args.data(),
-                     [&] { return *inspectApp ? runInspect(inspect, c) : runCompile(c); });
+  return parseAndRun(app, (int)args.size(), args.data(), [&] {
+    if (!*inspectApp)
+      return runCompile(c);
+    Status s = parseDevice(facts, inspectDims, inspect.device);
+    return s.ok() ? runInspect(inspect, c) : fail(s, c.diagnostics == "json");
+  });
 }
 
 int kt::convertMain(int argc, char **argv) {

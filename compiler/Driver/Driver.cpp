@@ -188,6 +188,8 @@ Status kt::compile(const std::string &input, const std::string &output, const Co
   pipeline.quant = options.quant;
   pipeline.maxSliceBytes = options.maxSliceBytes;
   pipeline.optLevel = options.optLevel;
+  pipeline.targets = options.targets;
+  pipeline.tensorCores = options.tensorCores;
   bool stopped = false;
   auto lower = [&]() -> Status {
     for (Phase phase : allPhases()) {
@@ -233,8 +235,6 @@ Status kt::compile(const std::string &input, const std::string &output, const Co
   codegen::PackageOptions package;
   package.targets = options.targets;
   package.threads = options.threads;
-  package.code.tensorCores = options.tensorCores;
-  package.code.oneVariant = pipeline.optLevel < 2;
   package.progress = [&](unsigned done, unsigned total) { progress("kernels", done, total); };
   auto model = codegen::package(*module, package);
   if (mlir::failed(model))

@@ -7,7 +7,7 @@
 #ifndef KT_COMPILER_DRIVER_DRIVER_H
 #define KT_COMPILER_DRIVER_DRIVER_H
 
-#include "codegen/Common/Options.h"
+#include "dialects/KT/Schedule/Options.h"
 #include "runtime/include/kt/Status.h"
 #include <cstdint>
 #include <functional>

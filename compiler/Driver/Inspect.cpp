@@ -140,7 +140,8 @@ Status kt::inspect(const InspectOptions &options) {
     if (Status s = extract(**loaded, options.extract); !s.ok())
       return s;
   std::string text =
-      options.format == "json"
+      options.schedules ? printSchedules(m, options.device)
+      : options.format == "json"
           ? toJson(m, (*loaded)->file->bytes().size()).dump(2, ' ', false, nlohmann::json::error_handler_t::replace) +
                 "\n"
           : artifact::print(m);

@@ -3,6 +3,7 @@
 #ifndef KT_COMPILER_DRIVER_INSPECT_H
 #define KT_COMPILER_DRIVER_INSPECT_H
 
+#include "compiler/Driver/Schedules.h"
 #include "runtime/include/kt/Status.h"
 #include <string>
 
@@ -10,6 +11,9 @@ namespace kt {
 
 struct InspectOptions {
   std::string path, format = "text", extract;
+  /// Only the variants with their costs, and which of them launches get.
+  bool schedules = false;
+  SchedulesOptions device;
 };
 
 /// Prints targets, inputs, outputs, slices, kernels with their schedules, memory and sizes; with `extract` it first

@@ -8,7 +8,7 @@ using namespace mlir;
 using namespace kt;
 
 llvm::ArrayRef<Phase> kt::allPhases() {
-  static constexpr Phase phases[] = {Phase::graph, Phase::precision, Phase::slices, Phase::kernels};
+  static constexpr Phase phases[] = {Phase::graph, Phase::precision, Phase::slices, Phase::kernels, Phase::schedules};
   return phases;
 }
 
@@ -22,6 +22,8 @@ std::string kt::nameOf(Phase phase) {
     return "slices";
   case Phase::kernels:
     return "kernels";
+  case Phase::schedules:
+    return "schedules";
   }
   return "";
 }
@@ -41,6 +43,7 @@ void kt::buildPhase(OpPassManager &pm, Phase phase, const PipelineOptions &optio
       pm.addNestedPass<func::FuncOp>(createMergeEqual());
     };
     auto fuse = [&] {
+      pm.addNestedPass<func::FuncOp>(createTurnProducts());
       pm.addNestedPass<func::FuncOp>(createAbsorbLayouts());
       pm.addNestedPass<func::FuncOp>(createFuseBodies());
       pm.addNestedPass<func::FuncOp>(createFuseEpilogues());
@@ -97,6 +100,10 @@ void kt::buildPhase(OpPassManager &pm, Phase phase, const PipelineOptions &optio
     break;
   case Phase::kernels:
     pm.addPass(createOutlineKernels());
+    break;
+  case Phase::schedules:
+    pm.addPass(createScheduleKernels(
+        {llvm::to_vector(options.targets), options.tensorCores, options.optLevel < 2 ? Variants::one : Variants::few}));
     break;
   }
 }

@@ -21,7 +21,8 @@ enum class Phase {
   graph,     // constants folded, layouts settled, elementwise work fused, attention and norms raised
   precision, // storage and compute types chosen
   slices,    // cut into slices
-  kernels    // every computation a launch of a shared kernel
+  kernels,   // every computation a launch of a shared kernel
+  schedules  // each kernel with the ways to run it that may win
 };
 
 struct PipelineOptions {
@@ -29,6 +30,8 @@ struct PipelineOptions {
   Quant quant = Quant::none;
   uint64_t maxSliceBytes = 0;
   int optLevel = 3;
+  std::vector<std::string> targets;
+  TensorCorePriority tensorCores = TensorCorePriority::high;
 };
 
 llvm::ArrayRef<Phase> allPhases();

@@ -9,6 +9,7 @@
 
 #include "mlir/IR/Matchers.h"
 #include "passes/Analysis/Bodies.h"
+#include "passes/Graph/ViewReads.h"
 #include "passes/Passes.h"
 
 namespace kt {
@@ -263,6 +264,8 @@ void readThroughView(ReadOp read, Value tensor) {
 
 bool fuseInto(Operation *consumer) {
   bool changed = false;
+  for (unsigned number = 0; number < consumer->getNumOperands() - firstBodyOperand(consumer); ++number)
+    changed |= readThroughViews(consumer, number);
   for (unsigned number = 0; number < consumer->getNumOperands() - firstBodyOperand(consumer); ++number) {
     Value v = consumer->getOperand(firstBodyOperand(consumer) + number), source = throughUnitViews(v);
     auto producer = source.getDefiningOp<GenericOp>();

@@ -124,7 +124,7 @@ private:
     Location unknown = UnknownLoc::get(context);
     OwningOpRef<ModuleOp> holder = ModuleOp::create(unknown);
     OpBuilder b = OpBuilder::atBlockEnd(holder->getBody());
-    auto kernel = KernelOp::create(b, unknown, "kernel", b.getStrArrayAttr({}), DictionaryAttr());
+    auto kernel = KernelOp::create(b, unknown, "kernel", b.getStrArrayAttr({}), ArrayAttr());
     Block *body = &kernel.getBody().emplaceBlock();
     IRMapping map;
     for (Value v : op->getOperands())

@@ -22,6 +22,20 @@ constexpr TypeInfo kTypes[] = {
 static_assert(std::size(kTypes) == static_cast<size_t>(DType::string) + 1);
 } // namespace
 
+const char *name(Fact fact) {
+  switch (fact) {
+  case Fact::SmCount:
+    return "sm_count";
+  case Fact::SharedPerBlock:
+    return "shared_per_block";
+  case Fact::ComputeCapability:
+    return "compute_capability";
+  case Fact::L2Bytes:
+    return "l2_bytes";
+  }
+  return "unknown_fact";
+}
+
 uint32_t byteSize(DType type) {
   auto i = static_cast<size_t>(type);
   return i < std::size(kTypes) ? kTypes[i].bytes : 0;

@@ -96,6 +96,9 @@ enum class Fact : uint8_t {
   ComputeCapability, // 89 for sm_89; on the host 3 for x86-64-v3, 4 for x86-64-v4
   L2Bytes
 };
+constexpr unsigned kFacts = 4;
+/// The name in text, "sm_count".
+const char *name(Fact fact);
 
 struct Symbol {
   enum class Kind : uint8_t {
@@ -158,10 +161,12 @@ struct Stage {
   ExprId scratch = kNone;                 // bytes of private memory a worker, 64-byte aligned (host); kNone: none
 };
 
-/// One way to run a kernel on a target, taken when its guard is not zero (kNone: always). The first that fits is run.
+/// One way to run a kernel on a target, which fits when its guard is not zero (kNone: always). Of those that fit the
+/// cheapest is run, the first of equals.
 struct Variant {
   std::string target; // "sm_89", "host-v3", "host-v4"
   ExprId guard = kNone;
+  ExprId cost = kNone;          // nanoseconds that the compiler expects a launch to take; kNone: 0
   ExprId workspace = kNone;     // bytes of memory shared by all blocks or tasks, 256-byte aligned; kNone: none
   bool workspaceZeroed = false; // must be zero at the start of the first stage
   std::vector<Stage> stages;

@@ -8,6 +8,7 @@
 #include "runtime/artifact/Verifier.h"
 
 #include <cstdio>
+#include <map>
 
 namespace kt::artifact {
 namespace {
@@ -57,28 +58,17 @@ Operator spelling(Expr::Op op) {
   }
 }
 
-const char *factName(int64_t fact) {
-  switch (static_cast<Fact>(fact)) {
-  case Fact::SmCount:
-    return "sm_count";
-  case Fact::SharedPerBlock:
-    return "shared_per_block";
-  case Fact::ComputeCapability:
-    return "compute_capability";
-  case Fact::L2Bytes:
-    return "l2_bytes";
-  }
-  return "unknown_fact";
-}
-
 /// Prints from a verified pool; `model` names symbols, without it they are integer arguments.
 class ExprPrinter {
 public:
-  ExprPrinter(const std::vector<Expr> &pool, const Model *model) : pool(pool), model(model) {}
+  using Names = std::map<ExprId, std::string>;
+  ExprPrinter(const std::vector<Expr> &pool, const Model *model, const Names *names = nullptr)
+      : pool(pool), model(model), names(names) {}
 
   std::string print(ExprId id) {
     if (id == kNone)
       return "-";
+    top = id;
     write(id, 0);
     return text.size() > kMaxExprText ? text.substr(0, kMaxExprText) + "..." : text;
   }
@@ -89,6 +79,11 @@ private:
     if (text.size() > kMaxExprText)
       return;
     const Expr &e = pool[id];
+    if (names && id != top)
+      if (auto it = names->find(id); it != names->end()) {
+        text += it->second;
+        return;
+      }
     switch (e.op) {
     case Expr::Op::Const:
       text += std::to_string(e.imm);
@@ -97,7 +92,7 @@ private:
       text += model ? escaped(model->symbols[e.imm].name) : "i" + std::to_string(e.imm);
       return;
     case Expr::Op::Fact:
-      text += factName(e.imm);
+      text += name(static_cast<Fact>(e.imm));
       return;
     default:
       break;
@@ -131,6 +126,8 @@ private:
 
   const std::vector<Expr> &pool;
   const Model *model;
+  const Names *names;
+  ExprId top = kNone; // which is written out, whatever its name
   std::string text;
   size_t depth = 0;
 };
@@ -245,6 +242,36 @@ std::string escaped(const std::string &text) {
 std::string printExpr(const Model &model, ExprId id) { return ExprPrinter(model.exprs, &model).print(id); }
 std::string printExpr(const Kernel &kernel, ExprId id) { return ExprPrinter(kernel.exprs, nullptr).print(id); }
 
+std::vector<std::string> printShared(const Kernel &kernel, const std::vector<ExprId> &roots,
+                                     std::vector<std::pair<std::string, std::string>> &shared) {
+  // How often each expression that the roots reach is used, from users to operands.
+  std::vector<uint32_t> uses(kernel.exprs.size());
+  for (ExprId root : roots)
+    if (root != kNone)
+      ++uses[root];
+  for (size_t id = kernel.exprs.size(); id-- > 0;) {
+    const Expr &e = kernel.exprs[id];
+    const ExprId operands[] = {e.a, e.b, e.c};
+    for (unsigned k = 0; uses[id] && k < arity(e.op); ++k)
+      ++uses[operands[k]];
+  }
+  ExprPrinter::Names names;
+  auto isLeaf = [&](ExprId id) { return arity(kernel.exprs[id].op) == 0; };
+  for (ExprId id = 0; id < kernel.exprs.size(); ++id) {
+    const Expr &e = kernel.exprs[id];
+    if (uses[id] < 2 || isLeaf(id) || (isLeaf(e.a) && isLeaf(e.b) && e.op != Expr::Op::Select))
+      continue; // what is short says more than a name
+    shared.push_back({"t" + std::to_string(shared.size()), ExprPrinter(kernel.exprs, nullptr, &names).print(id)});
+    names[id] = shared.back().first;
+  }
+  std::vector<std::string> texts;
+  for (ExprId root : roots) {
+    auto it = root == kNone ? names.end() : names.find(root);
+    texts.push_back(it != names.end() ? it->second : ExprPrinter(kernel.exprs, nullptr, &names).print(root));
+  }
+  return texts;
+}
+
 std::string printPort(const Model &model, const Port &port) {
   std::string text = std::string(name(port.type)) + "[";
   for (size_t i = 0; i < port.dims.size(); ++i)
@@ -265,6 +292,8 @@ std::string printKernel(const Model &model, const Kernel &k) {
       text += " if " + printExpr(k, v.guard);
     if (!v.schedule.empty())
       text += " \"" + escaped(v.schedule) + "\"";
+    if (v.cost != kNone)
+      text += " costs " + printExpr(k, v.cost);
     if (v.workspace != kNone)
       text += " workspace " + printExpr(k, v.workspace) + (v.workspaceZeroed ? " zeroed" : "");
     text += "\n";

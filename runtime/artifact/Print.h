@@ -15,6 +15,10 @@ namespace kt::artifact {
 std::string printExpr(const Model &model, ExprId id);
 /// An expression of a kernel's pool; integer arguments are i0, i1, ..., facts have their names.
 std::string printExpr(const Kernel &kernel, ExprId id);
+/// Several expressions of a kernel's pool. What they share gets names and is appended to `shared`, each entry in terms
+/// of those before it.
+std::vector<std::string> printShared(const Kernel &kernel, const std::vector<ExprId> &roots,
+                                     std::vector<std::pair<std::string, std::string>> &shared);
 /// "f32[batch, 768]"
 std::string printPort(const Model &model, const Port &port);
 /// A kernel with its variants and stages, several lines.

@@ -159,6 +159,7 @@ private:
       Variant variant;
       variant.target = text(v->target());
       variant.guard = v->guard();
+      variant.cost = v->cost();
       variant.workspace = v->workspace();
       variant.workspaceZeroed = v->workspace_zeroed();
       variant.schedule = text(v->schedule());

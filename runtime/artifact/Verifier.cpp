@@ -256,6 +256,7 @@ private:
                     number(k.exprs.size()));
     };
     KT_RETURN_IF_ERROR(optional(variant.guard, "guard"));
+    KT_RETURN_IF_ERROR(optional(variant.cost, "cost"));
     KT_RETURN_IF_ERROR(optional(variant.workspace, "workspace"));
     for (const Stage &stage : variant.stages) {
       if (stage.module >= m.modules.size())

@@ -12,78 +12,8 @@
 #include <functional>
 
 namespace kt::exec {
-namespace {
 
-Value known(int64_t value) { return {value, Value::State::ok}; }
-Value truth(bool value) { return known(value); }
-Value failure(Value::State state) { return {0, state}; }
-
-int64_t floorDiv(int64_t a, int64_t b) {
-  int64_t q = a / b;
-  return (a % b != 0 && (a < 0) != (b < 0)) ? q - 1 : q;
-}
-
-Value divide(Expr::Op op, int64_t a, int64_t b) {
-  if (b == 0)
-    return failure(Value::State::divisionByZero);
-  if (a == INT64_MIN && b == -1)
-    return op == Expr::Op::Mod ? known(0) : failure(Value::State::overflow);
-  int64_t q = floorDiv(a, b);
-  if (op == Expr::Op::FloorDiv)
-    return known(q);
-  if (op == Expr::Op::Mod)
-    return known(a - q * b);
-  return known(q + (a % b != 0));
-}
-
-} // namespace
-
-Value apply(Expr::Op op, Value a, Value b, Value c) {
-  using Op = Expr::Op;
-  if (op == Op::Select)
-    return !a.ok() ? a : a.value ? b : c;
-  // One side can decide alone.
-  if (op == Op::And && ((a.ok() && !a.value) || (b.ok() && !b.value)))
-    return truth(false);
-  if (op == Op::Or && ((a.ok() && a.value) || (b.ok() && b.value)))
-    return truth(true);
-  if (!a.ok())
-    return a;
-  if (!b.ok())
-    return b;
-  int64_t x = a.value, y = b.value, r = 0;
-  switch (op) {
-  case Op::Add:
-    return __builtin_add_overflow(x, y, &r) ? failure(Value::State::overflow) : known(r);
-  case Op::Sub:
-    return __builtin_sub_overflow(x, y, &r) ? failure(Value::State::overflow) : known(r);
-  case Op::Mul:
-    return __builtin_mul_overflow(x, y, &r) ? failure(Value::State::overflow) : known(r);
-  case Op::FloorDiv:
-  case Op::CeilDiv:
-  case Op::Mod:
-    return divide(op, x, y);
-  case Op::Min:
-    return known(std::min(x, y));
-  case Op::Max:
-    return known(std::max(x, y));
-  case Op::Eq:
-    return truth(x == y);
-  case Op::Ne:
-    return truth(x != y);
-  case Op::Lt:
-    return truth(x < y);
-  case Op::Le:
-    return truth(x <= y);
-  case Op::And:
-    return truth(x && y);
-  case Op::Or:
-    return truth(x || y);
-  default:
-    return failure(Value::State::unset);
-  }
-}
-
+static Value known(int64_t value) { return {value, Value::State::ok}; }
 Status valueError(Value value, const std::string &text) {
   switch (value.state) {
   case Value::State::overflow:
@@ -202,34 +132,17 @@ Result<uint64_t> ExprValues::getSize(ExprId id, const char *what) const {
   return static_cast<uint64_t>(*value);
 }
 
-namespace {
-template <typename Int>
-void evaluateWith(const artifact::Kernel &kernel, Int integer, const device::Facts &facts, std::vector<Value> &values) {
-  values.resize(kernel.exprs.size());
-  for (size_t id = 0; id < values.size(); ++id) {
-    const Expr &e = kernel.exprs[id];
-    if (e.op == Expr::Op::Const) {
-      values[id] = known(e.imm);
-    } else if (e.op == Expr::Op::Symbol) {
-      values[id] = integer(e.imm);
-    } else if (e.op == Expr::Op::Fact) {
-      values[id] = known(facts.get(static_cast<artifact::Fact>(e.imm)));
-    } else {
-      auto operand = [&](ExprId operand) { return operand == artifact::kNone ? Value() : values[operand]; };
-      values[id] = apply(e.op, operand(e.a), operand(e.b), operand(e.c));
-    }
-  }
-}
-} // namespace
-
 void evaluateKernel(const artifact::Kernel &kernel, const std::vector<int64_t> &ints, const device::Facts &facts,
                     std::vector<Value> &values) {
-  evaluateWith(kernel, [&](int64_t i) { return known(ints[i]); }, facts, values);
+  artifact::evaluate(
+      kernel.exprs, [&](int64_t i) { return Value{ints[i], Value::State::ok}; },
+      [&](artifact::Fact fact) { return facts.get(fact); }, values);
 }
 
 void evaluateKernel(const artifact::Kernel &kernel, const std::vector<Value> &ints, const device::Facts &facts,
                     std::vector<Value> &values) {
-  evaluateWith(kernel, [&](int64_t i) { return ints[i]; }, facts, values);
+  artifact::evaluate(
+      kernel.exprs, [&](int64_t i) { return ints[i]; }, [&](artifact::Fact fact) { return facts.get(fact); }, values);
 }
 
 } // namespace kt::exec

@@ -8,7 +8,7 @@
 #ifndef KT_RUNTIME_EXEC_EXPRESSIONS_H
 #define KT_RUNTIME_EXEC_EXPRESSIONS_H
 
-#include "runtime/artifact/Model.h"
+#include "runtime/artifact/Evaluate.h"
 #include "runtime/device/Device.h"
 #include "runtime/include/kt/Status.h"
 
@@ -18,16 +18,9 @@ using artifact::Expr;
 using artifact::ExprId;
 using artifact::SymbolId;
 
-/// A value, or why there is none.
-struct Value {
-  enum class State : uint8_t { ok, unset, overflow, divisionByZero };
-  int64_t value = 0;
-  State state = State::unset;
-  bool ok() const { return state == State::ok; }
-};
+using artifact::apply;
+using artifact::Value;
 
-/// One operation on evaluated operands.
-Value apply(Expr::Op op, Value a, Value b, Value c);
 /// The failure of a value that is not ok; `text` is the expression as people read it.
 Status valueError(Value value, const std::string &text);
 

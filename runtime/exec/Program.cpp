@@ -125,25 +125,30 @@ void Program::findCandidates() {
   }
 }
 
+/// The candidates of the device, or those of the host that stands in for it.
+static std::span<const Candidate> groupOf(const std::vector<Candidate> &all, bool fallback) {
+  auto border = std::find_if(all.begin(), all.end(), [](const Candidate &c) { return c.fallback; });
+  return fallback ? std::span(border, all.end()) : std::span(all.begin(), border);
+}
+
+static artifact::Choice chooseAmong(std::span<const Candidate> group, const std::vector<Value> &values) {
+  return artifact::choose(group, [](const Candidate &c) -> const Variant & { return *c.variant; }, values);
+}
+
 const Candidate *Program::certainVariant(const Launch &launch, const ExprValues &values, std::vector<Value> &ints,
                                          std::vector<Value> &scratch) const {
   const Kernel &kernel = model().kernels[launch.kernel];
   ints.clear();
   for (ExprId id : launch.ints)
     ints.push_back(values.peek(id));
-  int evaluatedFor = -1; // 0: device, 1: fallback
-  for (const Candidate &c : candidates[launch.kernel]) {
-    if (evaluatedFor != c.fallback) {
-      evaluateKernel(kernel, ints, c.fallback ? fallbackHost->facts() : device->facts(), scratch);
-      evaluatedFor = c.fallback;
-    }
-    if (c.variant->guard == kNone)
-      return &c;
-    Value guard = scratch[c.variant->guard];
-    if (!guard.ok())
-      return nullptr;
-    if (guard.value)
-      return &c;
+  for (bool fallback : {false, true}) {
+    auto group = groupOf(candidates[launch.kernel], fallback);
+    if (group.empty())
+      continue;
+    evaluateKernel(kernel, ints, fallback ? fallbackHost->facts() : device->facts(), scratch);
+    artifact::Choice choice = chooseAmong(group, scratch);
+    if (choice.best || choice.badGuard)
+      return choice.certain ? &group[*choice.best] : nullptr;
   }
   return nullptr;
 }
@@ -227,26 +232,21 @@ Status prepareLaunch(const Program &program, const Launch &launch, const ExprVal
         .in("kernel '" + artifact::escaped(kernel.name) + "': the " + what);
   };
   const Candidate *chosen = nullptr;
-  int evaluatedFor = -1; // 0: device, 1: fallback
   bool tooMany = false;
-  for (const Candidate &c : program.candidates[launch.kernel]) {
-    if (evaluatedFor != c.fallback) {
-      evaluateKernel(kernel, prepared.ints, c.fallback ? program.fallbackHost->facts() : program.device->facts(),
-                     scratch);
-      evaluatedFor = c.fallback;
-      tooMany = !c.fallback && !program.device->isHost() && !countsFit(kernel, scratch);
-    }
+  for (bool fallback : {false, true}) {
+    auto group = groupOf(program.candidates[launch.kernel], fallback);
+    if (group.empty() || chosen)
+      continue;
+    evaluateKernel(kernel, prepared.ints, fallback ? program.fallbackHost->facts() : program.device->facts(), scratch);
+    tooMany = !fallback && !program.device->isHost() && !countsFit(kernel, scratch);
     if (tooMany)
       continue;
-    if (c.variant->guard != kNone) {
-      Value guard = scratch[c.variant->guard];
-      if (!guard.ok())
-        return failed(guard, c.variant->guard, "guard");
-      if (guard.value == 0)
-        continue;
+    artifact::Choice choice = chooseAmong(group, scratch);
+    chosen = choice.best ? &group[*choice.best] : nullptr;
+    if (!chosen && choice.badGuard) {
+      ExprId guard = group[*choice.badGuard].variant->guard;
+      return failed(scratch[guard], guard, "guard");
     }
-    chosen = &c;
-    break;
   }
   if (!chosen) {
     if (program.candidates[launch.kernel].empty())

@@ -13,7 +13,7 @@ namespace {
 /// A kernel that the host has no code for: a division of 128 bits is a library's.
 std::string kernel(const std::string &name, const std::string &node) {
   std::string t = "!kt.tensor<[8] x f32>";
-  return "kt.kernel @" + name + " [] computes {\n^bb0(%x: " + t + "):\n%r = kt.generic ins(%x : " + t + ") -> " + t +
+  return "kt.kernel @" + name + " [] attributes {candidates = [#kt.candidate<\"host-v3\" \"host\" {}>]} computes {\n^bb0(%x: " + t + "):\n%r = kt.generic ins(%x : " + t + ") -> " + t +
          " {\n^bb0(%X: " + t + ", %i: index):\n%0 = kt.read %X[%i] : " + t +
          " -> f32\n%1 = arith.fptosi %0 : f32 to i64\n%2 = arith.extsi %1 : i64 to i128\n%3 = arith.divsi %2, %2 : "
          "i128\n"

@@ -10,6 +10,8 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Threading.h"
 #include "mlir/Parser/Parser.h"
+#include "mlir/Pass/PassManager.h"
+#include "passes/Passes.h"
 #include "llvm/Support/CommandLine.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/JSON.h"
@@ -27,14 +29,17 @@ static llvm::cl::opt<TensorCorePriority>
                 llvm::cl::values(clEnumValN(TensorCorePriority::low, "low", "never"),
                                  clEnumValN(TensorCorePriority::normal, "normal", "for many aligned rows"),
                                  clEnumValN(TensorCorePriority::high, "high", "always")));
-static llvm::cl::opt<bool> oneVariant("one-variant", llvm::cl::desc("one variant for all shapes"));
+static llvm::cl::opt<Variants> variants("variants", llvm::cl::init(Variants::few), llvm::cl::desc("how many variants"),
+                                        llvm::cl::values(clEnumValN(Variants::one, "one", "one for all shapes"),
+                                                         clEnumValN(Variants::few, "few", "those that may win"),
+                                                         clEnumValN(Variants::all, "all", "every one")));
 static llvm::cl::opt<bool> lineTables("line-tables", llvm::cl::desc("say in the PTX which lines of builders made it"));
 static llvm::cl::opt<std::string> outDir("o", llvm::cl::init("."), llvm::cl::desc("directory"));
 
 static int64_t id(artifact::ExprId e) { return e == artifact::kNone ? -1 : (int64_t)e; }
 
 static Object describe(KernelOp kernel, const codegen::KernelCode &code, const codegen::ExprPool &pool, double ms) {
-  Array exprs, variants, buffers;
+  Array exprs, ways, buffers;
   for (const artifact::Expr &e : pool.get())
     exprs.push_back(Array{(int64_t)e.op, e.imm, id(e.a), id(e.b), id(e.c)});
   for (const artifact::Variant &v : code.variants) {
@@ -45,18 +50,19 @@ static Object describe(KernelOp kernel, const codegen::KernelCode &code, const c
                               {"grid", Array{id(s.grid[0]), id(s.grid[1]), id(s.grid[2])}},
                               {"block", Array{s.block[0], s.block[1], s.block[2]}},
                               {"shared", id(s.shared)}});
-    variants.push_back(Object{{"guard", id(v.guard)},
-                              {"workspace", id(v.workspace)},
-                              {"workspaceZeroed", v.workspaceZeroed},
-                              {"schedule", v.schedule},
-                              {"stages", std::move(stages)}});
+    ways.push_back(Object{{"guard", id(v.guard)},
+                          {"cost", id(v.cost)},
+                          {"workspace", id(v.workspace)},
+                          {"workspaceZeroed", v.workspaceZeroed},
+                          {"schedule", v.schedule},
+                          {"stages", std::move(stages)}});
   }
   return Object{{"name", kernel.getSymName()},
                 {"params", (int64_t)kernel.getParams().size()},
                 {"reportsFaults", kernel.reportsFaults()},
                 {"ms", ms},
                 {"exprs", std::move(exprs)},
-                {"variants", std::move(variants)}};
+                {"variants", std::move(ways)}};
 }
 
 int main(int argc, char **argv) {
@@ -70,6 +76,10 @@ int main(int argc, char **argv) {
   auto module = mlir::parseSourceFile<mlir::ModuleOp>(input, &context);
   if (!module)
     return 1;
+  mlir::PassManager passes(&context);
+  passes.addPass(createScheduleKernels({{target}, tensorCores, variants}));
+  if (mlir::failed(passes.run(*module)))
+    return 1;
   // All at once, as the compiler does it.
   auto ops = llvm::to_vector(module->getOps<KernelOp>());
   std::vector<std::optional<Object>> objects(ops.size());
@@ -79,7 +89,7 @@ int main(int argc, char **argv) {
     codegen::ExprPool pool;
     auto start = std::chrono::steady_clock::now();
     auto code = host ? codegen::compileHostKernel(kernel, {"host-v3", "host-v4"}, library, pool)
-                     : codegen::compileGpuKernel(kernel, target, pool, {tensorCores, oneVariant, lineTables});
+                     : codegen::compileGpuKernel(kernel, target, pool, {lineTables});
     double ms = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
     if (mlir::failed(code))
       return;

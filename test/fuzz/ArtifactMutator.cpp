@@ -41,7 +41,7 @@ public:
       number(k.num_buffers), number(k.num_ints), number(k.num_results), numbers(k.counts), expressions(k.exprs);
       add([&] { k.reports_faults = !k.reports_faults; });
       list(k.variants, [&](VariantT &v) {
-        text(v.target), number(v.guard), number(v.workspace);
+        text(v.target), number(v.guard), number(v.cost), number(v.workspace);
         list(v.stages, [&](StageT &s) {
           number(s.module_), wide(s.entry_offset), numbers(s.grid), numbers(s.block), number(s.shared),
               number(s.scratch), text(s.entry);

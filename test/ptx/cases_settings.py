@@ -1,5 +1,5 @@
 """Kernels of half-precision operands under other settings of the compiler: without tensor cores, with them where rows are many and aligned,
-and with one variant for all shapes. The results are the same; which instructions compute them is not."""
+with one variant for all shapes, and with all that there are. The results are the same; which instructions compute them is not."""
 import cases_attention
 import cases_conv
 import cases_matmul
@@ -10,6 +10,10 @@ UNALIGNED = ('ragged_50_99', 'left_transposed_f16', 'conv_stem_f16', 'attention_
 # The position among a case's sizes that counts rows; a number where rows are static.
 ROWS = {'linear_bf16_72_64': 0, 'int8_f16': 0, 'int8_bf16': 0, 'scores_f16': 1, 'attention_f16_64': 1, 'attention_bf16_32_mask': 1}
 MANY = ('conv3x3_f16', 'conv_groups_f16', 'conv_int8_f16', 'conv1x1_f16', 'attention_f16_256')
+
+# What runs every tile that there is, whether it may win or not.
+ALL = ('linear_f16_320_576', 'int8_f16', 'int8_deep_f16', 'scores_f16', 'context_f16', 'linear_f32', 'conv3x3_f16', 'conv_stem_f16', 'conv_groups_f16',
+       'conv_int8_f16', 'conv1x1_f16', 'attention_f16_64')
 
 
 def low(ints, kernel, ptx):
@@ -34,9 +38,13 @@ def normal(name):
 def settings_cases():
     cases = []
     for c in cases_matmul.matmul_cases() + cases_conv.conv_cases() + cases_attention.attention_cases():
+        if c.name in ALL:
+            every = c.compiled_with('all', ['--variants=all'], None)
+            every.runs = every.runs[:3]
+            cases.append(every)
         if c.name not in ROWS and c.name not in UNALIGNED and c.name not in MANY:
             continue
         cases.append(c.compiled_with('low', ['--tensor-core-priority=low'], low))
         cases.append(c.compiled_with('normal', ['--tensor-core-priority=normal'], normal(c.name)))
-        cases.append(c.compiled_with('one', ['--one-variant'], one))
+        cases.append(c.compiled_with('one', ['--variants=one'], one))
     return cases

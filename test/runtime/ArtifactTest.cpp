@@ -269,6 +269,7 @@ TEST(Verifier, RejectsUnsoundModels) {
       {"an entry is at ", [](M &m) { m.kernels[0].variants[0].stages[0].entryOffset = m.modules[0].code.size(); }},
       {"a stage has no grid", [](M &m) { m.kernels[0].variants[0].stages[0].grid[0] = kNone; }},
       {"the guard is expression 50", [](M &m) { m.kernels[0].variants[0].guard = 50; }},
+      {"the cost is expression 50", [](M &m) { m.kernels[0].variants[0].cost = 50; }},
       {"which is for 'host-v3'", [](M &m) { m.kernels[0].variants[0].target = "host-v4"; }},
       {"has the wrong kind of code", [](M &m) { m.modules[0].target = "sm_89"; }},
       {"is launched with 2 buffers and 1 integers, expected 3 and 1", [&](M &m) { launch(m, 3).buffers.pop_back(); }},

@@ -94,6 +94,37 @@ TEST_P(Cuda, WhatEveryRunNeedsIsCompiledAtLoad) {
   EXPECT_EQ(compiled(), (Marks{"scale-any"}));
 }
 
+TEST_P(Cuda, TheCheapestThatFitsRuns) {
+  // Scaling costs n one way, 100 another, and nothing where fewer than 20 are scaled.
+  ModelBuilder b = chain(2, {});
+  uint32_t add = b.kernel(Entry::add), scale = b.kernel(Entry::scale);
+  addGpuVariant(b.model, add, "add-any");
+  Kernel &kernel = b.model.kernels[scale];
+  ExprId hundred = kernelExpr(kernel, {Op::Const, 100}), n = kernelExpr(kernel, {Op::Symbol, 0});
+  ExprId huge = kernelExpr(kernel, {Op::Const, INT64_MAX}), overflows = kernelExpr(kernel, {Op::Mul, 0, huge, huge});
+  ExprId zero = kernelExpr(kernel, {Op::Const, 0}), never = kernelExpr(kernel, {Op::FloorDiv, 0, n, zero});
+  ExprId tiny = fewerThan(kernel, 20);
+  auto scaling = [&](const char *mark, ExprId guard, ExprId cost) {
+    addGpuVariant(b.model, scale, mark, guard);
+    b.model.kernels[scale].variants.front().cost = cost;
+  };
+  scaling("scale-overflow", kNone, overflows);
+  scaling("scale-bad-guard", never, zero);
+  scaling("scale-same", kNone, hundred);
+  scaling("scale-flat", kNone, hundred);
+  scaling("scale-linear", kNone, n);
+  scaling("scale-tiny", tiny, zero);
+  auto model = loadModel(b.model, kGpu);
+  EXPECT_EQ(compiled(), (Marks{"add-any"}));
+  auto session = *model->createSession();
+  expectChain(*session, 2, 150, 1);
+  EXPECT_EQ(compiled(), (Marks{"scale-flat"}));
+  expectChain(*session, 2, 100, 1);
+  EXPECT_EQ(compiled(), (Marks{"scale-linear"})) << "the first of equals";
+  expectChain(*session, 2, 10, 1);
+  EXPECT_EQ(compiled(), (Marks{"scale-tiny"}));
+}
+
 TEST_P(Cuda, AModelOfFixedSizesIsCompiledAtLoad) {
   ModelBuilder b = manyVariants();
   b.model.symbols[0].min = b.model.symbols[0].max = 150;

@@ -4,25 +4,9 @@
 #define KT_CODEGEN_GPU_ATTENTION_ATTENTION_H
 
 #include "codegen/Gpu/Builder/Kernels.h"
+#include "dialects/KT/Schedule/Attention.h"
 
 namespace kt::gpu {
-
-/// Sizes and strides of an attention op; strides are in elements along (b, h or group, i or j, d or e), then
-/// the offset of the first element.
-struct AttentionProblem {
-  AttentionOp op;
-  Expr b, h, i, j;
-  int64_t d = 0, e = 0, group = 1;
-  SmallVector<Expr> query, key, value, result;
-  bool zeroEmpty = false;
-  Expr from, to;    // row i sees keys i + from <= j < i + to; null: no such end
-  bool low = false; // what it does not see counts where nothing that it sees does
-  /// The rows further down see more keys, and none sees fewer of the first ones.
-  bool isCausal() const { return to && !from; }
-};
-
-/// Fails when a head's dimensions are not constants.
-mlir::FailureOr<AttentionProblem> analyzeAttention(AttentionOp op);
 
 /// What a row is multiplied with once it is summed up: 1 / `sum` of its exponentials. A row whose scores are all minus
 /// infinity is the NaN that 0 / 0 is unless the op asks for zero; one without any key is a sum over nothing, 0.
@@ -45,7 +29,7 @@ Value seesOnlyLow(KernelBuilder &k, ArrayRef<Value> most, Value words);
 Value headOffset(KernelBuilder &k, ArrayRef<Expr> strides, Value b, Value h);
 Values extraPointers(KernelBuilder &k, unsigned first, unsigned count);
 
-/// Adds what the tensor-core priority allows: with `high` that is complete.
+/// One variant, for the sink's candidate.
 llvm::LogicalResult buildAttentionTensorCore(KernelSink &sink, const AttentionProblem &p);
 llvm::LogicalResult buildAttentionCudaCore(KernelSink &sink, const AttentionProblem &p);
 

@@ -148,6 +148,6 @@ LogicalResult kt::gpu::buildAttentionCudaCore(KernelSink &sink, const AttentionP
   variant.schedule = "attention simt rows=32 keys=" + std::to_string(blockKeys);
   if (failed(sink.addStage(variant, k, {p.b * p.h * tiles, sink.one(), sink.one()}, shared)))
     return failure();
-  sink.addVariant(std::move(variant), Guard());
+  sink.addVariant(std::move(variant));
   return success();
 }

@@ -13,8 +13,6 @@
 using namespace mlir;
 using namespace kt;
 using namespace kt::gpu;
-using artifact::ExprId;
-using ExprOp = artifact::Expr::Op;
 
 namespace {
 
@@ -48,12 +46,7 @@ public:
         type(op.getQuery().getType().scalarType()),
         score(k, op.getScore(), 1, extraPointers(k, 3, op.getExtras().size())), chunksD(rowChunks(p.d)),
         chunksE(rowChunks(p.e)) {}
-  LogicalResult build(Guard guard);
-  /// What has to be a multiple of 8 for asynchronous copies.
-  static bool canAlign(const AttentionProblem &p, Alignment &copies) {
-    copies.lanes = 8;
-    return aligned(p.query, p.d, copies) && aligned(p.key, p.d, copies) && aligned(p.value, p.e, copies);
-  }
+  LogicalResult build();
 
 private:
   struct Tile {
@@ -65,12 +58,8 @@ private:
   };
   /// Copies rows [first, first + count) into shared memory at `slot`.
   void load(const Tile &t, Value first, Value slot);
-  static bool aligned(ArrayRef<Expr> strides, int64_t columns, Alignment &a) {
-    return columns % 8 == 0 && strides[3].isConstant(1) && a.multiple(strides[0]) && a.multiple(strides[1]) &&
-           a.multiple(strides[2]) && a.multiple(strides[4]);
-  }
   Values scores(Value slotK);
-  void combineStage(artifact::Variant &variant, ExprId splits);
+  LogicalResult combineStage(artifact::Variant &variant, Expr splits);
   Value pack(Value x, Value y) {
     Value v = LLVM::UndefOp::create(k.b, k.loc, k.vec(2, type));
     v = LLVM::InsertElementOp::create(k.b, k.loc, v, k.convert(x, type), k.c(0));
@@ -149,11 +138,7 @@ Values Flash::scores(Value slotK) {
   return acc;
 }
 
-LogicalResult Flash::build(Guard guard) {
-  Alignment copies;
-  plan.aligned = plan.aligned && canAlign(p, copies);
-  if (plan.aligned)
-    guard.requireMultiples(copies);
+LogicalResult Flash::build() {
   unsigned rows = plan.warps * 16, bytesQ = rows * chunksD * 16, bytesK = kKeys * chunksD * 16,
            bytesV = kKeys * chunksE * 16;
   bool ring = bytesQ + 2 * (bytesK + bytesV) <= 99 * 1024;
@@ -373,37 +358,22 @@ LogicalResult Flash::build(Guard guard) {
       }
     });
   }
-  if (guard.never)
-    return success();
   artifact::Variant variant;
   variant.schedule = "attention rows=" + std::to_string(rows) + " keys=" + std::to_string(kKeys) +
                      " stages=" + std::to_string(stages) + (plan.aligned ? "" : " unaligned") +
                      (plan.split ? " split" : "");
-  codegen::ExprPool &pool = sink.pool;
-  ExprId one = pool.constant(1), splits = one, grid = pool.add(p.b * p.h * tiles);
-  if (plan.split) {
-    // Four blocks an SM, at least four blocks of keys each.
-    ExprId wanted = pool.op(ExprOp::CeilDiv, pool.op(ExprOp::Mul, pool.fact(artifact::Fact::SmCount), pool.constant(4)),
-                            pool.op(ExprOp::Max, grid, one));
-    Expr walked = p.from && p.to ? Expr::min(p.j, p.to - p.from + kKeys) : p.j;
-    ExprId most = pool.op(ExprOp::Max, one, pool.add(Expr::floorDiv(walked, sink.number(kKeys * 4))));
-    splits = pool.op(ExprOp::Max, one, pool.op(ExprOp::Min, pool.constant(64), pool.op(ExprOp::Min, wanted, most)));
-    variant.workspace = pool.op(ExprOp::Mul, splits, pool.add(rowsInAll() * ((padTo16(p.e) + 2) * 4)));
-  }
-  if (failed(sink.addStage(variant, k, std::array<ExprId, 3>{grid, splits, one}, shared)))
+  Expr splits = plan.split ? Expr(sink.candidate.getSplits()) : sink.one();
+  if (plan.split)
+    variant.workspace = sink.pool.add(splits * rowsInAll() * ((padTo16(p.e) + 2) * 4));
+  if (failed(sink.addStage(variant, k, {p.b * p.h * tiles, splits, sink.one()}, shared)) ||
+      (plan.split && failed(combineStage(variant, splits))))
     return failure();
-  if (plan.split) {
-    unsigned before = variant.stages.size();
-    combineStage(variant, splits);
-    if (variant.stages.size() == before)
-      return failure();
-  }
-  sink.addVariant(std::move(variant), guard);
+  sink.addVariant(std::move(variant));
   return success();
 }
 
 /// A warp adds up the splits of one row, each scaled by its distance from the largest score.
-void Flash::combineStage(artifact::Variant &variant, ExprId splits) {
+LogicalResult Flash::combineStage(artifact::Variant &variant, Expr splits) {
   KernelBuilder k(sink.kernel, sink.entryName(), {128, 0, true});
   unsigned width = padTo16(p.e) + 2;
   // The second grid dimension says how many splits there were; only its first row of blocks works.
@@ -442,30 +412,16 @@ void Flash::combineStage(artifact::Variant &variant, ExprId splits) {
       });
     }
   });
-  codegen::ExprPool &pool = sink.pool;
-  (void)sink.addStage(
-      variant, k, std::array<ExprId, 3>{pool.add(Expr::ceilDiv(rowsInAll(), sink.number(4))), splits, pool.constant(1)},
-      0);
+  return sink.addStage(variant, k, {Expr::ceilDiv(rowsInAll(), sink.number(4)), splits, sink.one()});
 }
 
 } // namespace
 
 LogicalResult kt::gpu::buildAttentionTensorCore(KernelSink &sink, const AttentionProblem &p) {
-  if (sink.options.tensorCores == TensorCorePriority::normal) {
-    Guard many;
-    many.require(Expr::lt(sink.number(16), p.i));
-    Alignment copies;
-    return many.never || !Flash::canAlign(p, copies) ? success() : Flash(sink, p, {4, true, false}).build(many);
-  }
-  Guard few;
-  few.require(Expr::lt(p.i, sink.number(17)));
-  few.require(Expr::lt(sink.number(511), p.j));
-  AttentionProblem whole = p; // a split does not know what the others see
-  if (p.low)
-    whole.from = whole.to = Expr(), whole.low = false;
-  if (!sink.options.oneVariant && !few.never && failed(Flash(sink, whole, {1, true, true}).build(few)))
-    return failure();
-  if (!sink.complete() && failed(Flash(sink, p, {4, true, false}).build(Guard())))
-    return failure();
-  return sink.complete() ? success() : Flash(sink, p, {4, false, false}).build(Guard());
+  Alignment copies = sink.alignment();
+  bool aligned = sink.configured("async") && p.canAlign(copies), split = (bool)sink.candidate.getSplits();
+  AttentionProblem mine = p;
+  if (split && p.low) // a split does not know what the others see
+    mine.from = mine.to = Expr(), mine.low = false;
+  return Flash(sink, mine, {(unsigned)sink.configured("warps"), aligned, split}).build();
 }

@@ -7,23 +7,6 @@ using namespace mlir;
 using namespace kt;
 using namespace kt::gpu;
 using artifact::ExprId;
-using ExprOp = artifact::Expr::Op;
-
-void Guard::require(Expr condition) {
-  if (std::optional<int64_t> known = condition.asConstant()) {
-    never |= *known == 0;
-    return;
-  }
-  shapes.push_back(condition);
-}
-
-void Guard::requireMultiples(const Alignment &alignment) {
-  for (Attribute a : alignment.assumed) {
-    Expr e(cast<ExprAttr>(a));
-    MLIRContext *context = e.context();
-    require(Expr::eq(Expr::mod(e, Expr::constant(context, alignment.lanes)), Expr::constant(context, 0)));
-  }
-}
 
 std::string KernelSink::entryName() {
   std::string name = kernel.getSymName().str();
@@ -62,35 +45,17 @@ LogicalResult KernelSink::addStage(artifact::Variant &variant, KernelBuilder &k,
                   sharedBytes);
 }
 
-ExprId KernelSink::conjunction(const Guard &guard) {
-  ExprId all = artifact::kNone;
-  auto also = [&](ExprId e) { all = all == artifact::kNone ? e : pool.op(ExprOp::And, all, e); };
-  for (Expr e : guard.shapes)
-    also(pool.add(e));
-  for (ExprId e : guard.facts)
-    also(e);
-  return all;
+Alignment KernelSink::alignment() const {
+  Alignment known;
+  known.mayAssume = false, known.given = candidate.getGuard();
+  return known;
 }
 
-codegen::KernelCode KernelSink::take() {
-  if (options.oneVariant && complete()) {
-    artifact::Variant general = std::move(code.variants.back());
-    std::vector<artifact::Module> modules;
-    for (artifact::Stage &stage : general.stages) {
-      modules.push_back(std::move(code.modules[stage.module]));
-      stage.module = modules.size() - 1;
-    }
-    code.variants.clear();
-    code.variants.push_back(std::move(general));
-    code.modules = std::move(modules);
-  }
-  return std::move(code);
-}
-
-void KernelSink::addVariant(artifact::Variant variant, const Guard &guard) {
-  if (guard.never)
-    return;
+void KernelSink::addVariant(artifact::Variant variant) {
   variant.target = target;
-  variant.guard = conjunction(guard);
+  if (ExprAttr guard = candidate.getGuard())
+    variant.guard = pool.add(guard);
+  if (ExprAttr cost = candidate.getCost())
+    variant.cost = pool.add(cost);
   code.variants.push_back(std::move(variant));
 }

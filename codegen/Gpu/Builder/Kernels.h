@@ -1,7 +1,6 @@
 //===- Kernels.h - the GPU kernel families --------------------------------===//
 //
-// Each family turns its op into variants: one or more functions with launch geometry and a guard over shapes and device
-// facts.
+// Each family turns a candidate for its op into a variant: one or more functions with launch geometry.
 //
 //===----------------------------------------------------------------------===//
 
@@ -11,17 +10,9 @@
 #include "codegen/Common/KernelCode.h"
 #include "codegen/Gpu/Builder/BodyEmitter.h"
 #include "codegen/Gpu/Builder/KernelBuilder.h"
+#include "dialects/KT/Schedule/Candidates.h"
 
 namespace kt::gpu {
-
-/// Conditions that all have to hold; a constant truth drops out.
-struct Guard {
-  SmallVector<Expr> shapes;            // each must not be zero
-  SmallVector<artifact::ExprId> facts; // the same, over device facts too
-  bool never = false;                  // a shape condition is false for every input
-  void require(Expr condition);
-  void requireMultiples(const Alignment &alignment);
-};
 
 /// Collects the code of one kernel.
 class KernelSink {
@@ -33,6 +24,11 @@ public:
   std::string target;
   codegen::ExprPool &pool;
   const CodeOptions options;
+  CandidateAttr candidate; // which is being built
+
+  /// The number that configures the candidate under `name`.
+  int64_t configured(llvm::StringRef name) const { return kt::configured(candidate, name); }
+  bool has(llvm::StringRef path) const { return candidate.getPath().getValue() == path; }
 
   /// A function name that no other function of this kernel has.
   std::string entryName();
@@ -41,15 +37,13 @@ public:
                                int64_t sharedBytes = 0);
   llvm::LogicalResult addStage(artifact::Variant &variant, KernelBuilder &k, std::array<artifact::ExprId, 3> grid,
                                int64_t sharedBytes);
-  /// Ends a variant. Variants are tried in the order in which they are added.
-  void addVariant(artifact::Variant variant, const Guard &guard);
-  /// The kernel's code. Where one variant is wanted, the last one if it takes every shape.
-  codegen::KernelCode take();
-  /// True when the last variant takes whatever is left.
-  bool complete() const { return !code.variants.empty() && code.variants.back().guard == artifact::kNone; }
+  /// Ends the candidate's variant.
+  void addVariant(artifact::Variant variant);
+  codegen::KernelCode take() { return std::move(code); }
+  /// What is a multiple where the candidate's guard holds.
+  Alignment alignment() const;
   Expr one() { return Expr::constant(kernel.getContext(), 1); }
   Expr number(int64_t v) { return Expr::constant(kernel.getContext(), v); }
-  artifact::ExprId conjunction(const Guard &guard);
 
 private:
   codegen::KernelCode code;
@@ -57,8 +51,8 @@ private:
 };
 
 llvm::LogicalResult buildGeneric(KernelSink &sink, GenericOp op);
-/// Bodies that only permute: `done` says whether this is one.
-llvm::LogicalResult buildTranspose(KernelSink &sink, GenericOp op, bool &done);
+/// A body that only permutes, along `turned`.
+llvm::LogicalResult buildTranspose(KernelSink &sink, GenericOp op, unsigned turned);
 llvm::LogicalResult buildReduce(KernelSink &sink, ReduceOp op);
 llvm::LogicalResult buildNormalize(KernelSink &sink, NormalizeOp op);
 llvm::LogicalResult buildAttention(KernelSink &sink, AttentionOp op);

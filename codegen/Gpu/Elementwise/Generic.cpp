@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "codegen/Gpu/Builder/Kernels.h"
+#include "dialects/KT/Schedule/Structured.h"
 
 using namespace mlir;
 using namespace kt;
@@ -29,28 +30,19 @@ Values operandPointers(KernelBuilder &k) {
   return pointers;
 }
 
-/// A vector of lanes a thread; short bodies get the 16 bytes that the memory system likes, long ones fewer.
-unsigned chooseLanes(BodyEmitter &body, GenericOp op, int inner) {
-  SmallVector<ReadOp> reads = inner < 0 ? SmallVector<ReadOp>() : body.contiguousReads(inner);
-  unsigned lanes = vectorLanes(reads, op.getResult().getType().getElementType());
-  unsigned size = std::distance(body.block().begin(), body.block().end());
-  return size > 300 ? 1 : size > 100 ? std::min(lanes, 2u) : size > 50 ? std::min(lanes, 4u) : lanes;
-}
-
-LogicalResult buildFlat(KernelSink &sink, GenericOp op, bool vectors, bool &needsFallback) {
+LogicalResult buildFlat(KernelSink &sink, GenericOp op) {
   KernelBuilder k(sink.kernel, sink.entryName(), {kThreads});
   BodyEmitter body(k, op.getBody(), 0, operandPointers(k));
   SymTensorType type = op.getResult().getType();
   IndexSpace space(dims(type), {{&body, 0u}});
   int inner = (int)type.getRank() - 1;
-  Alignment alignment;
-  alignment.lanes = vectors && inner >= 0 ? chooseLanes(body, op, inner) : 1;
+  Alignment alignment = sink.alignment();
+  if (sink.configured("vectors"))
+    alignFlat(op, alignment);
   unsigned lanes = alignment.lanes;
   SmallVector<Expr> extents = space.groups;
   // One merged dimension needs no divisibility: its last vector may be a partial one.
   bool partial = lanes > 1 && extents.size() == 1 && !extents[0].isMultipleOf(lanes);
-  if (lanes > 1 && !partial && !alignment.multiple(extents.back()))
-    lanes = alignment.lanes = 1;
   Expr all = inner < 0 ? sink.one() : space.count();
   Expr items = lanes == 1 ? all : partial ? Expr::ceilDiv(all, sink.number(lanes)) : all;
   if (lanes > 1) {
@@ -83,29 +75,18 @@ LogicalResult buildFlat(KernelSink &sink, GenericOp op, bool vectors, bool &need
           return {};
         });
   });
-  Guard guard;
-  guard.requireMultiples(alignment);
-  needsFallback = !guard.shapes.empty() || guard.never;
   artifact::Variant variant;
   variant.schedule = "generic lanes=" + std::to_string(lanes) + " threads=" + std::to_string(kThreads);
-  if (guard.never)
-    return success();
   if (failed(sink.addStage(variant, k, {Expr::ceilDiv(items, sink.number(kThreads)), sink.one(), sink.one()})))
     return failure();
-  sink.addVariant(std::move(variant), guard);
+  sink.addVariant(std::move(variant));
   return success();
 }
 
 } // namespace
 
 LogicalResult kt::gpu::buildGeneric(KernelSink &sink, GenericOp op) {
-  bool needsFallback = false, turned = false;
-  if (failed(buildTranspose(sink, op, turned)))
-    return failure();
-  if (turned)
-    return success();
-  if (failed(buildFlat(sink, op, /*vectors=*/true, needsFallback)))
-    return failure();
-  bool none = false;
-  return needsFallback ? buildFlat(sink, op, /*vectors=*/false, none) : success();
+  if (std::optional<unsigned> turned = turnedDimension(op); turned && sink.has(path::kDirect))
+    return buildTranspose(sink, op, *turned);
+  return buildFlat(sink, op);
 }

@@ -15,43 +15,16 @@ namespace {
 
 constexpr unsigned kTile = 32, kThreads = 256, kStep = kThreads / kTile;
 
-/// The result dimension that the only read runs along in memory, if the body is that read and work on its value.
-std::optional<unsigned> turnedDimension(BodyEmitter &body, GenericOp op) {
-  unsigned rank = op.getResult().getType().getRank();
-  if (rank < 2)
-    return std::nullopt;
-  auto reads = llvm::to_vector(body.block().getOps<ReadOp>());
-  if (reads.size() != 1 || reads[0].getOtherwise() || reads[0].getIndices().empty())
-    return std::nullopt;
-  // Every index of the read has to be a plain result index, each used once.
-  llvm::SmallDenseSet<Value> seen;
-  for (Value v : reads[0].getIndices())
-    if (!isa<BlockArgument>(v) || !seen.insert(v).second)
-      return std::nullopt;
-  for (unsigned d = 0; d + 1 < rank; ++d)
-    if (reads[0].getIndices().back() == body.indexArgument(d) && seen.contains(body.indexArgument(rank - 1)))
-      return d;
-  return std::nullopt;
-}
-
 } // namespace
 
-LogicalResult kt::gpu::buildTranspose(KernelSink &sink, GenericOp op, bool &done) {
+LogicalResult kt::gpu::buildTranspose(KernelSink &sink, GenericOp op, unsigned t) {
   KernelBuilder k(sink.kernel, sink.entryName(), {kThreads});
   Values pointers;
   for (unsigned i = 0; i < k.numOperands(); ++i)
     pointers.push_back(k.buffer(i));
   BodyEmitter body(k, op.getBody(), 0, pointers);
-  std::optional<unsigned> turned = turnedDimension(body, op);
-  done = turned.has_value();
-  if (!done)
-    return success();
   SymTensorType type = op.getResult().getType();
-  unsigned rank = type.getRank(), t = *turned;
-  // Short sides leave most of a tile empty: there the plain kernel is as good.
-  for (Expr e : {type.dim(t), type.dim(rank - 1)})
-    if (std::optional<int64_t> n = e.asConstant(); n && *n < 16)
-      return done = false, success();
+  unsigned rank = type.getRank();
   auto read = *body.block().getOps<ReadOp>().begin();
   auto source = cast<SymTensorType>(read.getTensor().getType());
   int64_t bytes = source.elementBytes();
@@ -98,6 +71,6 @@ LogicalResult kt::gpu::buildTranspose(KernelSink &sink, GenericOp op, bool &done
   variant.schedule = "generic transpose 32x32";
   if (failed(sink.addStage(variant, k, {blocks, sink.one(), sink.one()}, kTile * (kTile + 1) * bytes)))
     return failure();
-  sink.addVariant(std::move(variant), Guard());
+  sink.addVariant(std::move(variant));
   return success();
 }

@@ -73,17 +73,10 @@ private:
   unsigned rank;
 };
 
-/// Neighbouring channels lie side by side in groups of `lanes` that are aligned.
-bool hasAlignedChannels(ConvOp op, int64_t lanes) {
-  FactorView in = factorView(op, 0);
-  return in.strides.back().isConstant(1) && in.offset.isMultipleOf(lanes) &&
-         llvm::all_of(ArrayRef(in.strides).drop_back(), [&](Expr s) { return s.isMultipleOf(lanes); });
-}
-
 /// Tiles of the implicit left side: 8 channels of one tap a chunk by asynchronous copies, or any 8 k's one at a time.
 class ConvTiles : public TileSource {
 public:
-  ConvTiles(KernelBuilder &k, ConvOp op, const TileConfig &t, Value m0, Value firstChannel, Expr channels, Expr rows,
+  ConvTiles(KernelBuilder &k, ConvOp op, const MmaTile &t, Value m0, Value firstChannel, Expr channels, Expr rows,
             Expr depth, bool chunks)
       : k(k), geometry(k, op), bk(t.bk), chunkCount(t.bk / 8), step(t.threads() / chunkCount), channels(channels),
         chunks(chunks), firstChannel(firstChannel), depth(k.size(depth)), type(op.getInput().getType().scalarType()) {
@@ -164,10 +157,6 @@ private:
   Expr channels, rows, depth;
 };
 
-bool allOnes(ArrayRef<int64_t> list) {
-  return llvm::all_of(list, [](int64_t v) { return v == 1; });
-}
-
 /// One channel in, one out, a group: a thread computes neighbouring channels of one position.
 LogicalResult buildDepthwise(KernelSink &sink, ConvOp op, const GemmProblem &p, unsigned lanes) {
   constexpr unsigned kThreads = 128;
@@ -222,77 +211,35 @@ LogicalResult buildDepthwise(KernelSink &sink, ConvOp op, const GemmProblem &p, 
   variant.schedule = "conv depthwise lanes=" + std::to_string(lanes);
   if (failed(sink.addStage(variant, k, {Expr::ceilDiv(p.m * chunks, sink.number(kThreads)), sink.one(), sink.one()})))
     return failure();
-  sink.addVariant(std::move(variant), Guard());
+  sink.addVariant(std::move(variant));
   return success();
 }
 
 } // namespace
 
 LogicalResult kt::gpu::buildConv(KernelSink &sink, ConvOp op) {
-  SymTensorType in = op.inputType(), w = op.getWeights().getType(), out = op.getResult().getType();
-  FactorView input = factorView(op, 0);
-  unsigned rank = out.getRank();
-  int64_t groups = op.getGroups(), taps = 1;
-  for (int64_t n : op.getKernel())
-    taps *= n;
-  Expr channels = w.dim(3), outputs = Expr::floorDiv(out.dim(rank - 1), sink.number(groups));
-  GemmProblem p;
-  p.op = op;
-  p.epilogue = &op.getEpilogue();
-  p.numExtras = op.getExtras().size();
-  p.lhsType = in.scalarType(), p.rhsType = w.scalarType(), p.accType = op.accumulatorType();
-  p.packed = true;
-  p.m = sink.one();
-  for (unsigned d = 0; d + 1 < rank; ++d) {
-    p.m = p.m * out.dim(d);
-    p.mParts.push_back(out.dim(d));
-    p.resultIndex.push_back(d);
-  }
-  p.resultIndex.push_back(-1);
-  p.n = outputs, p.k = channels * taps;
-  p.lhsM = input.strides[rank - 2], p.lhsK = input.strides[rank - 1], p.rhsN = p.rhsK = sink.number(0);
-  p.lhsOffset = input.offset, p.rhsOffset = sink.number(0);
-  p.resM = out.dim(rank - 1), p.resN = sink.one();
-  if (groups > 1) {
-    p.batch = {sink.number(groups)};
-    p.lhsBatch = {channels}, p.resBatch = {outputs};
-    p.rhsBatch = {Expr::ceilDiv(outputs, sink.number(16)) * p.k * 16};
-    p.groupWidth = outputs;
-  }
-  auto isZero = [](Attribute a) { return Expr(cast<ExprAttr>(a)).isConstant(0); };
-  bool half = (p.lhsType.isF16() || p.lhsType.isBF16()) && (p.rhsType == p.lhsType || p.rhsType.isInteger(8));
-  bool plainProduct = taps == 1 && groups == 1 && allOnes(op.getStrides()) && allOnes(op.getInputDilations()) &&
-                      llvm::all_of(op.getPads(), isZero);
-  for (unsigned d = 1; d + 1 < rank; ++d)
-    plainProduct &= in.dim(d) == out.dim(d) && input.strides[d - 1] == input.strides[d] * in.dim(d);
-  if (plainProduct)
-    return buildProduct(sink, p);
-  if (op.isDepthwise()) {
-    unsigned lanes = half ? 8 : 4;
+  GemmProblem p(analyzeConv(op));
+  int64_t groups = op.getGroups();
+  if (p.left == Product::Left::depthwise) {
+    unsigned lanes = p.isHalf() ? 8 : 4;
     while (lanes > 1 && (groups % lanes != 0 || !hasAlignedChannels(op, lanes)))
       lanes /= 2;
     return buildDepthwise(sink, op, p, lanes);
   }
-  auto firstChannel = [channels](KernelBuilder &k, ArrayRef<Value> batch) {
-    return batch.empty() ? k.c(0) : k.mul(batch[0], k.size(channels));
-  };
-  // Where chunks of channels cannot be copied, a thread's registers are full of single elements: small tiles only.
-  bool chunks = channels.isMultipleOf(8) && hasAlignedChannels(op, 8);
-  if (mayUseTensorCores(sink, p) && (chunks || sink.options.tensorCores == TensorCorePriority::high)) {
-    p.lhsTiles = [&](KernelBuilder &k, const TileConfig &t, Value m0,
-                     ArrayRef<Value> batch) -> std::unique_ptr<TileSource> {
-      return std::make_unique<ConvTiles>(k, op, t, m0, firstChannel(k, batch), channels, p.m, p.k, chunks);
+  if (p.left != Product::Left::strided) {
+    Expr channels = op.getWeights().getType().dim(3);
+    auto firstChannel = [channels](KernelBuilder &k, ArrayRef<Value> batch) {
+      return batch.empty() ? k.c(0) : k.mul(batch[0], k.size(channels));
     };
-    const TileConfig small{64, 64, 32, 2, 2, 4, 0}, none{};
-    const TileMenu menu{none, chunks ? TileConfig{128, 128, 32, 2, 2, 3, 1} : none,
-                        chunks ? TileConfig{128, 64, 32, 2, 2, 4, 2} : none, small, small};
-    if (failed(buildTensorCore(sink, p, menu, "conv")))
-      return failure();
-    if (sink.complete())
-      return success();
+    bool chunks = p.left == Product::Left::chunks;
+    p.lhsTiles = [=, m = p.m, depth = p.k](KernelBuilder &k, const MmaTile &t, Value m0,
+                                           ArrayRef<Value> batch) -> std::unique_ptr<TileSource> {
+      return std::make_unique<ConvTiles>(k, op, t, m0, firstChannel(k, batch), channels, m, depth, chunks);
+    };
+    p.lhsFetch = [=, m = p.m, depth = p.k](KernelBuilder &k, ArrayRef<Value> batch,
+                                           bool vectors) -> std::unique_ptr<SlabFetch> {
+      return std::make_unique<ConvFetch>(k, op, firstChannel(k, batch), channels, m, depth, vectors);
+    };
   }
-  p.lhsFetch = [&](KernelBuilder &k, ArrayRef<Value> batch, bool vectors) -> std::unique_ptr<SlabFetch> {
-    return std::make_unique<ConvFetch>(k, op, firstChannel(k, batch), channels, p.m, p.k, vectors);
-  };
-  return buildMatmulCudaCore(sink, p, "conv");
+  return buildProduct(sink, p, "conv");
 }

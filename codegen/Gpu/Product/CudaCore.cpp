@@ -6,11 +6,6 @@ using namespace mlir;
 using namespace kt;
 using namespace kt::gpu;
 
-std::string SimtTile::str() const {
-  auto s = [](unsigned v) { return std::to_string(v); };
-  return "tile=" + s(bm) + "x" + s(bn) + "x" + s(bk) + " thread=" + s(tm) + "x" + s(tn);
-}
-
 namespace {
 
 class PanelFetch : public SlabFetch {
@@ -120,7 +115,8 @@ std::unique_ptr<SlabFetch> kt::gpu::panelFetch(KernelBuilder &k, Type element, V
 
 Values kt::gpu::emitSimtLoop(KernelBuilder &k, const SimtTile &t, SlabFetch &a, SlabFetch &b, Type acc, Value m0,
                              Value n0, Value firstSlab, Value slabs) {
-  int64_t bytes = elementBytes(acc), slotBytes = t.slotBytes(acc), offsetB = (int64_t)t.bk * t.pitchA() * bytes;
+  int64_t bytes = elementBytes(acc), slotBytes = t.slotBytes(elementBytes(acc)),
+          offsetB = (int64_t)t.bk * t.pitchA() * bytes;
   Mover moveA(k, a, t.bm, t.bk, t.pitchA(), t.threads(), acc), moveB(k, b, t.bn, t.bk, t.pitchB(), t.threads(), acc);
   Value ty = k.div(k.tid(), t.bn / t.tn), tx = k.rem(k.tid(), t.bn / t.tn);
   Value first = k.shared();
@@ -173,7 +169,7 @@ void kt::gpu::emitSimtEpilogue(KernelBuilder &k, const SimtTile &t, const GemmPr
   Type type = p.accType;
   int64_t bytes = elementBytes(type);
   unsigned pitch = t.bn + 4, across = t.bm / t.tm, each = t.tm; // rows of a thread in one pass
-  while ((int64_t)across * each * pitch * bytes > t.sharedBytes(type))
+  while ((int64_t)across * each * pitch * bytes > t.sharedBytes(elementBytes(type)))
     each /= 2;
   unsigned passes = t.tm / each, rows = across * each, threads = t.threads();
   Value ty = k.div(k.tid(), t.bn / t.tn), tx = k.rem(k.tid(), t.bn / t.tn), base = k.sptr(k.shared());

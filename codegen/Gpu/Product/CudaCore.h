@@ -7,19 +7,6 @@
 
 namespace kt::gpu {
 
-/// A tile of bm x bn accumulators, tm x tn a thread, over slabs of bk.
-struct SimtTile {
-  unsigned bm, bn, bk, tm, tn;
-  unsigned minCtas = 0; // see LaunchBounds
-  unsigned threads() const { return bm / tm * (bn / tn); }
-  /// Elements between two k's in shared memory.
-  unsigned pitchA() const { return bm + 4; }
-  unsigned pitchB() const { return bn + 4; }
-  int64_t slotBytes(Type acc) const { return (int64_t)bk * (pitchA() + pitchB()) * elementBytes(acc); }
-  int64_t sharedBytes(Type acc) const { return 2 * slotBytes(acc); }
-  std::string str() const;
-};
-
 /// Elements of one operand, seen as [row][k].
 class SlabFetch {
 public:

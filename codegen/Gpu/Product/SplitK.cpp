@@ -11,27 +11,6 @@
 using namespace mlir;
 using namespace kt;
 using namespace kt::gpu;
-using artifact::ExprId;
-using ExprOp = artifact::Expr::Op;
-
-static Expr paddedColumns(const GemmProblem &p) { return Expr::ceilDiv(p.n, p.number(8)) * 8; }
-
-bool kt::gpu::canSplit(const GemmProblem &p, int64_t least) {
-  std::optional<int64_t> k = p.k.asConstant();
-  return p.batch.empty() && p.accType.isF32() && (!k || *k >= least);
-}
-
-ExprId kt::gpu::splitCount(KernelSink &sink, const GemmProblem &p, ExprId blocks, int64_t least, unsigned each) {
-  codegen::ExprPool &pool = sink.pool;
-  ExprId one = pool.constant(1), sms = pool.fact(artifact::Fact::SmCount), depth = pool.add(p.k);
-  ExprId wanted =
-      pool.op(ExprOp::CeilDiv, pool.op(ExprOp::Mul, sms, pool.constant(2)), pool.op(ExprOp::Max, blocks, one));
-  ExprId deep = pool.op(ExprOp::FloorDiv, depth, pool.constant(each));
-  ExprId many = pool.op(ExprOp::Max, one, pool.op(ExprOp::Min, pool.constant(16), pool.op(ExprOp::Min, wanted, deep)));
-  ExprId pays =
-      pool.op(ExprOp::And, pool.op(ExprOp::Lt, blocks, sms), pool.op(ExprOp::Le, pool.constant(least), depth));
-  return pool.op(ExprOp::Select, pays, many, one);
-}
 
 void kt::gpu::ifSplit(KernelBuilder &k, Value partial, llvm::function_ref<void()> part,
                       llvm::function_ref<void()> whole) {
@@ -50,19 +29,19 @@ Value kt::gpu::splitRange(KernelBuilder &k, const GemmProblem &p, Value &slabs, 
   Value splits = k.gridY(), each = k.div(k.sub(k.add(slabs, splits), 1), splits);
   first = k.mul(k.ctaY(), each);
   slabs = k.max(k.min(each, k.sub(slabs, first)), 0);
-  return k.gep(k.workspace(), k.mul(k.mul(k.ext(k.size(p.m * paddedColumns(p))), k.ext(k.ctaY())), 4));
+  return k.gep(k.workspace(), k.mul(k.mul(k.ext(k.size(p.m * p.paddedColumns())), k.ext(k.ctaY())), 4));
 }
 
 Value kt::gpu::partialPlace(KernelBuilder &k, const GemmProblem &p, Value partial, Value m, Value n) {
-  return k.at(partial, k.add(k.mul(m, k.size(paddedColumns(p))), n), 4);
+  return k.at(partial, k.add(k.mul(m, k.size(p.paddedColumns())), n), 4);
 }
 
 LogicalResult kt::gpu::addSplitReduction(KernelSink &sink, const GemmProblem &p, artifact::Variant &variant,
-                                         ExprId splits, const Alignment &alignment) {
+                                         Expr splits, const Alignment &alignment) {
   KernelBuilder k(sink.kernel, sink.entryName(), {128, 0, true});
   GemmEpilogue epilogue(k, p);
   unsigned lanes = alignment.lanes;
-  Expr chunks = Expr::ceilDiv(p.n, p.number(4)), padded = paddedColumns(p);
+  Expr chunks = Expr::ceilDiv(p.n, p.number(4)), padded = p.paddedColumns();
   // The grid's second dimension says how many splits there are; its blocks share the work all the same.
   Value block = k.add(k.mul(k.ctaY(), k.gridX()), k.ctaX()), item = k.add(k.mul(block, 128), k.tid());
   k.ifThen(k.lt(item, k.size(p.m * chunks)), [&] {
@@ -87,10 +66,8 @@ LogicalResult kt::gpu::addSplitReduction(KernelSink &sink, const GemmProblem &p,
         epilogue.emit(ArrayRef(sums).slice(v, step), {}, at[0], k.add(n, v), four);
       });
   });
-  codegen::ExprPool &pool = sink.pool;
-  ExprId perBlock = pool.op(ExprOp::Mul, splits, pool.constant(128)), none = pool.constant(0);
-  ExprId isSplit = pool.op(ExprOp::Lt, pool.constant(1), splits);
-  ExprId blocks = pool.op(ExprOp::Select, isSplit, pool.op(ExprOp::CeilDiv, pool.add(p.m * chunks), perBlock), none);
-  variant.workspace = pool.op(ExprOp::Select, isSplit, pool.op(ExprOp::Mul, splits, pool.add(p.m * padded * 4)), none);
-  return sink.addStage(variant, k, std::array<ExprId, 3>{blocks, splits, sink.pool.constant(1)}, 0);
+  Expr one = sink.one(), none = sink.number(0), isSplit = Expr::lt(one, splits);
+  Expr blocks = Expr::select(isSplit, Expr::ceilDiv(p.m * chunks, splits * 128), none);
+  variant.workspace = sink.pool.add(Expr::select(isSplit, splits * p.m * padded * 4, none));
+  return sink.addStage(variant, k, {blocks, splits, one});
 }

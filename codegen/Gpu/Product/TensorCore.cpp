@@ -19,12 +19,10 @@ Value kt::gpu::swizzle(KernelBuilder &k, unsigned chunks, Value row, Value chunk
 
 namespace {
 
-constexpr unsigned kStash = 16; // bytes after the ring
-
 /// One thread's ldmatrix addresses.
 class Fragments {
 public:
-  Fragments(KernelBuilder &k, const TileConfig &t, Layout bLayout, unsigned aBytes) : k(k), t(t), bLayout(bLayout) {
+  Fragments(KernelBuilder &k, const MmaTile &t, Layout bLayout, unsigned aBytes) : k(k), t(t), bLayout(bLayout) {
     Value lane = k.and_(k.tid(), 31), warp = k.shr(k.tid(), 5);
     Value wr = k.div(warp, t.warpCols), wc = k.rem(warp, t.warpCols);
     unsigned wm = t.bm / t.warpRows, wn = t.bn / t.warpCols;
@@ -70,7 +68,7 @@ public:
 
 private:
   KernelBuilder &k;
-  const TileConfig &t;
+  const MmaTile &t;
   Layout bLayout;
   Value a, b;
 };
@@ -89,13 +87,7 @@ SmallVector<Values> regroup(ValueRange flat, unsigned each) {
 
 } // namespace
 
-int64_t kt::gpu::sharedBytes(const TileConfig &t, const TileSource &a, const TileSource &b) {
-  int64_t ring = t.stages * (a.tileBytes + b.tileBytes);
-  int64_t epilogue = t.warpRows * 16 * (t.bn + 8) * 4;
-  return std::max(ring, epilogue) + kStash;
-}
-
-SmallVector<Value> kt::gpu::emitMainLoop(KernelBuilder &k, const TileConfig &t, TileSource &a, TileSource &b,
+SmallVector<Value> kt::gpu::emitMainLoop(KernelBuilder &k, const MmaTile &t, TileSource &a, TileSource &b,
                                          Layout bLayout, Type type, Value k0, Value slabs) {
   unsigned slotBytes = a.tileBytes + b.tileBytes, copies = a.count + b.count, steps = t.bk / 16;
   Value first = k.shared(), end = k.add(first, t.stages * slotBytes);
@@ -183,7 +175,7 @@ SmallVector<Value> kt::gpu::emitMainLoop(KernelBuilder &k, const TileConfig &t, 
   return Values(ArrayRef(result).take_front(numAcc));
 }
 
-void kt::gpu::emitTileEpilogue(KernelBuilder &k, const TileConfig &t, const GemmProblem &p, GemmEpilogue &epilogue,
+void kt::gpu::emitTileEpilogue(KernelBuilder &k, const MmaTile &t, const GemmProblem &p, GemmEpilogue &epilogue,
                                ArrayRef<Value> acc, ArrayRef<Value> batch, Value m0, Value n0, Alignment &alignment,
                                unsigned lanes, Value partial) {
   unsigned mi = t.mi(), ni = t.ni(), rows = t.warpRows * 16, pitch = t.bn + 8, wm = t.bm / t.warpRows,

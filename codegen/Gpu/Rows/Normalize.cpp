@@ -7,6 +7,7 @@
 
 #include "codegen/Gpu/Builder/Kernels.h"
 #include "codegen/Gpu/Rows/Combine.h"
+#include "dialects/KT/Schedule/Structured.h"
 
 using namespace mlir;
 using namespace kt;
@@ -30,9 +31,9 @@ public:
         rows(extents(0, rank - axes), {{&body, 0u}, {&epilogue, 0u}}),
         columns(extents(rank - axes, rank), {{&body, rank - axes}, {&epilogue, rank - axes}}),
         type(op.getBody().front().getTerminator()->getOperand(0).getType()), sum(k, ReduceKind::add, type, false),
-        largest(k, ReduceKind::max, type, false) {}
+        largest(k, ReduceKind::max, type, false), alignment(sink.alignment()) {}
 
-  LogicalResult build(bool vectors, Guard guard, bool &needsFallback);
+  LogicalResult build();
 
 private:
   Values pointers() {
@@ -111,12 +112,9 @@ Value Norm::reduce(Combiner &combiner, function_ref<Value(Value)> fn) {
   return acrossBlock(k, combiner, state, plan.threadsPerRow, offset)[0];
 }
 
-LogicalResult Norm::build(bool vectors, Guard guard, bool &needsFallback) {
-  if (vectors)
-    alignment.lanes = std::min(type.isF64() ? 2u : 8u,
-                               vectorLanes(body.contiguousReads(rank - 1), op.getResult().getType().getElementType()));
-  if (alignment.lanes > 1 && !alignment.multiple(columns.groups.back()))
-    alignment.lanes = 1;
+LogicalResult Norm::build() {
+  if (sink.configured("vectors"))
+    alignRows(op, alignment);
   lanes = alignment.lanes;
   Expr rowCount = rank > axes ? rows.count() : sink.one(), length = columns.count();
   unsigned tpr = plan.threadsPerRow, rowsPerBlock = plan.threads / tpr;
@@ -124,10 +122,6 @@ LogicalResult Norm::build(bool vectors, Guard guard, bool &needsFallback) {
   for (auto [i, e] : llvm::enumerate(columns.groups))
     itemCount = itemCount * (i + 1 == columns.groups.size() ? Expr::ceilDiv(e, sink.number(lanes)) : e);
   unsigned slots = plan.perThread / lanes;
-  if (plan.perThread)
-    guard.require(Expr::lt(length, sink.number((int64_t)plan.perThread * tpr + 1)));
-  if (guard.never)
-    return success();
   if (std::optional<int64_t> n = itemCount.asConstant(); n && slots)
     slots = std::max<int64_t>(1, (*n + tpr - 1) / tpr);
 
@@ -191,35 +185,19 @@ LogicalResult Norm::build(bool vectors, Guard guard, bool &needsFallback) {
       k.ifThen(k.lt(item, items), [&] { write(item, xs, op.getKind() == NormKind::softmax); });
     }
   });
-  guard.requireMultiples(alignment);
-  needsFallback |= !alignment.assumed.empty();
   artifact::Variant variant;
   variant.schedule = "normalize threads=" + std::to_string(plan.threads) + " row=" + std::to_string(tpr) +
                      " registers=" + std::to_string(slots * lanes) + " lanes=" + std::to_string(lanes);
   if (failed(sink.addStage(variant, k, {Expr::ceilDiv(rowCount, sink.number(rowsPerBlock)), sink.one(), sink.one()},
                            sharedUsed)))
     return failure();
-  sink.addVariant(std::move(variant), guard);
+  sink.addVariant(std::move(variant));
   return success();
 }
 
 } // namespace
 
 LogicalResult kt::gpu::buildNormalize(KernelSink &sink, NormalizeOp op) {
-  Expr length = sink.one();
-  SymTensorType type = op.getResult().getType();
-  for (int64_t d = type.getRank() - op.getAxes(); d < type.getRank(); ++d)
-    length = length * type.dim(d);
-  std::optional<int64_t> n = length.asConstant();
-  bool fallback = false, none = false;
-  // Wide enough for the row, the narrowest first; a static row takes one of them.
-  for (Plan plan : {Plan{128, 32, 32, 4}, Plan{256, 256, 16}, Plan{512, 512, 32}, Plan{512, 512, 0}}) {
-    if (n && plan.perThread && *n > (int64_t)plan.perThread * plan.threadsPerRow)
-      continue;
-    if (failed(Norm(sink, op, plan).build(true, Guard(), fallback)))
-      return failure();
-    if (n)
-      break;
-  }
-  return fallback ? Norm(sink, op, {256, 256, 0}).build(false, Guard(), none) : success();
+  auto number = [&](StringRef name) { return (unsigned)sink.configured(name); };
+  return Norm(sink, op, {number("block"), number("threads"), number("held"), number("min_ctas")}).build();
 }

@@ -8,6 +8,7 @@
 
 #include "codegen/Gpu/Builder/Kernels.h"
 #include "codegen/Gpu/Rows/Combine.h"
+#include "dialects/KT/Schedule/Structured.h"
 
 using namespace mlir;
 using namespace kt;
@@ -106,15 +107,12 @@ struct RowPlan {
   bool vectors, split;
 };
 
-LogicalResult buildRows(KernelSink &sink, ReduceOp op, RowPlan plan, Guard guard, bool &needsFallback) {
+LogicalResult buildRows(KernelSink &sink, ReduceOp op, RowPlan plan) {
   Parts p(sink, op, {kThreads, 0, plan.split});
   KernelBuilder &k = p.k;
-  Alignment alignment;
-  unsigned inner = p.rank + p.depth - 1;
+  Alignment alignment = sink.alignment();
   if (plan.vectors)
-    alignment.lanes = vectorLanes(p.body.contiguousReads(inner), k.i64);
-  if (alignment.lanes > 1 && !alignment.multiple(p.over.groups.back()))
-    alignment.lanes = 1;
+    alignRows(op, alignment);
   unsigned lanes = alignment.lanes, tpr = plan.threadsPerRow, rows = kThreads / tpr;
   Expr items = sink.one();
   for (Expr e : p.vectorGroups(lanes))
@@ -139,10 +137,6 @@ LogicalResult buildRows(KernelSink &sink, ReduceOp op, RowPlan plan, Guard guard
         k.storeElement(v, place);
     });
   });
-  guard.requireMultiples(alignment);
-  needsFallback |= !alignment.assumed.empty();
-  if (guard.never)
-    return success();
   artifact::Variant variant;
   variant.schedule = "reduce rows threads=" + std::to_string(tpr) + " lanes=" + std::to_string(lanes);
   int64_t sharedBytes = tpr == 32 ? 0 : p.combiner.bytes() * 32;
@@ -172,21 +166,18 @@ LogicalResult buildRows(KernelSink &sink, ReduceOp op, RowPlan plan, Guard guard
             sink.addStage(variant, k, {Expr::ceilDiv(q.outputs, sink.number(kThreads / 32)), sink.one(), sink.one()})))
       return failure();
   }
-  sink.addVariant(std::move(variant), guard);
+  sink.addVariant(std::move(variant));
   return success();
 }
 
 /// `across` rows of threads share each reduction.
-LogicalResult buildColumns(KernelSink &sink, ReduceOp op, unsigned across, bool vectors, bool &needsFallback) {
+LogicalResult buildColumns(KernelSink &sink, ReduceOp op, unsigned across, bool vectors) {
   Parts p(sink, op, {kThreads});
   KernelBuilder &k = p.k;
-  Alignment alignment;
+  Alignment alignment = sink.alignment();
   int inner = (int)p.rank - 1;
-  unsigned size = std::distance(p.body.block().begin(), p.body.block().end());
-  if (vectors && inner >= 0 && size < 60 && !p.body.contiguousReads(inner).empty())
-    alignment.lanes = vectorLanes(p.body.contiguousReads(inner), op.getResult().getType().getElementType());
-  if (alignment.lanes > 1 && !alignment.multiple(p.out.groups.back()))
-    alignment.lanes = 1;
+  if (vectors)
+    alignColumns(op, alignment);
   unsigned lanes = alignment.lanes, columns = kThreads / across;
   SmallVector<Expr> extents = p.out.groups;
   if (lanes > 1)
@@ -247,54 +238,20 @@ LogicalResult buildColumns(KernelSink &sink, ReduceOp op, unsigned across, bool 
     Values results = p.epilogue.emit(leading, p.out.expand(k, at), inner, lanes, alignment);
     k.storeResult(0, k.mul(item, lanes), results);
   });
-  Guard guard;
-  guard.requireMultiples(alignment);
-  needsFallback = !alignment.assumed.empty();
-  if (guard.never)
-    return success();
   artifact::Variant variant;
   variant.schedule = "reduce columns across=" + std::to_string(across) + " lanes=" + std::to_string(lanes);
   if (failed(
           sink.addStage(variant, k, {Expr::ceilDiv(items, sink.number(columns)), sink.one(), sink.one()}, sharedBytes)))
     return failure();
-  sink.addVariant(std::move(variant), guard);
+  sink.addVariant(std::move(variant));
   return success();
 }
 
 } // namespace
 
 LogicalResult kt::gpu::buildReduce(KernelSink &sink, ReduceOp op) {
-  bool rows;
-  Expr outputs, length;
-  {
-    Parts p(sink, op, {kThreads});
-    outputs = p.outputs, length = p.length;
-    auto contiguous = [&](int index) { return index >= 0 && !p.body.contiguousReads(index).empty(); };
-    bool along = p.depth && contiguous(p.rank + p.depth - 1), acrossOutputs = p.rank && contiguous((int)p.rank - 1);
-    std::optional<int64_t> o = outputs.asConstant(), r = length.asConstant();
-    rows = along != acrossOutputs ? along : o && *o <= 256;
-    if (!p.depth || (r && *r <= 8))
-      rows = false;
-    p.k.finish();
-  }
-  std::optional<int64_t> r = length.asConstant();
-  bool fallback = false, none = false;
-  if (!rows) {
-    unsigned across = r && *r <= 16 ? 1 : 8;
-    if (failed(buildColumns(sink, op, across, true, fallback)))
-      return failure();
-    return fallback ? buildColumns(sink, op, across, false, none) : success();
-  }
-  Guard few, shortRows, always;
-  few.require(Expr::lt(outputs, sink.number(64)));
-  few.require(Expr::lt(sink.number(16383), length));
-  shortRows.require(Expr::lt(length, sink.number(2049)));
-  if (!few.never && failed(buildRows(sink, op, {kThreads, true, true}, few, none)))
-    return failure();
-  if (!shortRows.never && failed(buildRows(sink, op, {32, true, false}, shortRows, fallback)))
-    return failure();
-  bool alwaysShort = !shortRows.never && shortRows.shapes.empty();
-  if (!alwaysShort && failed(buildRows(sink, op, {kThreads, true, false}, always, fallback)))
-    return failure();
-  return fallback ? buildRows(sink, op, {kThreads, false, false}, always, none) : success();
+  bool vectors = sink.configured("vectors");
+  if (sink.has(path::kColumns))
+    return buildColumns(sink, op, sink.configured("across"), vectors);
+  return buildRows(sink, op, {(unsigned)sink.configured("threads"), vectors, sink.configured("split") != 0});
 }

@@ -75,7 +75,7 @@ LogicalResult kt::gpu::buildScan(KernelSink &sink, ScanOp op) {
   variant.schedule = "scan rows threads=256";
   if (failed(sink.addStage(variant, k, {rows, sink.one(), sink.one()}, 32 * combiner.bytes())))
     return failure();
-  sink.addVariant(std::move(variant), Guard());
+  sink.addVariant(std::move(variant));
   return success();
 }
 
@@ -103,6 +103,6 @@ LogicalResult kt::gpu::buildNonzero(KernelSink &sink, NonzeroOp op) {
   variant.schedule = "nonzero one block";
   if (failed(sink.addStage(variant, k, {sink.one(), sink.one(), sink.one()}, 32 * 4)))
     return failure();
-  sink.addVariant(std::move(variant), Guard());
+  sink.addVariant(std::move(variant));
   return success();
 }

@@ -130,6 +130,6 @@ LogicalResult kt::gpu::buildScatter(KernelSink &sink, ScatterOp op) {
     if (failed(flat(sink, variant, false, all, walk)))
       return failure();
   }
-  sink.addVariant(std::move(variant), Guard());
+  sink.addVariant(std::move(variant));
   return success();
 }

@@ -66,15 +66,11 @@ public:
       write(row, i, k.loadElement(keyAt(i), key), k.load(positionAt(i), k.i32, 4));
       return {};
     });
-    Guard guard;
-    guard.require(Expr::lt(length, sink.number(capacity + 1)));
-    if (guard.never)
-      return success();
     artifact::Variant variant;
     variant.schedule = "sort bitonic " + std::to_string(capacity);
     if (failed(sink.addStage(variant, k, {rows, sink.one(), sink.one()}, capacity * (bytes + 4))))
       return failure();
-    sink.addVariant(std::move(variant), guard);
+    sink.addVariant(std::move(variant));
     return success();
   }
 
@@ -91,7 +87,7 @@ public:
     variant.schedule = "sort by rank";
     if (failed(sink.addStage(variant, k, {Expr::ceilDiv(rows * length, sink.number(threads)), sink.one(), sink.one()})))
       return failure();
-    sink.addVariant(std::move(variant), Guard());
+    sink.addVariant(std::move(variant));
     return success();
   }
 
@@ -140,11 +136,8 @@ private:
 } // namespace
 
 LogicalResult kt::gpu::buildSort(KernelSink &sink, SortOp op) {
-  for (unsigned capacity : {512u, 4096u}) {
-    if (failed(Sorter(sink, op, capacity / 4).inShared(capacity)))
-      return failure();
-    if (sink.complete())
-      return success();
-  }
-  return Sorter(sink, op, 128).byRank();
+  if (!sink.has(path::kBitonic))
+    return Sorter(sink, op, 128).byRank();
+  unsigned capacity = sink.configured("capacity");
+  return Sorter(sink, op, capacity / 4).inShared(capacity);
 }

@@ -106,6 +106,6 @@ LogicalResult kt::gpu::buildSuppress(KernelSink &sink, SuppressOp op) {
   variant.workspace = sink.pool.add(rows * scores.dim(2) * 8);
   if (failed(sink.addStage(variant, k, {rows, sink.one(), sink.one()}, kWarps * 8)))
     return failure();
-  sink.addVariant(std::move(variant), Guard());
+  sink.addVariant(std::move(variant));
   return success();
 }

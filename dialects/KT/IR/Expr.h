@@ -22,7 +22,7 @@ class Expr {
 public:
   enum class Kind : int {
     Const,  // imm
-    Symbol, // name; a leading '?' says that it may be negative
+    Symbol, // name; a leading '?' says that it may be negative, a leading '@' that it is a fact of the device
     Add,    // sum of operands + imm
     Mul,    // imm * product of operands
     FloorDiv,

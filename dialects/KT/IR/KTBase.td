@@ -27,10 +27,11 @@ def KT_ExprAttr : KT_Attr<"Expr", "expr"> {
   let summary = "An integer expression over symbols, in normal form";
   let description = [{
     Uniqued and kept in a normal form (a sum of products), so equal attributes are equal numbers and most equal numbers are equal
-    attributes. Build them through `kt::Expr`. A symbol whose name starts with `?` may have any value; others are never negative.
+    attributes. Build them through `kt::Expr`. A symbol whose name starts with `?` may have any value; others are never negative. One whose name starts
+    with `@` is a fact of the device that a kernel is about to run on (`kt::fact`); only candidates speak of those.
 
     ```mlir
-    #kt.expr<seq + 1>   #kt.expr<(batch * seq) floordiv 2>   #kt.expr<min(seq, 512)>
+    #kt.expr<seq + 1>   #kt.expr<(batch * seq) floordiv 2>   #kt.expr<min(seq, 512)>   #kt.expr<p0 floordiv @sm_count>
     ```
   }];
   // Weight and sign follow from the rest; they are kept because operands are shared, and walking them again and again would take exponential time.
@@ -39,6 +40,25 @@ def KT_ExprAttr : KT_Attr<"Expr", "expr"> {
   let hasCustomAssemblyFormat = 1;
   let skipDefaultBuilders = 0;
 }
+
+def KT_CandidateAttr : KT_Attr<"Candidate", "candidate"> {
+  let summary = "One way to run a kernel on a target";
+  let description = [{
+    What `kt-schedule-kernels` leaves on a kernel and code generation builds, one variant each: a path (the kind of kernel), its configuration, the number
+    of blocks that share the depth, the condition under which it fits, and the nanoseconds that a launch is expected to take. Expressions are over the
+    kernel's parameters and facts of the device. `dialects/KT/Schedule/Candidates.h` lists paths and what configures them.
+
+    ```mlir
+    #kt.candidate<"sm_89" "mma" {stages = 3 : i64, tile = array<i64: 128, 128, 64>, warps = array<i64: 2, 2>} splits <...> if <lt(16, p0)> costs <...>>
+    ```
+  }];
+  let parameters = (ins "::mlir::StringAttr":$target, "::mlir::StringAttr":$path, "::mlir::DictionaryAttr":$config,
+                        OptionalParameter<"::kt::ExprAttr">:$splits, OptionalParameter<"::kt::ExprAttr">:$guard,
+                        OptionalParameter<"::kt::ExprAttr">:$cost);
+  let assemblyFormat = "`<` $target $path $config (`splits` $splits^)? (`if` $guard^)? (`costs` $cost^)? `>`";
+}
+
+def KT_CandidateArrayAttr : TypedArrayAttrBase<KT_CandidateAttr, "array of candidates">;
 
 def KT_ExprArrayAttr : TypedArrayAttrBase<KT_ExprAttr, "array of expressions">;
 

@@ -81,6 +81,9 @@ FailureOr<Expr> ExprParser::factor() {
     --depth;
     return e;
   }
+  StringAttr fact;
+  if (succeeded(parser.parseOptionalSymbolName(fact)))
+    return Expr::symbol(context, "@" + fact.getValue().str());
   std::string prefix = succeeded(parser.parseOptionalQuestion()) ? "?" : "";
   StringRef word;
   if (failed(parser.parseOptionalKeyword(&word)))

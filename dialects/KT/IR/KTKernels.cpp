@@ -1,6 +1,7 @@
 //===- KTKernels.cpp - kernels and their launches -------------------------===//
 
 #include "dialects/KT/IR/Verify.h"
+#include "dialects/KT/Schedule/Candidates.h"
 #include "mlir/IR/AttrTypeSubElements.h"
 
 using namespace mlir;
@@ -45,6 +46,27 @@ static std::string freeSymbol(KernelOp kernel, const llvm::SmallDenseSet<StringR
   return found;
 }
 
+/// Candidates speak of parameters and facts, and of tiles that can be built.
+static LogicalResult verifyCandidate(KernelOp kernel, CandidateAttr candidate,
+                                     const llvm::SmallDenseSet<StringRef> &params) {
+  for (ExprAttr e : {candidate.getSplits(), candidate.getGuard(), candidate.getCost()}) {
+    std::string unknown;
+    if (e)
+      Expr(e).forEachSymbol([&](StringRef name) {
+        if (!params.contains(name) && !llvm::is_contained(fact::kAll, name))
+          unknown = name.str();
+      });
+    if (!unknown.empty())
+      return kernel.emitOpError() << "expected a candidate's symbols to be parameters or facts of a device but got '"
+                                  << unknown << "'";
+  }
+  std::string why;
+  if (candidate.getPath().getValue() == path::kMma && !mmaTileOf(candidate, &why))
+    return kernel.emitOpError() << "expected a tile that can be built for " << candidate.getTarget() << " but got "
+                                << why;
+  return success();
+}
+
 LogicalResult KernelOp::verify() {
   llvm::SmallDenseSet<StringRef> params;
   for (auto param : getParams().getAsRange<StringAttr>()) {
@@ -71,6 +93,10 @@ LogicalResult KernelOp::verify() {
                          << " arguments, in order";
   if (std::string name = freeSymbol(*this, params); !name.empty())
     return emitOpError() << "expected every symbol to be a parameter but got '" << name << "'";
+  if (std::optional<ArrayAttr> candidates = getCandidates())
+    for (auto candidate : candidates->getAsRange<CandidateAttr>())
+      if (failed(verifyCandidate(*this, candidate, params)))
+        return failure();
   int64_t count = getParams().size();
   WalkResult sites = getBody().walk([&](Operation *op) -> WalkResult {
     int64_t site = 0;

@@ -374,9 +374,9 @@ def KT_KernelOp : KT_Op<"kernel", [Symbol, IsolatedFromAbove, SingleBlock]> {
   let summary = "One computation, shared by every launch that does the same";
   let description = [{
     The body's arguments are the operand tensors; it holds one compute op and a yield of its results. Every symbol in it is one of `params`, positional
-    integer arguments p0, p1, ...
+    integer arguments p0, p1, ... `candidates` are the ways to run it, each target's best first, once the kernel is scheduled.
   }];
-  let arguments = (ins SymbolNameAttr:$sym_name, StrArrayAttr:$params, OptionalAttr<DictionaryAttr>:$schedule);
+  let arguments = (ins SymbolNameAttr:$sym_name, StrArrayAttr:$params, OptionalAttr<KT_CandidateArrayAttr>:$candidates);
   let regions = (region SizedRegion<1>:$body);
   let assemblyFormat = "$sym_name $params attr-dict-with-keyword `computes` $body";
   let hasVerifier = 1;

@@ -5,6 +5,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "codegen/Common/KernelCode.h"
+#include "dialects/KT/Schedule/Candidates.h"
 #include "runtime/exec/Expressions.h"
 #include "test/dialects/KT/IR/RandomExpr.h"
 #include <gtest/gtest.h>
@@ -80,6 +81,15 @@ TEST(ExprPoolTest, KernelSymbolsAreTheirNumbers) {
   artifact::ExprId id = pool.add(Expr::symbol(&exprContext(), "p12"));
   EXPECT_EQ(pool.get()[id].op, Op::Symbol);
   EXPECT_EQ(pool.get()[id].imm, 12);
+}
+
+TEST(ExprPoolTest, FactsHaveTheirNames) {
+  codegen::ExprPool pool;
+  for (llvm::StringRef name : fact::kAll) {
+    artifact::ExprId id = pool.add(Expr::symbol(&exprContext(), name));
+    EXPECT_EQ(pool.get()[id].op, Op::Fact);
+    EXPECT_EQ(name.drop_front(), artifact::name((artifact::Fact)pool.get()[id].imm));
+  }
 }
 
 TEST(ExprPoolTest, FactsAndConstantsAreApart) {

@@ -461,3 +461,32 @@ func.func @launches_have_the_types(%x: !kt.tensor<[n, 4] x f16>) {
   %r = kt.launch @k ins(%x : !kt.tensor<[n, 4] x f16>) ints [#kt.expr<n>] -> !kt.tensor<[n, 4] x f32>
   return
 }
+
+// -----
+
+// expected-error @+1 {{'kt.kernel' op expected a candidate's symbols to be parameters or facts of a device but got 'seq'}}
+kt.kernel @candidates_know_parameters_and_facts ["p0"]
+    attributes {candidates = [#kt.candidate<"sm_89" "direct" {} if <lt(p0, @sm_count)> costs <seq>>]} computes {
+^bb0(%x: !kt.tensor<[p0] x f32>):
+  %r = kt.scan add %x : !kt.tensor<[p0] x f32> -> !kt.tensor<[p0] x f32>
+  kt.yield %r : !kt.tensor<[p0] x f32>
+}
+
+// -----
+
+// expected-error @+1 {{'kt.kernel' op expected a tile that can be built for "sm_89" but got 147472 bytes of shared memory, expected at most 101376}}
+kt.kernel @tiles_can_be_built ["p0"]
+    attributes {candidates = [#kt.candidate<"sm_89" "mma" {tile = array<i64: 128, 256, 64>, warps = array<i64: 2, 4>, stages = 3}>]} computes {
+^bb0(%x: !kt.tensor<[p0] x f32>):
+  %r = kt.scan add %x : !kt.tensor<[p0] x f32> -> !kt.tensor<[p0] x f32>
+  kt.yield %r : !kt.tensor<[p0] x f32>
+}
+
+// -----
+
+// expected-error @+1 {{'kt.kernel' op expected a tile that can be built for "sm_89" but got a size of 0}}
+kt.kernel @tiles_have_sizes ["p0"] attributes {candidates = [#kt.candidate<"sm_89" "mma" {}>]} computes {
+^bb0(%x: !kt.tensor<[p0] x f32>):
+  %r = kt.scan add %x : !kt.tensor<[p0] x f32> -> !kt.tensor<[p0] x f32>
+  kt.yield %r : !kt.tensor<[p0] x f32>
+}

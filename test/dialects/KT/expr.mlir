@@ -44,3 +44,8 @@ func.func private @huge_bounds(!kt.tensor<[min(seq, 9223372036854775807), min(21
 // CHECK-LABEL: @selections_fold
 // CHECK-SAME: <[a, b, eq(a, b), b] x f32>
 func.func private @selections_fold(!kt.tensor<[select(1, a, b), select(0, a, b), select(eq(a, b), 1, 0), select(eq(a, b), a, b)] x f32>)
+
+// A symbol that begins with '@' is a fact of a device, never negative.
+// CHECK-LABEL: @facts
+// CHECK-SAME: <[seq floordiv @sm_count, @l2_bytes] x f32>
+func.func private @facts(!kt.tensor<[seq floordiv @sm_count, max(@l2_bytes, 0)] x f32>)

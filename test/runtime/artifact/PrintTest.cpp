@@ -105,11 +105,11 @@ TEST_F(PrintTest, HostAndGpuStagesDiffer) {
   ptx.kind = Module::Kind::Ptx;
   b.model.modules.push_back(ptx);
   Variant &v = k.variants.front();
-  v.target = "sm_89", v.schedule = "tile", v.guard = 0;
+  v.target = "sm_89", v.schedule = "tile", v.guard = 0, v.cost = 6;
   Stage &s = v.stages.front();
   s.module = 1, s.entry = "add_0", s.block = {128, 1, 1}, s.grid = {2, 6, 6}, s.shared = 5;
   std::string gpu = printKernel(b.model, k);
-  EXPECT_NE(gpu.find("variant sm_89 if i0 \"tile\"\n    module 1 add_0 grid ceildiv(i0, 16) x 1 x 1 block 128 x 1 x 1 "
+  EXPECT_NE(gpu.find("variant sm_89 if i0 \"tile\" costs 1\n    module 1 add_0 grid ceildiv(i0, 16) x 1 x 1 block 128 x 1 x 1 "
                      "shared 64\n"),
             std::string::npos)
       << gpu;

@@ -1,0 +1,57 @@
+//===- Candidates.h - what the candidates of kernels say ------------------===//
+//
+// A candidate is an attribute of names and numbers; this is what the names mean. The scheduler makes candidates and
+// code generation reads them, both through here, so that neither knows the other.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef KT_DIALECTS_KT_SCHEDULE_CANDIDATES_H
+#define KT_DIALECTS_KT_SCHEDULE_CANDIDATES_H
+
+#include "dialects/KT/IR/KTDialect.h"
+#include "dialects/KT/Schedule/Tiles.h"
+
+namespace kt {
+
+/// Facts of the device that a kernel is about to run on, as symbols; their names are those of artifact::Fact.
+namespace fact {
+constexpr llvm::StringLiteral kSmCount = "@sm_count", kSharedPerBlock = "@shared_per_block",
+                              kCapability = "@compute_capability", kL2Bytes = "@l2_bytes";
+constexpr llvm::StringLiteral kAll[] = {kSmCount, kSharedPerBlock, kCapability, kL2Bytes};
+} // namespace fact
+
+/// Kinds of kernels.
+namespace path {
+constexpr llvm::StringLiteral kMma = "mma", // products on tensor cores: `tile` (m, n, k), `warps` (rows, columns),
+                                            // `stages`, `min_ctas`, `async` (copies of 16 aligned bytes)
+    kSimt = "simt",                         // products and attention on CUDA cores; products: `tile`, `thread` (rows,
+                                            // columns), `min_ctas`, `vectors`
+    kDepthwise = "depthwise",               // convolutions of one channel a group
+    kFlash = "flash",                       // attention on tensor cores: `warps`, `async`
+    kRows = "rows",                         // reductions and norms: `threads` a row, `vectors`; norms: `held` elements
+                                            // a thread and `block` threads
+    kColumns = "columns",                   // reductions of columns: `across` threads each, `vectors`
+    kFlat = "flat",                         // elementwise work: `vectors`
+    kBitonic = "bitonic",                   // sorting `capacity` elements in shared memory
+    kDirect = "direct",                     // the one way that a family has, or its last resort
+    kHost = "host";                         // the host's code
+} // namespace path
+
+using ConfigEntry = std::pair<llvm::StringRef, llvm::SmallVector<int64_t, 3>>;
+using Config = llvm::ArrayRef<ConfigEntry>;
+/// Numbers alone and lists of numbers by name.
+mlir::DictionaryAttr makeConfig(mlir::MLIRContext *context, Config entries);
+mlir::DictionaryAttr makeConfig(mlir::MLIRContext *context, const MmaTile &tile, bool async);
+mlir::DictionaryAttr makeConfig(mlir::MLIRContext *context, const SimtTile &tile, bool vectors);
+
+/// A kernel's candidates for one target, best first.
+llvm::SmallVector<CandidateAttr> candidatesFor(KernelOp kernel, llvm::StringRef target);
+/// What a candidate's configuration has under `name`; `otherwise` where it has nothing.
+int64_t configured(CandidateAttr candidate, llvm::StringRef name, int64_t otherwise = 0);
+/// The tile of a candidate for a product, checked; nothing, and `why`, where it says none that can be built.
+std::optional<MmaTile> mmaTileOf(CandidateAttr candidate, std::string *why = nullptr);
+std::optional<SimtTile> simtTileOf(CandidateAttr candidate, unsigned accBytes, std::string *why = nullptr);
+
+} // namespace kt
+
+#endif

@@ -1,0 +1,74 @@
+//===- Products.h - products and convolutions as one contraction ----------===//
+//
+// Batches of C[m, n] = sum over k of A[m, k] B[k, n] with element strides, and a fused epilogue: what choosing and
+// emitting kernels of matrix products and convolutions have to know of them.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef KT_DIALECTS_KT_SCHEDULE_PRODUCTS_H
+#define KT_DIALECTS_KT_SCHEDULE_PRODUCTS_H
+
+#include "dialects/KT/Schedule/Lanes.h"
+
+namespace kt {
+
+struct Product {
+  /// How the left side lies in memory.
+  enum class Left {
+    strided,  // a matrix with strides
+    chunks,   // taps of a convolution, whose channels come in whole 16-byte chunks
+    elements, // taps of a convolution, an element at a time
+    depthwise // not a product at all: one channel in, one out, a group
+  };
+  mlir::Operation *op = nullptr;
+  mlir::Region *epilogue = nullptr;
+  unsigned numExtras = 0;
+  mlir::Type lhsType, rhsType, accType; // scalar types
+  bool packed = false;
+  Left left = Left::strided;
+  Expr m, n, k;
+  llvm::SmallVector<Expr> batch;  // extents that are left beside m
+  llvm::SmallVector<Expr> mParts; // m is these dimensions in row-major order
+  // Strides in elements; batch strides go with `batch`.
+  Expr lhsM, lhsK, rhsN, rhsK, resM, resN;
+  llvm::SmallVector<Expr> lhsBatch, rhsBatch, resBatch;
+  Expr lhsOffset, rhsOffset; // of the first element
+  /// Strides of the left side along the parts of m, where those are not one; else empty, and lhsM is it.
+  llvm::SmallVector<Expr> lhsRows;
+  // Where the epilogue's indices come from: >= 0 a part of m, -1 is n, -2 - i is batch dimension i.
+  llvm::SmallVector<int> resultIndex;
+  /// Set where columns are those of a group: the region's column index is n + batch * groupWidth.
+  Expr groupWidth;
+
+  Expr batches() const;
+  Expr number(int64_t v) const { return Expr::constant(m.context(), v); }
+  /// The left side's strides between rows: one, or one a part of m.
+  llvm::SmallVector<Expr> rowStrides() const;
+  /// Neighbours of the left side are k's rather than rows.
+  bool leftAlongK() const;
+  /// Which of the epilogue's indices is n; -1 where none is.
+  int columnIndex() const;
+  /// Whether operands of these types may use tensor cores.
+  bool isHalf() const;
+  /// Whether blocks may share the depth of a product whose k is at least `least` where that is not known.
+  bool canSplit(int64_t least) const;
+  /// Columns of a plane of partial sums, which is [m][n padded to 8].
+  Expr paddedColumns() const { return Expr::ceilDiv(n, number(8)) * 8; }
+  /// Whether both sides can come by copies of 16 aligned bytes; what has to be a multiple goes to `alignment`.
+  bool canAlign(Alignment &alignment) const;
+  /// Whether groups of four neighbours of a side, along k or else along the other dimension, are aligned and whole.
+  bool vectorLeft(Alignment &alignment) const;
+  bool vectorRight(Alignment &alignment) const;
+  /// How many columns a thread may store at once, at most `want`; conditions go to `alignment`.
+  unsigned storeLanes(Alignment &alignment, unsigned want) const;
+};
+
+/// Neighbouring channels lie side by side, and groups of `lanes` of them are aligned, provably.
+bool hasAlignedChannels(ConvOp op, int64_t lanes);
+
+Product analyzeMatmul(MatmulOp op);
+Product analyzeConv(ConvOp op);
+
+} // namespace kt
+
+#endif

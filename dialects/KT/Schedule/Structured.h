@@ -1,0 +1,33 @@
+//===- Structured.h - elementwise work, reductions and norms in vectors ---===//
+//
+// How many neighbouring elements a thread takes at once, and which sizes have to be multiples of that. The scheduler
+// asks with an alignment that may assume, code generation with one that knows the guard: both get the same answer.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef KT_DIALECTS_KT_SCHEDULE_STRUCTURED_H
+#define KT_DIALECTS_KT_SCHEDULE_STRUCTURED_H
+
+#include "dialects/KT/Schedule/Lanes.h"
+
+namespace kt {
+
+/// The result dimension that the only read of a body runs along in memory, if the body is that read and work on its
+/// value, and both sides are long enough to be turned around in shared memory.
+std::optional<unsigned> turnedDimension(GenericOp op);
+
+/// Whether a reduction walks rows, elements that lie together, rather than columns.
+bool reducesRows(ReduceOp op);
+/// Number of elements that each result is reduced from, and of rows that a norm has.
+Expr reducedLength(ReduceOp op);
+Expr normalizedLength(NormalizeOp op);
+
+/// Sets `lanes`, and what has to be a multiple of them.
+void alignFlat(GenericOp op, Alignment &alignment);
+void alignRows(ReduceOp op, Alignment &alignment);
+void alignColumns(ReduceOp op, Alignment &alignment);
+void alignRows(NormalizeOp op, Alignment &alignment);
+
+} // namespace kt
+
+#endif

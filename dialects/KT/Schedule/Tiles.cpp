@@ -1,0 +1,129 @@
+//===- Tiles.cpp - the tiles that product kernels are built of ------------===//
+
+#include "dialects/KT/Schedule/Tiles.h"
+#include "llvm/Support/MathExtras.h"
+#include <algorithm>
+
+using namespace kt;
+
+int64_t kt::sharedPerBlock(unsigned capability) {
+  if (capability >= 90 && capability < 120)
+    return 227 * 1024;
+  return capability == 80 || capability == 87 ? 163 * 1024 : 99 * 1024;
+}
+
+unsigned kt::capabilityOf(llvm::StringRef target) {
+  unsigned capability = 0;
+  return target.consume_front("sm_") && !target.getAsInteger(10, capability) ? capability : 0;
+}
+
+namespace {
+constexpr unsigned kThreads = 1024, kRegisters = 64 * 1024, kMostRegisters = 255;
+constexpr unsigned kStash = 16; // bytes after the ring, where the tile's origin waits
+
+/// Collects the first reason against a tile.
+struct Checks {
+  std::string reason;
+  void require(bool holds, const std::string &otherwise) {
+    if (!holds && reason.empty())
+      reason = otherwise;
+  }
+  bool ok(std::string *why) {
+    if (why)
+      *why = reason;
+    return reason.empty();
+  }
+};
+
+std::string number(int64_t v) { return std::to_string(v); }
+
+void checkThreads(Checks &c, unsigned threads, unsigned minCtas) {
+  c.require(threads > 0 && threads <= kThreads, number(threads) + " threads, expected 1 to " + number(kThreads));
+  c.require(minCtas <= 32, number(minCtas) + " blocks an SM, expected at most 32");
+}
+
+/// Threads take chunks of 16 bytes in turn: `chunks` of them a row of a tile of `rows`.
+void checkRows(Checks &c, const char *what, unsigned rows, unsigned chunks, unsigned threads) {
+  bool divides = chunks <= threads && threads % chunks == 0 && rows % (threads / chunks) == 0;
+  c.require(divides, number(threads) + " threads cannot share the " + number(rows) + " rows of " + number(chunks) +
+                         " chunks of " + what);
+}
+
+/// The same of panels [columns / 16][bk][units], which threads take a whole number of, or whole shares of one.
+void checkPanels(Checks &c, unsigned columns, unsigned bk, unsigned threads, unsigned units) {
+  unsigned panel = units * bk, all = columns / 16 * panel;
+  bool divides = all % threads == 0 && (threads % panel == 0 || panel % threads == 0);
+  c.require(divides, number(threads) + " threads cannot share panels of " + number(panel) + " chunks");
+}
+} // namespace
+
+std::optional<MmaTile> MmaTile::get(MmaTile t, int64_t shared, std::string *why) {
+  Checks c;
+  c.require(t.bm && t.bn && t.bk && t.warpRows && t.warpCols, "a size of 0");
+  c.require(std::max({t.bm, t.bn, t.bk}) <= 1024 && std::max(t.warpRows, t.warpCols) <= 32, "a size beyond 1024");
+  if (!c.ok(why))
+    return std::nullopt;
+  checkThreads(c, t.threads(), t.minCtas);
+  // A warp's part is whole fragments, those of the right side in pairs: ldmatrix brings 16 columns.
+  c.require(t.bm % (t.warpRows * 16) == 0,
+            number(t.bm) + " rows are no whole 16-row fragments of " + number(t.warpRows) + " warps");
+  c.require(t.bn % (t.warpCols * 16) == 0,
+            number(t.bn) + " columns are no whole 16-column fragments of " + number(t.warpCols) + " warps");
+  // Rows of a tile are swizzled by exclusive or, whose bits must not carry; the last step of a slab copies nothing.
+  c.require(llvm::isPowerOf2_32(t.bk) && t.bk >= 32, "slabs of " + number(t.bk) + ", expected a power of two from 32");
+  c.require(llvm::isPowerOf2_32(t.bn) && t.bn >= 32, number(t.bn) + " columns, expected a power of two from 32");
+  c.require(t.stages >= 2 && t.stages <= 8, number(t.stages) + " stages, expected 2 to 8");
+  if (!c.ok(why))
+    return std::nullopt;
+  checkRows(c, "the left side", t.bm, t.bk / 8, t.threads());
+  checkRows(c, "the right side", t.bn, t.bk / 8, t.threads());
+  checkRows(c, "a right side of columns", t.bk, t.bn / 8, t.threads());
+  for (unsigned units : {1, 2}) // of 8-bit and of 16-bit elements
+    checkPanels(c, t.bn, t.bk, t.threads(), units);
+  unsigned registers = t.registers();
+  c.require(registers <= kMostRegisters,
+            "about " + number(registers) + " registers a thread, expected at most " + number(kMostRegisters));
+  c.require(registers * t.threads() * std::max(1u, t.minCtas) <= kRegisters + kRegisters / 8,
+            "about " + number(registers * t.threads()) + " registers a block, for " + number(std::max(1u, t.minCtas)) +
+                " blocks an SM of " + number(kRegisters));
+  c.require(t.sharedBytes() <= shared,
+            number(t.sharedBytes()) + " bytes of shared memory, expected at most " + number(shared));
+  return c.ok(why) ? std::optional(t) : std::nullopt;
+}
+
+int64_t MmaTile::sharedBytes() const {
+  return std::max<int64_t>(stages * slabBytes(), (int64_t)warpRows * 16 * (bn + 8) * 4) + kStash;
+}
+
+std::string MmaTile::str() const {
+  return "tile=" + number(bm) + "x" + number(bn) + "x" + number(bk) + " warps=" + number(warpRows) + "x" +
+         number(warpCols) + " stages=" + number(stages);
+}
+
+std::optional<SimtTile> SimtTile::get(SimtTile t, unsigned accBytes, int64_t shared, std::string *why) {
+  Checks c;
+  c.require(t.bm && t.bn && t.bk && t.tm && t.tn, "a size of 0");
+  c.require(std::max({t.bm, t.bn, t.bk, t.tm, t.tn}) <= 1024, "a size beyond 1024");
+  if (!c.ok(why))
+    return std::nullopt;
+  c.require(t.bm % t.tm == 0 && t.bn % t.tn == 0, "threads' parts do not divide the tile");
+  // Columns are stored four at a time; rows of a thread lie together or in groups of four.
+  c.require(t.tn % 4 == 0 && (t.tm < 4 || t.tm % 4 == 0),
+            number(t.tm) + "x" + number(t.tn) + " a thread, expected groups of four columns and rows");
+  c.require(t.bm % 4 == 0 && t.bn % 4 == 0 && t.bk % 4 == 0, "sides that are no multiples of 4");
+  if (!c.ok(why))
+    return std::nullopt;
+  checkThreads(c, t.threads(), t.minCtas);
+  unsigned registers = (t.tm * t.tn + t.tm + t.tn) * std::max(1u, accBytes / 4);
+  c.require(registers <= kMostRegisters - 64, "about " + number(registers) + " registers a thread");
+  c.require(t.sharedBytes(accBytes) <= shared,
+            number(t.sharedBytes(accBytes)) + " bytes of shared memory, expected at most " + number(shared));
+  // One pass of the epilogue holds at least a row a thread.
+  c.require((int64_t)t.bm / t.tm * (t.bn + 4) * accBytes <= t.sharedBytes(accBytes),
+            "shared memory too small for the epilogue");
+  return c.ok(why) ? std::optional(t) : std::nullopt;
+}
+
+std::string SimtTile::str() const {
+  return "tile=" + number(bm) + "x" + number(bn) + "x" + number(bk) + " thread=" + number(tm) + "x" + number(tn);
+}

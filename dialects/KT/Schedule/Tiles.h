@@ -1,0 +1,62 @@
+//===- Tiles.h - the tiles that product kernels are built of --------------===//
+//
+// A tile exists only if the kernels for it can be built: `get` refuses all others and says why. Both the scheduler,
+// which lists tiles, and code generation, which reads them from a candidate, come through it.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef KT_DIALECTS_KT_SCHEDULE_TILES_H
+#define KT_DIALECTS_KT_SCHEDULE_TILES_H
+
+#include "llvm/ADT/StringRef.h"
+#include <cstdint>
+#include <optional>
+#include <string>
+
+namespace kt {
+
+/// Dynamic shared memory that a block may have on cards of a compute capability, in bytes.
+int64_t sharedPerBlock(unsigned capability);
+/// 89 of "sm_89"; 0 for what is no GPU.
+unsigned capabilityOf(llvm::StringRef target);
+
+/// Tile of a tensor-core kernel: `bm` x `bn` results a block, `bk` k's a slab, `stages` slabs in shared memory, warps
+/// in `warpRows` x `warpCols`. `minCtas` asks the assembler for registers for so many blocks an SM; 0 leaves it to it.
+struct MmaTile {
+  unsigned bm = 0, bn = 0, bk = 0, warpRows = 0, warpCols = 0, stages = 0, minCtas = 0;
+
+  /// The tile, if kernels of it can be built for a card with `shared` bytes a block; else nothing, and `why`.
+  static std::optional<MmaTile> get(MmaTile wanted, int64_t shared, std::string *why = nullptr);
+
+  unsigned threads() const { return warpRows * warpCols * 32; }
+  /// 16x8 accumulator fragments of a warp, down and across.
+  unsigned mi() const { return bm / warpRows / 16; }
+  unsigned ni() const { return bn / warpCols / 8; }
+  /// Bytes of one slab of both operands.
+  int64_t slabBytes() const { return (int64_t)(bm + bn) * bk * 2; }
+  /// The ring of slabs, or the staging of the epilogue where that is larger, and the stash behind it.
+  int64_t sharedBytes() const;
+  /// Registers a thread: accumulators, two sets of fragments, and what addresses and loops take (measured: 36).
+  unsigned registers() const { return mi() * ni() * 4 + 2 * (mi() * 4 + ni() * 2) + 36; }
+  std::string str() const;
+};
+
+/// Tile of a CUDA-core kernel: `tm` x `tn` of `bm` x `bn` accumulators a thread, slabs of `bk`.
+struct SimtTile {
+  unsigned bm = 0, bn = 0, bk = 0, tm = 0, tn = 0, minCtas = 0;
+
+  /// The tile for accumulators of `accBytes`, if kernels of it can be built; else nothing, and `why`.
+  static std::optional<SimtTile> get(SimtTile wanted, unsigned accBytes, int64_t shared, std::string *why = nullptr);
+
+  unsigned threads() const { return bm / tm * (bn / tn); }
+  /// Elements between two k's in shared memory.
+  unsigned pitchA() const { return bm + 4; }
+  unsigned pitchB() const { return bn + 4; }
+  int64_t slotBytes(unsigned accBytes) const { return (int64_t)bk * (pitchA() + pitchB()) * accBytes; }
+  int64_t sharedBytes(unsigned accBytes) const { return 2 * slotBytes(accBytes); }
+  std::string str() const;
+};
+
+} // namespace kt
+
+#endif

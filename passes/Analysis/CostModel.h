@@ -1,0 +1,64 @@
+//===- CostModel.h - what launches of candidates take ---------------------===//
+//
+// Expected nanoseconds as expressions over a kernel's parameters and facts of the device: whole numbers only, so that
+// every run decides alike. A multiprocessor with blocks to spare is bound by its throughput, one with few by the
+// latency of their slabs; memory is a floor under both.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef KT_PASSES_ANALYSIS_COSTMODEL_H
+#define KT_PASSES_ANALYSIS_COSTMODEL_H
+
+#include "dialects/KT/Schedule/Attention.h"
+#include "dialects/KT/Schedule/Products.h"
+#include "passes/Analysis/TargetModel.h"
+
+namespace kt {
+
+class CostModel {
+public:
+  CostModel(mlir::MLIRContext *context, const TargetModel &target) : context(context), target(target) {}
+
+  /// How many blocks share the depth of a product so that they fill the device without a further round, each with
+  /// `least` k's or more.
+  Expr splits(const Product &p, const MmaTile &t, bool async) const;
+  Expr splits(const Product &p, const SimtTile &t) const;
+  /// `lanes`: columns that a thread stores at once; `splits` null: none.
+  Expr product(const Product &p, const MmaTile &t, bool async, unsigned lanes, Expr splits) const;
+  Expr product(const Product &p, const SimtTile &t, bool vectors, unsigned lanes, Expr splits) const;
+
+  /// Attention on tensor cores, `warps` times 16 rows a block; the number of splits of its keys.
+  Expr keySplits(const AttentionProblem &p, unsigned warps) const;
+  Expr flash(const AttentionProblem &p, unsigned warps, bool async, Expr splits) const;
+  Expr attention(const AttentionProblem &p) const;
+
+  /// Work that memory bounds: `bytes` moved, `percent` of the bandwidth reached.
+  Expr stream(Expr bytes, int64_t percent) const;
+
+private:
+  /// What a block takes, in picoseconds.
+  struct BlockTimes {
+    Expr full, alone; // a slab, of a full multiprocessor and of a block that has one to itself
+    Expr epilogue;    // behind the last slab
+    Expr resident;    // blocks that a multiprocessor holds
+    Expr filling;     // blocks that keep it busy
+  };
+  BlockTimes times(const MmaTile &t, bool async, unsigned lanes) const;
+  BlockTimes times(const SimtTile &t, unsigned accBytes, bool vectors, unsigned lanes) const;
+  Expr splits(const Product &p, unsigned bm, unsigned bn, Expr filling) const;
+  Expr contraction(const Product &p, unsigned bm, unsigned bn, unsigned bk, const BlockTimes &t, Expr splits) const;
+  /// Rounds of `blocks` blocks of `slabs` slabs.
+  Expr rounds(Expr blocks, Expr slabs, const BlockTimes &t) const;
+  Expr memory(Expr bytes) const;
+  Expr number(int64_t v) const { return Expr::constant(context, v); }
+  Expr pick(llvm::function_ref<int64_t(const CardModel &)> of) const { return target.pick(context, of); }
+  Expr smCount() const { return Expr::symbol(context, fact::kSmCount); }
+  Expr nanoseconds(Expr picoseconds) const { return Expr::floorDiv(picoseconds, number(1000)); }
+
+  mlir::MLIRContext *context;
+  const TargetModel &target;
+};
+
+} // namespace kt
+
+#endif

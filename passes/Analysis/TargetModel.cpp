@@ -1,0 +1,48 @@
+//===- TargetModel.cpp - how fast a target's machines are -----------------===//
+
+#include "passes/Analysis/TargetModel.h"
+
+using namespace mlir;
+using namespace kt;
+
+/// By capability. 90 is measured: whole kernels of five tiles on an H200 (132 multiprocessors) fit within 6 %. The
+/// others are published figures; `latency` and `step` are 90's, scaled by clocks.
+static constexpr CardModel kCards[] = {
+    // capability, mma, fma, shared, l2, dram, latency, step, shared an SM, threads an SM
+    {80, 2890, 180, 180, 40, 18, 700'000, 28'000, 164 * 1024, 2048},
+    {86, 870, 430, 217, 30, 11, 600'000, 24'000, 100 * 1024, 1536},
+    {89, 1290, 640, 322, 40, 8, 600'000, 18'000, 100 * 1024, 1536},
+    {90, 4886, 500, 224, 70, 26, 800'000, 23'000, 228 * 1024, 2048},
+    {120, 1230, 610, 307, 40, 10, 600'000, 18'000, 100 * 1024, 1536},
+};
+
+int64_t CardModel::resident(int64_t sharedBytes, unsigned threads, unsigned registers) const {
+  int64_t blocks = std::min<int64_t>(threadsPerSm / threads, 64 * 1024 / (registers * threads));
+  if (sharedBytes)
+    blocks = std::min(blocks, sharedPerSm / (sharedBytes + 1024)); // 1 KB a block is the driver's
+  return std::clamp<int64_t>(blocks, 1, 16);
+}
+
+std::optional<TargetModel> TargetModel::get(StringRef target) {
+  TargetModel model;
+  model.own = capabilityOf(target);
+  if (!model.own)
+    return std::nullopt;
+  // The generation that the target belongs to is the last one not newer than it.
+  const CardModel *first = kCards;
+  for (const CardModel &card : kCards)
+    if (card.capability <= model.own)
+      first = &card;
+  model.models.assign(first, std::end(kCards));
+  return model;
+}
+
+Expr TargetModel::pick(MLIRContext *context, function_ref<int64_t(const CardModel &)> of) const {
+  Expr capability = Expr::symbol(context, fact::kCapability), value;
+  for (size_t i = models.size(); i-- > 0;) {
+    Expr here = Expr::constant(context, of(models[i]));
+    value = value ? Expr::select(Expr::lt(capability, Expr::constant(context, models[i + 1].capability)), here, value)
+                  : here;
+  }
+  return value;
+}

@@ -1,0 +1,199 @@
+//===- Menus.cpp - all the ways to run a computation on a target ----------===//
+
+#include "passes/Scheduling/Menus.h"
+#include "dialects/KT/Schedule/Structured.h"
+#include "mlir/IR/Builders.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+using namespace kt;
+
+Menu::Menu(KernelOp kernel, StringRef target, const KernelLaunches &launches, TensorCorePriority tensorCores)
+    : kernel(kernel), context(kernel.getContext()), target(StringAttr::get(context, target)), launches(launches),
+      tensorCores(tensorCores) {}
+
+void Menu::add(StringRef path, DictionaryAttr config, Expr guard, Expr cost, Expr splits) {
+  if (guard && !launches.ever(guard))
+    return;
+  auto attr = [](Expr e) { return e && !e.poison() ? e.attr() : ExprAttr(); };
+  // An expression that has too many parts says nothing: without a cost the candidate counts as free.
+  if (guard && guard.isConstant(1))
+    guard = Expr();
+  candidates.push_back(CandidateAttr::get(context, target, StringAttr::get(context, path), config, attr(splits),
+                                          attr(guard), attr(cost)));
+}
+
+Expr Menu::bytes() {
+  Expr all = number(0);
+  auto count = [&](Type type) {
+    auto tensor = cast<SymTensorType>(type);
+    all = all + tensor.numElements() * tensor.elementBytes();
+  };
+  for (Type type : kernel.getBody().getArgumentTypes())
+    count(type);
+  for (Type type : kernel.compute()->getResultTypes())
+    count(type);
+  return all;
+}
+
+SmallVector<Menu::Level> Menu::levels(unsigned most, function_ref<unsigned(Alignment &, unsigned)> align) const {
+  SmallVector<Level> all;
+  for (unsigned want = most; want > 1; want /= 2) {
+    Alignment a;
+    unsigned lanes = align(a, want);
+    Expr guard = a.condition(context);
+    if (lanes < want || !launches.ever(guard))
+      continue;
+    // What always holds leaves nothing to narrower stores.
+    if (launches.always(guard))
+      return {{guard, lanes}};
+    if (all.empty())
+      all.push_back({guard, lanes});
+  }
+  Alignment provable;
+  provable.mayAssume = false;
+  unsigned lanes = align(provable, most);
+  all.push_back({number(1), lanes});
+  return all;
+}
+
+//===----------------------------------------------------------------------===//
+// Elementwise work, reductions, norms, sorting
+//===----------------------------------------------------------------------===//
+
+void Menu::vectored(StringRef path, Config config, function_ref<void(Alignment &)> align, Expr guard, Expr cost,
+                    bool fallback) {
+  auto with = [&](int64_t vectors) {
+    SmallVector<ConfigEntry> entries(config);
+    entries.push_back({"vectors", {vectors}});
+    return makeConfig(context, entries);
+  };
+  Alignment a;
+  align(a);
+  Expr aligned = a.condition(context);
+  add(path, with(a.lanes > 1), allOf({guard, aligned}), cost);
+  if (fallback && !launches.always(aligned) && !aligned.isConstant(1))
+    add(path, with(0), guard, cost * 2);
+}
+
+void Menu::generic(GenericOp op, const CostModel &cost) {
+  if (turnedDimension(op))
+    return add(path::kDirect, makeConfig(context, {}), {}, cost.stream(bytes(), 70));
+  vectored(path::kFlat, {}, [&](Alignment &a) { alignFlat(op, a); }, number(1), cost.stream(bytes(), 80), true);
+}
+
+void Menu::reduce(ReduceOp op, const CostModel &cost) {
+  Expr outputs = op.getResult().getType().numElements(), length = reducedLength(op), time = cost.stream(bytes(), 80);
+  if (!reducesRows(op)) {
+    std::optional<int64_t> n = length.asConstant();
+    int64_t across = n && *n <= 16 ? 1 : 8;
+    return vectored(
+        path::kColumns, {{"across", {across}}}, [&](Alignment &a) { alignColumns(op, a); }, number(1), time, true);
+  }
+  auto align = [&](Alignment &a) { alignRows(op, a); };
+  // Few long rows leave most of the device idle: blocks share them. Short ones are a warp's.
+  Expr few = Expr::lt(outputs, number(64)) * Expr::lt(number(16383), length), brief = Expr::lt(length, number(2049));
+  vectored(path::kRows, {{"threads", {256}}, {"split", {1}}}, align, few, time, false);
+  vectored(path::kRows, {{"threads", {32}}}, align, brief, time, false);
+  vectored(path::kRows, {{"threads", {256}}}, align, number(1), time + 500, true);
+}
+
+void Menu::normalize(NormalizeOp op, const CostModel &cost) {
+  // A warp or a block holds a row in registers, the narrowest that can; longer rows are read three times.
+  struct Plan {
+    int64_t block, threads, held, minCtas;
+  };
+  Expr length = normalizedLength(op), time = cost.stream(bytes(), 80);
+  auto align = [&](Alignment &a) { alignRows(op, a); };
+  int64_t later = 0;
+  for (Plan plan : {Plan{128, 32, 32, 4}, Plan{256, 256, 16, 0}, Plan{512, 512, 32, 0}, Plan{512, 512, 0, 0}}) {
+    Expr fits = plan.held ? Expr::lt(length, number(plan.held * plan.threads + 1)) : number(1);
+    vectored(
+        path::kRows,
+        {{"block", {plan.block}}, {"threads", {plan.threads}}, {"held", {plan.held}}, {"min_ctas", {plan.minCtas}}},
+        align, fits, (plan.held ? time : time * 2) + later, false);
+    later += 300;
+    if (fits.isConstant(1)) // a row of known length takes one of them
+      break;
+  }
+  Alignment a;
+  align(a);
+  if (!launches.always(a.condition(context)))
+    add(path::kRows, makeConfig(context, {{"block", {256}}, {"threads", {256}}, {"held", {0}}, {"vectors", {0}}}), {},
+        time * 4);
+}
+
+void Menu::sort(SortOp op, const CostModel &cost) {
+  SymTensorType type = op.getInput().getType();
+  Expr length = type.dim(type.getRank() - 1), time = cost.stream(bytes(), 10);
+  for (int64_t capacity : {512, 4096}) {
+    Expr fits = Expr::lt(length, number(capacity + 1));
+    add(path::kBitonic, makeConfig(context, {{"capacity", {capacity}}}), fits, time + capacity);
+    if (fits.isConstant(1))
+      return;
+  }
+  add(path::kDirect, makeConfig(context, {}), {}, time * length + 8192);
+}
+
+void Menu::attention(AttentionOp op, const CostModel &cost) {
+  FailureOr<AttentionProblem> p = analyzeAttention(op);
+  if (failed(p))
+    return;
+  bool flash = p->isHalf() && p->d <= 256 && p->e <= 256 && tensorCores != TensorCorePriority::low;
+  bool everywhere = tensorCores == TensorCorePriority::high;
+  if (flash) {
+    Alignment copies;
+    bool aligned = p->canAlign(copies);
+    Expr guard = copies.condition(context), many = everywhere ? number(1) : Expr::lt(number(16), p->i);
+    auto config = [&](int64_t warps, bool async) {
+      return makeConfig(context, {{"warps", {warps}}, {"async", {async}}});
+    };
+    if (aligned) {
+      Expr splits = cost.keySplits(*p, 1);
+      if (everywhere)
+        add(path::kFlash, config(1, true), allOf({guard, Expr::lt(number(511), p->j)}), cost.flash(*p, 1, true, splits),
+            splits);
+      add(path::kFlash, config(4, true), allOf({guard, many}), cost.flash(*p, 4, true, {}));
+    }
+    if (everywhere && (!aligned || !launches.always(guard)))
+      add(path::kFlash, config(4, false), {}, cost.flash(*p, 4, false, {}));
+  }
+  if (!flash || !everywhere)
+    add(path::kSimt, makeConfig(context, {}), {}, cost.attention(*p));
+}
+
+//===----------------------------------------------------------------------===//
+// Targets
+//===----------------------------------------------------------------------===//
+
+void Menu::fill(const TargetModel &model) {
+  CostModel cost(context, model);
+  llvm::TypeSwitch<Operation *>(kernel.compute())
+      .Case([&](MatmulOp op) { products(analyzeMatmul(op), cost, model); })
+      .Case([&](ConvOp op) { products(analyzeConv(op), cost, model); })
+      .Case([&](AttentionOp op) { attention(op, cost); })
+      .Case([&](ReduceOp op) { reduce(op, cost); })
+      .Case([&](NormalizeOp op) { normalize(op, cost); })
+      .Case([&](GenericOp op) { generic(op, cost); })
+      .Case([&](SortOp op) { sort(op, cost); })
+      .Default([&](Operation *) { add(path::kDirect, makeConfig(context, {}), {}, cost.stream(bytes(), 20)); });
+}
+
+void Menu::fillHost() {
+  // Wider vectors pay where there is arithmetic; where there is none, the better set is taken and costs the same.
+  Expr workers = Expr::max(number(1), Expr::symbol(context, fact::kSmCount)), flops = number(0);
+  llvm::TypeSwitch<Operation *>(kernel.compute())
+      .Case([&](MatmulOp op) {
+        Product p = analyzeMatmul(op);
+        flops = p.batches() * p.m * p.n * p.k * 2;
+      })
+      .Case([&](ConvOp op) {
+        Product p = analyzeConv(op);
+        flops = p.batches() * p.m * p.n * p.k * 2;
+      });
+  for (auto [name, perNanosecond] : {std::pair<StringRef, int64_t>{"host-v4", 150}, {"host-v3", 80}}) {
+    target = StringAttr::get(context, name);
+    Expr cost = Expr::floorDiv(flops, workers * perNanosecond) + Expr::floorDiv(bytes(), number(10));
+    add(path::kHost, makeConfig(context, {}), {}, cost);
+  }
+}

@@ -1,0 +1,115 @@
+//===- ProductMenus.cpp - tiles for matrix products and convolutions ------===//
+
+#include "passes/Scheduling/Menus.h"
+
+using namespace mlir;
+using namespace kt;
+
+namespace {
+/// Less depth than this is not worth sharing.
+constexpr int64_t kLeastDepth = 512, kLeastDepthOfSimt = 256;
+
+/// Rows, columns and depth, rows and columns of warps, stages, blocks an SM. The smallest come first: of tiles that
+/// cost the same the first runs. Every one assembles without spills (test/run.sh ptxas).
+constexpr MmaTile kTiles[] = {
+    {16, 64, 128, 1, 4, 4, 1},  {32, 64, 128, 1, 4, 3, 1},  {64, 64, 64, 2, 2, 4, 1},   {128, 64, 64, 2, 2, 4, 1},
+    {64, 128, 64, 2, 2, 4, 1},  {128, 128, 64, 2, 2, 3, 1}, {128, 128, 32, 2, 4, 3, 1}, {128, 256, 32, 2, 4, 3, 1},
+    {256, 128, 32, 4, 2, 3, 1}, {128, 256, 64, 2, 4, 3, 1}, // cards with 163 KB a block
+};
+/// Of convolutions, whose threads keep where their rows lie in the image: few rows each, and shallow slabs.
+constexpr MmaTile kConvTiles[] = {{64, 64, 32, 2, 2, 4, 0}, {128, 64, 32, 2, 2, 4, 2}, {128, 128, 32, 2, 2, 3, 1}};
+/// Of operands that come an element at a time.
+constexpr MmaTile kPlainTile{64, 64, 32, 2, 2, 2, 1}, kElementsTile{64, 64, 32, 2, 2, 4, 0};
+
+/// Left alone, ptxas saves registers for more blocks than few rows have, and spills.
+constexpr SimtTile kFew{16, 64, 32, 2, 4, 4}, kLarge{128, 128, 8, 8, 8}, kSmall{64, 64, 16, 4, 4};
+} // namespace
+
+void Menu::products(const Product &p, const CostModel &cost, const TargetModel &model) {
+  if (p.left == Product::Left::depthwise)
+    return add(path::kDepthwise, makeConfig(context, {}), {}, cost.stream(bytes(), 40));
+  bool elements = p.left == Product::Left::elements;
+  if (p.isHalf() && tensorCores != TensorCorePriority::low && (!elements || tensorCores == TensorCorePriority::high))
+    tensorCoreProducts(p, cost, model);
+  if (!p.isHalf() || tensorCores != TensorCorePriority::high)
+    cudaCoreProducts(p, cost, model);
+}
+
+void Menu::tensorCoreProducts(const Product &p, const CostModel &cost, const TargetModel &model) {
+  bool everywhere = tensorCores == TensorCorePriority::high, deep = p.canSplit(kLeastDepth);
+  Expr many = everywhere ? number(1) : Expr::lt(number(16), p.m);
+  auto tryTile = [&](const MmaTile &wanted, bool async, Expr guard, unsigned lanes, bool mayShare) {
+    std::optional<MmaTile> tile = MmaTile::get(wanted, model.sharedPerBlock());
+    if (!tile)
+      return;
+    // Newer cards of another kind may have less: what the target's own has is not what the run meets.
+    if (tile->sharedBytes() > sharedPerBlock(0))
+      guard = allOf({guard, Expr::lt(number(tile->sharedBytes() - 1), Expr::symbol(context, fact::kSharedPerBlock))});
+    Expr splits = mayShare ? cost.splits(p, *tile, async) : Expr();
+    add(path::kMma, makeConfig(context, *tile, async), guard, cost.product(p, *tile, async, lanes, splits), splits);
+  };
+  Alignment copies;
+  bool aligned = p.canAlign(copies);
+  Expr copied = copies.condition(context);
+  // The epilogue's vectors.
+  auto stores = [&](Alignment &a, unsigned want) {
+    unsigned lanes = p.storeLanes(a, want);
+    if (lanes > 1)
+      BodyLanes(*p.epilogue, 1).assumeAligned(p.columnIndex(), a);
+    return lanes;
+  };
+  if (aligned && launches.ever(copied))
+    for (const Level &level : levels(8, stores)) {
+      ArrayRef<MmaTile> tiles = p.left == Product::Left::strided  ? ArrayRef(kTiles)
+                                : p.left == Product::Left::chunks ? ArrayRef(kConvTiles)
+                                                                  : ArrayRef(kElementsTile);
+      for (const MmaTile &tile : tiles) {
+        Expr guard = allOf({copied, level.guard, many});
+        tryTile(tile, true, guard, level.lanes, false);
+        // Where tiles as large as the last ones are few, smaller ones fill the device without a second launch.
+        if (deep && tile.bm * tile.bn <= 128 * 128)
+          tryTile(tile, true, guard, level.lanes, true);
+      }
+    }
+  // Whatever the guards above leave: rows that are not aligned to 16 bytes.
+  if (everywhere && p.left == Product::Left::strided && !(aligned && launches.always(copied)))
+    tryTile(kPlainTile, false, number(1), 1, false);
+}
+
+void Menu::cudaCoreProducts(const Product &p, const CostModel &cost, const TargetModel &model) {
+  unsigned accBytes = elementBytes(p.accType);
+  bool deep = p.canSplit(kLeastDepthOfSimt);
+  auto tryTile = [&](const SimtTile &wanted, bool vectors, Expr guard, unsigned lanes, bool mayShare) {
+    std::optional<SimtTile> tile = SimtTile::get(wanted, accBytes, model.sharedPerBlock());
+    if (!tile)
+      return;
+    Expr splits = mayShare ? cost.splits(p, *tile) : Expr();
+    add(path::kSimt, makeConfig(context, *tile, vectors), guard, cost.product(p, *tile, vectors, lanes, splits),
+        splits);
+  };
+  // Vectors of operands and of results; what cannot be assumed of operands is read an element at a time.
+  unsigned lanes = 1;
+  auto align = [&](Alignment &a) {
+    Alignment loads = a;
+    loads.lanes = 4;
+    if (p.left == Product::Left::strided)
+      (void)p.vectorLeft(loads);
+    if (!p.packed)
+      (void)p.vectorRight(loads);
+    lanes = p.storeLanes(a, 4);
+    if (lanes > 1)
+      BodyLanes(*p.epilogue, 1).assumeAligned(p.columnIndex(), a);
+    return allOf({loads.condition(context), a.condition(context)});
+  };
+  Alignment assumed;
+  Expr guard = align(assumed);
+  for (const SimtTile &tile : {kFew, kSmall, kLarge}) {
+    if (accBytes == 8 && tile.bm == kLarge.bm) // its accumulators are more than the registers
+      continue;
+    tryTile(tile, true, guard, lanes, false);
+    if (deep && tile.bm != kLarge.bm)
+      tryTile(tile, true, guard, lanes, true);
+  }
+  if (!launches.always(guard))
+    tryTile(kSmall, false, {}, 1, false);
+}

@@ -1,0 +1,216 @@
+//===- ScheduleKernels.cpp - the candidates that may win ------------------===//
+//
+// Of all the ways to run a kernel on a target, those stay that some launch of the model may be run fastest by, on a
+// card with any usual number of multiprocessors: launches are sampled, costs evaluated, and what hardly gains is
+// dropped.
+//
+//===----------------------------------------------------------------------===//
+
+#include "passes/Analysis/ExprProgram.h"
+#include "passes/Passes.h"
+#include "passes/Scheduling/Menus.h"
+
+namespace kt {
+#define GEN_PASS_DEF_SCHEDULEKERNELS
+#include "passes/Passes.h.inc"
+} // namespace kt
+
+using namespace mlir;
+using namespace kt;
+
+namespace {
+
+/// Cards as they are sold, from small to large.
+constexpr int64_t kSmCounts[] = {16, 24, 32, 46, 56, 68, 76, 84, 108, 114, 128, 132, 144, 170, 188, 256};
+/// Of the generation of data centres, which runs code for older ones too.
+constexpr int64_t kHopperSmCounts[] = {78, 114, 132};
+
+/// Kilobytes of PTX that a candidate is about: measured, a few for each function and a third for each mma.
+int64_t codeOf(CandidateAttr c) {
+  int64_t kilobytes = 10;
+  if (std::optional<MmaTile> t = mmaTileOf(c))
+    kilobytes += t->mi() * t->ni() * t->bk / 16 * 3 / 8;
+  return kilobytes + (c.getSplits() || configured(c, "split") ? 8 : 0);
+}
+
+/// The time that a launch may lose for code that is not there, in percent: the more code a kernel has, the more.
+int64_t toleratedLoss(int64_t kilobytes) {
+  return kilobytes <= 40 ? 2 : kilobytes <= 60 ? 4 : kilobytes <= 80 ? 7 : kilobytes <= 110 ? 11 : 16;
+}
+
+/// The candidates of a kernel for one target and what they cost where.
+class Contest {
+public:
+  Contest(ArrayRef<CandidateAttr> all, const KernelLaunches &launches) : all(all), launches(launches) {
+    alive.assign(all.size(), true);
+    for (CandidateAttr c : all) {
+      guards.push_back(c.getGuard() ? (int)program.add(c.getGuard()) : -1);
+      costs.push_back(c.getCost() ? (int)program.add(c.getCost()) : -1);
+    }
+  }
+
+  void enter(const KernelLaunches::Sample &sample, unsigned capability, int64_t smCount) {
+    llvm::StringMap<int64_t> at = sample.first;
+    at[fact::kSmCount] = smCount, at[fact::kCapability] = capability;
+    at[fact::kSharedPerBlock] = sharedPerBlock(capability), at[fact::kL2Bytes] = 32 << 20;
+    program.run(at);
+    Row row(all.size(), kNever);
+    for (size_t c = 0; c < all.size(); ++c) {
+      ExprProgram::Value fits = guards[c] < 0 ? 1 : program[guards[c]];
+      ExprProgram::Value cost = costs[c] < 0 ? 0 : program[costs[c]];
+      if (fits && *fits)
+        row[c] = std::clamp<int64_t>(cost.value_or(kNever - 1), 0, kNever - 1);
+    }
+    rows.push_back(std::move(row));
+  }
+
+  /// Drops, one after the other, what costs least time for its code to be without.
+  void prune() {
+    while (true) {
+      int64_t code = 0;
+      for (size_t c = 0; c < all.size(); ++c)
+        code += alive[c] ? codeOf(all[c]) : 0;
+      std::optional<size_t> drop;
+      double least = 0;
+      for (size_t c = 0; c < all.size(); ++c) {
+        int64_t loss = alive[c] ? lossWithout(c) : kNever;
+        if (loss > toleratedLoss(code) * 100)
+          continue;
+        // Of equals, what is more code goes first, then what comes later.
+        double price = (double)(loss + 1) / (double)codeOf(all[c]);
+        if (!drop || price <= least)
+          drop = c, least = price;
+      }
+      if (!drop)
+        return;
+      alive[*drop] = false;
+    }
+  }
+
+  /// Leaves the one that takes every launch and does best.
+  void keepOne() {
+    std::optional<size_t> best;
+    int64_t least = 0;
+    for (size_t c = 0; c < all.size(); ++c) {
+      if (all[c].getGuard() && !launches.always(Expr(all[c].getGuard())))
+        continue;
+      int64_t total = 0;
+      for (const Row &row : rows)
+        total += std::min(row[c], kNever / 1024) / (int64_t)std::max<size_t>(1, rows.size());
+      if (!best || total < least)
+        best = c, least = total;
+    }
+    for (size_t c = 0; c < all.size(); ++c)
+      alive[c] = c == best;
+  }
+
+  /// Every launch has to find a way whatever its sizes: samples prove nothing.
+  void cover() {
+    for (size_t l = 0; l < std::max<size_t>(1, launches.size()); ++l) {
+      auto takes = [&](CandidateAttr c) {
+        return !c.getGuard() || (!launches.empty() && launches.always(Expr(c.getGuard()), l));
+      };
+      bool covered = false;
+      for (size_t c = 0; c < all.size(); ++c)
+        covered |= alive[c] && takes(all[c]);
+      for (size_t c = all.size(); c-- > 0 && !covered;)
+        if (takes(all[c]))
+          covered = alive[c] = true;
+    }
+  }
+
+  void keep(SmallVectorImpl<Attribute> &to) const {
+    for (size_t c = 0; c < all.size(); ++c)
+      if (alive[c])
+        to.push_back(all[c]);
+  }
+
+private:
+  using Row = SmallVector<int64_t>;
+  static constexpr int64_t kNever = INT64_MAX / 4;
+
+  /// The most that any sampled launch would lose, in hundredths of a percent of what it takes at best.
+  int64_t lossWithout(size_t without) const {
+    int64_t most = 0;
+    for (const Row &row : rows) {
+      int64_t best = kNever, left = kNever;
+      for (size_t c = 0; c < all.size(); ++c) {
+        best = std::min(best, row[c]);
+        if (alive[c] && c != without)
+          left = std::min(left, row[c]);
+      }
+      if (best == kNever)
+        continue;
+      if (left == kNever)
+        return kNever;
+      most =
+          std::max(most, left == best ? 0 : (int64_t)((left - best) * 10'000.0 / (double)std::max<int64_t>(1, best)));
+    }
+    return most;
+  }
+
+  ArrayRef<CandidateAttr> all;
+  const KernelLaunches &launches;
+  ExprProgram program;
+  std::vector<int> guards, costs; // places in the program; -1: none
+  std::vector<Row> rows;          // a sample each
+  std::vector<bool> alive;
+};
+
+struct ScheduleKernelsPass : kt::impl::ScheduleKernelsBase<ScheduleKernelsPass> {
+  using Base::Base;
+
+  void runOnOperation() override {
+    auto bounds = getOperation()->getAttrOfType<DictionaryAttr>("kt.bounds");
+    for (auto &[kernel, launches] : launchesOf(getOperation())) {
+      SmallVector<Attribute> kept;
+      std::vector<KernelLaunches::Sample> samples = launches.samples(bounds);
+      for (const std::string &target : targets)
+        if (target == "host")
+          scheduleHost(kernel, launches, kept);
+        else
+          schedule(kernel, target, launches, samples, kept);
+      KernelOp scheduled = kernel;
+      scheduled.setCandidatesAttr(ArrayAttr::get(&getContext(), kept));
+    }
+  }
+
+  void scheduleHost(KernelOp kernel, const KernelLaunches &launches, SmallVectorImpl<Attribute> &kept) {
+    Menu menu(kernel, "host", launches, tensorCores);
+    menu.fillHost();
+    SmallVector<CandidateAttr> all = menu.take();
+    // The oldest instruction set runs everywhere; the best one comes first.
+    ArrayRef<CandidateAttr> some = all;
+    for (CandidateAttr c : variants == Variants::one ? some.take_back() : some)
+      kept.push_back(c);
+  }
+
+  void schedule(KernelOp kernel, StringRef target, const KernelLaunches &launches,
+                ArrayRef<KernelLaunches::Sample> samples, SmallVectorImpl<Attribute> &kept) {
+    std::optional<TargetModel> model = TargetModel::get(target);
+    if (!model)
+      return;
+    Menu menu(kernel, target, launches, tensorCores);
+    menu.fill(*model);
+    SmallVector<CandidateAttr> all = menu.take();
+    Contest contest(all, launches);
+    if (variants != Variants::all && all.size() > 1) {
+      for (const KernelLaunches::Sample &sample : samples) {
+        for (int64_t count : kSmCounts)
+          contest.enter(sample, model->capability(), count);
+        if (model->capability() < 90)
+          for (int64_t count : kHopperSmCounts)
+            contest.enter(sample, 90, count);
+      }
+      if (variants == Variants::one) {
+        contest.keepOne();
+      } else {
+        contest.prune();
+        contest.cover();
+      }
+    }
+    contest.keep(kept);
+  }
+};
+
+} // namespace

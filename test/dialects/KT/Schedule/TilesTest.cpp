@@ -1,0 +1,74 @@
+//===- TilesTest.cpp - which tiles exist, and why others do not -----------===//
+
+#include "dialects/KT/Schedule/Tiles.h"
+#include <gtest/gtest.h>
+
+using namespace kt;
+
+namespace {
+
+constexpr int64_t kAda = 99 * 1024;
+constexpr MmaTile kGood{128, 128, 64, 2, 2, 3, 1};
+
+std::string whyNot(const MmaTile &tile, int64_t shared = kAda) {
+  std::string why;
+  std::optional<MmaTile> made = MmaTile::get(tile, shared, &why);
+  EXPECT_EQ(made.has_value(), why.empty());
+  return why;
+}
+
+TEST(MmaTile, WhatFitsIsMade) {
+  EXPECT_EQ(whyNot(kGood), "");
+  EXPECT_EQ(kGood.threads(), 128u);
+  EXPECT_EQ(kGood.sharedBytes(), 3 * 2 * (128 + 128) * 64 + 16);
+  EXPECT_EQ(kGood.str(), "tile=128x128x64 warps=2x2 stages=3");
+  EXPECT_EQ(whyNot({16, 64, 128, 1, 4, 4, 1}), "");
+}
+
+TEST(MmaTile, EachConstraintIsNamed) {
+  auto with = [](auto change) {
+    MmaTile t = kGood;
+    change(t);
+    return t;
+  };
+  EXPECT_EQ(whyNot(with([](MmaTile &t) { t.bk = 0; })), "a size of 0");
+  EXPECT_EQ(whyNot(with([](MmaTile &t) { t.bm = 1 << 20; })), "a size beyond 1024");
+  EXPECT_EQ(whyNot(with([](MmaTile &t) { t.warpRows = 8, t.warpCols = 8; })), "2048 threads, expected 1 to 1024");
+  EXPECT_EQ(whyNot(with([](MmaTile &t) { t.bm = 40; })), "40 rows are no whole 16-row fragments of 2 warps");
+  EXPECT_EQ(whyNot(with([](MmaTile &t) { t.warpCols = 16, t.warpRows = 1; })),
+            "128 columns are no whole 16-column fragments of 16 warps");
+  EXPECT_EQ(whyNot(with([](MmaTile &t) { t.bk = 48; })), "slabs of 48, expected a power of two from 32");
+  EXPECT_EQ(whyNot(with([](MmaTile &t) { t.bk = 16; })), "slabs of 16, expected a power of two from 32");
+  EXPECT_EQ(whyNot(with([](MmaTile &t) { t.bn = 96; })), "96 columns, expected a power of two from 32");
+  EXPECT_EQ(whyNot(with([](MmaTile &t) { t.stages = 1; })), "1 stages, expected 2 to 8");
+  EXPECT_EQ(whyNot({32, 32, 32, 2, 2, 2, 1}).substr(0, 28), "128 threads cannot share pan");
+  EXPECT_EQ(whyNot({256, 128, 32, 2, 2, 2, 1}), "about 388 registers a thread, expected at most 255");
+  EXPECT_EQ(whyNot(with([](MmaTile &t) { t.minCtas = 4; })),
+            "about 29184 registers a block, for 4 blocks an SM of 65536");
+  EXPECT_EQ(whyNot(with([](MmaTile &t) { t.stages = 4; })), "131088 bytes of shared memory, expected at most 101376");
+  EXPECT_EQ(whyNot(with([](MmaTile &t) { t.stages = 4; }), sharedPerBlock(90)), "");
+}
+
+TEST(SimtTile, EachConstraintIsNamed) {
+  std::string why;
+  EXPECT_TRUE(SimtTile::get({16, 64, 32, 2, 4, 4}, 4, kAda, &why)) << why;
+  EXPECT_FALSE(SimtTile::get({16, 64, 32, 3, 4, 4}, 4, kAda, &why));
+  EXPECT_EQ(why, "threads' parts do not divide the tile");
+  EXPECT_FALSE(SimtTile::get({64, 64, 16, 4, 2, 0}, 4, kAda, &why));
+  EXPECT_EQ(why, "4x2 a thread, expected groups of four columns and rows");
+  EXPECT_FALSE(SimtTile::get({128, 128, 8, 16, 16, 0}, 4, kAda, &why));
+  EXPECT_EQ(why, "about 288 registers a thread");
+  EXPECT_FALSE(SimtTile::get({128, 128, 128, 8, 8, 0}, 8, kAda, &why));
+  EXPECT_EQ(why, "540672 bytes of shared memory, expected at most 101376");
+}
+
+TEST(Targets, CapabilitiesHaveTheirMemory) {
+  EXPECT_EQ(capabilityOf("sm_89"), 89u);
+  EXPECT_EQ(capabilityOf("host-v3"), 0u);
+  EXPECT_EQ(sharedPerBlock(80), 163 * 1024);
+  EXPECT_EQ(sharedPerBlock(86), 99 * 1024);
+  EXPECT_EQ(sharedPerBlock(90), 227 * 1024);
+  EXPECT_EQ(sharedPerBlock(120), 99 * 1024);
+}
+
+} // namespace
