@@ -247,7 +247,7 @@ def SpanScores : Pass<"kt-span-scores", "::mlir::func::FuncOp"> {
   let description = [{
     **Requires** fused bodies. **Guarantees** that comparisons of a key's and a row's number which alone make a score minus infinity are the op's span and
     gone from its score region. A mask of a very low number counts as one where every row provably sees a key and the scores of what it sees are
-    provably far above. **Does not** look at what data decides, which stays in the region.
+    provably far above; elsewhere it stays, and the span is `span_low`. **Does not** look at what data decides, which stays in the region.
 
     ```mlir
     kt.attention ... score { select(j <= i + past, x, -inf) }

@@ -151,15 +151,14 @@ void AttentionEmitter::task(StageEmitter &e, Value number) {
   SmallVector<Value> at = e.delinearize(number, {sizeOf(e, B), e.expr(heads), e.expr(rowBlocks)});
   batch = at[0], keyHead = at[1], row0 = e.mul(at[2], e.idx(kRows));
   numRows = e.min(e.sub(e.expr(rowsAGroup), row0), e.idx(kRows));
-  prepareRows(e);
   // Rows of several heads are all queries from a head's last ones on to the next one's first.
   Value rows = sizeOf(e, I), first = e.rem(row0, rows), last = e.sub(e.add(first, numRows), e.idx(1));
   Value oneHead = e.lt(last, rows);
   Keys keys = seen(e, e.select(oneHead, first, e.idx(0)), e.select(oneHead, last, e.sub(rows, e.idx(1))), e.idx(0),
                    sizeOf(e, J));
-  auto walk = [&](bool few) {
-    e.loop(keys.begin, keys.end, e.idx(kKeys), [&](Value j0) {
-      Value count = e.min(e.sub(keys.end, j0), e.idx(kKeys));
+  auto walk = [&](Value begin, Value end, bool few) {
+    e.loop(begin, end, e.idx(kKeys), [&](Value j0) {
+      Value count = e.min(e.sub(end, j0), e.idx(kKeys));
       scores(e, j0, count, few);
       Value nothing = e.constant(e.b.getI1Type(), 0);
       Value any = e.loop(e.idx(0), numRows, e.idx(1), nothing, [&](Value r, ValueRange seen) {
@@ -168,10 +167,36 @@ void AttentionEmitter::task(StageEmitter &e, Value number) {
       e.ifThen(any, [&] { accumulate(e, j0, count, few); });
     });
   };
-  if (mayBeFew && mayBeMany)
-    e.ifElse(e.cmp(arith::CmpIPredicate::sle, numRows, e.idx(kFewRows)), [&] { walk(true); }, [&] { walk(false); });
-  else
-    walk(!mayBeMany);
+  auto walkKeys = [&](Value begin, Value end) {
+    prepareRows(e);
+    if (mayBeFew && mayBeMany)
+      e.ifElse(
+          e.cmp(arith::CmpIPredicate::sle, numRows, e.idx(kFewRows)), [&] { walk(begin, end, true); },
+          [&] { walk(begin, end, false); });
+    else
+      walk(begin, end, !mayBeMany);
+  };
+  if (!op.getSpanLow()) {
+    walkKeys(keys.begin, keys.end);
+  } else {
+    // A second time, over all keys, where a row has seen nothing but very low scores.
+    e.loop(e.idx(0), e.idx(2), [&](Value time) {
+      Value first = e.eq(time, e.idx(0)), maxima = area(e, maximaAt);
+      Value low = e.choose(
+          first, [&] { return e.constant(e.b.getI1Type(), 1); },
+          [&] {
+            Value none = e.constant(e.b.getI1Type(), 0);
+            return e.loop(e.idx(0), numRows, e.idx(1), none, [&](Value r, ValueRange seen) {
+              Value seesOne =
+                  e.op<arith::CmpFOp>(arith::CmpFPredicate::OGT, e.load(maxima, f32, r), e.constant(f32, kSeenScore));
+              Value any = e.op<arith::OrIOp>(seen[0], e.select(seesOne, none, e.constant(e.b.getI1Type(), 1)));
+              return SmallVector<Value>{any};
+            })[0];
+          });
+      Value begin = e.select(first, keys.begin, e.idx(0)), end = e.select(first, keys.end, sizeOf(e, J));
+      e.ifThen(low, [&] { walkKeys(begin, end); });
+    });
+  }
   finish(e);
 }
 
@@ -261,7 +286,9 @@ Value AttentionEmitter::softmaxRow(StageEmitter &e, Value r, Value j0, Value cou
   Row at = row(e, r);
   Value weights = e.at(area(e, scoresAt), f32, e.mul(r, e.idx(kKeys)));
   Combine max{ReduceKind::max, f32}, add{ReduceKind::add, f32};
-  Keys keys = seen(e, at.query, at.query, j0, count);
+  Keys keys{e.idx(0), count};
+  if (!op.getSpanLow())
+    keys = seen(e, at.query, at.query, j0, count);
   Value best = e.loop(keys.begin, keys.end, e.idx(1), max.neutral(e), [&](Value j, ValueRange acc) {
     Value s = e.inlineScalar(op.getScore(), e.load(weights, f32, j), 3, op.getExtras().size(),
                              {batch, at.head, at.query, e.add(j0, j)});
@@ -275,9 +302,9 @@ Value AttentionEmitter::softmaxRow(StageEmitter &e, Value r, Value j0, Value cou
       [&] {
         Value before = e.load(area(e, maximaAt), f32, r), now = max.apply(e, before, best, false);
         Value factor = e.op<math::ExpOp>(e.op<arith::SubFOp>(before, now));
-        if (op.getSpanFrom())
+        if (op.getSpanFrom() && !op.getSpanLow())
           e.coldLoop(e.idx(0), keys.begin, [&](Value j) { e.store(none, weights, f32, j); });
-        if (op.getSpanTo())
+        if (op.getSpanTo() && !op.getSpanLow())
           e.coldLoop(keys.end, count, [&](Value j) { e.store(none, weights, f32, j); });
         Value total = e.loop(keys.begin, keys.end, e.idx(1), none, [&](Value j, ValueRange acc) {
           Value w = e.op<math::ExpOp>(e.op<arith::SubFOp>(e.load(weights, f32, j), now));

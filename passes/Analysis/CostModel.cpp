@@ -122,7 +122,9 @@ Expr CostModel::keySplits(const AttentionProblem &p, unsigned warps) const {
   // Four blocks an SM, at least four blocks of keys each.
   Expr blocks = p.b * p.h * Expr::ceilDiv(p.i, number(warps * 16));
   Expr room = Expr::floorDiv(smCount() * 4, Expr::max(blocks, number(1)));
-  Expr deep = Expr::floorDiv(p.j, number(kKeys * 4));
+  // Rows see no more keys than their window has; a split cannot use one of very low scores.
+  Expr walked = p.from && p.to && !p.low ? Expr::min(p.j, p.to - p.from + kKeys) : p.j;
+  Expr deep = Expr::floorDiv(walked, number(kKeys * 4));
   return Expr::max(number(1), Expr::min(number(kMostKeySplits), Expr::min(room, deep)));
 }
 

@@ -25,9 +25,6 @@ using namespace kt;
 
 namespace {
 
-/// A score below this weighs exactly nothing beside one above kSeen: the exponential of their distance is zero.
-constexpr double kMasked = -1e30, kSeen = -1e29;
-
 /// What a condition says of the keys that a row sees: those of `span`, for which its truth is `inside`.
 struct Mask {
   SpanCondition condition;
@@ -69,6 +66,8 @@ public:
       span.to = Expr(*to);
   }
   void run() {
+    if (op.getSpanLow()) // that is all that can be said
+      return;
     bool finite = false;
     SmallVector<Mask> masks;
     for (const SpanCondition &c : conditions)
@@ -76,18 +75,29 @@ public:
         masks.push_back(*mask);
         finite |= mask->finite;
       }
-    if (!take(masks) && finite) {
-      // Minus infinity may be taken where the lowest number may not.
-      llvm::erase_if(masks, [](const Mask &m) { return m.finite; });
-      (void)take(masks);
-    }
+    if (take(masks) || !finite)
+      return;
+    // Minus infinity may be taken where the lowest number may not.
+    SmallVector<Mask> infinite;
+    llvm::copy_if(masks, std::back_inserter(infinite), [](const Mask &m) { return !m.finite; });
+    if (infinite.empty())
+      takeLow(masks);
+    else
+      (void)take(infinite);
   }
 
 private:
   ScoreRange rangeWith(llvm::function_ref<std::optional<bool>(Value)> decided) { return scoreRange(op, decided); }
   std::optional<Mask> maskOf(const SpanCondition &c);
   bool take(ArrayRef<Mask> masks);
+  void takeLow(ArrayRef<Mask> masks);
   void rewrite(ArrayRef<Mask> taken);
+  void setSpan() {
+    if (span.from)
+      op.setSpanFromAttr(span.from.attr());
+    if (span.to)
+      op.setSpanToAttr(span.to.attr());
+  }
   bool seesNoIndex(OpOperand &use);
 
   AttentionOp op;
@@ -108,7 +118,7 @@ std::optional<Mask> Spanner::maskOf(const SpanCondition &c) {
                         return !inside;
                     return std::nullopt;
                   }).most;
-    if (most <= kMasked)
+    if (most <= kMaskedScore)
       return Mask{c, *seen, inside, !std::isinf(most)};
   }
   return std::nullopt;
@@ -136,12 +146,22 @@ bool Spanner::take(ArrayRef<Mask> masks) {
                          return m.inside;
                      return std::nullopt;
                    }).least;
-    if (!(least >= kSeen) || !reachesEveryRow(all, cast<ExprAttr>(op.getSizes()[2]), cast<ExprAttr>(op.getSizes()[3])))
+    if (!(least >= kSeenScore) ||
+        !reachesEveryRow(all, cast<ExprAttr>(op.getSizes()[2]), cast<ExprAttr>(op.getSizes()[3])))
       return false;
   }
   span = all;
   rewrite(taken);
   return true;
+}
+
+/// Finite masks that may cover all that a row sees stay in the region; kernels look whether they do.
+void Spanner::takeLow(ArrayRef<Mask> masks) {
+  for (const Mask &m : masks)
+    if (auto both = intersect(span, m.span))
+      span = *both;
+  setSpan();
+  op.setSpanLow(true);
 }
 
 /// No index and no check of one depends on what uses a truth: those have to hold for every key, seen or not.
@@ -167,10 +187,7 @@ void Spanner::rewrite(ArrayRef<Mask> taken) {
     Value truth = m.condition.truth;
     truth.replaceUsesWithIf(known, [&](OpOperand &use) { return seesNoIndex(use); });
   }
-  if (span.from)
-    op.setSpanFromAttr(span.from.attr());
-  if (span.to)
-    op.setSpanToAttr(span.to.attr());
+  setSpan();
 }
 
 /// Reads of tables that are bands become comparisons of their indices.

@@ -55,8 +55,22 @@ def attention_case(name, kind, d, e, shapes, heads=2, group=1, bhsd=False, causa
     return Case(name, runs, tolerance=tolerance or {'f32': 4e-6, 'f16': 3e-3, 'bf16': 2e-2}[kind], banks=('ldmatrix',) if kind != 'f32' else ())
 
 
+def low_case(name, kind, d, shapes):
+    """Causal and padded on the left with a very low number: a row of padding alone is the mean of all values."""
+    runs = []
+    for b, i, j, past, padding in shapes:
+        x, y, z = (Tensor(randn(b, n, s, d), kind) for n, s in ((4, i), (2, j), (2, j)))
+        kept = (np.arange(j)[None] >= np.array([padding] + [0] * (b - 1))[:, None]).astype(np.int8)
+        seen = (np.arange(j)[None] <= np.arange(i)[:, None] + past) & (kept[:, None, None] != 0)
+        want = attention(x.values, y.values, z.values, np.where(seen, 0, -3e38), 2, False)
+        runs.append(((b, i, j, past), [x, y, z, Tensor(kept, 'i8')], [Tensor(want, kind)]))
+    return Case(name, runs, tolerance={'f32': 4e-6, 'f16': 3e-3}[kind], banks=('ldmatrix',) if kind != 'f32' else ())
+
+
 def attention_cases():
     return [
+        low_case('attention_span_low', 'f16', 64, [(1, 130, 130, 0, 0), (2, 70, 200, 0, 3), (1, 20, 140, 100, 121), (1, 3, 600, 590, 595)]),
+        low_case('attention_span_low_f32', 'f32', 16, [(1, 70, 70, 0, 0), (2, 40, 90, 0, 3), (1, 20, 140, 100, 121)]),
         attention_case('attention_f16_64', 'f16', 64, 64, [(1, 70, 130), (2, 5, 9), (1, 2, 520), (1, 20, 0), (1, 3, 0)]),
         attention_case('attention_f16_128_causal', 'f16', 128, 128, [(1, 66, 66), (1, 5, 512)], heads=4, group=2, bhsd=True, causal=True),
         attention_case('attention_bf16_32_mask', 'bf16', 32, 32, [(2, 20, 70), (1, 1, 600), (1, 18, 0)], mask=True, zero_empty=True),

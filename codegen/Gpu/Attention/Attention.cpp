@@ -30,7 +30,27 @@ KeyRange kt::gpu::seenBySome(KernelBuilder &k, const AttentionProblem &p, Value 
 
 KeyRange kt::gpu::seenByAll(KernelBuilder &k, const AttentionProblem &p, Value first, Value last) {
   Value keys = k.size(p.j);
+  if (p.low) // the region masks
+    return {Value(), keys};
   return {p.from ? end(k, p, last, p.from) : Value(), p.to ? k.min(end(k, p, first, p.to), keys) : keys};
+}
+
+Value kt::gpu::seesOnlyLow(KernelBuilder &k, ArrayRef<Value> most, Value words) {
+  Value low = k.c(0);
+  for (Value m : most) {
+    Value high = arith::CmpFOp::create(k.b, k.loc, arith::CmpFPredicate::OGT, m, k.cf(kSeenScore));
+    low = k.sel(high, low, k.c(1));
+  }
+  for (unsigned mask = 1; mask < 32; mask *= 2)
+    low = k.or_(low, k.shuffleXor(low, mask));
+  k.barrier();
+  k.ifThen(k.cmp(Pred::eq, k.and_(k.tid(), 31), 0),
+           [&] { k.store(low, k.at(k.sptr(words), k.shr(k.tid(), 5), 4), 4); });
+  k.barrier();
+  for (unsigned w = 0; w < k.bounds.threads / 32; ++w)
+    low = k.or_(low, k.load(k.gep(k.sptr(words), w * 4), k.i32, 4));
+  k.barrier();
+  return k.cmp(Pred::ne, low, 0);
 }
 
 Value kt::gpu::inverseOfSum(KernelBuilder &k, const AttentionProblem &p, Value sum) {

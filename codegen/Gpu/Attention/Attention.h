@@ -21,6 +21,9 @@ struct KeyRange {
 KeyRange seenBySome(KernelBuilder &k, const AttentionProblem &p, Value first, Value last);
 /// What every row in [first, last] sees, between ends that may lie outside of the keys.
 KeyRange seenByAll(KernelBuilder &k, const AttentionProblem &p, Value first, Value last);
+/// True in all threads where in any the largest score of a row, one of `most`, leaves room for very low ones. `words`
+/// is shared memory with one for each warp that nothing else is in; barriers are passed before and after.
+Value seesOnlyLow(KernelBuilder &k, ArrayRef<Value> most, Value words);
 
 /// offset + b * s0 + h * s1, the start of a head.
 Value headOffset(KernelBuilder &k, ArrayRef<Expr> strides, Value b, Value h);

@@ -67,11 +67,11 @@ LogicalResult kt::gpu::buildAttentionCudaCore(KernelSink &sink, const AttentionP
   auto exp = [&](Value v) -> Value { return math::ExpOp::create(k.b, k.loc, v); };
   Values inits(own, k.cf(0));
   inits.append({minus, k.cf(0)});
-  Value begin = some.begin ? some.begin : k.c(0);
-  Values result = k.forLoop(begin, some.end, k.c(blockKeys), inits, [&](Value j0, ValueRange now) {
+  Value endJ = p.low ? k.size(p.j) : some.end;
+  auto walkBlock = [&](Value j0, ValueRange now) {
     k.barrier();
-    load(1, p.key, g, j0, some.end, p.d, blockKeys, pitchD, offsetK);
-    load(2, p.value, g, j0, some.end, p.e, blockKeys, pitchE, offsetV);
+    load(1, p.key, g, j0, endJ, p.d, blockKeys, pitchD, offsetK);
+    load(2, p.value, g, j0, endJ, p.e, blockKeys, pitchE, offsetV);
     k.barrier();
     // Keys x, x + 8, ... of the block, so that neighbouring threads read different banks.
     Values dots = k.forLoop(k.c(0), k.c(p.d), k.c(1), Values(keys, k.cf(0)), [&](Value d, ValueRange sums) {
@@ -113,7 +113,21 @@ LogicalResult kt::gpu::buildAttentionCudaCore(KernelSink &sink, const AttentionP
     });
     next.append({most, sum});
     return next;
-  });
+  };
+  Value begin = some.begin ? some.begin : k.c(0);
+  Values result;
+  if (p.low) // a second time, over all keys, where a row has seen nothing but very low scores
+    result = k.forLoop(k.c(0), k.c(2), k.c(1), inits, [&](Value time, ValueRange sums) {
+      Value low = seesOnlyLow(k, {sums[own]}, k.add(k.shared(), offsetP)), again = k.cmp(Pred::eq, time, 1);
+      Value anew = k.and_(again, low);
+      Values from;
+      for (auto [now, zero] : llvm::zip(sums, inits))
+        from.push_back(k.sel(anew, zero, now));
+      Value to = k.sel(again, k.sel(low, k.size(p.j), k.c(0)), some.end);
+      return k.forLoop(k.sel(again, k.c(0), begin), to, k.c(blockKeys), from, walkBlock);
+    });
+  else
+    result = k.forLoop(begin, some.end, k.c(blockKeys), inits, walkBlock);
   Value sum = result[own + 1];
   for (unsigned mask = 1; mask < kAcross; mask *= 2)
     sum = k.addf(sum, k.shuffleXor(sum, mask));

@@ -28,6 +28,17 @@ unsigned padTo16(int64_t n) { return (n + 15) / 16 * 16; }
 /// 16-byte chunks between two rows of a tile: a power of two, so that the swizzle stays inside.
 unsigned rowChunks(int64_t n) { return std::max<unsigned>(4, llvm::PowerOf2Ceil(padTo16(n) / 8)); }
 
+/// Scores may be so low that log2(e) times one is no number any more, and with it its distance from another.
+bool mayBeLowest(AttentionOp op) {
+  return llvm::any_of(op.getScore().front(), [](Operation &o) {
+    if (auto read = dyn_cast<ReadOp>(o))
+      return isa<FloatType>(read.getType()) && !read.getType().isF16();
+    auto constant = dyn_cast<arith::ConstantOp>(o);
+    auto f = constant ? dyn_cast<FloatAttr>(constant.getValue()) : FloatAttr();
+    return f && f.getValue().isFinite() && f.getValueAsDouble() < -1e38;
+  });
+}
+
 class Flash {
 public:
   Flash(KernelSink &sink, const AttentionProblem &p, Plan plan)
@@ -156,8 +167,9 @@ LogicalResult Flash::build() {
   load({head(0, p.query, h), p.query[2], p.query[3], k.size(p.i), p.d, rows, chunksD}, i0, slotQ);
   Value lastRow = k.sub(k.min(k.add(i0, rows), k.size(p.i)), 1);
   KeyRange some = seenBySome(k, p, i0, lastRow), all = seenByAll(k, p, i0, lastRow);
-  Tile tileK{head(1, p.key, g), p.key[2], p.key[3], some.end, p.d, kKeys, chunksD};
-  Tile tileV{head(2, p.value, g), p.value[2], p.value[3], some.end, p.e, kKeys, chunksE};
+  Value endJ = p.low ? sizeJ : some.end;
+  Tile tileK{head(1, p.key, g), p.key[2], p.key[3], endJ, p.d, kKeys, chunksD};
+  Tile tileV{head(2, p.value, g), p.value[2], p.value[3], endJ, p.e, kKeys, chunksE};
   auto loadKeys = [&](Value j0, Value slot) {
     load(tileK, j0, slot);
     load(tileV, j0, k.add(slot, bytesK));
@@ -173,22 +185,15 @@ LogicalResult Flash::build() {
     firstBlock = k.add(firstBlock, before);
     blocks = k.max(k.min(each, k.sub(blocks, before)), 0);
   }
-  Value j0 = k.mul(firstBlock, kKeys);
-  if (ring)
-    loadKeys(j0, ring0);
   unsigned tilesE = padTo16(p.e) / 8;
   Value minus = k.cf(-INFINITY);
-  Values inits(tilesE * 4, k.cf(0));
-  inits.append({minus, minus, k.cf(0), k.cf(0), ring0, j0});
+  Values nothing(tilesE * 4, k.cf(0));
+  nothing.append({minus, minus, k.cf(0), k.cf(0)});
   Value row0 = k.add(k.add(i0, k.shl(warp, 4)), k.shr(lane, 2)), column = k.shl(k.and_(lane, 3), 1);
-  Value lastI = k.sub(k.size(p.i), 1), lastJ = k.sub(sizeJ, 1), ownRow[2];
-  KeyRange own[2]; // of the two rows that a thread has scores of
-  for (unsigned r = 0; r < 2; ++r) {
-    ownRow[r] = k.min(k.add(row0, r * 8), lastI);
-    own[r] = seenByAll(k, p, ownRow[r], ownRow[r]);
-  }
+  Value lastI = k.sub(k.size(p.i), 1), lastJ = k.sub(sizeJ, 1);
 
-  Values result = k.forLoop(k.c(0), blocks, k.c(1), inits, [&](Value, ValueRange args) {
+  bool lowest = mayBeLowest(op);
+  auto walkBlock = [&](Value, ValueRange args) {
     Values out(args.take_front(tilesE * 4));
     ValueRange rest = args.drop_front(tilesE * 4);
     Values most{rest[0], rest[1]}, sum{rest[2], rest[3]};
@@ -203,36 +208,45 @@ LogicalResult Flash::build() {
     }
     k.barrier();
     Values s = scores(slot);
-    // The region sees indices that are always inside; what is not counts as minus infinity.
+    // The region sees indices that are always inside; what is not seen counts as minus infinity.
     Alignment provable;
     provable.lanes = 2, provable.mayAssume = false;
-    for (unsigned j = 0; j < kKeys / 8; ++j)
-      for (unsigned r = 0; r < 2; ++r) {
-        Value jj = k.add(k.add(j0, column), j * 8), ii = ownRow[r];
-        Value *pair = &s[j * 4 + r * 2];
-        if (p.j.isMultipleOf(2)) {
-          Value safe = k.sel(k.lt(jj, sizeJ), jj, k.c(0));
-          Values scored = score.emit({Values{pair[0]}, Values{pair[1]}}, {b, h, ii, safe}, 3, 2, provable);
-          llvm::copy(scored, pair);
-        } else {
-          for (unsigned e = 0; e < 2; ++e)
-            pair[e] = score.emit(pair[e], {b, h, ii, k.min(k.add(jj, e), lastJ)});
-        }
+    Value ownRow[2];
+    KeyRange own[2]; // of the two rows that a thread has scores of
+    for (unsigned r = 0; r < 2; ++r) {
+      ownRow[r] = k.min(k.add(row0, r * 8), lastI);
+      own[r] = seenByAll(k, p, ownRow[r], ownRow[r]);
+    }
+    bool choose = tilesE <= 16; // wider heads leave no registers for a choice
+    auto masked = [&](unsigned q) {
+      Value j = k.add(k.add(j0, column), q / 4 * 8 + q % 2);
+      return k.sel(own[q / 2 % 2].holds(k, j), s[q], minus);
+    };
+    for (unsigned q = 0; q < s.size(); q += 2) {
+      Value jj = k.add(k.add(j0, column), q / 4 * 8), ii = ownRow[q / 2 % 2];
+      if (p.j.isMultipleOf(2)) {
+        Value safe = k.sel(k.lt(jj, sizeJ), jj, k.c(0));
+        Values scored = score.emit({Values{s[q]}, Values{s[q + 1]}}, {b, h, ii, safe}, 3, 2, provable);
+        llvm::copy(scored, &s[q]);
+      } else {
+        for (unsigned e = 0; e < 2; ++e)
+          s[q + e] = score.emit(s[q + e], {b, h, ii, k.min(k.add(jj, e), lastJ)});
       }
-    Value border = k.lt(all.end, nextJ);
-    if (all.begin)
-      border = k.or_(border, k.lt(j0, all.begin));
-    s = k.ifElse(
-        border, SmallVector<Type>(s.size(), k.f32),
-        [&] {
-          Values masked;
-          for (auto [q, x] : llvm::enumerate(s)) {
-            Value j = k.add(k.add(j0, column), q / 4 * 8 + q % 2);
-            masked.push_back(k.sel(own[q / 2 % 2].holds(k, j), x, minus));
-          }
-          return masked;
-        },
-        [&] { return s; });
+      for (unsigned e = 0; e < 2 && !choose; ++e)
+        s[q + e] = masked(q + e);
+    }
+    if (choose) {
+      Value border = k.lt(all.end, nextJ);
+      if (all.begin)
+        border = k.or_(border, k.lt(j0, all.begin));
+      auto mask = [&] {
+        Values list;
+        for (unsigned q = 0; q < s.size(); ++q)
+          list.push_back(masked(q));
+        return list;
+      };
+      s = k.ifElse(border, SmallVector<Type>(s.size(), k.f32), mask, [&] { return s; });
+    }
     Values factor;
     for (unsigned r = 0; r < 2; ++r) {
       Value m = most[r];
@@ -242,13 +256,16 @@ LogicalResult Flash::build() {
       m = k.maxf(m, k.shuffleXor(m, 2));
       // A row without any score yet keeps a finite shift, so that exponentials are zero and not NaN.
       Value none = arith::CmpFOp::create(k.b, k.loc, arith::CmpFPredicate::OEQ, m, minus);
-      Value shift = k.mulf(k.sel(none, k.cf(0), m), k.cf(-kLog2e));
-      factor.push_back(k.exp2(k.fma(most[r], k.cf(kLog2e), shift)));
+      Value top = k.sel(none, k.cf(0), m), shift = k.mulf(top, k.cf(-kLog2e));
+      auto power = [&](Value x) {
+        return k.exp2(lowest ? k.mulf(k.subf(x, top), k.cf(kLog2e)) : k.fma(x, k.cf(kLog2e), shift));
+      };
+      factor.push_back(power(most[r]));
       Value total = k.mulf(sum[r], factor[r]);
       for (unsigned j = 0; j < kKeys / 8; ++j)
         for (unsigned e = 0; e < 2; ++e) {
           Value &x = s[j * 4 + r * 2 + e];
-          x = k.exp2(k.fma(x, k.cf(kLog2e), shift));
+          x = power(x);
           total = k.addf(total, x);
         }
       most[r] = m, sum[r] = total;
@@ -273,8 +290,30 @@ LogicalResult Flash::build() {
     k.barrier();
     out.append({most[0], most[1], sum[0], sum[1], nextSlot, nextJ});
     return out;
-  });
-  k.cpAsyncWait(0);
+  };
+  auto walk = [&](Value firstJ, Value count, ValueRange sums) {
+    if (ring)
+      loadKeys(firstJ, ring0);
+    Values inits(sums);
+    inits.append({ring0, firstJ});
+    Values last = k.forLoop(k.c(0), count, k.c(1), inits, walkBlock);
+    k.cpAsyncWait(0);
+    last.truncate(sums.size());
+    return last;
+  };
+  Value j0 = k.mul(firstBlock, kKeys);
+  Values result;
+  if (p.low) // a second time, over all keys, where a row has seen nothing but very low scores
+    result = k.forLoop(k.c(0), k.c(2), k.c(1), nothing, [&](Value time, ValueRange sums) {
+      Value low = seesOnlyLow(k, {sums[tilesE * 4], sums[tilesE * 4 + 1]}, ring0), again = k.cmp(Pred::eq, time, 1);
+      Value count = k.sel(low, k.size(Expr::ceilDiv(p.j, sink.number(kKeys))), k.c(0)), anew = k.and_(again, low);
+      Values from;
+      for (auto [now, zero] : llvm::zip(sums, nothing))
+        from.push_back(k.sel(anew, zero, now));
+      return walk(k.sel(again, k.c(0), j0), k.sel(again, count, blocks), from);
+    });
+  else
+    result = walk(j0, blocks, nothing);
 
   ArrayRef<Value> out = ArrayRef(result).take_front(tilesE * 4), rest = ArrayRef(result).drop_front(tilesE * 4);
   unsigned lanes = p.result[3].isConstant(1) && p.e % 2 == 0 && p.result[0].isMultipleOf(2) &&
@@ -350,9 +389,9 @@ LogicalResult Flash::combineStage(artifact::Variant &variant, Expr splits) {
       Values tail = k.loadElements(k.gep(part, (width - 2) * 4), k.f32, 2);
       Value most = k.maxf(now[each + 1], tail[0]);
       Value none = arith::CmpFOp::create(k.b, k.loc, arith::CmpFPredicate::OEQ, most, k.cf(-INFINITY));
-      Value shift = k.mulf(k.sel(none, k.cf(0), most), k.cf(-kLog2e));
-      Value old = k.exp2(k.fma(now[each + 1], k.cf(kLog2e), shift)),
-            fresh = k.exp2(k.fma(tail[0], k.cf(kLog2e), shift));
+      Value top = k.sel(none, k.cf(0), most);
+      auto power = [&](Value x) { return k.exp2(k.mulf(k.subf(x, top), k.cf(kLog2e))); };
+      Value old = power(now[each + 1]), fresh = power(tail[0]);
       Values next;
       for (unsigned c = 0; c < each; ++c) {
         Value e = k.min(k.add(lane, c * 32), p.e - 1);
@@ -380,6 +419,9 @@ LogicalResult Flash::combineStage(artifact::Variant &variant, Expr splits) {
 
 LogicalResult kt::gpu::buildAttentionTensorCore(KernelSink &sink, const AttentionProblem &p) {
   Alignment copies = sink.alignment();
-  bool aligned = sink.configured("async") && p.canAlign(copies);
-  return Flash(sink, p, {(unsigned)sink.configured("warps"), aligned, (bool)sink.candidate.getSplits()}).build();
+  bool aligned = sink.configured("async") && p.canAlign(copies), split = (bool)sink.candidate.getSplits();
+  AttentionProblem mine = p;
+  if (split && p.low) // a split does not know what the others see
+    mine.from = mine.to = Expr(), mine.low = false;
+  return Flash(sink, mine, {(unsigned)sink.configured("warps"), aligned, split}).build();
 }

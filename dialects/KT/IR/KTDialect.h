@@ -45,6 +45,9 @@ constexpr int64_t kPanel = 16;
 constexpr uint64_t kMostParts = 2;
 /// On an arith.truncf in a body: the model asks for this rounding, so it is no detail of storage that fusion may drop.
 constexpr llvm::StringLiteral kRounds = "kt.rounds";
+/// A score of an attention that is no larger than kMaskedScore weighs exactly nothing beside one above kSeenScore: the
+/// exponential of their distance is zero.
+constexpr double kMaskedScore = -1e30, kSeenScore = -1e29;
 /// The interface's answers, for any op: one that is no computation has no bodies and no factors.
 bool isProduct(mlir::Operation *op);
 llvm::SmallVector<BodyRef> bodiesOf(mlir::Operation *op);

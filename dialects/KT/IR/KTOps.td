@@ -153,15 +153,16 @@ def KT_AttentionOp : KT_ComputeOp<"attention", ["bodies", "numFactors"]> {
     arguments: the f32 product q.k, `extras`, and the indices b, h, i, j; it yields the f32 score (scale, masks and biases are in it).
     A row whose scores are all minus infinity gives zeros with `zero_empty`, else NaN; without keys (j = 0) all rows are zeros.
     Row i sees the keys i + `span_from` <= j < i + `span_to`, where these are given: the scores of others are minus infinity, whatever the region yields.
+    With `span_low` they are what the region yields, which is below -1e30: nothing beside a score above -1e29, but a row without one is made of all keys.
   }];
   let arguments = (ins KT_SymTensorType:$query, KT_SymTensorType:$key, KT_SymTensorType:$value, Variadic<KT_SymTensorType>:$extras,
                        AffineMapArrayAttr:$maps, KT_ExprArrayAttr:$sizes, I64Attr:$group, UnitAttr:$zero_empty,
                        OptionalAttr<KT_ViewArrayAttr>:$views, OptionalAttr<KT_ExprAttr>:$span_from,
-                       OptionalAttr<KT_ExprAttr>:$span_to);
+                       OptionalAttr<KT_ExprAttr>:$span_to, UnitAttr:$span_low);
   let builders = [OpBuilder<(ins "::mlir::Type":$result, "::mlir::Value":$query, "::mlir::Value":$key, "::mlir::Value":$value,
                                  "::mlir::ValueRange":$extras, "::mlir::ArrayAttr":$maps, "::mlir::ArrayAttr":$sizes, "::mlir::IntegerAttr":$group,
                                  "::mlir::UnitAttr":$zero_empty, "::mlir::ArrayAttr":$views), [{
-    build($_builder, $_state, result, query, key, value, extras, maps, sizes, group, zero_empty, views, nullptr, nullptr);
+    build($_builder, $_state, result, query, key, value, extras, maps, sizes, group, zero_empty, views, nullptr, nullptr, nullptr);
   }]>];
   let results = (outs KT_SymTensorType:$result);
   let regions = (region SizedRegion<1>:$score);

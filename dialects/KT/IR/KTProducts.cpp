@@ -227,6 +227,8 @@ LogicalResult AttentionOp::verify() {
   for (auto [name, end] : {std::pair{"span_from", getSpanFrom()}, std::pair{"span_to", getSpanTo()}})
     if (end && !asDifference(Expr(*end)))
       return emitOpError() << "expected " << name << " to be a difference of sizes but got " << Expr(*end).str();
+  if (getSpanLow() && !getSpanFrom() && !getSpanTo())
+    return emitOpError() << "expected span_from or span_to with span_low";
   Type f32 = Float32Type::get(getContext());
   return verifyBody(*this, getScore(), "score", {f32}, getExtras(), 4, f32);
 }

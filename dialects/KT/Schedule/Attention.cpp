@@ -20,6 +20,7 @@ FailureOr<AttentionProblem> kt::analyzeAttention(AttentionOp op) {
     p.from = Expr(*from);
   if (auto to = op.getSpanTo())
     p.to = Expr(*to);
+  p.low = op.getSpanLow();
   auto strides = [&](unsigned map, const FactorView &view) {
     AffineMap m = cast<AffineMapAttr>(op.getMaps()[map]).getValue();
     SmallVector<Expr> list(4, Expr::constant(op.getContext(), 0));

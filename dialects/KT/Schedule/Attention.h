@@ -15,7 +15,8 @@ struct AttentionProblem {
   int64_t d = 0, e = 0, group = 1;
   llvm::SmallVector<Expr> query, key, value, result;
   bool zeroEmpty = false;
-  Expr from, to; // row i sees keys i + from <= j < i + to; null: no such end
+  Expr from, to;    // row i sees keys i + from <= j < i + to; null: no such end
+  bool low = false; // what it does not see counts where nothing that it sees does
   /// The rows further down see more keys, and none sees fewer of the first ones.
   bool isCausal() const { return to && !from; }
 

@@ -15,6 +15,7 @@ struct Options {
   bool zeroEmpty = false;
   std::string d = "p4", e = "p5", i = "p2";
   bool from = false, to = false; // a span instead of a mask, with these ends
+  bool low = false;              // the span of a mask of a very low number
 };
 
 /// p0 b, p1 key heads, p2 i, p3 j, p4 d, p5 e. Causal with an offset, so some rows see nothing; or keys i - p6 <= j < i
@@ -35,11 +36,13 @@ std::string text(const Options &o) {
          "], sizes = [#kt.expr<p0>, #kt.expr<" + h + ">, #kt.expr<" + o.i + ">, #kt.expr<p3>, #kt.expr<" + o.d +
          ">, #kt.expr<" + o.e + ">], group = " + std::to_string(o.group) + " : i64" +
          (o.zeroEmpty ? ", zero_empty" : "") + (o.from ? ", span_from = #kt.expr<-1 * p6>" : "") +
-         (o.to ? ", span_to = #kt.expr<p7 + -1 * p6>" : "") + "} : " + q + ", " + k + ", " + v + " -> " + r +
+         (o.to ? ", span_to = #kt.expr<p7 + -1 * p6>" : "") + (o.low ? ", span_to = #kt.expr<-1>, span_low" : "") +
+         "} : " + q + ", " + k + ", " + v + " -> " + r +
          R"( score {
  ^bb0(%s: f32, %b: index, %h: index, %i: index, %j: index):
    %c = arith.constant 0.3 : f32
-   %low = arith.constant 0xFF800000 : f32
+   %low = arith.constant )" +
+         (o.low ? "-3.0e38" : "0xFF800000") + R"( : f32
    %two = arith.constant 2 : index
    %0 = arith.mulf %s, %c : f32
    %1 = arith.addi %j, %two : index
@@ -83,7 +86,7 @@ void check(const HostKernel &kernel, const Options &o, int64_t b, int64_t g, int
         for (int64_t j = 0; j < nj; ++j) {
           for (int64_t l = 0; l < d; ++l)
             s[j] += (double)decode(q[at(h, ni, d, x, head, i) + l]) * decode(k[at(g, nj, d, x, head / o.group, j) + l]);
-          s[j] = seen(i, j) ? s[j] * 0.3 : -INFINITY;
+          s[j] = seen(i, j) ? s[j] * 0.3 : o.low ? -3e38 : -INFINITY;
           max = std::max(max, s[j]);
         }
         for (double &p : s)
@@ -161,4 +164,15 @@ TEST(HostAttention, walks_spans_of_keys) {
     check<float>(kernel, o, 1, 1, 5, 300, 8, 8, -295, 0); // sees nothing
     check<float>(kernel, o, 1, 1, 60, 0, 8, 8, 3, 4);
   }
+}
+
+TEST(HostAttention, walks_all_keys_of_rows_that_see_low_scores_only) {
+  Options o;
+  o.low = true;
+  HostKernel kernel(text(o), 6);
+  ASSERT_TRUE(kernel.ok());
+  check<float>(kernel, o, 1, 1, 1, 1, 8, 8);
+  check<float>(kernel, o, 1, 2, 7, 150, 8, 8);
+  check<float>(kernel, o, 2, 1, 197, 197, 16, 24);
+  check<float>(kernel, o, 1, 1, 3, 0, 8, 8);
 }

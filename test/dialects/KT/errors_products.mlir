@@ -687,6 +687,20 @@ func.func @attention_spans_fit_indices(%q: !kt.tensor<[b, 8, s, 64] x f16>, %k: 
 
 // -----
 
+func.func @attention_spans_have_an_end(%q: !kt.tensor<[b, 8, s, 64] x f16>, %k: !kt.tensor<[b, 4, t, 64] x f16>, %v: !kt.tensor<[b, 4, t, 32] x f16>) {
+  // expected-error @+1 {{'kt.attention' op expected span_from or span_to with span_low}}
+  %r = kt.attention %q, %k, %v
+       {maps = [affine_map<(b, h, i, d) -> (b, h, i, d)>, affine_map<(b, h, i, d) -> (b, h, i, d)>, affine_map<(b, h, i, d) -> (b, h, i, d)>, affine_map<(b, h, i, d) -> (b, h, i, d)>],
+        sizes = [#kt.expr<b>, #kt.expr<8>, #kt.expr<s>, #kt.expr<t>, #kt.expr<64>, #kt.expr<32>], group = 2 : i64, span_low}
+       : !kt.tensor<[b, 8, s, 64] x f16>, !kt.tensor<[b, 4, t, 64] x f16>, !kt.tensor<[b, 4, t, 32] x f16> -> !kt.tensor<[b, 8, s, 32] x f16> score {
+  ^bb0(%p: f32, %bi: index, %h: index, %i: index, %j: index):
+    kt.yield %p : f32
+  }
+  return
+}
+
+// -----
+
 func.func @attention_value_has_the_keys(%q: !kt.tensor<[b, 8, s, 64] x f16>, %k: !kt.tensor<[b, 4, t, 64] x f16>, %v: !kt.tensor<[b, 4, t + 4, 32] x f16>) {
   // expected-error @+1 {{'kt.attention' op expected dimension 2 of value to be t but got t + 4}}
   %r = kt.attention %q, %k, %v

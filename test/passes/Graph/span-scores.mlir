@@ -145,13 +145,14 @@ func.func @leaves_other_numbers_alone(%q: !q, %k: !k, %v: !k) -> !q {
   return %r : !q
 }
 
-// A row may see nothing: with the lowest number it sees all, then.
-// CHECK-LABEL: @leaves_low_rows_alone
+// A row may see nothing: with the lowest number it sees all, then. The mask stays, and kernels look.
+// CHECK-LABEL: @looks_for_low_rows
 // CHECK-NEXT: kt.attention
-// CHECK-NOT: span_
+// CHECK-NOT: span_from
+// CHECK-SAME: span_low, span_to = #kt.expr<0>
 // CHECK: arith.cmpi
 // CHECK: return
-func.func @leaves_low_rows_alone(%q: !q, %k: !k, %v: !k) -> !q {
+func.func @looks_for_low_rows(%q: !q, %k: !k, %v: !k) -> !q {
   %r = kt.attention %q, %k, %v {maps = [#m, #m, #m, #m],
        sizes = [#kt.expr<b>, #kt.expr<4>, #kt.expr<s>, #kt.expr<t>, #kt.expr<32>, #kt.expr<32>], group = 1 : i64}
        : !q, !k, !k -> !q score {
@@ -164,13 +165,14 @@ func.func @leaves_low_rows_alone(%q: !q, %k: !k, %v: !k) -> !q {
   return %r : !q
 }
 
-// So may one whose keys are all padding.
-// CHECK-LABEL: @leaves_low_padding_alone
+// So may one whose keys are all padding. Minus infinities besides are still taken.
+// CHECK-LABEL: @looks_for_low_padding
 // CHECK-NEXT: kt.attention
-// CHECK-NOT: span_
+// CHECK-NOT: span_from
+// CHECK-SAME: span_low, span_to = #kt.expr<1>
 // CHECK: arith.cmpi
 // CHECK: return
-func.func @leaves_low_padding_alone(%q: !q, %k: !k, %v: !k, %m: !m) -> !q {
+func.func @looks_for_low_padding(%q: !q, %k: !k, %v: !k, %m: !m) -> !q {
   %r = kt.attention %q, %k, %v extras(%m : !m) {maps = [#m, #m, #m, #m],
        sizes = [#kt.expr<b>, #kt.expr<4>, #kt.expr<s>, #kt.expr<t>, #kt.expr<32>, #kt.expr<32>], group = 1 : i64}
        : !q, !k, !k -> !q score {

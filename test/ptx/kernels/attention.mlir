@@ -280,3 +280,51 @@ kt.kernel @attention_span_f32_causal ["p0", "p1", "p2", "p3"] computes {
   }
   kt.yield %r : !kt.tensor<[p0, 2, p1, 40] x f32>
 }
+
+kt.kernel @attention_span_low ["p0", "p1", "p2", "p3"] computes {
+^bb0(%q: !kt.tensor<[p0, 4, p1, 64] x f16>, %k: !kt.tensor<[p0, 2, p2, 64] x f16>, %v: !kt.tensor<[p0, 2, p2, 64] x f16>, %m: !kt.tensor<[p0, p2] x i8>):
+  %r = kt.attention %q, %k, %v extras(%m : !kt.tensor<[p0, p2] x i8>)
+      {maps = [#bhid, #bgjd, #bgje, #bhie],
+       sizes = [#kt.expr<p0>, #kt.expr<4>, #kt.expr<p1>, #kt.expr<p2>, #kt.expr<64>, #kt.expr<64>], group = 2 : i64, span_low, span_to = #kt.expr<p3 + 1>}
+      : !kt.tensor<[p0, 4, p1, 64] x f16>, !kt.tensor<[p0, 2, p2, 64] x f16>, !kt.tensor<[p0, 2, p2, 64] x f16>
+      -> !kt.tensor<[p0, 4, p1, 64] x f16> score {
+  ^bb0(%s: f32, %M: !kt.tensor<[p0, p2] x i8>, %b: index, %h: index, %i: index, %j: index):
+    %c = arith.constant 0.125000000 : f32
+    %low = arith.constant -3.000000e+38 : f32
+    %zero = arith.constant 0 : i8
+    %0 = arith.mulf %s, %c : f32
+    %1 = kt.read %M[%b, %j] : !kt.tensor<[p0, p2] x i8> -> i8
+    %2 = arith.cmpi ne, %1, %zero : i8
+    %past = kt.size <p3>
+    %at = arith.addi %i, %past : index
+    %3 = arith.cmpi sle, %j, %at : index
+    %4 = arith.andi %2, %3 : i1
+    %5 = arith.select %4, %0, %low : f32
+    kt.yield %5 : f32
+  }
+  kt.yield %r : !kt.tensor<[p0, 4, p1, 64] x f16>
+}
+
+kt.kernel @attention_span_low_f32 ["p0", "p1", "p2", "p3"] computes {
+^bb0(%q: !kt.tensor<[p0, 4, p1, 16] x f32>, %k: !kt.tensor<[p0, 2, p2, 16] x f32>, %v: !kt.tensor<[p0, 2, p2, 16] x f32>, %m: !kt.tensor<[p0, p2] x i8>):
+  %r = kt.attention %q, %k, %v extras(%m : !kt.tensor<[p0, p2] x i8>)
+      {maps = [#bhid, #bgjd, #bgje, #bhie],
+       sizes = [#kt.expr<p0>, #kt.expr<4>, #kt.expr<p1>, #kt.expr<p2>, #kt.expr<16>, #kt.expr<16>], group = 2 : i64, span_low, span_to = #kt.expr<p3 + 1>}
+      : !kt.tensor<[p0, 4, p1, 16] x f32>, !kt.tensor<[p0, 2, p2, 16] x f32>, !kt.tensor<[p0, 2, p2, 16] x f32>
+      -> !kt.tensor<[p0, 4, p1, 16] x f32> score {
+  ^bb0(%s: f32, %M: !kt.tensor<[p0, p2] x i8>, %b: index, %h: index, %i: index, %j: index):
+    %c = arith.constant 0.250000000 : f32
+    %low = arith.constant -3.000000e+38 : f32
+    %zero = arith.constant 0 : i8
+    %0 = arith.mulf %s, %c : f32
+    %1 = kt.read %M[%b, %j] : !kt.tensor<[p0, p2] x i8> -> i8
+    %2 = arith.cmpi ne, %1, %zero : i8
+    %past = kt.size <p3>
+    %at = arith.addi %i, %past : index
+    %3 = arith.cmpi sle, %j, %at : index
+    %4 = arith.andi %2, %3 : i1
+    %5 = arith.select %4, %0, %low : f32
+    kt.yield %5 : f32
+  }
+  kt.yield %r : !kt.tensor<[p0, 4, p1, 16] x f32>
+}
