@@ -12,6 +12,7 @@
 #include "runtime/exec/Arena.h"
 #include "runtime/exec/Weights.h"
 
+#include <map>
 #include <shared_mutex>
 
 namespace kt::exec {
@@ -100,6 +101,8 @@ struct ShapePlan {
   Status compute(const Program &program, const ExprValues &values, bool keepInputs = false);
   /// Compiles, all at once, the code of the launches whose variant is known from `values`.
   Status makeReady(const Program &program, const ExprValues &values);
+  /// How many launches have which variant of which kernel, as far as that is settled.
+  std::map<std::string, uint64_t> schedules(const Program &program) const;
 
 private:
   std::vector<ArenaItem> items;
