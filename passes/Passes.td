@@ -104,6 +104,41 @@ def AbsorbLayouts : Pass<"kt-absorb-layouts", "::mlir::func::FuncOp"> {
   }];
 }
 
+def TurnProducts : Pass<"kt-turn-products", "::mlir::func::FuncOp"> {
+  let summary = "Products make their results in the order of their one reader";
+  let description = [{
+    **Requires** nothing. **Guarantees** that a product whose rows a view splits, for one elementwise reader that goes through them in another order,
+    has those rows as dimensions of its own and a transposition of its result before that reader, which kt-absorb-layouts makes part of it.
+    **Does not** change what is read by several.
+
+    ```mlir
+    %c = kt.matmul %x, %w -> [s * b, n]
+    %v = kt.reshape %c -> [s, b, n]
+    %r = kt.generic { v[j, i, n] + y[i, j, n] } -> [b, s, n]
+    // becomes
+    %c = kt.matmul %x, %w -> [s, b, n]
+    %t = kt.generic { c[j, i, n] } -> [b, s, n]
+    %r = kt.generic { t[i, j, n] + y[i, j, n] } -> [b, s, n]
+    ```
+  }];
+}
+
+def AbsorbViews : Pass<"kt-absorb-views", "::mlir::func::FuncOp"> {
+  let summary = "Products, convolutions and attention read their factors where they lie";
+  let description = [{
+    **Requires** attention that was raised. **Guarantees** that a factor which was made by moving elements only (transposed, sliced, selected, split,
+    merged, squeezed or repeated, in any order) is its source seen through a view, unless the kernel would lose its aligned copies by that; keys
+    and values that were repeated for groups of heads are a `group`. **Does not** look at factors that have a view.
+
+    ```mlir
+    %t = kt.generic ... { qkv[b, s, 1, h, d] }
+    %r = kt.attention %q, %t, ...
+    // becomes
+    %r = kt.attention %q, %qkv, ... {views = [..., #kt.view<[b, h, s, 64] strides [s * 2304, 64, 2304, 1] offset 768>, ...]}
+    ```
+  }];
+}
+
 def FoldConstants : Pass<"kt-fold-constants", "::mlir::func::FuncOp"> {
   let summary = "Computes at compile time what depends on constants only";
   let description = [{
@@ -159,11 +194,34 @@ def RaiseNorms : Pass<"kt-raise-norms", "::mlir::func::FuncOp"> {
   }];
 }
 
+def RaiseSoftmax : Pass<"kt-raise-softmax", "::mlir::func::FuncOp"> {
+  let summary = "Recognises softmaxes that were spelled out";
+  let description = [{
+    **Requires** fused bodies. **Guarantees** that exponentials of differences from a row's maximum, divided by their sum, are one `kt.normalize softmax`.
+    **Does not** raise exponentials without the maximum, which overflow where a softmax does not.
+  }];
+}
+
 def RaiseAttention : Pass<"kt-raise-attention", "::mlir::func::FuncOp"> {
   let summary = "Recognises softmax(score(q k^T)) v";
   let description = [{
     **Requires** fused bodies. **Guarantees** that a softmax between two products whose scores nothing else reads is one `kt.attention`; scales,
     masks and biases become its score region. **Does not** raise when the scores are a result of the graph.
+  }];
+}
+
+def SpanScores : Pass<"kt-span-scores", "::mlir::func::FuncOp"> {
+  let summary = "Turns masks of attention's scores into spans of keys";
+  let description = [{
+    **Requires** fused bodies. **Guarantees** that comparisons of a key's and a row's number which alone make a score minus infinity are the op's span and
+    gone from its score region. A mask of a very low number counts as one where every row provably sees a key and the scores of what it sees are
+    provably far above. **Does not** look at what data decides, which stays in the region.
+
+    ```mlir
+    kt.attention ... score { select(j <= i + past, x, -inf) }
+    // becomes
+    kt.attention ... {span_to = #kt.expr<past + 1>} ... score { x }
+    ```
   }];
 }
 

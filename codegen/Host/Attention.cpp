@@ -2,7 +2,8 @@
 //
 // A task is a block of query rows of the heads that share keys. It walks the keys in blocks with a running maximum and
 // sum, so no row of scores is ever whole. Blocks of keys and values are packed into panels for the micro-kernels; one
-// or two rows are not worth that and read them as they are.
+// or two rows are not worth that and read them as they are. Keys that none of the rows sees are not walked, and a row's
+// loops over a block go over those that it sees.
 //
 //===----------------------------------------------------------------------===//
 
@@ -40,6 +41,7 @@ private:
 
   Expr size(Size s) { return cast<ExprAttr>(op.getSizes()[s]); }
   Value sizeOf(StageEmitter &e, Size s) { return e.expr(size(s)); }
+  FactorView view(Operand operand);
   /// Elements between neighbours along position `i` of the operand's map domain.
   Expr stride(Operand operand, unsigned i);
   Value offset(StageEmitter &e, Operand operand, ArrayRef<Value> at);
@@ -48,6 +50,11 @@ private:
     Value head, query;
   };
   Row row(StageEmitter &e, Value local);
+  struct Keys {
+    Value begin, end;
+  };
+  /// What the queries [first, last] see of the keys [0, count) behind `j0`.
+  Keys seen(StageEmitter &e, Value first, Value last, Value j0, Value count);
 
   Value area(StageEmitter &e, Expr at) { return e.atBytes(e.scratch, e.expr(at)); }
   Expr reserve(Expr bytes) {
@@ -79,17 +86,20 @@ AttentionEmitter::AttentionEmitter(KernelBuilder &kernel, AttentionOp op)
   mayBeMany = !known || *known > kFewRows;
 }
 
+FactorView AttentionEmitter::view(Operand operand) {
+  return operand == Result ? denseView(op.getResult().getType()) : factorView(op, operand);
+}
+
 Expr AttentionEmitter::stride(Operand operand, unsigned i) {
   AffineMap map = cast<AffineMapAttr>(op.getMaps()[operand]).getValue();
-  Type type = operand == Result ? op.getResult().getType() : op->getOperand(operand).getType();
   for (unsigned r = 0; r < map.getNumResults(); ++r)
     if (map.getDimPosition(r) == i)
-      return Tensor{{}, cast<SymTensorType>(type)}.stride(r);
+      return view(operand).strides[r];
   return kernel.constant(0);
 }
 
 Value AttentionEmitter::offset(StageEmitter &e, Operand operand, ArrayRef<Value> at) {
-  Value sum = e.idx(0);
+  Value sum = e.expr(view(operand).offset);
   for (auto [i, v] : llvm::enumerate(at))
     sum = e.add(sum, e.mul(v, e.expr(stride(operand, i))));
   return sum;
@@ -127,16 +137,29 @@ AttentionEmitter::Row AttentionEmitter::row(StageEmitter &e, Value local) {
   return {e.add(e.mul(keyHead, e.idx(group)), e.div(r, rows)), e.rem(r, rows)};
 }
 
+AttentionEmitter::Keys AttentionEmitter::seen(StageEmitter &e, Value first, Value last, Value j0, Value count) {
+  auto inside = [&](Value query, ExprAttr end) {
+    Value j = e.sub(e.add(query, e.expr(Expr(end))), j0);
+    return e.min(e.max(j, e.idx(0)), count);
+  };
+  return {op.getSpanFrom() ? inside(first, *op.getSpanFrom()) : e.idx(0),
+          op.getSpanTo() ? inside(last, *op.getSpanTo()) : count};
+}
+
 void AttentionEmitter::task(StageEmitter &e, Value number) {
   Expr heads = Expr::floorDiv(size(H), kernel.constant(group));
   SmallVector<Value> at = e.delinearize(number, {sizeOf(e, B), e.expr(heads), e.expr(rowBlocks)});
   batch = at[0], keyHead = at[1], row0 = e.mul(at[2], e.idx(kRows));
   numRows = e.min(e.sub(e.expr(rowsAGroup), row0), e.idx(kRows));
   prepareRows(e);
-  Value keys = sizeOf(e, J);
+  // Rows of several heads are all queries from a head's last ones on to the next one's first.
+  Value rows = sizeOf(e, I), first = e.rem(row0, rows), last = e.sub(e.add(first, numRows), e.idx(1));
+  Value oneHead = e.lt(last, rows);
+  Keys keys = seen(e, e.select(oneHead, first, e.idx(0)), e.select(oneHead, last, e.sub(rows, e.idx(1))), e.idx(0),
+                   sizeOf(e, J));
   auto walk = [&](bool few) {
-    e.loop(e.idx(0), keys, e.idx(kKeys), [&](Value j0) {
-      Value count = e.min(e.sub(keys, j0), e.idx(kKeys));
+    e.loop(keys.begin, keys.end, e.idx(kKeys), [&](Value j0) {
+      Value count = e.min(e.sub(keys.end, j0), e.idx(kKeys));
       scores(e, j0, count, few);
       Value nothing = e.constant(e.b.getI1Type(), 0);
       Value any = e.loop(e.idx(0), numRows, e.idx(1), nothing, [&](Value r, ValueRange seen) {
@@ -238,7 +261,8 @@ Value AttentionEmitter::softmaxRow(StageEmitter &e, Value r, Value j0, Value cou
   Row at = row(e, r);
   Value weights = e.at(area(e, scoresAt), f32, e.mul(r, e.idx(kKeys)));
   Combine max{ReduceKind::max, f32}, add{ReduceKind::add, f32};
-  Value best = e.loop(e.idx(0), count, e.idx(1), max.neutral(e), [&](Value j, ValueRange acc) {
+  Keys keys = seen(e, at.query, at.query, j0, count);
+  Value best = e.loop(keys.begin, keys.end, e.idx(1), max.neutral(e), [&](Value j, ValueRange acc) {
     Value s = e.inlineScalar(op.getScore(), e.load(weights, f32, j), 3, op.getExtras().size(),
                              {batch, at.head, at.query, e.add(j0, j)});
     e.store(s, weights, f32, j);
@@ -251,7 +275,11 @@ Value AttentionEmitter::softmaxRow(StageEmitter &e, Value r, Value j0, Value cou
       [&] {
         Value before = e.load(area(e, maximaAt), f32, r), now = max.apply(e, before, best, false);
         Value factor = e.op<math::ExpOp>(e.op<arith::SubFOp>(before, now));
-        Value total = e.loop(e.idx(0), count, e.idx(1), none, [&](Value j, ValueRange acc) {
+        if (op.getSpanFrom())
+          e.coldLoop(e.idx(0), keys.begin, [&](Value j) { e.store(none, weights, f32, j); });
+        if (op.getSpanTo())
+          e.coldLoop(keys.end, count, [&](Value j) { e.store(none, weights, f32, j); });
+        Value total = e.loop(keys.begin, keys.end, e.idx(1), none, [&](Value j, ValueRange acc) {
           Value w = e.op<math::ExpOp>(e.op<arith::SubFOp>(e.load(weights, f32, j), now));
           e.store(w, weights, f32, j);
           return SmallVector<Value>{add.apply(e, acc[0], w, true)};

@@ -47,8 +47,8 @@ private:
 };
 
 ConvEmitter::ConvEmitter(KernelBuilder &kernel, ConvOp op)
-    : kernel(kernel), op(op), in(op.getInput().getType()), weights(op.getWeights().getType()),
-      out(op.getResult().getType()), spatial(in.getRank() - 2), groups(op.getGroups()), acc(op.accumulatorType()) {
+    : kernel(kernel), op(op), in(op.inputType()), weights(op.getWeights().getType()), out(op.getResult().getType()),
+      spatial(in.getRank() - 2), groups(op.getGroups()), acc(op.accumulatorType()) {
   inElement = in.getElementType();
   weightElement = weights.getElementType();
   for (int64_t k : op.getKernel())
@@ -91,11 +91,11 @@ void ConvEmitter::taps(StageEmitter &e, Value position, function_ref<void(Value,
   for (int64_t d = 0; d <= spatial; ++d)
     extents.push_back(e.expr(out.dim(d)));
   SmallVector<Value> at = e.delinearize(position, extents);
-  Tensor input = e.operands[0];
-  Value image = e.mul(at[0], e.expr(input.stride(0)));
+  FactorView input = factorView(op, 0);
+  Value image = e.add(e.expr(input.offset), e.mul(at[0], e.expr(input.strides[0])));
   std::function<void(int64_t, Value, Value, Value)> nest = [&](int64_t d, Value tap, Value offset, Value inside) {
     if (d == spatial) {
-      Value pointer = e.at(input.pointer, inElement, offset);
+      Value pointer = e.at(e.operands[0].pointer, inElement, offset);
       return put(tap, e.select(inside, pointer, zeroRow(e)));
     }
     Value first = e.sub(e.mul(at[d + 1], e.idx(op.getStrides()[d])), e.expr(cast<ExprAttr>(op.getPads()[d])));
@@ -109,7 +109,7 @@ void ConvEmitter::taps(StageEmitter &e, Value position, function_ref<void(Value,
       }
       Value near = e.cmp(arith::CmpIPredicate::ult, x, e.expr(in.dim(d + 1)));
       ok = ok ? e.op<arith::AndIOp>(ok, near) : near;
-      nest(d + 1, e.add(e.mul(tap, e.idx(op.getKernel()[d])), k), e.add(offset, e.mul(x, e.expr(input.stride(d + 1)))),
+      nest(d + 1, e.add(e.mul(tap, e.idx(op.getKernel()[d])), k), e.add(offset, e.mul(x, e.expr(input.strides[d + 1]))),
            inside ? e.op<arith::AndIOp>(inside, ok) : ok);
     });
   };

@@ -87,12 +87,10 @@ MatmulEmitter::MatmulEmitter(KernelBuilder &kernel, MatmulOp op) : kernel(kernel
 /// result.
 Expr MatmulEmitter::stride(unsigned operand, unsigned dim) {
   AffineMap map = op.getMap(operand);
-  SymTensorType type = operand == 0   ? op.getLhs().getType()
-                       : operand == 1 ? op.getRhs().getType()
-                                      : op.getResult().getType();
+  FactorView view = operand == 2 ? denseView(op.getResult().getType()) : factorView(op, operand);
   for (unsigned i = 0; i < map.getNumResults(); ++i)
     if (map.getDimPosition(i) == dim)
-      return Tensor{{}, type}.stride(i);
+      return view.strides[i];
   return Expr::constant(op.getContext(), 0);
 }
 
@@ -127,7 +125,7 @@ void MatmulEmitter::task(StageEmitter &e, MicroKernel &micro, Value number) {
 
   Value rhsBase = e.operands[1].pointer;
   if (!packed) {
-    Value offset = e.idx(0);
+    Value offset = e.expr(factorView(op, 1).offset);
     for (auto [i, d] : llvm::enumerate(outerDims))
       offset = e.add(offset, e.mul(outer[i], e.expr(stride(1, d))));
     rhsBase = e.at(rhsBase, rhsElement, offset);
@@ -233,7 +231,7 @@ void MatmulEmitter::blocks(StageEmitter &e, MicroKernel &micro, Value rhsBase, V
 
 /// Pointers to the rows' first elements: in the left-hand side, or in their converted copies.
 void MatmulEmitter::fillRowTable(StageEmitter &e, Value firstRow, Value numRows, int64_t spare, ArrayRef<Value> outer) {
-  Value fixed = e.idx(0);
+  Value fixed = e.expr(factorView(op, 0).offset);
   for (auto [i, d] : llvm::enumerate(outerDims))
     fixed = e.add(fixed, e.mul(outer[i], e.expr(stride(0, d))));
   SmallVector<Value> extents;

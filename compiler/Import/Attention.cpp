@@ -70,7 +70,7 @@ Heads import::attend(Node &n, Heads q, Heads k, Heads v, ValueRange extras, bool
     sizes.push_back(e.attr());
   auto op =
       AttentionOp::create(n.b, n.loc, result, q.v, k.v, v.v, extras, n.b.getArrayAttr(maps), n.b.getArrayAttr(sizes),
-                          n.b.getI64IntegerAttr(*group), zeroEmpty ? n.b.getUnitAttr() : UnitAttr());
+                          n.b.getI64IntegerAttr(*group), zeroEmpty ? n.b.getUnitAttr() : UnitAttr(), ArrayAttr());
   Type f32 = n.b.getF32Type();
   Block *block = addBody(op.getScore(), {f32}, extras, 4);
   OpBuilder::InsertionGuard guard(n.b);

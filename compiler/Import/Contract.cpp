@@ -202,7 +202,7 @@ Value convWith(Node &n, Value x, Value packed, Value bias, Expr outChannels, Arr
     extras.push_back(bias);
   SymTensorType result = n.tensor(out, resultElement);
   auto op = ConvOp::create(n.b, n.loc, result, input, packed, extras, kernel, strides, dilations, inputDilations,
-                           n.b.getArrayAttr(padAttrs), groups);
+                           n.b.getArrayAttr(padAttrs), groups, ArrayAttr());
   Type acc = op.accumulatorType();
   Block *block = addBody(op.getEpilogue(), {acc}, extras, rank);
   OpBuilder::InsertionGuard guard(n.b);

@@ -282,7 +282,8 @@ Value Node::matmul(Value lhs, Value rhs, bool transposeLhs, bool transposeRhs, T
   SymTensorType result = tensor(out, element);
   Attribute maps[] = {AffineMapAttr::get(lm), AffineMapAttr::get(rm),
                       AffineMapAttr::get(AffineMap::get(nd, 0, om, context))};
-  auto op = MatmulOp::create(b, loc, result, lhs, rhs, ValueRange(), b.getArrayAttr(maps), kl.attr(), UnitAttr());
+  auto op = MatmulOp::create(b, loc, result, lhs, rhs, ValueRange(), b.getArrayAttr(maps), kl.attr(), UnitAttr(),
+                             ArrayAttr());
   Type acc = op.accumulatorType();
   fill(*this, op.getEpilogue(), {acc}, {}, result,
        [&](Body &body) { return body.convert(body.scalar(0), acc, element); });

@@ -43,6 +43,7 @@ void kt::buildPhase(OpPassManager &pm, Phase phase, const PipelineOptions &optio
       pm.addNestedPass<func::FuncOp>(createMergeEqual());
     };
     auto fuse = [&] {
+      pm.addNestedPass<func::FuncOp>(createTurnProducts());
       pm.addNestedPass<func::FuncOp>(createAbsorbLayouts());
       pm.addNestedPass<func::FuncOp>(createFuseBodies());
       pm.addNestedPass<func::FuncOp>(createFuseEpilogues());
@@ -66,10 +67,14 @@ void kt::buildPhase(OpPassManager &pm, Phase phase, const PipelineOptions &optio
       // What exporters spelled out is recognised in fused bodies, where spellings no longer differ; then its
       // surroundings fuse again.
       pm.addNestedPass<func::FuncOp>(createRaiseNorms());
+      pm.addNestedPass<func::FuncOp>(createRaiseSoftmax());
       pm.addNestedPass<func::FuncOp>(createRaiseAttention());
       fuse();
+      pm.addNestedPass<func::FuncOp>(createSpanScores());
     }
     pm.addNestedPass<func::FuncOp>(createPackWeights());
+    if (options.optLevel > 0)
+      pm.addNestedPass<func::FuncOp>(createAbsorbViews());
     clean();
     break;
   }

@@ -2,6 +2,7 @@
 
 #include "passes/Analysis/Bodies.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/Matchers.h"
 
 using namespace mlir;
 using namespace kt;
@@ -57,21 +58,50 @@ std::optional<SmallVector<int64_t>> kt::asPermutation(GenericOp op) {
   SymTensorType from = read.getTensor().getType();
   if (from.getRank() != rank)
     return std::nullopt;
-  SmallVector<int64_t> perm(rank, -1);
+  SmallVector<int64_t> perm(rank, -1), single;
   for (auto [dim, v] : llvm::enumerate(read.getIndices())) {
     auto i = plainIndex(v, &body, 1);
+    if (!i && from.dim(dim).isConstant(1) && matchPattern(v, m_Zero())) {
+      single.push_back(dim);
+      continue;
+    }
     if (!i || perm[*i] >= 0 || from.dim(dim) != op.getResult().getType().dim(*i))
       return std::nullopt;
     perm[*i] = dim;
   }
+  // Dimensions of 1 that are read at 0 are those of 1 that are left.
+  for (auto [i, p] : llvm::enumerate(perm)) {
+    if (p >= 0)
+      continue;
+    if (single.empty() || !op.getResult().getType().dim(i).isConstant(1))
+      return std::nullopt;
+    p = single.front();
+    single.erase(single.begin());
+  }
   return perm;
+}
+
+SmallVector<Expr> kt::extentsOf(Operation *op, const BodyRef &body) {
+  SmallVector<Expr> extents;
+  if (auto attention = dyn_cast<AttentionOp>(op)) {
+    for (unsigned i = 0; i < 4; ++i)
+      extents.push_back(cast<ExprAttr>(attention.getSizes()[i]));
+    return extents;
+  }
+  for (ExprAttr d : cast<SymTensorType>(op->getResult(0).getType()).getDims())
+    extents.push_back(d);
+  if (auto reduce = dyn_cast<ReduceOp>(op); reduce && body.region == &reduce.getBody())
+    for (Attribute d : reduce.getExtents())
+      extents.push_back(cast<ExprAttr>(d));
+  return extents;
 }
 
 bool kt::isIdentityRead(ReadOp read, unsigned firstIndex, unsigned rank) {
   if (read.getOtherwise() || read.getIndices().size() != rank)
     return false;
   for (auto [i, v] : llvm::enumerate(read.getIndices()))
-    if (plainIndex(v, read->getBlock(), firstIndex) != (unsigned)i)
+    if (plainIndex(v, read->getBlock(), firstIndex) != (unsigned)i &&
+        !(read.getTensor().getType().dim(i).isConstant(1) && matchPattern(v, m_Zero())))
       return false;
   return true;
 }

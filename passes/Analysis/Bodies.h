@@ -29,6 +29,9 @@ std::optional<llvm::SmallVector<int64_t>> asPermutation(GenericOp op);
 /// number of that argument.
 std::optional<unsigned> plainIndex(mlir::Value v, mlir::Block *block, unsigned firstIndex);
 
+/// How many values each index of a body of `op` has, in order.
+llvm::SmallVector<Expr> extentsOf(mlir::Operation *op, const BodyRef &body);
+
 /// The read takes the body's first indices in order (the result's position) and asks for no bounds check.
 bool isIdentityRead(ReadOp read, unsigned firstIndex, unsigned rank);
 

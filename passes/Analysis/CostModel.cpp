@@ -99,11 +99,12 @@ Expr CostModel::contraction(const Product &p, unsigned bm, unsigned bn, unsigned
   Expr bytes = p.batches() * (left + result) + (sharedRight ? right : p.batches() * right);
   Expr total = Expr::max(work, memory(bytes)) + TargetModel::kLaunch;
   if (splits) {
-    // Partial sums are written and read again, by a second launch that hardly overlaps its loads: half the cache's
-    // rate.
-    Expr sums = p.m * p.n * 16 * splits;
-    Expr again = Expr::floorDiv(sums * 1000, smCount() * pick([](const CardModel &c) { return c.l2; }));
-    total = total + Expr::select(Expr::lt(number(1), splits), again + TargetModel::kLaunch, number(0));
+    // Partial sums are written by all, and those of a tile read again by its last block, which hardly overlaps its
+    // loads: half the rate that the cache has for one multiprocessor.
+    Expr l2 = pick([](const CardModel &c) { return c.l2; });
+    Expr written = Expr::floorDiv(p.m * p.n * 4 * splits * 1000, smCount() * l2);
+    Expr read = Expr::floorDiv(splits * (int64_t(bm) * bn * 8 * 1000), l2);
+    total = total + Expr::select(Expr::lt(number(1), splits), written + read + TargetModel::kArrival, number(0));
   }
   return nanoseconds(total);
 }

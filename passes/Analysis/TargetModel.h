@@ -42,6 +42,8 @@ public:
 
   /// Time that a launch takes beside its work, in picoseconds.
   static constexpr int64_t kLaunch = 2'000'000;
+  /// Time until the last block of several knows that it is, in picoseconds.
+  static constexpr int64_t kArrival = 1'000'000;
 
 private:
   unsigned own = 0;

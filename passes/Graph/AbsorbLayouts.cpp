@@ -33,7 +33,8 @@ std::optional<std::pair<Value, SmallVector<int64_t>>> transposed(Value v) {
 /// A factor read through a transposition: map result i moves to source dimension perm[i].
 bool absorbFactor(Operation *op, unsigned operand, unsigned mapIndex) {
   auto t = transposed(op->getOperand(operand));
-  if (!t)
+  auto views = op->getAttrOfType<ArrayAttr>("views");
+  if (!t || (views && !cast<ViewAttr>(views[mapIndex]).isNone()))
     return false;
   auto maps = cast<ArrayAttr>(op->getAttr("maps"));
   AffineMap map = cast<AffineMapAttr>(maps[mapIndex]).getValue();

@@ -9,6 +9,7 @@
 
 #include "mlir/IR/Matchers.h"
 #include "passes/Analysis/Bodies.h"
+#include "passes/Graph/ViewReads.h"
 #include "passes/Passes.h"
 
 namespace kt {
@@ -23,7 +24,9 @@ namespace {
 
 constexpr unsigned kMaxBodyOps = 160; // beyond this a kernel's registers would not hold the body
 constexpr unsigned kMaxOperands = 14;
-constexpr unsigned kCheapCost = 6; // may be computed again rather than stored
+constexpr unsigned kCheapCost = 6;    // may be computed again rather than stored
+constexpr unsigned kScoreCost = 32;   // may be computed for each score, beside a product of some 64 numbers and more
+constexpr int64_t kTypicalSize = 256; // of a dimension that is not known, where bytes are compared
 
 /// Every element of the operand is read at most once a body evaluation sweep: the indices are distinct plain indices of
 /// the body.
@@ -61,6 +64,25 @@ bool isRepetition(GenericOp op) {
   return !used.all();
 }
 
+double typicalBytes(Value v) {
+  auto type = cast<SymTensorType>(v.getType());
+  double bytes = type.elementBytes();
+  for (ExprAttr dim : type.getDims()) {
+    Expr e = Expr(dim).substitute([&](StringRef) { return Expr::constant(v.getContext(), kTypicalSize); });
+    bytes *= e.asConstant().value_or(kTypicalSize);
+  }
+  return bytes;
+}
+
+/// An attention reads an element for each of its scores, however many others read the same mask: less is moved where
+/// what the mask is made of (lengths, padding, truths) is smaller than the mask.
+bool isCheaperMade(GenericOp producer) {
+  double made = 0;
+  for (Value v : producer.getInputs())
+    made += typicalBytes(v);
+  return bodyCost(producer.getBody()) <= kScoreCost && made < typicalBytes(producer.getResult());
+}
+
 /// May `producer` be evaluated at each read of it in `consumer`?
 bool shouldInline(GenericOp producer, Operation *consumer, unsigned number, bool onlyUser) {
   unsigned cost = bodyCost(producer.getBody());
@@ -76,6 +98,8 @@ bool shouldInline(GenericOp producer, Operation *consumer, unsigned number, bool
     return false;
   if (isMovement(producer) || producer.getInputs().empty())
     return cost <= 40;
+  if (isa<AttentionOp>(consumer) && isCheaperMade(producer))
+    return true;
   // What can become the epilogue of a product is worth more there than inlined twice.
   bool epilogue = llvm::any_of(producer.getInputs(), [](Value v) {
     v = throughReshapes(v);
@@ -185,22 +209,92 @@ void inlineAt(ReadOp read, GenericOp producer, ArrayRef<Value> operands) {
   read.erase();
 }
 
+/// Skips views that only have other dimensions of one element.
+Value throughUnitViews(Value v) {
+  auto kept = [](Value v) {
+    SmallVector<ExprAttr> dims(cast<SymTensorType>(v.getType()).getDims());
+    llvm::erase_if(dims, [](ExprAttr d) { return Expr(d).isConstant(1); });
+    return dims;
+  };
+  while (auto reshape = v.getDefiningOp<ReshapeOp>()) {
+    if (kept(reshape.getSource()) != kept(v))
+      break;
+    v = reshape.getSource();
+  }
+  return v;
+}
+
+/// Dimensions with more than one element of what `read` reads, which is one of others with the same, in their order.
+/// Nothing where the read checks an index of another dimension.
+std::optional<SmallVector<int64_t>> unitViewDims(ReadOp read) {
+  SmallVector<int64_t> dims;
+  SymTensorType type = read.getTensor().getType();
+  for (int64_t d = 0; d < type.getRank(); ++d) {
+    bool checked = read.getOtherwise() && (!read.getCheck() || llvm::is_contained(*read.getCheck(), d));
+    if (!type.dim(d).isConstant(1))
+      dims.push_back(d);
+    else if (checked && !matchPattern(read.getIndices()[d], m_Zero()))
+      return std::nullopt;
+  }
+  return dims;
+}
+
+/// Has `read` read `tensor`, of which what it reads is a view of other dimensions of one element.
+void readThroughView(ReadOp read, Value tensor) {
+  OpBuilder b(read);
+  SymTensorType type = cast<SymTensorType>(tensor.getType());
+  SmallVector<int64_t> dims = *unitViewDims(read), check;
+  SmallVector<Value> at;
+  for (int64_t d = 0, next = 0; d < type.getRank(); ++d) {
+    if (type.dim(d).isConstant(1)) {
+      at.push_back(arith::ConstantIndexOp::create(b, read.getLoc(), 0));
+      continue;
+    }
+    int64_t from = dims[next++];
+    if (read.getOtherwise() && (!read.getCheck() || llvm::is_contained(*read.getCheck(), from)))
+      check.push_back(d);
+    at.push_back(read.getIndices()[from]);
+  }
+  auto direct = ReadOp::create(b, read.getLoc(), tensor, at, check.empty() ? Value() : read.getOtherwise());
+  if (!check.empty())
+    direct.setCheckAttr(b.getDenseI64ArrayAttr(check));
+  read.replaceAllUsesWith(direct.getResult());
+  read.erase();
+}
+
 bool fuseInto(Operation *consumer) {
   bool changed = false;
+  for (unsigned number = 0; number < consumer->getNumOperands() - firstBodyOperand(consumer); ++number)
+    changed |= readThroughViews(consumer, number);
   for (unsigned number = 0; number < consumer->getNumOperands() - firstBodyOperand(consumer); ++number) {
-    Value v = consumer->getOperand(firstBodyOperand(consumer) + number);
-    auto producer = v.getDefiningOp<GenericOp>();
+    Value v = consumer->getOperand(firstBodyOperand(consumer) + number), source = throughUnitViews(v);
+    auto producer = source.getDefiningOp<GenericOp>();
     if (!producer || producer->getBlock() != consumer->getBlock())
       continue;
     SmallVector<ReadOp> reads = readsOf(consumer, number);
-    if (reads.empty())
+    if (reads.empty() || (source != v && !llvm::all_of(reads, unitViewDims)))
       continue;
-    bool onlyUser = llvm::all_of(v.getUsers(), [&](Operation *user) { return user == consumer; });
-    // A factor that only the kernel reads stays.
-    for (unsigned i = 0; i < firstBodyOperand(consumer); ++i)
-      onlyUser &= consumer->getOperand(i) != v;
+    bool onlyUser = true;
+    for (Value x = v;; x = x.getDefiningOp<ReshapeOp>().getSource()) {
+      onlyUser &= llvm::all_of(x.getUsers(), [&](Operation *user) {
+        return user == consumer || (x != v && isa<ReshapeOp>(user) && x.hasOneUse());
+      });
+      // A factor that only the kernel reads stays.
+      for (unsigned i = 0; i < firstBodyOperand(consumer); ++i)
+        onlyUser &= consumer->getOperand(i) != x;
+      if (x == source)
+        break;
+    }
     if (!shouldInline(producer, consumer, number, onlyUser))
       continue;
+    if (source != v) {
+      unsigned direct = addBodyOperand(consumer, source);
+      for (ReadOp read : reads)
+        for (BodyRef body : bodiesOf(consumer))
+          if (&body.region->front() == read->getBlock())
+            readThroughView(read, body.region->getArgument(body.leading + direct));
+      reads = readsOf(consumer, direct);
+    }
     SmallVector<unsigned> numbers;
     for (Value input : producer.getInputs())
       numbers.push_back(addBodyOperand(consumer, input));
@@ -224,16 +318,16 @@ struct FuseBodiesPass : kt::impl::FuseBodiesBase<FuseBodiesPass> {
     if (!isGraph(getOperation()))
       return;
     // In program order, so that producers are complete when they are inlined.
-    SmallVector<Operation *> consumers;
+    SmallVector<Operation *> ops;
     getOperation()->walk([&](Operation *op) {
-      if (!bodiesOf(op).empty())
-        consumers.push_back(op);
+      if (isa<ReshapeOp>(op) || !bodiesOf(op).empty())
+        ops.push_back(op);
     });
-    for (Operation *op : consumers)
+    for (Operation *op : ops)
       while (fuseInto(op))
         ;
-    // Producers that nothing reads any more.
-    for (Operation *op : llvm::reverse(consumers))
+    // Producers, and views of them, that nothing reads any more.
+    for (Operation *op : llvm::reverse(ops))
       if (isOpTriviallyDead(op))
         op->erase();
   }

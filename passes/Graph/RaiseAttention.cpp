@@ -4,13 +4,14 @@
 //   %p = normalize softmax { s * c + mask }    ->
 //   %r = matmul %p, %v
 //
-// Factors that scale q or k move into the score; keys and values that were repeated for groups of heads are read where
-// they are.
+// Factors that scale q or k move into the score. Where q, k and v are read from, and which batch positions of the
+// products are heads, follows from their layouts (AttentionFactors.h).
 //
 //===----------------------------------------------------------------------===//
 
 #include "mlir/IR/AffineMap.h"
 #include "passes/Analysis/Bodies.h"
+#include "passes/Graph/AttentionFactors.h"
 #include "passes/Graph/ScalarMatch.h"
 #include "passes/Passes.h"
 
@@ -23,106 +24,6 @@ using namespace mlir;
 using namespace kt;
 
 namespace {
-
-/// A factor of a product on its way to an attention: where it is read from, its indices over (b, h or g, row, column),
-/// the scales taken off it, and for how many heads each of its own serves.
-struct Factor {
-  Value v;
-  SmallVector<unsigned> order; // tensor dimension -> 0: batch, 1: head, 2: row, 3: column
-  SmallVector<double> scales;
-  int64_t group = 1;
-};
-
-/// A generic that reads one tensor in permuted order and multiplies by a constant.
-std::optional<std::pair<SmallVector<int64_t>, double>> asScaledPermutation(GenericOp op, Value &source) {
-  Block &body = op.getBody().front();
-  Value v = stripCasts(body.getTerminator()->getOperand(0));
-  double scale = 1;
-  if (auto mul = v.getDefiningOp<arith::MulFOp>()) {
-    auto c = constantFloat(mul.getRhs());
-    v = mul.getLhs();
-    if (!c) {
-      c = constantFloat(mul.getLhs());
-      v = mul.getRhs();
-    }
-    if (!c)
-      return std::nullopt;
-    scale = *c;
-  } else if (auto div = v.getDefiningOp<arith::DivFOp>()) {
-    auto c = constantFloat(div.getRhs());
-    if (!c || *c == 0)
-      return std::nullopt;
-    scale = 1 / *c;
-    v = div.getLhs();
-  }
-  auto read = stripCasts(v).getDefiningOp<ReadOp>();
-  int64_t rank = op.getResult().getType().getRank();
-  unsigned count = op.getInputs().size();
-  if (!read || read.getOtherwise() || (int64_t)read.getIndices().size() != rank)
-    return std::nullopt;
-  if (read.getTensor().getType().getElementType() != op.getResult().getType().getElementType())
-    return std::nullopt;
-  SmallVector<int64_t> perm(rank, -1);
-  for (auto [dim, at] : llvm::enumerate(read.getIndices())) {
-    auto i = plainIndex(at, &body, count);
-    if (!i || perm[*i] >= 0 || read.getTensor().getType().dim(dim) != op.getResult().getType().dim(*i))
-      return std::nullopt;
-    perm[*i] = dim;
-  }
-  source = op.getInputs()[cast<BlockArgument>(read.getTensor()).getArgNumber()];
-  return std::pair{perm, scale};
-}
-
-void takeOffScales(Factor &f) {
-  while (auto generic = f.v.getDefiningOp<GenericOp>()) {
-    Value source;
-    auto p = asScaledPermutation(generic, source);
-    if (!p)
-      return;
-    SmallVector<unsigned> order(f.order.size());
-    for (auto [i, dim] : llvm::enumerate(p->first))
-      order[dim] = f.order[i];
-    f.order = order;
-    f.v = source;
-    if (p->second != 1)
-      f.scales.push_back(p->second);
-  }
-}
-
-/// reshape(expand(reshape(x [b, g, s, d]))) to [b, g * n, s, d]: heads repeated n times.
-void takeOffRepetition(Factor &f) {
-  auto merge = f.v.getDefiningOp<ReshapeOp>();
-  auto expand = merge ? merge.getSource().getDefiningOp<GenericOp>() : GenericOp();
-  SymTensorType merged = cast<SymTensorType>(f.v.getType());
-  if (!expand || !isMovement(expand) || expand.getInputs().size() != 1 || f.order != SmallVector<unsigned>{0, 1, 2, 3})
-    return;
-  SymTensorType wide = expand.getResult().getType();
-  if (wide.getRank() != 5 || wide.dim(0) != merged.dim(0) || wide.dim(3) != merged.dim(2) ||
-      wide.dim(4) != merged.dim(3))
-    return;
-  auto repeat = wide.dim(2).asConstant();
-  Block &body = expand.getBody().front();
-  auto read = body.getTerminator()->getOperand(0).getDefiningOp<ReadOp>();
-  if (!repeat || !read || read.getOtherwise() || wide.dim(1) * *repeat != merged.dim(1))
-    return;
-  // The indices read are those of the result without the repetition's.
-  SmallVector<unsigned> used;
-  for (Value at : read.getIndices()) {
-    if (auto i = plainIndex(at, &body, 1))
-      used.push_back(*i);
-    else if (!matchPattern(at, m_Zero()))
-      return;
-  }
-  if (used != SmallVector<unsigned>{0, 1, 3, 4})
-    return;
-  OpBuilder b(merge);
-  auto type =
-      SymTensorType::get(b.getContext(), {wide.getDims()[0], wide.getDims()[1], wide.getDims()[3], wide.getDims()[4]},
-                         wide.getElementType());
-  Value source = throughReshapes(expand.getInputs()[0]);
-  f.v = source.getType() == type ? source : ReshapeOp::create(b, merge.getLoc(), type, source).getResult();
-  f.group = *repeat;
-}
 
 /// The epilogue only converts the accumulator.
 bool isPlainEpilogue(Region &region) {
@@ -153,77 +54,234 @@ Value inlineScore(OpBuilder &b, Region &region, unsigned leading, Value leadingV
   return map.lookup(block.getTerminator()->getOperand(0));
 }
 
-bool raise(MatmulOp second) {
-  auto norm = second.getLhs().getDefiningOp<NormalizeOp>();
-  if (!norm || norm.getKind() != NormKind::softmax || norm.getAxes() != 1 || !norm.getResult().hasOneUse() ||
-      second.getPacked() || !isPlainEpilogue(second.getEpilogue()) || second.numBatch() != 2 ||
-      norm.getResult().getType().getRank() != 4)
-    return false;
-  AffineMap lhsMap = second.getMap(0), rhsMap = second.getMap(1), resultMap = second.getMap(2);
-  MLIRContext *context = second.getContext();
-  auto dim = [&](unsigned i) { return getAffineDimExpr(i, context); };
-  if (lhsMap != AffineMap::get(5, 0, {dim(0), dim(1), dim(2), dim(4)}, context) || rhsMap.getNumResults() != 4)
-    return false;
-  // What follows the softmax: nothing, or zeros instead of NaN.
+/// What follows the softmax: nothing, or zeros instead of NaN (true).
+std::optional<bool> zeroesEmpty(NormalizeOp norm) {
   Block &after = norm.getEpilogue().front();
-  Value yielded = stripCasts(after.getTerminator()->getOperand(0));
-  bool zeroEmpty = false;
-  if (yielded != after.getArgument(0)) {
-    auto select = yielded.getDefiningOp<arith::SelectOp>();
-    auto cmp = select ? select.getCondition().getDefiningOp<arith::CmpFOp>() : arith::CmpFOp();
-    if (!cmp || (cmp.getPredicate() != arith::CmpFPredicate::UNE && cmp.getPredicate() != arith::CmpFPredicate::UNO) ||
-        stripCasts(cmp.getLhs()) != after.getArgument(0) || stripCasts(cmp.getRhs()) != after.getArgument(0) ||
-        stripCasts(select.getFalseValue()) != after.getArgument(0) || constantFloat(select.getTrueValue()) != 0.0)
-      return false;
-    zeroEmpty = true;
-  }
-  // The scores: one operand, read at its own position, that a product makes for this alone.
-  Value scores;
+  Value yielded = stripCasts(after.getTerminator()->getOperand(0)), y = after.getArgument(0);
+  if (yielded == y)
+    return false;
+  auto select = yielded.getDefiningOp<arith::SelectOp>();
+  auto cmp = select ? select.getCondition().getDefiningOp<arith::CmpFOp>() : arith::CmpFOp();
+  if (!cmp || (cmp.getPredicate() != arith::CmpFPredicate::UNE && cmp.getPredicate() != arith::CmpFPredicate::UNO) ||
+      stripCasts(cmp.getLhs()) != y || stripCasts(cmp.getRhs()) != y || stripCasts(select.getFalseValue()) != y ||
+      constantFloat(select.getTrueValue()) != 0.0)
+    return std::nullopt;
+  return true;
+}
+
+/// What follows the second product, applied to `attention`, which stands for its sums.
+Value withEpilogue(OpBuilder &b, MatmulOp second, Value attention) {
+  Location loc = second.getLoc();
+  SmallVector<Value> inputs{attention};
+  inputs.append(second.getExtras().begin(), second.getExtras().end());
+  SymTensorType type = second.getResult().getType();
+  auto op = GenericOp::create(b, loc, type, inputs);
+  Block *block = addBody(op.getBody(), {}, inputs, type.getRank()), &from = second.getEpilogue().front();
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToStart(block);
+  Value sum = ReadOp::create(b, loc, block->getArgument(0), block->getArguments().drop_front(inputs.size()));
+  if (sum.getType() != second.accumulatorType())
+    sum = arith::ExtFOp::create(b, loc, second.accumulatorType(), sum);
+  IRMapping map;
+  map.map(from.getArguments().drop_front(), block->getArguments().drop_front());
+  map.map(from.getArgument(0), sum);
+  for (Operation &o : from)
+    b.clone(o, map);
+  return op.getResult();
+}
+
+/// The product over (b.., i, j) whose result is all the scores of `norm`, which reads them at its own position and
+/// nothing else does; `scores` is the operand, a view of the result perhaps.
+MatmulOp productOfScores(NormalizeOp norm, Value &scores) {
   MatmulOp first;
-  for (auto [i, v] : llvm::enumerate(norm.getInputs()))
-    if (auto m = v.getDefiningOp<MatmulOp>()) {
-      bool here = llvm::all_of(readsOf(norm, i), [&](ReadOp r) {
-        return r->getParentRegion() == &norm.getBody() && isIdentityRead(r, norm.getInputs().size(), 4);
-      });
-      if (here && v.hasOneUse() && m.numBatch() == 2 && !m.getPacked() && m.getMap(0).getNumResults() == 4 &&
-          m.getMap(1).getNumResults() == 4) {
-        if (first)
-          return false;
-        first = m;
-        scores = v;
-      }
+  unsigned rank = norm.getResult().getType().getRank();
+  for (auto [number, v] : llvm::enumerate(norm.getInputs())) {
+    auto m = throughReshapes(v).getDefiningOp<MatmulOp>();
+    if (!m || cast<SymTensorType>(v.getType()).getDims() != norm.getResult().getType().getDims())
+      continue;
+    bool alone = true;
+    for (Value each = v;;) {
+      alone &= each.hasOneUse();
+      auto reshape = each.getDefiningOp<ReshapeOp>();
+      if (!reshape)
+        break;
+      each = reshape.getSource();
     }
-  if (!first || first.getMap(2) != AffineMap::get(5, 0, {dim(0), dim(1), dim(2), dim(3)}, context))
+    bool here = llvm::all_of(readsOf(norm, number), [&](ReadOp r) {
+      return r->getParentRegion() == &norm.getBody() && isIdentityRead(r, norm.getInputs().size(), rank);
+    });
+    if (!alone || !here)
+      continue;
+    if (first)
+      return {};
+    first = m, scores = v;
+  }
+  return first;
+}
+
+/// Batch dimensions in order, then rows, then `last`.
+bool isInOrder(AffineMap map, unsigned last) {
+  unsigned rows = map.getNumDims() - 3;
+  for (unsigned i = 0; i < map.getNumResults(); ++i)
+    if (map.getDimPosition(i) != (i <= rows ? i : last))
+      return false;
+  return map.getNumResults() == rows + 2;
+}
+
+SmallVector<Expr> batchExtents(MatmulOp op) {
+  SmallVector<Expr> extents;
+  for (unsigned d = 0; d < op.numBatch(); ++d)
+    extents.push_back(op.extent(d));
+  return extents;
+}
+
+Expr product(MLIRContext *context, ArrayRef<Expr> list) {
+  Expr p = Expr::constant(context, 1);
+  for (Expr e : list)
+    p = p * e;
+  return p;
+}
+
+/// The indices along batch dimensions of these extents, given those of a batch and a head.
+SmallVector<Value> batchIndices(OpBuilder &b, Location loc, ArrayRef<Expr> extents, Value batch, Value head,
+                                const AttentionLayout &layout) {
+  auto split = [&](Value v, ArrayRef<Expr> list, SmallVectorImpl<Value> &into) {
+    SmallVector<Value> reversed;
+    for (unsigned i = list.size(); i-- > 0;) {
+      if (i == 0) {
+        reversed.push_back(v);
+        break;
+      }
+      if (list[i].isConstant(1)) {
+        reversed.push_back(arith::ConstantIndexOp::create(b, loc, 0));
+        continue;
+      }
+      Value size = SizeOp::create(b, loc, list[i]);
+      reversed.push_back(arith::RemUIOp::create(b, loc, v, size));
+      v = arith::DivUIOp::create(b, loc, v, size);
+    }
+    into.append(reversed.rbegin(), reversed.rend());
+  };
+  SmallVector<Value> indices;
+  // Where some of the last dimensions are the heads, no division is needed.
+  for (unsigned at = 0; at <= extents.size(); ++at)
+    if (product(b.getContext(), extents.drop_front(at)) == layout.heads) {
+      split(batch, extents.take_front(at), indices);
+      split(head, extents.drop_front(at), indices);
+      return indices;
+    }
+  Value linear = arith::MulIOp::create(b, loc, batch, SizeOp::create(b, loc, layout.heads));
+  split(arith::AddIOp::create(b, loc, linear, head), extents, indices);
+  return indices;
+}
+
+/// The same product with its factors, and with them its rows and columns, exchanged. Its result stays as it is.
+void exchangeFactors(MatmulOp op) {
+  MLIRContext *context = op.getContext();
+  unsigned dims = op.getMap(0).getNumDims();
+  SmallVector<AffineExpr> order;
+  for (unsigned d = 0; d < dims; ++d)
+    order.push_back(getAffineDimExpr(d == dims - 3 ? d + 1 : d == dims - 2 ? d - 1 : d, context));
+  auto exchanged = [&](unsigned i) {
+    return Attribute(AffineMapAttr::get(op.getMap(i).replaceDimsAndSymbols(order, {}, dims, 0)));
+  };
+  op.setMapsAttr(ArrayAttr::get(context, {exchanged(1), exchanged(0), exchanged(2)}));
+  Value lhs = op.getLhs(), rhs = op.getRhs();
+  op->setOperand(0, rhs);
+  op->setOperand(1, lhs);
+}
+
+/// Products that make scores have rows of queries and those of values have them on the left, whichever side exporters
+/// put them on: v p^T is (p v^T)^T.
+void putQueriesLeft(MatmulOp second) {
+  auto made = [](Value v) { return throughReshapes(v).getDefiningOp<NormalizeOp>(); };
+  if (second.getPacked() || second.getViews() || made(second.getLhs()) || !made(second.getRhs()))
+    return;
+  exchangeFactors(second);
+}
+
+/// What the readers of `v` split its batch dimensions into: the number of heads, most likely.
+void guessHeads(Value v, SmallVectorImpl<Expr> &guesses) {
+  for (Operation *user : v.getUsers())
+    if (auto reshape = dyn_cast<ReshapeOp>(user); reshape && reshape.getResult().getType().getRank() == 4)
+      guesses.push_back(reshape.getResult().getType().dim(1));
+}
+
+bool raise(MatmulOp second) {
+  Value weights = throughReshapes(second.getLhs());
+  auto norm = weights.getDefiningOp<NormalizeOp>();
+  if (!norm || norm.getKind() != NormKind::softmax || norm.getAxes() != 1 || second.getPacked() || second.getViews() ||
+      !weights.hasOneUse() || !second.getLhs().hasOneUse())
+    return false;
+  unsigned rows = second.numBatch(); // the iteration dimension of the rows, in both products
+  std::optional<bool> zeroEmpty = zeroesEmpty(norm);
+  Value scores;
+  MatmulOp first = productOfScores(norm, scores);
+  if (!zeroEmpty || !first || first.getPacked() || first.getViews() || !isInOrder(second.getMap(0), rows + 2) ||
+      !isInOrder(first.getMap(2), first.numBatch() + 1))
     return false;
   Type element = first.getLhs().getType().getElementType();
   if (!element.isF32() && !element.isF16() && !element.isBF16())
     return false;
-
-  auto factor = [&](Value v, AffineMap map, unsigned row, unsigned column) {
-    Factor f{v, {}, {}, 1};
-    for (unsigned i = 0; i < 4; ++i) {
-      unsigned d = map.getDimPosition(i);
-      f.order.push_back(d == row ? 2 : d == column ? 3 : d);
-    }
-    return f;
-  };
-  Factor q = factor(first.getLhs(), first.getMap(0), 2, 4), k = factor(first.getRhs(), first.getMap(1), 3, 4),
-         v = factor(second.getRhs(), rhsMap, 4, 3);
-  takeOffScales(q);
-  takeOffScales(k);
-  Factor plainV = v;
-  takeOffScales(plainV);
-  if (plainV.scales.empty())
-    v = plainV;
-  takeOffRepetition(k);
-  takeOffRepetition(v);
-  if (k.group != v.group)
+  // Views between them may merge and split batches and heads, not rows and columns.
+  MLIRContext *context = second.getContext();
+  unsigned firstRows = first.numBatch();
+  SymTensorType normType = norm.getResult().getType();
+  int64_t rank = normType.getRank();
+  Expr i = first.extent(firstRows), j = first.extent(firstRows + 1);
+  if (rank < 2 || normType.dim(rank - 2) != i || normType.dim(rank - 1) != j || second.extent(rows) != i ||
+      Expr(second.getDepth()) != j)
     return false;
-  for (Factor *f : {&k, &v}) { // what repetition hid may be permuted again
-    Factor again = *f;
-    takeOffScales(again);
-    if (f == &k || again.scales.size() == f->scales.size())
-      *f = again;
+  SmallVector<Expr> firstBatch = batchExtents(first), secondBatch = batchExtents(second), normBatch;
+  for (int64_t d = 0; d + 2 < rank; ++d)
+    normBatch.push_back(normType.dim(d));
+  Expr total = product(context, secondBatch);
+  if (product(context, firstBatch) != total || product(context, normBatch) != total)
+    return false;
+
+  AttentionFactor factors[] = {factorOf(first, 0, firstRows, firstRows + 2, /*scales=*/true),
+                               factorOf(first, 1, firstRows + 1, firstRows + 2, /*scales=*/true),
+                               factorOf(second, 1, rows + 2, rows + 1, /*scales=*/false)};
+  AttentionFactor plain[] = {plainFactorOf(first, 0, firstRows, firstRows + 2),
+                             plainFactorOf(first, 1, firstRows + 1, firstRows + 2),
+                             plainFactorOf(second, 1, rows + 2, rows + 1)};
+  SmallVector<Expr> natural, guesses;
+  for (ArrayRef<Expr> batch : {ArrayRef(normBatch), ArrayRef(secondBatch), ArrayRef(firstBatch)})
+    for (unsigned d = 1; d < batch.size(); ++d)
+      natural.push_back(product(context, batch.drop_front(d)));
+  guessHeads(second.getResult(), guesses);
+  auto layout = findHeads(factors, plain, total, natural, guesses);
+  if (!layout)
+    return false;
+  // The result with batches and heads apart; a view puts them together again.
+  AffineMap resultMap = second.getMap(2);
+  SmallVector<AffineExpr> order;
+  SmallVector<ExprAttr> dims;
+  SmallVector<unsigned> batchPositions;
+  bool same = rows == 2 && layout->heads == secondBatch[1];
+  for (unsigned r = 0; r < resultMap.getNumResults(); ++r) {
+    unsigned d = resultMap.getDimPosition(r);
+    if (d < rows && same) {
+      order.push_back(getAffineDimExpr(d, context));
+      dims.push_back(secondBatch[d].attr());
+      continue;
+    }
+    if (d < rows) {
+      batchPositions.push_back(r);
+      if (d + 1 != batchPositions.size() || batchPositions.front() + d != r)
+        return false;
+      if (d > 0)
+        continue;
+    }
+    bool none = rows == 0 && r == 0;
+    if (d < rows || none) {
+      order.append({getAffineDimExpr(0, context), getAffineDimExpr(1, context)});
+      dims.append({layout->batches.attr(), layout->heads.attr()});
+    }
+    if (d >= rows) {
+      order.push_back(getAffineDimExpr(d - rows + 2, context));
+      dims.push_back(second.extent(d).attr());
+    }
   }
 
   OpBuilder b(second);
@@ -235,35 +293,44 @@ bool raise(MatmulOp second) {
   for (Value x : first.getExtras())
     if (!llvm::is_contained(extras, x))
       extras.push_back(x);
-  auto mapOf = [&](const Factor &f) {
-    SmallVector<AffineExpr> results;
-    for (unsigned o : f.order)
-      results.push_back(dim(o));
-    return Attribute(AffineMapAttr::get(AffineMap::get(4, 0, results, context)));
-  };
-  Factor r = factor(Value(), resultMap, 2, 3);
-  Attribute maps[] = {mapOf(q), mapOf(k), mapOf(v), mapOf(r)};
-  Attribute sizes[] = {first.extent(0).attr(), first.extent(1).attr(), first.extent(2).attr(),
-                       first.extent(3).attr(), first.getDepth(),       second.extent(3).attr()};
-  auto op = AttentionOp::create(b, loc, second.getResult().getType(), q.v, k.v, v.v, extras, b.getArrayAttr(maps),
-                                b.getArrayAttr(sizes), b.getI64IntegerAttr(k.group),
-                                zeroEmpty ? b.getUnitAttr() : UnitAttr());
+  auto identity = AffineMapAttr::get(AffineMap::getMultiDimIdentityMap(4, context));
+  Attribute maps[] = {identity, identity, identity, AffineMapAttr::get(AffineMap::get(4, 0, order, context))};
+  Attribute sizes[] = {layout->batches.attr(), layout->heads.attr(),          i.attr(), j.attr(),
+                       first.getDepth(),       second.extent(rows + 1).attr()};
+  bool plainEnd = isPlainEpilogue(second.getEpilogue());
+  SymTensorType end = plainEnd ? second.getResult().getType() : second.getRhs().getType();
+  auto type = SymTensorType::get(context, dims, end.getElementType());
+  auto op = AttentionOp::create(b, loc, type, first.getLhs(), first.getRhs(), second.getRhs(), extras,
+                                b.getArrayAttr(maps), b.getArrayAttr(sizes), b.getI64IntegerAttr(layout->group),
+                                *zeroEmpty ? b.getUnitAttr() : UnitAttr(), ArrayAttr());
+  for (unsigned f = 0; f < 3; ++f)
+    setFactor(op, f, layout->factors[f].root, layout->views[f]);
   Type f32 = b.getF32Type();
   Block *block = addBody(op.getScore(), {f32}, extras, 4);
   b.setInsertionPointToStart(block);
   auto operandArg = [&](Value x) -> Value { return block->getArgument(1 + (llvm::find(extras, x) - extras.begin())); };
-  ValueRange indices = block->getArguments().drop_front(1 + extras.size());
+  ValueRange at = block->getArguments().drop_front(1 + extras.size());
+  auto indices = [&](ArrayRef<Expr> batch) {
+    SmallVector<Value> list = batchIndices(b, loc, batch, at[0], at[1], *layout);
+    list.append({at[2], at[3]});
+    return list;
+  };
   Value s = block->getArgument(0);
-  for (const Factor *f : {&q, &k})
-    for (double scale : f->scales)
+  for (const AttentionFactor &f : layout->factors)
+    for (double scale : f.scales)
       s = arith::MulFOp::create(b, loc, s, arith::ConstantOp::create(b, loc, b.getFloatAttr(f32, scale)));
-  s = inlineScore(b, first.getEpilogue(), 1, s, first, Value(), Value(), operandArg, indices);
-  s = inlineScore(b, norm.getBody(), 0, Value(), norm, scores, s, operandArg, indices);
+  s = inlineScore(b, first.getEpilogue(), 1, s, first, Value(), Value(), operandArg, indices(firstBatch));
+  s = inlineScore(b, norm.getBody(), 0, Value(), norm, scores, s, operandArg, indices(normBatch));
   YieldOp::create(b, loc, s);
-  second.replaceAllUsesWith(op.getResult());
+  b.setInsertionPointAfter(op);
+  Value result = op.getResult();
+  auto whole = SymTensorType::get(context, second.getResult().getType().getDims(), end.getElementType());
+  if (result.getType() != whole)
+    result = ReshapeOp::create(b, loc, whole, result);
+  if (!plainEnd)
+    result = withEpilogue(b, second, result);
+  second.replaceAllUsesWith(result);
   second.erase();
-  norm.erase();
-  first.erase();
   cleanBodyOperands(op);
   return true;
 }
@@ -274,19 +341,19 @@ struct RaiseAttentionPass : kt::impl::RaiseAttentionBase<RaiseAttentionPass> {
       return;
     SmallVector<MatmulOp> ops;
     getOperation()->walk([&](MatmulOp op) { ops.push_back(op); });
-    // From the end: raising erases the earlier product of a pair.
-    llvm::SmallPtrSet<Operation *, 8> gone;
-    for (MatmulOp op : llvm::reverse(ops)) {
-      if (gone.contains(op))
-        continue;
-      Operation *first = nullptr;
-      if (auto norm = op.getLhs().getDefiningOp<NormalizeOp>())
-        for (Value v : norm.getInputs())
-          if (auto m = v.getDefiningOp<MatmulOp>())
-            first = m;
-      if (raise(op) && first)
-        gone.insert(first);
+    for (MatmulOp op : ops) {
+      putQueriesLeft(op);
+      raise(op);
     }
+    // The scores and what made them, and movement that the layouts have replaced.
+    SmallVector<Operation *> all;
+    getOperation()->walk([&](Operation *op) {
+      if (isa<ComputeOpInterface, ReshapeOp>(op))
+        all.push_back(op);
+    });
+    for (Operation *op : llvm::reverse(all))
+      if (isOpTriviallyDead(op))
+        op->erase();
   }
 };
 

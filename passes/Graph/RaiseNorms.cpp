@@ -9,6 +9,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "passes/Analysis/Bodies.h"
+#include "passes/Graph/RowMatch.h"
 #include "passes/Graph/ScalarMatch.h"
 #include "passes/Passes.h"
 
@@ -21,53 +22,6 @@ using namespace mlir;
 using namespace kt;
 
 namespace {
-
-/// A reduction over the last dimension of `rank`-dimensional values: its indices are the leading rank - 1, then the
-/// reduced one.
-struct LastReduce {
-  ReduceOp op;
-  Expr count;
-};
-
-std::optional<LastReduce> lastReduce(Value v, int64_t rank) {
-  auto op = throughReshapes(v).getDefiningOp<ReduceOp>();
-  if (!op || op.getKind() != ReduceKind::add || op.getExtents().size() != 1 ||
-      op.getResult().getType().getRank() != rank - 1)
-    return std::nullopt;
-  return LastReduce{op, cast<ExprAttr>(op.getExtents()[0])};
-}
-
-/// The operand that a value of a body reads at the body's own position [0, rank); null if it does not.
-Value readHere(Value v, Operation *op, unsigned leading, int64_t rank) {
-  auto read = stripCasts(v).getDefiningOp<ReadOp>();
-  if (!read)
-    return {};
-  unsigned operands = op->getNumOperands();
-  if (!isIdentityRead(read, leading + operands, rank))
-    return {};
-  return op->getOperand(cast<BlockArgument>(read.getTensor()).getArgNumber() - leading);
-}
-
-/// The operand that a value of a body reads at [i.., 0] or [i..], where i.. are the leading rank - 1 indices.
-Value readRow(Value v, Operation *op, unsigned leading, int64_t rank) {
-  auto read = stripCasts(v).getDefiningOp<ReadOp>();
-  if (!read || read.getOtherwise())
-    return {};
-  unsigned first = leading + op->getNumOperands();
-  auto at = read.getIndices();
-  if ((int64_t)at.size() != rank && (int64_t)at.size() != rank - 1)
-    return {};
-  for (int64_t i = 0; i < (int64_t)at.size(); ++i) {
-    if (i < rank - 1) {
-      if (plainIndex(at[i], read->getBlock(), first) != (unsigned)i &&
-          !(read.getTensor().getType().dim(i).isConstant(1)))
-        return {};
-    } else if (!matchPattern(at[i], m_Zero())) {
-      return {};
-    }
-  }
-  return op->getOperand(cast<BlockArgument>(read.getTensor()).getArgNumber() - leading);
-}
 
 /// What is normalised: x itself or x minus its mean.
 struct Centred {
@@ -86,7 +40,7 @@ std::optional<Centred> matchCentred(Value v, Operation *op, unsigned leading, in
   Value x = readHere(sub.getLhs(), op, leading, rank), m = readRow(sub.getRhs(), op, leading, rank);
   if (!x || !m)
     return std::nullopt;
-  auto mean = lastReduce(m, rank);
+  auto mean = lastReduce(m, rank, ReduceKind::add);
   if (!mean)
     return std::nullopt;
   Value element = mean->op.getBody().front().getTerminator()->getOperand(0);
@@ -129,7 +83,7 @@ bool raise(GenericOp op) {
     for (auto [t, d] : pairs) {
       Value row = readRow(d, op, 0, rank);
       auto centred = row ? matchCentred(t, op, 0, rank) : std::nullopt;
-      auto reduce = row ? lastReduce(row, rank) : std::nullopt;
+      auto reduce = row ? lastReduce(row, rank, ReduceKind::add) : std::nullopt;
       if (!centred || !reduce || reduce->count != op.getResult().getType().dim(rank - 1))
         continue;
       auto square = matchSquare(reduce->op.getBody().front().getTerminator()->getOperand(0), reduce->op, rank);

@@ -1,5 +1,6 @@
 //===- SimplifyBodies.cpp - scalar arithmetic inside bodies ---------------===//
 
+#include "mlir/IR/Matchers.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 #include "passes/Analysis/Bodies.h"
 #include "passes/Passes.h"
@@ -80,6 +81,33 @@ bool inlineScalars(Operation *op) {
   return changed;
 }
 
+/// min(i, n - 1) where i is an index below n → i: what broadcasts is clamped until its size is known.
+bool removeClamps(Operation *op) {
+  bool changed = false;
+  for (BodyRef body : bodiesOf(op)) {
+    Block &block = body.region->front();
+    SmallVector<Expr> extents = extentsOf(op, body);
+    unsigned first = block.getNumArguments() - extents.size();
+    for (auto min : llvm::make_early_inc_range(block.getOps<arith::MinSIOp>()))
+      for (auto [index, limit] : {std::pair{min.getLhs(), min.getRhs()}, std::pair{min.getRhs(), min.getLhs()}}) {
+        auto i = plainIndex(index, &block, first);
+        auto size = limit.getDefiningOp<SizeOp>();
+        APInt number;
+        Expr most = size ? Expr(size.getValue())
+                    : matchPattern(limit, m_ConstantInt(&number))
+                        ? Expr::constant(op->getContext(), number.getSExtValue())
+                        : Expr();
+        if (!i || !most || !(most + 1 - extents[*i]).isNonNegative())
+          continue;
+        min.replaceAllUsesWith(index);
+        min.erase();
+        changed = true;
+        break;
+      }
+  }
+  return changed;
+}
+
 /// A transposition that moves nothing → its operand.
 bool removeIdentities(Operation *root) {
   bool changed = false;
@@ -116,6 +144,7 @@ struct SimplifyBodiesPass : kt::impl::SimplifyBodiesBase<SimplifyBodiesPass> {
           return;
         changed |= cleanBodyOperands(op);
         changed |= inlineScalars(op);
+        changed |= removeClamps(op);
       });
     }
   }

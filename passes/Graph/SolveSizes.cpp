@@ -15,6 +15,7 @@
 #include "passes/Analysis/Bodies.h"
 #include "passes/Passes.h"
 #include "llvm/ADT/MapVector.h"
+#include "llvm/ADT/ScopeExit.h"
 #include <numeric>
 
 namespace kt {
@@ -41,6 +42,27 @@ bool contains(Expr e, Expr part) {
   return false;
 }
 
+/// Expressions with one part of them replaced.
+class Rewriter {
+public:
+  explicit Rewriter(const Substitution &s) : s(s) {}
+  Expr operator()(Expr e) {
+    if (e == s.from)
+      return s.to;
+    if (!e.numOperands() || !contains(e, s.from))
+      return e;
+    auto [it, fresh] = known.try_emplace(e.attr());
+    if (!fresh)
+      return it->second;
+    Expr out = e.withOperands([this](Expr part) { return (*this)(part); });
+    return known[e.attr()] = out;
+  }
+
+private:
+  Substitution s;
+  llvm::DenseMap<Attribute, Expr> known;
+};
+
 class Solver {
 public:
   Solver(ModuleOp module, func::FuncOp func) : context(module.getContext()), module(module), func(func) {
@@ -64,6 +86,8 @@ public:
 
 private:
   static constexpr StringRef kBounds = "kt.bounds";
+  static constexpr size_t kMostEquations = 1024; // for looking at cases, which goes through all of them again and again
+  static constexpr unsigned kMostRounds = 16;
 
   bool solveOne() {
     inputs = inputSymbols();
@@ -81,7 +105,80 @@ private:
         if (bound(check, a, b) || clamp(check, a, b))
           return true;
     }
+    if (auto found = solveByCases()) {
+      apply(*found);
+      return true;
+    }
     return false;
+  }
+
+  using Equations = SmallVector<std::pair<Expr, Expr>>;
+  using Values = llvm::MapVector<Attribute, Expr>; // of symbols
+
+  /// A check that holds if a symbol is 1, or else if it is not, decides nothing alone. What all checks together say of
+  /// another symbol, the same in both cases, is so.
+  std::optional<Substitution> solveByCases() {
+    Equations equations;
+    llvm::SetVector<Attribute> maybeOne;
+    llvm::DenseSet<std::pair<Attribute, Attribute>> seen;
+    for (auto check : func.getBody().front().getOps<AssertOp>()) {
+      Expr lhs = check.getLhs(), rhs = check.getRhs();
+      if (!onlyInputs(lhs) || !onlyInputs(rhs) || !seen.insert({lhs.attr(), rhs.attr()}).second)
+        continue;
+      equations.push_back({lhs, rhs});
+      for (Expr side : {lhs, rhs})
+        if (side.kind() == Expr::Kind::Select && side.operand(0).kind() == Expr::Kind::Eq)
+          for (unsigned i : {0u, 1u})
+            if (Expr x = side.operand(0).operand(i);
+                x.kind() == Expr::Kind::Symbol && side.operand(0).operand(1 - i).isConstant(1))
+              maybeOne.insert(x.attr());
+    }
+    if (equations.size() > kMostEquations)
+      return std::nullopt;
+    Expr zero = Expr::constant(context, 0), one = Expr::constant(context, 1);
+    for (Attribute attr : maybeOne) {
+      Expr x(cast<ExprAttr>(attr));
+      std::optional<Values> is = follow(equations, {x, one}), isNot = follow(equations, {Expr::eq(x, one), zero});
+      if (!is && !isNot)
+        continue; // no run passes the checks, which say so
+      for (auto &[symbol, value] : is ? *is : *isNot) {
+        if (is && isNot && (!isNot->contains(symbol) || isNot->lookup(symbol) != value))
+          continue;
+        if (auto found = pin(Expr(cast<ExprAttr>(symbol)), value))
+          return found;
+      }
+    }
+    return std::nullopt;
+  }
+
+  /// What the equations say of symbols where `assumed` is so; nothing where they contradict it. What they say of bounds
+  /// meanwhile is not kept.
+  std::optional<Values> follow(Equations equations, Substitution assumed) {
+    auto saved = bounds;
+    auto restore = llvm::make_scope_exit([&] { bounds = saved; });
+    Values values;
+    if (assumed.from.kind() == Expr::Kind::Symbol)
+      values[assumed.from.attr()] = assumed.to;
+    for (unsigned round = 0; round < kMostRounds; ++round) {
+      Rewriter rewrite(assumed);
+      for (auto &[lhs, rhs] : equations)
+        lhs = rewrite(lhs), rhs = rewrite(rhs);
+      for (auto &[symbol, value] : values)
+        value = rewrite(value);
+      std::optional<Substitution> next;
+      for (auto &[lhs, rhs] : equations) {
+        auto a = lhs.asConstant(), b = rhs.asConstant();
+        if (a && b && *a != *b)
+          return std::nullopt;
+        if (!next && lhs != rhs)
+          next = solve(lhs, rhs);
+      }
+      if (!next)
+        break;
+      values[next->from.attr()] = next->to;
+      assumed = *next;
+    }
+    return values;
   }
 
   /// Symbols that are a dimension of an input, numbered in order of appearance: binding inputs gives them values.
@@ -108,6 +205,9 @@ private:
     for (auto [a, b] : {std::pair(lhs, rhs), std::pair(rhs, lhs)})
       if (auto broadcast = solveBroadcast(a, b))
         return broadcast;
+    for (auto [a, b] : {std::pair(lhs, rhs), std::pair(rhs, lhs)})
+      if (a.kind() == Expr::Kind::Eq && b.isConstant(1))
+        return solve(a.operand(0), a.operand(1));
     Poly poly = toPoly(lhs);
     addTo(poly, toPoly(rhs), -1);
     if (poly.poison || poly.empty())
@@ -179,7 +279,7 @@ private:
     return std::nullopt;
   }
 
-  /// select(x == 1, 1, x == c) == 1, as a dimension that broadcasts is checked, where x is not 1.
+  /// select(x == 1, 1, x == c) == 1, as a dimension that broadcasts is checked, where x is not 1 or has to be.
   std::optional<Substitution> solveBroadcast(Expr a, Expr b) {
     if (a.kind() != Expr::Kind::Select || !b.isConstant(1) || !a.operand(1).isConstant(1) ||
         a.operand(0).kind() != Expr::Kind::Eq || a.operand(2).kind() != Expr::Kind::Eq)
@@ -187,9 +287,19 @@ private:
     Expr isOne = a.operand(0), fits = a.operand(2);
     for (unsigned i : {0u, 1u}) {
       Expr x = isOne.operand(i);
-      if (!isOne.operand(1 - i).isConstant(1) || !isNeverOne(x))
+      if (!isOne.operand(1 - i).isConstant(1))
         continue;
-      return solve(fits.operand(0), fits.operand(1));
+      if (isNeverOne(x))
+        return solve(fits.operand(0), fits.operand(1));
+      // x is 1, or it is not and then the rest says that it is.
+      if (x.kind() != Expr::Kind::Symbol)
+        continue;
+      Rewriter otherwise({isOne, Expr::constant(context, 0)});
+      auto saved = bounds;
+      auto found = solve(otherwise(fits.operand(0)), otherwise(fits.operand(1)));
+      bounds = saved;
+      if (found && found->from == x && found->to.isConstant(1))
+        return pin(x, found->to);
     }
     return std::nullopt;
   }
@@ -261,21 +371,10 @@ private:
   }
 
   void apply(const Substitution &s) {
-    llvm::DenseMap<Attribute, Expr> known;
-    std::function<Expr(Expr)> replaced = [&](Expr e) -> Expr {
-      if (e == s.from)
-        return s.to;
-      if (!e.numOperands() || !contains(e, s.from))
-        return e;
-      auto [it, fresh] = known.try_emplace(e.attr());
-      if (!fresh)
-        return it->second;
-      Expr out = e.withOperands(replaced);
-      return known[e.attr()] = out;
-    };
+    Rewriter rewrite(s);
     AttrTypeReplacer replacer;
     replacer.addReplacement(
-        [&](ExprAttr e) -> std::pair<Attribute, WalkResult> { return {replaced(Expr(e)).attr(), WalkResult::skip()}; });
+        [&](ExprAttr e) -> std::pair<Attribute, WalkResult> { return {rewrite(Expr(e)).attr(), WalkResult::skip()}; });
     // What a check that stays says is what the others were simplified by.
     SmallVector<std::array<Attribute, 2>> sides;
     for (AssertOp check : kept)

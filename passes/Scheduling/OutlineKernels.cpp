@@ -1,5 +1,6 @@
 //===- OutlineKernels.cpp - computations become shared kernels ------------===//
 
+#include "dialects/KT/IR/ExprPoly.h"
 #include "mlir/IR/AttrTypeSubElements.h"
 #include "passes/Passes.h"
 #include "llvm/ADT/MapVector.h"
@@ -132,6 +133,11 @@ private:
     b.setInsertionPointToEnd(body);
     Operation *clone = b.clone(*op, map);
     clone->removeAttr("kt.slice"); // where it runs is the launch's business
+    auto attention = dyn_cast<AttentionOp>(clone);
+    if (attention) { // below
+      attention.removeSpanFromAttr();
+      attention.removeSpanToAttr();
+    }
     for (auto [i, arg] : llvm::enumerate(body->getArguments()))
       clone->setOperand(i, arg);
     YieldOp::create(b, unknown, clone->getResults());
@@ -145,6 +151,18 @@ private:
       if (isa<ConvOp>(op) || cast<MatmulOp>(op).getPacked())
         dims.back() = was.getDims().back();
       weights.setType(SymTensorType::get(context, dims, now.getElementType()));
+    }
+    if (attention) { // parameters are never negative: a difference is two
+      auto end = [&](std::optional<ExprAttr> given) -> ExprAttr {
+        if (!given)
+          return {};
+        auto [plus, minus] = *asDifference(Expr(*given));
+        auto known = [&](Expr e) { return e.asConstant() ? e : parameter(params, e.attr()); };
+        return (known(plus) - known(minus)).attr();
+      };
+      auto was = cast<AttentionOp>(op);
+      attention.setSpanFromAttr(end(was.getSpanFrom()));
+      attention.setSpanToAttr(end(was.getSpanTo()));
     }
     kernel->walk([&](Operation *inner) {
       inner->setLoc(unknown);

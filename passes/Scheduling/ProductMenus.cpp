@@ -25,7 +25,7 @@ constexpr MmaTile kPlainTile{64, 64, 32, 2, 2, 2, 1}, kElementsTile{64, 64, 32, 
 constexpr SimtTile kFew{16, 64, 32, 2, 4, 4}, kLarge{128, 128, 8, 8, 8}, kSmall{64, 64, 16, 4, 4};
 } // namespace
 
-/// The number of splits, `room` or one, and what it takes: a second launch is not always worth a fuller device.
+/// The number of splits, `room` or one, and what it takes: adding up is not always worth a fuller device.
 static std::pair<Expr, Expr> worthSharing(Expr room, Expr alone, function_ref<Expr(Expr)> costOf) {
   Expr shared = costOf(room), one = Expr::constant(room.context(), 1);
   Expr splits = Expr::select(Expr::lt(shared, alone), room, one), least = Expr::min(shared, alone);
@@ -78,7 +78,7 @@ void Menu::tensorCoreProducts(const Product &p, const CostModel &cost, const Tar
       for (const MmaTile &tile : tiles) {
         Expr guard = allOf({copied, level.guard, many});
         tryTile(tile, true, guard, level.lanes, false);
-        // Where tiles as large as the last ones are few, smaller ones fill the device without a second launch.
+        // Where tiles as large as the last ones are few, smaller ones fill the device without adding up.
         if (deep && tile.bm * tile.bn <= 128 * 128)
           tryTile(tile, true, guard, level.lanes, true);
       }

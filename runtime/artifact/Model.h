@@ -169,6 +169,9 @@ struct Variant {
   ExprId cost = kNone;          // nanoseconds that the compiler expects a launch to take; kNone: 0
   ExprId workspace = kNone;     // bytes of memory shared by all blocks or tasks, 256-byte aligned; kNone: none
   bool workspaceZeroed = false; // must be zero at the start of the first stage
+  /// Bytes of the session's counters that the launch uses; kNone: none. They are zero before each launch and after it,
+  /// so that nothing has to clear them. On a GPU only.
+  ExprId counters = kNone;
   std::vector<Stage> stages;
   std::string schedule; // the decisions, for `ktc inspect`: "matmul tile=128x128x32 warps=2x4 stages=3"
 };

@@ -296,6 +296,8 @@ std::string printKernel(const Model &model, const Kernel &k) {
       text += " costs " + printExpr(k, v.cost);
     if (v.workspace != kNone)
       text += " workspace " + printExpr(k, v.workspace) + (v.workspaceZeroed ? " zeroed" : "");
+    if (v.counters != kNone)
+      text += " counters " + printExpr(k, v.counters);
     text += "\n";
     for (const Stage &s : v.stages) {
       bool host = model.modules[s.module].kind == Module::Kind::HostImage;

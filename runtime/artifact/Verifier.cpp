@@ -258,6 +258,9 @@ private:
     KT_RETURN_IF_ERROR(optional(variant.guard, "guard"));
     KT_RETURN_IF_ERROR(optional(variant.cost, "cost"));
     KT_RETURN_IF_ERROR(optional(variant.workspace, "workspace"));
+    KT_RETURN_IF_ERROR(optional(variant.counters, "counters"));
+    if (variant.counters != kNone && variant.target.starts_with("host"))
+      return reject("a variant for " + quoted(variant.target) + " has counters, which only GPU code has");
     for (const Stage &stage : variant.stages) {
       if (stage.module >= m.modules.size())
         return reject("a stage is in module " + number(stage.module) + " but there are " + number(m.modules.size()));

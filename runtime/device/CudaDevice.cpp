@@ -80,6 +80,8 @@ public:
       values.push_back(address(a.buffers[i]));
     if (a.hasWorkspace)
       values.push_back(address(a.workspace));
+    if (a.hasCounters)
+      values.push_back(address(a.counters));
     if (a.reportsFaults)
       values.push_back(address(a.faults));
     for (uint32_t i = 0; i < a.numInts; ++i)

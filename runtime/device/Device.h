@@ -50,6 +50,9 @@ struct LaunchArguments {
   /// Memory that host and device reach alike (Device::allocateStaging).
   artifact::FaultRecord *faults = nullptr;
   bool reportsFaults = false;
+  /// Memory that is zero between launches, in which blocks count who has come.
+  void *counters = nullptr;
+  bool hasCounters = false;
 };
 
 /// A recorded sequence of work, replayed by the stream that recorded it.

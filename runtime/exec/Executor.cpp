@@ -10,6 +10,7 @@
 #include "runtime/artifact/Print.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 #include <new>
 #include <utility>
@@ -82,6 +83,7 @@ Executor::~Executor() {
   for (Storage &storage : fixed)
     pool.dropMirror(storage);
   program.account->release(arena, arenaCapacity);
+  program.account->release(blockCounters, countersCapacity);
   program.account->release(staging, stagingCapacity);
   for (Pinned *area : {&pinnedInputs, &pinnedOutputs})
     if (area->memory)
@@ -208,8 +210,30 @@ Status Executor::plan() {
   for (size_t i = 0; i < shapes.launches.size(); ++i)
     if (shapes.workspaceOffsets[i] != ShapePlan::kNoOffset)
       shapes.launches[i].plannedWorkspace = static_cast<char *>(arena) + shapes.workspaceOffsets[i];
+  uint64_t most = 0;
+  for (const PreparedLaunch &launch : shapes.launches)
+    if (launch.candidate && !launch.candidate->fallback)
+      most = std::max(most, launch.counters);
+  KT_RETURN_IF_ERROR(ensureCounters(most));
   planned = true;
   return {};
+}
+
+/// Launches leave the counters as they find them, so that all of a session share them.
+Status Executor::ensureCounters(uint64_t bytes) {
+  if (bytes <= countersCapacity)
+    return {};
+  KT_RETURN_IF_ERROR(stream->synchronize());
+  program.account->release(blockCounters, countersCapacity);
+  blockCounters = nullptr;
+  countersCapacity = 0;
+  uint64_t capacity = std::bit_ceil(std::max<uint64_t>(bytes, 4096));
+  auto fresh = program.account->allocate(capacity, "the counters of blocks");
+  if (!fresh.ok())
+    return std::move(fresh).status();
+  blockCounters = *fresh;
+  countersCapacity = capacity;
+  return stream->zero(blockCounters, capacity);
 }
 
 /// Waits for everything, copies of weights that run ahead included.

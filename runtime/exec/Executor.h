@@ -71,6 +71,7 @@ private:
   Status bind(std::span<const InputView> inputs, bool &changed);
   Status runOnce(std::span<const InputView> inputs);
   Status repeatOnce();
+  Status ensureCounters(uint64_t bytes);
   Status settled(Status status);
   Status settle();
   Status plan();
@@ -124,6 +125,8 @@ private:
   StoragePool pool;
   ShapePlan shapes;
   bool planned = false;
+  void *blockCounters = nullptr; // zero between launches
+  uint64_t countersCapacity = 0;
   void *arena = nullptr;
   uint64_t arenaCapacity = 0;
   std::vector<Storage> fixed;         // by buffer: planned ones and inputs

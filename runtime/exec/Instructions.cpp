@@ -129,8 +129,10 @@ Status Executor::step(const Launch &i, const InstructionInfo &info) {
       pointers[k] = storage.data;
     }
     Storage *workspace = nullptr;
+    KT_RETURN_IF_ERROR(ensureCounters(prepared.counters));
     device::LaunchArguments arguments{pointers.data(), kernel.numBuffers,     kernel.numInts, prepared.ints.data(),
-                                      nullptr,         prepared.hasWorkspace, faults,         kernel.reportsFaults};
+                                      nullptr,         prepared.hasWorkspace, faults,         kernel.reportsFaults,
+                                      blockCounters,   prepared.hasCounters};
     if (prepared.hasWorkspace) {
       arguments.workspace = prepared.plannedWorkspace;
       if (!arguments.workspace) {

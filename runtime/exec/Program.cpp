@@ -274,6 +274,8 @@ Status prepareLaunch(const Program &program, const Launch &launch, const ExprVal
   };
   KT_RETURN_IF_ERROR(size(variant.workspace, "workspace", prepared.workspace));
   prepared.hasWorkspace = variant.workspace != kNone;
+  KT_RETURN_IF_ERROR(size(variant.counters, "counters", prepared.counters));
+  prepared.hasCounters = variant.counters != kNone;
   prepared.stages.resize(variant.stages.size());
   for (size_t s = 0; s < variant.stages.size(); ++s) {
     const Stage &stage = variant.stages[s];

@@ -74,6 +74,8 @@ struct PreparedLaunch {
   std::vector<device::StageLaunch> stages;
   uint64_t workspace = 0;
   bool hasWorkspace = false;
+  uint64_t counters = 0; // bytes
+  bool hasCounters = false;
   void *plannedWorkspace = nullptr;
 
   /// Compiles what of the variant's code is not ready, and enters the functions.

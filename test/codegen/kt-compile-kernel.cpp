@@ -54,6 +54,7 @@ static Object describe(KernelOp kernel, const codegen::KernelCode &code, const c
                           {"cost", id(v.cost)},
                           {"workspace", id(v.workspace)},
                           {"workspaceZeroed", v.workspaceZeroed},
+                          {"counters", id(v.counters)},
                           {"schedule", v.schedule},
                           {"stages", std::move(stages)}});
   }

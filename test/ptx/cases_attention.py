@@ -3,6 +3,8 @@ import numpy as np
 from cases_structured import randn, rng
 from harness import Case, Tensor
 
+INF = 2**40
+
 
 def attention(q, k, v, bias, group, zero_empty):
     """q [b, h, i, d], k and v [b, g, j, *], bias broadcast to [b, h, i, j]. A sum over no keys is 0."""
@@ -20,13 +22,23 @@ def attention(q, k, v, bias, group, zero_empty):
     return w @ v
 
 
-def attention_case(name, kind, d, e, shapes, heads=2, group=1, bhsd=False, causal=False, mask=False, zero_empty=False, tolerance=None):
-    """What is said here of a kernel is as in its text: operands are [b, s, h, d], or [b, h, s, d] when `bhsd`."""
+def attention_case(name, kind, d, e, shapes, heads=2, group=1, bhsd=False, causal=False, mask=False, zero_empty=False, tolerance=None, span=None):
+    """What is said here of a kernel is as in its text: operands are [b, s, h, d], or [b, h, s, d] when `bhsd`. `span` answers the ends of a
+    span from the fourth number of a shape and that of the keys. 64 keys that no row sees are NaN: nothing looks at them."""
     kv = heads // group
     runs = []
-    for b, i, j in shapes:
+    for b, i, j, *more_sizes in shapes:
         shape = (lambda n, s, w: (b, n, s, w)) if bhsd else (lambda n, s, w: (b, s, n, w))
-        x, y, z = Tensor(randn(*shape(heads, i, d)), kind), Tensor(randn(*shape(kv, j, d)), kind), Tensor(randn(*shape(kv, j, e)), kind)
+        x, y, z = (randn(*shape(n, s, w)) for n, s, w in ((heads, i, d), (kv, j, d), (kv, j, e)))
+        seen = np.ones((i, j), bool)
+        if span:
+            first, end = span(more_sizes[0], j)
+            offset = np.arange(j)[None] - np.arange(i)[:, None]
+            seen = (offset >= first) & (offset < end)
+            for block in range(0, j, 64):
+                if not seen[:, block:block + 64].any():
+                    y[:, :, block:block + 64] = z[:, :, block:block + 64] = np.nan
+        x, y, z = (Tensor(t, kind) for t in (x, y, z))
         bias, more = 0, []
         if mask:
             t = np.where(rng.random((b, 1, i, j)) < 0.3, -np.inf, randn(b, 1, i, j))
@@ -35,9 +47,11 @@ def attention_case(name, kind, d, e, shapes, heads=2, group=1, bhsd=False, causa
             bias = more[0].values.astype(np.float64)
         if causal:
             bias = bias + np.where(np.arange(j)[None] <= np.arange(i)[:, None], 0, -np.inf)
+        bias = bias + np.where(seen, 0, -np.inf)
         turn = (lambda a: a) if bhsd else (lambda a: a.swapaxes(1, 2))
-        want = turn(attention(turn(x.values), turn(y.values), turn(z.values), bias, group, zero_empty))
-        runs.append(((b, i, j), [x, y, z] + more, [Tensor(want, kind)]))
+        known = [turn(np.nan_to_num(t.values)) for t in (x, y, z)]
+        want = turn(attention(*known, bias, group, zero_empty))
+        runs.append(((b, i, j, *more_sizes), [x, y, z] + more, [Tensor(want, kind)]))
     return Case(name, runs, tolerance=tolerance or {'f32': 4e-6, 'f16': 3e-3, 'bf16': 2e-2}[kind], banks=('ldmatrix',) if kind != 'f32' else ())
 
 
@@ -53,5 +67,13 @@ def attention_cases():
         attention_case('attention_decode_mask', 'f16', 64, 48, [(1, 2, 1030)], mask=True, zero_empty=True),
         attention_case('attention_f32', 'f32', 64, 40, [(1, 37, 70), (2, 3, 5), (1, 34, 0)], heads=4, group=2),
         attention_case('attention_f32_mask', 'f32', 16, 24, [(2, 40, 50)], mask=True, zero_empty=True),
+        attention_case('attention_span_causal', 'f16', 64, 64, [(1, 197, 197, 0), (2, 7, 50, 43), (1, 70, 300, 230), (1, 5, 600, 590), (1, 1, 1, 0), (1, 66, 0, 0),
+                       (1, 20, 130, 2**31 - 2)], heads=4, group=2, bhsd=True, span=lambda p, j: (-INF, p + 1)),
+        attention_case('attention_span_window', 'f16', 64, 48, [(1, 260, 260, 0), (1, 70, 300, 100), (1, 130, 90, 0), (1, 3, 1100, 1000), (1, 2, 700, 3), (1, 9, 600, 900)],
+                       bhsd=True, zero_empty=True, span=lambda p, j: (p - 69, p + 1)),
+        attention_case('attention_span_behind', 'bf16', 32, 32, [(1, 70, 130, 66), (1, 3, 520, 515)], bhsd=True, mask=True, zero_empty=True, span=lambda p, j: (p, INF)),
+        attention_case('attention_span_f32', 'f32', 16, 24, [(2, 100, 90, 0), (1, 33, 200, 160), (1, 1, 7, 3)], heads=4, group=2, bhsd=True, mask=True,
+                       span=lambda p, j: (p - 40, p + 3)),
+        attention_case('attention_span_f32_causal', 'f32', 64, 40, [(1, 70, 70, 70), (1, 40, 33, 20), (2, 1, 5, 5)], bhsd=True, span=lambda p, j: (-INF, p - j + 1)),
         attention_case('attention_f32_nan', 'f32', 16, 16, [(1, 4, 5), (1, 4, 0)], mask=True),
     ]

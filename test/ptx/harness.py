@@ -165,6 +165,9 @@ def run_variant(case, kernel, number, runner, values, ints, inputs, expected, fa
     extra = []
     if variant['workspace'] >= 0:
         extra = [np.full(values[variant['workspace']], 0 if variant['workspaceZeroed'] else 0xFF, np.uint8)]
+    counters = np.zeros(values[variant['counters']] if variant['counters'] >= 0 else 0, np.uint8)
+    if variant['counters'] >= 0:
+        extra.append(counters)
     if kernel['reportsFaults']:
         extra.append(record.view(np.uint8))
     done = []

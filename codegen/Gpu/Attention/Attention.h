@@ -12,7 +12,17 @@ namespace kt::gpu {
 /// infinity is the NaN that 0 / 0 is unless the op asks for zero; one without any key is a sum over nothing, 0.
 Value inverseOfSum(KernelBuilder &k, const AttentionProblem &p, Value sum);
 
-/// b * s0 + h * s1, the start of a head.
+/// Keys [begin, end); a null begin is 0.
+struct KeyRange {
+  Value begin, end;
+  Value holds(KernelBuilder &k, Value j) const;
+};
+/// What some row in [first, last] sees of all keys, which is no range where they see nothing (end <= begin).
+KeyRange seenBySome(KernelBuilder &k, const AttentionProblem &p, Value first, Value last);
+/// What every row in [first, last] sees, between ends that may lie outside of the keys.
+KeyRange seenByAll(KernelBuilder &k, const AttentionProblem &p, Value first, Value last);
+
+/// offset + b * s0 + h * s1, the start of a head.
 Value headOffset(KernelBuilder &k, ArrayRef<Expr> strides, Value b, Value h);
 Values extraPointers(KernelBuilder &k, unsigned first, unsigned count);
 

@@ -1,7 +1,7 @@
 //===- AttentionCudaCore.cpp - attention in full precision ----------------===//
 //
 // The same online softmax on the CUDA cores: 32 query rows a block, eight threads a row, blocks of up to 32 keys
-// and values in shared memory.
+// and values in shared memory, from the first that one of the rows sees to the last.
 //
 //===----------------------------------------------------------------------===//
 
@@ -36,7 +36,10 @@ LogicalResult kt::gpu::buildAttentionCudaCore(KernelSink &sink, const AttentionP
   BodyEmitter score(k, op.getScore(), 1, extraPointers(k, 3, op.getExtras().size()));
   Expr tiles = Expr::ceilDiv(p.i, sink.number(kRows));
   Values at = delinearize(k, k.ctaX(), {p.b, p.h, tiles});
-  Value b = at[0], h = at[1], i0 = k.mul(at[2], kRows), g = k.div(h, p.group);
+  Value b = at[0], h = at[1], tile = at[2];
+  if (p.isCausal()) // what sees most keys first
+    tile = k.sub(k.sub(k.size(tiles), 1), tile);
+  Value i0 = k.mul(tile, kRows), g = k.div(h, p.group);
   auto load = [&](unsigned operand, ArrayRef<Expr> strides, Value head, Value first, Value rows, int64_t columns,
                   unsigned count, unsigned pitch, int64_t offset) {
     Type type = k.bufferType(operand).scalarType();
@@ -52,8 +55,9 @@ LogicalResult kt::gpu::buildAttentionCudaCore(KernelSink &sink, const AttentionP
       return {};
     });
   };
-  Value sizeJ = k.size(p.j), y = k.div(k.tid(), kAcross), x = k.rem(k.tid(), kAcross),
-        i = k.min(k.add(i0, y), k.sub(k.size(p.i), 1));
+  Value lastJ = k.sub(k.size(p.j), 1), y = k.div(k.tid(), kAcross), x = k.rem(k.tid(), kAcross),
+        lastI = k.sub(k.size(p.i), 1), i = k.min(k.add(i0, y), lastI);
+  KeyRange some = seenBySome(k, p, i0, k.min(k.add(i0, kRows - 1), lastI)), seen = seenByAll(k, p, i, i);
   load(0, p.query, h, i0, k.size(p.i), p.d, kRows, pitchD, 0);
   unsigned own = (p.e + kAcross - 1) / kAcross, keys = blockKeys / kAcross;
   Value minus = k.cf(-INFINITY);
@@ -63,10 +67,11 @@ LogicalResult kt::gpu::buildAttentionCudaCore(KernelSink &sink, const AttentionP
   auto exp = [&](Value v) -> Value { return math::ExpOp::create(k.b, k.loc, v); };
   Values inits(own, k.cf(0));
   inits.append({minus, k.cf(0)});
-  Values result = k.forLoop(k.c(0), sizeJ, k.c(blockKeys), inits, [&](Value j0, ValueRange now) {
+  Value begin = some.begin ? some.begin : k.c(0);
+  Values result = k.forLoop(begin, some.end, k.c(blockKeys), inits, [&](Value j0, ValueRange now) {
     k.barrier();
-    load(1, p.key, g, j0, sizeJ, p.d, blockKeys, pitchD, offsetK);
-    load(2, p.value, g, j0, sizeJ, p.e, blockKeys, pitchE, offsetV);
+    load(1, p.key, g, j0, some.end, p.d, blockKeys, pitchD, offsetK);
+    load(2, p.value, g, j0, some.end, p.e, blockKeys, pitchE, offsetV);
     k.barrier();
     // Keys x, x + 8, ... of the block, so that neighbouring threads read different banks.
     Values dots = k.forLoop(k.c(0), k.c(p.d), k.c(1), Values(keys, k.cf(0)), [&](Value d, ValueRange sums) {
@@ -80,8 +85,8 @@ LogicalResult kt::gpu::buildAttentionCudaCore(KernelSink &sink, const AttentionP
     });
     Value most = now[own];
     for (unsigned e = 0; e < keys; ++e) {
-      Value j = k.add(k.add(j0, x), e * kAcross), inside = k.lt(j, sizeJ);
-      dots[e] = k.sel(inside, score.emit(dots[e], {b, h, i, k.sel(inside, j, k.c(0))}), minus);
+      Value j = k.add(k.add(j0, x), e * kAcross), scored = score.emit(dots[e], {b, h, i, k.min(j, lastJ)});
+      dots[e] = k.sel(seen.holds(k, j), scored, minus);
       most = k.maxf(most, dots[e]);
     }
     for (unsigned mask = 1; mask < kAcross; mask *= 2)

@@ -2,7 +2,8 @@
 //
 // A warp owns 16 query rows; blocks of keys and values pass through shared memory, the next ones on their way while the
 // current ones are used. Scores never leave registers: their fragments, exponentiated, are the left side of the second
-// product. For few queries the keys are split over blocks and a second stage combines.
+// product. For few queries the keys are split over blocks and a second stage combines. Blocks of keys that none of a
+// block's rows sees are not walked; only those at the border of what they see, or of all keys, are masked.
 //
 //===----------------------------------------------------------------------===//
 
@@ -139,26 +140,38 @@ LogicalResult Flash::build() {
   Value ring0 = k.add(slotQ, bytesQ);
 
   Expr tiles = Expr::ceilDiv(p.i, sink.number(rows));
-  Values at = delinearize(k, k.ctaX(), {p.b, p.h, tiles});
-  Value b = at[0], h = at[1], i0 = k.mul(at[2], rows), g = k.div(h, p.group);
+  Value b, h, tile;
+  if (p.isCausal()) { // what sees most keys first: what comes last is short, and fills the multiprocessors evenly
+    Values at = delinearize(k, k.ctaX(), {tiles, p.b, p.h});
+    b = at[1], h = at[2], tile = k.sub(k.sub(k.size(tiles), 1), at[0]);
+  } else {
+    Values at = delinearize(k, k.ctaX(), {p.b, p.h, tiles});
+    b = at[0], h = at[1], tile = at[2];
+  }
+  Value i0 = k.mul(tile, rows), g = k.div(h, p.group);
   auto head = [&](unsigned operand, ArrayRef<Expr> strides, Value hh) {
     return k.at(k.buffer(operand), headOffset(k, strides, b, hh), 2);
   };
   Value sizeJ = k.size(p.j);
   load({head(0, p.query, h), p.query[2], p.query[3], k.size(p.i), p.d, rows, chunksD}, i0, slotQ);
-  Tile tileK{head(1, p.key, g), p.key[2], p.key[3], sizeJ, p.d, kKeys, chunksD};
-  Tile tileV{head(2, p.value, g), p.value[2], p.value[3], sizeJ, p.e, kKeys, chunksE};
+  Value lastRow = k.sub(k.min(k.add(i0, rows), k.size(p.i)), 1);
+  KeyRange some = seenBySome(k, p, i0, lastRow), all = seenByAll(k, p, i0, lastRow);
+  Tile tileK{head(1, p.key, g), p.key[2], p.key[3], some.end, p.d, kKeys, chunksD};
+  Tile tileV{head(2, p.value, g), p.value[2], p.value[3], some.end, p.e, kKeys, chunksE};
   auto loadKeys = [&](Value j0, Value slot) {
     load(tileK, j0, slot);
     load(tileV, j0, k.add(slot, bytesK));
     k.cpAsyncCommit();
   };
 
-  Value blocks = k.size(Expr::ceilDiv(p.j, sink.number(kKeys))), firstBlock = k.c(0);
+  Value firstBlock = some.begin ? k.div(some.begin, kKeys) : k.c(0);
+  Value blocks = p.to ? k.div(k.add(some.end, kKeys - 1), kKeys) : k.size(Expr::ceilDiv(p.j, sink.number(kKeys)));
+  if (some.begin)
+    blocks = k.sel(k.lt(some.begin, some.end), k.sub(blocks, firstBlock), k.c(0));
   if (plan.split) {
-    Value splits = k.gridY(), each = k.div(k.sub(k.add(blocks, splits), 1), splits);
-    firstBlock = k.mul(k.ctaY(), each);
-    blocks = k.max(k.min(each, k.sub(blocks, firstBlock)), 0);
+    Value splits = k.gridY(), each = k.div(k.sub(k.add(blocks, splits), 1), splits), before = k.mul(k.ctaY(), each);
+    firstBlock = k.add(firstBlock, before);
+    blocks = k.max(k.min(each, k.sub(blocks, before)), 0);
   }
   Value j0 = k.mul(firstBlock, kKeys);
   if (ring)
@@ -168,7 +181,12 @@ LogicalResult Flash::build() {
   Values inits(tilesE * 4, k.cf(0));
   inits.append({minus, minus, k.cf(0), k.cf(0), ring0, j0});
   Value row0 = k.add(k.add(i0, k.shl(warp, 4)), k.shr(lane, 2)), column = k.shl(k.and_(lane, 3), 1);
-  Value lastI = k.sub(k.size(p.i), 1), lastJ = k.sub(sizeJ, 1);
+  Value lastI = k.sub(k.size(p.i), 1), lastJ = k.sub(sizeJ, 1), ownRow[2];
+  KeyRange own[2]; // of the two rows that a thread has scores of
+  for (unsigned r = 0; r < 2; ++r) {
+    ownRow[r] = k.min(k.add(row0, r * 8), lastI);
+    own[r] = seenByAll(k, p, ownRow[r], ownRow[r]);
+  }
 
   Values result = k.forLoop(k.c(0), blocks, k.c(1), inits, [&](Value, ValueRange args) {
     Values out(args.take_front(tilesE * 4));
@@ -190,20 +208,31 @@ LogicalResult Flash::build() {
     provable.lanes = 2, provable.mayAssume = false;
     for (unsigned j = 0; j < kKeys / 8; ++j)
       for (unsigned r = 0; r < 2; ++r) {
-        Value jj = k.add(k.add(j0, column), j * 8), ii = k.min(k.add(row0, r * 8), lastI);
+        Value jj = k.add(k.add(j0, column), j * 8), ii = ownRow[r];
         Value *pair = &s[j * 4 + r * 2];
-        Value inside[2] = {k.lt(jj, sizeJ), k.lt(k.add(jj, 1), sizeJ)};
-        Values scored;
         if (p.j.isMultipleOf(2)) {
-          Value safe = k.sel(inside[0], jj, k.c(0));
-          scored = score.emit({Values{pair[0]}, Values{pair[1]}}, {b, h, ii, safe}, 3, 2, provable);
+          Value safe = k.sel(k.lt(jj, sizeJ), jj, k.c(0));
+          Values scored = score.emit({Values{pair[0]}, Values{pair[1]}}, {b, h, ii, safe}, 3, 2, provable);
+          llvm::copy(scored, pair);
         } else {
           for (unsigned e = 0; e < 2; ++e)
-            scored.push_back(score.emit(pair[e], {b, h, ii, k.min(k.add(jj, e), lastJ)}));
+            pair[e] = score.emit(pair[e], {b, h, ii, k.min(k.add(jj, e), lastJ)});
         }
-        for (unsigned e = 0; e < 2; ++e)
-          pair[e] = k.sel(inside[e], scored[e], minus);
       }
+    Value border = k.lt(all.end, nextJ);
+    if (all.begin)
+      border = k.or_(border, k.lt(j0, all.begin));
+    s = k.ifElse(
+        border, SmallVector<Type>(s.size(), k.f32),
+        [&] {
+          Values masked;
+          for (auto [q, x] : llvm::enumerate(s)) {
+            Value j = k.add(k.add(j0, column), q / 4 * 8 + q % 2);
+            masked.push_back(k.sel(own[q / 2 % 2].holds(k, j), x, minus));
+          }
+          return masked;
+        },
+        [&] { return s; });
     Values factor;
     for (unsigned r = 0; r < 2; ++r) {
       Value m = most[r];

@@ -32,7 +32,7 @@ KernelBuilder::KernelBuilder(KernelOp kernel, StringRef entryName, LaunchBounds 
   LLVM::GlobalOp::create(b, loc, LLVM::LLVMArrayType::get(i8, 0), /*isConstant=*/false, LLVM::Linkage::External, "smem",
                          Attribute(), /*alignment=*/1024, /*addrSpace=*/3);
   bool faults = kernel.reportsFaults();
-  unsigned numPointers = bufferTypes.size() + bounds.workspace + faults;
+  unsigned numPointers = bufferTypes.size() + bounds.workspace + bounds.counters + faults;
   SmallVector<Type> types(numPointers, globalPtr);
   types.append(kernel.getParams().size(), i32);
   SmallVector<NamedAttribute> attributes = {
@@ -53,6 +53,8 @@ KernelBuilder::KernelBuilder(KernelOp kernel, StringRef entryName, LaunchBounds 
   buffers.assign(body->args_begin(), body->args_begin() + bufferTypes.size());
   if (bounds.workspace)
     workspacePtr = body->getArgument(bufferTypes.size());
+  if (bounds.counters)
+    countersPtr = body->getArgument(bufferTypes.size() + bounds.workspace);
   if (faults)
     faultsPtr = body->getArgument(numPointers - 1);
   ints.assign(body->args_begin() + numPointers, body->args_end());
@@ -353,6 +355,26 @@ Value KernelBuilder::sptr(Value address) { return LLVM::IntToPtrOp::create(b, lo
 void KernelBuilder::barrier(Where where) {
   At here(*this, where);
   NVVM::BarrierOp::create(b, loc);
+}
+
+Value KernelBuilder::isLastBlock(Value counter, Value count, Where where) {
+  At here(*this, where);
+  auto fence = [&] { LLVM::FenceOp::create(b, loc, LLVM::AtomicOrdering::acq_rel, "device"); };
+  fence();
+  barrier(where);
+  Value slot = sptr(int64_t(0)), place = at(countersPtr, counter, 4), mine = cmp(Pred::eq, tid(), 0);
+  ifThen(mine, [&] {
+    Value before = LLVM::AtomicRMWOp::create(b, loc, LLVM::AtomicBinOp::add, place, c(1),
+                                             LLVM::AtomicOrdering::monotonic, "device");
+    Value last = cmp(Pred::eq, before, sub(count, 1));
+    store(sel(last, c(1), c(0)), slot, 4, where);
+    // Nobody comes after the last: the counter is as it was found.
+    ifThen(last, [&] { store(c(0), place, 4, where); });
+  });
+  barrier(where);
+  Value last = cmp(Pred::ne, load(slot, i32, 4, where), 0);
+  fence();
+  return last;
 }
 
 Value KernelBuilder::shuffleBits(Value value, function_ref<Value(Value)> one) {

@@ -35,6 +35,7 @@ struct LaunchBounds {
   unsigned threads = 256;
   unsigned minCtas = 0;   // blocks an SM that registers must leave room for; 0: say nothing
   bool workspace = false; // the kernel takes a workspace pointer
+  bool counters = false;  // and one to counters, which are zero when it begins and when it ends
 };
 
 class KernelBuilder {
@@ -60,6 +61,7 @@ public:
   unsigned numOperands() const { return operandCount; }
   Value result(unsigned i) const { return buffers[operandCount + i]; }
   Value workspace() const { return workspacePtr; }
+  Value counters() const { return countersPtr; }
   /// An index in [0, limit) from a number of data; what is outside while `when` (null: always) holds is reported. The
   /// number is signed, an index or an integer; the answer is an i32.
   Value bounded(BoundedOp op, Value value, Value when);
@@ -160,6 +162,10 @@ public:
   Value gridX() { return special<mlir::NVVM::GridDimXOp>(); }
   Value gridY() { return special<mlir::NVVM::GridDimYOp>(); }
   void barrier(Where where = Where::current());
+  /// Whether this block is the last of `count` to come here, by counter number `counter` (i32 each): then all that the
+  /// others stored before they came is seen by it. Every thread of the block comes; what the first four bytes of shared
+  /// memory held is lost.
+  Value isLastBlock(Value counter, Value count, Where where = Where::current());
   /// The value of the lane whose number differs in the bits of `mask`.
   Value shuffleXor(Value value, int64_t mask, Where where = Where::current()) {
     return shuffle(value, mask, mlir::NVVM::ShflKind::bfly, where);
@@ -196,7 +202,7 @@ private:
   Values buffers, ints;
   SmallVector<SymTensorType> bufferTypes;
   unsigned operandCount = 0;
-  Value workspacePtr, faultsPtr, sharedBase;
+  Value countersPtr, workspacePtr, faultsPtr, sharedBase;
   llvm::DenseMap<std::pair<int64_t, Type>, Value> constants;
   llvm::DenseMap<mlir::Attribute, Value> sizes;
 };

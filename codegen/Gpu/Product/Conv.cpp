@@ -19,7 +19,7 @@ namespace {
 class Geometry {
 public:
   Geometry(KernelBuilder &k, ConvOp op)
-      : k(k), op(op), in(op.getInput().getType()), out(op.getResult().getType()), rank(in.getRank() - 2) {}
+      : k(k), op(op), in(factorView(op, 0)), out(op.getResult().getType()), rank(in.dims.size() - 2) {}
 
   struct Row {
     Values origin; // input coordinate of tap 0, a spatial dimension
@@ -50,9 +50,9 @@ public:
   }
   /// Element offset of channel `channel` at a tap of a row, and whether it is inside.
   std::pair<Value, Value> at(const Row &r, ArrayRef<Value> tap, Value channel) {
-    Value valid = r.inside, linear = r.image;
+    Value valid = r.inside, place = k.add(k.size(in.offset), k.mul(r.image, k.size(in.strides[0])));
     for (unsigned d = 0; d < rank; ++d) {
-      Value x = k.add(r.origin[d], tap[d]), size = k.size(in.dim(d + 1));
+      Value x = k.add(r.origin[d], tap[d]), size = k.size(in.dims[d + 1]);
       int64_t stretch = op.getInputDilations()[d];
       if (stretch > 1) {
         Value nonNegative = k.cmp(Pred::sge, x, 0), q = k.div(k.max(x, 0), stretch);
@@ -60,15 +60,16 @@ public:
         x = q;
       }
       valid = k.and_(valid, k.cmp(Pred::ult, x, size));
-      linear = k.add(k.mul(linear, size), x);
+      place = k.add(place, k.mul(x, k.size(in.strides[d + 1])));
     }
-    return {valid, k.add(k.mul(linear, k.size(in.dim(rank + 1))), channel)};
+    return {valid, k.add(place, k.mul(channel, k.size(in.strides[rank + 1])))};
   }
 
 private:
   KernelBuilder &k;
   ConvOp op;
-  SymTensorType in, out;
+  FactorView in;
+  SymTensorType out;
   unsigned rank;
 };
 
@@ -140,7 +141,7 @@ public:
       : k(k), geometry(k, op), firstChannel(firstChannel), channels(channels), rows(rows), depth(depth) {
     type = op.getInput().getType().scalarType();
     fromUnsigned = op.getInput().getType().getElementType().isUnsignedInteger();
-    vector = vectors && channels.isMultipleOf(4);
+    vector = vectors && channels.isMultipleOf(4) && hasAlignedChannels(op, 4);
   }
   Value valid(Value row, Value kk) override { return k.and_(locate(row, kk).first, k.lt(kk, k.size(depth))); }
   Value pointer(Value row, Value kk) override { return k.at(k.buffer(0), locate(row, kk).second, elementBytes(type)); }
@@ -165,13 +166,13 @@ LogicalResult buildDepthwise(KernelSink &sink, ConvOp op, const GemmProblem &p, 
   for (unsigned i = 0; i < p.numExtras; ++i)
     pointers.push_back(k.buffer(2 + i));
   BodyEmitter epilogue(k, op.getEpilogue(), 1, pointers);
-  SymTensorType in = op.getInput().getType(), out = op.getResult().getType();
+  SymTensorType out = op.getResult().getType();
   unsigned rank = out.getRank();
   Expr channels = out.dim(rank - 1), chunks = Expr::ceilDiv(channels, sink.number(lanes));
   int64_t taps = 1;
   for (int64_t n : op.getKernel())
     taps *= n;
-  Type type = in.scalarType(), weight = op.getWeights().getType().scalarType(), acc = p.accType;
+  Type type = op.getInput().getType().scalarType(), weight = op.getWeights().getType().scalarType(), acc = p.accType;
   Value item = k.add(k.mul(k.ctaX(), kThreads), k.tid());
   k.ifThen(k.lt(item, k.size(p.m * chunks)), [&] {
     Values at = delinearize(k, item, {p.m, chunks});
@@ -220,7 +221,9 @@ LogicalResult kt::gpu::buildConv(KernelSink &sink, ConvOp op) {
   GemmProblem p(analyzeConv(op));
   int64_t groups = op.getGroups();
   if (p.left == Product::Left::depthwise) {
-    unsigned lanes = p.isHalf() && groups % 8 == 0 ? 8 : groups % 4 == 0 ? 4 : groups % 2 == 0 ? 2 : 1;
+    unsigned lanes = p.isHalf() ? 8 : 4;
+    while (lanes > 1 && (groups % lanes != 0 || !hasAlignedChannels(op, lanes)))
+      lanes /= 2;
     return buildDepthwise(sink, op, p, lanes);
   }
   if (p.left != Product::Left::strided) {

@@ -6,6 +6,18 @@ using namespace mlir;
 using namespace kt;
 using namespace kt::gpu;
 
+Value kt::gpu::factorBase(KernelBuilder &k, const GemmProblem &p, unsigned factor, ArrayRef<Value> batch) {
+  Value offset = batchOffset(k, batch, factor ? p.rhsBatch : p.lhsBatch);
+  return k.at(k.buffer(factor), k.add(offset, k.size(factor ? p.rhsOffset : p.lhsOffset)),
+              k.bufferType(factor).elementBytes());
+}
+
+Value kt::gpu::rowOffset(KernelBuilder &k, const GemmProblem &p, Value row) {
+  if (p.lhsRows.empty())
+    return k.mul(row, k.size(p.lhsM));
+  return batchOffset(k, delinearize(k, row, p.mParts), p.lhsRows);
+}
+
 Value kt::gpu::batchOffset(KernelBuilder &k, ArrayRef<Value> at, ArrayRef<Expr> strides) {
   Value offset = k.c(0);
   for (auto [v, s] : llvm::zip(at, strides))

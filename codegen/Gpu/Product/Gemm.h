@@ -40,6 +40,10 @@ private:
   int innerIndex; // which of the region's indices is n
 };
 
+/// Where a factor starts for one batch.
+Value factorBase(KernelBuilder &k, const GemmProblem &p, unsigned factor, ArrayRef<Value> batch);
+/// Elements from the left side's first row to row `row`.
+Value rowOffset(KernelBuilder &k, const GemmProblem &p, Value row);
 /// Batch indices and the element offset that they give with these strides.
 Value batchOffset(KernelBuilder &k, ArrayRef<Value> at, ArrayRef<Expr> strides);
 
@@ -76,9 +80,15 @@ Value splitRange(KernelBuilder &k, const GemmProblem &p, Value &slabs, Value &fi
 Value partialPlace(KernelBuilder &k, const GemmProblem &p, Value partial, Value m, Value n);
 /// Runs `whole` where a block has the whole depth, else `part`.
 void ifSplit(KernelBuilder &k, Value partial, llvm::function_ref<void()> part, llvm::function_ref<void()> whole);
-/// The second stage and the workspace; without splits there is nothing to launch and nothing to keep.
-llvm::LogicalResult addSplitReduction(KernelSink &sink, const GemmProblem &p, artifact::Variant &variant, Expr splits,
-                                      const Alignment &alignment);
+/// What finishing a tile needs to know of it.
+struct TileShape {
+  unsigned rows, columns, threads;
+};
+/// Where blocks have shared the depth, the last one of each tile adds up their sums and runs the epilogue.
+void finishSplit(KernelBuilder &k, const GemmProblem &p, GemmEpilogue &epilogue, const TileShape &t, Value m0, Value n0,
+                 const Alignment &alignment, unsigned lanes);
+/// The workspace of the partial sums and a counter a tile.
+void setSplitMemory(KernelSink &sink, const GemmProblem &p, artifact::Variant &variant, Expr splits, Expr tiles);
 
 /// Byte offset of a 16-byte chunk of a row in a tile of `chunks` chunks a row: XOR with low row bits keeps ldmatrix
 /// free of bank conflicts.

@@ -17,19 +17,20 @@ namespace {
 /// An operand by its strides.
 class StridedFetch : public SlabFetch {
 public:
-  StridedFetch(KernelBuilder &k, Type element, bool isUnsigned, Value base, Value rows, Value depth, Value rowStride,
-               Value kStride)
-      : k(k), base(base), rows(rows), depth(depth), rowStride(rowStride), kStride(kStride) {
+  StridedFetch(KernelBuilder &k, Type element, bool isUnsigned, Value base, Value rows, Value depth,
+               std::function<Value(Value)> rowOffset, Value kStride)
+      : k(k), base(base), rows(rows), depth(depth), kStride(kStride), rowOffset(std::move(rowOffset)) {
     type = element, fromUnsigned = isUnsigned;
   }
   Value valid(Value row, Value kk) override { return k.and_(k.lt(row, rows), k.lt(kk, depth)); }
   Value pointer(Value row, Value kk) override {
-    return k.at(base, k.add(k.mul(row, rowStride), k.mul(kk, kStride)), elementBytes(type));
+    return k.at(base, k.add(rowOffset(row), k.mul(kk, kStride)), elementBytes(type));
   }
 
 private:
   KernelBuilder &k;
-  Value base, rows, depth, rowStride, kStride;
+  Value base, rows, depth, kStride;
+  std::function<Value(Value)> rowOffset;
 };
 
 } // namespace
@@ -42,7 +43,7 @@ LogicalResult kt::gpu::buildMatmulCudaCore(KernelSink &sink, const GemmProblem &
     return p.op->emitError() << "no kernel for " << sink.candidate << ": " << why;
   const SimtTile &t = *tile;
   bool vectors = sink.configured("vectors"), split = (bool)sink.candidate.getSplits();
-  KernelBuilder k(sink.kernel, sink.entryName(), {t.threads(), t.minCtas, split});
+  KernelBuilder k(sink.kernel, sink.entryName(), {t.threads(), t.minCtas, split, split});
   GemmEpilogue epilogue(k, p);
   Alignment stores = sink.alignment(), loads = sink.alignment();
   unsigned lanes = vectors ? p.storeLanes(stores, std::min(4u, t.tn)) : 1;
@@ -59,25 +60,24 @@ LogicalResult kt::gpu::buildMatmulCudaCore(KernelSink &sink, const GemmProblem &
     batch = delinearize(k, number, p.batch);
   }
   Value n0 = k.mul(q, t.bn);
-  auto operand = [&](unsigned i, ArrayRef<Expr> strides) {
-    return k.at(k.buffer(i), batchOffset(k, batch, strides), k.bufferType(i).elementBytes());
-  };
   auto isUnsigned = [&](unsigned i) { return k.bufferType(i).getElementType().isUnsignedInteger(); };
   std::unique_ptr<SlabFetch> a;
   if (p.lhsFetch) {
     a = p.lhsFetch(k, batch, vectors);
   } else {
-    a = std::make_unique<StridedFetch>(k, p.lhsType, isUnsigned(0), operand(0, p.lhsBatch), k.size(p.m), k.size(p.k),
-                                       k.size(p.lhsM), k.size(p.lhsK));
-    a->alongK = !p.lhsM.isConstant(1) || p.lhsK.isConstant(1);
+    a = std::make_unique<StridedFetch>(
+        k, p.lhsType, isUnsigned(0), factorBase(k, p, 0, batch), k.size(p.m), k.size(p.k),
+        [&](Value row) { return rowOffset(k, p, row); }, k.size(p.lhsK));
+    a->alongK = p.leftAlongK();
     a->vector = vectors && p.vectorLeft(loads);
   }
   std::unique_ptr<SlabFetch> b;
   if (p.packed) {
-    b = panelFetch(k, p.rhsType, operand(1, p.rhsBatch), k.size(p.n), k.size(p.k));
+    b = panelFetch(k, p.rhsType, factorBase(k, p, 1, batch), k.size(p.n), k.size(p.k));
   } else {
-    b = std::make_unique<StridedFetch>(k, p.rhsType, isUnsigned(1), operand(1, p.rhsBatch), k.size(p.n), k.size(p.k),
-                                       k.size(p.rhsN), k.size(p.rhsK));
+    b = std::make_unique<StridedFetch>(
+        k, p.rhsType, isUnsigned(1), factorBase(k, p, 1, batch), k.size(p.n), k.size(p.k),
+        [&](Value row) { return k.mul(row, k.size(p.rhsN)); }, k.size(p.rhsK));
     b->alongK = !p.rhsN.isConstant(1);
     b->vector = vectors && p.vectorRight(loads);
   }
@@ -86,13 +86,15 @@ LogicalResult kt::gpu::buildMatmulCudaCore(KernelSink &sink, const GemmProblem &
     partial = splitRange(k, p, slabs, first);
   Values acc = emitSimtLoop(k, t, *a, *b, p.accType, m0, n0, first, slabs);
   emitSimtEpilogue(k, t, p, epilogue, acc, batch, m0, n0, stores, lanes, partial);
+  if (split)
+    finishSplit(k, p, epilogue, {t.bm, t.bn, t.threads()}, m0, n0, stores, lanes);
   artifact::Variant variant;
   variant.schedule = family.str() + " simt " + t.str() + (vectors ? "" : " unaligned") + (split ? " split" : "");
   Expr blocks = Expr::ceilDiv(p.m, p.number(t.bm)) * Expr::ceilDiv(p.n, p.number(t.bn)) * p.batches();
   Expr splits = split ? Expr(sink.candidate.getSplits()) : sink.one();
+  if (split)
+    setSplitMemory(sink, p, variant, splits, blocks);
   if (failed(sink.addStage(variant, k, {blocks, splits, sink.one()}, t.sharedBytes(accBytes))))
-    return failure();
-  if (split && failed(addSplitReduction(sink, p, variant, splits, stores)))
     return failure();
   sink.addVariant(std::move(variant));
   return success();

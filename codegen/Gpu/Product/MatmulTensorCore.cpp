@@ -33,7 +33,7 @@ LogicalResult kt::gpu::buildMatmulTensorCore(KernelSink &sink, const GemmProblem
     return p.op->emitError() << "no kernel for " << sink.candidate << ": " << why;
   const MmaTile &t = *tile;
   bool split = (bool)sink.candidate.getSplits();
-  KernelBuilder k(sink.kernel, sink.entryName(), {t.threads(), t.minCtas, split});
+  KernelBuilder k(sink.kernel, sink.entryName(), {t.threads(), t.minCtas, split, split});
   Type type = p.lhsType;
   Alignment copies = sink.alignment(), stores = sink.alignment();
   bool aligned = sink.configured("async") && p.canAlign(copies);
@@ -49,15 +49,15 @@ LogicalResult kt::gpu::buildMatmulTensorCore(KernelSink &sink, const GemmProblem
     batch = delinearize(k, number, p.batch);
   }
   tileOrigin(k, p, t, pid, m0, n0);
-  auto operand = [&](unsigned i, ArrayRef<Expr> strides) {
-    Value offset = batchOffset(k, batch, strides);
-    return k.at(k.buffer(i), offset, elementBytes(i ? p.rhsType : p.lhsType));
-  };
   bool whole = p.k.isMultipleOf(8);
   OperandView a;
   if (!p.lhsTiles)
-    a = {operand(0, p.lhsBatch), m0, k.size(p.m), k.size(p.lhsM), k.size(p.lhsK), k.size(p.k), whole};
-  OperandView b{operand(1, p.rhsBatch), n0, k.size(p.n), {}, {}, k.size(p.k), whole};
+    a = {factorBase(k, p, 0, batch), m0, k.size(p.m), {}, k.size(p.lhsK), k.size(p.k), whole};
+  if (!p.lhsRows.empty())
+    a.rowOffset = [&](Value row) { return rowOffset(k, p, row); };
+  else if (!p.lhsTiles)
+    a.rowStride = k.size(p.lhsM);
+  OperandView b{factorBase(k, p, 1, batch), n0, k.size(p.n), {}, {}, k.size(p.k), whole};
   if (!p.packed)
     b.rowStride = k.size(p.rhsN), b.kStride = k.size(p.rhsK);
   std::unique_ptr<TileSource> sourceA = p.lhsTiles ? p.lhsTiles(k, t, m0, batch)
@@ -90,14 +90,16 @@ LogicalResult kt::gpu::buildMatmulTensorCore(KernelSink &sink, const GemmProblem
   m0 = k.load(k.sptr(shared - 16), k.i32, 4);
   n0 = k.load(k.sptr(shared - 12), k.i32, 4);
   emitTileEpilogue(k, t, p, epilogue, acc, batch, m0, n0, stores, lanes, partial);
+  if (split)
+    finishSplit(k, p, epilogue, {t.bm, t.bn, t.threads()}, m0, n0, stores, lanes);
 
   artifact::Variant variant;
   variant.schedule = family.str() + " " + t.str() + (aligned ? "" : " unaligned") + (split ? " split" : "");
   Expr blocks = Expr::ceilDiv(p.m, p.number(t.bm)) * Expr::ceilDiv(p.n, p.number(t.bn)) * p.batches();
   Expr splits = split ? Expr(sink.candidate.getSplits()) : sink.one();
+  if (split)
+    setSplitMemory(sink, p, variant, splits, blocks);
   if (failed(sink.addStage(variant, k, {blocks, splits, sink.one()}, shared)))
-    return failure();
-  if (split && failed(addSplitReduction(sink, p, variant, splits, stores)))
     return failure();
   sink.addVariant(std::move(variant));
   return success();

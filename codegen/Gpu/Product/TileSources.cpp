@@ -27,11 +27,21 @@ public:
     count = rows / share.step, tileBytes = rows * bk * 2;
     left = k.sub(k.sub(v.rows, v.firstRow), share.row);
     depthLeft = k.sub(v.depth, k.mul(share.chunk, 8));
-    step = k.mul(v.rowStride, share.step * 2);
+    if (!v.rowOffset) {
+      step = k.mul(v.rowStride, share.step * 2);
+      return;
+    }
+    // Rows that lie anywhere: where is found once. What is beyond the last is not copied.
+    Value last = k.max(k.sub(v.rows, 1), 0);
+    for (unsigned i = 0; i < count; ++i)
+      rowBytes.push_back(
+          k.ext(k.shl(v.rowOffset(k.min(k.add(k.add(v.firstRow, share.row), i * share.step), last)), 1)));
   }
   Values start(Value k0) override {
-    Value at = k.add(k.mul(k.add(v.firstRow, share.row), v.rowStride), k.add(k.mul(share.chunk, 8), k0));
-    return {k.at(v.base, at, 2), k0};
+    Value column = k.add(k.mul(share.chunk, 8), k0);
+    if (v.rowOffset)
+      return {k.at(v.base, column, 2), k0};
+    return {k.at(v.base, k.add(k.mul(k.add(v.firstRow, share.row), v.rowStride), column), 2), k0};
   }
   Values advance(ValueRange s) override { return {k.gep(s[0], bk * 2), k.add(s[1], bk)}; }
   void beginSlab(ValueRange s) override {
@@ -40,7 +50,7 @@ public:
                           : k.min(k.max(k.shl(k.sub(depthLeft, s[1]), 1), 0), 16);
   }
   void put(unsigned i, Value slot, ValueRange) override {
-    Value source = i ? k.gep(pointer, k.ext(k.mul(step, i))) : pointer;
+    Value source = v.rowOffset ? k.gep(pointer, rowBytes[i]) : i ? k.gep(pointer, k.ext(k.mul(step, i))) : pointer;
     Value size = k.sel(k.cmp(Pred::sgt, left, i * share.step), bytes, k.c(0));
     k.cpAsync16(k.gep(k.sptr(k.add(slot, share.place)), i * share.step * bk * 2), source, size);
   }
@@ -51,6 +61,7 @@ private:
   unsigned bk;
   RowShare share;
   Value left, depthLeft, step, pointer, bytes;
+  Values rowBytes;
 };
 
 class AsyncColumns : public TileSource {
@@ -208,7 +219,7 @@ public:
   void beginSlab(ValueRange s) override { at = s[0]; }
   Values fetch(unsigned i) override {
     Value row = k.add(k.add(v.firstRow, share.row), i * share.step);
-    Value inside = k.cmp(Pred::sgt, left, i * share.step), start = k.mul(row, v.rowStride);
+    Value inside = k.cmp(Pred::sgt, left, i * share.step), start = v.rowOffset ? v.rowOffset(row) : k.mul(row, v.rowStride);
     Values elements;
     for (unsigned e = 0; e < 8; ++e) {
       Value kk = k.add(at, e);

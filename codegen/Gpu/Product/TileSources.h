@@ -15,6 +15,8 @@ struct OperandView {
   Value rowStride, kStride; // in elements
   Value depth;              // k
   bool wholeChunks;         // depth is a multiple of 8
+  /// Where a row starts, if that is not the row times `rowStride`.
+  std::function<Value(Value row)> rowOffset = nullptr;
 };
 
 /// Rows along k, 16 bytes at a time; the rows have to be 16-byte aligned.

@@ -1,7 +1,10 @@
 //===- ExprFold.cpp - divisions, minima and choices in normal form --------===//
 
 #include "dialects/KT/IR/ExprPoly.h"
+#include "dialects/KT/IR/KTDialect.h"
+#include "llvm/ADT/DenseMap.h"
 
+using namespace mlir;
 using namespace kt;
 
 /// The terms of `a` that `b` divides exactly, divided, and the others.
@@ -169,6 +172,57 @@ Expr Expr::max(Expr a, Expr b) {
   return get(a.context(), Kind::Max, 0, "", {a, b});
 }
 
+/// `e` with each `part` replaced.
+static Expr replaced(Expr e, Expr part, Expr by) {
+  llvm::DenseMap<Attribute, Expr> known;
+  std::function<Expr(Expr)> walk = [&](Expr e) -> Expr {
+    if (e == part)
+      return by;
+    if (!e.numOperands())
+      return e;
+    auto it = known.find(e.attr());
+    if (it != known.end())
+      return it->second;
+    bool changes = false;
+    for (unsigned i = 0; i < e.numOperands(); ++i)
+      changes |= walk(e.operand(i)) != e.operand(i);
+    Expr out = changes ? e.withOperands(walk) : e;
+    return known[e.attr()] = out;
+  };
+  return walk(e);
+}
+
+/// c * x * x * y == 1, of numbers that are not negative: never where c is not 1, else x * y == 1. Null where nothing
+/// becomes simpler.
+static Expr equalsOne(Expr product) {
+  Poly poly = toPoly(product);
+  if (poly.size() != 1)
+    return {};
+  auto &[atoms, coefficient] = *poly.begin();
+  if (!llvm::all_of(atoms, [](Expr atom) { return atom.isNonNegative(); }))
+    return {};
+  MLIRContext *context = product.context();
+  if (coefficient != 1)
+    return Expr::constant(context, 0);
+  Atoms once(atoms);
+  once.erase(llvm::unique(once), once.end()); // they are in order
+  // Each is 1, so the others are what they are where a symbol among them is.
+  Expr one = Expr::constant(context, 1), rest = one;
+  for (Expr atom : once)
+    rest = rest * atom;
+  bool simpler = once.size() < atoms.size();
+  for (Expr symbol : once)
+    if (symbol.kind() == Expr::Kind::Symbol && once.size() > 1) {
+      Expr others = one;
+      for (Expr atom : once)
+        if (atom != symbol)
+          others = others * replaced(atom, symbol, one);
+      if (others * symbol != rest)
+        return Expr::eq(one, others * symbol);
+    }
+  return simpler ? Expr::eq(one, rest) : Expr();
+}
+
 Expr Expr::eq(Expr a, Expr b) {
   if (a.poison() || b.poison())
     return a.poison() ? a : b;
@@ -180,6 +234,10 @@ Expr Expr::eq(Expr a, Expr b) {
   // x + c is never 0 for x >= 0 and c > 0, nor is -x - c.
   if ((d - 1).isNonNegative() || (d * -1 - 1).isNonNegative())
     return constant(a.context(), 0);
+  for (auto [one, product] : {std::pair{a, b}, std::pair{b, a}})
+    if (one.isConstant(1))
+      if (Expr simpler = equalsOne(product))
+        return simpler;
   if (compare(b, a) < 0)
     std::swap(a, b);
   return get(a.context(), Kind::Eq, 0, "", {a, b});
@@ -207,9 +265,27 @@ Expr Expr::select(Expr condition, Expr a, Expr b) {
   if (a.isConstant(1) && b.isConstant(0)) // conditions are 0 or 1 here
     if (condition.kind() == Kind::Eq || condition.kind() == Kind::Lt)
       return condition;
+  // What a side is computed where the condition is known there.
+  if (condition.kind() == Kind::Eq || condition.kind() == Kind::Lt) {
+    Expr whenTrue = replaced(a, condition, constant(a.context(), 1));
+    Expr whenFalse = replaced(b, condition, constant(a.context(), 0));
+    for (unsigned i : {0u, 1u})
+      if (condition.kind() == Kind::Eq && condition.operand(i).kind() == Kind::Symbol &&
+          condition.operand(1 - i).asConstant())
+        whenTrue = replaced(whenTrue, condition.operand(i), condition.operand(1 - i));
+    if (whenTrue != a || whenFalse != b)
+      return select(condition, whenTrue, whenFalse);
+  }
   // select(x == y, x, y) = y
   if (condition.kind() == Kind::Eq && ((condition.operand(0) == a && condition.operand(1) == b) ||
                                        (condition.operand(0) == b && condition.operand(1) == a)))
     return b;
+  // select(x * y == 1, x, x * y) = x * y: of two numbers that are not negative and whose product is 1 each is 1.
+  if (condition.kind() == Kind::Eq)
+    for (unsigned i : {0u, 1u})
+      if (condition.operand(i).isConstant(1) && condition.operand(1 - i) == b && a.isNonNegative() &&
+          a.kind() != Kind::Const)
+        if (Expr q = floorDiv(b, a); q.isNonNegative() && q * a == b)
+          return b;
   return get(a.context(), Kind::Select, 0, "", {condition, a, b});
 }

@@ -98,6 +98,19 @@ Expr kt::fromPoly(mlir::MLIRContext *context, const Poly &poly) {
   return Expr::get(context, Expr::Kind::Add, constantTerm, "", terms);
 }
 
+std::optional<std::pair<Expr, Expr>> kt::asDifference(Expr e) {
+  Poly poly = toPoly(e), sums[2];
+  if (poly.poison)
+    return std::nullopt;
+  for (auto &[atoms, c] : poly) {
+    if (c == INT64_MIN || (atoms.empty() && std::abs(c) >= 1 << 30) ||
+        llvm::any_of(atoms, [](Expr atom) { return !atom.isNonNegative(); }))
+      return std::nullopt;
+    addTo(sums[c < 0], atoms, std::abs(c));
+  }
+  return std::pair{fromPoly(e.context(), sums[0]), fromPoly(e.context(), sums[1])};
+}
+
 std::optional<Atoms> kt::divideAtoms(const Atoms &a, const Atoms &b) {
   Atoms rest = a;
   for (Expr factor : b) {

@@ -44,6 +44,10 @@ Poly toPoly(Expr e);
 /// The expression of a sum, in normal form; poison where the sum is.
 Expr fromPoly(mlir::MLIRContext *context, const Poly &poly);
 
+/// What e is the difference of: two sums that are never negative. Nothing where a term of either sign may be of both,
+/// or where the constant in it is no 30-bit number, so that indices of 32 bits can be added to it.
+std::optional<std::pair<Expr, Expr>> asDifference(Expr e);
+
 /// a / b where every factor of b is in a; null if not.
 std::optional<Atoms> divideAtoms(const Atoms &a, const Atoms &b);
 

@@ -62,6 +62,27 @@ def KT_CandidateArrayAttr : TypedArrayAttrBase<KT_CandidateAttr, "array of candi
 
 def KT_ExprArrayAttr : TypedArrayAttrBase<KT_ExprAttr, "array of expressions">;
 
+def KT_ViewAttr : KT_Attr<"View", "view"> {
+  let summary = "Elements of a tensor in an order of their own";
+  let description = [{
+    Element (i0, i1, ..) of a view lies `offset` + i0 * stride0 + i1 * stride1 + .. elements from the tensor's start; a stride of 0 repeats. `none` is
+    the tensor itself.
+
+    ```mlir
+    #kt.view<[batch, 12, seq, 64] strides [seq * 2304, 64, 2304, 1] offset 768>   #kt.view<none>
+    ```
+  }];
+  let parameters = (ins ArrayRefParameter<"::kt::ExprAttr">:$dims, ArrayRefParameter<"::kt::ExprAttr">:$strides,
+                        OptionalParameter<"::kt::ExprAttr">:$offset);
+  let hasCustomAssemblyFormat = 1;
+  let extraClassDeclaration = [{
+    /// The tensor as it is.
+    bool isNone() const { return !getOffset(); }
+  }];
+}
+
+def KT_ViewArrayAttr : TypedArrayAttrBase<KT_ViewAttr, "array of views">;
+
 def KT_SymTensorType : TypeDef<KT_Dialect, "SymTensor"> {
   let mnemonic = "tensor";
   let summary = "A dense row-major tensor with symbolic dimensions";

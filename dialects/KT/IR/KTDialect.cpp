@@ -175,6 +175,56 @@ Attribute ExprAttr::parse(AsmParser &parser, Type) {
 void ExprAttr::print(AsmPrinter &printer) const { printer << "<" << Expr(*this).str() << ">"; }
 
 //===----------------------------------------------------------------------===//
+// Views
+//===----------------------------------------------------------------------===//
+
+Attribute ViewAttr::parse(AsmParser &parser, Type) {
+  MLIRContext *context = parser.getContext();
+  if (parser.parseLess())
+    return {};
+  if (succeeded(parser.parseOptionalKeyword("none")))
+    return parser.parseGreater() ? Attribute() : ViewAttr::get(context, {}, {}, ExprAttr());
+  SmallVector<ExprAttr> dims, strides;
+  auto parseInto = [&](SmallVector<ExprAttr> &list) {
+    return parser.parseCommaSeparatedList(AsmParser::Delimiter::Square, [&]() -> ParseResult {
+      FailureOr<Expr> e = ExprParser(parser).parse();
+      if (failed(e))
+        return failure();
+      list.push_back(e->attr());
+      return success();
+    });
+  };
+  SMLoc loc = parser.getCurrentLocation();
+  if (parseInto(dims) || parser.parseKeyword("strides") || parseInto(strides) || parser.parseKeyword("offset"))
+    return {};
+  FailureOr<Expr> offset = ExprParser(parser).parse();
+  if (failed(offset) || parser.parseGreater())
+    return {};
+  if (dims.size() != strides.size())
+    return parser.emitError(loc, "expected a stride for each of ")
+               << dims.size() << " dimensions but got " << strides.size(),
+           Attribute();
+  return ViewAttr::get(context, dims, strides, offset->attr());
+}
+
+void ViewAttr::print(AsmPrinter &printer) const {
+  if (isNone()) {
+    printer << "<none>";
+    return;
+  }
+  auto list = [&](ArrayRef<ExprAttr> exprs) {
+    printer << "[";
+    llvm::interleaveComma(exprs, printer, [&](ExprAttr e) { printer << Expr(e).str(); });
+    printer << "]";
+  };
+  printer << "<";
+  list(getDims());
+  printer << " strides ";
+  list(getStrides());
+  printer << " offset " << Expr(getOffset()).str() << ">";
+}
+
+//===----------------------------------------------------------------------===//
 // Tensor types
 //===----------------------------------------------------------------------===//
 

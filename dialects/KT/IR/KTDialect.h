@@ -48,6 +48,20 @@ bool isProduct(mlir::Operation *op);
 llvm::SmallVector<BodyRef> bodiesOf(mlir::Operation *op);
 /// The number of the first operand that bodies see.
 unsigned firstBodyOperand(mlir::Operation *op);
+/// A factor as kernels read it: element (i0, i1, ..) lies `offset` + i0 * strides[0] + .. elements from its tensor's
+/// start.
+struct FactorView {
+  llvm::SmallVector<Expr> dims, strides;
+  Expr offset;
+  /// Nothing but the elements of a tensor of these dimensions, in order.
+  bool isDense() const;
+};
+/// All of a tensor, in order.
+FactorView denseView(SymTensorType type);
+/// What operand `factor` of a product is: through its view if it has one.
+FactorView factorView(mlir::Operation *op, unsigned factor);
+/// Makes operand `factor` of `op`, which has `views`, `tensor` seen as `view`.
+void setFactor(mlir::Operation *op, unsigned factor, mlir::Value tensor, const FactorView &view);
 /// Appends an operand that bodies see and its block argument in each of them; answers its number among the body
 /// operands.
 unsigned addBodyOperand(mlir::Operation *op, mlir::Value v);

@@ -86,7 +86,7 @@ def KT_MatmulOp : KT_ComputeOp<"matmul", ["bodies", "numFactors", "epilogueRegio
   let summary = "A contraction: result[b.., m, n] = sum over k of lhs * rhs";
   let description = [{
     `maps` holds three projected permutations over the iteration space (b.., m, n, k): from it to lhs, rhs and result indices. Batch dimensions may
-    be missing from an operand (broadcast). The result map has every dimension but k; each result position is one of them. The extents of the
+    be missing from an operand (broadcast). A factor is its operand seen through its entry of `views`, where there are any. The result map has every dimension but k; each result position is one of them. The extents of the
     iteration space follow from the result type and, for k, from `depth`. Accumulates in f32 (f64 for f64, i32 for integers).
 
     With `packed`, rhs is a weight of shape [n ceildiv 16, k, 16] (one batch of weights shared by all; zero-padded), in any element type that
@@ -95,7 +95,7 @@ def KT_MatmulOp : KT_ComputeOp<"matmul", ["bodies", "numFactors", "epilogueRegio
     `epilogue` arguments: the accumulator, `extras`, result indices; it yields the result's element.
   }];
   let arguments = (ins KT_SymTensorType:$lhs, KT_SymTensorType:$rhs, Variadic<KT_SymTensorType>:$extras,
-                       AffineMapArrayAttr:$maps, KT_ExprAttr:$depth, UnitAttr:$packed);
+                       AffineMapArrayAttr:$maps, KT_ExprAttr:$depth, UnitAttr:$packed, OptionalAttr<KT_ViewArrayAttr>:$views);
   let results = (outs KT_SymTensorType:$result);
   let regions = (region SizedRegion<1>:$epilogue);
   let assemblyFormat = [{
@@ -120,11 +120,12 @@ def KT_ConvOp : KT_ComputeOp<"conv", ["bodies", "numFactors", "epilogueRegion"]>
     [n, spatial.., o]. The input index along a spatial dimension is (out * stride - pad + tap * dilation), an input position if it is inside and,
     with input dilation d (transposed convolution), divisible by d: then the position is that quotient. Outside is zero. The input is then
     seen as stretched to (size - 1) * d + 1. `pads` holds the leading padding, an expression a spatial dimension; the trailing one follows from
-    the result's size. `epilogue` arguments: the f32 (i32 for integers) sum, `extras`, result indices; it yields the result's element.
+    the result's size. With `views`, the input is its operand seen through their one entry. `epilogue` arguments: the f32 (i32 for integers) sum, `extras`, result indices; it yields the result's element.
   }];
   let arguments = (ins KT_SymTensorType:$input, KT_SymTensorType:$weights, Variadic<KT_SymTensorType>:$extras,
                        DenseI64ArrayAttr:$kernel, DenseI64ArrayAttr:$strides, DenseI64ArrayAttr:$dilations,
-                       DenseI64ArrayAttr:$input_dilations, KT_ExprArrayAttr:$pads, I64Attr:$groups);
+                       DenseI64ArrayAttr:$input_dilations, KT_ExprArrayAttr:$pads, I64Attr:$groups,
+                       OptionalAttr<KT_ViewArrayAttr>:$views);
   let results = (outs KT_SymTensorType:$result);
   let regions = (region SizedRegion<1>:$epilogue);
   let assemblyFormat = [{
@@ -133,6 +134,8 @@ def KT_ConvOp : KT_ComputeOp<"conv", ["bodies", "numFactors", "epilogueRegion"]>
   }];
   let extraClassDeclaration = [{
     ::mlir::Type accumulatorType();
+    /// The input as it is seen: its operand's type where there is no view.
+    ::kt::SymTensorType inputType();
     /// One channel and one output a group: the groups are the columns of the packed panels.
     bool isDepthwise() { return getGroups() > 1 && ::kt::Expr(getWeights().getType().getDims()[0]).isConstant(1); }
   }];
@@ -142,12 +145,20 @@ def KT_AttentionOp : KT_ComputeOp<"attention", ["bodies", "numFactors"]> {
   let summary = "softmax(score(q k^T)) v, never materialising the scores";
   let description = [{
     `maps` are four projected permutations: (b, h, i, d) -> query indices, (b, g, j, d) -> key indices, (b, g, j, e) -> value indices,
-    (b, h, i, e) -> result indices, with g = h floordiv `group`. `sizes` holds the expressions of b, h, i, j, d, e. The `score` region's
+    (b, h, i, e) -> result indices, with g = h floordiv `group`; query, key and value are their operands seen through `views`, where there are any. `sizes` holds the expressions of b, h, i, j, d, e. The `score` region's
     arguments: the f32 product q.k, `extras`, and the indices b, h, i, j; it yields the f32 score (scale, masks and biases are in it).
     A row whose scores are all minus infinity gives zeros with `zero_empty`, else NaN; without keys (j = 0) all rows are zeros.
+    Row i sees the keys i + `span_from` <= j < i + `span_to`, where these are given: the scores of others are minus infinity, whatever the region yields.
   }];
   let arguments = (ins KT_SymTensorType:$query, KT_SymTensorType:$key, KT_SymTensorType:$value, Variadic<KT_SymTensorType>:$extras,
-                       AffineMapArrayAttr:$maps, KT_ExprArrayAttr:$sizes, I64Attr:$group, UnitAttr:$zero_empty);
+                       AffineMapArrayAttr:$maps, KT_ExprArrayAttr:$sizes, I64Attr:$group, UnitAttr:$zero_empty,
+                       OptionalAttr<KT_ViewArrayAttr>:$views, OptionalAttr<KT_ExprAttr>:$span_from,
+                       OptionalAttr<KT_ExprAttr>:$span_to);
+  let builders = [OpBuilder<(ins "::mlir::Type":$result, "::mlir::Value":$query, "::mlir::Value":$key, "::mlir::Value":$value,
+                                 "::mlir::ValueRange":$extras, "::mlir::ArrayAttr":$maps, "::mlir::ArrayAttr":$sizes, "::mlir::IntegerAttr":$group,
+                                 "::mlir::UnitAttr":$zero_empty, "::mlir::ArrayAttr":$views), [{
+    build($_builder, $_state, result, query, key, value, extras, maps, sizes, group, zero_empty, views, nullptr, nullptr);
+  }]>];
   let results = (outs KT_SymTensorType:$result);
   let regions = (region SizedRegion<1>:$score);
   let assemblyFormat = [{

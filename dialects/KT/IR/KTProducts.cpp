@@ -1,5 +1,6 @@
 //===- KTProducts.cpp - products, convolutions and attention --------------===//
 
+#include "dialects/KT/IR/ExprPoly.h"
 #include "dialects/KT/IR/Verify.h"
 #include "mlir/IR/Builders.h"
 
@@ -59,15 +60,19 @@ LogicalResult MatmulOp::verify() {
   unsigned dims = getMap(0).getNumDims(), n = dims - 2;
   if (dims < 3)
     return emitOpError() << "expected an iteration space of at least 3 dimensions but got " << dims;
+  if (failed(verifyViews(*this, 2)))
+    return failure();
   SymTensorType types[] = {getLhs().getType(), getRhs().getType(), getResult().getType()};
+  FactorView factors[] = {factorView(*this, 0), factorView(*this, 1)};
   for (unsigned i = 0; i < 3; ++i) {
     if (getMap(i).getNumDims() != dims || !getMap(i).isProjectedPermutation())
       return emitOpError() << "expected map " << i << " to be a projected permutation of " << dims << " dimensions";
     if (getPacked() && i == 1)
       continue;
-    if (getMap(i).getNumResults() != types[i].getRank())
+    size_t rank = i < 2 ? factors[i].dims.size() : types[i].getRank();
+    if (getMap(i).getNumResults() != rank)
       return emitOpError() << "map " << i << " has " << getMap(i).getNumResults() << " results but its tensor has "
-                           << types[i].getRank() << " dimensions";
+                           << rank << " dimensions";
   }
   AffineExpr k = getAffineDimExpr(dims - 1, getContext());
   if (getMap(2).getNumResults() != dims - 1 || getMap(2).getResultPosition(k))
@@ -77,7 +82,7 @@ LogicalResult MatmulOp::verify() {
   StringRef names[] = {"lhs", "rhs"};
   auto verifyExtents = [&](unsigned factor) -> LogicalResult {
     for (unsigned i = 0; i < getMap(factor).getNumResults(); ++i)
-      if (failed(verifyDim(*this, names[factor], types[factor], i, extent(getMap(factor).getDimPosition(i)))))
+      if (failed(verifyViewDim(*this, names[factor], factors[factor], i, extent(getMap(factor).getDimPosition(i)))))
         return failure();
     return success();
   };
@@ -110,12 +115,19 @@ LogicalResult MatmulOp::verify() {
 // Convolutions
 //===----------------------------------------------------------------------===//
 
+SymTensorType ConvOp::inputType() {
+  SmallVector<ExprAttr> dims;
+  for (Expr d : factorView(*this, 0).dims)
+    dims.push_back(d.attr());
+  return SymTensorType::get(getContext(), dims, getInput().getType().getElementType());
+}
+
 Type ConvOp::accumulatorType() { return accumulatorFor(getInput().getType().getElementType()); }
 
 /// Weights [groups, (o / groups) ceildiv 16, taps, c / groups, 16]; [1, groups ceildiv 16, taps, 1, 16] where each
 /// group has one channel and one output.
 static LogicalResult verifyConvWeights(ConvOp op) {
-  SymTensorType in = op.getInput().getType(), w = op.getWeights().getType(), out = op.getResult().getType();
+  SymTensorType in = op.inputType(), w = op.getWeights().getType(), out = op.getResult().getType();
   MLIRContext *context = op.getContext();
   auto number = [&](int64_t v) { return Expr::constant(context, v); };
   int64_t groups = op.getGroups(), taps = 1;
@@ -144,7 +156,9 @@ static LogicalResult verifyConvWeights(ConvOp op) {
 }
 
 LogicalResult ConvOp::verify() {
-  SymTensorType in = getInput().getType(), out = getResult().getType();
+  if (failed(verifyViews(*this, 1)))
+    return failure();
+  SymTensorType in = inputType(), out = getResult().getType();
   int64_t spatial = in.getRank() - 2;
   if (spatial < 1 || spatial > 3)
     return emitOpError() << "expected 1 to 3 spatial dimensions but got " << spatial;
@@ -156,6 +170,8 @@ LogicalResult ConvOp::verify() {
                             {"input_dilations", getInputDilations()}})
     if ((int64_t)list.size() != spatial || llvm::any_of(list, [](int64_t v) { return v < 1; }))
       return emitOpError() << "expected " << spatial << " positive numbers in " << what << " but got [" << list << "]";
+  if (!factorView(*this, 0).strides.back().isConstant(1) && !in.dim(in.getRank() - 1).isConstant(1))
+    return emitOpError() << "expected the channels of a position to lie side by side";
   if ((int64_t)getPads().size() != spatial)
     return emitOpError() << "expected " << spatial << " pads but got " << getPads().size();
   if ((int64_t)getGroups() < 1)
@@ -191,17 +207,23 @@ LogicalResult AttentionOp::verify() {
                               {"key", getKey().getType(), {size(B), keyHeads, size(J), size(D)}},
                               {"value", getValue().getType(), {size(B), keyHeads, size(J), size(E)}},
                               {"result", getResult().getType(), {size(B), size(H), size(I), size(E)}}};
+  if (failed(verifyViews(*this, 3)))
+    return failure();
   for (auto [i, operand] : llvm::enumerate(operands)) {
     AffineMap map = cast<AffineMapAttr>(getMaps()[i]).getValue();
-    if (map.getNumDims() != 4 || !map.isPermutation() || operand.type.getRank() != 4)
+    FactorView view = i < 3 ? factorView(*this, i) : denseView(operand.type);
+    if (map.getNumDims() != 4 || !map.isPermutation() || view.dims.size() != 4)
       return emitOpError() << "expected map " << i << " to be a permutation of 4 dimensions";
     if (!isa<FloatType>(operand.type.getElementType()))
       return emitOpError() << "expected " << operand.name << " of a floating-point type but got "
                            << operand.type.getElementType();
     for (unsigned d = 0; d < 4; ++d)
-      if (failed(verifyDim(*this, operand.name, operand.type, d, operand.extents[map.getDimPosition(d)])))
+      if (failed(verifyViewDim(*this, operand.name, view, d, operand.extents[map.getDimPosition(d)])))
         return failure();
   }
+  for (auto [name, end] : {std::pair{"span_from", getSpanFrom()}, std::pair{"span_to", getSpanTo()}})
+    if (end && !asDifference(Expr(*end)))
+      return emitOpError() << "expected " << name << " to be a difference of sizes but got " << Expr(*end).str();
   Type f32 = Float32Type::get(getContext());
   return verifyBody(*this, getScore(), "score", {f32}, getExtras(), 4, f32);
 }

@@ -24,6 +24,10 @@ mlir::LogicalResult verifyDim(mlir::Operation *op, const llvm::Twine &what, SymT
 /// Checks the rank of `what` and that each dimension can be as in `expected`.
 mlir::LogicalResult verifyDims(mlir::Operation *op, const llvm::Twine &what, SymTensorType type,
                                llvm::ArrayRef<Expr> expected);
+/// Checks the views of the first `count` operands, as far as it can be told where they reach.
+mlir::LogicalResult verifyViews(mlir::Operation *op, unsigned count);
+mlir::LogicalResult verifyViewDim(mlir::Operation *op, const llvm::Twine &what, const FactorView &view, unsigned i,
+                                  Expr expected);
 mlir::LogicalResult verifyElement(mlir::Operation *op, const llvm::Twine &what, SymTensorType type,
                                   mlir::Type expected);
 /// Checks that `name` reads back as a symbol: a letter or '_', then letters, digits, '_', '.' and '$', all behind a '?'

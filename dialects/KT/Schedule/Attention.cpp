@@ -16,18 +16,20 @@ FailureOr<AttentionProblem> kt::analyzeAttention(AttentionOp op) {
   if (!d || !e)
     return failure();
   p.d = *d, p.e = *e, p.group = op.getGroup(), p.zeroEmpty = op.getZeroEmpty();
-  auto strides = [&](unsigned map, SymTensorType type) {
+  if (auto from = op.getSpanFrom())
+    p.from = Expr(*from);
+  if (auto to = op.getSpanTo())
+    p.to = Expr(*to);
+  auto strides = [&](unsigned map, const FactorView &view) {
     AffineMap m = cast<AffineMapAttr>(op.getMaps()[map]).getValue();
     SmallVector<Expr> list(4, Expr::constant(op.getContext(), 0));
-    Expr stride = Expr::constant(op.getContext(), 1);
-    for (unsigned i = 4; i-- > 0;) {
-      list[m.getDimPosition(i)] = stride;
-      stride = stride * type.dim(i);
-    }
+    for (unsigned i = 0; i < 4; ++i)
+      list[m.getDimPosition(i)] = view.strides[i];
+    list.push_back(view.offset);
     return list;
   };
-  p.query = strides(0, op.getQuery().getType()), p.key = strides(1, op.getKey().getType());
-  p.value = strides(2, op.getValue().getType()), p.result = strides(3, op.getResult().getType());
+  p.query = strides(0, factorView(op, 0)), p.key = strides(1, factorView(op, 1));
+  p.value = strides(2, factorView(op, 2)), p.result = strides(3, denseView(op.getResult().getType()));
   return p;
 }
 
@@ -40,7 +42,7 @@ bool AttentionProblem::isHalf() const {
 
 static bool rowsAligned(ArrayRef<Expr> strides, int64_t columns, Alignment &a) {
   return columns % 8 == 0 && strides[3].isConstant(1) && a.multiple(strides[0]) && a.multiple(strides[1]) &&
-         a.multiple(strides[2]);
+         a.multiple(strides[2]) && a.multiple(strides[4]);
 }
 
 bool AttentionProblem::canAlign(Alignment &copies) const {

@@ -7,13 +7,17 @@
 
 namespace kt {
 
-/// Sizes and strides of an attention op; strides are in elements along (b, h or group, i or j, d or e).
+/// Sizes and strides of an attention op; strides are in elements along (b, h or group, i or j, d or e), then
+/// the offset of the first element.
 struct AttentionProblem {
   AttentionOp op;
   Expr b, h, i, j;
   int64_t d = 0, e = 0, group = 1;
   llvm::SmallVector<Expr> query, key, value, result;
   bool zeroEmpty = false;
+  Expr from, to; // row i sees keys i + from <= j < i + to; null: no such end
+  /// The rows further down see more keys, and none sees fewer of the first ones.
+  bool isCausal() const { return to && !from; }
 
   /// Whether operands of these types may use tensor cores.
   bool isHalf() const;

@@ -12,15 +12,28 @@ Expr Product::batches() const {
   return n;
 }
 
-/// Strides of a tensor along the iteration dimensions; zero where it does not have one.
-static SmallVector<Expr> stridesAlong(AffineMap map, SymTensorType type) {
-  Expr zero = Expr::constant(type.getContext(), 0), stride = Expr::constant(type.getContext(), 1);
-  SmallVector<Expr> strides(map.getNumDims(), zero);
-  for (unsigned i = map.getNumResults(); i-- > 0;) {
-    strides[map.getDimPosition(i)] = stride;
-    stride = stride * type.dim(i);
-  }
+/// Strides of a factor or result along the iteration dimensions; zero where it does not have one.
+static SmallVector<Expr> stridesAlong(AffineMap map, const FactorView &view) {
+  SmallVector<Expr> strides(map.getNumDims(), Expr::constant(view.offset.context(), 0));
+  for (unsigned i = 0; i < map.getNumResults(); ++i)
+    strides[map.getDimPosition(i)] = view.strides[i];
   return strides;
+}
+
+/// The one stride of rows that go on through all parts.
+static std::optional<Expr> oneStride(ArrayRef<Expr> parts, ArrayRef<Expr> strides) {
+  std::optional<Expr> inner;
+  Expr rows;
+  for (unsigned i = parts.size(); i-- > 0;) {
+    if (parts[i].isConstant(1))
+      continue;
+    if (inner && strides[i] != *inner * rows)
+      return std::nullopt;
+    rows = inner ? rows * parts[i] : parts[i];
+    if (!inner)
+      inner = strides[i];
+  }
+  return inner ? inner : std::optional(strides.back());
 }
 
 Product kt::analyzeMatmul(MatmulOp op) {
@@ -34,36 +47,58 @@ Product kt::analyzeMatmul(MatmulOp op) {
   p.packed = op.getPacked();
   unsigned numBatch = op.numBatch(), m = numBatch, n = m + 1, k = m + 2;
   p.m = op.extent(m), p.n = op.extent(n), p.k = op.getDepth();
-  SmallVector<Expr> lhs = stridesAlong(op.getMap(0), op.getLhs().getType());
+  FactorView lhsView = factorView(op, 0);
+  SmallVector<Expr> lhs = stridesAlong(op.getMap(0), lhsView);
   SmallVector<Expr> rhs(numBatch + 3, p.number(0));
-  if (!p.packed)
-    rhs = stridesAlong(op.getMap(1), op.getRhs().getType());
-  SmallVector<Expr> res = stridesAlong(op.getMap(2), op.getResult().getType());
-  p.lhsM = lhs[m], p.lhsK = lhs[k], p.rhsN = rhs[n], p.rhsK = rhs[k], p.resM = res[m], p.resN = res[n];
-  p.mParts = {p.m};
-  // Batch dimensions whose rows simply go on are rows of one larger matrix, when all share the right side.
-  unsigned left = numBatch;
-  for (; left > 0; --left) {
-    unsigned d = left - 1;
-    Expr extent = op.extent(d);
-    bool single = p.m.isConstant(1);
-    if (!rhs[d].isConstant(0) || (!single && (lhs[d] != p.lhsM * p.m || res[d] != p.resM * p.m)))
-      break;
-    if (single)
-      p.lhsM = lhs[d], p.resM = res[d];
-    p.m = p.m * extent;
-    p.mParts.insert(p.mParts.begin(), extent);
+  p.lhsOffset = lhsView.offset, p.rhsOffset = p.number(0);
+  if (!p.packed) {
+    FactorView rhsView = factorView(op, 1);
+    rhs = stridesAlong(op.getMap(1), rhsView);
+    p.rhsOffset = rhsView.offset;
   }
-  for (unsigned d = 0; d < left; ++d) {
+  SmallVector<Expr> res = stridesAlong(op.getMap(2), denseView(op.getResult().getType()));
+  p.lhsK = lhs[k], p.rhsN = rhs[n], p.rhsK = rhs[k], p.resN = res[n];
+  // Batch dimensions that share the right side and whose rows go on in the result are rows of one larger matrix.
+  AffineMap map = op.getMap(2);
+  SmallVector<unsigned> rows, parts;
+  for (unsigned i = 0; i < map.getNumResults(); ++i)
+    if (unsigned d = map.getDimPosition(i); d != n && (d == m || rhs[d].isConstant(0)))
+      rows.push_back(d);
+  p.m = p.number(1);
+  while (!rows.empty()) {
+    unsigned d = rows.back();
+    if (!parts.empty() && !p.m.isConstant(1) && res[d] != p.resM * p.m)
+      break;
+    if (parts.empty() || p.m.isConstant(1))
+      p.resM = res[d];
+    p.m = p.m * op.extent(d);
+    parts.insert(parts.begin(), rows.pop_back_val());
+  }
+  // The rows of the right side's own dimension are rows in any case.
+  if (!llvm::is_contained(parts, m)) {
+    parts = {m};
+    p.m = op.extent(m), p.resM = res[m];
+  }
+  for (unsigned d : parts)
+    p.mParts.push_back(op.extent(d)), p.lhsRows.push_back(lhs[d]);
+  if (auto stride = oneStride(p.mParts, p.lhsRows)) {
+    p.lhsM = *stride;
+    p.lhsRows.clear();
+  }
+  SmallVector<int> batchNumber(numBatch, -1);
+  for (unsigned d = 0; d < numBatch; ++d) {
+    if (llvm::is_contained(parts, d))
+      continue;
+    batchNumber[d] = p.batch.size();
     p.batch.push_back(op.extent(d));
     p.lhsBatch.push_back(lhs[d]);
     p.rhsBatch.push_back(rhs[d]);
     p.resBatch.push_back(res[d]);
   }
-  AffineMap map = op.getMap(2);
   for (unsigned i = 0; i < map.getNumResults(); ++i) {
     unsigned d = map.getDimPosition(i);
-    p.resultIndex.push_back(d == n ? -1 : d < left ? -2 - (int)d : (int)(d - left));
+    auto *part = llvm::find(parts, d);
+    p.resultIndex.push_back(d == n ? -1 : part == parts.end() ? -2 - batchNumber[d] : (int)(part - parts.begin()));
   }
   return p;
 }
@@ -88,27 +123,33 @@ bool Product::canAlign(Alignment &alignment) const {
   auto all = [&](ArrayRef<Expr> list) { return llvm::all_of(list, [&](Expr e) { return alignment.multiple(e); }); };
   if (left != Left::strided)
     return true;
-  bool lhs = lhsK.isConstant(1) && (m.isConstant(1) || alignment.multiple(lhsM)) && all(lhsBatch);
+  bool lhs = lhsK.isConstant(1) && (m.isConstant(1) || all(rowStrides())) && all(lhsBatch) &&
+             alignment.multiple(lhsOffset);
   if (!lhs || packed)
     return lhs;
   bool rowsOfK = rhsK.isConstant(1) && alignment.multiple(rhsN);
-  return (rowsOfK || (rhsN.isConstant(1) && alignment.multiple(rhsK))) && all(rhsBatch);
+  return (rowsOfK || (rhsN.isConstant(1) && alignment.multiple(rhsK))) && all(rhsBatch) &&
+         alignment.multiple(rhsOffset);
 }
 
 static bool multiples(Alignment &alignment, ArrayRef<Expr> list) {
   return llvm::all_of(list, [&](Expr e) { return alignment.multiple(e); });
 }
 
+bool Product::leftAlongK() const { return !lhsRows.empty() || !lhsM.isConstant(1) || lhsK.isConstant(1); }
+
+SmallVector<Expr> Product::rowStrides() const { return lhsRows.empty() ? SmallVector<Expr>{lhsM} : lhsRows; }
+
 bool Product::vectorLeft(Alignment &alignment) const {
-  bool alongK = !lhsM.isConstant(1) || lhsK.isConstant(1);
-  return (alongK ? lhsK.isConstant(1) && multiples(alignment, {lhsM, k}) : multiples(alignment, {lhsK, m})) &&
-         multiples(alignment, lhsBatch);
+  bool neighbours = leftAlongK() ? lhsK.isConstant(1) && multiples(alignment, rowStrides()) && multiples(alignment, {k})
+                                 : multiples(alignment, {lhsK, m});
+  return neighbours && multiples(alignment, lhsBatch) && multiples(alignment, {lhsOffset});
 }
 
 bool Product::vectorRight(Alignment &alignment) const {
   bool alongK = !rhsN.isConstant(1);
   return (alongK ? rhsK.isConstant(1) && multiples(alignment, {rhsN, k}) : multiples(alignment, {rhsK, n})) &&
-         multiples(alignment, rhsBatch);
+         multiples(alignment, rhsBatch) && multiples(alignment, {rhsOffset});
 }
 
 unsigned Product::storeLanes(Alignment &alignment, unsigned want) const {
@@ -130,23 +171,31 @@ unsigned Product::storeLanes(Alignment &alignment, unsigned want) const {
   return 1;
 }
 
+bool kt::hasAlignedChannels(ConvOp op, int64_t lanes) {
+  FactorView in = factorView(op, 0);
+  return in.strides.back().isConstant(1) && in.offset.isMultipleOf(lanes) &&
+         llvm::all_of(ArrayRef(in.strides).drop_back(), [&](Expr s) { return s.isMultipleOf(lanes); });
+}
+
 /// The left side of a convolution: a plain product where each position reads itself alone.
 static Product::Left leftOf(ConvOp op, Expr channels, int64_t taps) {
-  SymTensorType in = op.getInput().getType(), out = op.getResult().getType();
+  SymTensorType out = op.getResult().getType();
+  FactorView in = factorView(op, 0);
   auto allOnes = [](ArrayRef<int64_t> list) { return llvm::all_of(list, [](int64_t v) { return v == 1; }); };
   auto isZero = [](Attribute a) { return Expr(cast<ExprAttr>(a)).isConstant(0); };
   bool plain = taps == 1 && op.getGroups() == 1 && allOnes(op.getStrides()) && allOnes(op.getInputDilations()) &&
                llvm::all_of(op.getPads(), isZero);
   for (int64_t d = 1; d + 1 < out.getRank(); ++d)
-    plain &= in.dim(d) == out.dim(d);
-  return plain                      ? Product::Left::strided
-         : op.isDepthwise()         ? Product::Left::depthwise
-         : channels.isMultipleOf(8) ? Product::Left::chunks
-                                    : Product::Left::elements;
+    plain &= in.dims[d] == out.dim(d) && in.strides[d - 1] == in.strides[d] * in.dims[d];
+  return plain                                                     ? Product::Left::strided
+         : op.isDepthwise()                                        ? Product::Left::depthwise
+         : channels.isMultipleOf(8) && hasAlignedChannels(op, 8) ? Product::Left::chunks
+                                                                   : Product::Left::elements;
 }
 
 Product kt::analyzeConv(ConvOp op) {
-  SymTensorType in = op.getInput().getType(), w = op.getWeights().getType(), out = op.getResult().getType();
+  SymTensorType in = op.inputType(), w = op.getWeights().getType(), out = op.getResult().getType();
+  FactorView input = factorView(op, 0);
   unsigned rank = out.getRank();
   int64_t groups = op.getGroups(), taps = 1;
   for (int64_t n : op.getKernel())
@@ -167,7 +216,8 @@ Product kt::analyzeConv(ConvOp op) {
   }
   p.resultIndex.push_back(-1);
   p.n = outputs, p.k = channels * taps;
-  p.lhsM = channels, p.lhsK = one, p.rhsN = p.number(0), p.rhsK = p.number(0);
+  p.lhsM = input.strides[rank - 2], p.lhsK = input.strides[rank - 1], p.rhsN = p.number(0), p.rhsK = p.number(0);
+  p.lhsOffset = input.offset, p.rhsOffset = p.number(0);
   p.resM = out.dim(rank - 1), p.resN = one;
   if (groups > 1) {
     p.batch = {p.number(groups)};

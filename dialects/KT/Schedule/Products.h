@@ -32,6 +32,9 @@ struct Product {
   // Strides in elements; batch strides go with `batch`.
   Expr lhsM, lhsK, rhsN, rhsK, resM, resN;
   llvm::SmallVector<Expr> lhsBatch, rhsBatch, resBatch;
+  Expr lhsOffset, rhsOffset; // of the first element
+  /// Strides of the left side along the parts of m, where those are not one; else empty, and lhsM is it.
+  llvm::SmallVector<Expr> lhsRows;
   // Where the epilogue's indices come from: >= 0 a part of m, -1 is n, -2 - i is batch dimension i.
   llvm::SmallVector<int> resultIndex;
   /// Set where columns are those of a group: the region's column index is n + batch * groupWidth.
@@ -39,6 +42,10 @@ struct Product {
 
   Expr batches() const;
   Expr number(int64_t v) const { return Expr::constant(m.context(), v); }
+  /// The left side's strides between rows: one, or one a part of m.
+  llvm::SmallVector<Expr> rowStrides() const;
+  /// Neighbours of the left side are k's rather than rows.
+  bool leftAlongK() const;
   /// Which of the epilogue's indices is n; -1 where none is.
   int columnIndex() const;
   /// Whether operands of these types may use tensor cores.
@@ -55,6 +62,9 @@ struct Product {
   /// How many columns a thread may store at once, at most `want`; conditions go to `alignment`.
   unsigned storeLanes(Alignment &alignment, unsigned want) const;
 };
+
+/// Neighbouring channels lie side by side, and groups of `lanes` of them are aligned, provably.
+bool hasAlignedChannels(ConvOp op, int64_t lanes);
 
 Product analyzeMatmul(MatmulOp op);
 Product analyzeConv(ConvOp op);

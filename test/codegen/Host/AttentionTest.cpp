@@ -14,9 +14,12 @@ struct Options {
   bool headsInside = false; // [b, s, h, d] rather than [b, h, s, d]
   bool zeroEmpty = false;
   std::string d = "p4", e = "p5", i = "p2";
+  bool from = false, to = false; // a span instead of a mask, with these ends
 };
 
-/// p0 b, p1 key heads, p2 i, p3 j, p4 d, p5 e. Causal with an offset, so some rows see nothing.
+/// p0 b, p1 key heads, p2 i, p3 j, p4 d, p5 e. Causal with an offset, so some rows see nothing; or keys i - p6 <= j < i
+/// + p7
+/// - p6.
 std::string text(const Options &o) {
   std::string h = "p1 * " + std::to_string(o.group);
   auto tensor = [&](const std::string &heads, const std::string &rows, const std::string &width) {
@@ -31,7 +34,9 @@ std::string text(const Options &o) {
   return "^bb0(%q: " + q + ", %k: " + k + ", %v: " + v + "):\n %y = kt.attention %q, %k, %v {maps = [" + maps +
          "], sizes = [#kt.expr<p0>, #kt.expr<" + h + ">, #kt.expr<" + o.i + ">, #kt.expr<p3>, #kt.expr<" + o.d +
          ">, #kt.expr<" + o.e + ">], group = " + std::to_string(o.group) + " : i64" +
-         (o.zeroEmpty ? ", zero_empty" : "") + "} : " + q + ", " + k + ", " + v + " -> " + r + R"( score {
+         (o.zeroEmpty ? ", zero_empty" : "") + (o.from ? ", span_from = #kt.expr<-1 * p6>" : "") +
+         (o.to ? ", span_to = #kt.expr<p7 + -1 * p6>" : "") + "} : " + q + ", " + k + ", " + v + " -> " + r +
+         R"( score {
  ^bb0(%s: f32, %b: index, %h: index, %i: index, %j: index):
    %c = arith.constant 0.3 : f32
    %low = arith.constant 0xFF800000 : f32
@@ -40,10 +45,8 @@ std::string text(const Options &o) {
    %1 = arith.addi %j, %two : index
    %2 = arith.cmpi sle, %1, %i : index
    %3 = arith.select %2, %0, %low : f32
-   kt.yield %3 : f32
- }
- kt.yield %y : )" +
-         r;
+   kt.yield %)" +
+         (o.from || o.to ? "0" : "3") + " : f32\n }\n kt.yield %y : " + r;
 }
 
 template <typename T> T encode(float v) { return v; }
@@ -53,7 +56,12 @@ float decode(uint16_t v) { return fromHalf(v); }
 
 template <typename T>
 void check(const HostKernel &kernel, const Options &o, int64_t b, int64_t g, int64_t ni, int64_t nj, int64_t d,
-           int64_t e) {
+           int64_t e, int64_t back = 0, int64_t width = 0) {
+  auto seen = [&](int64_t i, int64_t j) {
+    if (!o.from && !o.to)
+      return j + 2 <= i;
+    return (!o.from || j >= i - back) && (!o.to || j < i + width - back);
+  };
   int64_t h = g * o.group;
   auto at = [&](int64_t heads, int64_t rows, int64_t width, int64_t x, int64_t y, int64_t z) {
     return o.headsInside ? ((x * rows + z) * heads + y) * width : ((x * heads + y) * rows + z) * width;
@@ -75,7 +83,7 @@ void check(const HostKernel &kernel, const Options &o, int64_t b, int64_t g, int
         for (int64_t j = 0; j < nj; ++j) {
           for (int64_t l = 0; l < d; ++l)
             s[j] += (double)decode(q[at(h, ni, d, x, head, i) + l]) * decode(k[at(g, nj, d, x, head / o.group, j) + l]);
-          s[j] = j + 2 <= i ? s[j] * 0.3 : -INFINITY;
+          s[j] = seen(i, j) ? s[j] * 0.3 : -INFINITY;
           max = std::max(max, s[j]);
         }
         for (double &p : s)
@@ -87,7 +95,9 @@ void check(const HostKernel &kernel, const Options &o, int64_t b, int64_t g, int
           expected[at(h, ni, e, x, head, i) + l] = sum == 0 ? (o.zeroEmpty || nj == 0 ? 0 : NAN) : out / sum;
         }
       }
-  kernel.run({q.data(), k.data(), v.data(), y.data()}, {b, g, ni, nj, d, e});
+  kernel.run({q.data(), k.data(), v.data(), y.data()}, o.from || o.to
+                                                           ? std::vector<int64_t>{b, g, ni, nj, d, e, back, width}
+                                                           : std::vector<int64_t>{b, g, ni, nj, d, e});
   for (T value : y)
     actual.push_back(decode(value));
   double tolerance = sizeof(T) == 2 ? 2e-3 : 1e-5;
@@ -134,4 +144,21 @@ TEST(HostAttention, half_storage_and_one_row) {
   ASSERT_TRUE(one.ok());
   std::printf("compile one row %.1f ms\n", one.compileMs);
   check<uint16_t>(one, o, 2, 2, 1, 150, 64, 64);
+}
+
+TEST(HostAttention, walks_spans_of_keys) {
+  for (auto [from, to] : {std::pair{false, true}, std::pair{true, false}, std::pair{true, true}}) {
+    Options o;
+    o.from = from, o.to = to, o.group = 3, o.zeroEmpty = from;
+    HostKernel kernel(text(o), 8);
+    ASSERT_TRUE(kernel.ok());
+    check<float>(kernel, o, 1, 2, 1, 1, 8, 8, 0, 1);
+    check<float>(kernel, o, 2, 1, 7, 7, 8, 8, 0, 1);
+    check<float>(kernel, o, 1, 1, 70, 300, 16, 16, -230,
+                 1); // behind a past: blocks of rows begin in the middle of a head
+    check<float>(kernel, o, 1, 1, 197, 197, 16, 24, 40, 41);
+    check<float>(kernel, o, 1, 1, 509, 400, 8, 8, 130, 200);
+    check<float>(kernel, o, 1, 1, 5, 300, 8, 8, -295, 0); // sees nothing
+    check<float>(kernel, o, 1, 1, 60, 0, 8, 8, 3, 4);
+  }
 }

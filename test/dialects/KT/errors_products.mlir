@@ -611,6 +611,34 @@ func.func @attention_query_has_its_length(%q: !kt.tensor<[b, 8, s + 1, 64] x f16
 
 // -----
 
+func.func @attention_spans_are_differences_of_sizes(%q: !kt.tensor<[b, 8, s, 64] x f16>, %k: !kt.tensor<[b, 4, t, 64] x f16>, %v: !kt.tensor<[b, 4, t, 32] x f16>) {
+  // expected-error @+1 {{'kt.attention' op expected span_to to be a difference of sizes but got ?n + 1}}
+  %r = kt.attention %q, %k, %v
+       {maps = [affine_map<(b, h, i, d) -> (b, h, i, d)>, affine_map<(b, h, i, d) -> (b, h, i, d)>, affine_map<(b, h, i, d) -> (b, h, i, d)>, affine_map<(b, h, i, d) -> (b, h, i, d)>],
+        sizes = [#kt.expr<b>, #kt.expr<8>, #kt.expr<s>, #kt.expr<t>, #kt.expr<64>, #kt.expr<32>], group = 2 : i64, span_to = #kt.expr<?n + 1>}
+       : !kt.tensor<[b, 8, s, 64] x f16>, !kt.tensor<[b, 4, t, 64] x f16>, !kt.tensor<[b, 4, t, 32] x f16> -> !kt.tensor<[b, 8, s, 32] x f16> score {
+  ^bb0(%p: f32, %bi: index, %h: index, %i: index, %j: index):
+    kt.yield %p : f32
+  }
+  return
+}
+
+// -----
+
+func.func @attention_spans_fit_indices(%q: !kt.tensor<[b, 8, s, 64] x f16>, %k: !kt.tensor<[b, 4, t, 64] x f16>, %v: !kt.tensor<[b, 4, t, 32] x f16>) {
+  // expected-error @+1 {{'kt.attention' op expected span_from to be a difference of sizes but got s + -1073741824}}
+  %r = kt.attention %q, %k, %v
+       {maps = [affine_map<(b, h, i, d) -> (b, h, i, d)>, affine_map<(b, h, i, d) -> (b, h, i, d)>, affine_map<(b, h, i, d) -> (b, h, i, d)>, affine_map<(b, h, i, d) -> (b, h, i, d)>],
+        sizes = [#kt.expr<b>, #kt.expr<8>, #kt.expr<s>, #kt.expr<t>, #kt.expr<64>, #kt.expr<32>], group = 2 : i64, span_from = #kt.expr<s + -1073741824>}
+       : !kt.tensor<[b, 8, s, 64] x f16>, !kt.tensor<[b, 4, t, 64] x f16>, !kt.tensor<[b, 4, t, 32] x f16> -> !kt.tensor<[b, 8, s, 32] x f16> score {
+  ^bb0(%p: f32, %bi: index, %h: index, %i: index, %j: index):
+    kt.yield %p : f32
+  }
+  return
+}
+
+// -----
+
 func.func @attention_value_has_the_keys(%q: !kt.tensor<[b, 8, s, 64] x f16>, %k: !kt.tensor<[b, 4, t, 64] x f16>, %v: !kt.tensor<[b, 4, t + 4, 32] x f16>) {
   // expected-error @+1 {{'kt.attention' op expected dimension 2 of value to be t but got t + 4}}
   %r = kt.attention %q, %k, %v

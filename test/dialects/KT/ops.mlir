@@ -89,12 +89,13 @@ func.func @conv(%x: !kt.tensor<[n, 8, 8, 3] x f32>, %w: !kt.tensor<[1, 1, 9, 3, 
 }
 
 // CHECK-LABEL: @attention
-// CHECK: kt.attention %{{.*}}, %{{.*}}, %{{.*}} {group = 2 : i64, {{.*}}zero_empty} : {{.*}} score {
+// CHECK: kt.attention %{{.*}}, %{{.*}}, %{{.*}} {group = 2 : i64, {{.*}}, span_from = #kt.expr<s * -1 + t + -127>, span_to = #kt.expr<s * -1 + t + 1>, zero_empty} : {{.*}} score {
 func.func @attention(%q: !kt.tensor<[b, 8, s, 64] x f16>, %k: !kt.tensor<[b, 4, t, 64] x f16>, %v: !kt.tensor<[b, 4, t, 64] x f16>) -> !kt.tensor<[b, 8, s, 64] x f16> {
   %r = kt.attention %q, %k, %v
        {maps = [affine_map<(b, h, i, d) -> (b, h, i, d)>, affine_map<(b, g, j, d) -> (b, g, j, d)>,
                 affine_map<(b, g, j, e) -> (b, g, j, e)>, affine_map<(b, h, i, e) -> (b, h, i, e)>],
-        sizes = [#kt.expr<b>, #kt.expr<8>, #kt.expr<s>, #kt.expr<t>, #kt.expr<64>, #kt.expr<64>], group = 2 : i64, zero_empty}
+        sizes = [#kt.expr<b>, #kt.expr<8>, #kt.expr<s>, #kt.expr<t>, #kt.expr<64>, #kt.expr<64>], group = 2 : i64, zero_empty,
+        span_from = #kt.expr<t + -1 * s + -127>, span_to = #kt.expr<t + -1 * s + 1>}
        : !kt.tensor<[b, 8, s, 64] x f16>, !kt.tensor<[b, 4, t, 64] x f16>, !kt.tensor<[b, 4, t, 64] x f16> -> !kt.tensor<[b, 8, s, 64] x f16> score {
   ^bb0(%p: f32, %bi: index, %h: index, %i: index, %j: index):
     %scale = arith.constant 1.250000e-01 : f32

@@ -155,3 +155,118 @@ func.func @guards_checks_of_indices(%x: !kt.tensor<[n] x f32>, %i: !kt.tensor<[k
   }
   return %p : !kt.tensor<[k + 2] x f32>
 }
+
+!q = !kt.tensor<[b, 4, s, 8] x f32>
+!pad = !kt.tensor<[b, s] x i64>
+!mask = !kt.tensor<[b, s, s] x f32>
+!view = !kt.tensor<[b, 1, s, s] x f32>
+#h = affine_map<(b, h, i, d) -> (b, h, i, d)>
+
+// However many attentions read a mask: what it is made of has fewer bytes. A view that only has another dimension of one element is no obstacle.
+// CHECK-LABEL: @masks_are_made_where_they_are_read
+// CHECK-NOT: kt.generic
+// CHECK-COUNT-2: kt.attention {{.*}} extras(%arg1 : !kt.tensor<[b, s] x i64>)
+// CHECK-NOT: kt.generic
+// CHECK: return
+func.func @masks_are_made_where_they_are_read(%q: !q, %p: !pad) -> !q {
+  %m = kt.generic ins(%p : !pad) -> !mask {
+  ^bb0(%P: !pad, %b: index, %i: index, %j: index):
+    %zero = arith.constant 0 : i64
+    %none = arith.constant 0.0 : f32
+    %inf = arith.constant 0xFF800000 : f32
+    %0 = kt.read %P[%b, %j] : !pad -> i64
+    %1 = arith.cmpi ne, %0, %zero : i64
+    %2 = arith.cmpi sle, %j, %i : index
+    %3 = arith.index_cast %i : index to i64
+    %4 = arith.cmpi sge, %3, %0 : i64
+    %5 = arith.andi %1, %2 : i1
+    %6 = arith.ori %5, %4 : i1
+    %7 = arith.select %6, %none, %inf : f32
+    kt.yield %7 : f32
+  }
+  %v = kt.reshape %m : !mask -> !view
+  %r0 = kt.attention %q, %q, %q extras(%v : !view) {maps = [#h, #h, #h, #h],
+        sizes = [#kt.expr<b>, #kt.expr<4>, #kt.expr<s>, #kt.expr<s>, #kt.expr<8>, #kt.expr<8>], group = 1 : i64} : !q, !q, !q -> !q score {
+  ^bb0(%x: f32, %M: !view, %b: index, %h: index, %i: index, %j: index):
+    %z = arith.constant 0 : index
+    %0 = kt.read %M[%b, %z, %i, %j] : !view -> f32
+    %1 = arith.addf %x, %0 : f32
+    kt.yield %1 : f32
+  }
+  %r1 = kt.attention %r0, %r0, %r0 extras(%v : !view) {maps = [#h, #h, #h, #h],
+        sizes = [#kt.expr<b>, #kt.expr<4>, #kt.expr<s>, #kt.expr<s>, #kt.expr<8>, #kt.expr<8>], group = 1 : i64} : !q, !q, !q -> !q score {
+  ^bb0(%x: f32, %M: !view, %b: index, %h: index, %i: index, %j: index):
+    %z = arith.constant 0 : index
+    %0 = kt.read %M[%b, %z, %i, %j] : !view -> f32
+    %1 = arith.addf %x, %0 : f32
+    kt.yield %1 : f32
+  }
+  return %r1 : !q
+}
+
+// What it is made of is no smaller.
+// CHECK-LABEL: @leaves_masks_of_large_operands_alone
+// CHECK: kt.generic
+// CHECK-COUNT-2: kt.attention
+func.func @leaves_masks_of_large_operands_alone(%q: !q, %p: !view, %o: !view) -> !q {
+  %v = kt.generic ins(%p, %o : !view, !view) -> !view {
+  ^bb0(%P: !view, %O: !view, %b: index, %h: index, %i: index, %j: index):
+    %zero = arith.constant 0.0 : f32
+    %inf = arith.constant 0xFF800000 : f32
+    %0 = kt.read %P[%b, %h, %i, %j] : !view -> f32
+    %1 = kt.read %O[%b, %h, %i, %j] : !view -> f32
+    %2 = arith.cmpf olt, %0, %1 : f32
+    %3 = arith.addf %0, %1 : f32
+    %4 = arith.select %2, %3, %inf : f32
+    kt.yield %4 : f32
+  }
+  %r0 = kt.attention %q, %q, %q extras(%v : !view) {maps = [#h, #h, #h, #h],
+        sizes = [#kt.expr<b>, #kt.expr<4>, #kt.expr<s>, #kt.expr<s>, #kt.expr<8>, #kt.expr<8>], group = 1 : i64} : !q, !q, !q -> !q score {
+  ^bb0(%x: f32, %M: !view, %b: index, %h: index, %i: index, %j: index):
+    %z = arith.constant 0 : index
+    %0 = kt.read %M[%b, %z, %i, %j] : !view -> f32
+    %1 = arith.addf %x, %0 : f32
+    kt.yield %1 : f32
+  }
+  %r1 = kt.attention %r0, %r0, %r0 extras(%v : !view) {maps = [#h, #h, #h, #h],
+        sizes = [#kt.expr<b>, #kt.expr<4>, #kt.expr<s>, #kt.expr<s>, #kt.expr<8>, #kt.expr<8>], group = 1 : i64} : !q, !q, !q -> !q score {
+  ^bb0(%x: f32, %M: !view, %b: index, %h: index, %i: index, %j: index):
+    %z = arith.constant 0 : index
+    %0 = kt.read %M[%b, %z, %i, %j] : !view -> f32
+    %1 = arith.addf %x, %0 : f32
+    kt.yield %1 : f32
+  }
+  return %r1 : !q
+}
+
+// A logarithm for each score is more than an element of a bias.
+// CHECK-LABEL: @leaves_expensive_biases_alone
+// CHECK: kt.generic
+// CHECK-COUNT-2: kt.attention
+func.func @leaves_expensive_biases_alone(%q: !q, %p: !pad) -> !q {
+  %v = kt.generic ins(%p : !pad) -> !view {
+  ^bb0(%P: !pad, %b: index, %h: index, %i: index, %j: index):
+    %0 = kt.read %P[%b, %j] : !pad -> i64
+    %1 = arith.sitofp %0 : i64 to f32
+    %2 = math.log %1 : f32
+    %3 = math.exp %2 : f32
+    kt.yield %3 : f32
+  }
+  %r0 = kt.attention %q, %q, %q extras(%v : !view) {maps = [#h, #h, #h, #h],
+        sizes = [#kt.expr<b>, #kt.expr<4>, #kt.expr<s>, #kt.expr<s>, #kt.expr<8>, #kt.expr<8>], group = 1 : i64} : !q, !q, !q -> !q score {
+  ^bb0(%x: f32, %M: !view, %b: index, %h: index, %i: index, %j: index):
+    %z = arith.constant 0 : index
+    %0 = kt.read %M[%b, %z, %i, %j] : !view -> f32
+    %1 = arith.addf %x, %0 : f32
+    kt.yield %1 : f32
+  }
+  %r1 = kt.attention %r0, %r0, %r0 extras(%v : !view) {maps = [#h, #h, #h, #h],
+        sizes = [#kt.expr<b>, #kt.expr<4>, #kt.expr<s>, #kt.expr<s>, #kt.expr<8>, #kt.expr<8>], group = 1 : i64} : !q, !q, !q -> !q score {
+  ^bb0(%x: f32, %M: !view, %b: index, %h: index, %i: index, %j: index):
+    %z = arith.constant 0 : index
+    %0 = kt.read %M[%b, %z, %i, %j] : !view -> f32
+    %1 = arith.addf %x, %0 : f32
+    kt.yield %1 : f32
+  }
+  return %r1 : !q
+}

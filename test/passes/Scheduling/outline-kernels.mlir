@@ -126,6 +126,21 @@ func.func @shares_across_offsets(%x: !x) -> (!y, !y, !y) {
   return %a, %b, %c : !y, !y, !y
 }
 
+// Ends of a span are two parameters where they are differences, since parameters are never negative.
+// CHECK-LABEL: func.func @spans
+// CHECK: kt.launch @attention_0 ins({{.*}}) ints [#kt.expr<b>, #kt.expr<s>, #kt.expr<t>, #kt.expr<s + 7>, #kt.expr<t + 1>]
+#h = affine_map<(b, h, i, d) -> (b, h, i, d)>
+!q = !kt.tensor<[b, 4, s, 32] x f32>
+!k = !kt.tensor<[b, 4, t, 32] x f32>
+func.func @spans(%q: !q, %k: !k, %v: !k) -> !q {
+  %r = kt.attention %q, %k, %v {maps = [#h, #h, #h, #h], sizes = [#kt.expr<b>, #kt.expr<4>, #kt.expr<s>, #kt.expr<t>, #kt.expr<32>, #kt.expr<32>],
+       group = 1 : i64, span_from = #kt.expr<t + -1 * s + -7>, span_to = #kt.expr<t + -1 * s + 1>} : !q, !k, !k -> !q score {
+  ^bb0(%x: f32, %b: index, %h: index, %i: index, %j: index):
+    kt.yield %x : f32
+  }
+  return %r : !q
+}
+
 // CHECK: kt.kernel @generic_0 ["p0"] computes {
 // CHECK-NEXT: ^bb0(%{{.*}}: !kt.tensor<[p0, 8] x f32>):
 // CHECK-NEXT: kt.generic
@@ -144,3 +159,5 @@ func.func @shares_across_offsets(%x: !x) -> (!y, !y, !y) {
 // CHECK: arith.addi %{{.*}}, %[[TWO]]
 // CHECK: arith.addi %{{.*}}, %[[OFFSET]]
 // CHECK-NOT: kt.kernel
+// CHECK: kt.kernel @attention_0 ["p0", "p1", "p2", "p3", "p4"]
+// CHECK: span_from = #kt.expr<p2 + p3 * -1>, span_to = #kt.expr<p1 * -1 + p4>

@@ -196,3 +196,87 @@ kt.kernel @attention_f32_nan ["p0", "p1", "p2"] computes {
   }
   kt.yield %r : !kt.tensor<[p0, p1, 2, 16] x f32>
 }
+
+kt.kernel @attention_span_causal ["p0", "p1", "p2", "p3"] computes {
+^bb0(%q: !kt.tensor<[p0, 4, p1, 64] x f16>, %k: !kt.tensor<[p0, 2, p2, 64] x f16>, %v: !kt.tensor<[p0, 2, p2, 64] x f16>):
+  %r = kt.attention %q, %k, %v
+      {maps = [#bhid, #bgjd, #bgje, #bhie],
+       sizes = [#kt.expr<p0>, #kt.expr<4>, #kt.expr<p1>, #kt.expr<p2>, #kt.expr<64>, #kt.expr<64>], group = 2 : i64, span_to = #kt.expr<p3 + 1>}
+      : !kt.tensor<[p0, 4, p1, 64] x f16>, !kt.tensor<[p0, 2, p2, 64] x f16>, !kt.tensor<[p0, 2, p2, 64] x f16>
+      -> !kt.tensor<[p0, 4, p1, 64] x f16> score {
+  ^bb0(%s: f32, %b: index, %h: index, %i: index, %j: index):
+    %c = arith.constant 0.125000000 : f32
+    %0 = arith.mulf %s, %c : f32
+    kt.yield %0 : f32
+  }
+  kt.yield %r : !kt.tensor<[p0, 4, p1, 64] x f16>
+}
+
+kt.kernel @attention_span_window ["p0", "p1", "p2", "p3"] computes {
+^bb0(%q: !kt.tensor<[p0, 2, p1, 64] x f16>, %k: !kt.tensor<[p0, 2, p2, 64] x f16>, %v: !kt.tensor<[p0, 2, p2, 48] x f16>):
+  %r = kt.attention %q, %k, %v
+      {maps = [#bhid, #bgjd, #bgje, #bhie],
+       sizes = [#kt.expr<p0>, #kt.expr<2>, #kt.expr<p1>, #kt.expr<p2>, #kt.expr<64>, #kt.expr<48>], group = 1 : i64, span_from = #kt.expr<p3 + -69>, span_to = #kt.expr<p3 + 1>, zero_empty}
+      : !kt.tensor<[p0, 2, p1, 64] x f16>, !kt.tensor<[p0, 2, p2, 64] x f16>, !kt.tensor<[p0, 2, p2, 48] x f16>
+      -> !kt.tensor<[p0, 2, p1, 48] x f16> score {
+  ^bb0(%s: f32, %b: index, %h: index, %i: index, %j: index):
+    %c = arith.constant 0.125000000 : f32
+    %0 = arith.mulf %s, %c : f32
+    kt.yield %0 : f32
+  }
+  kt.yield %r : !kt.tensor<[p0, 2, p1, 48] x f16>
+}
+
+kt.kernel @attention_span_behind ["p0", "p1", "p2", "p3"] computes {
+^bb0(%q: !kt.tensor<[p0, 2, p1, 32] x bf16>, %k: !kt.tensor<[p0, 2, p2, 32] x bf16>, %v: !kt.tensor<[p0, 2, p2, 32] x bf16>,
+     %m: !kt.tensor<[p0, 1, p1, p2] x bf16>):
+  %r = kt.attention %q, %k, %v extras(%m : !kt.tensor<[p0, 1, p1, p2] x bf16>)
+      {maps = [#bhid, #bgjd, #bgje, #bhie],
+       sizes = [#kt.expr<p0>, #kt.expr<2>, #kt.expr<p1>, #kt.expr<p2>, #kt.expr<32>, #kt.expr<32>], group = 1 : i64, span_from = #kt.expr<p3>, zero_empty}
+      : !kt.tensor<[p0, 2, p1, 32] x bf16>, !kt.tensor<[p0, 2, p2, 32] x bf16>, !kt.tensor<[p0, 2, p2, 32] x bf16>
+      -> !kt.tensor<[p0, 2, p1, 32] x bf16> score {
+  ^bb0(%s: f32, %M: !kt.tensor<[p0, 1, p1, p2] x bf16>, %b: index, %h: index, %i: index, %j: index):
+    %c = arith.constant 0.176776695 : f32
+    %0 = arith.mulf %s, %c : f32
+    %z = arith.constant 0 : index
+    %1 = kt.read %M[%b, %z, %i, %j] : !kt.tensor<[p0, 1, p1, p2] x bf16> -> bf16
+    %2 = arith.extf %1 : bf16 to f32
+    %3 = arith.addf %0, %2 : f32
+    kt.yield %3 : f32
+  }
+  kt.yield %r : !kt.tensor<[p0, 2, p1, 32] x bf16>
+}
+
+kt.kernel @attention_span_f32 ["p0", "p1", "p2", "p3"] computes {
+^bb0(%q: !kt.tensor<[p0, 4, p1, 16] x f32>, %k: !kt.tensor<[p0, 2, p2, 16] x f32>, %v: !kt.tensor<[p0, 2, p2, 24] x f32>,
+     %m: !kt.tensor<[p0, 1, p1, p2] x f32>):
+  %r = kt.attention %q, %k, %v extras(%m : !kt.tensor<[p0, 1, p1, p2] x f32>)
+      {maps = [#bhid, #bgjd, #bgje, #bhie],
+       sizes = [#kt.expr<p0>, #kt.expr<4>, #kt.expr<p1>, #kt.expr<p2>, #kt.expr<16>, #kt.expr<24>], group = 2 : i64, span_from = #kt.expr<p3 + -40>, span_to = #kt.expr<p3 + 3>}
+      : !kt.tensor<[p0, 4, p1, 16] x f32>, !kt.tensor<[p0, 2, p2, 16] x f32>, !kt.tensor<[p0, 2, p2, 24] x f32>
+      -> !kt.tensor<[p0, 4, p1, 24] x f32> score {
+  ^bb0(%s: f32, %M: !kt.tensor<[p0, 1, p1, p2] x f32>, %b: index, %h: index, %i: index, %j: index):
+    %c = arith.constant 0.250000000 : f32
+    %0 = arith.mulf %s, %c : f32
+    %z = arith.constant 0 : index
+    %1 = kt.read %M[%b, %z, %i, %j] : !kt.tensor<[p0, 1, p1, p2] x f32> -> f32
+    %3 = arith.addf %0, %1 : f32
+    kt.yield %3 : f32
+  }
+  kt.yield %r : !kt.tensor<[p0, 4, p1, 24] x f32>
+}
+
+kt.kernel @attention_span_f32_causal ["p0", "p1", "p2", "p3"] computes {
+^bb0(%q: !kt.tensor<[p0, 2, p1, 64] x f32>, %k: !kt.tensor<[p0, 2, p2, 64] x f32>, %v: !kt.tensor<[p0, 2, p2, 40] x f32>):
+  %r = kt.attention %q, %k, %v
+      {maps = [#bhid, #bgjd, #bgje, #bhie],
+       sizes = [#kt.expr<p0>, #kt.expr<2>, #kt.expr<p1>, #kt.expr<p2>, #kt.expr<64>, #kt.expr<40>], group = 1 : i64, span_to = #kt.expr<p3 + -1 * p2 + 1>}
+      : !kt.tensor<[p0, 2, p1, 64] x f32>, !kt.tensor<[p0, 2, p2, 64] x f32>, !kt.tensor<[p0, 2, p2, 40] x f32>
+      -> !kt.tensor<[p0, 2, p1, 40] x f32> score {
+  ^bb0(%s: f32, %b: index, %h: index, %i: index, %j: index):
+    %c = arith.constant 0.125000000 : f32
+    %0 = arith.mulf %s, %c : f32
+    kt.yield %0 : f32
+  }
+  kt.yield %r : !kt.tensor<[p0, 2, p1, 40] x f32>
+}
