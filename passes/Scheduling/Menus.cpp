@@ -13,10 +13,11 @@ Menu::Menu(KernelOp kernel, StringRef target, const KernelLaunches &launches, Te
       tensorCores(tensorCores) {}
 
 void Menu::add(StringRef path, DictionaryAttr config, Expr guard, Expr cost, Expr splits) {
-  if (guard && !launches.ever(guard))
+  // What has too many parts to be said cannot be asked either.
+  if ((guard && (guard.poison() || !launches.ever(guard))) || (splits && splits.poison()))
     return;
   auto attr = [](Expr e) { return e && !e.poison() ? e.attr() : ExprAttr(); };
-  // An expression that has too many parts says nothing: without a cost the candidate counts as free.
+  // Without a cost a candidate counts as free.
   if (guard && guard.isConstant(1))
     guard = Expr();
   candidates.push_back(CandidateAttr::get(context, target, StringAttr::get(context, path), config, attr(splits),

@@ -25,6 +25,15 @@ constexpr MmaTile kPlainTile{64, 64, 32, 2, 2, 2, 1}, kElementsTile{64, 64, 32, 
 constexpr SimtTile kFew{16, 64, 32, 2, 4, 4}, kLarge{128, 128, 8, 8, 8}, kSmall{64, 64, 16, 4, 4};
 } // namespace
 
+/// The number of splits, `room` or one, and what it takes: adding up is not always worth a fuller device.
+static std::pair<Expr, Expr> worthSharing(Expr room, Expr alone, function_ref<Expr(Expr)> costOf) {
+  Expr shared = costOf(room), one = Expr::constant(room.context(), 1);
+  Expr splits = Expr::select(Expr::lt(shared, alone), room, one), least = Expr::min(shared, alone);
+  // Grids and workspaces have it twice, and something beside it.
+  bool brief = !splits.poison() && !least.poison() && splits.attr().getWeight() < Expr::kMaxWeight * 3 / 8;
+  return brief ? std::pair(splits, least) : std::pair(room, shared);
+}
+
 void Menu::products(const Product &p, const CostModel &cost, const TargetModel &model) {
   if (p.left == Product::Left::depthwise)
     return add(path::kDepthwise, makeConfig(context, {}), {}, cost.stream(bytes(), 40));
@@ -45,8 +54,11 @@ void Menu::tensorCoreProducts(const Product &p, const CostModel &cost, const Tar
     // Newer cards of another kind may have less: what the target's own has is not what the run meets.
     if (tile->sharedBytes() > sharedPerBlock(0))
       guard = allOf({guard, Expr::lt(number(tile->sharedBytes() - 1), Expr::symbol(context, fact::kSharedPerBlock))});
-    Expr splits = mayShare ? cost.splits(p, *tile, async) : Expr();
-    add(path::kMma, makeConfig(context, *tile, async), guard, cost.product(p, *tile, async, lanes, splits), splits);
+    Expr splits, time = cost.product(p, *tile, async, lanes, {});
+    if (mayShare)
+      std::tie(splits, time) = worthSharing(cost.splits(p, *tile, async), time,
+                                            [&](Expr n) { return cost.product(p, *tile, async, lanes, n); });
+    add(path::kMma, makeConfig(context, *tile, async), guard, time, splits);
   };
   Alignment copies;
   bool aligned = p.canAlign(copies);
@@ -66,7 +78,7 @@ void Menu::tensorCoreProducts(const Product &p, const CostModel &cost, const Tar
       for (const MmaTile &tile : tiles) {
         Expr guard = allOf({copied, level.guard, many});
         tryTile(tile, true, guard, level.lanes, false);
-        // Where tiles as large as the last ones are few, smaller ones fill the device without a second launch.
+        // Where tiles as large as the last ones are few, smaller ones fill the device without adding up.
         if (deep && tile.bm * tile.bn <= 128 * 128)
           tryTile(tile, true, guard, level.lanes, true);
       }
@@ -83,9 +95,11 @@ void Menu::cudaCoreProducts(const Product &p, const CostModel &cost, const Targe
     std::optional<SimtTile> tile = SimtTile::get(wanted, accBytes, model.sharedPerBlock());
     if (!tile)
       return;
-    Expr splits = mayShare ? cost.splits(p, *tile) : Expr();
-    add(path::kSimt, makeConfig(context, *tile, vectors), guard, cost.product(p, *tile, vectors, lanes, splits),
-        splits);
+    Expr splits, time = cost.product(p, *tile, vectors, lanes, {});
+    if (mayShare)
+      std::tie(splits, time) =
+          worthSharing(cost.splits(p, *tile), time, [&](Expr n) { return cost.product(p, *tile, vectors, lanes, n); });
+    add(path::kSimt, makeConfig(context, *tile, vectors), guard, time, splits);
   };
   // Vectors of operands and of results; what cannot be assumed of operands is read an element at a time.
   unsigned lanes = 1;

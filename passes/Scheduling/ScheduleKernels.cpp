@@ -25,6 +25,9 @@ constexpr int64_t kSmCounts[] = {16, 24, 32, 46, 56, 68, 76, 84, 108, 114, 128, 
 /// Of the generation of data centres, which runs code for older ones too.
 constexpr int64_t kHopperSmCounts[] = {78, 114, 132};
 
+/// Nanoseconds that the model does not tell apart.
+constexpr int64_t kUnsure = 500;
+
 /// Kilobytes of PTX that a candidate is about: measured, a few for each function and a third for each mma.
 int64_t codeOf(CandidateAttr c) {
   int64_t kilobytes = 10;
@@ -35,7 +38,7 @@ int64_t codeOf(CandidateAttr c) {
 
 /// The time that a launch may lose for code that is not there, in percent: the more code a kernel has, the more.
 int64_t toleratedLoss(int64_t kilobytes) {
-  return kilobytes <= 40 ? 2 : kilobytes <= 60 ? 4 : kilobytes <= 80 ? 7 : kilobytes <= 110 ? 11 : 16;
+  return kilobytes <= 40 ? 2 : kilobytes <= 60 ? 4 : kilobytes <= 80 ? 6 : kilobytes <= 110 ? 8 : 11;
 }
 
 /// The candidates of a kernel for one target and what they cost where.
@@ -143,8 +146,8 @@ private:
         continue;
       if (left == kNever)
         return kNever;
-      most =
-          std::max(most, left == best ? 0 : (int64_t)((left - best) * 10'000.0 / (double)std::max<int64_t>(1, best)));
+      int64_t lost = std::max<int64_t>(0, left - best - kUnsure);
+      most = std::max(most, (int64_t)((double)lost * 10'000.0 / (double)std::max<int64_t>(1, best)));
     }
     return most;
   }

@@ -177,6 +177,7 @@ Stats Session::stats() const {
   stats.deviceBytes = program.account->inUse();
   stats.peakDeviceBytes = program.account->peak();
   stats.hostFallbacks = counters.fallbacks;
+  stats.schedules = impl->executor->schedules();
   return stats;
 }
 
@@ -185,7 +186,7 @@ void Session::profile(bool on) { impl->executor->profile(on); }
 std::vector<ProfileEvent> Session::profileEvents() const {
   std::vector<ProfileEvent> events;
   for (const exec::ProfileEvent &e : impl->executor->events())
-    events.push_back({e.name, e.node, e.device, e.startMicroseconds, e.microseconds});
+    events.push_back({e.name, e.node, e.device, e.schedule, e.startMicroseconds, e.microseconds});
   return events;
 }
 

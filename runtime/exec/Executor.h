@@ -31,7 +31,7 @@ struct OutputView {
 };
 
 struct ProfileEvent {
-  std::string name, node, device;
+  std::string name, node, device, schedule;
   double startMicroseconds = 0, microseconds = 0;
 };
 
@@ -61,6 +61,8 @@ public:
   /// Starts, or stops, to record each launch; launches then wait for the device.
   void profile(bool on) { profiling = on; }
   const std::vector<ProfileEvent> &events() const { return profileEvents; }
+  /// See Stats::schedules.
+  std::map<std::string, uint64_t> schedules() const { return shapes.schedules(program); }
 
 private:
   explicit Executor(Program &program);

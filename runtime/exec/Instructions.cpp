@@ -168,7 +168,8 @@ Status Executor::step(const Launch &i, const InstructionInfo &info) {
     using Micro = std::chrono::duration<double, std::micro>;
     auto end = std::chrono::steady_clock::now();
     profileEvents.push_back({kernel.name, i.node == kNone ? "" : m.nodes[i.node], prepared.candidate->variant->target,
-                             Micro(start - profileStart).count(), Micro(end - start).count()});
+                             prepared.candidate->variant->schedule, Micro(start - profileStart).count(),
+                             Micro(end - start).count()});
   }
   return {};
 }

@@ -420,6 +420,19 @@ Status ShapePlan::place(const Program &program, bool keepOnce) {
   return {};
 }
 
+std::map<std::string, uint64_t> ShapePlan::schedules(const Program &program) const {
+  std::map<std::string, uint64_t> counts;
+  if (launches.empty())
+    return counts;
+  const Model &m = program.model();
+  forEachLaunch(m.program, program.info->top, [&](const Launch &launch, uint32_t number) {
+    if (const Candidate *c = launches[number].candidate)
+      ++counts[artifact::escaped(m.kernels[launch.kernel].name + " " + c->variant->target + " " +
+                                 c->variant->schedule)];
+  });
+  return counts;
+}
+
 Status ShapePlan::makeReady(const Program &program, const ExprValues &values) {
   std::vector<uint32_t> missing;
   std::vector<Value> ints;

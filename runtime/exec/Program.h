@@ -12,6 +12,7 @@
 #include "runtime/exec/Arena.h"
 #include "runtime/exec/Weights.h"
 
+#include <map>
 #include <shared_mutex>
 
 namespace kt::exec {
@@ -105,6 +106,8 @@ struct ShapePlan {
   Status layOut(const Program &program, bool keepOnce);
   /// Compiles, all at once, the code of the launches whose variant is known from `values`.
   Status makeReady(const Program &program, const ExprValues &values);
+  /// How many launches have which variant of which kernel, as far as that is settled.
+  std::map<std::string, uint64_t> schedules(const Program &program) const;
 
 private:
   Status place(const Program &program, bool keepOnce);

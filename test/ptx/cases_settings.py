@@ -12,7 +12,7 @@ ROWS = {'linear_bf16_72_64': 0, 'int8_f16': 0, 'int8_bf16': 0, 'scores_f16': 1, 
 MANY = ('conv3x3_f16', 'conv_groups_f16', 'conv_int8_f16', 'conv1x1_f16', 'attention_f16_256')
 
 # What runs every tile that there is, whether it may win or not.
-ALL = ('linear_f16_320_576', 'int8_f16', 'int8_deep_f16', 'scores_f16', 'context_f16', 'linear_f32', 'conv3x3_f16', 'conv_stem_f16', 'conv_groups_f16',
+ALL = ('linear_f16_136_200', 'linear_f16_72_2048', 'int8_f16', 'scores_f16', 'context_f16', 'linear_f32', 'conv3x3_f16', 'conv_stem_f16', 'conv_groups_f16',
        'conv_int8_f16', 'conv1x1_f16', 'attention_f16_64')
 
 

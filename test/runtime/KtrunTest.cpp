@@ -109,6 +109,7 @@ TEST(Ktrun, WritesATrace) {
   auto bytes = readFile(trace);
   auto json = nlohmann::json::parse(std::string(reinterpret_cast<const char *>(bytes.data()), bytes.size()));
   EXPECT_EQ(json["traceEvents"][0]["name"], "scale");
+  EXPECT_TRUE(json["traceEvents"][0]["args"]["schedule"].is_string());
 }
 
 npz::Array expectedArray(const std::string &descr, std::vector<int64_t> dims, const void *data, size_t bytes) {

@@ -142,9 +142,10 @@ kt::Status writeTrace(const kt::Session &session, const std::string &path) {
   for (const kt::ProfileEvent &e : session.profileEvents()) {
     append(
         text,
-        "%s\n{\"name\":%s,\"cat\":%s,\"ph\":\"X\",\"ts\":%.3f,\"dur\":%.3f,\"pid\":1,\"tid\":1,\"args\":{\"node\":%s}}",
+        "%s\n{\"name\":%s,\"cat\":%s,\"ph\":\"X\",\"ts\":%.3f,\"dur\":%.3f,\"pid\":1,\"tid\":1,\"args\":{\"node\":%s,"
+        "\"schedule\":%s}}",
         first ? "" : ",", jsonText(e.kernel).c_str(), jsonText(e.target).c_str(), e.startMicroseconds, e.microseconds,
-        jsonText(e.node).c_str());
+        jsonText(e.node).c_str(), jsonText(e.schedule).c_str());
     first = false;
     file.write(text);
     text.clear();
@@ -177,6 +178,9 @@ kt::Status printStats(const kt::Model &model, const kt::Session &session) {
     total += count;
   line("host fallback launches", total);
   for (auto &[name, count] : s.hostFallbacks)
+    append(text, "  %s: %llu\n", name.c_str(), static_cast<unsigned long long>(count));
+  append(text, "schedules\n");
+  for (auto &[name, count] : s.schedules)
     append(text, "  %s: %llu\n", name.c_str(), static_cast<unsigned long long>(count));
   return kt::os::writeAll(2, text);
 }

@@ -41,6 +41,9 @@ LogicalResult KernelSink::addStage(artifact::Variant &variant, KernelBuilder &k,
 
 LogicalResult KernelSink::addStage(artifact::Variant &variant, KernelBuilder &k, std::array<Expr, 3> grid,
                                    int64_t sharedBytes) {
+  for (Expr e : grid)
+    if (e.poison())
+      return failure(); // it has too many parts
   return addStage(variant, k, std::array<ExprId, 3>{pool.add(grid[0]), pool.add(grid[1]), pool.add(grid[2])},
                   sharedBytes);
 }

@@ -115,10 +115,13 @@ struct Stats {
   uint64_t deviceBytes = 0, peakDeviceBytes = 0;
   std::map<std::string, uint64_t>
       hostFallbacks; // kernels that ran on the host although the device is a GPU, with counts
+  /// What the latest shapes made of the kernels: "matmul_0 sm_89 tile=...", with the number of launches of the program.
+  /// Launches whose sizes only the run knows are not among them.
+  std::map<std::string, uint64_t> schedules;
 };
 
 struct ProfileEvent {
-  std::string kernel, node, target;
+  std::string kernel, node, target, schedule;
   double startMicroseconds = 0, microseconds = 0;
 };
 

@@ -54,6 +54,25 @@ kt.kernel @linear_f16_320_576 ["p0"] computes {
   kt.yield %r : !kt.tensor<[p0, 320] x f16>
 }
 
+// So deep that blocks share it.
+kt.kernel @linear_f16_72_2048 ["p0"] computes {
+^bb0(%a: !kt.tensor<[p0, 2048] x f16>, %b: !kt.tensor<[5, 2048, 16] x f16>, %y0: !kt.tensor<[72] x f16>, %y1: !kt.tensor<[p0, 72] x f16>):
+  %r = kt.matmul %a, %b extras(%y0, %y1 : !kt.tensor<[72] x f16>, !kt.tensor<[p0, 72] x f16>)
+      {maps = [#mk, #nk, #mn], depth = #kt.expr<2048>, packed}
+      : !kt.tensor<[p0, 2048] x f16>, !kt.tensor<[5, 2048, 16] x f16> -> !kt.tensor<[p0, 72] x f16> epilogue {
+  ^bb0(%acc: f32, %x0: !kt.tensor<[72] x f16>, %x1: !kt.tensor<[p0, 72] x f16>, %i0: index, %i1: index):
+    %0 = kt.read %x0[%i1] : !kt.tensor<[72] x f16> -> f16
+    %1 = arith.extf %0 : f16 to f32
+    %2 = arith.addf %acc, %1 : f32
+    %3 = kt.read %x1[%i0, %i1] : !kt.tensor<[p0, 72] x f16> -> f16
+    %4 = arith.extf %3 : f16 to f32
+    %5 = arith.addf %2, %4 : f32
+    %e = arith.truncf %5 : f32 to f16
+    kt.yield %e : f16
+  }
+  kt.yield %r : !kt.tensor<[p0, 72] x f16>
+}
+
 kt.kernel @linear_bf16_72_64 ["p0"] computes {
 ^bb0(%a: !kt.tensor<[p0, 64] x bf16>, %b: !kt.tensor<[5, 64, 16] x bf16>, %y0: !kt.tensor<[72] x bf16>, %y1: !kt.tensor<[p0, 72] x bf16>):
   %r = kt.matmul %a, %b extras(%y0, %y1 : !kt.tensor<[72] x bf16>, !kt.tensor<[p0, 72] x bf16>)
