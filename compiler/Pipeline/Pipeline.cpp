@@ -101,7 +101,7 @@ void kt::buildPhase(OpPassManager &pm, Phase phase, const PipelineOptions &optio
     pm.addNestedPass<func::FuncOp>(createSliceGraph({options.maxSliceBytes}));
     break;
   case Phase::kernels:
-    pm.addPass(createOutlineKernels());
+    pm.addPass(createOutlineKernels({options.optLevel > 0}));
     pm.addPass(createMarkOnce());
     break;
   case Phase::schedules:
