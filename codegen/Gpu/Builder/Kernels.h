@@ -66,7 +66,8 @@ struct NormPlan {
 /// Appends a stage that computes a norm.
 llvm::LogicalResult addNormStage(KernelSink &sink, artifact::Variant &variant, NormalizeOp op, const NormPlan &plan,
                                  Alignment alignment);
-/// The plan for rows of `length` elements by a warp each.
+/// The plan of a kernel for rows of `length` elements, and that for rows by a warp each behind something else.
+NormPlan normPlan(Expr length);
 NormPlan warpNormPlan(Expr length);
 llvm::LogicalResult buildAttention(KernelSink &sink, AttentionOp op);
 llvm::LogicalResult buildConv(KernelSink &sink, ConvOp op);

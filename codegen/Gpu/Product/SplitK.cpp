@@ -39,7 +39,7 @@ Value kt::gpu::partialPlace(KernelBuilder &k, const GemmProblem &p, Value partia
 }
 
 bool kt::gpu::followsRows(const KernelSink &sink, const GemmProblem &p) {
-  return sink.follower && p.batch.empty() && p.resM == p.resultColumns;
+  return sink.follower && sink.configured("follow") && p.batch.empty() && p.resM == p.resultColumns;
 }
 
 static Expr rowTiles(const GemmProblem &p, const TileShape &t) { return Expr::ceilDiv(p.m, p.number(t.rows)); }
@@ -64,7 +64,7 @@ LogicalResult kt::gpu::completeProduct(KernelSink &sink, const GemmProblem &p, a
     return success();
   Alignment alignment = sink.alignment();
   alignRows(sink.follower, alignment);
-  return addNormStage(sink, variant, sink.follower, warpNormPlan(normalizedLength(sink.follower)), alignment);
+  return addNormStage(sink, variant, sink.follower, normPlan(normalizedLength(sink.follower)), alignment);
 }
 
 /// The rows of a tile, by a warp each, once all columns of them are there.

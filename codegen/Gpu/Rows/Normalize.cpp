@@ -13,6 +13,14 @@ using namespace mlir;
 using namespace kt;
 using namespace kt::gpu;
 
+NormPlan kt::gpu::normPlan(Expr length) {
+  int64_t n = length.asConstant().value_or(INT64_MAX);
+  for (NormPlan plan : {NormPlan{128, 32, 32, 4}, NormPlan{256, 256, 16}, NormPlan{512, 512, 32}})
+    if (n <= int64_t(plan.threads) * plan.perThread)
+      return plan;
+  return {512, 512, 0};
+}
+
 NormPlan kt::gpu::warpNormPlan(Expr length) {
   // More than 32 numbers a thread do not leave room for the product before them.
   std::optional<int64_t> n = length.asConstant();
