@@ -222,7 +222,8 @@ def RaiseNorms : Pass<"kt-raise-norms", "::mlir::func::FuncOp"> {
   let summary = "Recognises layer and RMS norms that were spelled out";
   let description = [{
     **Requires** fused bodies. **Guarantees** that x * rsqrt(mean(x^2) + epsilon), and the same of x - mean(x), in any spelling whose scalar arithmetic
-    comes out so, is one `kt.normalize`. **Does not** look at node names or at the exporter.
+    comes out so, is one `kt.normalize`; an x that was inlined where it was read (rows of an embedding, say) is made in its body. **Does not** look at node
+    names or at the exporter.
   }];
 }
 
