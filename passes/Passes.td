@@ -194,6 +194,24 @@ def MergeProducts : Pass<"kt-merge-products", "::mlir::func::FuncOp"> {
   }];
 }
 
+def MergeGenerics : Pass<"kt-merge-generics", "::mlir::func::FuncOp"> {
+  let summary = "Makes one computation of equal ones over neighbouring ranges";
+  let description = [{
+    **Requires** fused bodies. **Guarantees** that of two `kt.generic`, or two `kt.reduce`, which compute the same from the same tensors, the one where the other
+    ends along one dimension, is left one over both ranges; each former result is a slice. **Does not** merge what only moves elements, nor what is a
+    result of the graph or read by what takes no slices.
+
+    ```mlir
+    %q = kt.generic { f(m[i, h]) } -> [s, 8]
+    %k = kt.generic { f(m[i, h + 8]) } -> [s, 2]
+    // becomes
+    %r = kt.generic { f(m[i, h]) } -> [s, 10]
+    %q = kt.generic { r[i, h] }
+    %k = kt.generic { r[i, h + 8] }
+    ```
+  }];
+}
+
 def PackWeights : Pass<"kt-pack-weights", "::mlir::func::FuncOp"> {
   let summary = "Stores constant factors of products the way the kernels read them";
   let description = [{
@@ -223,7 +241,8 @@ def RaiseNorms : Pass<"kt-raise-norms", "::mlir::func::FuncOp"> {
   let summary = "Recognises layer and RMS norms that were spelled out";
   let description = [{
     **Requires** fused bodies. **Guarantees** that x * rsqrt(mean(x^2) + epsilon), and the same of x - mean(x), in any spelling whose scalar arithmetic
-    comes out so, is one `kt.normalize`. **Does not** look at node names or at the exporter.
+    comes out so, is one `kt.normalize`; an x that was inlined where it was read (rows of an embedding, say) is made in its body. **Does not** look at node
+    names or at the exporter.
   }];
 }
 
@@ -239,7 +258,7 @@ def RaiseAttention : Pass<"kt-raise-attention", "::mlir::func::FuncOp"> {
   let summary = "Recognises softmax(score(q k^T)) v";
   let description = [{
     **Requires** fused bodies. **Guarantees** that a softmax between two products whose scores nothing else reads is one `kt.attention`; scales,
-    masks and biases become its score region. **Does not** raise when the scores are a result of the graph.
+    masks and biases become its score region; scales of queries and keys become one multiplication. **Does not** raise when the scores are a result of the graph.
   }];
 }
 

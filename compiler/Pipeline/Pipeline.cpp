@@ -73,6 +73,8 @@ void kt::buildPhase(OpPassManager &pm, Phase phase, const PipelineOptions &optio
       pm.addNestedPass<func::FuncOp>(createSpanScores());
       pm.addNestedPass<func::FuncOp>(createMergeProducts());
       pm.addNestedPass<func::FuncOp>(createFuseBodies()); // slices join their readers
+      pm.addNestedPass<func::FuncOp>(createMergeGenerics());
+      pm.addNestedPass<func::FuncOp>(createFuseBodies());
     }
     pm.addNestedPass<func::FuncOp>(createPackWeights());
     if (options.optLevel > 0)
