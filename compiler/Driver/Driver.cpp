@@ -190,6 +190,7 @@ Status kt::compile(const std::string &input, const std::string &output, const Co
   pipeline.optLevel = options.optLevel;
   pipeline.targets = options.targets;
   pipeline.tensorCores = options.tensorCores;
+  pipeline.candidates = options.candidates;
   bool stopped = false;
   auto lower = [&]() -> Status {
     for (Phase phase : allPhases()) {
@@ -255,6 +256,10 @@ Status kt::compile(const std::string &input, const std::string &output, const Co
                    (options.tensorCores == TensorCorePriority::low      ? "low"
                     : options.tensorCores == TensorCorePriority::normal ? "normal"
                                                                         : "high");
+  if (options.candidates)
+    model->options += std::string(" candidates=") + (*options.candidates == Variants::all   ? "all"
+                                                     : *options.candidates == Variants::few ? "few"
+                                                                                            : "one");
   progress("write", 0, 0);
   if (Status s = artifact::write(*model, output, unchanged); !s.ok())
     return failedWith(s);

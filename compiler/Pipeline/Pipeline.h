@@ -32,6 +32,7 @@ struct PipelineOptions {
   int optLevel = 3;
   std::vector<std::string> targets;
   TensorCorePriority tensorCores = TensorCorePriority::high;
+  std::optional<Variants> candidates;
 };
 
 llvm::ArrayRef<Phase> allPhases();
