@@ -122,7 +122,7 @@ public:
       return std::move(record).status();
     faults = new (*record) FaultRecord();
     // Twice what the cache holds, so that nothing stays whatever it replaces first.
-    return flushed.reserve(std::max<uint64_t>(2 * program.device->facts().l2Bytes, uint64_t(32) << 20));
+    return flushed.reserve(std::max<uint64_t>(2 * program.device->facts().l2Bytes, options.leastFlushed));
   }
 
   Status measure(uint32_t number, const std::vector<int64_t> &ints, const Problem &problem, TuningFile &to,

@@ -18,7 +18,8 @@ namespace kt::exec {
 struct TuneOptions {
   /// Sizes by name: every combination is measured.
   std::map<std::string, std::vector<int64_t>> dims;
-  unsigned repetitions = 9; // of which the median counts
+  unsigned repetitions = 9;                   // of which the median counts
+  uint64_t leastFlushed = uint64_t(32) << 20; // a host has further caches, of which its facts say nothing
 };
 
 /// What `tune` could not measure.
