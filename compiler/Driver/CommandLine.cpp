@@ -28,7 +28,8 @@ std::string listOfTargets(const std::string &last) {
 }
 
 struct CompileCommand {
-  std::string input, output, precision = "model", quant = "none", maxSliceMem, config, candidates, diagnostics = "text";
+  std::string input, output, precision = "model", quant = "none", maxSliceMem, config, candidates, costModel,
+                             diagnostics = "text";
   std::vector<std::string> targets, dims;
   CompileOptions options;
 };
@@ -87,6 +88,11 @@ Status finish(CompileCommand &c) {
     if (!range.ok())
       return std::move(range).status().in("--dim");
     o.dims[range->name] = {range->low, range->high};
+  }
+  if (!c.costModel.empty()) {
+    o.alsoRead.push_back(c.costModel);
+    if (Status s = readCostModel(c.costModel, o.costModel); !s.ok())
+      return std::move(s).in("--cost-model");
   }
   if (c.config.empty())
     return {};
@@ -224,6 +230,8 @@ int kt::ktcMain(int argc, char **argv) {
       ->add_option("--candidates", c.candidates,
                    "variants of each kernel: one for all shapes, few that may win, or all, to be measured")
       ->check(CLI::IsMember({"one", "few", "all"}));
+  compileApp->add_option("--cost-model", c.costModel, "numbers of the model of cost, in place of those built in")
+      ->check(named);
   compileApp->add_option("--compile-to", c.options.compileTo, "stop after a phase and write its IR")
       ->check(CLI::IsMember(phaseNames()));
   compileApp->add_option("--dump-phases", c.options.dumpPhases, "write the IR after each phase into this folder")

@@ -33,6 +33,7 @@ struct PipelineOptions {
   std::vector<std::string> targets;
   TensorCorePriority tensorCores = TensorCorePriority::high;
   std::optional<Variants> candidates;
+  std::vector<int64_t> costModel;
 };
 
 llvm::ArrayRef<Phase> allPhases();
