@@ -55,7 +55,8 @@ def ScheduleKernels : Pass<"kt-schedule-kernels", "::mlir::ModuleOp"> {
                          clEnumValN(::kt::TensorCorePriority::high, "high", "all"))}]>,
     Option<"variants", "variants", "::kt::Variants", "::kt::Variants::few", "how many candidates stay", [{
       ::llvm::cl::values(clEnumValN(::kt::Variants::one, "one", "one for all shapes"), clEnumValN(::kt::Variants::few, "few", "those that may win"),
-                         clEnumValN(::kt::Variants::all, "all", "every one"))}]>];
+                         clEnumValN(::kt::Variants::all, "all", "every one"))}]>,
+    ListOption<"costModel", "cost-model", "int64_t", "numbers in place of those of TargetModel.cpp, as TargetModel::get takes them">];
 }
 
 def SolveSizes : Pass<"kt-solve-sizes", "::mlir::ModuleOp"> {
