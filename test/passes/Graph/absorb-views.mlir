@@ -238,6 +238,34 @@ func.func @groups_of_keys_alone(%q: !h, %x: !g, %v: !h) -> !h {
   return %r : !h
 }
 
+// Two heads of keys three times and three of values twice: no group is both.
+// CHECK-LABEL: @groups_that_differ(
+// CHECK: %[[K:.*]] = kt.reshape
+// CHECK: %[[V:.*]] = kt.reshape
+// CHECK: kt.attention %arg0, %[[K]], %[[V]]
+// CHECK-SAME: group = 1 : i64
+// CHECK-NOT: views
+func.func @groups_that_differ(%q: !h, %x: !g, %y: !kt.tensor<[b, s, 3, 16] x f16>) -> !h {
+  %k0 = kt.generic ins(%x : !g) -> !kt.tensor<[b, 2, 3, s, 16] x f16> {
+  ^bb0(%X: !g, %b: index, %h: index, %n: index, %i: index, %d: index):
+    %0 = kt.read %X[%b, %i, %h, %d] : !g -> f16
+    kt.yield %0 : f16
+  }
+  %k = kt.reshape %k0 : !kt.tensor<[b, 2, 3, s, 16] x f16> -> !h
+  %v0 = kt.generic ins(%y : !kt.tensor<[b, s, 3, 16] x f16>) -> !kt.tensor<[b, 3, 2, s, 16] x f16> {
+  ^bb0(%X: !kt.tensor<[b, s, 3, 16] x f16>, %b: index, %h: index, %n: index, %i: index, %d: index):
+    %0 = kt.read %X[%b, %i, %h, %d] : !kt.tensor<[b, s, 3, 16] x f16> -> f16
+    kt.yield %0 : f16
+  }
+  %v = kt.reshape %v0 : !kt.tensor<[b, 3, 2, s, 16] x f16> -> !h
+  %r = kt.attention %q, %k, %v {group = 1 : i64, maps = [#id, #id, #id, #id],
+       sizes = [#kt.expr<b>, #kt.expr<6>, #kt.expr<s>, #kt.expr<s>, #kt.expr<16>, #kt.expr<16>]} : !h, !h, !h -> !h score {
+  ^bb0(%s: f32, %b: index, %h: index, %i: index, %j: index):
+    kt.yield %s : f32
+  }
+  return %r : !h
+}
+
 // One head of keys and values for all is a group too: every head's stride is 0.
 // CHECK-LABEL: @one_head_for_all(
 // CHECK-NEXT: kt.attention %arg0, %arg1, %arg1
