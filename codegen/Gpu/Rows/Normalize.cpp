@@ -30,7 +30,9 @@ NormPlan kt::gpu::warpNormPlan(Expr length) {
 LogicalResult kt::gpu::addNormStage(KernelSink &sink, artifact::Variant &variant, NormalizeOp op, const NormPlan &plan,
                                     Alignment alignment) {
   unsigned rowsPerBlock = plan.block / plan.threads;
-  KernelBuilder k(sink.kernel, sink.entryName(), {plan.block, plan.minCtas});
+  // All stages of a variant get the same arguments.
+  bool workspace = variant.workspace != artifact::kNone, counters = variant.counters != artifact::kNone;
+  KernelBuilder k(sink.kernel, sink.entryName(), {plan.block, plan.minCtas, workspace, counters});
   Values operands;
   for (Value v : op->getOperands())
     operands.push_back(k.bufferOf(v));
