@@ -9,7 +9,7 @@ def OutlineKernels : Pass<"kt-outline-kernels", "::mlir::ModuleOp"> {
   let description = [{
     **Requires** compute ops anywhere in functions. **Guarantees** none is left there: each is a `kt.kernel` beside the functions and a `kt.launch`. In a
     kernel every symbolic size is a positional parameter, so computations that differ only in sizes' names share one. **Does not** look into
-    what they compute.
+    what they compute. With `group-rows` a norm of the rows that a product makes joins the kernel of that product.
 
     ```mlir
     %r = kt.generic ins(%x : !kt.tensor<[batch, 8] x f32>) -> ...
@@ -18,6 +18,7 @@ def OutlineKernels : Pass<"kt-outline-kernels", "::mlir::ModuleOp"> {
     %r = kt.launch @generic_0 ins(%x) ints [#kt.expr<batch>] -> ...
     ```
   }];
+  let options = [Option<"groupRows", "group-rows", "bool", "false", "a norm of a product's rows joins its kernel">];
 }
 
 def MarkOnce : Pass<"kt-mark-once", "::mlir::ModuleOp"> {
@@ -54,7 +55,8 @@ def ScheduleKernels : Pass<"kt-schedule-kernels", "::mlir::ModuleOp"> {
                          clEnumValN(::kt::TensorCorePriority::high, "high", "all"))}]>,
     Option<"variants", "variants", "::kt::Variants", "::kt::Variants::few", "how many candidates stay", [{
       ::llvm::cl::values(clEnumValN(::kt::Variants::one, "one", "one for all shapes"), clEnumValN(::kt::Variants::few, "few", "those that may win"),
-                         clEnumValN(::kt::Variants::all, "all", "every one"))}]>];
+                         clEnumValN(::kt::Variants::all, "all", "every one"))}]>,
+    ListOption<"costModel", "cost-model", "int64_t", "numbers in place of those of TargetModel.cpp, as TargetModel::get takes them">];
 }
 
 def SolveSizes : Pass<"kt-solve-sizes", "::mlir::ModuleOp"> {
