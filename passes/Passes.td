@@ -181,8 +181,9 @@ def MergeProducts : Pass<"kt-merge-products", "::mlir::func::FuncOp"> {
   let summary = "Makes one product of several that share their left side";
   let description = [{
     **Requires** fused epilogues. **Guarantees** that products of one left side whose right sides are constants of one type that nothing else reads, and
-    whose epilogues differ in constants by column only, are one, packed; each former result is a slice, of a view in heads where that is how it
-    was read. **Does not** merge what is a result of the graph or read by what takes no slices, nor more than four products or 2^31 weights.
+    whose epilogues differ in constants by column only, or in that some lack a bias or a factor, are one, packed; each former result is a slice, of a view
+    in heads where that is how it was read. **Does not** merge what is a result of the graph or read by what takes no slices, nor more than four
+    products or 2^31 weights.
 
     ```mlir
     %q = kt.matmul %x, %wq ... -> [s, 64] epilogue { acc + bq[j] }

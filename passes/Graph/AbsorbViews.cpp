@@ -62,13 +62,17 @@ bool pays(Operation *op, unsigned factor, const FactorView &view) {
   return (inner || !unit(now)) && (mayBeAligned(view) || !mayBeAligned(now));
 }
 
-bool absorb(Operation *op, unsigned factor) {
+bool isViewed(Operation *op, unsigned factor) {
   auto views = op->getAttrOfType<ArrayAttr>("views");
-  if (views && !cast<ViewAttr>(views[factor]).isNone())
+  return views && !cast<ViewAttr>(views[factor]).isNone();
+}
+
+bool absorb(Operation *op, unsigned factor) {
+  if (isViewed(op, factor))
     return false;
   Value operand = op->getOperand(factor);
   Layout layout = layoutOf(operand);
-  if (layout.root == throughReshapes(operand))
+  if (throughReshapes(layout.root) == throughReshapes(operand))
     return false; // nothing is moved
   auto view = asView(layout, sizesOf(operand));
   if (!view || !pays(op, factor, *view))
@@ -79,7 +83,7 @@ bool absorb(Operation *op, unsigned factor) {
 
 /// Keys and values that are repeated for groups of heads: [.., g * n, ..] with modes ((g, stride), (n, 0)).
 bool absorbGroups(AttentionOp op) {
-  if (op.getGroup() != 1 || op.getViews())
+  if (op.getGroup() != 1 || isViewed(op, 1) || isViewed(op, 2))
     return false;
   std::optional<int64_t> group;
   FactorView views[2];

@@ -5,14 +5,13 @@
 //                                                       %k = generic { m[i, j + 768] }
 //
 // One large product fills a device that small ones leave half empty, and reads its left side once. Weights and whatever
-// else differs by column are joined along the columns; what each product resulted in is a slice, which joins its
-// readers.
+// else differs by column are joined along the columns, with -0.0 and 1.0 for biases and factors that some have and some
+// do without; what each product resulted in is a slice, which joins its readers.
 //
 //===----------------------------------------------------------------------===//
 
 #include "passes/Analysis/Bodies.h"
-#include "passes/Analysis/PrecisionDemand.h"
-#include "passes/Graph/PackWeights.h"
+#include "passes/Graph/MatchProducts.h"
 #include "passes/Graph/Slices.h"
 #include "passes/Passes.h"
 #include "llvm/ADT/MapVector.h"
@@ -32,135 +31,6 @@ namespace {
 constexpr int64_t kMostElements = (int64_t(1) << 31) - 1;
 /// Nor more products: their results live as long as the last of them is read.
 constexpr size_t kMostJoined = 4;
-
-/// A product with constant weights of its own, and where its columns are.
-struct Product {
-  mutable MatmulOp op; // a handle
-  ConstantFactor weights;
-  unsigned column; // result dimension
-  unsigned demand; // on the result, see PrecisionDemand
-};
-
-/// What an epilogue of several products has in its place: an operation of the first one's body, and in the order of
-/// products the constants that take turns along the columns.
-struct ByColumn {
-  Operation *op;                 // a read of constants at the column, or an arith.constant
-  SmallVector<Value> tensors;    // of reads
-  SmallVector<Attribute> values; // of constants
-  unsigned dim = 0;              // of the tensors, which the column indexes
-};
-
-/// A product whose constant weights nothing else reads. One that makes an angle, a number or a choice of experts keeps
-/// its precision, which others would have to share.
-std::optional<Product> productOf(MatmulOp op, const PrecisionDemand &demand) {
-  std::optional<ConstantFactor> weights = constantFactorOf(op);
-  if (!weights || op.getViews() || demand.isExactProduct(op) || demand.of(op.getResult()) & PrecisionDemand::Exact)
-    return std::nullopt;
-  for (Value v = op.getRhs(); v; v = v.getDefiningOp<ReshapeOp>() ? v.getDefiningOp<ReshapeOp>().getSource() : Value())
-    if (!v.hasOneUse())
-      return std::nullopt;
-  unsigned dims = op.getMap(2).getNumDims();
-  auto column = op.getMap(2).getResultPosition(getAffineDimExpr(dims - 2, op.getContext()));
-  return Product{op, *weights, *column, demand.of(op.getResult())};
-}
-
-/// Products that agree in all but their columns.
-bool agree(const Product &a, const Product &b) {
-  SymTensorType x = a.op.getResult().getType(), y = b.op.getResult().getType();
-  if (a.demand != b.demand || a.weights.k != b.weights.k || a.op.getLhs() != b.op.getLhs() ||
-      a.op.getMap(0) != b.op.getMap(0) || a.op.getMap(2) != b.op.getMap(2) || a.op.getDepth() != b.op.getDepth() ||
-      a.op->getBlock() != b.op->getBlock() ||
-      a.op.getRhs().getType().getElementType() != b.op.getRhs().getType().getElementType() ||
-      x.getRank() != y.getRank())
-    return false;
-  for (int64_t d = 0; d < x.getRank(); ++d)
-    if (d != a.column && x.dim(d) != y.dim(d))
-      return false;
-  return true;
-}
-
-Type elementOf(const Product &p) { return p.op.getResult().getType().getElementType(); }
-
-BlockArgument columnIndex(const Product &p) {
-  Block &body = p.op.getEpilogue().front();
-  return body.getArgument(1 + p.op.getExtras().size() + p.column);
-}
-
-Value extraOf(const Product &p, ReadOp read) {
-  return p.op.getExtras()[cast<BlockArgument>(read.getTensor()).getArgNumber() - 1];
-}
-
-/// Constants that differ in dimension `dim` alone, which is as long as each product has columns.
-bool joinable(const Product &a, Value x, const Product &b, Value y, unsigned dim) {
-  auto s = cast<SymTensorType>(x.getType()), t = cast<SymTensorType>(y.getType());
-  if (!throughReshapes(x).getDefiningOp<ConstantOp>() || !throughReshapes(y).getDefiningOp<ConstantOp>() ||
-      s.getElementType() != t.getElementType() || s.getRank() != t.getRank())
-    return false;
-  for (int64_t d = 0; d < s.getRank(); ++d)
-    if (d != dim && s.dim(d) != t.dim(d))
-      return false;
-  return s.dim(dim).isConstant(a.weights.n) && t.dim(dim).isConstant(b.weights.n);
-}
-
-/// Walks the epilogues of `first` and `other` side by side. They are the same computation where all that differs are
-/// constants by column, which are added to `found` (for each operation of the first, in order).
-bool matchEpilogues(const Product &first, const Product &other, SmallVectorImpl<ByColumn> &found) {
-  Block &a = first.op.getEpilogue().front(), &b = other.op.getEpilogue().front();
-  if (llvm::range_size(a) != llvm::range_size(b))
-    return false;
-  IRMapping map; // from first to other
-  map.map(a.getArgument(0), b.getArgument(0));
-  unsigned rank = first.op.getResult().getType().getRank();
-  for (unsigned i = 0; i < rank; ++i)
-    map.map(a.getArgument(a.getNumArguments() - rank + i), b.getArgument(b.getNumArguments() - rank + i));
-  Value column = columnIndex(first);
-  size_t next = 0;
-  auto add = [&](ByColumn what) -> ByColumn & {
-    if (next == found.size())
-      found.push_back(std::move(what));
-    return found[next++];
-  };
-  for (auto [x, y] : llvm::zip(a, b)) {
-    if (x.getName() != y.getName() || x.getNumOperands() != y.getNumOperands() ||
-        x.getResultTypes() != y.getResultTypes())
-      return false;
-    for (auto [r, s] : llvm::zip(x.getResults(), y.getResults()))
-      map.map(r, s);
-    // Each constant has an entry, wanted or not, so that entries are in the order of operations for all products.
-    if (auto constant = dyn_cast<arith::ConstantOp>(x)) {
-      ByColumn &entry = add({&x, {}, {constant.getValue()}, 0});
-      entry.values.push_back(cast<arith::ConstantOp>(y).getValue());
-      if (entry.values.back() != entry.values.front() &&
-          !(constant.getType().isIntOrFloat() && constant.getType().getIntOrFloatBitWidth() >= 8))
-        return false;
-      continue;
-    }
-    auto read = dyn_cast<ReadOp>(x);
-    unsigned from = 0;
-    if (read) {
-      auto twin = cast<ReadOp>(y);
-      Value s = extraOf(first, read), t = extraOf(other, twin);
-      if (llvm::is_contained(read.getIndices(), column)) {
-        unsigned dim = llvm::find(read.getIndices(), column) - read.getIndices().begin();
-        if (llvm::count(read.getIndices(), column) != 1 || !joinable(first, s, other, t, dim) || read.getOtherwise())
-          return false;
-        add({&x, {s}, {}, dim}).tensors.push_back(t);
-      } else if (s != t) {
-        return false;
-      }
-      from = 1; // the tensor
-    } else if (llvm::is_contained(x.getOperands(), column)) {
-      return false; // columns count from 0 in each product
-    }
-    for (unsigned i = from; i < x.getNumOperands(); ++i)
-      if (map.lookupOrDefault(x.getOperand(i)) != y.getOperand(i))
-        return false;
-    if (x.getDiscardableAttrDictionary() != y.getDiscardableAttrDictionary() ||
-        x.getPropertiesAsAttribute() != y.getPropertiesAsAttribute())
-      return false;
-  }
-  return true;
-}
 
 /// "a+b": the names of constants that have become one.
 std::string joined(ArrayRef<ConstantOp> constants) {
@@ -287,17 +157,23 @@ SmallVector<Product> mergeFirst(ArrayRef<Product> candidates) {
   SmallVector<Product> parts{candidates[0]}, others;
   SmallVector<ByColumn> byColumn;
   int64_t elements = parts[0].weights.n * parts[0].weights.k;
+  auto fits = [&](const Product &p) { return p.weights.n * p.weights.k <= kMostElements - elements; };
+  // The one that does the most is what the others are completed to.
+  for (const Product &p : candidates.drop_front())
+    if (fits(p) && agree(parts[0], p))
+      completeEpilogue(parts[0], p);
   for (const Product &p : candidates.drop_front()) {
     SmallVector<ByColumn> with = byColumn;
-    int64_t own = p.weights.n * p.weights.k;
-    if (parts.size() < kMostJoined && own <= kMostElements - elements && agree(parts[0], p) &&
-        matchEpilogues(parts[0], p, with)) {
-      byColumn = std::move(with);
-      elements += own;
-      parts.push_back(p);
-    } else {
+    bool joins = parts.size() < kMostJoined && fits(p) && agree(parts[0], p) &&
+                 (matchEpilogues(parts[0], p, with) ||
+                  (completeEpilogue(p, parts[0]) && matchEpilogues(parts[0], p, with = byColumn)));
+    if (!joins) {
       others.push_back(p);
+      continue;
     }
+    byColumn = std::move(with);
+    elements += p.weights.n * p.weights.k;
+    parts.push_back(p);
   }
   if (parts.size() > 1)
     Merger(parts).run(byColumn);

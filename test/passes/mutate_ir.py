@@ -18,7 +18,8 @@ import tempfile
 FUSE = ("func.func(kt-absorb-layouts,kt-fuse-bodies,kt-fuse-epilogues),canonicalize,cse,"
         "func.func(kt-hoist-constants,kt-fold-constants,kt-simplify-bodies),canonicalize,cse")
 CLEAN = "canonicalize,cse,func.func(kt-fold-constants,kt-simplify-bodies),canonicalize,cse"
-RAISE = f"{FUSE},func.func(kt-raise-norms,kt-raise-attention),{FUSE}"
+RAISE = (f"{FUSE},func.func(kt-raise-norms,kt-raise-attention),{FUSE},"
+         "func.func(kt-merge-products,kt-fuse-bodies,kt-merge-generics,kt-fuse-bodies)")
 HALF = "func.func(kt-quantize-weights,kt-convert-precision{to=fp16},kt-simplify-bodies),canonicalize,cse"
 END = "func.func(kt-slice-graph),kt-outline-kernels"
 PIPELINES = [

@@ -515,3 +515,36 @@ func.func @reversed_rows_stay(%x: !n, %w: !w) -> !r {
   }
   return %r : !r
 }
+
+!rotated = !kt.tensor<[b, 10, s, 16] x f32>
+!shared = !kt.tensor<[b, 2, t, 16] x f32>
+!repeated = !kt.tensor<[b, 8, t, 16] x f32>
+!turned = !kt.tensor<[b, s, 8, 16] x f32>
+#swap = affine_map<(b, h, i, j) -> (b, i, h, j)>
+
+// Keys and values that were repeated for groups of heads are read where they lie, though the query is a view already.
+// CHECK-LABEL: @groups_beside_a_view(
+// CHECK-NOT: kt.generic
+// CHECK: kt.attention %arg0, %arg1, %arg2
+// CHECK-SAME: group = 4
+// CHECK-SAME: views = [#kt.view<[b, 8, s, 16] strides [s * 160, s * 16, 16, 1] offset 0>,
+// CHECK: return
+func.func @groups_beside_a_view(%r: !rotated, %k: !shared, %v: !shared) -> !turned {
+  %rk = kt.generic ins(%k : !shared) -> !kt.tensor<[b, 2, 4, t, 16] x f32> {
+  ^bb0(%K: !shared, %b: index, %h: index, %g: index, %i: index, %d: index):
+    %0 = kt.read %K[%b, %h, %i, %d] : !shared -> f32
+    kt.yield %0 : f32
+  }
+  %k8 = kt.reshape %rk : !kt.tensor<[b, 2, 4, t, 16] x f32> -> !repeated
+  %rv = kt.generic ins(%v : !shared) -> !kt.tensor<[b, 2, 4, t, 16] x f32> {
+  ^bb0(%V: !shared, %b: index, %h: index, %g: index, %i: index, %d: index):
+    %0 = kt.read %V[%b, %h, %i, %d] : !shared -> f32
+    kt.yield %0 : f32
+  }
+  %v8 = kt.reshape %rv : !kt.tensor<[b, 2, 4, t, 16] x f32> -> !repeated
+  %o = kt.attention %r, %k8, %v8 {group = 1, maps = [#id, #id, #id, #swap], sizes = [#kt.expr<b>, #kt.expr<8>, #kt.expr<s>, #kt.expr<t>, #kt.expr<16>, #kt.expr<16>], views = [#kt.view<[b, 8, s, 16] strides [s * 160, s * 16, 16, 1] offset 0>, #kt.view<none>, #kt.view<none>]} : !rotated, !repeated, !repeated -> !turned score {
+  ^bb0(%x: f32, %b: index, %h: index, %i: index, %j: index):
+    kt.yield %x : f32
+  }
+  return %o : !turned
+}

@@ -258,6 +258,87 @@ func.func @leaves_other_epilogues_alone(%x: !x, %y: !r2) -> !r2 {
   return %r : !r2
 }
 
+// One has no bias and no factor, one no factor: -0.0 is added and 1.0 multiplied with, which changes nothing.
+// CHECK-LABEL: @completed
+// CHECK-DAG: %[[B:.*]] = kt.constant dense_resource<[[CB:.*]]> : tensor<32xi8> {name = "bq+bk"} : <[8] x f32>
+// CHECK-DAG: %[[S:.*]] = kt.constant dense_resource<[[CS:.*]]> : tensor<32xi8> : <[8] x f32>
+// CHECK: kt.matmul %arg0, %{{.*}} extras(%[[S]], %[[B]] : {{.*}} -> <[m, 8] x f32> epilogue {
+// CHECK: arith.addf
+// CHECK: arith.mulf
+// CHECK-NOT: arith
+// CHECK: kt.yield
+// CHECK-NOT: kt.matmul
+// CHECK: return
+func.func @completed(%x: !x) -> !r2 {
+  %wk = kt.constant dense_resource<k> : tensor<16xi8> : !w2
+  %wv = kt.constant dense_resource<l> : tensor<16xi8> : !w2
+  %wq = kt.constant dense_resource<q> : tensor<32xi8> : !w4
+  %bv = kt.constant dense_resource<bk> : tensor<8xi8> {name = "bk"} : !b2
+  %bq = kt.constant dense_resource<bq> : tensor<16xi8> {name = "bq"} : !b4
+  %k = kt.matmul %x, %wk {depth = #kt.expr<2>, maps = [#lhs, #kn, #res]} : !x, !w2 -> !r2 epilogue {
+  ^bb0(%acc: f32, %i: index, %j: index):
+    kt.yield %acc : f32
+  }
+  %q = kt.matmul %x, %wq extras(%bq : !b4) {depth = #kt.expr<2>, maps = [#lhs, #kn, #res]} : !x, !w4 -> !r4 epilogue {
+  ^bb0(%acc: f32, %B: !b4, %i: index, %j: index):
+    %half = arith.constant 0.5 : f32
+    %b = kt.read %B[%j] : !b4 -> f32
+    %0 = arith.addf %acc, %b : f32
+    %1 = arith.mulf %0, %half : f32
+    kt.yield %1 : f32
+  }
+  %v = kt.matmul %x, %wv extras(%bv : !b2) {depth = #kt.expr<2>, maps = [#lhs, #kn, #res]} : !x, !w2 -> !r2 epilogue {
+  ^bb0(%acc: f32, %B: !b2, %i: index, %j: index):
+    %b = kt.read %B[%j] : !b2 -> f32
+    %0 = arith.addf %acc, %b : f32
+    kt.yield %0 : f32
+  }
+  %r = kt.generic ins(%q, %k, %v : !r4, !r2, !r2) -> !r2 {
+  ^bb0(%Q: !r4, %K: !r2, %V: !r2, %i: index, %j: index):
+    %0 = kt.read %Q[%i, %j] : !r4 -> f32
+    %1 = kt.read %K[%j, %i] : !r2 -> f32
+    %2 = kt.read %V[%i, %j] : !r2 -> f32
+    %3 = arith.mulf %0, %1 : f32
+    %4 = arith.mulf %3, %2 : f32
+    kt.yield %4 : f32
+  }
+  return %r : !r2
+}
+
+// One lacks the bias, and computes something else besides.
+// CHECK-LABEL: @leaves_what_lacks_more_alone
+// CHECK: kt.matmul {{.*}} epilogue {
+// CHECK-NEXT: ^bb0
+// CHECK-NEXT: arith.negf
+// CHECK-NEXT: kt.yield
+// CHECK: kt.matmul
+// CHECK: return
+func.func @leaves_what_lacks_more_alone(%x: !x) -> !r2 {
+  %wk = kt.constant dense_resource<k> : tensor<16xi8> : !w2
+  %wv = kt.constant dense_resource<l> : tensor<16xi8> : !w2
+  %bv = kt.constant dense_resource<bk> : tensor<8xi8> {name = "bk"} : !b2
+  %k = kt.matmul %x, %wk {depth = #kt.expr<2>, maps = [#lhs, #kn, #res]} : !x, !w2 -> !r2 epilogue {
+  ^bb0(%acc: f32, %i: index, %j: index):
+    %0 = arith.negf %acc : f32
+    kt.yield %0 : f32
+  }
+  %v = kt.matmul %x, %wv extras(%bv : !b2) {depth = #kt.expr<2>, maps = [#lhs, #kn, #res]} : !x, !w2 -> !r2 epilogue {
+  ^bb0(%acc: f32, %B: !b2, %i: index, %j: index):
+    %b = kt.read %B[%j] : !b2 -> f32
+    %0 = arith.addf %acc, %b : f32
+    %1 = math.absf %0 : f32
+    kt.yield %1 : f32
+  }
+  %r = kt.generic ins(%k, %v : !r2, !r2) -> !r2 {
+  ^bb0(%K: !r2, %V: !r2, %i: index, %j: index):
+    %0 = kt.read %K[%j, %i] : !r2 -> f32
+    %1 = kt.read %V[%i, %j] : !r2 -> f32
+    %2 = arith.mulf %0, %1 : f32
+    kt.yield %2 : f32
+  }
+  return %r : !r2
+}
+
 // A slice of it would be a copy.
 // CHECK-LABEL: @leaves_results_alone
 // CHECK-COUNT-2: kt.matmul
@@ -308,6 +389,9 @@ func.func @leaves_tied_weights_alone(%x: !x, %i: !kt.tensor<[m] x i64>) -> !r2 {
 // CHECK-DAG: [[WB]]: "0x{{[0-9]*}}0000803F0000004000004040000080400000104100002041{{0*}}0000A0400000C0400000E040000000410000304100004041{{0*}}"
 // CHECK-DAG: [[BB]]: "0x{{[0-9]*}}0000803F0000004000004040000080400000A0400000C040"
 // CHECK-DAG: [[SB]]: "0x{{[0-9]*}}0000003F0000003F0000003F0000003F0000803F0000803F"
+// Of the three in order: -0.0, bq and bk; 1.0, 0.5 and 1.0.
+// CHECK-DAG: [[CB]]: "0x{{[0-9]*}}00000080000000800000803F0000004000004040000080400000A0400000C040"
+// CHECK-DAG: [[CS]]: "0x{{[0-9]*}}0000803F0000803F0000003F0000003F0000003F0000003F0000803F0000803F"
 // Panels of q and of u, each of rows 1 2 3 4 and 5 6 7 8, the second negative.
 // CHECK-DAG: [[PB]]: "0x{{[0-9]*}}0000803F000000400000404000008040{{0*}}0000A0400000C0400000E04000000041{{0*}}000080BF000000C0000040C0000080C0{{0*}}0000A0C00000C0C00000E0C0000000C1{{0*}}"
 // q is [4, 2] here: rows 1 3 5 7 9 11 and 2 4 6 8 10 12.
