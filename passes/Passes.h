@@ -9,13 +9,6 @@
 #include "mlir/Pass/Pass.h"
 
 namespace kt {
-/// How many ways to run a kernel there are in the end.
-enum class Variants {
-  one, // that takes every shape
-  few, // those that may win
-  all  // whatever there is, for tests
-};
-
 #define GEN_PASS_DECL
 #include "passes/Passes.h.inc"
 #define GEN_PASS_REGISTRATION

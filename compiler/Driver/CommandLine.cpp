@@ -2,6 +2,7 @@
 
 #include "compiler/Driver/CommandLine.h"
 #include "compiler/Driver/Inspect.h"
+#include "runtime/exec/Tuner.h"
 #include "runtime/os/OutputFile.h"
 #include "runtime/os/Process.h"
 #include "runtime/text/Grammar.h"
@@ -27,7 +28,8 @@ std::string listOfTargets(const std::string &last) {
 }
 
 struct CompileCommand {
-  std::string input, output, precision = "model", quant = "none", maxSliceMem, config, diagnostics = "text";
+  std::string input, output, precision = "model", quant = "none", maxSliceMem, config, candidates, costModel,
+                             diagnostics = "text";
   std::vector<std::string> targets, dims;
   CompileOptions options;
 };
@@ -58,6 +60,8 @@ Status finish(CompileCommand &c) {
                 : c.precision == "bf16" ? Precision::bf16
                 : c.precision == "fp32" ? Precision::fp32
                                         : Precision::model;
+  if (!c.candidates.empty())
+    o.candidates = c.candidates == "all" ? Variants::all : c.candidates == "few" ? Variants::few : Variants::one;
   o.quant = c.quant == "int8" ? Quant::int8 : Quant::none;
   std::vector<std::string> given;
   if (!c.maxSliceMem.empty()) {
@@ -84,6 +88,11 @@ Status finish(CompileCommand &c) {
     if (!range.ok())
       return std::move(range).status().in("--dim");
     o.dims[range->name] = {range->low, range->high};
+  }
+  if (!c.costModel.empty()) {
+    o.alsoRead.push_back(c.costModel);
+    if (Status s = readCostModel(c.costModel, o.costModel); !s.ok())
+      return std::move(s).in("--cost-model");
   }
   if (c.config.empty())
     return {};
@@ -140,6 +149,29 @@ int runInspect(const InspectOptions &options, const CompileCommand &c) {
   return s.ok() ? 0 : fail(s, c.diagnostics == "json");
 }
 
+struct TuneCommand {
+  std::string model, output;
+  std::vector<std::string> dims;
+  exec::LoadOptions load;
+};
+
+int runTune(const TuneCommand &t, bool json) {
+  exec::TuneOptions options;
+  for (const std::string &d : t.dims) {
+    Result<NamedRange> range = parseRange(d);
+    if (!range.ok())
+      return fail(std::move(range).status().in("--dim"), json);
+    if (Status s = exec::addTuneDim(options, range->name, range->low, range->high); !s.ok())
+      return fail(s, json);
+  }
+  Status printed;
+  Status s = exec::tuneFile(t.model, t.load, options, t.output.empty() ? t.model + ".tune.json" : t.output,
+                            [&](const std::string &text) { printed = os::writeOutput(text + "\n"); });
+  if (s.ok())
+    s = printed;
+  return s.ok() ? 0 : fail(s, json);
+}
+
 /// What `inspect --schedules` is told of the device and of sizes.
 Status parseDevice(const std::string &facts, const std::vector<std::string> &dims, SchedulesOptions &device) {
   for (const std::string &d : dims) {
@@ -194,6 +226,12 @@ int kt::ktcMain(int argc, char **argv) {
   for (int level = 0; level <= 3; ++level)
     compileApp->add_flag_callback(
         "--O" + std::to_string(level), [&c, level] { c.options.optLevel = level; }, levels[level]);
+  compileApp
+      ->add_option("--candidates", c.candidates,
+                   "variants of each kernel: one for all shapes, few that may win, or all, to be measured")
+      ->check(CLI::IsMember({"one", "few", "all"}));
+  compileApp->add_option("--cost-model", c.costModel, "numbers of the model of cost, in place of those built in")
+      ->check(named);
   compileApp->add_option("--compile-to", c.options.compileTo, "stop after a phase and write its IR")
       ->check(CLI::IsMember(phaseNames()));
   compileApp->add_option("--dump-phases", c.options.dumpPhases, "write the IR after each phase into this folder")
@@ -213,6 +251,19 @@ int kt::ktcMain(int argc, char **argv) {
   inspectApp->add_option("--diagnostics", c.diagnostics, "text or json (one object a line)")
       ->check(CLI::IsMember({"text", "json"}));
 
+  TuneCommand tune;
+  CLI::App *tuneApp = app.add_subcommand("tune", "measure every variant of an artifact's kernels on this machine");
+  tuneApp->add_option("model", tune.model, "the artifact")->required();
+  tuneApp->add_option("-o,--output", tune.output, "the times, for ktrun --tuning (default: MODEL.tune.json)")
+      ->check(named);
+  tuneApp->add_option("--device", tune.load.device, "auto, host or cuda:N");
+  tuneApp->add_option("--dim", tune.dims, "NAME=N, a size; several of one name are measured one after the other")
+      ->allow_extra_args(false);
+  tuneApp->add_option("--threads", tune.load.threads, "threads of the host's pool; all unless given")
+      ->check(CLI::Range(0, 1024));
+  tuneApp->add_option("--diagnostics", c.diagnostics, "text or json (one object a line)")
+      ->check(CLI::IsMember({"text", "json"}));
+
   // -O0 to -O3 in the usual spelling, which CLI11 would read as four bundled flags.
   std::vector<std::string> spelled(argv, argv + argc);
   for (std::string &s : spelled)
@@ -222,6 +273,8 @@ int kt::ktcMain(int argc, char **argv) {
   for (std::string &s : spelled)
     args.push_back(s.data());
   return parseAndRun(app, (int)args.size(), args.data(), [&] {
+    if (*tuneApp)
+      return runTune(tune, c.diagnostics == "json");
     if (!*inspectApp)
       return runCompile(c);
     Status s = parseDevice(facts, inspectDims, inspect.device);

@@ -20,6 +20,9 @@ int convertMain(int argc, char **argv);
 /// set on the command line and stay.
 Status readConfig(const std::string &path, CompileOptions &options, const std::vector<std::string> &given);
 
+/// Reads the numbers of the model of cost (CostModelFile.cpp); what the file leaves out is as built in.
+Status readCostModel(const std::string &path, std::vector<int64_t> &numbers);
+
 } // namespace kt
 
 #endif

@@ -5,8 +5,10 @@
 #include "compiler/Import/Importer.h"
 #include "compiler/Pipeline/Pipeline.h"
 #include "mlir/IR/Verifier.h"
+#include "runtime/artifact/Container.h"
 #include "runtime/artifact/Writer.h"
 #include "runtime/os/OutputFile.h"
+#include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Path.h"
 
@@ -190,6 +192,8 @@ Status kt::compile(const std::string &input, const std::string &output, const Co
   pipeline.optLevel = options.optLevel;
   pipeline.targets = options.targets;
   pipeline.tensorCores = options.tensorCores;
+  pipeline.candidates = options.candidates;
+  pipeline.costModel = options.costModel;
   bool stopped = false;
   auto lower = [&]() -> Status {
     for (Phase phase : allPhases()) {
@@ -255,6 +259,14 @@ Status kt::compile(const std::string &input, const std::string &output, const Co
                    (options.tensorCores == TensorCorePriority::low      ? "low"
                     : options.tensorCores == TensorCorePriority::normal ? "normal"
                                                                         : "high");
+  if (!options.costModel.empty()) {
+    artifact::Digest digest = artifact::digestOf(std::as_bytes(std::span(options.costModel)));
+    model->options += " cost_model=" + llvm::utohexstr(digest.high, true, 16) + llvm::utohexstr(digest.low, true, 16);
+  }
+  if (options.candidates)
+    model->options += std::string(" candidates=") + (*options.candidates == Variants::all   ? "all"
+                                                     : *options.candidates == Variants::few ? "few"
+                                                                                            : "one");
   progress("write", 0, 0);
   if (Status s = artifact::write(*model, output, unchanged); !s.ok())
     return failedWith(s);

@@ -34,6 +34,10 @@ struct CompileOptions {
   /// warning names the inputs that fix it. Not set: as the model has it.
   std::optional<bool> dynamicBatching;
   TensorCorePriority tensorCores = TensorCorePriority::high;
+  /// How many variants a kernel has; not set: as `optLevel` says.
+  std::optional<Variants> candidates;
+  /// Numbers for the model of cost (TargetModel::get); empty: those that are built in.
+  std::vector<int64_t> costModel;
   /// Stop after this phase and write its IR as text to the output (empty: write the artifact).
   std::string compileTo;
   /// A folder that gets NN-PHASE.mlir after each phase.

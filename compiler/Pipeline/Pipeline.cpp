@@ -73,6 +73,8 @@ void kt::buildPhase(OpPassManager &pm, Phase phase, const PipelineOptions &optio
       pm.addNestedPass<func::FuncOp>(createSpanScores());
       pm.addNestedPass<func::FuncOp>(createMergeProducts());
       pm.addNestedPass<func::FuncOp>(createFuseBodies()); // slices join their readers
+      pm.addNestedPass<func::FuncOp>(createMergeGenerics());
+      pm.addNestedPass<func::FuncOp>(createFuseBodies());
     }
     pm.addNestedPass<func::FuncOp>(createPackWeights());
     if (options.optLevel > 0)
@@ -101,12 +103,13 @@ void kt::buildPhase(OpPassManager &pm, Phase phase, const PipelineOptions &optio
     pm.addNestedPass<func::FuncOp>(createSliceGraph({options.maxSliceBytes}));
     break;
   case Phase::kernels:
-    pm.addPass(createOutlineKernels());
+    pm.addPass(createOutlineKernels({options.optLevel > 0}));
     pm.addPass(createMarkOnce());
     break;
   case Phase::schedules:
-    pm.addPass(createScheduleKernels(
-        {llvm::to_vector(options.targets), options.tensorCores, options.optLevel < 2 ? Variants::one : Variants::few}));
+    pm.addPass(createScheduleKernels({llvm::to_vector(options.targets), options.tensorCores,
+                                      options.candidates.value_or(options.optLevel < 2 ? Variants::one : Variants::few),
+                                      llvm::to_vector(options.costModel)}));
     break;
   }
 }

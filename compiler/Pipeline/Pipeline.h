@@ -32,6 +32,8 @@ struct PipelineOptions {
   int optLevel = 3;
   std::vector<std::string> targets;
   TensorCorePriority tensorCores = TensorCorePriority::high;
+  std::optional<Variants> candidates;
+  std::vector<int64_t> costModel;
 };
 
 llvm::ArrayRef<Phase> allPhases();

@@ -10,12 +10,8 @@ namespace {
 constexpr int64_t kLeastShare = 256;
 constexpr int64_t kMostSplits = 16, kMostKeySplits = 64;
 constexpr int64_t kKeys = 64; // of a block of attention
-constexpr int64_t kBarrier = 40'000;
 
 int64_t per(int64_t amount, int64_t rate) { return amount * 1000 / rate; }
-
-/// Units that work at the same time hide most of one another, not all: measured, two fifths of the shorter are seen.
-int64_t overlapped(int64_t x, int64_t y) { return std::max(x, y) + std::min(x, y) * 2 / 5; }
 } // namespace
 
 CostModel::BlockTimes CostModel::times(const MmaTile &t, bool async, unsigned lanes) const {
@@ -23,14 +19,14 @@ CostModel::BlockTimes CostModel::times(const MmaTile &t, bool async, unsigned la
   int64_t flops = 2ll * t.bm * t.bn * t.bk, steps = t.bk / 16;
   int64_t fragments = (int64_t)warps * (t.bm / t.warpRows + t.bn / t.warpCols) * t.bk * 2 + t.slabBytes();
   auto full = [&, this](const CardModel &c) {
-    int64_t busy = overlapped(per(flops, c.mma), per(fragments, c.shared));
+    int64_t busy = target.overlapped(per(flops, c.mma), per(fragments, c.shared));
     // Elements that come one at a time: eight loads and their conditions for each copy.
     return std::max(busy, per(t.slabBytes(), c.l2)) + (async ? 0 : per(t.slabBytes(), c.l2) * 3);
   };
   auto alone = [&, this](const CardModel &c) {
     // One warp has one of four tensor cores.
     int64_t tensor = per(flops, c.mma) * 4 / std::min(warps, 4u);
-    int64_t chain = std::max(steps * c.step, tensor) + kBarrier, wait = c.latency / (t.stages - 1);
+    int64_t chain = std::max(steps * c.step, tensor) + target.constants().barrier, wait = c.latency / (t.stages - 1);
     return std::max({full(c), chain, async ? wait : c.latency * 2});
   };
   auto resident = [&](const CardModel &c) { return c.resident(t.sharedBytes(), t.threads(), t.registers()); };
@@ -98,14 +94,14 @@ Expr CostModel::contraction(const Product &p, unsigned bm, unsigned bn, unsigned
   Expr result =
       p.m * p.resultColumns * elementBytes(cast<SymTensorType>(p.op->getResult(0).getType()).getElementType());
   Expr bytes = p.batches() * (left + result) + (sharedRight ? right : p.batches() * right);
-  Expr total = Expr::max(work, memory(bytes)) + TargetModel::kLaunch;
+  Expr total = Expr::max(work, memory(bytes)) + target.constants().launch;
   if (splits) {
     // Partial sums are written by all, and those of a tile read again by its last block, which hardly overlaps its
     // loads: half the rate that the cache has for one multiprocessor.
     Expr l2 = pick([](const CardModel &c) { return c.l2; });
     Expr written = Expr::floorDiv(p.m * p.n * 4 * splits * 1000, smCount() * l2);
     Expr read = Expr::floorDiv(splits * (int64_t(bm) * bn * 8 * 1000), l2);
-    total = total + Expr::select(Expr::lt(number(1), splits), written + read + TargetModel::kArrival, number(0));
+    total = total + Expr::select(Expr::lt(number(1), splits), written + read + target.constants().arrival, number(0));
   }
   return nanoseconds(total);
 }
@@ -136,7 +132,7 @@ Expr CostModel::flash(const AttentionProblem &p, unsigned warps, bool async, Exp
     return std::max(2 * per(flops, c.mma), per(bytes, c.l2)) + (async ? 0 : per(bytes, c.l2) * 3);
   };
   auto alone = [&](const CardModel &c) {
-    int64_t chain = (p.d + p.e) / 16 * (kKeys / 16) * c.step / 2 + 10 * kBarrier;
+    int64_t chain = (p.d + p.e) / 16 * (kKeys / 16) * c.step / 2 + 10 * target.constants().barrier;
     return std::max({full(c) * 4 / std::min(warps, 4u), chain, async ? 0 : c.latency * 2});
   };
   int64_t shared = (rows * p.d + 2 * kKeys * (p.d + p.e)) * 2;
@@ -146,21 +142,21 @@ Expr CostModel::flash(const AttentionProblem &p, unsigned warps, bool async, Exp
   Expr blocks = p.b * p.h * Expr::ceilDiv(p.i, number(rows)), slabs = Expr::ceilDiv(p.j, number(kKeys));
   if (splits)
     blocks = blocks * splits, slabs = Expr::ceilDiv(slabs, splits);
-  Expr total = rounds(blocks, slabs, t) + TargetModel::kLaunch;
+  Expr total = rounds(blocks, slabs, t) + target.constants().launch;
   if (splits)
     total = total +
             Expr::floorDiv(p.b * p.h * p.i * splits * (p.e * 8 * 1000),
                            smCount() * pick([](const CardModel &c) { return c.l2; })) +
-            TargetModel::kLaunch;
+            target.constants().launch;
   return nanoseconds(total);
 }
 
 Expr CostModel::attention(const AttentionProblem &p) const {
   Expr flops = p.b * p.h * p.i * p.j * (2 * (p.d + p.e));
   return nanoseconds(Expr::floorDiv(flops * 2000, smCount() * pick([](const CardModel &c) { return c.fma; })) +
-                     TargetModel::kLaunch);
+                     target.constants().launch);
 }
 
 Expr CostModel::stream(Expr bytes, int64_t percent) const {
-  return nanoseconds(Expr::floorDiv(memory(bytes) * 100, number(percent)) + TargetModel::kLaunch);
+  return nanoseconds(Expr::floorDiv(memory(bytes) * 100, number(percent)) + target.constants().launch);
 }

@@ -23,7 +23,12 @@ int64_t CardModel::resident(int64_t sharedBytes, unsigned threads, unsigned regi
   return std::clamp<int64_t>(blocks, 1, 16);
 }
 
-std::optional<TargetModel> TargetModel::get(StringRef target) {
+/// What a file of numbers may change of a card, in its order.
+static std::array<int64_t *, TargetModel::kRates - 1> ratesOf(CardModel &card) {
+  return {&card.mma, &card.fma, &card.shared, &card.l2, &card.dram, &card.latency, &card.step};
+}
+
+std::optional<TargetModel> TargetModel::get(StringRef target, ArrayRef<int64_t> numbers) {
   TargetModel model;
   model.own = capabilityOf(target);
   if (!model.own)
@@ -34,7 +39,43 @@ std::optional<TargetModel> TargetModel::get(StringRef target) {
     if (card.capability <= model.own)
       first = &card;
   model.models.assign(first, std::end(kCards));
+  if (numbers.empty())
+    return model;
+  model.general = {numbers[0], numbers[1], numbers[2], numbers[3]};
+  for (ArrayRef<int64_t> rest = numbers.drop_front(kConstants); !rest.empty(); rest = rest.drop_front(kRates))
+    for (CardModel &card : model.models)
+      if (card.capability == rest[0])
+        for (auto [field, value] : llvm::zip(ratesOf(card), rest.slice(1, kRates - 1)))
+          *field = value;
   return model;
+}
+
+bool TargetModel::accepts(ArrayRef<int64_t> numbers) {
+  constexpr int64_t kMost = 100'000'000;
+  if (numbers.size() < kConstants || (numbers.size() - kConstants) % kRates != 0)
+    return false;
+  for (int64_t n : numbers)
+    if (n < 0 || n > kMost)
+      return false;
+  for (size_t i = kConstants; i < numbers.size(); i += kRates) {
+    if (llvm::none_of(kCards, [&](const CardModel &card) { return card.capability == numbers[i]; }))
+      return false;
+    // Rates are divided by.
+    if (llvm::is_contained(numbers.slice(i, kRates), 0))
+      return false;
+  }
+  return true;
+}
+
+SmallVector<int64_t> TargetModel::builtIn() {
+  CostConstants c;
+  SmallVector<int64_t> numbers{c.launch, c.arrival, c.barrier, c.overlap};
+  for (CardModel card : kCards) {
+    numbers.push_back(card.capability);
+    for (int64_t *field : ratesOf(card))
+      numbers.push_back(*field);
+  }
+  return numbers;
 }
 
 Expr TargetModel::pick(MLIRContext *context, function_ref<int64_t(const CardModel &)> of) const {

@@ -10,6 +10,7 @@
 #define KT_PASSES_ANALYSIS_TARGETMODEL_H
 
 #include "dialects/KT/Schedule/Candidates.h"
+#include <array>
 
 namespace kt {
 
@@ -29,24 +30,38 @@ struct CardModel {
   int64_t resident(int64_t sharedBytes, unsigned threads, unsigned registers) const;
 };
 
+/// What the model of cost has beside rates, in picoseconds and percent.
+struct CostConstants {
+  int64_t launch = 2'000'000;  // that a launch takes beside its work
+  int64_t arrival = 1'000'000; // until the last block of several knows that it is
+  int64_t barrier = 40'000;
+  int64_t overlap = 40; // of the shorter of two units that work at the same time, what is seen
+};
+
 class TargetModel {
 public:
-  /// The model of "sm_89"; nothing for a target that is no GPU.
-  static std::optional<TargetModel> get(llvm::StringRef target);
+  /// The model of "sm_89"; nothing for a target that is no GPU. `numbers` (kNumbers) replace what is built in: the four
+  /// CostConstants, then for each card its capability and the seven rates and times of a CardModel.
+  static std::optional<TargetModel> get(llvm::StringRef target, llvm::ArrayRef<int64_t> numbers = {});
+  static constexpr size_t kConstants = 4, kRates = 8;
+  /// Whether these are such numbers: counts, known capabilities, and values that no expression overflows by.
+  static bool accepts(llvm::ArrayRef<int64_t> numbers);
+  /// What is built in, as such numbers.
+  static llvm::SmallVector<int64_t> builtIn();
+
   unsigned capability() const { return own; }
   int64_t sharedPerBlock() const { return kt::sharedPerBlock(own); }
   /// Generations that run the target's code, the oldest first.
   llvm::ArrayRef<CardModel> cards() const { return models; }
   /// The number that `of` has on the card of the run.
   Expr pick(mlir::MLIRContext *context, llvm::function_ref<int64_t(const CardModel &)> of) const;
-
-  /// Time that a launch takes beside its work, in picoseconds.
-  static constexpr int64_t kLaunch = 2'000'000;
-  /// Time until the last block of several knows that it is, in picoseconds.
-  static constexpr int64_t kArrival = 1'000'000;
+  const CostConstants &constants() const { return general; }
+  /// Units that work at the same time hide most of one another, not all.
+  int64_t overlapped(int64_t x, int64_t y) const { return std::max(x, y) + std::min(x, y) * general.overlap / 100; }
 
 private:
   unsigned own = 0;
+  CostConstants general;
   llvm::SmallVector<CardModel, 4> models;
 };
 

@@ -68,7 +68,7 @@ bool kt::readThroughViews(Operation *consumer, unsigned number) {
   for (ExprAttr d : type.getDims())
     sizes.push_back(d);
   auto view = asView(layout, sizes);
-  if (layout.root == throughReshapes(v) || !view)
+  if (throughReshapes(layout.root) == throughReshapes(v) || !view) // nothing is moved
     return false;
   SymTensorType rootType = cast<SymTensorType>(layout.root.getType());
   auto source = sourceOf(*view, rootType.numElements());

@@ -164,6 +164,10 @@ struct ScheduleKernelsPass : kt::impl::ScheduleKernelsBase<ScheduleKernelsPass> 
   using Base::Base;
 
   void runOnOperation() override {
+    if (!costModel.empty() && !TargetModel::accepts(llvm::to_vector(costModel))) {
+      getOperation()->emitError("cost-model: expected four constants, and eight numbers for each of known cards");
+      return signalPassFailure();
+    }
     auto bounds = getOperation()->getAttrOfType<DictionaryAttr>("kt.bounds");
     for (auto &[kernel, launches] : launchesOf(getOperation())) {
       SmallVector<Attribute> kept;
@@ -190,7 +194,7 @@ struct ScheduleKernelsPass : kt::impl::ScheduleKernelsBase<ScheduleKernelsPass> 
 
   void schedule(KernelOp kernel, StringRef target, const KernelLaunches &launches,
                 ArrayRef<KernelLaunches::Sample> samples, SmallVectorImpl<Attribute> &kept) {
-    std::optional<TargetModel> model = TargetModel::get(target);
+    std::optional<TargetModel> model = TargetModel::get(target, llvm::to_vector(costModel));
     if (!model)
       return;
     Menu menu(kernel, target, launches, tensorCores);

@@ -63,6 +63,7 @@ Result<std::shared_ptr<Model>> Model::loadModel(const std::string &path, const O
   load.deviceMemory = options.deviceMemory;
   load.verifyDigests = options.verifyDigests;
   load.cudaGraphs = options.cudaGraphs;
+  load.tuning = options.tuning;
   auto program = exec::Program::load(path, load);
   if (!program.ok())
     return std::move(program).status();

@@ -61,6 +61,9 @@ public:
     for (cuda::Event e : {computed, copied})
       if (e)
         driver.EventDestroy(e);
+    for (cuda::Event e : marks)
+      if (e)
+        driver.EventDestroy(e);
   }
 
   Status create() {
@@ -130,6 +133,21 @@ public:
     KT_CUDA(driver, StreamSynchronize, compute);
     return {};
   }
+  Status mark(size_t number) override {
+    KT_RETURN_IF_ERROR(enter());
+    if (marks.size() <= number)
+      marks.resize(number + 1);
+    if (!marks[number])
+      KT_CUDA(driver, EventCreate, &marks[number], cuda::kEventDefault);
+    KT_CUDA(driver, EventRecord, marks[number], compute);
+    return {};
+  }
+  Result<int64_t> between(size_t from, size_t to) override {
+    KT_RETURN_IF_ERROR(enter());
+    float milliseconds = 0;
+    KT_CUDA(driver, EventElapsedTime, &milliseconds, marks[from], marks[to]);
+    return static_cast<int64_t>(static_cast<double>(milliseconds) * 1e6);
+  }
 
   Status prefetch(void *dst, const void *src, uint64_t bytes) override {
     if (bytes == 0)
@@ -186,6 +204,7 @@ private:
   cuda::Context context;
   cuda::Stream compute = nullptr, copies = nullptr;
   cuda::Event computed = nullptr, copied = nullptr;
+  std::vector<cuda::Event> marks;
   std::vector<uint64_t> values;
   std::vector<void *> parameters;
 };
@@ -226,6 +245,7 @@ public:
     return "cuda:" + std::to_string(ordinal) + " (" + gpuName + ", sm_" + std::to_string(known.computeCapability) + ")";
   }
   Facts facts() const override { return known; }
+  std::string kind() const override { return gpuName; }
 
   int preference(const std::string &target) const override {
     SmTarget t = parseTarget(target);

@@ -33,7 +33,7 @@ constexpr int kFunctionMaxDynamicShared = 8;
 // CUjit_option
 constexpr int kJitInfoLog = 3, kJitInfoLogBytes = 4, kJitErrorLog = 5, kJitErrorLogBytes = 6;
 // Flags
-constexpr unsigned kStreamNonBlocking = 1, kEventDisableTiming = 2, kHostAllocPortable = 1;
+constexpr unsigned kStreamNonBlocking = 1, kEventDefault = 0, kEventDisableTiming = 2, kHostAllocPortable = 1;
 constexpr int kCaptureThreadLocal = 1;
 
 /// Every function that is used: the name without "cu", the symbol, the parameters.
@@ -71,6 +71,7 @@ constexpr int kCaptureThreadLocal = 1;
   F(EventCreate, "cuEventCreate", (Event *, unsigned))                                                                 \
   F(EventDestroy, "cuEventDestroy_v2", (Event))                                                                        \
   F(EventRecord, "cuEventRecord", (Event, Stream))                                                                     \
+  F(EventElapsedTime, "cuEventElapsedTime", (float *, Event, Event))                                                   \
   F(StreamBeginCapture, "cuStreamBeginCapture_v2", (Stream, int))                                                      \
   F(StreamEndCapture, "cuStreamEndCapture", (Stream, Graph *))                                                         \
   F(GraphInstantiate, "cuGraphInstantiateWithFlags", (GraphExec *, Graph, unsigned long long))                         \

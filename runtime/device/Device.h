@@ -73,6 +73,11 @@ public:
   virtual Status zero(void *dst, uint64_t bytes) = 0;
   virtual Status synchronize() = 0;
 
+  /// Notes when the stream gets here, under a small number that may be used again.
+  virtual Status mark(size_t number) = 0;
+  /// Nanoseconds from one mark to another that the stream has passed.
+  virtual Result<int64_t> between(size_t from, size_t to) = 0;
+
   /// Streamed weights: a copy that may overtake the stream's other work. The staging memory it writes must not be in
   /// use by work enqueued before the last `fence()`. Work enqueued after `join()` sees it.
   virtual Status prefetch(void *dst, const void *src, uint64_t bytes) { return copyIn(dst, src, bytes); }
@@ -93,6 +98,8 @@ public:
   /// For people: "host (AVX-512, 8 threads)", "cuda:0 (NVIDIA H100)".
   virtual std::string name() const = 0;
   virtual Facts facts() const = 0;
+  /// What kind of machine it is, without its place among others: "NVIDIA H100".
+  virtual std::string kind() const = 0;
   /// 0: code for this target does not run here; otherwise the larger the better.
   virtual int preference(const std::string &target) const = 0;
   /// Why nothing in the model runs here, in terms of this machine: "needs sm_89 but the GPU is sm_75".

@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <cmath>
 #include <cpuid.h>
 #include <cstdlib>
@@ -135,9 +136,19 @@ public:
     return {};
   }
   Status synchronize() override { return {}; }
+  Status mark(size_t number) override {
+    if (marks.size() <= number)
+      marks.resize(number + 1);
+    marks[number] = std::chrono::steady_clock::now();
+    return {};
+  }
+  Result<int64_t> between(size_t from, size_t to) override {
+    return std::chrono::duration_cast<std::chrono::nanoseconds>(marks[to] - marks[from]).count();
+  }
 
 private:
   HostDevice &device;
+  std::vector<std::chrono::steady_clock::time_point> marks;
 };
 
 } // namespace

@@ -28,6 +28,7 @@ public:
   bool isHost() const override { return true; }
   std::string name() const override;
   Facts facts() const override;
+  std::string kind() const override { return cpuName(); }
   int preference(const std::string &target) const override;
   Status unsupported(const std::vector<std::string> &targets) const override;
   Status load(const artifact::Model &model) override;

@@ -7,6 +7,7 @@
 #include "runtime/exec/Program.h"
 #include "runtime/artifact/Print.h"
 #include "runtime/device/CudaDevice.h"
+#include "runtime/exec/Tuning.h"
 
 #include <algorithm>
 #include <charconv>
@@ -39,6 +40,7 @@ Result<std::unique_ptr<Program>> Program::load(const std::string &path, const Lo
   if (p->fallbackHost)
     KT_RETURN_IF_ERROR(p->fallbackHost->load(p->model()));
   p->findCandidates();
+  KT_RETURN_IF_ERROR(p->readTuning());
   KT_RETURN_IF_ERROR(p->prepareCertain());
   KT_RETURN_IF_ERROR(p->placeWeights());
   return p;
@@ -135,6 +137,55 @@ static artifact::Choice chooseAmong(std::span<const Candidate> group, const std:
   return artifact::choose(group, [](const Candidate &c) -> const Variant & { return *c.variant; }, values);
 }
 
+/// Takes on what a file of measured times says of this machine; what it says of other kernels and machines is left out.
+Status Program::readTuning() {
+  if (options.tuning.empty())
+    return {};
+  auto file = TuningFile::read(options.tuning);
+  if (!file.ok())
+    return std::move(file).status();
+  tuned.resize(model().kernels.size());
+  if (!(file->machine == Machine::of(*device)))
+    return {};
+  std::map<std::string, std::vector<uint32_t>> kernels; // those that are alike have the same times
+  for (uint32_t k = 0; k < tuned.size(); ++k)
+    kernels[kernelDigest(model(), k)].push_back(k);
+  std::map<std::pair<uint32_t, std::vector<int64_t>>, int64_t> best;
+  for (const TuningRow &row : file->rows) {
+    auto found = kernels.find(row.digest);
+    if (found == kernels.end())
+      continue;
+    for (uint32_t k : found->second) {
+      const Kernel &kernel = model().kernels[k];
+      if (row.variant >= kernel.variants.size() || row.ints.size() != kernel.numInts)
+        continue;
+      auto [least, isNew] = best.try_emplace({k, row.ints}, row.nanoseconds);
+      if (!isNew && least->second <= row.nanoseconds)
+        continue;
+      least->second = row.nanoseconds;
+      tuned[k][row.ints] = &kernel.variants[row.variant];
+    }
+  }
+  return {};
+}
+
+const Candidate *Program::tunedVariant(uint32_t kernel, const std::vector<int64_t> &ints,
+                                       const std::vector<Value> &values) const {
+  if (tuned.empty())
+    return nullptr;
+  auto found = tuned[kernel].find(ints);
+  if (found == tuned[kernel].end())
+    return nullptr;
+  // The file only proposes: a guard that does not hold is a kernel that would read what is not there.
+  const Variant &variant = *found->second;
+  if (variant.guard != kNone && !(values[variant.guard].ok() && values[variant.guard].value))
+    return nullptr;
+  for (const Candidate &c : groupOf(candidates[kernel], false))
+    if (c.variant == &variant)
+      return &c;
+  return nullptr;
+}
+
 const Candidate *Program::certainVariant(const Launch &launch, const ExprValues &values, std::vector<Value> &ints,
                                          std::vector<Value> &scratch) const {
   const Kernel &kernel = model().kernels[launch.kernel];
@@ -146,6 +197,13 @@ const Candidate *Program::certainVariant(const Launch &launch, const ExprValues 
     if (group.empty())
       continue;
     evaluateKernel(kernel, ints, fallback ? fallbackHost->facts() : device->facts(), scratch);
+    if (!fallback && !tuned.empty() && std::all_of(ints.begin(), ints.end(), [](Value v) { return v.ok(); })) {
+      std::vector<int64_t> numbers;
+      for (Value v : ints)
+        numbers.push_back(v.value);
+      if (const Candidate *c = tunedVariant(launch.kernel, numbers, scratch))
+        return c;
+    }
     artifact::Choice choice = chooseAmong(group, scratch);
     if (choice.best || choice.badGuard)
       return choice.certain ? &group[*choice.best] : nullptr;
@@ -208,10 +266,17 @@ Status Program::placeWeights() {
   return weights->place(estimate.arenaBytes);
 }
 
-/// Whether GPU code, which counts in 32 bits, can number the elements of all buffers.
-static bool countsFit(const Kernel &kernel, const std::vector<Value> &values) {
+bool countsFit(const Kernel &kernel, const std::vector<Value> &values) {
   return std::all_of(kernel.counts.begin(), kernel.counts.end(),
                      [&](ExprId count) { return values[count].ok() && values[count].value < int64_t(1) << 31; });
+}
+
+static Status badValue(const Kernel &kernel, Value value, ExprId id, const char *what) {
+  if (value.ok())
+    return Status::failed("kernel '" + artifact::escaped(kernel.name) + "': the " + what + " '" +
+                          artifact::printExpr(kernel, id) + "' is " + std::to_string(value.value));
+  return valueError(value, artifact::printExpr(kernel, id))
+      .in("kernel '" + artifact::escaped(kernel.name) + "': the " + what);
 }
 
 Status prepareLaunch(const Program &program, const Launch &launch, const ExprValues &values,
@@ -225,13 +290,6 @@ Status prepareLaunch(const Program &program, const Launch &launch, const ExprVal
       return std::move(value).status().in("kernel '" + artifact::escaped(kernel.name) + "'");
     prepared.ints.push_back(*value);
   }
-  auto failed = [&](Value value, ExprId id, const char *what) {
-    if (value.ok())
-      return Status::failed("kernel '" + artifact::escaped(kernel.name) + "': the " + what + " '" +
-                            artifact::printExpr(kernel, id) + "' is " + std::to_string(value.value));
-    return valueError(value, artifact::printExpr(kernel, id))
-        .in("kernel '" + artifact::escaped(kernel.name) + "': the " + what);
-  };
   const Candidate *chosen = nullptr;
   bool tooMany = false;
   for (bool fallback : {false, true}) {
@@ -242,11 +300,14 @@ Status prepareLaunch(const Program &program, const Launch &launch, const ExprVal
     tooMany = !fallback && !program.device->isHost() && !countsFit(kernel, scratch);
     if (tooMany)
       continue;
+    chosen = fallback ? nullptr : program.tunedVariant(launch.kernel, prepared.ints, scratch);
+    if (chosen)
+      continue;
     artifact::Choice choice = chooseAmong(group, scratch);
     chosen = choice.best ? &group[*choice.best] : nullptr;
     if (!chosen && choice.badGuard) {
       ExprId guard = group[*choice.badGuard].variant->guard;
-      return failed(scratch[guard], guard, "guard");
+      return badValue(kernel, scratch[guard], guard, "guard");
     }
   }
   if (!chosen) {
@@ -257,8 +318,14 @@ Status prepareLaunch(const Program &program, const Launch &launch, const ExprVal
                             "': a tensor has 2^31 elements or more, and the artifact has no host code for it");
     return Status::failed("kernel '" + artifact::escaped(kernel.name) + "': no variant's guard holds");
   }
-  const Variant &variant = *chosen->variant;
-  bool gpu = !program.device->isHost() && !chosen->fallback;
+  return prepareVariant(program, kernel, *chosen, scratch, prepared);
+}
+
+Status prepareVariant(const Program &program, const Kernel &kernel, const Candidate &candidate,
+                      const std::vector<Value> &values, PreparedLaunch &prepared) {
+  const Variant &variant = *candidate.variant;
+  bool gpu = !program.device->isHost() && !candidate.fallback;
+  prepared.candidate = nullptr;
   if (gpu)
     for (size_t i = 0; i < prepared.ints.size(); ++i)
       if (prepared.ints[i] != static_cast<int32_t>(prepared.ints[i]))
@@ -268,9 +335,9 @@ Status prepareLaunch(const Program &program, const Launch &launch, const ExprVal
     to = 0;
     if (id == kNone)
       return {};
-    if (!scratch[id].ok() || scratch[id].value < 0)
-      return failed(scratch[id], id, what);
-    to = static_cast<uint64_t>(scratch[id].value);
+    if (!values[id].ok() || values[id].value < 0)
+      return badValue(kernel, values[id], id, what);
+    to = static_cast<uint64_t>(values[id].value);
     return {};
   };
   KT_RETURN_IF_ERROR(size(variant.workspace, "workspace", prepared.workspace));
@@ -282,21 +349,21 @@ Status prepareLaunch(const Program &program, const Launch &launch, const ExprVal
     const Stage &stage = variant.stages[s];
     device::StageLaunch &out = prepared.stages[s];
     out.stage = &stage;
-    out.function = chosen->fallback ? program.fallbackHost->function(stage) : program.device->function(stage);
+    out.function = candidate.fallback ? program.fallbackHost->function(stage) : program.device->function(stage);
     constexpr int64_t kGridLimits[] = {INT32_MAX, 65535, 65535};
     for (unsigned d = 0; d < 3; ++d) {
       out.grid[d] = 1;
       if (stage.grid[d] == kNone)
         continue;
-      Value value = scratch[stage.grid[d]];
+      Value value = values[stage.grid[d]];
       if (!value.ok() || value.value < 0 || (gpu && value.value > kGridLimits[d]))
-        return failed(value, stage.grid[d], "grid");
+        return badValue(kernel, value, stage.grid[d], "grid");
       out.grid[d] = value.value;
     }
     KT_RETURN_IF_ERROR(size(stage.shared, "shared memory", out.shared));
     KT_RETURN_IF_ERROR(size(stage.scratch, "scratch", out.scratch));
   }
-  prepared.candidate = chosen;
+  prepared.candidate = &candidate;
   return {};
 }
 

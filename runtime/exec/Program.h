@@ -23,6 +23,7 @@ struct LoadOptions {
   uint64_t deviceMemory = 0;   // bytes for weights; 0: what is free
   bool verifyDigests = true;
   bool cudaGraphs = true;
+  std::string tuning = {}; // a file of measured times (Tuning.h); empty: none
 };
 
 /// A variant that can run on one of the devices.
@@ -45,6 +46,9 @@ public:
   /// The variant that a launch takes whatever is not known yet, or null; `ints` and `scratch` keep their memory.
   const Candidate *certainVariant(const artifact::Launch &launch, const ExprValues &values, std::vector<Value> &ints,
                                   std::vector<Value> &scratch) const;
+  /// Of the device's candidates, the one that was measured to be the fastest for these integers and fits, or null.
+  const Candidate *tunedVariant(uint32_t kernel, const std::vector<int64_t> &ints,
+                                const std::vector<Value> &values) const;
 
   std::unique_ptr<artifact::LoadedModel> loaded;
   std::unique_ptr<ExprGraph> graph;
@@ -54,6 +58,8 @@ public:
   std::unique_ptr<MemoryAccount> account;
   std::unique_ptr<WeightStore> weights;
   std::vector<std::vector<Candidate>> candidates; // by kernel, best first
+  /// By kernel and a launch's integers: the variant that was measured to be the fastest on this machine.
+  std::vector<std::map<std::vector<int64_t>, const artifact::Variant *>> tuned;
   LoadOptions options;
 
   /// Held shared while a session runs, alone while weights move.
@@ -63,6 +69,7 @@ private:
   Program() = default;
   Status chooseDevice();
   void findCandidates();
+  Status readTuning();
   Status prepareCertain();
   Status placeWeights();
 };
@@ -85,6 +92,12 @@ struct PreparedLaunch {
 /// Evaluates a launch's integers and picks its variant, whose code may not be ready yet; `scratch` keeps its memory.
 Status prepareLaunch(const Program &program, const artifact::Launch &launch, const ExprValues &values,
                      std::vector<Value> &scratch, PreparedLaunch &prepared);
+/// The rest of it: what `candidate` takes for the integers that `prepared` has, with `values` those of the kernel's
+/// pool for them.
+Status prepareVariant(const Program &program, const artifact::Kernel &kernel, const Candidate &candidate,
+                      const std::vector<Value> &values, PreparedLaunch &prepared);
+/// Whether GPU code, which counts in 32 bits, can number the elements of all buffers.
+bool countsFit(const artifact::Kernel &kernel, const std::vector<Value> &values);
 
 /// Where everything lies for one set of input shapes.
 struct ShapePlan {

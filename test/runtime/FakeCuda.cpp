@@ -308,6 +308,7 @@ EXPORT int cuLaunchKernel(void *handle, unsigned x, unsigned y, unsigned z, unsi
     return kInvalidValue;
   if (++state.launches == state.failingLaunch)
     return kUnknown;
+  state.blocks += uint64_t(x) * y * z;
   const auto &function = *static_cast<Function *>(handle);
   if (kernels) {
     std::vector<uint64_t> values(function.parameters.size());
@@ -380,9 +381,11 @@ EXPORT int cuStreamWaitEvent(void *stream, void *event, unsigned) {
   CALL("cuStreamWaitEvent");
   return queues.wait(streamOf(stream), *static_cast<Event *>(event));
 }
-EXPORT int cuEventCreate(void **event, unsigned) {
+EXPORT int cuEventCreate(void **event, unsigned flags) {
   CALL("cuEventCreate");
-  *event = new Event();
+  auto *made = new Event();
+  made->timed = !(flags & 2); // CU_EVENT_DISABLE_TIMING
+  *event = made;
   ++state.liveObjects;
   return 0;
 }
@@ -394,7 +397,18 @@ EXPORT int cuEventDestroy_v2(void *event) {
 }
 EXPORT int cuEventRecord(void *event, void *stream) {
   CALL("cuEventRecord");
+  static_cast<Event *>(event)->blocks = state.blocks;
   return queues.record(streamOf(stream), *static_cast<Event *>(event));
+}
+EXPORT int cuEventElapsedTime(float *milliseconds, void *from, void *to) {
+  CALL("cuEventElapsedTime");
+  auto &a = *static_cast<Event *>(from), &b = *static_cast<Event *>(to);
+  if (!a.timed || !b.timed || !a.marker || !b.marker)
+    return kInvalidValue;
+  if (!a.marker->passed || !b.marker->passed)
+    return 600; // CUDA_ERROR_NOT_READY
+  *milliseconds = static_cast<float>(b.blocks - a.blocks) * 1e-3f;
+  return 0;
 }
 EXPORT int cuStreamBeginCapture_v2(void *stream, int) {
   CALL("cuStreamBeginCapture");

@@ -33,6 +33,7 @@ struct FakeCudaState {
   uint64_t failingCopy = 0;        // the copy to the device that fails, counted from 1 by `copiesIn`
   uint64_t failingLaunch = 0;      // the kernel launch that fails, counted from 1 by `launches`
   std::vector<std::string> calls;
+  uint64_t blocks = 0; // launched so far: between events each is a microsecond
   uint64_t launches = 0, copiesIn = 0, bytesIn = 0, graphLaunches = 0;
   int liveObjects = 0;                 // contexts, modules, memory, streams, events, graphs
   std::vector<std::string> violations; // what a correct user never does: work that touches memory that is gone, ...

@@ -84,7 +84,7 @@ int Queues::add(const std::shared_ptr<Stream> &stream, Work work) {
 }
 
 int Queues::record(const std::shared_ptr<Stream> &stream, Event &event) {
-  event = {nullptr, stream->capture, stream->frontier};
+  event = {nullptr, stream->capture, stream->frontier, event.timed, event.blocks};
   if (stream->capture)
     return stream->capture->valid ? 0 : kCaptureInvalidated;
   event.marker = std::make_shared<Marker>(Marker{stream});

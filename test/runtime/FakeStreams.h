@@ -57,6 +57,8 @@ struct Event {
   std::shared_ptr<Marker> marker; // null: never recorded, which nobody waits for
   std::shared_ptr<Capture> capture;
   std::vector<size_t> frontier; // nodes that the event stands for in a capture
+  bool timed = false;
+  uint64_t blocks = 0; // that had been launched when it was recorded
 };
 struct Item {
   std::shared_ptr<Work> work; // one of the three

@@ -4,6 +4,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "runtime/exec/Tuner.h"
 #include "runtime/os/OutputFile.h"
 #include "runtime/os/Process.h"
 #include "runtime/os/Thread.h"
@@ -22,8 +23,8 @@
 namespace {
 
 struct Arguments {
-  std::string model, device = "auto", expected, memory, format = "text", trace;
-  std::vector<std::string> inputs, outputs;
+  std::string model, device = "auto", expected, memory, format = "text", trace, tune, tuning;
+  std::vector<std::string> inputs, outputs, dims;
   std::optional<double> atol, rtol;
   double seconds = 0, timeout = 0;
   unsigned threads = 0;
@@ -45,6 +46,8 @@ kt::Status printOutputs(std::span<const kt::TensorView> outputs) {
 kt::Status checkFiles(const Arguments &arguments) {
   kt::os::KeptFiles kept;
   kept.add(arguments.model);
+  if (!arguments.tuning.empty())
+    kept.add(arguments.tuning);
   for (const std::string &file : ktrun::filesOf(arguments.inputs))
     kept.add(file);
   if (!arguments.expected.empty())
@@ -93,8 +96,27 @@ private:
   std::unique_ptr<kt::os::Thread> watcher;
 };
 
+/// Measures instead of running.
+kt::Status tune(const Arguments &arguments) {
+  kt::exec::LoadOptions load;
+  load.device = arguments.device;
+  load.threads = arguments.threads;
+  kt::exec::TuneOptions options;
+  for (const std::string &text : arguments.dims) {
+    auto range = kt::parseRange(text);
+    if (!range.ok())
+      return std::move(range).status().in("--dim");
+    KT_RETURN_IF_ERROR(kt::exec::addTuneDim(options, range->name, range->low, range->high));
+  }
+  kt::Status printed;
+  kt::Status status = kt::exec::tuneFile(arguments.model, load, options, arguments.tune,
+                                         [&](const std::string &text) { printed = kt::os::writeOutput(text + "\n"); });
+  return status.ok() ? printed : status;
+}
+
 kt::Status run(const Arguments &arguments) {
   kt::Options options;
+  options.tuning = arguments.tuning;
   options.device = arguments.device;
   options.threads = arguments.threads;
   options.cudaGraphs = !arguments.noGraphs;
@@ -183,6 +205,13 @@ int main(int argc, char **argv) {
   app.add_option("--timeout", a.timeout, "fail where the run takes more seconds than this")->check(positive);
   app.add_flag("--stats", a.stats, "print counters to standard error");
   app.add_flag("--no-graphs", a.noGraphs, "never record repeated runs as graphs");
+  app.add_option("--tuning", a.tuning, "measured times, by which variants are chosen")->check(named);
+  auto *tuneTo =
+      app.add_option("--tune", a.tune, "do not run but measure every variant, and write the times here")->check(named);
+  app.add_option("--dim", a.dims, "with --tune: NAME=N, a size; several of one name are measured one after the other")
+      ->expected(1)
+      ->take_all()
+      ->needs(tuneTo);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError &error) {
@@ -196,6 +225,6 @@ int main(int argc, char **argv) {
   a.benchmark = benchmark->count() > 0;
   if (a.benchmark && a.seconds <= 0)
     a.seconds = 2;
-  kt::Status status = run(a);
+  kt::Status status = a.tune.empty() ? run(a) : tune(a);
   return status.ok() ? 0 : fail(status);
 }

@@ -16,6 +16,13 @@ enum class TensorCorePriority {
   high    // all
 };
 
+/// How many ways to run a kernel there are in the end.
+enum class Variants {
+  one, // that takes every shape
+  few, // those that may win
+  all  // whatever there is: to be measured
+};
+
 } // namespace kt
 
 #endif

@@ -101,6 +101,10 @@ struct Options {
   bool verifyDigests = true;
   /// Whether repeated runs with the same shapes are recorded and replayed where the device can.
   bool cudaGraphs = true;
+  /// A file of measured times that `ktrun --tune` or `ktc tune` has written; empty: none. Where it has times of a
+  /// kernel for the sizes of a launch on this very machine, the fastest variant runs instead of the one that is
+  /// expected to be.
+  std::string tuning = {};
 };
 
 /// Counters of a session since it began; memory figures are of the model with all its sessions.

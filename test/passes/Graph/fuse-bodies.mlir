@@ -271,6 +271,28 @@ func.func @leaves_expensive_biases_alone(%q: !q, %p: !pad) -> !q {
   return %r1 : !q
 }
 
+// Views that only some sizes allow are read as they are.
+// CHECK-LABEL: @view_of_some_sizes
+// CHECK: %[[V:.*]] = kt.reshape
+// CHECK: kt.generic ins(%[[V]] :
+// CHECK: return
+func.func @view_of_some_sizes() -> !kt.tensor<[n, n] x f32> {
+  %t = kt.generic -> !kt.tensor<[n * 8] x f32> {
+  ^bb0(%i: index):
+    %0 = arith.index_cast %i : index to i32
+    %1 = arith.sitofp %0 : i32 to f32
+    kt.yield %1 : f32
+  }
+  %v = kt.reshape %t : !kt.tensor<[n * 8] x f32> -> !kt.tensor<[n, n] x f32>
+  %r = kt.generic ins(%v : !kt.tensor<[n, n] x f32>) -> !kt.tensor<[n, n] x f32> {
+  ^bb0(%V: !kt.tensor<[n, n] x f32>, %i: index, %j: index):
+    %0 = kt.read %V[%i, %j] : !kt.tensor<[n, n] x f32> -> f32
+    %1 = math.exp %0 : f32
+    kt.yield %1 : f32
+  }
+  return %r : !kt.tensor<[n, n] x f32>
+}
+
 !rows = !kt.tensor<[n, 3, 8] x f32>
 !part = !kt.tensor<[n, 1, 8] x f32>
 
