@@ -179,6 +179,66 @@ func.func @takes_scales_of_both(%x: !q, %k: !k, %v: !k) -> !q {
     kt.yield %1 : f32
   }
   %s = kt.matmul %q, %ks {depth = #kt.expr<32>, maps = [#q, #k, #s]} : !q, !k -> !s epilogue {
+  ^bb0(%acc: f32, %b: index, %h: index, %i: index, %j: index):
+    kt.yield %acc : f32
+  }
+  %p = kt.normalize softmax ins(%s : !s) {axes = 1 : i64, epsilon = 0.0 : f64} -> !s {
+  ^bb0(%S: !s, %b: index, %h: index, %i: index, %j: index):
+    %0 = kt.read %S[%b, %h, %i, %j] : !s -> f32
+    kt.yield %0 : f32
+  } epilogue {
+  ^bb0(%y: f32, %S: !s, %b: index, %h: index, %i: index, %j: index):
+    kt.yield %y : f32
+  }
+  %o = kt.matmul %p, %v {depth = #kt.expr<t>, maps = [#p, #v, #o]} : !s, !k -> !q epilogue {
+  ^bb0(%acc: f32, %b: index, %h: index, %i: index, %j: index):
+    kt.yield %acc : f32
+  }
+  return %o : !q
+}
+
+// Something else reads the scaled query.
+// CHECK-LABEL: @leaves_the_scale_of_what_others_read
+// CHECK: kt.generic ins(%arg0 : {{.*}} {
+// CHECK: arith.addf
+// CHECK-NEXT: arith.mulf
+// CHECK: kt.attention
+// CHECK: arith.constant 5.000000e-01 : f32
+// CHECK: return
+func.func @leaves_the_scale_of_what_others_read(%x: !q, %k: !k, %v: !k) -> (!q, !q) {
+  %q = kt.generic ins(%x : !q) -> !q {
+  ^bb0(%X: !q, %b: index, %h: index, %i: index, %d: index):
+    %quarter = arith.constant 0.25 : f32
+    %0 = kt.read %X[%b, %h, %i, %d] : !q -> f32
+    %1 = math.sin %0 : f32
+    %2 = arith.addf %0, %1 : f32
+    %3 = arith.mulf %2, %quarter : f32
+    kt.yield %3 : f32
+  }
+  %ks = kt.generic ins(%k : !k) -> !k {
+  ^bb0(%K: !k, %b: index, %h: index, %i: index, %d: index):
+    %half = arith.constant 0.5 : f32
+    %0 = kt.read %K[%b, %h, %i, %d] : !k -> f32
+    %1 = arith.mulf %0, %half : f32
+    kt.yield %1 : f32
+  }
+  %s = kt.matmul %q, %ks {depth = #kt.expr<32>, maps = [#q, #k, #s]} : !q, !k -> !s epilogue {
+  ^bb0(%acc: f32, %b: index, %h: index, %i: index, %j: index):
+    kt.yield %acc : f32
+  }
+  %p = kt.normalize softmax ins(%s : !s) {axes = 1 : i64, epsilon = 0.0 : f64} -> !s {
+  ^bb0(%S: !s, %b: index, %h: index, %i: index, %j: index):
+    %0 = kt.read %S[%b, %h, %i, %j] : !s -> f32
+    kt.yield %0 : f32
+  } epilogue {
+  ^bb0(%y: f32, %S: !s, %b: index, %h: index, %i: index, %j: index):
+    kt.yield %y : f32
+  }
+  %o = kt.matmul %p, %v {depth = #kt.expr<t>, maps = [#p, #v, #o]} : !s, !k -> !q epilogue {
+  ^bb0(%acc: f32, %b: index, %h: index, %i: index, %j: index):
+    kt.yield %acc : f32
+  }
+  return %o, %q : !q, !q
 }
 
 !m3 = !kt.tensor<[b * 4, s, 32] x f32>
@@ -282,58 +342,9 @@ func.func @grouped_by_expand_and_reshape(%q: !q, %x: !kt.tensor<[b, 2, t, 32] x 
   ^bb0(%y: f32, %S: !s, %b: index, %h: index, %i: index, %j: index):
     kt.yield %y : f32
   }
-  %o = kt.matmul %p, %v {depth = #kt.expr<t>, maps = [#p, #v, #o]} : !s, !k -> !q epilogue {
-}
-
   %o = kt.matmul %p, %k {depth = #kt.expr<t>, maps = [#p, #v, #o]} : !s, !k -> !q epilogue {
   ^bb0(%acc: f32, %b: index, %h: index, %i: index, %j: index):
     kt.yield %acc : f32
   }
   return %o : !q
 }
-
-// Something else reads the scaled query.
-// CHECK-LABEL: @leaves_the_scale_of_what_others_read
-// CHECK: kt.generic ins(%arg0 : {{.*}} {
-// CHECK: arith.addf
-// CHECK-NEXT: arith.mulf
-// CHECK: kt.attention
-// CHECK: arith.constant 5.000000e-01 : f32
-// CHECK: return
-func.func @leaves_the_scale_of_what_others_read(%x: !q, %k: !k, %v: !k) -> (!q, !q) {
-  %q = kt.generic ins(%x : !q) -> !q {
-  ^bb0(%X: !q, %b: index, %h: index, %i: index, %d: index):
-    %quarter = arith.constant 0.25 : f32
-    %0 = kt.read %X[%b, %h, %i, %d] : !q -> f32
-    %1 = math.sin %0 : f32
-    %2 = arith.addf %0, %1 : f32
-    %3 = arith.mulf %2, %quarter : f32
-    kt.yield %3 : f32
-  }
-  %ks = kt.generic ins(%k : !k) -> !k {
-  ^bb0(%K: !k, %b: index, %h: index, %i: index, %d: index):
-    %half = arith.constant 0.5 : f32
-    %0 = kt.read %K[%b, %h, %i, %d] : !k -> f32
-    %1 = arith.mulf %0, %half : f32
-    kt.yield %1 : f32
-  }
-  %s = kt.matmul %q, %ks {depth = #kt.expr<32>, maps = [#q, #k, #s]} : !q, !k -> !s epilogue {
-  ^bb0(%acc: f32, %b: index, %h: index, %i: index, %j: index):
-    kt.yield %acc : f32
-  }
-  %p = kt.normalize softmax ins(%s : !s) {axes = 1 : i64, epsilon = 0.0 : f64} -> !s {
-  ^bb0(%S: !s, %b: index, %h: index, %i: index, %j: index):
-    %0 = kt.read %S[%b, %h, %i, %j] : !s -> f32
-    kt.yield %0 : f32
-  } epilogue {
-  ^bb0(%y: f32, %S: !s, %b: index, %h: index, %i: index, %j: index):
-    kt.yield %y : f32
-  }
-  %o = kt.matmul %p, %v {depth = #kt.expr<t>, maps = [#p, #v, #o]} : !s, !k -> !q epilogue {
-  ^bb0(%acc: f32, %b: index, %h: index, %i: index, %j: index):
-    kt.yield %acc : f32
-  }
-  return %o, %q : !q, !q
-}
-}
-
