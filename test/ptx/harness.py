@@ -188,6 +188,8 @@ def run_variant(case, kernel, number, runner, values, ints, inputs, expected, fa
                 raise AssertionError(f'{label}: {stats[what][1]} of {stats[what][0]} {what} phases have bank conflicts')
     if not all(np.array_equal(a, b) for a, b in zip(given, buffers)):
         raise AssertionError(f'{label}: writes to an operand')
+    if counters.any():
+        raise AssertionError(f'{label}: leaves a counter at {counters.view(np.uint32).max()}, which the next launch finds')
     index, limit, site = (int(record[f][0]) for f in FAULT.names)
     if faults and (index, limit, site - 1) not in faults[0]:
         raise AssertionError(f'{label}: reported {(index, limit, site - 1)}, expected one of {faults[0]}')

@@ -341,8 +341,8 @@ kt.kernel @kernels_take_tensors ["p0"] computes {
 
 // -----
 
-// expected-error @+1 {{'kt.kernel' op expected one computation and a kt.yield of its results}}
-kt.kernel @kernels_compute_once ["p0"] computes {
+// expected-error @+1 {{'kt.kernel' op expected the kt.yield to have the 2 results of the computations}}
+kt.kernel @kernels_yield_all_results ["p0"] computes {
 ^bb0(%x: !kt.tensor<[p0] x f32>):
   %r = kt.scan add %x : !kt.tensor<[p0] x f32> -> !kt.tensor<[p0] x f32>
   %s = kt.scan add %r : !kt.tensor<[p0] x f32> -> !kt.tensor<[p0] x f32>
@@ -351,7 +351,7 @@ kt.kernel @kernels_compute_once ["p0"] computes {
 
 // -----
 
-// expected-error @+1 {{'kt.kernel' op expected one computation and a kt.yield of its results}}
+// expected-error @+1 {{'kt.kernel' op expected computations and a kt.yield of their results}}
 kt.kernel @kernels_compute ["p0"] computes {
 ^bb0(%x: !kt.tensor<[p0] x f32>):
   kt.yield %x : !kt.tensor<[p0] x f32>
@@ -368,7 +368,7 @@ kt.kernel @kernels_yield_their_results ["p0"] computes {
 
 // -----
 
-// expected-error @+1 {{'kt.kernel' op expected the operands of the computation to be the 2 arguments, in order}}
+// expected-error @+1 {{'kt.kernel' op expected the operands of the computations to be the 2 arguments, in order}}
 kt.kernel @kernels_use_their_arguments ["p0"] computes {
 ^bb0(%x: !kt.tensor<[p0] x f32>, %y: !kt.tensor<[p0] x f32>):
   %r = kt.scan add %x : !kt.tensor<[p0] x f32> -> !kt.tensor<[p0] x f32>

@@ -46,11 +46,11 @@ kt.kernel @rows_apart_inside_f16 ["p0", "p1"] computes {
 }
 
 kt.kernel @rows_apart_unaligned_f16 ["p0", "p1"] computes {
-^bb0(%a: !kt.tensor<[p1, p0, 51] x f16>, %b: !kt.tensor<[5, 48, 16] x f16>):
+^bb0(%a: !kt.tensor<[p1, p0, 56] x f16>, %b: !kt.tensor<[5, 48, 16] x f16>):
   %r = kt.matmul %a, %b
       {maps = [#bmk, #b_nk, #bmn], depth = #kt.expr<48>, packed,
-       views = [#kt.view<[p0, p1, 48] strides [51, p0 * 51, 1] offset 3>, #kt.view<none>]}
-      : !kt.tensor<[p1, p0, 51] x f16>, !kt.tensor<[5, 48, 16] x f16> -> !kt.tensor<[p0, p1, 72] x f16> epilogue {
+       views = [#kt.view<[p0, p1, 48] strides [56, p0 * 56, 1] offset 3>, #kt.view<none>]}
+      : !kt.tensor<[p1, p0, 56] x f16>, !kt.tensor<[5, 48, 16] x f16> -> !kt.tensor<[p0, p1, 72] x f16> epilogue {
   ^bb0(%acc: f32, %i0: index, %i1: index, %i2: index):
     %e = arith.truncf %acc : f32 to f16
     kt.yield %e : f16
@@ -97,11 +97,11 @@ kt.kernel @rows_apart_inside_f32 ["p0", "p1"] computes {
 }
 
 kt.kernel @rows_apart_unaligned_f32 ["p0", "p1"] computes {
-^bb0(%a: !kt.tensor<[p1, p0, 51] x f32>, %b: !kt.tensor<[5, 48, 16] x f32>):
+^bb0(%a: !kt.tensor<[p1, p0, 56] x f32>, %b: !kt.tensor<[5, 48, 16] x f32>):
   %r = kt.matmul %a, %b
       {maps = [#bmk, #b_nk, #bmn], depth = #kt.expr<48>, packed,
-       views = [#kt.view<[p0, p1, 48] strides [51, p0 * 51, 1] offset 3>, #kt.view<none>]}
-      : !kt.tensor<[p1, p0, 51] x f32>, !kt.tensor<[5, 48, 16] x f32> -> !kt.tensor<[p0, p1, 72] x f32> epilogue {
+       views = [#kt.view<[p0, p1, 48] strides [56, p0 * 56, 1] offset 3>, #kt.view<none>]}
+      : !kt.tensor<[p1, p0, 56] x f32>, !kt.tensor<[5, 48, 16] x f32> -> !kt.tensor<[p0, p1, 72] x f32> epilogue {
   ^bb0(%acc: f32, %i0: index, %i1: index, %i2: index):
     kt.yield %acc : f32
   }
