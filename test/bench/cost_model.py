@@ -197,7 +197,8 @@ def predict(args):
     head, rows = read_rows(args.rows)
     facts = re.search(r'sm=\S+?l2=\d+', head)[0]
     times, known = {}, sets()
-    for name in args.sets or dict.fromkeys(r['set'] for r in rows):
+    rows = [r for r in rows if not args.sets or r['set'] in args.sets]
+    for name in dict.fromkeys(r['set'] for r in rows):
         for number, (kind, built) in enumerate(known[name]):
             if any((r['set'], r['kind']) == (name, kind) for r in rows):
                 times |= expected(args, facts, name, number, kind, built)
