@@ -9,7 +9,7 @@ def OutlineKernels : Pass<"kt-outline-kernels", "::mlir::ModuleOp"> {
   let description = [{
     **Requires** compute ops anywhere in functions. **Guarantees** none is left there: each is a `kt.kernel` beside the functions and a `kt.launch`. In a
     kernel every symbolic size is a positional parameter, so computations that differ only in sizes' names share one. **Does not** look into
-    what they compute.
+    what they compute. With `group-rows` a norm of the rows that a product makes joins the kernel of that product.
 
     ```mlir
     %r = kt.generic ins(%x : !kt.tensor<[batch, 8] x f32>) -> ...
@@ -18,6 +18,7 @@ def OutlineKernels : Pass<"kt-outline-kernels", "::mlir::ModuleOp"> {
     %r = kt.launch @generic_0 ins(%x) ints [#kt.expr<batch>] -> ...
     ```
   }];
+  let options = [Option<"groupRows", "group-rows", "bool", "false", "a norm of a product's rows joins its kernel">];
 }
 
 def MarkOnce : Pass<"kt-mark-once", "::mlir::ModuleOp"> {
@@ -194,6 +195,24 @@ def MergeProducts : Pass<"kt-merge-products", "::mlir::func::FuncOp"> {
   }];
 }
 
+def MergeGenerics : Pass<"kt-merge-generics", "::mlir::func::FuncOp"> {
+  let summary = "Makes one computation of equal ones over neighbouring ranges";
+  let description = [{
+    **Requires** fused bodies. **Guarantees** that of two `kt.generic`, or two `kt.reduce`, which compute the same from the same tensors, the one where the other
+    ends along one dimension, is left one over both ranges; each former result is a slice. **Does not** merge what only moves elements, nor what is a
+    result of the graph or read by what takes no slices.
+
+    ```mlir
+    %q = kt.generic { f(m[i, h]) } -> [s, 8]
+    %k = kt.generic { f(m[i, h + 8]) } -> [s, 2]
+    // becomes
+    %r = kt.generic { f(m[i, h]) } -> [s, 10]
+    %q = kt.generic { r[i, h] }
+    %k = kt.generic { r[i, h + 8] }
+    ```
+  }];
+}
+
 def PackWeights : Pass<"kt-pack-weights", "::mlir::func::FuncOp"> {
   let summary = "Stores constant factors of products the way the kernels read them";
   let description = [{
@@ -223,7 +242,8 @@ def RaiseNorms : Pass<"kt-raise-norms", "::mlir::func::FuncOp"> {
   let summary = "Recognises layer and RMS norms that were spelled out";
   let description = [{
     **Requires** fused bodies. **Guarantees** that x * rsqrt(mean(x^2) + epsilon), and the same of x - mean(x), in any spelling whose scalar arithmetic
-    comes out so, is one `kt.normalize`. **Does not** look at node names or at the exporter.
+    comes out so, is one `kt.normalize`; an x that was inlined where it was read (rows of an embedding, say) is made in its body. **Does not** look at node
+    names or at the exporter.
   }];
 }
 
@@ -239,7 +259,7 @@ def RaiseAttention : Pass<"kt-raise-attention", "::mlir::func::FuncOp"> {
   let summary = "Recognises softmax(score(q k^T)) v";
   let description = [{
     **Requires** fused bodies. **Guarantees** that a softmax between two products whose scores nothing else reads is one `kt.attention`; scales,
-    masks and biases become its score region. **Does not** raise when the scores are a result of the graph.
+    masks and biases become its score region; scales of queries and keys become one multiplication. **Does not** raise when the scores are a result of the graph.
   }];
 }
 

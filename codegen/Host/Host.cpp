@@ -21,7 +21,7 @@ void kt::codegen::loadHostDialects(MLIRContext &context) {
                       LLVM::LLVMDialect>();
 }
 
-static LogicalResult build(KernelBuilder &kernel) {
+static LogicalResult buildOne(KernelBuilder &kernel) {
   return llvm::TypeSwitch<Operation *, LogicalResult>(kernel.compute)
       .Case([&](GenericOp op) { return buildGeneric(kernel, op); })
       .Case([&](ReduceOp op) { return buildReduce(kernel, op); })
@@ -37,11 +37,24 @@ static LogicalResult build(KernelBuilder &kernel) {
       .Default([&](Operation *op) { return op->emitOpError("has no host kernel"); });
 }
 
+/// Computations of one kernel follow each other as stages.
+static LogicalResult build(KernelBuilder &kernel) {
+  std::string schedules;
+  for (Operation *compute : kernel.kernel.computes()) {
+    kernel.compute = compute;
+    if (failed(buildOne(kernel)))
+      return failure();
+    schedules += (schedules.empty() ? "" : ", ") + kernel.schedule;
+  }
+  kernel.schedule = schedules;
+  return success();
+}
+
 /// Whether wider vectors pay for a kernel's own code. What only moves and adds numbers waits for memory; the
 /// polynomials of exp and its like do not.
-static bool gainsFromWidth(Operation *compute) {
-  return compute
-      ->walk([](Operation *op) {
+static bool gainsFromWidth(KernelOp kernel) {
+  return kernel
+      .walk([](Operation *op) {
         bool cheap = isa<math::AbsFOp, math::AbsIOp, math::FloorOp, math::CeilOp, math::TruncOp, math::RoundEvenOp,
                          math::SqrtOp, math::FmaOp, math::CopySignOp>(op);
         bool softmax =
@@ -55,11 +68,6 @@ static bool gainsFromWidth(Operation *compute) {
 FailureOr<KernelCode> kt::codegen::compileHostKernel(KernelOp kernel, ArrayRef<StringRef> targets, SharedCode &library,
                                                      ExprPool &pool) {
   Operation *compute = kernel.compute();
-  auto yield = cast<YieldOp>(kernel.getBody().front().getTerminator());
-  for (Value v : compute->getResults())
-    if (!llvm::is_contained(yield.getValues(), v))
-      return compute->emitOpError("expected the kernel to yield every result of its computation");
-
   // The best instruction set comes first: the runtime takes the first variant that fits.
   SmallVector<const Isa *> isas;
   for (StringRef target : targets) {
@@ -85,7 +93,7 @@ FailureOr<KernelCode> kt::codegen::compileHostKernel(KernelOp kernel, ArrayRef<S
     llvm::Expected<SmallVector<const Image *>> shared = builder->sharedImages(*isa, library);
     if (!shared)
       return report(shared.takeError());
-    bool gains = builder->usesIsa || gainsFromWidth(compute);
+    bool gains = builder->usesIsa || gainsFromWidth(kernel);
     if (isa != isas.back() && !gains && shared->empty())
       continue; // the code for the next set is as good
     if (object.empty() || gains) {

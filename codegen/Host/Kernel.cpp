@@ -267,15 +267,16 @@ void KernelBuilder::stage(StagePlan plan, function_ref<void(StageEmitter &)> bod
           e.params.push_back(args[next++]);
         e.begin = args[next++];
         e.end = args[next++];
+        auto tensor = [&](Value v) -> Tensor {
+          if (auto given = dyn_cast<BlockArgument>(v))
+            return {args[given.getArgNumber()], cast<SymTensorType>(v.getType())};
+          unsigned made = llvm::find(yield.getValues(), v) - yield.getValues().begin();
+          return {args[kernel.getBody().getNumArguments() + made], cast<SymTensorType>(v.getType())};
+        };
         for (Value v : compute->getOperands())
-          e.operands.push_back({args[cast<BlockArgument>(v).getArgNumber()], cast<SymTensorType>(v.getType())});
-        for (Value v : compute->getResults()) {
-          Value slot;
-          for (auto [i, y] : llvm::enumerate(yield.getValues()))
-            if (y == v)
-              slot = args[kernel.getBody().getNumArguments() + i];
-          e.results.push_back({slot, cast<SymTensorType>(v.getType())});
-        }
+          e.operands.push_back(tensor(v));
+        for (Value v : compute->getResults())
+          e.results.push_back(tensor(v));
         e.anchor = e.idx(0).getDefiningOp();
         body(e);
         e.reportFaults();

@@ -53,6 +53,10 @@ FailureOr<codegen::KernelCode> codegen::compileGpuKernel(KernelOp kernel, String
     return sink.take();
   for (CandidateAttr candidate : candidatesFor(kernel, target)) {
     sink.candidate = candidate;
+    SmallVector<Operation *> computes = kernel.computes();
+    sink.follower = computes.size() > 1 ? dyn_cast<NormalizeOp>(computes[1]) : NormalizeOp();
+    if (computes.size() > (sink.follower ? 2 : 1))
+      return KernelCode(); // nothing that outlining makes
     if (failed(build(sink, kernel.compute())))
       return KernelCode(); // which leaves the kernel to the host
   }

@@ -61,7 +61,7 @@ std::vector<artifact::ExprId> countsOf(KernelOp kernel, ExprPool &pool) {
   };
   for (Type type : kernel.getBody().front().getArgumentTypes())
     add(type);
-  for (Type type : kernel.compute()->getResultTypes())
+  for (Type type : kernel.getBody().front().getTerminator()->getOperandTypes())
     add(type);
   return counts;
 }
@@ -155,7 +155,7 @@ llvm::FailureOr<artifact::Model> codegen::package(ModuleOp module, const Package
     }
     c.kernel.name = kernel.getSymName().str();
     c.kernel.family = kernel.compute()->getName().stripDialect().str();
-    c.kernel.numResults = kernel.compute()->getNumResults();
+    c.kernel.numResults = kernel.getBody().front().getTerminator()->getNumOperands();
     c.kernel.numBuffers = kernel.getBody().getNumArguments() + c.kernel.numResults;
     c.kernel.numInts = kernel.getParams().size();
     c.kernel.reportsFaults = kernel.reportsFaults();

@@ -73,6 +73,8 @@ void kt::buildPhase(OpPassManager &pm, Phase phase, const PipelineOptions &optio
       pm.addNestedPass<func::FuncOp>(createSpanScores());
       pm.addNestedPass<func::FuncOp>(createMergeProducts());
       pm.addNestedPass<func::FuncOp>(createFuseBodies()); // slices join their readers
+      pm.addNestedPass<func::FuncOp>(createMergeGenerics());
+      pm.addNestedPass<func::FuncOp>(createFuseBodies());
     }
     pm.addNestedPass<func::FuncOp>(createPackWeights());
     if (options.optLevel > 0)
@@ -101,7 +103,7 @@ void kt::buildPhase(OpPassManager &pm, Phase phase, const PipelineOptions &optio
     pm.addNestedPass<func::FuncOp>(createSliceGraph({options.maxSliceBytes}));
     break;
   case Phase::kernels:
-    pm.addPass(createOutlineKernels());
+    pm.addPass(createOutlineKernels({options.optLevel > 0}));
     pm.addPass(createMarkOnce());
     break;
   case Phase::schedules:

@@ -129,6 +129,9 @@ bool addDimension(Layout &to, ArrayRef<Mode> modes, const Affine &at, ArrayRef<E
     return true;
   };
   MLIRContext *context = at.constant.context();
+  // Views only go forward.
+  if (!llvm::all_of(at.terms, [](auto &t) { return t.second.isNonNegative(); }))
+    return false;
   Modes own = coalesced(modes);
   if (at.terms.size() == 1 && at.terms[0].second.isConstant(1) && at.constant.isConstant(0) &&
       sizes[at.terms[0].first] == sizeOf(context, modes))

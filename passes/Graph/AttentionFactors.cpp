@@ -2,6 +2,7 @@
 
 #include "passes/Graph/AttentionFactors.h"
 #include "mlir/IR/AffineMap.h"
+#include "passes/Graph/ScalarMatch.h"
 
 using namespace mlir;
 using namespace kt;
@@ -93,4 +94,48 @@ std::optional<AttentionLayout> kt::findHeads(ArrayRef<AttentionFactor> factors, 
         return found;
   }
   return std::nullopt;
+}
+
+/// Nothing but the movement between them, and then the product, reads `root` and `operand`.
+static bool isReadOnce(Value operand, Value root) {
+  while (operand.hasOneUse()) {
+    if (operand == root)
+      return true;
+    if (auto reshape = operand.getDefiningOp<ReshapeOp>())
+      operand = reshape.getSource();
+    else if (auto generic = operand.getDefiningOp<GenericOp>(); generic && generic.getInputs().size() == 1)
+      operand = generic.getInputs()[0];
+    else
+      return false;
+  }
+  return false;
+}
+
+/// Takes the multiplication with a constant that the elements of `op` end in.
+static std::optional<double> takeLastScale(GenericOp op) {
+  Value v = op.getBody().front().getTerminator()->getOperand(0);
+  while (v.hasOneUse() && isa_and_nonnull<arith::ExtFOp, arith::TruncFOp>(v.getDefiningOp()))
+    v = v.getDefiningOp()->getOperand(0);
+  auto mul = v.getDefiningOp<arith::MulFOp>();
+  if (!mul || !v.hasOneUse())
+    return std::nullopt;
+  for (auto [x, c] : {std::pair{mul.getLhs(), mul.getRhs()}, std::pair{mul.getRhs(), mul.getLhs()}})
+    if (auto scale = constantFloat(c)) {
+      mul.replaceAllUsesWith(x);
+      mul.erase();
+      return scale;
+    }
+  return std::nullopt;
+}
+
+std::optional<double> kt::takeScale(const AttentionLayout &layout, MatmulOp product) {
+  std::optional<double> scale;
+  for (const AttentionFactor &f : layout.factors)
+    for (double s : f.scales)
+      scale = scale.value_or(1) * s;
+  for (unsigned i = 0; scale && i < 2; ++i)
+    if (auto generic = layout.factors[i].root.getDefiningOp<GenericOp>();
+        generic && isReadOnce(product->getOperand(i), generic.getResult()))
+      scale = *scale * takeLastScale(generic).value_or(1);
+  return scale;
 }

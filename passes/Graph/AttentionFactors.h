@@ -38,6 +38,10 @@ struct AttentionLayout {
 /// own layouts suggest. Where a factor's movement fits no such number, it is read after it was moved.
 std::optional<AttentionLayout> findHeads(llvm::ArrayRef<AttentionFactor> factors, llvm::ArrayRef<AttentionFactor> plain,
                                          Expr total, llvm::ArrayRef<Expr> natural, llvm::ArrayRef<Expr> guesses);
+/// What the scores of `product` are to be multiplied with, if anything: the scales of the query and the key. Where one
+/// of them has some, the multiplication that the other one's computation ends in is taken from it, which costs nothing
+/// more and leaves the two computed alike.
+std::optional<double> takeScale(const AttentionLayout &layout, MatmulOp product);
 
 } // namespace kt
 

@@ -284,6 +284,7 @@ bool raise(MatmulOp second) {
     }
   }
 
+  std::optional<double> scale = takeScale(*layout, first);
   OpBuilder b(second);
   Location loc = FusedLoc::get(context, {norm.getLoc(), first.getLoc(), second.getLoc()});
   SmallVector<Value> extras;
@@ -316,9 +317,8 @@ bool raise(MatmulOp second) {
     return list;
   };
   Value s = block->getArgument(0);
-  for (const AttentionFactor &f : layout->factors)
-    for (double scale : f.scales)
-      s = arith::MulFOp::create(b, loc, s, arith::ConstantOp::create(b, loc, b.getFloatAttr(f32, scale)));
+  if (scale)
+    s = arith::MulFOp::create(b, loc, s, arith::ConstantOp::create(b, loc, b.getFloatAttr(f32, *scale)));
   s = inlineScore(b, first.getEpilogue(), 1, s, first, Value(), Value(), operandArg, indices(firstBatch));
   s = inlineScore(b, norm.getBody(), 0, Value(), norm, scores, s, operandArg, indices(normBatch));
   YieldOp::create(b, loc, s);

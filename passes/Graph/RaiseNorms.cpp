@@ -4,11 +4,12 @@
 //   %r = generic { x[i, j] * v[i] * g[j] }
 //     ->  %r = normalize rms { x[i, j] } epilogue { y * g[j] }
 //
-// and the same of x - mean(x), which is a layer norm.
+// and the same of x - mean(x), which is a layer norm. x may be a computation that was inlined into both.
 //
 //===----------------------------------------------------------------------===//
 
 #include "passes/Analysis/Bodies.h"
+#include "passes/Analysis/EqualBodies.h"
 #include "passes/Graph/RowMatch.h"
 #include "passes/Graph/ScalarMatch.h"
 #include "passes/Passes.h"
@@ -23,44 +24,67 @@ using namespace kt;
 
 namespace {
 
+/// An element at the position of a body: a read, or whatever cheap computation was inlined where it was read.
+struct Element {
+  Value value;
+  Operation *op; // whose first body makes it
+};
+
+bool isSame(Element a, Element b) {
+  return a.value == b.value || EqualBodies(a.op, a.op->getRegion(0), b.op, b.op->getRegion(0)).same(a.value, b.value);
+}
+
 /// What is normalised: x itself or x minus its mean.
 struct Centred {
-  Value x;
+  Element x;
   bool layer = false;
 };
 
-/// v is x[i, j] or x[i, j] - mean(x)[i] in a body of `op`.
-std::optional<Centred> matchCentred(Value v, Operation *op, unsigned leading, int64_t rank) {
+/// v, of a body of `op`, as x or x - mean(x)[i].
+Centred centred(Value v, Operation *op, int64_t rank) {
   v = stripCasts(v);
-  if (Value x = readHere(v, op, leading, rank))
-    return Centred{x, false};
+  Centred whole{{v, op}, false};
   auto sub = v.getDefiningOp<arith::SubFOp>();
   if (!sub)
-    return std::nullopt;
-  Value x = readHere(sub.getLhs(), op, leading, rank), m = readRow(sub.getRhs(), op, leading, rank);
-  if (!x || !m)
-    return std::nullopt;
-  auto mean = lastReduce(m, rank, ReduceKind::add);
+    return whole;
+  Element x{stripCasts(sub.getLhs()), op};
+  Value m = readRow(sub.getRhs(), op, 0, rank);
+  auto mean = m ? lastReduce(m, rank, ReduceKind::add) : std::nullopt;
   if (!mean)
-    return std::nullopt;
-  Value element = mean->op.getBody().front().getTerminator()->getOperand(0);
+    return whole;
+  Element element{stripCasts(mean->op.getBody().front().getTerminator()->getOperand(0)), mean->op};
   Block &epilogue = mean->op.getEpilogue().front();
-  if (readHere(element, mean->op, 0, rank) != x ||
-      !isMeanOf(epilogue.getTerminator()->getOperand(0), epilogue.getArgument(0), mean->count))
-    return std::nullopt;
-  return Centred{x, true};
+  if (!isSame(x, element) || !isMeanOf(epilogue.getTerminator()->getOperand(0), epilogue.getArgument(0), mean->count))
+    return whole;
+  return {x, true};
 }
 
-bool sameCentred(const Centred &a, const Centred &b) { return a.x == b.x && a.layer == b.layer; }
+bool isSame(const Centred &a, const Centred &b) { return a.layer == b.layer && isSame(a.x, b.x); }
 
 /// The square of something centred: t * t.
 std::optional<Centred> matchSquare(Value v, Operation *op, int64_t rank) {
-  v = stripCasts(v);
-  auto mul = v.getDefiningOp<arith::MulFOp>();
+  auto mul = stripCasts(v).getDefiningOp<arith::MulFOp>();
   if (!mul)
     return std::nullopt;
-  auto a = matchCentred(mul.getLhs(), op, 0, rank), b = matchCentred(mul.getRhs(), op, 0, rank);
-  return a && b && sameCentred(*a, *b) ? a : std::nullopt;
+  Centred a = centred(mul.getLhs(), op, rank);
+  return isSame(a, centred(mul.getRhs(), op, rank)) ? std::optional(a) : std::nullopt;
+}
+
+/// Makes `x` at `b`, of what its block's arguments are there, as a number of type `type`.
+Value cloneElement(OpBuilder &b, Value x, IRMapping &map, Type type) {
+  SetVector<Operation *> needed;
+  SmallVector<Value> from{x};
+  while (!from.empty())
+    if (Operation *op = from.pop_back_val().getDefiningOp(); op && needed.insert(op))
+      llvm::append_range(from, op->getOperands());
+  for (Operation &op : *x.getParentBlock())
+    if (needed.contains(&op))
+      b.clone(op, map);
+  Value made = map.lookup(x);
+  unsigned width = made.getType().getIntOrFloatBitWidth(), wanted = type.getIntOrFloatBitWidth();
+  if (width < wanted)
+    return arith::ExtFOp::create(b, x.getLoc(), type, made);
+  return width > wanted ? Value(arith::TruncFOp::create(b, x.getLoc(), type, made)) : made;
 }
 
 bool raise(GenericOp op) {
@@ -70,7 +94,6 @@ bool raise(GenericOp op) {
   Block &body = op.getBody().front();
   for (Operation &o : body.without_terminator()) {
     // The product or quotient of something centred and a deviation.
-    Value t, d;
     SmallVector<std::pair<Value, Value>, 2> pairs;
     if (auto mul = dyn_cast<arith::MulFOp>(o)) {
       pairs = {{mul.getLhs(), mul.getRhs()}, {mul.getRhs(), mul.getLhs()}};
@@ -82,14 +105,14 @@ bool raise(GenericOp op) {
     bool isMul = isa<arith::MulFOp>(o);
     for (auto [t, d] : pairs) {
       Value row = readRow(d, op, 0, rank);
-      auto centred = row ? matchCentred(t, op, 0, rank) : std::nullopt;
       auto reduce = row ? lastReduce(row, rank, ReduceKind::add) : std::nullopt;
-      if (!centred || !reduce || reduce->count != op.getResult().getType().dim(rank - 1))
+      if (!reduce || reduce->count != op.getResult().getType().dim(rank - 1))
         continue;
+      Centred element = centred(t, op, rank);
       auto square = matchSquare(reduce->op.getBody().front().getTerminator()->getOperand(0), reduce->op, rank);
       Block &epilogue = reduce->op.getEpilogue().front();
       auto deviation = matchDeviation(epilogue.getTerminator()->getOperand(0), epilogue.getArgument(0), reduce->count);
-      if (!square || !sameCentred(*square, *centred) || !deviation || deviation->reciprocal != isMul)
+      if (!square || !isSame(*square, element) || !deviation || deviation->reciprocal != isMul)
         continue;
 
       OpBuilder b(op);
@@ -97,21 +120,21 @@ bool raise(GenericOp op) {
       SmallVector<Value> inputs(op.getInputs().begin(), op.getInputs().end());
       auto norm =
           NormalizeOp::create(b, loc, op.getResult().getType(), inputs,
-                              NormKindAttr::get(op.getContext(), centred->layer ? NormKind::layer : NormKind::rms),
+                              NormKindAttr::get(op.getContext(), element.layer ? NormKind::layer : NormKind::rms),
                               b.getI64IntegerAttr(1), b.getF64FloatAttr(deviation->epsilon));
-      unsigned number = llvm::find(inputs, centred->x) - inputs.begin();
       Type wide = o.getResult(0).getType().isF64() ? Type(b.getF64Type()) : Type(b.getF32Type());
-      Block *element = addBody(norm.getBody(), {}, inputs, rank);
-      b.setInsertionPointToStart(element);
-      Value x = ReadOp::create(b, loc, element->getArgument(number), element->getArguments().drop_front(inputs.size()));
-      if (x.getType() != wide)
-        x = arith::ExtFOp::create(b, loc, wide, x);
-      YieldOp::create(b, loc, x);
+      auto mapTo = [&](ValueRange arguments) {
+        IRMapping map;
+        map.map(body.getArguments(), arguments);
+        return map;
+      };
+      Block *start = addBody(norm.getBody(), {}, inputs, rank);
+      b.setInsertionPointToStart(start);
+      IRMapping map = mapTo(start->getArguments());
+      YieldOp::create(b, loc, cloneElement(b, element.x.value, map, wide));
       Block *finish = addBody(norm.getEpilogue(), {wide}, inputs, rank);
       b.setInsertionPointToStart(finish);
-      IRMapping map;
-      for (auto [i, arg] : llvm::enumerate(body.getArguments()))
-        map.map(arg, finish->getArgument(i + 1));
+      map = mapTo(finish->getArguments().drop_front());
       for (Operation &inner : body) {
         if (&inner == &o) {
           Value y = finish->getArgument(0);

@@ -42,13 +42,17 @@ std::optional<StridedSource> sourceOf(const FactorView &view, Expr elements) {
     s.sizes.push_back(above);
   Expr stride = Expr::constant(context, 1);
   s.first.assign(s.sizes.size(), Expr::constant(context, 0));
-  if (rest.isConstant(0))
-    return s;
-  for (unsigned i = s.sizes.size(); i-- > 0;) {
+  for (unsigned i = s.sizes.size(); i-- > 0 && !rest.isConstant(0);) {
     s.first[i] = i == 0 ? Expr::floorDiv(rest, stride) : Expr::mod(Expr::floorDiv(rest, stride), s.sizes[i]);
     stride = stride * s.sizes[i];
   }
-  return llvm::all_of(s.first, [](Expr e) { return e.asConstant().has_value(); }) ? std::optional(s) : std::nullopt;
+  if (!llvm::all_of(s.first, [](Expr e) { return e.asConstant().has_value(); }))
+    return std::nullopt;
+  // A view may go on from the end of a row to the next, as overlapping windows do: an index does not.
+  for (auto [d, i] : llvm::enumerate(s.along))
+    if (i > 0 && !(s.sizes[i] - s.first[i] - view.dims[d]).isNonNegative())
+      return std::nullopt;
+  return s;
 }
 
 } // namespace
@@ -64,7 +68,7 @@ bool kt::readThroughViews(Operation *consumer, unsigned number) {
   for (ExprAttr d : type.getDims())
     sizes.push_back(d);
   auto view = asView(layout, sizes);
-  if (layout.root == throughReshapes(v) || !view)
+  if (throughReshapes(layout.root) == throughReshapes(v) || !view) // nothing is moved
     return false;
   SymTensorType rootType = cast<SymTensorType>(layout.root.getType());
   auto source = sourceOf(*view, rootType.numElements());

@@ -32,7 +32,7 @@ Expr Menu::bytes() {
   };
   for (Type type : kernel.getBody().getArgumentTypes())
     count(type);
-  for (Type type : kernel.compute()->getResultTypes())
+  for (Type type : kernel.getBody().front().getTerminator()->getOperandTypes())
     count(type);
   return all;
 }

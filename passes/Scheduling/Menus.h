@@ -29,6 +29,10 @@ private:
     unsigned lanes;
   };
   void products(const Product &p, const CostModel &cost, const TargetModel &model);
+  /// A product's candidate; where a norm goes on with its rows, one for each way to do that. `rowsAndWarps` are a
+  /// tile's.
+  void addProduct(llvm::StringRef path, mlir::DictionaryAttr config, const Product &p, const CostModel &cost,
+                  std::pair<unsigned, unsigned> rowsAndWarps, Expr guard, Expr time, Expr splits);
   void tensorCoreProducts(const Product &p, const CostModel &cost, const TargetModel &model);
   void cudaCoreProducts(const Product &p, const CostModel &cost, const TargetModel &model);
   void attention(AttentionOp op, const CostModel &cost);

@@ -2,6 +2,7 @@
 
 #include "dialects/KT/IR/ExprPoly.h"
 #include "mlir/IR/AttrTypeSubElements.h"
+#include "passes/Analysis/Bodies.h"
 #include "passes/Passes.h"
 #include "llvm/ADT/MapVector.h"
 
@@ -27,7 +28,7 @@ StringRef familyOf(Operation *op) { return op->getName().stripDialect(); }
 
 class Outliner {
 public:
-  explicit Outliner(MLIRContext *context) : context(context) {}
+  Outliner(MLIRContext *context, bool groupRows) : context(context), groupRows(groupRows) {}
 
   void run(ModuleOp module) {
     SmallVector<Operation *> work;
@@ -36,6 +37,14 @@ public:
         if (isa<ComputeOpInterface>(op))
           work.push_back(op);
       });
+    if (groupRows) {
+      for (Operation *op : work)
+        if (auto product = dyn_cast<MatmulOp>(op))
+          if (NormalizeOp norm = normOfRows(product))
+            followers[op] = norm;
+      llvm::erase_if(
+          work, [&](Operation *op) { return llvm::any_of(followers, [&](auto &pair) { return pair.second == op; }); });
+    }
     if (!collect(work)) {
       anyNumbers = true;
       collect(work);
@@ -58,6 +67,41 @@ public:
   }
 
 private:
+  static int64_t sliceOf(Operation *op) {
+    auto slice = op->getAttrOfType<IntegerAttr>("kt.slice");
+    return slice ? slice.getInt() : 0;
+  }
+
+  /// The norm that goes on with the rows of a product: over its columns, reading each element at its own place, and
+  /// else nothing that is not there before the product.
+  static NormalizeOp normOfRows(MatmulOp product) {
+    SymTensorType type = product.getResult().getType();
+    AffineMap map = product.getMap(2);
+    unsigned rank = type.getRank();
+    if (map.getDimPosition(rank - 1) != product.numBatch() + 1)
+      return {};
+    for (Operation *user : product.getResult().getUsers()) {
+      auto norm = dyn_cast<NormalizeOp>(user);
+      if (!norm || norm->getBlock() != product->getBlock() || norm.getAxes() != 1 ||
+          sliceOf(norm) > sliceOf(product) + 1 || norm.getResult().getType().getDims() != type.getDims())
+        continue;
+      bool fits = true;
+      for (auto [number, operand] : llvm::enumerate(norm.getInputs())) {
+        if (operand == product.getResult()) {
+          for (ReadOp read : readsOf(norm, number))
+            fits &= isIdentityRead(read, read->getBlock()->getNumArguments() - rank, rank);
+          continue;
+        }
+        Operation *def = operand.getDefiningOp();
+        fits &= !def || (def->getBlock() == product->getBlock() && def->isBeforeInBlock(product)) ||
+                def->getBlock() != product->getBlock();
+      }
+      if (fits)
+        return norm;
+    }
+    return {};
+  }
+
   /// A kernel and the first computation that is it.
   struct Different {
     OwningOpRef<ModuleOp> holder;
@@ -106,6 +150,7 @@ private:
 
   /// A module with the kernel that computes `op`, and the parameters with which it does.
   OwningOpRef<ModuleOp> kernelOf(Operation *op, SmallVectorImpl<Attribute> &ints) {
+    NormalizeOp follower = followers.lookup(op);
     // Every symbolic size, in order of appearance, is a parameter.
     Parameters params;
     AttrTypeReplacer replacer;
@@ -114,7 +159,9 @@ private:
     bool general = product || (anyNumbers && cast<ComputeOpInterface>(op).isStructured());
     replacer.addReplacement([&](ExprAttr e) -> std::optional<std::pair<Attribute, WalkResult>> {
       if (auto c = Expr(e).asConstant()) {
-        if (!general || *c <= kSmall) // products of all sizes share a kernel
+        // Products of all sizes share a kernel, but the rows of a norm keep their length.
+        if (!general || *c <= kSmall ||
+            (follower && Expr(e) == cast<MatmulOp>(op).extent(cast<MatmulOp>(op).numBatch() + 1)))
           return std::pair<Attribute, WalkResult>{e, WalkResult::skip()};
         return std::pair<Attribute, WalkResult>{multiple(params, *c).attr(), WalkResult::skip()};
       }
@@ -140,7 +187,20 @@ private:
     }
     for (auto [i, arg] : llvm::enumerate(body->getArguments()))
       clone->setOperand(i, arg);
-    YieldOp::create(b, unknown, clone->getResults());
+    SmallVector<Value> results(clone->getResults());
+    if (follower) {
+      IRMapping own;
+      for (Value v : follower->getOperands())
+        own.map(v, v == op->getResult(0) ? Value(clone->getResult(0)) : body->addArgument(v.getType(), unknown));
+      Operation *next = b.clone(*follower, own);
+      next->removeAttr("kt.slice");
+      unsigned given = op->getNumOperands();
+      for (OpOperand &operand : next->getOpOperands())
+        if (operand.get() != clone->getResult(0))
+          operand.set(body->getArgument(given++));
+      results.append(next->result_begin(), next->result_end());
+    }
+    YieldOp::create(b, unknown, results);
     replacer.recursivelyReplaceElementsIn(kernel, /*replaceAttrs=*/true, /*replaceLocs=*/false, /*replaceTypes=*/true);
     if (product) { // the format of packed weights is not a size
       Value weights = body->getArgument(1);
@@ -187,11 +247,25 @@ private:
 
   void replace(Operation *op, const Launch &what) {
     OpBuilder b(op);
-    auto launch = LaunchOp::create(b, op->getLoc(), op->getResultTypes(), different[what.kernel].symbol,
-                                   op->getOperands(), b.getArrayAttr(what.ints));
+    SmallVector<Value> operands(op->getOperands());
+    SmallVector<Type> types(op->getResultTypes());
+    Location loc = op->getLoc();
+    NormalizeOp follower = followers.lookup(op);
+    if (follower) {
+      for (Value v : follower->getOperands())
+        if (v != op->getResult(0))
+          operands.push_back(v);
+      types.push_back(follower.getResult().getType());
+      loc = FusedLoc::get(context, {loc, follower.getLoc()});
+    }
+    auto launch = LaunchOp::create(b, loc, types, different[what.kernel].symbol, operands, b.getArrayAttr(what.ints));
     if (Attribute slice = op->getAttr("kt.slice"))
       launch->setAttr("kt.slice", slice);
-    op->replaceAllUsesWith(launch.getResults());
+    if (follower) {
+      follower.replaceAllUsesWith(launch.getResult(1));
+      follower.erase();
+    }
+    op->replaceAllUsesWith(launch.getResults().take_front(op->getNumResults()));
     op->erase();
   }
 
@@ -268,13 +342,16 @@ private:
   }
 
   MLIRContext *context;
-  bool anyNumbers = false; // see kMostSpecialised
+  bool groupRows;
+  llvm::DenseMap<Operation *, NormalizeOp> followers; // of products
+  bool anyNumbers = false;                            // see kMostSpecialised
   std::vector<Different> different;
   std::vector<Launch> launches;
 };
 
 struct OutlineKernelsPass : kt::impl::OutlineKernelsBase<OutlineKernelsPass> {
-  void runOnOperation() override { Outliner(&getContext()).run(getOperation()); }
+  using Base::Base;
+  void runOnOperation() override { Outliner(&getContext(), groupRows).run(getOperation()); }
 };
 
 } // namespace

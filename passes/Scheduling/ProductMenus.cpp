@@ -23,6 +23,9 @@ constexpr MmaTile kPlainTile{64, 64, 32, 2, 2, 2, 1}, kElementsTile{64, 64, 32, 
 
 /// Left alone, ptxas saves registers for more blocks than few rows have, and spills.
 constexpr SimtTile kFew{16, 64, 32, 2, 4, 4}, kLarge{128, 128, 8, 8, 8}, kSmall{64, 64, 16, 4, 4};
+
+/// A norm's row by a warp that does one after the other, which waits for memory each time.
+constexpr int64_t kRowNanoseconds = 1500;
 } // namespace
 
 /// The number of splits, `room` or one, and what it takes: adding up is not always worth a fuller device.
@@ -44,6 +47,27 @@ void Menu::products(const Product &p, const CostModel &cost, const TargetModel &
     cudaCoreProducts(p, cost, model);
 }
 
+void Menu::addProduct(StringRef path, DictionaryAttr config, const Product &p, const CostModel &cost,
+                      std::pair<unsigned, unsigned> rowsAndWarps, Expr guard, Expr time, Expr splits) {
+  if (kernel.computes().size() == 1)
+    return add(path, config, guard, time, splits);
+  // The norm of the rows: by the last block of each tile of them, a row a warp after the other, or by a launch of its
+  // own.
+  auto with = [&](int64_t follow) {
+    SmallVector<NamedAttribute> entries(config.begin(), config.end());
+    entries.push_back({StringAttr::get(context, "follow"), IntegerAttr::get(IntegerType::get(context, 64), follow)});
+    return DictionaryAttr::get(context, entries);
+  };
+  auto [rows, warps] = rowsAndWarps;
+  if (p.batch.empty()) {
+    Expr turns = Expr::ceilDiv(Expr::min(p.m, number(rows)), number(warps));
+    add(path, with(1), guard, time + turns * kRowNanoseconds, splits);
+  }
+  Expr moved =
+      p.m * p.resultColumns * (2 * elementBytes(cast<SymTensorType>(p.op->getResult(0).getType()).getElementType()));
+  add(path, with(0), guard, time + cost.stream(moved, 80), splits);
+}
+
 void Menu::tensorCoreProducts(const Product &p, const CostModel &cost, const TargetModel &model) {
   bool everywhere = tensorCores == TensorCorePriority::high, deep = p.canSplit(kLeastDepth);
   Expr many = everywhere ? number(1) : Expr::lt(number(16), p.m);
@@ -58,7 +82,8 @@ void Menu::tensorCoreProducts(const Product &p, const CostModel &cost, const Tar
     if (mayShare)
       std::tie(splits, time) = worthSharing(cost.splits(p, *tile, async), time,
                                             [&](Expr n) { return cost.product(p, *tile, async, lanes, n); });
-    add(path::kMma, makeConfig(context, *tile, async), guard, time, splits);
+    addProduct(path::kMma, makeConfig(context, *tile, async), p, cost, {tile->bm, tile->threads() / 32}, guard, time,
+               splits);
   };
   Alignment copies;
   bool aligned = p.canAlign(copies);
@@ -99,7 +124,8 @@ void Menu::cudaCoreProducts(const Product &p, const CostModel &cost, const Targe
     if (mayShare)
       std::tie(splits, time) =
           worthSharing(cost.splits(p, *tile), time, [&](Expr n) { return cost.product(p, *tile, vectors, lanes, n); });
-    add(path::kSimt, makeConfig(context, *tile, vectors), guard, time, splits);
+    addProduct(path::kSimt, makeConfig(context, *tile, vectors), p, cost, {tile->bm, tile->threads() / 32}, guard, time,
+               splits);
   };
   // Vectors of operands and of results; what cannot be assumed of operands is read an element at a time.
   unsigned lanes = 1;

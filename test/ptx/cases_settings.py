@@ -3,6 +3,7 @@ with one variant for all shapes, and with all that there are. The results are th
 import cases_attention
 import cases_conv
 import cases_matmul
+import cases_views
 
 MMA = 'mma.sync'
 # What normal leaves to the CUDA cores in every run: operands that are not copied by aligned asynchronous copies.
@@ -13,7 +14,7 @@ MANY = ('conv3x3_f16', 'conv_groups_f16', 'conv_int8_f16', 'conv1x1_f16', 'atten
 
 # What runs every tile that there is, whether it may win or not.
 ALL = ('linear_f16_136_200', 'linear_f16_72_2048', 'int8_f16', 'scores_f16', 'context_f16', 'linear_f32', 'conv3x3_f16', 'conv_stem_f16', 'conv_groups_f16',
-       'conv_int8_f16', 'conv1x1_f16', 'attention_f16_64')
+       'conv_int8_f16', 'conv1x1_f16', 'attention_f16_64', 'rows_apart_f16', 'both_in_one_f16', 'right_columns_f16', 'conv_channels_f16')
 
 
 def low(ints, kernel, ptx):
@@ -37,7 +38,7 @@ def normal(name):
 
 def settings_cases():
     cases = []
-    for c in cases_matmul.matmul_cases() + cases_conv.conv_cases() + cases_attention.attention_cases():
+    for c in cases_matmul.matmul_cases() + cases_conv.conv_cases() + cases_attention.attention_cases() + cases_views.view_cases():
         if c.name in ALL:
             every = c.compiled_with('all', ['--variants=all'], None)
             every.runs = every.runs[:3]

@@ -14,13 +14,14 @@ import cases_matmul
 import cases_order
 import cases_settings
 import cases_structured
+import cases_views
 import harness
 import interp
 import kernels as kernel_files
 import report
 
 FAMILIES = {'generic': cases_structured.generic_cases, 'reduce': cases_structured.reduce_cases, 'normalize': cases_structured.normalize_cases,
-            'matmul': cases_matmul.matmul_cases, 'conv': cases_conv.conv_cases, 'attention': cases_attention.attention_cases,
+            'matmul': cases_matmul.matmul_cases, 'conv': cases_conv.conv_cases, 'attention': cases_attention.attention_cases, 'views': cases_views.view_cases,
             'order': cases_order.order_cases, 'faults': cases_faults.fault_cases, 'settings': cases_settings.settings_cases}
 
 

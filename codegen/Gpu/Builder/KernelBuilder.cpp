@@ -65,6 +65,18 @@ KernelBuilder::KernelBuilder(KernelOp kernel, StringRef entryName, LaunchBounds 
   head.setInsertionPoint(sharedBase.getDefiningOp());
 }
 
+unsigned KernelBuilder::resultNumber(Value inKernel) const {
+  KernelOp holder = kernel;
+  auto yielded = holder.getBody().front().getTerminator()->getOperands();
+  return llvm::find(yielded, inKernel) - yielded.begin();
+}
+
+Value KernelBuilder::bufferOf(Value inKernel) const {
+  if (auto given = dyn_cast<BlockArgument>(inKernel))
+    return buffer(given.getArgNumber());
+  return result(resultNumber(inKernel));
+}
+
 void KernelBuilder::finish() { LLVM::ReturnOp::create(b, loc, ValueRange()); }
 
 Value KernelBuilder::constant(int64_t value, Type type) {

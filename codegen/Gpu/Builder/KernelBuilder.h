@@ -60,6 +60,10 @@ public:
   Value buffer(unsigned i) const { return buffers[i]; }
   unsigned numOperands() const { return operandCount; }
   Value result(unsigned i) const { return buffers[operandCount + i]; }
+  /// Where a value of the kernel lies: an argument, or what a computation made.
+  Value bufferOf(Value inKernel) const;
+  /// The number of what a computation made among the kernel's results.
+  unsigned resultNumber(Value inKernel) const;
   Value workspace() const { return workspacePtr; }
   Value counters() const { return countersPtr; }
   /// An index in [0, limit) from a number of data; what is outside while `when` (null: always) holds is reported. The

@@ -25,6 +25,7 @@ public:
   codegen::ExprPool &pool;
   const CodeOptions options;
   CandidateAttr candidate; // which is being built
+  NormalizeOp follower;    // goes on with the rows of the product that is being built
 
   /// The number that configures the candidate under `name`.
   int64_t configured(llvm::StringRef name) const { return kt::configured(candidate, name); }
@@ -55,6 +56,19 @@ llvm::LogicalResult buildGeneric(KernelSink &sink, GenericOp op);
 llvm::LogicalResult buildTranspose(KernelSink &sink, GenericOp op, unsigned turned);
 llvm::LogicalResult buildReduce(KernelSink &sink, ReduceOp op);
 llvm::LogicalResult buildNormalize(KernelSink &sink, NormalizeOp op);
+/// How a kernel of norms walks its rows.
+struct NormPlan {
+  unsigned block;     // threads of a block
+  unsigned threads;   // of a row: 32, or all of the block
+  unsigned perThread; // elements held in registers; 0: the row is read again for each pass
+  unsigned minCtas = 0;
+};
+/// Appends a stage that computes a norm.
+llvm::LogicalResult addNormStage(KernelSink &sink, artifact::Variant &variant, NormalizeOp op, const NormPlan &plan,
+                                 Alignment alignment);
+/// The plan of a kernel for rows of `length` elements, and that for rows by a warp each behind something else.
+NormPlan normPlan(Expr length);
+NormPlan warpNormPlan(Expr length);
 llvm::LogicalResult buildAttention(KernelSink &sink, AttentionOp op);
 llvm::LogicalResult buildConv(KernelSink &sink, ConvOp op);
 llvm::LogicalResult buildSort(KernelSink &sink, SortOp op);

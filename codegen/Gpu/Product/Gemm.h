@@ -86,11 +86,16 @@ void ifSplit(KernelBuilder &k, Value partial, llvm::function_ref<void()> part, l
 struct TileShape {
   unsigned rows, columns, threads;
 };
-/// Where blocks have shared the depth, the last one of each tile adds up their sums and runs the epilogue.
-void finishSplit(KernelBuilder &k, const GemmProblem &p, GemmEpilogue &epilogue, const TileShape &t, Value m0, Value n0,
-                 const Alignment &alignment, unsigned lanes);
-/// The workspace of the partial sums and a counter a tile.
-void setSplitMemory(KernelSink &sink, const GemmProblem &p, artifact::Variant &variant, Expr splits, Expr tiles);
+/// What blocks do with a tile that they have finished: where they have shared the depth, the last one of the tile adds
+/// up their sums and runs the epilogue; where a norm goes on with the rows, the last one of these rows computes it.
+void finishTile(KernelBuilder &k, const KernelSink &sink, const GemmProblem &p, GemmEpilogue &epilogue,
+                const TileShape &t, bool split, Value m0, Value n0, const Alignment &alignment, unsigned lanes);
+/// Whether the norm behind a product can be computed by its blocks.
+bool followsRows(const KernelSink &sink, const GemmProblem &p);
+/// The memory that finishing tiles takes: partial sums, a counter a tile and one for each of its rows' tiles. Appends
+/// the norm as a stage where blocks do not compute it; called after the product's own stage.
+llvm::LogicalResult completeProduct(KernelSink &sink, const GemmProblem &p, artifact::Variant &variant,
+                                    const TileShape &t, Expr splits);
 
 /// Byte offset of a 16-byte chunk of a row in a tile of `chunks` chunks a row: XOR with low row bits keeps ldmatrix
 /// free of bank conflicts.

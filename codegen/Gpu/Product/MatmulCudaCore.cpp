@@ -43,7 +43,7 @@ LogicalResult kt::gpu::buildMatmulCudaCore(KernelSink &sink, const GemmProblem &
     return p.op->emitError() << "no kernel for " << sink.candidate << ": " << why;
   const SimtTile &t = *tile;
   bool vectors = sink.configured("vectors"), split = (bool)sink.candidate.getSplits();
-  KernelBuilder k(sink.kernel, sink.entryName(), {t.threads(), t.minCtas, split, split});
+  KernelBuilder k(sink.kernel, sink.entryName(), {t.threads(), t.minCtas, split, split || followsRows(sink, p)});
   GemmEpilogue epilogue(k, p);
   Alignment stores = sink.alignment(), loads = sink.alignment();
   unsigned lanes = vectors ? p.storeLanes(stores, std::min(4u, t.tn)) : 1;
@@ -86,15 +86,14 @@ LogicalResult kt::gpu::buildMatmulCudaCore(KernelSink &sink, const GemmProblem &
     partial = splitRange(k, p, slabs, first);
   Values acc = emitSimtLoop(k, t, *a, *b, p.accType, m0, n0, first, slabs);
   emitSimtEpilogue(k, t, p, epilogue, acc, batch, m0, n0, stores, lanes, partial);
-  if (split)
-    finishSplit(k, p, epilogue, {t.bm, t.bn, t.threads()}, m0, n0, stores, lanes);
+  finishTile(k, sink, p, epilogue, {t.bm, t.bn, t.threads()}, split, m0, n0, stores, lanes);
   artifact::Variant variant;
   variant.schedule = family.str() + " simt " + t.str() + (vectors ? "" : " unaligned") + (split ? " split" : "");
   Expr blocks = Expr::ceilDiv(p.m, p.number(t.bm)) * Expr::ceilDiv(p.n, p.number(t.bn)) * p.batches();
   Expr splits = split ? Expr(sink.candidate.getSplits()) : sink.one();
-  if (split)
-    setSplitMemory(sink, p, variant, splits, blocks);
   if (failed(sink.addStage(variant, k, {blocks, splits, sink.one()}, t.sharedBytes(accBytes))))
+    return failure();
+  if (failed(completeProduct(sink, p, variant, {t.bm, t.bn, t.threads()}, split ? splits : Expr())))
     return failure();
   sink.addVariant(std::move(variant));
   return success();

@@ -33,7 +33,7 @@ LogicalResult kt::gpu::buildMatmulTensorCore(KernelSink &sink, const GemmProblem
     return p.op->emitError() << "no kernel for " << sink.candidate << ": " << why;
   const MmaTile &t = *tile;
   bool split = (bool)sink.candidate.getSplits();
-  KernelBuilder k(sink.kernel, sink.entryName(), {t.threads(), t.minCtas, split, split});
+  KernelBuilder k(sink.kernel, sink.entryName(), {t.threads(), t.minCtas, split, split || followsRows(sink, p)});
   Type type = p.lhsType;
   Alignment copies = sink.alignment(), stores = sink.alignment();
   bool aligned = sink.configured("async") && p.canAlign(copies);
@@ -90,16 +90,15 @@ LogicalResult kt::gpu::buildMatmulTensorCore(KernelSink &sink, const GemmProblem
   m0 = k.load(k.sptr(shared - 16), k.i32, 4);
   n0 = k.load(k.sptr(shared - 12), k.i32, 4);
   emitTileEpilogue(k, t, p, epilogue, acc, batch, m0, n0, stores, lanes, partial);
-  if (split)
-    finishSplit(k, p, epilogue, {t.bm, t.bn, t.threads()}, m0, n0, stores, lanes);
+  finishTile(k, sink, p, epilogue, {t.bm, t.bn, t.threads()}, split, m0, n0, stores, lanes);
 
   artifact::Variant variant;
   variant.schedule = family.str() + " " + t.str() + (aligned ? "" : " unaligned") + (split ? " split" : "");
   Expr blocks = Expr::ceilDiv(p.m, p.number(t.bm)) * Expr::ceilDiv(p.n, p.number(t.bn)) * p.batches();
   Expr splits = split ? Expr(sink.candidate.getSplits()) : sink.one();
-  if (split)
-    setSplitMemory(sink, p, variant, splits, blocks);
   if (failed(sink.addStage(variant, k, {blocks, splits, sink.one()}, shared)))
+    return failure();
+  if (failed(completeProduct(sink, p, variant, {t.bm, t.bn, t.threads()}, split ? splits : Expr())))
     return failure();
   sink.addVariant(std::move(variant));
   return success();

@@ -7,6 +7,8 @@
 //===----------------------------------------------------------------------===//
 
 #include "codegen/Gpu/Product/Gemm.h"
+#include "codegen/Gpu/Rows/RowNorm.h"
+#include "dialects/KT/Schedule/Structured.h"
 
 using namespace mlir;
 using namespace kt;
@@ -36,15 +38,56 @@ Value kt::gpu::partialPlace(KernelBuilder &k, const GemmProblem &p, Value partia
   return k.at(partial, k.add(k.mul(m, k.size(p.paddedColumns())), n), 4);
 }
 
-void kt::gpu::setSplitMemory(KernelSink &sink, const GemmProblem &p, artifact::Variant &variant, Expr splits,
-                             Expr tiles) {
-  Expr none = sink.number(0), isSplit = Expr::lt(sink.one(), splits);
-  variant.workspace = sink.pool.add(Expr::select(isSplit, splits * p.m * p.paddedColumns() * 4, none));
-  variant.counters = sink.pool.add(tiles * 4);
+bool kt::gpu::followsRows(const KernelSink &sink, const GemmProblem &p) {
+  return sink.follower && sink.configured("follow") && p.batch.empty() && p.resM == p.resultColumns;
 }
 
-void kt::gpu::finishSplit(KernelBuilder &k, const GemmProblem &p, GemmEpilogue &epilogue, const TileShape &t, Value m0,
-                          Value n0, const Alignment &alignment, unsigned lanes) {
+static Expr rowTiles(const GemmProblem &p, const TileShape &t) { return Expr::ceilDiv(p.m, p.number(t.rows)); }
+static Expr columnTiles(const GemmProblem &p, const TileShape &t) { return Expr::ceilDiv(p.n, p.number(t.columns)); }
+
+LogicalResult kt::gpu::completeProduct(KernelSink &sink, const GemmProblem &p, artifact::Variant &variant,
+                                       const TileShape &t, Expr splits) {
+  Expr none = sink.number(0), counters = none;
+  if (splits) {
+    Expr isSplit = Expr::lt(sink.one(), splits);
+    variant.workspace = sink.pool.add(Expr::select(isSplit, splits * p.m * p.paddedColumns() * 4, none));
+    counters = rowTiles(p, t) * columnTiles(p, t) * p.batches() * 4;
+  }
+  bool follows = followsRows(sink, p);
+  if (follows) {
+    counters = counters + rowTiles(p, t) * 4;
+    variant.schedule += ", normalize its rows";
+  }
+  if (splits || follows)
+    variant.counters = sink.pool.add(counters);
+  if (!sink.follower || follows)
+    return success();
+  Alignment alignment = sink.alignment();
+  alignRows(sink.follower, alignment);
+  return addNormStage(sink, variant, sink.follower, normPlan(normalizedLength(sink.follower)), alignment);
+}
+
+/// The rows of a tile, by a warp each, once all columns of them are there.
+static void normalizeRows(KernelBuilder &k, const KernelSink &sink, const GemmProblem &p, const TileShape &t,
+                          Value m0) {
+  NormalizeOp op = sink.follower;
+  Values operands;
+  for (Value v : op->getOperands())
+    operands.push_back(k.bufferOf(v));
+  Alignment alignment = sink.alignment();
+  alignRows(op, alignment);
+  NormPlan plan = warpNormPlan(normalizedLength(op));
+  RowNorm norm(k, op, {plan.threads, plan.perThread}, alignment, operands, k.resultNumber(op.getResult()));
+  Value last = k.min(k.add(m0, t.rows), k.size(p.m)), warp = k.div(k.tid(), 32);
+  k.forLoop(k.add(m0, warp), last, k.c(t.threads / 32), {}, [&](Value row, ValueRange) -> Values {
+    norm.emit(row, k.rem(k.tid(), 32));
+    return {};
+  });
+}
+
+void kt::gpu::finishTile(KernelBuilder &k, const KernelSink &sink, const GemmProblem &p, GemmEpilogue &epilogue,
+                         const TileShape &t, bool split, Value m0, Value n0, const Alignment &alignment,
+                         unsigned lanes) {
   auto addUp = [&] {
     unsigned width = std::max(lanes, 4u), chunks = t.columns / p.parts / width, count = width * p.parts;
     Value firstColumn = p.parts == 1 ? n0 : k.div(n0, p.parts);
@@ -80,5 +123,28 @@ void kt::gpu::finishSplit(KernelBuilder &k, const GemmProblem &p, GemmEpilogue &
       return {};
     });
   };
-  k.ifThen(k.lt(k.c(1), k.gridY()), [&] { k.ifThen(k.isLastBlock(k.ctaX(), k.gridY()), addUp); });
+  // Whether this block has finished its tile.
+  Value finished;
+  if (split) {
+    finished = k.ifElse(
+        k.lt(k.c(1), k.gridY()), k.i1,
+        [&]() -> Values {
+          Value last = k.isLastBlock(k.ctaX(), k.gridY());
+          k.ifThen(last, addUp);
+          return {last};
+        },
+        [&]() -> Values { return {k.cBool(true)}; })[0];
+  }
+  if (!followsRows(sink, p))
+    return;
+  auto goOn = [&] {
+    Value counter = k.div(m0, t.rows);
+    if (split)
+      counter = k.add(counter, k.size(rowTiles(p, t) * columnTiles(p, t)));
+    k.ifThen(k.isLastBlock(counter, k.size(columnTiles(p, t))), [&] { normalizeRows(k, sink, p, t, m0); });
+  };
+  if (split)
+    k.ifThen(finished, goOn);
+  else
+    goOn();
 }

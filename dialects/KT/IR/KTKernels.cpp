@@ -16,11 +16,17 @@ bool KernelOp::reportsFaults() {
       .wasInterrupted();
 }
 
-Operation *KernelOp::compute() {
+SmallVector<Operation *> KernelOp::computes() {
+  SmallVector<Operation *> all;
   for (Operation &op : getBody().front())
     if (isa<ComputeOpInterface>(&op))
-      return &op;
-  return nullptr;
+      all.push_back(&op);
+  return all;
+}
+
+Operation *KernelOp::compute() {
+  SmallVector<Operation *> all = computes();
+  return all.empty() ? nullptr : all.front();
 }
 
 /// The first symbol in an op of the kernel, its types and attributes that is no parameter; empty if all are.
@@ -81,15 +87,20 @@ LogicalResult KernelOp::verify() {
   // Blocks are verified after the op that holds them: this one may be empty.
   YieldOp yield = yieldOf(getBody());
   Block &block = getBody().front();
-  if (!yield || block.getOperations().size() != 2 || !isa<ComputeOpInterface>(&block.front()))
-    return emitOpError() << "expected one computation and a kt.yield of its results";
-  Operation *compute = &block.front();
-  if (!llvm::equal(yield.getValues(), compute->getResults()))
-    return emitOpError() << "expected the kt.yield to have the " << compute->getNumResults()
-                         << " results of the computation";
-  if (!llvm::equal(compute->getOperands(), block.getArguments(),
-                   [](Value operand, BlockArgument arg) { return operand == arg; }))
-    return emitOpError() << "expected the operands of the computation to be the " << block.getNumArguments()
+  SmallVector<Operation *> all = computes();
+  if (!yield || all.empty() || block.getOperations().size() != all.size() + 1)
+    return emitOpError() << "expected computations and a kt.yield of their results";
+  SmallVector<Value> results, given;
+  for (Operation *compute : all) {
+    for (Value operand : compute->getOperands())
+      if (!llvm::is_contained(results, operand))
+        given.push_back(operand);
+    llvm::append_range(results, compute->getResults());
+  }
+  if (!llvm::equal(yield.getValues(), results))
+    return emitOpError() << "expected the kt.yield to have the " << results.size() << " results of the computations";
+  if (!llvm::equal(given, block.getArguments(), [](Value operand, BlockArgument arg) { return operand == arg; }))
+    return emitOpError() << "expected the operands of the computations to be the " << block.getNumArguments()
                          << " arguments, in order";
   if (std::string name = freeSymbol(*this, params); !name.empty())
     return emitOpError() << "expected every symbol to be a parameter but got '" << name << "'";

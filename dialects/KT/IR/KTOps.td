@@ -377,7 +377,8 @@ def KT_YieldOp : KT_Op<"yield", [
 def KT_KernelOp : KT_Op<"kernel", [Symbol, IsolatedFromAbove, SingleBlock]> {
   let summary = "One computation, shared by every launch that does the same";
   let description = [{
-    The body's arguments are the operand tensors; it holds one compute op and a yield of its results. Every symbol in it is one of `params`, positional
+    It holds one compute op, or one whose rows those that follow go on with (a norm behind a product), and a yield of all results. The body's arguments are
+    the operands that none of them makes, in order. Every symbol in it is one of `params`, positional
     integer arguments p0, p1, ... `candidates` are the ways to run it, each target's best first, once the kernel is scheduled.
   }];
   let arguments = (ins SymbolNameAttr:$sym_name, StrArrayAttr:$params, OptionalAttr<KT_CandidateArrayAttr>:$candidates);
@@ -385,8 +386,10 @@ def KT_KernelOp : KT_Op<"kernel", [Symbol, IsolatedFromAbove, SingleBlock]> {
   let assemblyFormat = "$sym_name $params attr-dict-with-keyword `computes` $body";
   let hasVerifier = 1;
   let extraClassDeclaration = [{
-    /// The op that the kernel computes.
+    /// The op that the kernel computes; of several the first.
     ::mlir::Operation *compute();
+    /// All of them, in order.
+    ::llvm::SmallVector<::mlir::Operation *> computes();
     /// Something in it has a site: it gets the run's fault record.
     bool reportsFaults();
   }];

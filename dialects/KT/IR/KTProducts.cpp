@@ -94,6 +94,8 @@ LogicalResult MatmulOp::verify() {
   if (getParts() < 1 || getParts() > kMostParts || (getParts() > 1 && !getPacked()))
     return emitOpError() << "expected 1 part, or up to " << kMostParts << " of packed weights, but got " << getParts();
   if (getPacked()) {
+    if (getViews() && !cast<ViewAttr>((*getViews())[1]).isNone())
+      return emitOpError() << "expected packed weights themselves but got a view of them";
     AffineMap expected = AffineMap::get(dims, 0, {getAffineDimExpr(n, getContext()), k}, getContext());
     if (getMap(1) != expected)
       return emitOpError() << "expected map 1 of packed weights to be " << AffineMapAttr::get(expected) << " but got "

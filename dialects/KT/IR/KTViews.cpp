@@ -86,6 +86,9 @@ LogicalResult kt::verifyViews(Operation *op, unsigned count) {
     }
     if (alwaysBelow(op, view.offset, zero))
       return op->emitOpError() << "expected view " << i << " to start at 0 or later but got " << view.offset.str();
+    if (!empty && last.poison())
+      return op->emitOpError() << "expected view " << i << " to reach elements that can be counted but got "
+                               << views[i];
     if (!empty && last.asConstant() && alwaysBelow(op, elements, last + 1))
       return op->emitOpError() << "view " << i << " reaches element " << last.str() << " of a tensor that has "
                                << elements.str();

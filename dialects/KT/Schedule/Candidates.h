@@ -27,6 +27,7 @@ constexpr llvm::StringLiteral kMma = "mma", // products on tensor cores: `tile` 
     kSimt = "simt",                         // products and attention on CUDA cores; products: `tile`, `thread` (rows,
                                             // columns), `min_ctas`, `vectors`
     kDepthwise = "depthwise",               // convolutions of one channel a group
+                                            // products with a norm of their rows: `follow` in the same launch
     kFlash = "flash",                       // attention on tensor cores: `warps`, `async`
     kRows = "rows",                         // reductions and norms: `threads` a row, `vectors`; norms: `held` elements
                                             // a thread and `block` threads

@@ -270,3 +270,100 @@ func.func @leaves_expensive_biases_alone(%q: !q, %p: !pad) -> !q {
   }
   return %r1 : !q
 }
+
+// Views that only some sizes allow are read as they are.
+// CHECK-LABEL: @view_of_some_sizes
+// CHECK: %[[V:.*]] = kt.reshape
+// CHECK: kt.generic ins(%[[V]] :
+// CHECK: return
+func.func @view_of_some_sizes() -> !kt.tensor<[n, n] x f32> {
+  %t = kt.generic -> !kt.tensor<[n * 8] x f32> {
+  ^bb0(%i: index):
+    %0 = arith.index_cast %i : index to i32
+    %1 = arith.sitofp %0 : i32 to f32
+    kt.yield %1 : f32
+  }
+  %v = kt.reshape %t : !kt.tensor<[n * 8] x f32> -> !kt.tensor<[n, n] x f32>
+  %r = kt.generic ins(%v : !kt.tensor<[n, n] x f32>) -> !kt.tensor<[n, n] x f32> {
+  ^bb0(%V: !kt.tensor<[n, n] x f32>, %i: index, %j: index):
+    %0 = kt.read %V[%i, %j] : !kt.tensor<[n, n] x f32> -> f32
+    %1 = math.exp %0 : f32
+    kt.yield %1 : f32
+  }
+  return %r : !kt.tensor<[n, n] x f32>
+}
+
+!rows = !kt.tensor<[n, 3, 8] x f32>
+!part = !kt.tensor<[n, 1, 8] x f32>
+
+// Behind views of movements the tensor itself is read, at indices that its strides make.
+// CHECK-LABEL: @reads_through_views_of_movements
+// CHECK-NEXT: %[[E:.*]] = kt.normalize
+// CHECK: %[[V:.*]] = kt.reshape %[[E]] : <[n, 3, 8] x f32> -> <[n, 24] x f32>
+// CHECK-NEXT: kt.generic ins(%[[V]], %arg1 : !kt.tensor<[n, 24] x f32>, !kt.tensor<[n, 1, 8] x f32>) -> <[n, 1, 8] x f32>
+// CHECK-NEXT: ^bb0(%[[X:.*]]: !kt.tensor<[n, 24] x f32>, %{{[^:]*}}: !kt.tensor<[n, 1, 8] x f32>, %[[I:.*]]: index, %{{.*}}: index, %[[J:.*]]: index):
+// CHECK: %[[C:.*]] = arith.constant 16 : index
+// CHECK: %[[AT:.*]] = arith.addi %[[C]], %[[J]]
+// CHECK: kt.read %[[X]][%[[I]], %[[AT]]]
+// CHECK-NOT: kt.generic
+// CHECK: return
+func.func @reads_through_views_of_movements(%x: !rows, %y: !part) -> !part {
+  %e = kt.normalize softmax ins(%x : !rows) {axes = 1 : i64, epsilon = 0.0 : f64} -> !rows {
+  ^bb0(%X: !rows, %i: index, %p: index, %j: index):
+    %0 = kt.read %X[%i, %p, %j] : !rows -> f32
+    kt.yield %0 : f32
+  } epilogue {
+  ^bb0(%v: f32, %X: !rows, %i: index, %p: index, %j: index):
+    kt.yield %v : f32
+  }
+  %s = kt.generic ins(%e : !rows) -> !x {
+  ^bb0(%E: !rows, %i: index, %j: index):
+    %two = arith.constant 2 : index
+    %0 = kt.read %E[%i, %two, %j] : !rows -> f32
+    kt.yield %0 : f32
+  }
+  %v = kt.reshape %s : !x -> !part
+  %r = kt.generic ins(%v, %y : !part, !part) -> !part {
+  ^bb0(%V: !part, %Y: !part, %i: index, %p: index, %j: index):
+    %0 = kt.read %V[%i, %p, %j] : !part -> f32
+    %1 = kt.read %Y[%i, %p, %j] : !part -> f32
+    %2 = arith.mulf %0, %1 : f32
+    kt.yield %2 : f32
+  }
+  return %r : !part
+}
+
+!t = !kt.tensor<[4, 3] x f32>
+!u = !kt.tensor<[2, 1, 3] x f32>
+
+// Elements 5 to 10 of four rows of 3 begin inside of a row: what is read there has no indices of its own, and what makes the rows cannot be asked for them.
+// CHECK-LABEL: @views_across_rows_stay
+// CHECK: %[[T:.*]] = kt.generic ins(%arg0, %arg1
+// CHECK: %[[F:.*]] = kt.reshape %[[T]] : <[4, 3] x f32> -> <[12] x f32>
+// CHECK: kt.generic ins(%[[F]] : !kt.tensor<[12] x f32>) -> <[6] x f32>
+func.func @views_across_rows_stay(%x: !kt.tensor<[4] x f32>, %z: !kt.tensor<[3] x f32>, %y: !u) -> (!t, !u) {
+  %t = kt.generic ins(%x, %z : !kt.tensor<[4] x f32>, !kt.tensor<[3] x f32>) -> !t {
+  ^bb0(%X: !kt.tensor<[4] x f32>, %Z: !kt.tensor<[3] x f32>, %i: index, %j: index):
+    %0 = kt.read %X[%i] : !kt.tensor<[4] x f32> -> f32
+    %1 = kt.read %Z[%j] : !kt.tensor<[3] x f32> -> f32
+    %2 = arith.addf %0, %1 : f32
+    kt.yield %2 : f32
+  }
+  %f = kt.reshape %t : !t -> !kt.tensor<[12] x f32>
+  %s = kt.generic ins(%f : !kt.tensor<[12] x f32>) -> !kt.tensor<[6] x f32> {
+  ^bb0(%X: !kt.tensor<[12] x f32>, %i: index):
+    %five = arith.constant 5 : index
+    %0 = arith.addi %i, %five : index
+    %1 = kt.read %X[%0] : !kt.tensor<[12] x f32> -> f32
+    kt.yield %1 : f32
+  }
+  %v = kt.reshape %s : !kt.tensor<[6] x f32> -> !u
+  %r = kt.generic ins(%v, %y : !u, !u) -> !u {
+  ^bb0(%V: !u, %Y: !u, %i: index, %j: index, %k: index):
+    %0 = kt.read %V[%i, %j, %k] : !u -> f32
+    %1 = kt.read %Y[%i, %j, %k] : !u -> f32
+    %2 = arith.mulf %0, %1 : f32
+    kt.yield %2 : f32
+  }
+  return %t, %r : !t, !u
+}

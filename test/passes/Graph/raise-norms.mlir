@@ -140,3 +140,86 @@ func.func @leaves_another_tensor_alone(%x: !x, %y: !x) -> !x {
   }
   return %r : !x
 }
+
+// What is normalised was made where it was read, in the sum and in the quotient: a row of a table, scaled. It is made in
+// the norm.
+// CHECK-LABEL: @gathered
+// CHECK: %[[R:.*]] = kt.normalize{{ +}}rms ins({{.*}}) {axes = 1 : i64
+// CHECK: %[[AT:.*]] = kt.bounded
+// CHECK: %[[X:.*]] = kt.read %{{.*}}[%[[AT]], %{{.*}}]
+// CHECK: %[[S:.*]] = arith.mulf %[[X]]
+// CHECK: kt.yield %[[S]] : f32
+// CHECK: } epilogue {
+// CHECK-NOT: kt.bounded
+// CHECK: kt.yield
+// CHECK: return %[[R]]
+!ids = !kt.tensor<[1, m] x i64>
+!rows = !kt.tensor<[1, m, 64] x f32>
+!sums = !kt.tensor<[1, m] x f32>
+!table = !kt.tensor<[100, 64] x f32>
+func.func @gathered(%ids: !ids, %table: !table) -> !rows {
+  %v = kt.reduce add over [#kt.expr<64>] ins(%table, %ids : !table, !ids) -> !sums {
+  ^bb0(%T: !table, %I: !ids, %b: index, %i: index, %k: index):
+    %half = arith.constant 0.5 : f32
+    %0 = kt.read %I[%b, %i] : !ids -> i64
+    %1 = kt.bounded %0 below <100> site 0 {wraps} : i64
+    %2 = kt.read %T[%1, %k] : !table -> f32
+    %3 = arith.mulf %2, %half : f32
+    %4 = arith.mulf %3, %3 : f32
+    kt.yield %4 : f32
+  } epilogue {
+  ^bb0(%acc: f32, %T: !table, %I: !ids, %b: index, %i: index):
+    %n = arith.constant 64.0 : f32
+    %eps = arith.constant 1.0e-5 : f32
+    %0 = arith.divf %acc, %n : f32
+    %1 = arith.addf %0, %eps : f32
+    %2 = math.rsqrt %1 : f32
+    kt.yield %2 : f32
+  }
+  %r = kt.generic ins(%v, %ids, %table : !sums, !ids, !table) -> !rows {
+  ^bb0(%V: !sums, %I: !ids, %T: !table, %b: index, %i: index, %j: index):
+    %zero = arith.constant 0 : index
+    %half = arith.constant 0.5 : f32
+    %0 = kt.read %I[%zero, %i] : !ids -> i64
+    %1 = kt.bounded %0 below <100> site 0 {wraps} : i64
+    %2 = kt.read %T[%1, %j] : !table -> f32
+    %3 = arith.mulf %2, %half : f32
+    %4 = kt.read %V[%b, %i] : !sums -> f32
+    %5 = arith.mulf %3, %4 : f32
+    kt.yield %5 : f32
+  }
+  return %r : !rows
+}
+
+// The squares are of something else.
+// CHECK-LABEL: @leaves_another_computation_alone
+// CHECK-NOT: kt.normalize
+// CHECK: return
+func.func @leaves_another_computation_alone(%x: !x) -> !x {
+  %v = kt.reduce add over [#kt.expr<64>] ins(%x : !x) -> !r {
+  ^bb0(%X: !x, %i: index, %k: index):
+    %half = arith.constant 0.5 : f32
+    %0 = kt.read %X[%i, %k] : !x -> f32
+    %1 = arith.mulf %0, %half : f32
+    %2 = arith.mulf %1, %1 : f32
+    kt.yield %2 : f32
+  } epilogue {
+  ^bb0(%acc: f32, %X: !x, %i: index):
+    %n = arith.constant 64.0 : f32
+    %eps = arith.constant 1.0e-5 : f32
+    %0 = arith.divf %acc, %n : f32
+    %1 = arith.addf %0, %eps : f32
+    %2 = math.rsqrt %1 : f32
+    kt.yield %2 : f32
+  }
+  %r = kt.generic ins(%x, %v : !x, !r) -> !x {
+  ^bb0(%X: !x, %V: !r, %i: index, %j: index):
+    %quarter = arith.constant 0.25 : f32
+    %0 = kt.read %X[%i, %j] : !x -> f32
+    %1 = arith.mulf %0, %quarter : f32
+    %2 = kt.read %V[%i] : !r -> f32
+    %3 = arith.mulf %1, %2 : f32
+    kt.yield %3 : f32
+  }
+  return %r : !x
+}

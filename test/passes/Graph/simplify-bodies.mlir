@@ -123,3 +123,51 @@ func.func @sees_constants_behind_identities(%x: !f) -> !f {
   }
   return %r : !f
 }
+
+// What broadcasts is clamped to its last row until that has a number. An index below n is no more than n - 1, and one below 7 no more than 6 or 9.
+// CHECK-LABEL: @removes_clamps
+// CHECK-NOT: arith.minsi
+// CHECK: kt.read %{{.*}}[%[[I:.*]]] :
+// CHECK: return
+func.func @removes_clamps(%x: !f, %y: !kt.tensor<[7] x f32>) -> !kt.tensor<[n, 7] x f32> {
+  %r = kt.generic ins(%x, %y : !f, !kt.tensor<[7] x f32>) -> !kt.tensor<[n, 7] x f32> {
+  ^bb0(%X: !f, %Y: !kt.tensor<[7] x f32>, %i: index, %j: index):
+    %last = kt.size <n + -1>
+    %six = arith.constant 6 : index
+    %nine = arith.constant 9 : index
+    %0 = arith.minsi %i, %last : index
+    %1 = arith.minsi %six, %j : index
+    %2 = arith.minsi %1, %nine : index
+    %3 = kt.read %X[%0] : !f -> f32
+    %4 = kt.read %Y[%2] : !kt.tensor<[7] x f32> -> f32
+    %5 = arith.addf %3, %4 : f32
+    kt.yield %5 : f32
+  }
+  return %r : !kt.tensor<[n, 7] x f32>
+}
+
+// The last but one, another size's last, and what is no index.
+// CHECK-LABEL: @keeps_clamps_that_bind
+// CHECK-COUNT-4: arith.minsi
+func.func @keeps_clamps_that_bind(%x: !f) -> !kt.tensor<[n, m] x f32> {
+  %r = kt.generic ins(%x : !f) -> !kt.tensor<[n, m] x f32> {
+  ^bb0(%X: !f, %i: index, %j: index):
+    %last = kt.size <n + -1>
+    %before = kt.size <n + -2>
+    %zero = arith.constant 0 : index
+    %0 = arith.minsi %i, %before : index
+    %1 = arith.minsi %j, %last : index
+    %2 = arith.minsi %i, %zero : index
+    %3 = arith.addi %i, %j : index
+    %4 = arith.minsi %3, %last : index
+    %5 = kt.read %X[%0] : !f -> f32
+    %6 = kt.read %X[%1] : !f -> f32
+    %7 = kt.read %X[%2] : !f -> f32
+    %8 = kt.read %X[%4] : !f -> f32
+    %9 = arith.addf %5, %6 : f32
+    %10 = arith.addf %9, %7 : f32
+    %11 = arith.addf %10, %8 : f32
+    kt.yield %11 : f32
+  }
+  return %r : !kt.tensor<[n, m] x f32>
+}

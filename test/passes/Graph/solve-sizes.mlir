@@ -79,3 +79,93 @@ module attributes {kt.bounds = {p = array<i64: 3, 9>}} {
     return %x : !kt.tensor<[b, s, h] x f32>
   }
 }
+
+// -----
+
+// PyTorch's attention over a sequence of batches compares b * s with 1: a selection of one of two numbers that are the same where it is made.
+// CHECK: func.func @broadcasts_of_products(%arg0: !kt.tensor<[b, s] x f32>) -> !kt.tensor<[b * s] x f32>
+// CHECK-NEXT: kt.reshape %arg0 : <[b, s] x f32> -> <[b * s] x f32>
+// CHECK-NEXT: return
+module {
+  func.func @broadcasts_of_products(%x: !kt.tensor<[b, s] x f32>) -> !kt.tensor<[select(eq(1, b * s), s, b * s)] x f32> {
+    kt.assert <select(eq(1, b * s), s, b * s)> equals <s * b>, "dimensions broadcast"
+    %0 = kt.reshape %x : !kt.tensor<[b, s] x f32> -> !kt.tensor<[select(eq(1, b * s), s, b * s)] x f32>
+    return %0 : !kt.tensor<[select(eq(1, b * s), s, b * s)] x f32>
+  }
+}
+
+// -----
+
+// Whether s is 1 or not, b is: it is one symbol less. What s is stays open.
+// CHECK: func.func @both_cases_say_the_same(%arg0: !kt.tensor<[1, s] x f32>)
+// CHECK-NEXT: kt.reshape %arg0 : <[1, s] x f32> -> <[s] x f32>
+module {
+  func.func @both_cases_say_the_same(%x: !kt.tensor<[b, s] x f32>) -> !kt.tensor<[b * s] x f32> {
+    kt.assert <select(eq(1, s), b, b * 7)> equals <select(eq(1, s), 1, 7)>, "dimensions broadcast"
+    %0 = kt.reshape %x : !kt.tensor<[b, s] x f32> -> !kt.tensor<[b * s] x f32>
+    return %0 : !kt.tensor<[b * s] x f32>
+  }
+}
+
+// -----
+
+// Where s is 1 the first check fails. So it is not, and h is 5.
+// CHECK: func.func @a_case_that_contradicts(%arg0: !kt.tensor<[s, 5] x f32>, %arg1: !kt.tensor<[s * 2] x f32>)
+module {
+  func.func @a_case_that_contradicts(%x: !kt.tensor<[s, h] x f32>, %y: !kt.tensor<[n] x f32>) -> !kt.tensor<[s, h] x f32> {
+    kt.assert <select(eq(1, s), 3, h)> equals <select(eq(1, s), 4, 5)>, "dimensions broadcast"
+    kt.assert <s * 2> equals <n>, "lengths are equal"
+    return %x : !kt.tensor<[s, h] x f32>
+  }
+}
+
+// -----
+
+// h is 6 where s is 1 and 3 where it is not: no number is right in all runs.
+// CHECK: func.func @cases_that_differ(%arg0: !kt.tensor<[s, h] x f32>)
+// CHECK-NEXT: kt.assert <select(eq(1, s), h, h * 2)> equals <6>
+module {
+  func.func @cases_that_differ(%x: !kt.tensor<[s, h] x f32>) -> !kt.tensor<[s, h] x f32> {
+    kt.assert <select(eq(1, s), h, h * 2)> equals <6>, "dimensions broadcast"
+    return %x : !kt.tensor<[s, h] x f32>
+  }
+}
+
+// -----
+
+// That b is not 1 contradicts the check: it is, whatever s is.
+// CHECK: func.func @only_one_case_holds(%arg0: !kt.tensor<[1, s] x f32>)
+// CHECK-NOT: kt.assert
+module {
+  func.func @only_one_case_holds(%x: !kt.tensor<[b, s] x f32>) -> !kt.tensor<[b, s] x f32> {
+    kt.assert <select(eq(1, b), 2, 3)> equals <2>, "dimensions broadcast"
+    return %x : !kt.tensor<[b, s] x f32>
+  }
+}
+
+// -----
+
+// h and s may both be 1 or both be 32, and t is 1 or h: what broadcasts stays what it is.
+// CHECK: func.func @both_values_remain(%arg0: !kt.tensor<[h, s, t] x f32>)
+// CHECK-COUNT-2: kt.assert
+module {
+  func.func @both_values_remain(%x: !kt.tensor<[h, s, t] x f32>) -> !kt.tensor<[h, s, t] x f32> {
+    kt.assert <select(eq(1, h), 1, eq(32, h))> equals <1>, "dimensions broadcast"
+    kt.assert <select(eq(1, t), 1, eq(h, t))> equals <1>, "dimensions broadcast"
+    return %x : !kt.tensor<[h, s, t] x f32>
+  }
+}
+
+// -----
+
+// No run passes both: nothing is said of h, and the run is told.
+// CHECK: func.func @no_case_holds(%arg0: !kt.tensor<[h, n] x f32>)
+// CHECK-COUNT-3: kt.assert
+module {
+  func.func @no_case_holds(%x: !kt.tensor<[h, n] x f32>) -> !kt.tensor<[h, n] x f32> {
+    kt.assert <select(eq(1, h), 2, 3)> equals <4>, "dimensions broadcast"
+    kt.assert <select(eq(1, h), 6, 5)> equals <4>, "dimensions broadcast"
+    kt.assert <select(eq(1, h), 1, eq(n, h))> equals <1>, "dimensions broadcast"
+    return %x : !kt.tensor<[h, n] x f32>
+  }
+}

@@ -152,6 +152,44 @@ TEST(ExprTest, EqualNumbersAreEqualAttributes) {
   EXPECT_NE(a + b, a + s);
 }
 
+TEST(ExprTest, ProductsThatAreOne) {
+  Expr a = symbol("a"), b = symbol("b"), u = symbol("?n"), one = number(1);
+  // Each of the factors is.
+  EXPECT_EQ(Expr::eq(a * a, one), Expr::eq(one, a));
+  EXPECT_EQ(Expr::eq(a * a * b * b * b, one), Expr::eq(one, a * b));
+  EXPECT_EQ(Expr::eq(a * Expr::max(a, b), one), Expr::eq(one, a * Expr::max(one, b)));
+  // A multiple of a number is not.
+  EXPECT_EQ(Expr::eq(a * 2, one), number(0));
+  EXPECT_EQ(Expr::eq(one, a * b * 64), number(0));
+  // Of numbers that may be negative nothing is known: -1 * -1 is 1.
+  EXPECT_NE(Expr::eq(u * u, one), Expr::eq(one, u));
+  // Other numbers are not 1: 2 * 2 is 4.
+  EXPECT_NE(Expr::eq(a * a, number(4)), Expr::eq(number(4), a));
+}
+
+TEST(ExprTest, SelectionsKnowTheirCondition) {
+  Expr a = symbol("a"), b = symbol("b"), n = symbol("n"), one = number(1), zero = number(0);
+  Expr isOne = Expr::eq(a, one), small = Expr::lt(a, b);
+  // On either side it is known, however deep.
+  EXPECT_EQ(Expr::select(isOne, Expr::select(isOne, n, b) + 3, zero), Expr::select(isOne, n + 3, zero));
+  EXPECT_EQ(Expr::select(isOne, zero, Expr::select(isOne, n, b) * 2), Expr::select(isOne, zero, b * 2));
+  EXPECT_EQ(Expr::select(small, Expr::select(small, n, b), Expr::select(small, n, b)), Expr::select(small, n, b));
+  // And so is what is equal to a number.
+  EXPECT_EQ(Expr::select(isOne, a * n, b), Expr::select(isOne, n, b));
+  EXPECT_EQ(Expr::select(Expr::eq(a, number(7)), a + n, b), Expr::select(Expr::eq(a, number(7)), n + 7, b));
+  EXPECT_NE(Expr::select(isOne, b, a * n), Expr::select(isOne, b, n));
+  // Two names of one number.
+  EXPECT_EQ(Expr::select(isOne, one, a), a);
+  EXPECT_EQ(Expr::select(Expr::eq(a, b), a, b), b);
+  EXPECT_EQ(Expr::select(Expr::eq(a * b, one), a, a * b), a * b);
+  EXPECT_EQ(Expr::select(Expr::eq(a * b, one), b, a * b), a * b);
+  EXPECT_NE(Expr::select(Expr::eq(a * b, one), n, a * b), a * b);
+  EXPECT_NE(Expr::select(Expr::eq(a * b, one), a * b, a), a);
+  // A condition is the number that it is.
+  EXPECT_EQ(Expr::select(isOne, one, zero), isOne);
+  EXPECT_NE(Expr::select(isOne, zero, one), isOne);
+}
+
 TEST(ExprTest, PartialSubstitutionLeavesTheRest) {
   Expr a = symbol("a"), b = symbol("b");
   Expr e = Expr::floorDiv(a * b + 7, number(4)).substitute([&](llvm::StringRef name) {

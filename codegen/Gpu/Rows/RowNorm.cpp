@@ -1,0 +1,119 @@
+//===- RowNorm.cpp - one row of a norm ------------------------------------===//
+
+#include "codegen/Gpu/Rows/RowNorm.h"
+#include "dialects/KT/Schedule/Structured.h"
+
+using namespace mlir;
+using namespace kt;
+using namespace kt::gpu;
+
+RowNorm::RowNorm(KernelBuilder &k, NormalizeOp op, Plan plan, Alignment given, Values operands, unsigned result)
+    : k(k), op(op), plan(plan), result(result), body(k, op.getBody(), 0, operands),
+      epilogue(k, op.getEpilogue(), 1, operands), rank(op.getResult().getType().getRank()), axes(op.getAxes()),
+      rows(extents(0, rank - axes), {{&body, 0u}, {&epilogue, 0u}}),
+      columns(extents(rank - axes, rank), {{&body, rank - axes}, {&epilogue, rank - axes}}),
+      type(op.getBody().front().getTerminator()->getOperand(0).getType()), sum(k, ReduceKind::add, type, false),
+      largest(k, ReduceKind::max, type, false), alignment(std::move(given)), lanes(alignment.lanes),
+      length(columns.count()), itemCount(Expr::constant(op.getContext(), 1)) {
+  for (auto [i, e] : llvm::enumerate(columns.groups))
+    itemCount =
+        itemCount * (i + 1 == columns.groups.size() ? Expr::ceilDiv(e, Expr::constant(op.getContext(), lanes)) : e);
+  slots = plan.perThread / lanes;
+  if (std::optional<int64_t> n = itemCount.asConstant(); n && slots)
+    slots = std::max<int64_t>(1, (*n + plan.threads - 1) / plan.threads);
+}
+
+Values RowNorm::indices(Value item) {
+  SmallVector<Expr> groups = columns.groups;
+  groups.back() = Expr::ceilDiv(groups.back(), Expr::constant(op.getContext(), lanes));
+  Values at = delinearize(k, item, groups);
+  at.back() = k.mul(at.back(), lanes);
+  Values all = rows.expand(k, rowAt);
+  all.append(columns.expand(k, at));
+  return all;
+}
+
+Value RowNorm::reduce(Combiner &combiner, function_ref<Value(Value)> fn) {
+  Values state = combiner.neutral();
+  auto add = [&](Values now, ValueRange xs) {
+    for (Value x : xs)
+      now = combiner.combine(now, fn(x));
+    return now;
+  };
+  if (plan.perThread) {
+    for (auto [slot, xs] : llvm::enumerate(values)) {
+      Value in = k.lt(k.add(lane, slot * plan.threads), items);
+      Values next = add(state, xs);
+      state = {k.sel(in, next[0], state[0])};
+    }
+  } else {
+    state = k.forLoop(lane, items, k.c(plan.threads), state,
+                      [&](Value item, ValueRange now) { return add(Values(now), read(item)); });
+  }
+  if (plan.threads == 32)
+    return combiner.acrossLanes(state)[0];
+  int64_t offset = sharedUsed;
+  sharedUsed += 32 * combiner.bytes();
+  return acrossBlock(k, combiner, state, plan.threads, offset)[0];
+}
+
+void RowNorm::emit(Value row, Value threadOfRow) {
+  lane = threadOfRow, items = k.size(itemCount);
+  values.clear();
+  rowAt = delinearize(k, row, rows.groups);
+  SmallVector<Type> types(lanes, type);
+  for (unsigned s = 0; s < slots; ++s) {
+    Value item = k.add(lane, s * plan.threads);
+    values.push_back(
+        k.ifElse(k.lt(item, items), types, [&] { return read(item); }, [&] { return Values(lanes, k.zero(type)); }));
+  }
+  auto identity = [](Value x) { return x; };
+  Value count = k.convert(k.size(length), type), shift, factor;
+  bool isSoftmax = op.getKind() == NormKind::softmax || op.getKind() == NormKind::log_softmax;
+  if (isSoftmax) {
+    shift = reduce(largest, identity);
+    // The exponentials are kept where the row is: they are the numerators too.
+    if (op.getKind() == NormKind::softmax)
+      for (Values &xs : values)
+        for (Value &x : xs)
+          x = exp(k.subf(x, shift));
+    bool kept = op.getKind() == NormKind::softmax && plan.perThread;
+    Value total = reduce(sum, [&](Value x) { return kept ? x : exp(k.subf(x, shift)); });
+    if (op.getKind() == NormKind::softmax)
+      factor = k.divf(number(1), total);
+    else
+      shift = k.addf(shift, log(total));
+  } else {
+    if (op.getKind() == NormKind::layer)
+      shift = k.divf(reduce(sum, identity), count);
+    Value squares = reduce(sum, [&](Value x) {
+      Value d = shift ? k.subf(x, shift) : x;
+      return k.mulf(d, d);
+    });
+    Value variance = k.addf(k.divf(squares, count), number(op.getEpsilon().convertToDouble()));
+    factor = k.divf(number(1), math::SqrtOp::create(k.b, k.loc, variance));
+  }
+  auto write = [&](Value item, ValueRange xs, bool kept) {
+    SmallVector<Values> leading;
+    for (Value x : xs) {
+      Value y = shift && !kept ? k.subf(x, shift) : x;
+      if (op.getKind() == NormKind::softmax && !kept)
+        y = exp(y);
+      leading.push_back({factor ? k.mulf(y, factor) : y});
+    }
+    Values results = epilogue.emit(leading, indices(item), (int)rank - 1, lanes, alignment);
+    Value at = k.add(k.mul(row, k.size(length)), k.mul(item, lanes));
+    k.storeResult(result, at, results);
+  };
+  if (!plan.perThread) {
+    k.forLoop(lane, items, k.c(plan.threads), {}, [&](Value item, ValueRange) -> Values {
+      write(item, read(item), false);
+      return {};
+    });
+    return;
+  }
+  for (auto [slot, xs] : llvm::enumerate(values)) {
+    Value item = k.add(lane, slot * plan.threads);
+    k.ifThen(k.lt(item, items), [&] { write(item, xs, op.getKind() == NormKind::softmax); });
+  }
+}

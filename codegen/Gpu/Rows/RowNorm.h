@@ -1,0 +1,71 @@
+//===- RowNorm.h - one row of a norm --------------------------------------===//
+
+#ifndef KT_CODEGEN_GPU_ROWS_ROWNORM_H
+#define KT_CODEGEN_GPU_ROWS_ROWNORM_H
+
+#include "codegen/Gpu/Builder/BodyEmitter.h"
+#include "codegen/Gpu/Rows/Combine.h"
+
+namespace kt::gpu {
+
+/// Code for a row of a softmax or norm by a warp or by a whole block. A kernel of norms has a row for each; a product
+/// whose blocks go on with the rows that they finished has one for each of its warps, again and again.
+class RowNorm {
+public:
+  struct Plan {
+    unsigned threads;   // of a row: 32, or all of the block
+    unsigned perThread; // elements held in registers; 0: the row is read again for each pass
+  };
+  /// `operands` are where the op's operands lie, `result` is the number of its result among the kernel's.
+  RowNorm(KernelBuilder &k, NormalizeOp op, Plan plan, Alignment alignment, Values operands, unsigned result);
+
+  /// Row number `row`, by the threads that call this, of which this one is `lane`. Rows of a whole block use shared
+  /// memory from its start.
+  void emit(Value row, Value lane);
+  /// How many rows there are.
+  Expr rowCount() { return rank > axes ? rows.count() : Expr::constant(op.getContext(), 1); }
+  /// Elements of a row that a thread holds.
+  unsigned held() const { return slots * lanes; }
+  unsigned vectorLanes() const { return lanes; }
+  int64_t sharedBytes() const { return sharedUsed; }
+
+private:
+  SmallVector<Expr> extents(unsigned from, unsigned to) {
+    SmallVector<Expr> list;
+    for (unsigned d = from; d < to; ++d)
+      list.push_back(op.getResult().getType().dim(d));
+    return list;
+  }
+  Values indices(Value item);
+  Values read(Value item) { return body.emit({}, indices(item), (int)rank - 1, lanes, alignment); }
+  /// Sum or maximum over the row of fn(x).
+  Value reduce(Combiner &combiner, llvm::function_ref<Value(Value)> fn);
+  Value exp(Value x) { return mlir::math::ExpOp::create(k.b, k.loc, x); }
+  /// The sum of exponentials is at least one, where the fast logarithm is as good as any.
+  Value log(Value x) {
+    return type.isF32() ? k.mulf(k.log2(x), k.cf(0.6931471805599453)) : Value(mlir::math::LogOp::create(k.b, k.loc, x));
+  }
+  Value number(double v) { return k.constantF(v, type); }
+
+  KernelBuilder &k;
+  NormalizeOp op;
+  Plan plan;
+  unsigned result;
+  BodyEmitter body, epilogue;
+  unsigned rank, axes;
+  IndexSpace rows, columns;
+  Type type;
+  Combiner sum, largest;
+  Alignment alignment;
+  unsigned lanes, slots;
+  Expr length, itemCount;
+
+  Value lane, items;
+  Values rowAt;
+  SmallVector<Values> values; // x of this thread's vectors, when the row is in registers
+  int64_t sharedUsed = 0;
+};
+
+} // namespace kt::gpu
+
+#endif
