@@ -4,12 +4,13 @@
     cost_model.py run --ktc KTC --ktrun KTRUN --out ROWS.csv [--work DIR] [--device cuda:0] [--target sm_90] [--sets SET ...]
     cost_model.py report ROWS.csv
     cost_model.py predict ROWS.csv --ktc KTC [--cost-model MODEL.json] [--out ROWS.csv] [--sets SET ...]
+    cost_model.py expect FACTS --ktc KTC --out ROWS.csv [--sets SET ...]
     cost_model.py check ROWS.csv
 
 `run` writes models of many products, attentions and norms, compiles them with all candidates, has ktrun measure every variant on a cold
 second-level cache and writes a row for each; then it reports. It needs nothing but Python, ktc and ktrun. `report` prints for each set
 Spearman's correlation of expected and measured times, and what the choice by expected time loses against the fastest candidate. `predict` puts what another compiler expects, or the same by
-other numbers, into rows that were measured before; `check` fails where the goals are missed (GOALS).
+other numbers, into rows that were measured before; `expect` makes rows of expected times alone, for a card of these facts; `check` fails where the goals are missed (GOALS).
 
 The set `random` is drawn log-uniformly and not used to fit."""
 import argparse
@@ -130,7 +131,9 @@ def sets():
     grid = [(m, n, k) for n, k in SIDES for m in ROWS]
     half, single = wire.FLOAT16, wire.FLOAT
     keys = [(b, i, j) for b in (2, 8, 33) for i, j in ((1, 513), (1, 4097), (64, 65), (129, 130), (512, 514), (2049, 2050))]
+    few = [(m, n, k) for m in (1, 100, 3000) for n, k in ((256, 1024), (4096, 512))]
     return {
+        'few': [('f16 packed', products(few, half, True)), ('f16 rows', products(few, half, False)), ('f32 rows', products(few, single, False))],
         'grid': [('f16 packed', products(grid, half, True)), ('f16 rows', products(grid[::2], half, False))],
         'single': [('f32 packed', products([s for s in grid[::3] if s[0] <= 2048], single, True))],
         'attention': [(f'attention h16 d{d}', attentions(keys, 16, d)) for d in (64, 128)],
@@ -178,13 +181,25 @@ def expected(args, facts, name, number, kind, built):
     text = subprocess.run([args.ktc, 'inspect', path + '.ktm', '--schedules', '--facts', facts, *dims], check=True, stdout=subprocess.PIPE, text=True).stdout
     result, candidates, shape = {}, {}, None
     for line in text.splitlines():
-        if m := re.match(r'  \[(\d+)\] \S+ "([^"]*)"', line):
-            candidates[m[1]] = m[2]
+        if m := re.match(r'  \[(\d+)\] (\S+) "([^"]*)"', line):
+            candidates[m[1]] = m[3] if m[2].startswith('sm_') else None
         elif line.startswith('  launch'):
             shape = shape_of({'ints': [int(i) for i in re.findall(r' i\d+=(\d+)', line)]})
-        elif (m := re.match(r'    [> ] \[(\d+)\] (\d+) ns', line)) and shape:
+        elif (m := re.match(r'    [> ] \[(\d+)\] (\d+) ns', line)) and shape and candidates[m[1]]:
             result[(name, kind, *map(str, shape), candidates[m[1]])] = m[2]
     return result
+
+
+def expect(args):
+    with open(args.out, 'w', newline='') as f:
+        f.write(f"# no card, {re.search(r'sm=([0-9]+)', args.facts)[1]} multiprocessors, {args.facts}\n")
+        writer = csv.writer(f, lineterminator='\n')
+        writer.writerow(FIELDS)
+        known = sets()
+        for name in args.sets or known:
+            for number, (kind, built) in enumerate(known[name]):
+                for row, ns in expected(args, args.facts, name, number, kind, built).items():
+                    writer.writerow([*row, ns, ns])
 
 
 def read_rows(path):
@@ -280,7 +295,11 @@ def main():
     again.add_argument('rows')
     again.add_argument('--ktc', required=True)
     again.add_argument('--out')
-    for mode in (run, again):
+    alone = sub.add_parser('expect')
+    alone.add_argument('facts', help='as of ktc inspect: sm=132,shared=232448,capability=90,l2=52428800')
+    alone.add_argument('--ktc', required=True)
+    alone.add_argument('--out', required=True)
+    for mode in (run, again, alone):
         mode.add_argument('--work', default='/tmp/kt-cost-model')
         mode.add_argument('--target', default='sm_90')
         mode.add_argument('--cost-model', default='')
@@ -291,10 +310,14 @@ def main():
     if args.mode == 'predict':
         os.makedirs(args.work, exist_ok=True)
         predict(args)
+    if args.mode == 'expect':
+        os.makedirs(args.work, exist_ok=True)
+        expect(args)
+        return 0
     if args.mode == 'run':
         os.makedirs(args.work, exist_ok=True)
         rows, machine, known = [], '', sets()
-        for name in args.sets or known:
+        for name in args.sets or [name for name in known if name != 'few']:
             for number, (kind, built) in enumerate(known[name]):
                 try:
                     more, machine = measure(args, name, number, kind, built)
