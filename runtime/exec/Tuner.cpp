@@ -258,7 +258,11 @@ Status Tuner::measure(uint32_t number, const std::vector<int64_t> &ints, const P
   for (const Candidate *c : candidates) {
     PreparedLaunch prepared;
     prepared.ints = ints;
-    KT_RETURN_IF_ERROR(prepareVariant(program, kernel, *c, values, prepared));
+    // A grid beyond the device's limits is no way to run it, and no reason to measure nothing.
+    if (!prepareVariant(program, kernel, *c, values, prepared).ok()) {
+      ++gaps.unfitting;
+      continue;
+    }
     KT_RETURN_IF_ERROR(prepared.makeReady(program));
     auto took = time(kernel, prepared);
     if (!took.ok())
@@ -354,7 +358,7 @@ Status tuneFile(const std::string &model, const LoadOptions &load, const TuneOpt
   if (gaps.unknown)
     text += "; " + std::to_string(gaps.unknown) + " launches have sizes that only a run knows";
   if (gaps.unfitting)
-    text += "; " + std::to_string(gaps.unfitting) + " kernels run on the host";
+    text += "; " + std::to_string(gaps.unfitting) + " could not be launched here";
   report(text);
   return {};
 }

@@ -25,7 +25,7 @@ struct TuneOptions {
 /// What `tune` could not measure.
 struct TuneGaps {
   uint64_t unknown = 0;   // launches with sizes that only a run knows
-  uint64_t unfitting = 0; // launches that no variant of the device takes
+  uint64_t unfitting = 0; // launches that no variant of the device takes, and variants that a launch is too large for
 };
 
 /// Measures on the program's device. Code::usage where a size is missing or out of its bounds.
