@@ -123,7 +123,7 @@ void StageEmitter::watch(Value number, Expr limit, int64_t site, bool wraps, Val
     return LLVM::ConstantOp::create(b, loc, i64, b.getI64IntegerAttr(least ? INT64_MAX : INT64_MIN));
   };
   auto same = [&](const Watch &w) { return w.limit == limit && w.site == site && w.wraps == wraps; };
-  auto known = llvm::find_if(watches, same);
+  auto *known = llvm::find_if(watches, same);
   if (known == watches.end()) {
     Watch fresh{stack(i64, 1), stack(i64, 1), limit, site, wraps};
     OpBuilder::InsertionGuard guard(b);

@@ -29,6 +29,8 @@ std::optional<artifact::DType> codegen::dtypeOf(Type t) {
       return u ? D::u32 : D::i32;
     case 64:
       return u ? D::u64 : D::i64;
+    default:
+      break;
     }
     return std::nullopt;
   }

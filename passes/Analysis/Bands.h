@@ -12,8 +12,8 @@
 
 namespace kt {
 
-/// A matrix that holds `inside` where from <= column - row < to and `outside` elsewhere; no `from` (or `to`): whatever is
-/// left (right).
+/// A matrix that holds `inside` where from <= column - row < to and `outside` elsewhere; no `from` (or `to`): whatever
+/// is left (right).
 struct Band {
   int64_t rows, columns;
   std::optional<int64_t> from, to;

@@ -36,7 +36,7 @@ LogicalResult kt::gpu::addNormStage(KernelSink &sink, artifact::Variant &variant
   Values operands;
   for (Value v : op->getOperands())
     operands.push_back(k.bufferOf(v));
-  RowNorm norm(k, op, {plan.threads, plan.perThread}, alignment, operands, k.resultNumber(op.getResult()));
+  RowNorm norm(k, op, {plan.threads, plan.perThread}, std::move(alignment), operands, k.resultNumber(op.getResult()));
   Value row = k.add(k.mul(k.ctaX(), rowsPerBlock), k.div(k.tid(), plan.threads));
   k.ifThen(k.lt(row, k.size(norm.rowCount())), [&] { norm.emit(row, k.rem(k.tid(), plan.threads)); });
   variant.schedule += (variant.schedule.empty() ? "" : ", ") + ("normalize threads=" + std::to_string(plan.block)) +

@@ -7,7 +7,7 @@ using namespace mlir;
 using namespace kt;
 using namespace kt::gpu;
 
-RowNorm::RowNorm(KernelBuilder &k, NormalizeOp op, Plan plan, Alignment given, Values operands, unsigned result)
+RowNorm::RowNorm(KernelBuilder &k, NormalizeOp op, Plan plan, Alignment given, const Values &operands, unsigned result)
     : k(k), op(op), plan(plan), result(result), body(k, op.getBody(), 0, operands),
       epilogue(k, op.getEpilogue(), 1, operands), rank(op.getResult().getType().getRank()), axes(op.getAxes()),
       rows(extents(0, rank - axes), {{&body, 0u}, {&epilogue, 0u}}),

@@ -17,7 +17,7 @@ public:
     unsigned perThread; // elements held in registers; 0: the row is read again for each pass
   };
   /// `operands` are where the op's operands lie, `result` is the number of its result among the kernel's.
-  RowNorm(KernelBuilder &k, NormalizeOp op, Plan plan, Alignment alignment, Values operands, unsigned result);
+  RowNorm(KernelBuilder &k, NormalizeOp op, Plan plan, Alignment alignment, const Values &operands, unsigned result);
 
   /// Row number `row`, by the threads that call this, of which this one is `lane`. Rows of a whole block use shared
   /// memory from its start.
