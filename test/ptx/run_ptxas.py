@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Assembles PTX files with ptxas, where it is installed, each for the target that it names: all have to be accepted, without a spill of more than 40 bytes stored and loaded.
+"""Assembles PTX files with ptxas, where it is installed, each for the target that it names: all have to be accepted, without a spill.
 run_ptxas.py DIRECTORY assembles those of a folder, run_ptxas.py --tool kt-compile-kernel the kernels of the tests,
 run_ptxas.py --models BIN FOLDER... what ktc makes of the models of these folders, as written and in FP16, and
 run_ptxas.py --targets BIN FOLDER... the same in FP16 for every target that `ktc compile --help` offers."""
@@ -31,8 +31,7 @@ def main(folder):
     for path, r in zip(files, results):
         spills = [int(x) for x in re.findall(r'(\d+) bytes spill', r.stderr)]
         registers = re.search(r'Used (\d+) registers', r.stderr)
-        # A few registers around a loop cost nothing that can be measured; what is spilled inside of one is more.
-        if r.returncode or sum(spills) > 40:
+        if r.returncode or any(spills):
             bad += 1
             print('FAIL', os.path.basename(path), r.stderr.strip() if r.returncode else f'spills {spills}')
         elif '-v' in sys.argv:
