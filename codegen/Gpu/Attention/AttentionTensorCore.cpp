@@ -41,11 +41,15 @@ bool mayBeLowest(AttentionOp op) {
 
 class Flash {
 public:
-  // Left alone, ptxas saves the registers of a lone warp for more blocks than there are, and spills.
+  // Left alone, ptxas saves the registers of a lone warp, or of copies by the element, for more blocks, and spills.
   Flash(KernelSink &sink, const AttentionProblem &p, Plan plan)
-      : sink(sink), p(p), plan(plan),
-        k(sink.kernel, sink.entryName(), {plan.warps * 32, plan.warps == 1 ? 1u : 0u, plan.split}), op(p.op),
-        type(op.getQuery().getType().scalarType()),
+      : sink(sink), p(p), plan(plan), k(sink.kernel, sink.entryName(),
+                                        {plan.warps * 32,
+                                         plan.warps == 1 ? 1u
+                                         : plan.aligned  ? 0u
+                                                         : 2u,
+                                         plan.split}),
+        op(p.op), type(op.getQuery().getType().scalarType()),
         score(k, op.getScore(), 1, extraPointers(k, 3, op.getExtras().size())), chunksD(rowChunks(p.d)),
         chunksE(rowChunks(p.e)) {}
   LogicalResult build();
