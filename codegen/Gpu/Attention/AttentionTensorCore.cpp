@@ -24,6 +24,13 @@ struct Plan {
   bool aligned, split;
 };
 
+/// Left alone, ptxas saves registers for more blocks than pay, and spills: a lone warp may have all that it needs, four
+/// with narrow heads 128 each.
+LaunchBounds boundsOf(const AttentionProblem &p, const Plan &plan) {
+  bool narrow = p.d + p.e <= 64;
+  return {plan.warps * 32, plan.warps == 1 ? 1u : narrow ? 4u : 0u, plan.split};
+}
+
 unsigned padTo16(int64_t n) { return (n + 15) / 16 * 16; }
 /// 16-byte chunks between two rows of a tile: a power of two, so that the swizzle stays inside.
 unsigned rowChunks(int64_t n) { return std::max<unsigned>(4, llvm::PowerOf2Ceil(padTo16(n) / 8)); }
@@ -41,15 +48,9 @@ bool mayBeLowest(AttentionOp op) {
 
 class Flash {
 public:
-  // Left alone, ptxas saves the registers of a lone warp, or of copies by the element, for more blocks, and spills.
   Flash(KernelSink &sink, const AttentionProblem &p, Plan plan)
-      : sink(sink), p(p), plan(plan), k(sink.kernel, sink.entryName(),
-                                        {plan.warps * 32,
-                                         plan.warps == 1 ? 1u
-                                         : plan.aligned  ? 0u
-                                                         : 2u,
-                                         plan.split}),
-        op(p.op), type(op.getQuery().getType().scalarType()),
+      : sink(sink), p(p), plan(plan), k(sink.kernel, sink.entryName(), boundsOf(p, plan)), op(p.op),
+        type(op.getQuery().getType().scalarType()),
         score(k, op.getScore(), 1, extraPointers(k, 3, op.getExtras().size())), chunksD(rowChunks(p.d)),
         chunksE(rowChunks(p.e)) {}
   LogicalResult build();
