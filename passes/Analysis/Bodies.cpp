@@ -88,8 +88,7 @@ SmallVector<Expr> kt::extentsOf(Operation *op, const BodyRef &body) {
       extents.push_back(cast<ExprAttr>(attention.getSizes()[i]));
     return extents;
   }
-  for (ExprAttr d : cast<SymTensorType>(op->getResult(0).getType()).getDims())
-    extents.push_back(d);
+  extents = cast<SymTensorType>(op->getResult(0).getType()).sizes();
   if (auto reduce = dyn_cast<ReduceOp>(op); reduce && body.region == &reduce.getBody())
     for (Attribute d : reduce.getExtents())
       extents.push_back(cast<ExprAttr>(d));
@@ -136,6 +135,23 @@ SmallVector<ReadOp> kt::readsOf(Operation *op, unsigned number) {
     for (Operation *user : body.region->getArgument(body.leading + number).getUsers())
       reads.push_back(cast<ReadOp>(user));
   return reads;
+}
+
+void kt::eraseDead(func::FuncOp func) {
+  SmallVector<Operation *> all;
+  func.walk([&](Operation *op) {
+    if (isa<ComputeOpInterface, ReshapeOp>(op))
+      all.push_back(op);
+  });
+  for (Operation *op : llvm::reverse(all))
+    if (isOpTriviallyDead(op))
+      op->erase();
+}
+
+void kt::eraseDead(Block &body) {
+  for (Operation &op : llvm::make_early_inc_range(llvm::reverse(body)))
+    if (isOpTriviallyDead(&op))
+      op.erase();
 }
 
 Value kt::throughReshapes(Value v) {

@@ -47,6 +47,11 @@ llvm::SmallVector<ReadOp> readsOf(mlir::Operation *op, unsigned number);
 ConstantOp makeConstant(mlir::OpBuilder &b, mlir::Location loc, SymTensorType type, std::vector<char> bytes,
                         llvm::StringRef name);
 
+/// Erases computations and views of `func` whose results nothing uses, and what was made for those alone.
+void eraseDead(mlir::func::FuncOp func);
+/// The same of scalar code.
+void eraseDead(mlir::Block &body);
+
 /// Skips views.
 mlir::Value throughReshapes(mlir::Value v);
 

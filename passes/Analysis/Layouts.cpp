@@ -198,9 +198,7 @@ std::optional<Layout> throughMovement(const Layout &source, GenericOp op, double
       read.getTensor().getType().getElementType() != op.getResult().getType().getElementType())
     return std::nullopt;
   SymTensorType type = op.getResult().getType();
-  SmallVector<Expr> sizes;
-  for (int64_t d = 0; d < type.getRank(); ++d)
-    sizes.push_back(type.dim(d));
+  SmallVector<Expr> sizes = type.sizes();
   Layout result{source.root, SmallVector<Modes>(type.getRank()), source.offset};
   for (auto [dim, index] : llvm::enumerate(read.getIndices())) {
     auto at = asAffine(index, &body, 1);
@@ -243,10 +241,7 @@ Layout kt::layoutOf(Value v, Value stop, SmallVectorImpl<double> *scales) {
     SmallVector<Mode> modes;
     for (const Modes &dim : source.dims)
       modes.append(dim.begin(), dim.end());
-    SmallVector<Expr> sizes;
-    for (ExprAttr d : reshape.getResult().getType().getDims())
-      sizes.push_back(d);
-    if (auto dims = regrouped(modes, sizes)) {
+    if (auto dims = regrouped(modes, reshape.getResult().getType().sizes())) {
       keepScales(1);
       return {source.root, std::move(*dims), source.offset};
     }

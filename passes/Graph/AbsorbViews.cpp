@@ -26,13 +26,6 @@ namespace {
 
 constexpr int64_t kChunk = 8; // 16-bit elements of an asynchronous copy
 
-SmallVector<Expr> sizesOf(Value v) {
-  SmallVector<Expr> sizes;
-  for (ExprAttr d : cast<SymTensorType>(v.getType()).getDims())
-    sizes.push_back(d);
-  return sizes;
-}
-
 /// Rows are a whole number of copies apart and begin with one: what is not known is taken to.
 bool mayBeAligned(const FactorView &view) {
   auto fits = [](Expr e) { return !e.asConstant() || *e.asConstant() % kChunk == 0; };
@@ -74,7 +67,7 @@ bool absorb(Operation *op, unsigned factor) {
   Layout layout = layoutOf(operand);
   if (throughReshapes(layout.root) == throughReshapes(operand))
     return false; // nothing is moved
-  auto view = asView(layout, sizesOf(operand));
+  auto view = asView(layout, cast<SymTensorType>(operand.getType()).sizes());
   if (!view || !pays(op, factor, *view))
     return false;
   setFactor(op, factor, layout.root, *view);
@@ -94,7 +87,7 @@ bool absorbGroups(AttentionOp op) {
     AffineMap map = cast<AffineMapAttr>(op.getMaps()[1 + i]).getValue();
     unsigned heads = *map.getResultPosition(getAffineDimExpr(1, op.getContext()));
     Modes modes = coalesced(layout.dims[heads]);
-    SmallVector<Expr> sizes = sizesOf(operand);
+    SmallVector<Expr> sizes = cast<SymTensorType>(operand.getType()).sizes();
     auto repeat = modes.empty() ? std::nullopt : modes.back().size.asConstant();
     if (modes.size() > 2 || !repeat || !modes.back().stride.isConstant(0) || (group && *repeat != *group))
       return false;
@@ -126,15 +119,7 @@ struct AbsorbViewsPass : kt::impl::AbsorbViewsBase<AbsorbViewsPass> {
       for (unsigned i = 0; i < (packed ? 1 : op.numFactors()); ++i)
         absorb(op, i);
     });
-    // What no one reads any more.
-    SmallVector<Operation *> ops;
-    getOperation()->walk([&](Operation *op) {
-      if (isa<GenericOp, ReshapeOp>(op))
-        ops.push_back(op);
-    });
-    for (Operation *op : llvm::reverse(ops))
-      if (op->use_empty())
-        op->erase();
+    eraseDead(getOperation());
   }
 };
 

@@ -346,14 +346,7 @@ struct RaiseAttentionPass : kt::impl::RaiseAttentionBase<RaiseAttentionPass> {
       raise(op);
     }
     // The scores and what made them, and movement that the layouts have replaced.
-    SmallVector<Operation *> all;
-    getOperation()->walk([&](Operation *op) {
-      if (isa<ComputeOpInterface, ReshapeOp>(op))
-        all.push_back(op);
-    });
-    for (Operation *op : llvm::reverse(all))
-      if (isOpTriviallyDead(op))
-        op->erase();
+    eraseDead(getOperation());
   }
 };
 

@@ -148,9 +148,7 @@ bool raise(GenericOp op) {
       op.replaceAllUsesWith(norm.getResult());
       op.erase();
       // Reads of the moments that nothing uses any more fall away, and with them the operands.
-      for (Operation &inner : llvm::make_early_inc_range(llvm::reverse(*finish)))
-        if (isOpTriviallyDead(&inner))
-          inner.erase();
+      eraseDead(*finish);
       cleanBodyOperands(norm);
       return true;
     }

@@ -112,9 +112,7 @@ bool raise(GenericOp op, arith::DivFOp quotient) {
   op.replaceAllUsesWith(norm.getResult());
   op.erase();
   for (Block *block : {element, finish})
-    for (Operation &o : llvm::make_early_inc_range(llvm::reverse(*block)))
-      if (isOpTriviallyDead(&o))
-        o.erase();
+    eraseDead(*block);
   cleanBodyOperands(norm);
   return true;
 }
@@ -131,14 +129,7 @@ struct RaiseSoftmaxPass : kt::impl::RaiseSoftmaxBase<RaiseSoftmaxPass> {
           if (raise(op, quotient))
             break;
     // The exponentials and what was summed up of them, where nothing else reads them.
-    SmallVector<Operation *> all;
-    getOperation()->walk([&](Operation *op) {
-      if (isa<ComputeOpInterface, ReshapeOp>(op))
-        all.push_back(op);
-    });
-    for (Operation *op : llvm::reverse(all))
-      if (isOpTriviallyDead(op))
-        op->erase();
+    eraseDead(getOperation());
   }
 };
 

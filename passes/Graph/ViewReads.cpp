@@ -64,9 +64,7 @@ bool kt::readThroughViews(Operation *consumer, unsigned number) {
     return false;
   Layout layout = layoutOf(v);
   SymTensorType type = cast<SymTensorType>(v.getType());
-  SmallVector<Expr> sizes;
-  for (ExprAttr d : type.getDims())
-    sizes.push_back(d);
+  SmallVector<Expr> sizes = type.sizes();
   auto view = asView(layout, sizes);
   if (throughReshapes(layout.root) == throughReshapes(v) || !view) // nothing is moved
     return false;

@@ -23,6 +23,7 @@ import random
 import re
 import statistics
 import subprocess
+import tempfile
 import sys
 import time
 
@@ -300,7 +301,7 @@ def main():
     alone.add_argument('--ktc', required=True)
     alone.add_argument('--out', required=True)
     for mode in (run, again, alone):
-        mode.add_argument('--work', default='/tmp/kt-cost-model')
+        mode.add_argument('--work', default=os.path.join(tempfile.gettempdir(), 'kt-cost-model'))
         mode.add_argument('--target', default='sm_90')
         mode.add_argument('--cost-model', default='')
         mode.add_argument('--sets', nargs='+', default=[])

@@ -59,6 +59,7 @@ public:
   // Arguments.
   Value buffer(unsigned i) const { return buffers[i]; }
   unsigned numOperands() const { return operandCount; }
+  Values operandBuffers() const { return Values(buffers.begin(), buffers.begin() + operandCount); }
   Value result(unsigned i) const { return buffers[operandCount + i]; }
   /// Where a value of the kernel lies: an argument, or what a computation made.
   Value bufferOf(Value inKernel) const;

@@ -16,25 +16,11 @@ namespace {
 
 constexpr unsigned kThreads = 256;
 
-SmallVector<Expr> dims(SymTensorType type) {
-  SmallVector<Expr> extents;
-  for (ExprAttr d : type.getDims())
-    extents.push_back(d);
-  return extents;
-}
-
-Values operandPointers(KernelBuilder &k) {
-  Values pointers;
-  for (unsigned i = 0; i < k.numOperands(); ++i)
-    pointers.push_back(k.buffer(i));
-  return pointers;
-}
-
 LogicalResult buildFlat(KernelSink &sink, GenericOp op) {
   KernelBuilder k(sink.kernel, sink.entryName(), {kThreads});
-  BodyEmitter body(k, op.getBody(), 0, operandPointers(k));
+  BodyEmitter body(k, op.getBody(), 0, k.operandBuffers());
   SymTensorType type = op.getResult().getType();
-  IndexSpace space(dims(type), {{&body, 0u}});
+  IndexSpace space(type.sizes(), {{&body, 0u}});
   int inner = (int)type.getRank() - 1;
   Alignment alignment = sink.alignment();
   if (sink.configured("vectors"))

@@ -92,10 +92,11 @@ void finishTile(KernelBuilder &k, const KernelSink &sink, const GemmProblem &p, 
                 const TileShape &t, bool split, Value m0, Value n0, const Alignment &alignment, unsigned lanes);
 /// Whether the norm behind a product can be computed by its blocks.
 bool followsRows(const KernelSink &sink, const GemmProblem &p);
-/// The memory that finishing tiles takes: partial sums, a counter a tile and one for each of its rows' tiles. Appends
-/// the norm as a stage where blocks do not compute it; called after the product's own stage.
-llvm::LogicalResult completeProduct(KernelSink &sink, const GemmProblem &p, artifact::Variant &variant,
-                                    const TileShape &t, Expr splits);
+/// Adds the variant of a product whose code is finished: its stage, the memory that finishing tiles takes (partial
+/// sums, a counter a tile and one for each of its rows' tiles), and the norm behind it as a stage where blocks do not
+/// compute it.
+llvm::LogicalResult addProduct(KernelSink &sink, const GemmProblem &p, KernelBuilder &k, std::string schedule,
+                               const TileShape &t, int64_t sharedBytes);
 
 /// Byte offset of a 16-byte chunk of a row in a tile of `chunks` chunks a row: XOR with low row bits keeps ldmatrix
 /// free of bank conflicts.

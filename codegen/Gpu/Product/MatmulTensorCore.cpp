@@ -92,14 +92,6 @@ LogicalResult kt::gpu::buildMatmulTensorCore(KernelSink &sink, const GemmProblem
   emitTileEpilogue(k, t, p, epilogue, acc, batch, m0, n0, stores, lanes, partial);
   finishTile(k, sink, p, epilogue, {t.bm, t.bn, t.threads()}, split, m0, n0, stores, lanes);
 
-  artifact::Variant variant;
-  variant.schedule = family.str() + " " + t.str() + (aligned ? "" : " unaligned") + (split ? " split" : "");
-  Expr blocks = Expr::ceilDiv(p.m, p.number(t.bm)) * Expr::ceilDiv(p.n, p.number(t.bn)) * p.batches();
-  Expr splits = split ? Expr(sink.candidate.getSplits()) : sink.one();
-  if (failed(sink.addStage(variant, k, {blocks, splits, sink.one()}, shared)))
-    return failure();
-  if (failed(completeProduct(sink, p, variant, {t.bm, t.bn, t.threads()}, split ? splits : Expr())))
-    return failure();
-  sink.addVariant(std::move(variant));
-  return success();
+  return addProduct(sink, p, k, family.str() + " " + t.str() + (aligned ? "" : " unaligned"), {t.bm, t.bn, t.threads()},
+                    shared);
 }

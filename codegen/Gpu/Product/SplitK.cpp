@@ -45,10 +45,14 @@ bool kt::gpu::followsRows(const KernelSink &sink, const GemmProblem &p) {
 static Expr rowTiles(const GemmProblem &p, const TileShape &t) { return Expr::ceilDiv(p.m, p.number(t.rows)); }
 static Expr columnTiles(const GemmProblem &p, const TileShape &t) { return Expr::ceilDiv(p.n, p.number(t.columns)); }
 
-LogicalResult kt::gpu::completeProduct(KernelSink &sink, const GemmProblem &p, artifact::Variant &variant,
-                                       const TileShape &t, Expr splits) {
-  Expr none = sink.number(0), counters = none;
-  if (splits) {
+LogicalResult kt::gpu::addProduct(KernelSink &sink, const GemmProblem &p, KernelBuilder &k, std::string schedule,
+                                  const TileShape &t, int64_t sharedBytes) {
+  artifact::Variant variant;
+  variant.schedule = std::move(schedule);
+  Expr none = sink.number(0), counters = none, splits;
+  if (ExprAttr shares = sink.candidate.getSplits()) {
+    splits = shares;
+    variant.schedule += " split";
     Expr isSplit = Expr::lt(sink.one(), splits);
     variant.workspace = sink.pool.add(Expr::select(isSplit, splits * p.m * p.paddedColumns() * 4, none));
     counters = rowTiles(p, t) * columnTiles(p, t) * p.batches() * 4;
@@ -60,11 +64,17 @@ LogicalResult kt::gpu::completeProduct(KernelSink &sink, const GemmProblem &p, a
   }
   if (splits || follows)
     variant.counters = sink.pool.add(counters);
-  if (!sink.follower || follows)
-    return success();
-  Alignment alignment = sink.alignment();
-  alignRows(sink.follower, alignment);
-  return addNormStage(sink, variant, sink.follower, normPlan(normalizedLength(sink.follower)), alignment);
+  Expr blocks = rowTiles(p, t) * columnTiles(p, t) * p.batches();
+  if (failed(sink.addStage(variant, k, {blocks, splits ? splits : sink.one(), sink.one()}, sharedBytes)))
+    return failure();
+  if (sink.follower && !follows) {
+    Alignment alignment = sink.alignment();
+    alignRows(sink.follower, alignment);
+    if (failed(addNormStage(sink, variant, sink.follower, normPlan(normalizedLength(sink.follower)), alignment)))
+      return failure();
+  }
+  sink.addVariant(std::move(variant));
+  return success();
 }
 
 /// The rows of a tile, by a warp each, once all columns of them are there.

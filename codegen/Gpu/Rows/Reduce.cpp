@@ -26,20 +26,6 @@ SmallVector<Expr> exprs(ArrayAttr list) {
   return all;
 }
 
-SmallVector<Expr> dims(SymTensorType type) {
-  SmallVector<Expr> extents;
-  for (ExprAttr d : type.getDims())
-    extents.push_back(d);
-  return extents;
-}
-
-Values pointers(KernelBuilder &k) {
-  Values list;
-  for (unsigned i = 0; i < k.numOperands(); ++i)
-    list.push_back(k.buffer(i));
-  return list;
-}
-
 /// What both forms have in common: the op's regions over a kernel under construction.
 struct Parts {
   KernelBuilder k;
@@ -51,9 +37,9 @@ struct Parts {
   Expr outputs, length;
 
   Parts(KernelSink &sink, ReduceOp op, LaunchBounds bounds)
-      : k(sink.kernel, sink.entryName(), bounds), op(op), body(k, op.getBody(), 0, pointers(k)),
-        epilogue(k, op.getEpilogue(), 1, pointers(k)), rank(op.getResult().getType().getRank()),
-        depth(op.getExtents().size()), out(dims(op.getResult().getType()), {{&body, 0u}, {&epilogue, 0u}}),
+      : k(sink.kernel, sink.entryName(), bounds), op(op), body(k, op.getBody(), 0, k.operandBuffers()),
+        epilogue(k, op.getEpilogue(), 1, k.operandBuffers()), rank(op.getResult().getType().getRank()),
+        depth(op.getExtents().size()), out(op.getResult().getType().sizes(), {{&body, 0u}, {&epilogue, 0u}}),
         over(exprs(op.getExtents()), {{&body, rank}}),
         combiner(k, op.getKind(), op.getBody().front().getTerminator()->getOperand(0).getType(), op.getSelectLast()) {
     outputs = rank ? out.count() : sink.one();

@@ -98,6 +98,8 @@ def KT_SymTensorType : TypeDef<KT_Dialect, "SymTensor"> {
     int64_t getRank() const { return getDims().size(); }
     /// The dimension as an expression value; poison where there is none.
     ::kt::Expr dim(int64_t i) const;
+    /// All dimensions as expression values.
+    ::llvm::SmallVector<::kt::Expr> sizes() const;
     /// Product of the dimensions.
     ::kt::Expr numElements() const;
     /// Bytes of one element in memory: sub-byte types and booleans take one.

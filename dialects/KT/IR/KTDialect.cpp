@@ -295,6 +295,10 @@ Expr SymTensorType::dim(int64_t i) const {
   return i >= 0 && i < getRank() ? Expr(getDims()[i]) : Expr::poisoned(getContext(), Expr::Reason::rank);
 }
 
+SmallVector<Expr> SymTensorType::sizes() const {
+  return llvm::map_to_vector(getDims(), [](ExprAttr d) { return Expr(d); });
+}
+
 Expr SymTensorType::numElements() const {
   Expr n = Expr::constant(getContext(), 1);
   for (ExprAttr d : getDims())

@@ -5,13 +5,6 @@
 using namespace mlir;
 using namespace kt;
 
-static SmallVector<Expr> dimsOf(SymTensorType type) {
-  SmallVector<Expr> dims;
-  for (ExprAttr d : type.getDims())
-    dims.push_back(d);
-  return dims;
-}
-
 LogicalResult SortOp::verify() {
   SymTensorType in = getInput().getType(), values = getValues().getType(), indices = getIndices().getType();
   if (values.getDims() != indices.getDims())
@@ -19,7 +12,7 @@ LogicalResult SortOp::verify() {
   if (in.getRank() < 1 || in.getRank() != values.getRank())
     return emitOpError() << "expected results of the input's rank, at least 1, but got " << in.getRank() << " and "
                          << values.getRank();
-  SmallVector<Expr> expected = dimsOf(in);
+  SmallVector<Expr> expected = in.sizes();
   Expr length = expected.back();
   expected.back() = values.dim(values.getRank() - 1);
   if (alwaysBelow(*this, length, expected.back()))
@@ -51,7 +44,7 @@ LogicalResult ScatterOp::verify() {
   if (!depth || *depth < 0 || *depth > base.getRank())
     return emitOpError() << "expected a constant depth of at most " << base.getRank() << " but got "
                          << indices.dim(1).str();
-  SmallVector<Expr> rows = dimsOf(base);
+  SmallVector<Expr> rows = base.sizes();
   rows.erase(rows.begin(), rows.begin() + *depth);
   rows.insert(rows.begin(), indices.dim(0));
   if (failed(verifyDims(*this, "updates", updates, rows)) ||
