@@ -66,8 +66,6 @@ public:
       span.to = Expr(*to);
   }
   void run() {
-    if (op.getSpanLow()) // that is all that can be said
-      return;
     bool finite = false;
     SmallVector<Mask> masks;
     for (const SpanCondition &c : conditions)
@@ -75,6 +73,12 @@ public:
         masks.push_back(*mask);
         finite |= mask->finite;
       }
+    if (op.getSpanLow()) { // narrower types may prove what wider ones did not
+      bool fits = llvm::any_of(masks, [&](const Mask &m) { return intersect(span, m.span).has_value(); });
+      if (fits && take(masks))
+        op.setSpanLow(false);
+      return;
+    }
     if (take(masks) || !finite)
       return;
     // Minus infinity may be taken where the lowest number may not.

@@ -215,6 +215,10 @@ Value KernelBuilder::exp2(Value x) {
   return LLVM::CallIntrinsicOp::create(b, loc, f32, b.getStringAttr("llvm.nvvm.ex2.approx.f32"), x).getResult(0);
 }
 
+Value KernelBuilder::exp2Flushed(Value x) {
+  return LLVM::CallIntrinsicOp::create(b, loc, f32, b.getStringAttr("llvm.nvvm.ex2.approx.ftz.f32"), x).getResult(0);
+}
+
 Value KernelBuilder::log2(Value x) {
   return LLVM::CallIntrinsicOp::create(b, loc, f32, b.getStringAttr("llvm.nvvm.lg2.approx.f"), x).getResult(0);
 }

@@ -133,6 +133,8 @@ public:
   Value fma(Value x, Value y, Value z);
   /// 2^x by the special function unit: 2 ulp, denormals kept.
   Value exp2(Value x);
+  /// The same in a third of the instructions: what would be a denormal is zero.
+  Value exp2Flushed(Value x);
   /// log2(x) by the special function unit: absolute error 2^-22 near 1.
   Value log2(Value x);
   /// Converts between float types, between integer widths (sign), or from integer to float.
