@@ -1,5 +1,6 @@
 //===- ProductMenus.cpp - tiles for matrix products and convolutions ------===//
 
+#include "dialects/KT/Schedule/Structured.h"
 #include "passes/Scheduling/Menus.h"
 
 using namespace mlir;
@@ -24,8 +25,9 @@ constexpr MmaTile kPlainTile{64, 64, 32, 2, 2, 2, 1}, kElementsTile{64, 64, 32, 
 /// Left alone, ptxas saves registers for more blocks than few rows have, and spills.
 constexpr SimtTile kFew{16, 64, 32, 2, 4, 4}, kLarge{128, 128, 8, 8, 8}, kSmall{64, 64, 16, 4, 4};
 
-/// A norm's row by a warp that does one after the other, which waits for memory each time.
-constexpr int64_t kRowNanoseconds = 1500;
+/// A norm's row by threads that do one after the other, which wait for memory each time; and what blocks that share
+/// rows wait for one another: their atomic additions and a look at what others added, 700 ns each.
+constexpr int64_t kRowNanoseconds = 1500, kSharingNanoseconds = 1500;
 } // namespace
 
 /// The number of splits, `room` or one, and what it takes: adding up is not always worth a fuller device.
@@ -48,24 +50,28 @@ void Menu::products(const Product &p, const CostModel &cost, const TargetModel &
 }
 
 void Menu::addProduct(StringRef path, DictionaryAttr config, const Product &p, const CostModel &cost,
-                      std::pair<unsigned, unsigned> rowsAndWarps, Expr guard, Expr time, Expr splits) {
+                      const TileShape &tile, Expr guard, Expr time, Expr splits) {
   if (kernel.computes().size() == 1)
     return add(path, config, guard, time, splits);
-  // The norm of the rows: by the last block of each tile of them, a row a warp after the other, or by a launch of its
-  // own.
-  auto with = [&](int64_t follow) {
+  auto norm = cast<NormalizeOp>(kernel.computes()[1]);
+  auto with = [&](Follow follow) {
     SmallVector<NamedAttribute> entries(config.begin(), config.end());
-    entries.push_back({StringAttr::get(context, "follow"), IntegerAttr::get(IntegerType::get(context, 64), follow)});
+    entries.push_back(
+        {StringAttr::get(context, "follow"), IntegerAttr::get(IntegerType::get(context, 64), (int64_t)follow)});
     return DictionaryAttr::get(context, entries);
   };
-  auto [rows, warps] = rowsAndWarps;
-  if (p.batch.empty()) {
-    Expr turns = Expr::ceilDiv(Expr::min(p.m, number(rows)), number(warps));
-    add(path, with(1), guard, time + turns * kRowNanoseconds, splits);
-  }
   Expr moved =
       p.m * p.resultColumns * (2 * elementBytes(cast<SymTensorType>(p.op->getResult(0).getType()).getElementType()));
-  add(path, with(0), guard, time + cost.stream(moved, 80), splits);
+  if (p.batch.empty()) {
+    // The rows of a band of tiles, so many at once by each block that takes part.
+    Expr rows = Expr::min(p.m, number(tile.rows)), blocks = Expr::ceilDiv(p.n, number(tile.columns));
+    int64_t atOnce = rowsAtOnce(norm, tile.threads);
+    auto turns = [&](Expr perTurn) { return Expr::ceilDiv(rows, perTurn) * kRowNanoseconds; };
+    add(path, with(Follow::lastBlock), guard, time + turns(number(atOnce)), splits);
+    Expr waits = Expr::max(turns(blocks * atOnce), cost.cached(moved));
+    add(path, with(Follow::sharing), guard, time + waits + number(kSharingNanoseconds), splits);
+  }
+  add(path, with(Follow::stage), guard, time + cost.stream(moved, 80), splits);
 }
 
 void Menu::tensorCoreProducts(const Product &p, const CostModel &cost, const TargetModel &model) {
@@ -82,8 +88,8 @@ void Menu::tensorCoreProducts(const Product &p, const CostModel &cost, const Tar
     if (mayShare)
       std::tie(splits, time) = worthSharing(cost.splits(p, *tile, async), time,
                                             [&](Expr n) { return cost.product(p, *tile, async, lanes, n); });
-    addProduct(path::kMma, makeConfig(context, *tile, async), p, cost, {tile->bm, tile->threads() / 32}, guard, time,
-               splits);
+    addProduct(path::kMma, makeConfig(context, *tile, async), p, cost, {tile->bm, tile->bn, tile->threads()}, guard,
+               time, splits);
   };
   Alignment copies;
   bool aligned = p.canAlign(copies);
@@ -124,8 +130,8 @@ void Menu::cudaCoreProducts(const Product &p, const CostModel &cost, const Targe
     if (mayShare)
       std::tie(splits, time) =
           worthSharing(cost.splits(p, *tile), time, [&](Expr n) { return cost.product(p, *tile, vectors, lanes, n); });
-    addProduct(path::kSimt, makeConfig(context, *tile, vectors), p, cost, {tile->bm, tile->threads() / 32}, guard, time,
-               splits);
+    addProduct(path::kSimt, makeConfig(context, *tile, vectors), p, cost, {tile->bm, tile->bn, tile->threads()}, guard,
+               time, splits);
   };
   // Vectors of operands and of results; what cannot be assumed of operands is read an element at a time.
   unsigned lanes = 1;

@@ -66,9 +66,9 @@ struct NormPlan {
 /// Appends a stage that computes a norm.
 llvm::LogicalResult addNormStage(KernelSink &sink, artifact::Variant &variant, NormalizeOp op, const NormPlan &plan,
                                  Alignment alignment);
-/// The plan of a kernel for rows of `length` elements, and that for rows by a warp each behind something else.
+/// The plan of a kernel for rows of `length` elements, and that of a product's block of `threads` threads.
 NormPlan normPlan(Expr length);
-NormPlan warpNormPlan(Expr length);
+NormPlan followPlan(NormalizeOp op, unsigned threads);
 llvm::LogicalResult buildAttention(KernelSink &sink, AttentionOp op);
 llvm::LogicalResult buildConv(KernelSink &sink, ConvOp op);
 llvm::LogicalResult buildSort(KernelSink &sink, SortOp op);

@@ -21,10 +21,11 @@ NormPlan kt::gpu::normPlan(Expr length) {
   return {512, 512, 0};
 }
 
-NormPlan kt::gpu::warpNormPlan(Expr length) {
+NormPlan kt::gpu::followPlan(NormalizeOp op, unsigned threads) {
+  unsigned ofRow = threads / rowsAtOnce(op, threads);
   // More than 32 numbers a thread do not leave room for the product before them.
-  std::optional<int64_t> n = length.asConstant();
-  return {128, 32, n && *n <= 1024 ? 32u : 0u};
+  std::optional<int64_t> n = normalizedLength(op).asConstant();
+  return {threads, ofRow, n && *n <= int64_t(ofRow) * 32 ? 32u : 0u};
 }
 
 LogicalResult kt::gpu::addNormStage(KernelSink &sink, artifact::Variant &variant, NormalizeOp op, const NormPlan &plan,

@@ -14,7 +14,7 @@ RowNorm::RowNorm(KernelBuilder &k, NormalizeOp op, Plan plan, Alignment given, c
       columns(extents(rank - axes, rank), {{&body, rank - axes}, {&epilogue, rank - axes}}),
       type(op.getBody().front().getTerminator()->getOperand(0).getType()), sum(k, ReduceKind::add, type, false),
       largest(k, ReduceKind::max, type, false), alignment(std::move(given)), lanes(alignment.lanes),
-      length(columns.count()), itemCount(Expr::constant(op.getContext(), 1)) {
+      length(columns.count()), itemCount(Expr::constant(op.getContext(), 1)), sharedUsed(plan.shared) {
   for (auto [i, e] : llvm::enumerate(columns.groups))
     itemCount =
         itemCount * (i + 1 == columns.groups.size() ? Expr::ceilDiv(e, Expr::constant(op.getContext(), lanes)) : e);

@@ -15,12 +15,13 @@ public:
   struct Plan {
     unsigned threads;   // of a row: 32, or all of the block
     unsigned perThread; // elements held in registers; 0: the row is read again for each pass
+    int64_t shared = 0; // where shared memory is free
   };
   /// `operands` are where the op's operands lie, `result` is the number of its result among the kernel's.
   RowNorm(KernelBuilder &k, NormalizeOp op, Plan plan, Alignment alignment, const Values &operands, unsigned result);
 
   /// Row number `row`, by the threads that call this, of which this one is `lane`. Rows of a whole block use shared
-  /// memory from its start.
+  /// memory.
   void emit(Value row, Value lane);
   /// How many rows there are.
   Expr rowCount() { return rank > axes ? rows.count() : Expr::constant(op.getContext(), 1); }
@@ -63,7 +64,7 @@ private:
   Value lane, items;
   Values rowAt;
   SmallVector<Values> values; // x of this thread's vectors, when the row is in registers
-  int64_t sharedUsed = 0;
+  int64_t sharedUsed;         // up to where
 };
 
 } // namespace kt::gpu

@@ -137,6 +137,12 @@ Expr kt::normalizedLength(NormalizeOp op) {
   return n;
 }
 
+unsigned kt::rowsAtOnce(NormalizeOp op, unsigned threads) {
+  constexpr int64_t kWarpRow = 32 * 32; // that a warp holds in registers
+  std::optional<int64_t> length = normalizedLength(op).asConstant();
+  return length && *length <= kWarpRow ? threads / 32 : 1;
+}
+
 void kt::alignRows(NormalizeOp op, Alignment &alignment) {
   SymTensorType type = op.getResult().getType();
   unsigned rank = type.getRank(), first = rank - op.getAxes(), inner = rank - 1;

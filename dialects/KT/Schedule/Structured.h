@@ -21,6 +21,9 @@ bool reducesRows(ReduceOp op);
 /// Number of elements that each result is reduced from, and of rows that a norm has.
 Expr reducedLength(ReduceOp op);
 Expr normalizedLength(NormalizeOp op);
+/// The rows that a product's block of so many threads goes on with at once: short ones by a warp each, long ones by
+/// all.
+unsigned rowsAtOnce(NormalizeOp op, unsigned threads);
 
 /// Sets `lanes`, and what has to be a multiple of them.
 void alignFlat(GenericOp op, Alignment &alignment);
