@@ -25,9 +25,9 @@ constexpr MmaTile kPlainTile{64, 64, 32, 2, 2, 2, 1}, kElementsTile{64, 64, 32, 
 /// Left alone, ptxas saves registers for more blocks than few rows have, and spills.
 constexpr SimtTile kFew{16, 64, 32, 2, 4, 4}, kLarge{128, 128, 8, 8, 8}, kSmall{64, 64, 16, 4, 4};
 
-/// A norm's row by threads that do one after the other, which wait for memory each time; and what blocks that share
-/// rows wait for one another: their atomic additions and a look at what others added, 700 ns each.
-constexpr int64_t kRowNanoseconds = 1500, kSharingNanoseconds = 1500;
+/// A norm's row by threads that do one after the other and wait for memory each time, and a further row at the same
+/// time; what blocks that share rows wait for one another: an atomic addition and a look at what others added.
+constexpr int64_t kRowNanoseconds = 1500, kFurtherRowNanoseconds = 300, kSharingNanoseconds = 1500;
 } // namespace
 
 /// The number of splits, `room` or one, and what it takes: adding up is not always worth a fuller device.
@@ -63,15 +63,21 @@ void Menu::addProduct(StringRef path, DictionaryAttr config, const Product &p, c
   Expr moved =
       p.m * p.resultColumns * (2 * elementBytes(cast<SymTensorType>(p.op->getResult(0).getType()).getElementType()));
   if (p.batch.empty()) {
-    // The rows of a band of tiles, so many at once by each block that takes part.
+    // The rows of a band of tiles, which all of its blocks share or none.
     Expr rows = Expr::min(p.m, number(tile.rows)), blocks = Expr::ceilDiv(p.n, number(tile.columns));
-    int64_t atOnce = rowsAtOnce(norm, tile.threads);
-    auto turns = [&](Expr perTurn) { return Expr::ceilDiv(rows, perTurn) * kRowNanoseconds; };
-    add(path, with(Follow::lastBlock), guard, time + turns(number(atOnce)), splits);
-    Expr waits = Expr::max(turns(blocks * atOnce), cost.cached(moved));
+    auto turns = [&](Expr sharing, std::optional<int64_t> most) {
+      FollowedRows plan = followedRows(norm, tile.threads, most);
+      int64_t turn = kRowNanoseconds + (plan.each - 1) * kFurtherRowNanoseconds;
+      return Expr::ceilDiv(rows, sharing * plan.atOnce) * turn;
+    };
+    std::optional<int64_t> count = blocks.asConstant(), share;
+    if (count)
+      share = llvm::divideCeil(tile.rows, *count);
+    add(path, with(Follow::lastBlock), guard, time + turns(number(1), tile.rows), splits);
+    Expr waits = Expr::max(turns(blocks, share), cost.cached(moved));
     add(path, with(Follow::sharing), guard, time + waits + number(kSharingNanoseconds), splits);
   }
-  add(path, with(Follow::stage), guard, time + cost.stream(moved, 80), splits);
+  add(path, with(Follow::stage), guard, time + number(kRowNanoseconds) + cost.stream(moved, 80), splits);
 }
 
 void Menu::tensorCoreProducts(const Product &p, const CostModel &cost, const TargetModel &model) {

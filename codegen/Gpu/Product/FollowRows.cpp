@@ -29,35 +29,39 @@ constexpr int64_t kPlaces = 16, kOtherPlace = 4;
 Expr rowTiles(const GemmProblem &p, const TileShape &t) { return Expr::ceilDiv(p.m, p.number(t.rows)); }
 Expr columnTiles(const GemmProblem &p, const TileShape &t) { return Expr::ceilDiv(p.n, p.number(t.columns)); }
 
-/// The norm of a band's rows, some at once: by a warp each, or one after the other by the whole block.
+/// The norm of a band's rows, those of a share at once.
 class BandNorm {
 public:
-  BandNorm(KernelBuilder &k, const KernelSink &sink, const GemmProblem &p, const TileShape &t, Value m0)
-      : k(k), op(sink.follower), plan(followPlan(op, t.threads)), rowsAtOnce(t.threads / plan.threads), m0(m0),
-        last(k.min(k.add(m0, t.rows), k.size(p.m))), alignment(sink.alignment()) {
+  /// For blocks that are to do `most` rows each.
+  BandNorm(KernelBuilder &k, const KernelSink &sink, const GemmProblem &p, const TileShape &t, Value m0,
+           std::optional<int64_t> most)
+      : k(k), op(sink.follower), plan(followedRows(op, t.threads, most)), m0(m0),
+        end(k.min(k.add(m0, t.rows), k.size(p.m))), alignment(sink.alignment()) {
     alignRows(op, alignment);
   }
-  Value shares() { return k.div(k.add(k.sub(last, m0), rowsAtOnce - 1), rowsAtOnce); }
+  Value shares() { return k.div(k.add(k.sub(end, m0), plan.atOnce - 1), plan.atOnce); }
   /// All threads come, with the same share.
   void emit(Value share) {
-    Values operands;
+    Values operands, rows;
     for (Value v : op->getOperands())
       operands.push_back(k.bufferOf(v));
-    RowNorm norm(k, op, {plan.threads, plan.perThread, kPlaces}, alignment, operands, k.resultNumber(op.getResult()));
-    Value row = k.add(m0, k.add(k.mul(share, rowsAtOnce), k.div(k.tid(), plan.threads)));
-    // Warps of a row's block meet at barriers.
-    if (rowsAtOnce == 1)
-      norm.emit(row, k.tid());
+    RowNorm norm(k, op, {plan.threads, plan.held, kPlaces}, alignment, operands, k.resultNumber(op.getResult()));
+    Value first = k.add(m0, k.add(k.mul(share, plan.atOnce), k.mul(k.div(k.tid(), plan.threads), plan.each)));
+    for (unsigned r = 0; r < plan.each; ++r)
+      rows.push_back(k.add(first, r));
+    auto some = [&] { norm.emit(rows, k.rem(k.tid(), plan.threads), end); };
+    // All threads of a row come to its barriers: a block's share has a row.
+    if (plan.atOnce == plan.each)
+      some();
     else
-      k.ifThen(k.lt(row, last), [&] { norm.emit(row, k.rem(k.tid(), plan.threads)); });
+      k.ifThen(k.lt(first, end), some);
   }
 
 private:
   KernelBuilder &k;
   NormalizeOp op;
-  NormPlan plan;
-  unsigned rowsAtOnce;
-  Value m0, last;
+  FollowedRows plan;
+  Value m0, end;
   Alignment alignment;
 };
 
@@ -132,8 +136,11 @@ void kt::gpu::finishRows(KernelBuilder &k, const KernelSink &sink, const GemmPro
   Follow follow = followOf(sink, p);
   if (follow == Follow::stage)
     return;
-  BandNorm norm(k, sink, p, t, m0);
   Value columns = k.size(columnTiles(p, t));
+  std::optional<int64_t> most = t.rows, blocks = columnTiles(p, t).asConstant();
+  if (follow == Follow::sharing)
+    most = blocks ? std::optional<int64_t>(llvm::divideCeil(t.rows, *blocks)) : std::nullopt;
+  BandNorm norm(k, sink, p, t, m0, most);
   if (follow == Follow::sharing)
     return shareRows(k, norm, bandWords(k, t, m0), split ? k.mul(columns, k.gridY()) : columns);
   auto goOn = [&] {

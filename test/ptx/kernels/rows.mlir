@@ -58,7 +58,7 @@ kt.kernel @rows_f32_4104_8 ["p0"] computes {
   ^bb0(%acc: f32, %i: index, %j: index):
     kt.yield %acc : f32
   }
-  %y = kt.normalize layer ins(%x, %w : !kt.tensor<[p0, 4104] x f32>, !kt.tensor<[4104] x f32>) {axes = 1 : i64, epsilon = 1.0e-5 : f64}
+  %y = kt.normalize rms ins(%x, %w : !kt.tensor<[p0, 4104] x f32>, !kt.tensor<[4104] x f32>) {axes = 1 : i64, epsilon = 1.0e-5 : f64}
       -> !kt.tensor<[p0, 4104] x f32> {
   ^bb0(%X: !kt.tensor<[p0, 4104] x f32>, %W: !kt.tensor<[4104] x f32>, %i: index, %j: index):
     %0 = kt.read %X[%i, %j] : !kt.tensor<[p0, 4104] x f32> -> f32
