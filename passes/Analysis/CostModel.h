@@ -46,6 +46,7 @@ private:
     Expr filling;     // blocks that keep it busy
   };
   BlockTimes times(const MmaTile &t, bool async, unsigned lanes) const;
+  BlockTimes warpgroupTimes(const MmaTile &t, unsigned lanes) const;
   BlockTimes times(const SimtTile &t, unsigned accBytes, bool vectors, unsigned lanes) const;
   Expr splits(const Product &p, unsigned bm, unsigned bn, Expr filling) const;
   Expr contraction(const Product &p, unsigned bm, unsigned bn, unsigned bk, const BlockTimes &t, Expr splits) const;

@@ -12,6 +12,7 @@ from ptxtypes import FLOAT, INT, REG, PtxError, bf16_to_f32, f32_to_bf16, size_o
 
 SHARED_BASE = 1024  # shared addresses start here, so that a null offset is caught
 MOST_STEPS = 1_000_000  # of a group of blocks: what takes more waits for something that never comes
+DEVICE = ('gpu', 'gl', 'sys')  # how far a fence reaches that orders blocks
 BUFFER_SHIFT = 40   # buffer i lies at (i + 1) << 40
 
 
@@ -60,7 +61,7 @@ class Function:
             if i.run is None:
                 raise PtxError('unknown instruction: ' + statement)
             self.code.append(i)
-        self.fences = any(i.parts[0] in ('membar', 'fence') for i in self.code)
+        self.fences = any(i.parts[0] in ('membar', 'fence') and i.parts[-1] in DEVICE for i in self.code)
         self.smallest_shared = 4
         for i in self.code:
             if 'shared' in i.op and i.parts[0] in ('ld', 'st', 'atom'):
@@ -589,7 +590,8 @@ class Machine(Arithmetic):
             self.put(d[j], (acc[j] + z[:, j >> 1, :, :, j & 1].reshape(-1)).astype(np.float32), mask)
 
     def op_membar(self, i, mask):
-        self.fences.fenced[self.block_numbers(self.lanes(mask))] = self.fences.now
+        if i.parts[-1] in DEVICE:
+            self.fences.fenced[self.block_numbers(self.lanes(mask))] = self.fences.now
 
     op_fence = op_membar
 
