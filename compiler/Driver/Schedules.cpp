@@ -49,12 +49,12 @@ public:
   /// the host stands in for a GPU.
   int rank(const std::string &target) const {
     int have = (int)facts.at(Fact::ComputeCapability), number = 0;
-    bool host = target.rfind("host-v", 0) == 0;
+    bool host = target.rfind("host-v", 0) == 0, exact = target.ends_with("a");
     size_t digits = host ? 6 : 3;
     std::from_chars(target.data() + std::min(digits, target.size()), target.data() + target.size(), number);
     if (host)
       return have >= 10 || number <= have ? number : 0; // of a GPU's host nothing is known
-    return number <= have ? number : 0;
+    return number == have || (number < have && !exact) ? 2 * number + exact : 0;
   }
   bool isHost() const { return facts.at(Fact::ComputeCapability) < 10; }
 

@@ -14,7 +14,27 @@ constexpr int64_t kKeys = 64; // of a block of attention
 int64_t per(int64_t amount, int64_t rate) { return amount * 1000 / rate; }
 } // namespace
 
+CostModel::BlockTimes CostModel::warpgroupTimes(const MmaTile &t, unsigned lanes) const {
+  // Shared memory takes what is copied and gives each warpgroup its rows and all columns; that it is nine tenths as
+  // fast as for loads is what whole kernels of seven tiles have in common.
+  int64_t flops = 2ll * t.bm * t.bn * t.bk, store = (int64_t)t.bm * t.bn * (lanes >= 4 ? 60 : lanes == 2 ? 100 : 180);
+  int64_t moved = (int64_t)t.warpRows / 4 * (64 + t.bn) * t.bk * 2 + t.slabBytes();
+  auto full = [&](const CardModel &c) {
+    return std::max({per(flops, c.wgmma), per(moved * 10 / 9, c.shared), per(t.slabBytes(), c.l2)});
+  };
+  // Their copies take a quarter longer to arrive.
+  auto alone = [&](const CardModel &c) { return std::max(full(c), c.latency * 5 / 4 / (t.stages - 2)); };
+  auto resident = [&](const CardModel &c) { return c.resident(t.sharedBytes(), t.threads(), t.registers()); };
+  return {pick(full), pick(alone), pick([&](const CardModel &c) { return store + c.latency; }), pick(resident),
+          pick([&](const CardModel &c) {
+            return std::clamp<int64_t>((alone(c) + full(c) / 2) / full(c), 1, std::min<int64_t>(resident(c), 4));
+          })};
+}
+
 CostModel::Block CostModel::block(const MmaTile &t, bool async, unsigned lanes) const {
+  unsigned width = std::max(lanes, 4u);
+  if (t.warpgroups)
+    return {t.bm, t.bn, t.bk, t.threads(), width, warpgroupTimes(t, lanes)};
   unsigned warps = t.threads() / 32;
   int64_t flops = 2ll * t.bm * t.bn * t.bk, steps = t.bk / 16;
   int64_t fragments = (int64_t)warps * (t.bm / t.warpRows + t.bn / t.warpCols) * t.bk * 2 + t.slabBytes();
@@ -36,7 +56,7 @@ CostModel::Block CostModel::block(const MmaTile &t, bool async, unsigned lanes) 
                      return std::clamp<int64_t>((alone(c) + full(c) / 2) / full(c), 1,
                                                 std::min<int64_t>(resident(c), 4));
                    })};
-  return {t.bm, t.bn, t.bk, t.threads(), std::max(lanes, 4u), times};
+  return {t.bm, t.bn, t.bk, t.threads(), width, times};
 }
 
 CostModel::Block CostModel::block(const SimtTile &t, unsigned accBytes, bool vectors, unsigned lanes) const {

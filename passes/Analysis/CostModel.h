@@ -50,6 +50,7 @@ private:
     BlockTimes times;
   };
   Block block(const MmaTile &t, bool async, unsigned lanes) const;
+  BlockTimes warpgroupTimes(const MmaTile &t, unsigned lanes) const;
   Block block(const SimtTile &t, unsigned accBytes, bool vectors, unsigned lanes) const;
   ProductCost contraction(const Product &p, const Block &b, bool mayShare) const;
   /// What partial sums of several blocks take on top of the blocks' own work.

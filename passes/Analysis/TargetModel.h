@@ -24,6 +24,7 @@ struct CardModel {
   int64_t dram;    // bytes of memory
   int64_t latency; // from a copy's issue to its data
   int64_t step;    // ldmatrix and mma of one 16-deep step, in a warp that waits for each
+  int64_t wgmma;   // as mma, by warpgroups; 1 where there are none
   int64_t sharedPerSm, threadsPerSm;
 
   /// Blocks of so many bytes, threads and registers a thread that a multiprocessor holds.

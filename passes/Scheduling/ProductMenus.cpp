@@ -16,6 +16,12 @@ constexpr MmaTile kTiles[] = {
     {64, 128, 64, 2, 2, 4, 1},  {128, 128, 64, 2, 2, 3, 1}, {128, 128, 32, 2, 4, 3, 1}, {128, 256, 32, 2, 4, 3, 1},
     {256, 128, 32, 4, 2, 3, 1}, {128, 256, 64, 2, 4, 3, 1}, // cards with 163 KB a block
 };
+/// Of warpgroups, where the target has them.
+constexpr MmaTile kWarpgroupTiles[] = {
+    {64, 64, 64, 4, 1, 8, 1, true},   {64, 128, 64, 4, 1, 4, 2, true},  {64, 128, 64, 4, 1, 8, 1, true},
+    {128, 128, 64, 8, 1, 3, 2, true}, {128, 128, 64, 8, 1, 6, 1, true}, {64, 256, 64, 4, 1, 5, 1, true},
+    {128, 256, 64, 8, 1, 4, 1, true},
+};
 /// Of convolutions, whose threads keep where their rows lie in the image: few rows each, and shallow slabs.
 constexpr MmaTile kConvTiles[] = {{64, 64, 32, 2, 2, 4, 0}, {128, 64, 32, 2, 2, 4, 2}, {128, 128, 32, 2, 2, 3, 1}};
 /// Of operands that come an element at a time.
@@ -70,8 +76,8 @@ void Menu::tensorCoreProducts(const Product &p, const CostModel &cost, const Tar
     if (tile->sharedBytes() > sharedPerBlock(0))
       guard = allOf({guard, Expr::lt(number(tile->sharedBytes() - 1), Expr::symbol(context, fact::kSharedPerBlock))});
     auto [time, splits] = cost.product(p, *tile, async, lanes, mayShare);
-    addProduct(path::kMma, makeConfig(context, *tile, async), p, cost, {tile->bm, tile->threads() / 32}, guard, time,
-               splits);
+    addProduct(tile->warpgroups ? path::kWgmma : path::kMma, makeConfig(context, *tile, async), p, cost,
+               {tile->bm, tile->threads() / 32}, guard, time, splits);
   };
   Alignment copies;
   bool aligned = p.canAlign(copies);
@@ -88,7 +94,12 @@ void Menu::tensorCoreProducts(const Product &p, const CostModel &cost, const Tar
       ArrayRef<MmaTile> tiles = p.left == Product::Left::strided  ? ArrayRef(kTiles)
                                 : p.left == Product::Left::chunks ? ArrayRef(kConvTiles)
                                                                   : ArrayRef(kElementsTile);
-      for (const MmaTile &tile : tiles) {
+      SmallVector<MmaTile> all(tiles);
+      // A warpgroup reads columns of its right side from panels only.
+      if (isExact(target) && model.capability() == 90 && p.left == Product::Left::strided &&
+          (p.packed || p.rhsK.isConstant(1)))
+        llvm::append_range(all, kWarpgroupTiles);
+      for (const MmaTile &tile : all) {
         Expr guard = allOf({copied, level.guard, many});
         tryTile(tile, true, guard, level.lanes, false);
         // Where tiles as large as the last ones are few, smaller ones fill the device without adding up.

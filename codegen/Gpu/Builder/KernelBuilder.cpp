@@ -467,6 +467,58 @@ Values KernelBuilder::mma(ArrayRef<Value> a, ArrayRef<Value> bs, ArrayRef<Value>
   return values;
 }
 
+void KernelBuilder::fenceAsyncProxy(Where where) {
+  At here(*this, where);
+  assembly("fence.proxy.async.shared::cta;", "", {}, {});
+}
+void KernelBuilder::wgmmaFence(Where where) {
+  At here(*this, where);
+  NVVM::WgmmaFenceAlignedOp::create(b, loc);
+}
+void KernelBuilder::wgmmaCommit(Where where) {
+  At here(*this, where);
+  NVVM::WgmmaGroupSyncAlignedOp::create(b, loc);
+}
+
+Values KernelBuilder::wgmma(Value a, Value bs, bool columns, ValueRange acc, Type type, Where where) {
+  At here(*this, where);
+  std::string element = type == f16 ? "f16" : "bf16", list, first = std::to_string(2 * acc.size());
+  for (size_t i = 0; i < acc.size(); ++i)
+    list += (i ? ", $" : "$") + std::to_string(i);
+  std::string text = "{ .reg .pred p; setp.eq.u32 p, 0, 0; wgmma.mma_async.sync.aligned.m64n" + first + "k16.f32." +
+                     element + "." + element + " {" + list + "}, $" + std::to_string(acc.size()) + ", $" +
+                     std::to_string(acc.size() + 1) + ", p, 1, 1, 0, " + (columns ? "1" : "0") + "; }";
+  return assembly(text, "l,l", {a, bs}, acc);
+}
+
+Values KernelBuilder::wgmmaWait(unsigned pending, ValueRange acc, Where where) {
+  At here(*this, where);
+  return assembly("wgmma.wait_group.sync.aligned " + std::to_string(pending) + ";", "", {}, acc);
+}
+
+Values KernelBuilder::assembly(StringRef text, StringRef inputs, ValueRange values, ValueRange updated) {
+  // Updated registers are results and, tied to them, the last operands.
+  std::string constraints, tied;
+  for (size_t i = 0; i < updated.size(); ++i)
+    constraints += "=f,", tied += std::to_string(i) + ",";
+  constraints += inputs.str() + (inputs.empty() ? "" : ",") + tied + "~{memory}";
+  Values operands(values);
+  operands.append(updated.begin(), updated.end());
+  SmallVector<Type> types(updated.getTypes());
+  Type type = types.empty()       ? Type(LLVM::LLVMVoidType::get(b.getContext()))
+              : types.size() == 1 ? types[0]
+                                  : LLVM::LLVMStructType::getLiteral(b.getContext(), types);
+  auto op = LLVM::InlineAsmOp::create(b, loc, types.empty() ? TypeRange() : TypeRange(type), operands, text,
+                                      constraints, /*has_side_effects=*/true, /*is_align_stack=*/false,
+                                      LLVM::TailCallKind::None, LLVM::AsmDialectAttr(), ArrayAttr());
+  Values results;
+  if (types.size() == 1)
+    results.push_back(op->getResult(0));
+  for (size_t i = 0; i < types.size() && types.size() > 1; ++i)
+    results.push_back(LLVM::ExtractValueOp::create(b, loc, op->getResult(0), i));
+  return results;
+}
+
 //===----------------------------------------------------------------------===//
 // Regions
 //===----------------------------------------------------------------------===//

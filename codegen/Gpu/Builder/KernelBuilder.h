@@ -188,6 +188,18 @@ public:
   /// 16x8x16 with four f32 accumulators; the fragments are i32 registers of two `type` elements.
   Values mma(ArrayRef<Value> a, ArrayRef<Value> b, ArrayRef<Value> acc, Type type, Where where = Where::current());
 
+  // Products of a warpgroup, which read shared memory on their own while threads go on (PTX ISA, "Asynchronous
+  // warpgroup level matrix instructions"). What threads wrote there before is seen behind `fenceAsyncProxy` and a
+  // barrier; accumulators may be touched again when the wait for their group has given them back.
+  void fenceAsyncProxy(Where where = Where::current());
+  void wgmmaFence(Where where = Where::current());
+  /// 64 x (2 acc.size()) x 16 with f32 accumulators; the sides are shared-memory descriptors. `columns`: neighbours of
+  /// the right side in memory are its columns.
+  Values wgmma(Value a, Value b, bool columns, ValueRange acc, Type type, Where where = Where::current());
+  void wgmmaCommit(Where where = Where::current());
+  /// Waits until at most `pending` groups are under way.
+  Values wgmmaWait(unsigned pending, ValueRange acc, Where where = Where::current());
+
   // Regions.
   Values forLoop(Value lo, Value hi, Value step, ValueRange inits,
                  llvm::function_ref<Values(Value iv, ValueRange args)> body);
@@ -200,6 +212,8 @@ private:
   Value shuffle(Value value, int64_t operand, mlir::NVVM::ShflKind kind, Where where);
   /// Sets `loc` for as long as it lives.
   struct At;
+  /// PTX that stands as it is; `updated` registers are read and written.
+  Values assembly(mlir::StringRef text, mlir::StringRef inputs, ValueRange values, ValueRange updated);
   Value shuffleBits(Value value, llvm::function_ref<Value(Value)> one);
 
   mlir::OpBuilder head;

@@ -69,6 +69,9 @@ enum class Layout { RowMajorK, RowMajorN, Panels };
 /// The main loop: answers the accumulators, [mi][ni][4].
 SmallVector<Value> emitMainLoop(KernelBuilder &k, const MmaTile &t, TileSource &a, TileSource &b, Layout bLayout,
                                 Type type, Value k0, Value slabs);
+/// The same by warpgroups, from the same tiles.
+SmallVector<Value> emitWarpgroupLoop(KernelBuilder &k, const MmaTile &t, TileSource &a, TileSource &b, Layout bLayout,
+                                     Type type, Value k0, Value slabs);
 /// Runs the epilogue over a tile through shared memory. In a kernel that can split its depth, raw sums go to `partial`
 /// instead when it does.
 void emitTileEpilogue(KernelBuilder &k, const MmaTile &t, const GemmProblem &p, GemmEpilogue &epilogue,

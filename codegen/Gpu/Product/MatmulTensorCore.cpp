@@ -86,7 +86,8 @@ LogicalResult kt::gpu::buildMatmulTensorCore(KernelSink &sink, const GemmProblem
   // The tile's origin waits in shared memory while the registers are needed.
   k.store(m0, k.sptr(shared - 16), 4);
   k.store(n0, k.sptr(shared - 12), 4);
-  SmallVector<Value> acc = emitMainLoop(k, t, *sourceA, *sourceB, layout, type, k0, slabs);
+  auto emitLoop = t.warpgroups ? emitWarpgroupLoop : emitMainLoop;
+  SmallVector<Value> acc = emitLoop(k, t, *sourceA, *sourceB, layout, type, k0, slabs);
   m0 = k.load(k.sptr(shared - 16), k.i32, 4);
   n0 = k.load(k.sptr(shared - 12), k.i32, 4);
   emitTileEpilogue(k, t, p, epilogue, acc, batch, m0, n0, stores, lanes, partial);

@@ -24,6 +24,7 @@ constexpr llvm::StringLiteral kAll[] = {kSmCount, kSharedPerBlock, kCapability, 
 namespace path {
 constexpr llvm::StringLiteral kMma = "mma", // products on tensor cores: `tile` (m, n, k), `warps` (rows, columns),
                                             // `stages`, `min_ctas`, `async` (copies of 16 aligned bytes)
+    kWgmma = "wgmma",                       // the same by warpgroups of four warps
     kSimt = "simt",                         // products and attention on CUDA cores; products: `tile`, `thread` (rows,
                                             // columns), `min_ctas`, `vectors`
     kDepthwise = "depthwise",               // convolutions of one channel a group
