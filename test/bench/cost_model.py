@@ -5,7 +5,7 @@
     cost_model.py report ROWS.csv
     cost_model.py predict ROWS.csv --ktc KTC --out ROWS.csv [--cost-model MODEL.json] [--sets SET ...]
     cost_model.py expect FACTS --ktc KTC --out ROWS.csv [--sets SET ...]
-    cost_model.py check ROWS.csv --ktc KTC [--cost-model MODEL.json] [--candidates few]
+    cost_model.py check ROWS.csv ... --ktc KTC [--cost-model MODEL.json] [--candidates few]
 
 `run` writes models of many products, attentions and norms, compiles them with all candidates, has ktrun measure every variant on a cold
 second-level cache and writes a row for each; then it reports. It needs nothing but Python, ktc and ktrun. `report` prints for each set
@@ -251,9 +251,9 @@ def as_now(rows, now):
     return kept
 
 
-def predicted(args):
+def predicted(args, path):
     """The file's first line, its rows as they would run now, and all of them; what is wrong with the rows."""
-    head, recorded = read_rows(args.rows)
+    head, recorded = read_rows(path)
     recorded = [r for r in recorded if not args.sets or r['set'] in args.sets]
     there = {(r['set'], r['kind']) for r in recorded}
     now = expected_now(args, facts_of(head), lambda *model: model in there)
@@ -327,7 +327,7 @@ def main():
     again.add_argument('rows')
     again.add_argument('--out', required=True)
     check = sub.add_parser('check')
-    check.add_argument('rows')
+    check.add_argument('rows', nargs='+')
     alone = sub.add_parser('expect')
     alone.add_argument('facts', help='as of ktc inspect: sm=132,shared=232448,capability=90,l2=52428800')
     alone.add_argument('--out', required=True)
@@ -343,15 +343,19 @@ def main():
     if args.mode == 'expect':
         expect(args)
         return 0
-    if args.mode in ('predict', 'check'):
-        head, rows, recorded, missed = predicted(args)
-        missed += report(rows, recorded)
-        if args.mode == 'predict':
-            with open(args.out, 'w', newline='') as f:
-                f.write(head)
-                writer = csv.DictWriter(f, FIELDS, lineterminator='\n')
-                writer.writeheader()
-                writer.writerows(rows)
+    missed = []
+    if args.mode == 'check':
+        for path in args.rows:
+            _, rows, recorded, wrong = predicted(args, path)
+            missed += wrong + report(rows, recorded)
+    if args.mode == 'predict':
+        head, rows, recorded, missed = predicted(args, args.rows)
+        report(rows, recorded)
+        with open(args.out, 'w', newline='') as f:
+            f.write(head)
+            writer = csv.DictWriter(f, FIELDS, lineterminator='\n')
+            writer.writeheader()
+            writer.writerows(rows)
     if args.mode == 'run':
         os.makedirs(args.work, exist_ok=True)
         rows, machine, known = [], '', sets()
