@@ -171,9 +171,16 @@ private:
       if (guard.ok() && !guard.value)
         text += "does not fit\n";
       else
-        text +=
-            (cost.ok() ? std::to_string(cost.value) + " ns" : "unknown") + (guard.ok() ? "" : ", where it fits") + "\n";
+        text += (cost.ok() ? std::to_string(cost.value) + " ns" : "unknown") + splits(variant, values) +
+                (guard.ok() ? "" : ", where it fits") + "\n";
     }
+  }
+
+  /// How many blocks share a depth or keys, where there are several: the second dimension of the first stage's grid.
+  static std::string splits(const Variant &variant, const std::vector<Value> &values) {
+    ExprId count = variant.stages.empty() ? kNone : variant.stages.front().grid[1];
+    bool several = count != kNone && values[count].ok() && values[count].value > 1;
+    return several ? ", " + std::to_string(values[count].value) + " splits" : "";
   }
 
   const Model &m;

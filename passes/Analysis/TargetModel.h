@@ -34,9 +34,9 @@ struct CardModel {
 /// What the model of cost has beside rates, in picoseconds and percent.
 struct CostConstants {
   int64_t launch = 2'000'000;  // that a launch takes beside its work
-  int64_t arrival = 1'000'000; // until the last block of several knows that it is
-  int64_t barrier = 40'000;
-  int64_t overlap = 40; // of the shorter of two units that work at the same time, what is seen
+  int64_t arrival = 1'700'000; // until the last block of several knows that it is
+  int64_t barrier = 80'000;
+  int64_t overlap = 15; // of the shorter of two units that work at the same time, what is seen
 };
 
 class TargetModel {

@@ -36,15 +36,6 @@ constexpr SimtTile kFew{16, 64, 32, 2, 4, 4}, kLarge{128, 128, 8, 8, 8}, kSmall{
 constexpr int64_t kRowNanoseconds = 1500, kFurtherRowNanoseconds = 300, kSharingNanoseconds = 1500;
 } // namespace
 
-/// The number of splits, `room` or one, and what it takes: adding up is not always worth a fuller device.
-static std::pair<Expr, Expr> worthSharing(Expr room, Expr alone, function_ref<Expr(Expr)> costOf) {
-  Expr shared = costOf(room), one = Expr::constant(room.context(), 1);
-  Expr splits = Expr::select(Expr::lt(shared, alone), room, one), least = Expr::min(shared, alone);
-  // Grids and workspaces have it twice, and something beside it.
-  bool brief = !splits.poison() && !least.poison() && splits.attr().getWeight() < Expr::kMaxWeight * 3 / 8;
-  return brief ? std::pair(splits, least) : std::pair(room, shared);
-}
-
 void Menu::products(const Product &p, const CostModel &cost, const TargetModel &model) {
   if (p.left == Product::Left::depthwise)
     return add(path::kDepthwise, makeConfig(context, {}), {}, cost.stream(bytes(), 40));
@@ -96,10 +87,7 @@ void Menu::tensorCoreProducts(const Product &p, const CostModel &cost, const Tar
     // Newer cards of another kind may have less: what the target's own has is not what the run meets.
     if (tile->sharedBytes() > sharedPerBlock(0))
       guard = allOf({guard, Expr::lt(number(tile->sharedBytes() - 1), Expr::symbol(context, fact::kSharedPerBlock))});
-    Expr splits, time = cost.product(p, *tile, async, lanes, {});
-    if (mayShare)
-      std::tie(splits, time) = worthSharing(cost.splits(p, *tile, async), time,
-                                            [&](Expr n) { return cost.product(p, *tile, async, lanes, n); });
+    auto [time, splits] = cost.product(p, *tile, async, lanes, mayShare);
     addProduct(tile->warpgroups ? path::kWgmma : path::kMma, makeConfig(context, *tile, async), p, cost,
                {tile->bm, tile->bn, tile->threads()}, guard, time, splits);
   };
@@ -143,10 +131,7 @@ void Menu::cudaCoreProducts(const Product &p, const CostModel &cost, const Targe
     std::optional<SimtTile> tile = SimtTile::get(wanted, accBytes, model.sharedPerBlock());
     if (!tile)
       return;
-    Expr splits, time = cost.product(p, *tile, vectors, lanes, {});
-    if (mayShare)
-      std::tie(splits, time) =
-          worthSharing(cost.splits(p, *tile), time, [&](Expr n) { return cost.product(p, *tile, vectors, lanes, n); });
+    auto [time, splits] = cost.product(p, *tile, vectors, lanes, mayShare);
     addProduct(path::kSimt, makeConfig(context, *tile, vectors), p, cost, {tile->bm, tile->bn, tile->threads()}, guard,
                time, splits);
   };

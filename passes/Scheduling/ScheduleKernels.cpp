@@ -28,12 +28,13 @@ constexpr int64_t kHopperSmCounts[] = {78, 114, 132};
 /// Nanoseconds that the model does not tell apart.
 constexpr int64_t kUnsure = 500;
 
-/// Kilobytes of PTX that a candidate is about: measured, a few for each function and a third for each mma.
+/// Kilobytes of PTX that a candidate is about, as measured: some for each function, a third for each mma, a few for
+/// what adds up splits.
 int64_t codeOf(CandidateAttr c) {
   int64_t kilobytes = 10;
   if (std::optional<MmaTile> t = mmaTileOf(c))
     kilobytes += t->mi() * t->ni() * t->bk / 16 * 3 / 8;
-  return kilobytes + (c.getSplits() || configured(c, "split") ? 8 : 0);
+  return kilobytes + (c.getSplits() || configured(c, "split") ? 4 : 0);
 }
 
 /// The time that a launch may lose for code that is not there, in percent: the more code a kernel has, the more.

@@ -125,22 +125,23 @@ def interpret(out, order={}):
 
 
 def run_case(case, kernel, runner):
-    """Runs every variant whose guard holds, on every set of inputs, as the first device would, and what is left then as the others would. Answers the
-    number of runs. That is all right only where each function of each variant was launched: a variant that no run of its case takes is either not
-    tested or dead code."""
+    """Runs every variant whose guard holds, on every set of inputs, as each device would that does not launch what another one does. Answers the number
+    of runs. That is all right only where each function of each variant was launched: a variant that no run of its case takes is either not tested or
+    dead code."""
     launched = {(number, at): False for number, v in enumerate(kernel['variants']) if case.only in v['schedule'] for at in range(len(v['stages']))}
     if not launched:
         raise AssertionError(f'{case.name}: no GPU code')
-    count = 0
+    count, seen = 0, set()
     for facts in DEVICES:
-        wanted = {number for (number, _), done in launched.items() if not done}
-        for ints, inputs, expected, *faults in case.runs:
+        for which, (ints, inputs, expected, *faults) in enumerate(case.runs):
             values = evaluate(kernel['exprs'], ints, facts)
             fits = [v['guard'] < 0 or bool(values[v['guard']]) for v in kernel['variants']]
             if not any(fits):
                 raise AssertionError(f'{case.name} {list(ints)}: no variant takes these sizes')
-            for number in sorted(wanted):
-                if fits[number]:
+            for number, variant in enumerate(kernel['variants']):
+                launch = (which, number, *(values[g] for stage in variant['stages'] for g in stage['grid']))
+                if case.only in variant['schedule'] and fits[number] and launch not in seen:
+                    seen.add(launch)
                     for at in run_variant(case, kernel, number, runner, values, ints, inputs, expected, faults):
                         launched[number, at] = True
                     count += 1
