@@ -186,3 +186,7 @@ Expr CostModel::attention(const AttentionProblem &p) const {
 Expr CostModel::stream(Expr bytes, int64_t percent) const {
   return nanoseconds(Expr::floorDiv(memory(bytes) * 100, number(percent)) + target.constants().launch);
 }
+
+Expr CostModel::cached(Expr bytes) const {
+  return Expr::floorDiv(bytes, smCount() * pick([](const CardModel &c) { return c.l2; }));
+}

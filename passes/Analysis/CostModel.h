@@ -35,6 +35,8 @@ public:
 
   /// Work that memory bounds: `bytes` moved, `percent` of the bandwidth reached.
   Expr stream(Expr bytes, int64_t percent) const;
+  /// The same of what the second-level cache holds, without a launch.
+  Expr cached(Expr bytes) const;
 
 private:
   /// What a block takes, in picoseconds.

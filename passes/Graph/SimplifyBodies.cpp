@@ -3,6 +3,7 @@
 #include "mlir/IR/Matchers.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 #include "passes/Analysis/Bodies.h"
+#include "passes/Analysis/IndexCases.h"
 #include "passes/Passes.h"
 
 namespace kt {
@@ -108,6 +109,41 @@ bool removeClamps(Operation *op) {
   return changed;
 }
 
+/// Comparisons of indices that come out alike for all of them → what they are.
+bool decideComparisons(Operation *op) {
+  bool changed = false;
+  for (BodyRef body : bodiesOf(op)) {
+    IndexCases cases(op, body);
+    for (auto compare : llvm::make_early_inc_range(body.region->front().getOps<arith::CmpIOp>())) {
+      std::optional<bool> known = cases.decide(compare);
+      if (!known)
+        continue;
+      OpBuilder b(compare);
+      compare.replaceAllUsesWith(arith::ConstantOp::create(b, compare.getLoc(), b.getBoolAttr(*known)).getResult());
+      compare.erase();
+      changed = true;
+    }
+  }
+  return changed;
+}
+
+/// Sums of nothing but zeros → zeros.
+bool removeEmptySums(Operation *root) {
+  bool changed = false;
+  root->walk([&](ScanOp op) {
+    auto zeros = op.getInput().getDefiningOp<GenericOp>();
+    if (!zeros || op.getKind() != ReduceKind::add || zeros.getResult().getType() != op.getResult().getType())
+      return;
+    Value yielded = zeros.getBody().front().getTerminator()->getOperand(0);
+    if (!matchPattern(yielded, m_Zero()))
+      return;
+    op.replaceAllUsesWith(zeros.getResult());
+    op.erase();
+    changed = true;
+  });
+  return changed;
+}
+
 /// A transposition that moves nothing → its operand.
 bool removeIdentities(Operation *root) {
   bool changed = false;
@@ -138,13 +174,14 @@ struct SimplifyBodiesPass : kt::impl::SimplifyBodiesBase<SimplifyBodiesPass> {
     while (changed) {
       if (failed(applyPatternsGreedily(getOperation(), patterns, config)))
         return signalPassFailure();
-      changed = removeIdentities(getOperation());
+      changed = removeIdentities(getOperation()) | removeEmptySums(getOperation());
       getOperation()->walk([&](Operation *op) {
         if (bodiesOf(op).empty())
           return;
         changed |= cleanBodyOperands(op);
         changed |= inlineScalars(op);
         changed |= removeClamps(op);
+        changed |= decideComparisons(op);
       });
     }
   }

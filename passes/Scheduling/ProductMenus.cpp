@@ -1,5 +1,6 @@
 //===- ProductMenus.cpp - tiles for matrix products and convolutions ------===//
 
+#include "dialects/KT/Schedule/Structured.h"
 #include "passes/Scheduling/Menus.h"
 
 using namespace mlir;
@@ -30,8 +31,9 @@ constexpr MmaTile kPlainTile{64, 64, 32, 2, 2, 2, 1}, kElementsTile{64, 64, 32, 
 /// Left alone, ptxas saves registers for more blocks than few rows have, and spills.
 constexpr SimtTile kFew{16, 64, 32, 2, 4, 4}, kLarge{128, 128, 8, 8, 8}, kSmall{64, 64, 16, 4, 4};
 
-/// A norm's row by a warp that does one after the other, which waits for memory each time.
-constexpr int64_t kRowNanoseconds = 1500;
+/// A norm's row by threads that do one after the other and wait for memory each time, and a further row at the same
+/// time; what blocks that share rows wait for one another: an atomic addition and a look at what others added.
+constexpr int64_t kRowNanoseconds = 1500, kFurtherRowNanoseconds = 300, kSharingNanoseconds = 1500;
 } // namespace
 
 void Menu::products(const Product &p, const CostModel &cost, const TargetModel &model) {
@@ -45,24 +47,34 @@ void Menu::products(const Product &p, const CostModel &cost, const TargetModel &
 }
 
 void Menu::addProduct(StringRef path, DictionaryAttr config, const Product &p, const CostModel &cost,
-                      std::pair<unsigned, unsigned> rowsAndWarps, Expr guard, Expr time, Expr splits) {
+                      const TileShape &tile, Expr guard, Expr time, Expr splits) {
   if (kernel.computes().size() == 1)
     return add(path, config, guard, time, splits);
-  // The norm of the rows: by the last block of each tile of them, a row a warp after the other, or by a launch of its
-  // own.
-  auto with = [&](int64_t follow) {
+  auto norm = cast<NormalizeOp>(kernel.computes()[1]);
+  auto with = [&](Follow follow) {
     SmallVector<NamedAttribute> entries(config.begin(), config.end());
-    entries.push_back({StringAttr::get(context, "follow"), IntegerAttr::get(IntegerType::get(context, 64), follow)});
+    entries.push_back(
+        {StringAttr::get(context, "follow"), IntegerAttr::get(IntegerType::get(context, 64), (int64_t)follow)});
     return DictionaryAttr::get(context, entries);
   };
-  auto [rows, warps] = rowsAndWarps;
-  if (p.batch.empty()) {
-    Expr turns = Expr::ceilDiv(Expr::min(p.m, number(rows)), number(warps));
-    add(path, with(1), guard, time + turns * kRowNanoseconds, splits);
-  }
   Expr moved =
       p.m * p.resultColumns * (2 * elementBytes(cast<SymTensorType>(p.op->getResult(0).getType()).getElementType()));
-  add(path, with(0), guard, time + cost.stream(moved, 80), splits);
+  if (p.batch.empty()) {
+    // The rows of a band of tiles, which all of its blocks share or none.
+    Expr rows = Expr::min(p.m, number(tile.rows)), blocks = Expr::ceilDiv(p.n, number(tile.columns));
+    auto turns = [&](Expr sharing, std::optional<int64_t> most) {
+      FollowedRows plan = followedRows(norm, tile.threads, most);
+      int64_t turn = kRowNanoseconds + (plan.each - 1) * kFurtherRowNanoseconds;
+      return Expr::ceilDiv(rows, sharing * plan.atOnce) * turn;
+    };
+    std::optional<int64_t> count = blocks.asConstant(), share;
+    if (count)
+      share = llvm::divideCeil(tile.rows, *count);
+    add(path, with(Follow::lastBlock), guard, time + turns(number(1), tile.rows), splits);
+    Expr waits = Expr::max(turns(blocks, share), cost.cached(moved));
+    add(path, with(Follow::sharing), guard, time + waits + number(kSharingNanoseconds), splits);
+  }
+  add(path, with(Follow::stage), guard, time + number(kRowNanoseconds) + cost.stream(moved, 80), splits);
 }
 
 void Menu::tensorCoreProducts(const Product &p, const CostModel &cost, const TargetModel &model) {
@@ -77,7 +89,7 @@ void Menu::tensorCoreProducts(const Product &p, const CostModel &cost, const Tar
       guard = allOf({guard, Expr::lt(number(tile->sharedBytes() - 1), Expr::symbol(context, fact::kSharedPerBlock))});
     auto [time, splits] = cost.product(p, *tile, async, lanes, mayShare);
     addProduct(tile->warpgroups ? path::kWgmma : path::kMma, makeConfig(context, *tile, async), p, cost,
-               {tile->bm, tile->threads() / 32}, guard, time, splits);
+               {tile->bm, tile->bn, tile->threads()}, guard, time, splits);
   };
   Alignment copies;
   bool aligned = p.canAlign(copies);
@@ -120,8 +132,8 @@ void Menu::cudaCoreProducts(const Product &p, const CostModel &cost, const Targe
     if (!tile)
       return;
     auto [time, splits] = cost.product(p, *tile, vectors, lanes, mayShare);
-    addProduct(path::kSimt, makeConfig(context, *tile, vectors), p, cost, {tile->bm, tile->threads() / 32}, guard, time,
-               splits);
+    addProduct(path::kSimt, makeConfig(context, *tile, vectors), p, cost, {tile->bm, tile->bn, tile->threads()}, guard,
+               time, splits);
   };
   // Vectors of operands and of results; what cannot be assumed of operands is read an element at a time.
   unsigned lanes = 1;

@@ -112,6 +112,18 @@ def norms(shapes):
     return b, lambda row: next((known[i] for i in row['ints'] if i in known), None)
 
 
+def followed(shapes):
+    """Products whose rows a norm goes on with, as in encoders."""
+    b, known, kind = Builder(), {}, wire.FLOAT16
+    for m, n, k in shapes:
+        rows = b.symbol(m)
+        x = b.node('MatMul', [b.input(kind, [rows, k]), b.weight(kind, [k, n])])
+        x = b.node('Add', [x, b.input(kind, [rows, n])], (kind, [rows, n]))
+        b.node('LayerNormalization', [x, b.weight(kind, [n]), b.weight(kind, [n])], (kind, [rows, n]), axis=-1)
+        known[m] = (m, n, k)
+    return b, lambda row: next((known[i] for i in row['ints'] if i in known), None)
+
+
 def log_uniform(rng, low, high, step=1):
     return max(step, round(math.exp(rng.uniform(math.log(low), math.log(high))) / step) * step)
 
@@ -142,6 +154,8 @@ def sets():
         'grid': [('f16 packed', products(grid, half, True)), ('f16 rows', products(grid[::2], half, False))],
         'single': [('f32 packed', products([s for s in grid[::3] if s[0] <= 2048], single, True))],
         'attention': [(f'attention h16 d{d}', attentions(keys, 16, d)) for d in (64, 128)],
+        'followed': [(f'f16 {n} {k} norm', followed([(m, n, k) for m in (1, 17, 62, 130, 400, 1000, 3000, 8000)]))
+                     for n, k in ((768, 768), (768, 3072), (1024, 1024), (2048, 8192), (4096, 4096))],
         'norm': [('layernorm', norms([(m, n) for n, rows in ((768, (1, 127, 4096)), (4096, (3, 511, 8192)), (1024, (5, 1025, 32768))) for m in rows]))],
         'random': [('f16 packed', products(random_products(rng, 100, 128), half, True)), ('f16 rows', products(random_products(rng, 100, 8), half, False))],
     }
@@ -237,15 +251,15 @@ def as_now(rows, now):
     """The rows with what is expected now in the place of what was. A tile whose blocks share nothing is the same launch whether or not
     they might have shared, and of two measurements of one launch the lesser counts: whatever disturbs a launch makes it slower. A
     number of splits that was not measured leaves no row."""
-    recorded = by_key(rows)
-    kept = []
-    for key, r in recorded.items():
+    tile_of = lambda key: (*key[:-1], key[-1].replace(' split', ''))
+    by_tile, kept = collections.defaultdict(list), []
+    for key, r in by_key(rows).items():
+        by_tile[tile_of(key)].append(r)
+    for key, r in by_key(rows).items():
         if key not in now:
             continue
         ns, splits = now[key]
-        tile = key[-1].removesuffix(' split')
-        same = [recorded.get((*key[:-1], name)) for name in (tile, tile + ' split')]
-        times = [int(s['measured_ns']) for s in same if s and int(s['splits']) == splits]
+        times = [int(s['measured_ns']) for s in by_tile[tile_of(key)] if int(s['splits']) == splits]
         if times:
             kept.append(dict(r, splits=splits, predicted_ns=ns, measured_ns=min(times)))
     return kept

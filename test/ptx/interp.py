@@ -11,6 +11,8 @@ from alu import Arithmetic
 from ptxtypes import FLOAT, INT, REG, PtxError, bf16_to_f32, f32_to_bf16, size_of
 
 SHARED_BASE = 1024  # shared addresses start here, so that a null offset is caught
+MOST_STEPS = 1_000_000  # of a group of blocks: what takes more waits for something that never comes
+DEVICE = ('gpu', 'gl', 'sys')  # how far a fence reaches that orders blocks
 BUFFER_SHIFT = 40   # buffer i lies at (i + 1) << 40
 
 
@@ -59,31 +61,54 @@ class Function:
             if i.run is None:
                 raise PtxError('unknown instruction: ' + statement)
             self.code.append(i)
-        self.fences = any(i.parts[0] in ('membar', 'fence') for i in self.code)
+        self.fences = any(i.parts[0] in ('membar', 'fence') and i.parts[-1] in DEVICE for i in self.code)
         self.smallest_shared = 4
         for i in self.code:
             if 'shared' in i.op and i.parts[0] in ('ld', 'st', 'atom'):
                 self.smallest_shared = min(self.smallest_shared, size_of(i.parts[-1]))
 
 
+class Fences:
+    """What orders blocks: one has stored, fenced and done an atomic operation before another one fenced. Times count the launch's instructions; a
+    fence of one thread counts for its block."""
+
+    def __init__(self, blocks):
+        self.now = 0
+        self.stored, self.fenced, self.released, self.released_at = (np.zeros(blocks, np.int64) for _ in range(4))
+
+    def atomic(self, b):
+        new = (self.fenced[b] > self.stored[b]) & (self.released[b] < self.stored[b])
+        self.released[b[new]], self.released_at[b[new]] = self.fenced[b[new]], self.now
+
+    def order(self, stored, writer, reader):
+        return (self.released[writer] > stored) & (self.fenced[reader] > self.released_at[writer])
+
+
 class Writers:
-    """Which thread of the launch stored last to each byte of a buffer, and in which phase of its block. Threads of other blocks are never ordered (but
-    by fences: then only stores are looked at); those of one block are by barriers."""
+    """Which thread of the launch stored last to each byte of a buffer, when, and in which phase of its block. Threads of other blocks are never ordered
+    (but by fences: then stores are not looked at); those of one block are by barriers."""
 
     def __init__(self, size, fences):
-        self.thread, self.phase, self.fences = np.zeros(size, np.int32), np.zeros(size, np.int32), fences
+        self.thread, self.phase, self.time, self.fences = np.zeros(size, np.int32), np.zeros(size, np.int32), np.zeros(size, np.int64), fences
 
     def unordered(self, at, me, phase, threads):
         """Where another thread stored to `at` without a barrier in between; threads count from 1."""
         last = self.thread[at]
         return (last != 0) & (last != me) & (((last - 1) // threads != (me - 1) // threads) | (self.phase[at] == phase))
 
+    def unfenced(self, at, me, threads, fences):
+        """Where a thread of another block stored to `at` and nothing orders the two."""
+        last = self.thread[at]
+        writer, reader = (last - 1) // threads, (me - 1) // threads
+        return (last != 0) & (writer != reader) & ~fences.order(self.time[at], writer, reader)
+
 
 class Machine(Arithmetic):
     """Some blocks of one launch, of which `first` is the number of the first."""
 
-    def __init__(self, function, memory, params, blocks, grid, shared_bytes, stats, writers, first):
+    def __init__(self, function, memory, params, blocks, grid, shared_bytes, stats, writers, first, fences):
         self.f, self.memory, self.params, self.grid, self.stats, self.writers = function, memory, params, grid, stats, writers
+        self.fences, self.first = fences, first
         t = self.threads = function.threads
         self.blocks = blocks
         n = self.n = t * len(blocks)
@@ -181,7 +206,8 @@ class Machine(Arithmetic):
         return [y.strip() for y in x.strip('{}').split(',')]
 
     # ---- scheduling
-    def run(self):
+    def run(self, turn=0):
+        """Yields after each `turn` instructions, if that is not 0."""
         code, end = self.f.code, len(self.f.code)
         groups = {0: None}  # program counter -> mask (None: everyone)
         waiting = {}
@@ -197,6 +223,11 @@ class Machine(Arithmetic):
                 raise PtxError('ran off the end')
             i = code[p]
             steps += 1
+            if steps > MOST_STEPS:
+                raise PtxError(f'does not end; it is at {i} in {self.f.name}')
+            self.fences.now += 1
+            if turn and steps % turn == 0:
+                yield
             active = mask
             if i.pred:
                 q = self.registers[i.pred]
@@ -259,6 +290,9 @@ class Machine(Arithmetic):
 
     def join(self, groups, p, mask):
         groups[p] = self.union(groups[p], mask) if p in groups else mask
+
+    def block_numbers(self, lanes):
+        return self.first + np.unique(self.block_of[lanes])
 
     def lanes(self, mask):
         return np.arange(self.n) if mask is None else np.nonzero(mask)[0]
@@ -341,11 +375,12 @@ class Machine(Arithmetic):
             index = self.global_index(buffer, at[m], size)
             data[m] = buffer[index]
             writers = self.writers.get(w)
-            if writers and not writers.fences:
+            if writers:
                 # The ends of what is read stand for all of it.
                 who, phase = self.number[lanes[m]], self.epoch[self.block_of[lanes[m]]]
                 for end in (index[:, 0], index[:, -1]):
-                    if writers.unordered(end, who, phase, self.f.threads).any():
+                    wrong = writers.unfenced(end, who, self.f.threads, self.fences) if writers.fences else writers.unordered(end, who, phase, self.f.threads)
+                    if wrong.any():
                         raise PtxError('race: global memory read that another thread of the launch wrote')
         return data
 
@@ -361,7 +396,8 @@ class Machine(Arithmetic):
             buffer[index] = data[m]
             if (buffer[index] != data[m]).any():
                 raise PtxError('race: lanes of one store write different values to one place')
-            writers.thread[index], writers.phase[index] = who, phase
+            writers.thread[index], writers.phase[index], writers.time[index] = who, phase, self.fences.now
+            self.fences.stored[self.block_numbers(lanes[m])] = self.fences.now
 
     def op_ld(self, i, mask):
         space, t = i.parts[1], i.parts[-1]
@@ -413,6 +449,8 @@ class Machine(Arithmetic):
         old = np.zeros(self.n, kind)
         shared = 'shared' in i.op
         size = np.dtype(kind).itemsize
+        if not shared:
+            self.fences.atomic(self.block_numbers(lanes))
         for n, lane in enumerate(lanes):
             if shared:
                 b = self.block_of[lane]
@@ -552,19 +590,20 @@ class Machine(Arithmetic):
             self.put(d[j], (acc[j] + z[:, j >> 1, :, :, j & 1].reshape(-1)).astype(np.float32), mask)
 
     def op_membar(self, i, mask):
-        pass
+        if i.parts[-1] in DEVICE:
+            self.fences.fenced[self.block_numbers(self.lanes(mask))] = self.fences.now
 
     op_fence = op_membar
-    op_prefetch = op_membar
 
     def op_bra(self, i, mask):
         pass
 
-    op_ret = op_bra
+    op_ret = op_prefetch = op_bra
 
 
-def launch(function, arguments, grid, shared_bytes=0, batch_threads=4096):
-    """Runs a grid. `arguments` are uint8 arrays (buffers, changed in place) and integers. Answers statistics."""
+def launch(function, arguments, grid, shared_bytes=0, batch_threads=4096, turn=0):
+    """Runs a grid. `arguments` are uint8 arrays (buffers, changed in place) and integers. Blocks of `batch_threads` threads run together, one such group
+    after the other; with `turn` all groups run by turns, the first for so many instructions, the second for twice as many, .... Answers statistics."""
     memory, params = {}, []
     for number, a in enumerate(arguments):
         if isinstance(a, np.ndarray):
@@ -574,9 +613,14 @@ def launch(function, arguments, grid, shared_bytes=0, batch_threads=4096):
             params.append(int(a))
     if len(params) != len(function.params):
         raise PtxError(f'{function.name} takes {len(function.params)} parameters but got {len(params)}')
-    stats, writers = {}, {}
+    stats, writers, fences = {}, {}, Fences(grid[0] * grid[1] * grid[2])
     all_blocks = [(x, y, z) for z in range(grid[2]) for y in range(grid[1]) for x in range(grid[0])]
     per = max(1, batch_threads // function.threads)
-    for start in range(0, len(all_blocks), per):
-        Machine(function, memory, params, all_blocks[start:start + per], grid, shared_bytes, stats, writers, start).run()
+
+    def group(start):
+        yield from Machine(function, memory, params, all_blocks[start:start + per], grid, shared_bytes, stats, writers, start,
+                           fences).run(turn * (start // per + 1))
+    running = [group(start) for start in range(0, len(all_blocks), per)]
+    while running:
+        running = [g for g in running if next(g, running) is None]
     return stats

@@ -215,6 +215,10 @@ Value KernelBuilder::exp2(Value x) {
   return LLVM::CallIntrinsicOp::create(b, loc, f32, b.getStringAttr("llvm.nvvm.ex2.approx.f32"), x).getResult(0);
 }
 
+Value KernelBuilder::exp2Flushed(Value x) {
+  return LLVM::CallIntrinsicOp::create(b, loc, f32, b.getStringAttr("llvm.nvvm.ex2.approx.ftz.f32"), x).getResult(0);
+}
+
 Value KernelBuilder::log2(Value x) {
   return LLVM::CallIntrinsicOp::create(b, loc, f32, b.getStringAttr("llvm.nvvm.lg2.approx.f"), x).getResult(0);
 }
@@ -369,15 +373,31 @@ void KernelBuilder::barrier(Where where) {
   NVVM::BarrierOp::create(b, loc);
 }
 
+void KernelBuilder::fence(Where where) {
+  At here(*this, where);
+  LLVM::FenceOp::create(b, loc, LLVM::AtomicOrdering::acq_rel, "device");
+}
+
+Value KernelBuilder::atomicAdd(Value ptr, Value value, Where where) {
+  At here(*this, where);
+  return LLVM::AtomicRMWOp::create(b, loc, LLVM::AtomicBinOp::add, ptr, value, LLVM::AtomicOrdering::monotonic,
+                                   "device");
+}
+
+Value KernelBuilder::atomicLoad(Value ptr, Type type, Where where) {
+  At here(*this, where);
+  return LLVM::LoadOp::create(b, loc, type, ptr, elementBytes(type), /*isVolatile=*/false, /*isNonTemporal=*/false,
+                              /*isInvariant=*/false, /*isInvariantGroup=*/false, LLVM::AtomicOrdering::monotonic,
+                              "device");
+}
+
 Value KernelBuilder::isLastBlock(Value counter, Value count, Where where) {
   At here(*this, where);
-  auto fence = [&] { LLVM::FenceOp::create(b, loc, LLVM::AtomicOrdering::acq_rel, "device"); };
-  fence();
+  fence(where);
   barrier(where);
   Value slot = sptr(int64_t(0)), place = at(countersPtr, counter, 4), mine = cmp(Pred::eq, tid(), 0);
   ifThen(mine, [&] {
-    Value before = LLVM::AtomicRMWOp::create(b, loc, LLVM::AtomicBinOp::add, place, c(1),
-                                             LLVM::AtomicOrdering::monotonic, "device");
+    Value before = atomicAdd(place, c(1), where);
     Value last = cmp(Pred::eq, before, sub(count, 1));
     store(sel(last, c(1), c(0)), slot, 4, where);
     // Nobody comes after the last: the counter is as it was found.
@@ -385,7 +405,7 @@ Value KernelBuilder::isLastBlock(Value counter, Value count, Where where) {
   });
   barrier(where);
   Value last = cmp(Pred::ne, load(slot, i32, 4, where), 0);
-  fence();
+  fence(where);
   return last;
 }
 
@@ -535,6 +555,24 @@ Values KernelBuilder::forLoop(Value lo, Value hi, Value step, ValueRange inits,
   auto unroll = LLVM::LoopUnrollAttr::get(context, b.getBoolAttr(true), {}, {}, {}, {}, {}, {});
   loop->setAttr("loop_annotation",
                 LLVM::LoopAnnotationAttr::get(context, {}, {}, {}, unroll, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}));
+  return Values(loop.getResults());
+}
+
+Values KernelBuilder::whileLoop(ValueRange inits, function_ref<Value(ValueRange)> goesOn,
+                                function_ref<Values(ValueRange)> body) {
+  auto loop = scf::WhileOp::create(
+      b, loc, inits.getTypes(), inits,
+      [&](OpBuilder &inside, Location, ValueRange now) {
+        OpBuilder::InsertionGuard guard(b);
+        b.setInsertionPointToEnd(inside.getBlock());
+        scf::ConditionOp::create(b, loc, goesOn(now), now);
+      },
+      [&](OpBuilder &inside, Location, ValueRange now) {
+        OpBuilder::InsertionGuard guard(b);
+        b.setInsertionPointToEnd(inside.getBlock());
+        Values next = body(now);
+        scf::YieldOp::create(b, loc, next);
+      });
   return Values(loop.getResults());
 }
 

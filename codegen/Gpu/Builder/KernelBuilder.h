@@ -133,6 +133,8 @@ public:
   Value fma(Value x, Value y, Value z);
   /// 2^x by the special function unit: 2 ulp, denormals kept.
   Value exp2(Value x);
+  /// The same in a third of the instructions: what would be a denormal is zero.
+  Value exp2Flushed(Value x);
   /// log2(x) by the special function unit: absolute error 2^-22 near 1.
   Value log2(Value x);
   /// Converts between float types, between integer widths (sign), or from integer to float.
@@ -167,6 +169,12 @@ public:
   Value gridX() { return special<mlir::NVVM::GridDimXOp>(); }
   Value gridY() { return special<mlir::NVVM::GridDimYOp>(); }
   void barrier(Where where = Where::current());
+  /// Orders what this thread stored and loaded before with what it does after, for all threads of the device.
+  void fence(Where where = Where::current());
+  /// Adds to a number that other blocks add to as well and answers what it was; orders nothing else.
+  Value atomicAdd(Value ptr, Value value, Where where = Where::current());
+  /// Reads such a number.
+  Value atomicLoad(Value ptr, Type type, Where where = Where::current());
   /// Whether this block is the last of `count` to come here, by counter number `counter` (i32 each): then all that the
   /// others stored before they came is seen by it. Every thread of the block comes; what the first four bytes of shared
   /// memory held is lost.
@@ -203,6 +211,9 @@ public:
   // Regions.
   Values forLoop(Value lo, Value hi, Value step, ValueRange inits,
                  llvm::function_ref<Values(Value iv, ValueRange args)> body);
+  /// Runs `body` on what it answered before, first on `inits`, for as long as `goesOn`.
+  Values whileLoop(ValueRange inits, llvm::function_ref<Value(ValueRange)> goesOn,
+                   llvm::function_ref<Values(ValueRange)> body);
   void ifThen(Value condition, llvm::function_ref<void()> then);
   Values ifElse(Value condition, mlir::TypeRange types, llvm::function_ref<Values()> then,
                 llvm::function_ref<Values()> otherwise);

@@ -33,7 +33,8 @@ LogicalResult kt::gpu::buildMatmulTensorCore(KernelSink &sink, const GemmProblem
     return p.op->emitError() << "no kernel for " << sink.candidate << ": " << why;
   const MmaTile &t = *tile;
   bool split = (bool)sink.candidate.getSplits();
-  KernelBuilder k(sink.kernel, sink.entryName(), {t.threads(), t.minCtas, split, split || followsRows(sink, p)});
+  KernelBuilder k(sink.kernel, sink.entryName(),
+                  {t.threads(), t.minCtas, split, split || followOf(sink, p) != Follow::stage});
   Type type = p.lhsType;
   Alignment copies = sink.alignment(), stores = sink.alignment();
   bool aligned = sink.configured("async") && p.canAlign(copies);
@@ -49,6 +50,7 @@ LogicalResult kt::gpu::buildMatmulTensorCore(KernelSink &sink, const GemmProblem
     batch = delinearize(k, number, p.batch);
   }
   tileOrigin(k, p, t, pid, m0, n0);
+  startRows(k, sink, p, {t.bm, t.bn, t.threads()}, m0);
   bool whole = p.k.isMultipleOf(8);
   OperandView a;
   if (!p.lhsTiles)
