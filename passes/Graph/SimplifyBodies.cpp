@@ -29,6 +29,21 @@ struct WidenNarrowed final : OpRewritePattern<arith::ExtFOp> {
   }
 };
 
+/// extf(select(c, constant, constant)) → select(c, wider constants): what masks is seen as the number that it is.
+struct WidenChosen final : OpRewritePattern<arith::ExtFOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(arith::ExtFOp op, PatternRewriter &rewriter) const override {
+    auto choice = op.getIn().getDefiningOp<arith::SelectOp>();
+    if (!choice || !matchPattern(choice.getTrueValue(), m_Constant()) ||
+        !matchPattern(choice.getFalseValue(), m_Constant()))
+      return rewriter.notifyMatchFailure(op, "not a choice between constants");
+    Value a = rewriter.createOrFold<arith::ExtFOp>(op.getLoc(), op.getType(), choice.getTrueValue());
+    Value b = rewriter.createOrFold<arith::ExtFOp>(op.getLoc(), op.getType(), choice.getFalseValue());
+    rewriter.replaceOpWithNewOp<arith::SelectOp>(op, choice.getCondition(), a, b);
+    return success();
+  }
+};
+
 /// index_cast(index_cast(i : index) : i64) : index → i.
 struct CastBack final : OpRewritePattern<arith::IndexCastOp> {
   using OpRewritePattern::OpRewritePattern;
@@ -82,6 +97,30 @@ bool inlineScalars(Operation *op) {
   return changed;
 }
 
+/// The number that all elements of `tensor` are, where a body says so.
+arith::ConstantOp filledWith(Value tensor) {
+  auto generic = throughReshapes(tensor).getDefiningOp<GenericOp>();
+  return generic ? generic.getBody().front().getTerminator()->getOperand(0).getDefiningOp<arith::ConstantOp>()
+                 : arith::ConstantOp();
+}
+
+/// A read of what is one number everywhere → that number.
+bool inlineFilled(Operation *op) {
+  bool changed = false;
+  unsigned first = firstBodyOperand(op);
+  for (unsigned i = first; i < op->getNumOperands(); ++i)
+    if (arith::ConstantOp number = filledWith(op->getOperand(i)))
+      for (ReadOp read : readsOf(op, i - first)) {
+        if (read.getOtherwise())
+          continue;
+        OpBuilder b(read);
+        read.replaceAllUsesWith(arith::ConstantOp::create(b, read.getLoc(), number.getValue()).getResult());
+        read.erase();
+        changed = true;
+      }
+  return changed;
+}
+
 /// min(i, n - 1) where i is an index below n → i: what broadcasts is clamped until its size is known.
 bool removeClamps(Operation *op) {
   bool changed = false;
@@ -131,13 +170,11 @@ bool decideComparisons(Operation *op) {
 bool removeEmptySums(Operation *root) {
   bool changed = false;
   root->walk([&](ScanOp op) {
-    auto zeros = op.getInput().getDefiningOp<GenericOp>();
-    if (!zeros || op.getKind() != ReduceKind::add || zeros.getResult().getType() != op.getResult().getType())
+    arith::ConstantOp number = filledWith(op.getInput());
+    if (!number || !matchPattern(number.getResult(), m_Zero()) || op.getKind() != ReduceKind::add ||
+        op.getInput().getType() != op.getResult().getType())
       return;
-    Value yielded = zeros.getBody().front().getTerminator()->getOperand(0);
-    if (!matchPattern(yielded, m_Zero()))
-      return;
-    op.replaceAllUsesWith(zeros.getResult());
+    op.replaceAllUsesWith(op.getInput());
     op.erase();
     changed = true;
   });
@@ -164,7 +201,7 @@ struct SimplifyBodiesPass : kt::impl::SimplifyBodiesBase<SimplifyBodiesPass> {
     if (!isGraph(getOperation()))
       return;
     RewritePatternSet owned(&getContext());
-    owned.add<WidenNarrowed, CastBack>(&getContext());
+    owned.add<WidenNarrowed, WidenChosen, CastBack>(&getContext());
     FrozenRewritePatternSet patterns(std::move(owned));
     GreedyRewriteConfig config;
     config.setRegionSimplificationLevel(GreedySimplifyRegionLevel::Disabled); // bodies have one block
@@ -180,6 +217,7 @@ struct SimplifyBodiesPass : kt::impl::SimplifyBodiesBase<SimplifyBodiesPass> {
           return;
         changed |= cleanBodyOperands(op);
         changed |= inlineScalars(op);
+        changed |= inlineFilled(op);
         changed |= removeClamps(op);
         changed |= decideComparisons(op);
       });

@@ -246,3 +246,22 @@ func.func @inside() -> !kt.tensor<[n, m] x i64> {
   }
   return %r : !kt.tensor<[n, m] x i64>
 }
+
+// CHECK-LABEL: @mask_in_half
+// CHECK-DAG: %[[ZERO:.*]] = arith.constant 0.0{{.*}} : f32
+// CHECK-DAG: %[[LOW:.*]] = arith.constant -6.55{{.*}} : f32
+// CHECK: arith.select %{{.*}}, %[[ZERO]], %[[LOW]] : f32
+// CHECK-NOT: arith.extf
+// CHECK: return
+func.func @mask_in_half(%x: !kt.tensor<[n] x i1>) -> !f {
+  %r = kt.generic ins(%x : !kt.tensor<[n] x i1>) -> !f {
+  ^bb0(%X: !kt.tensor<[n] x i1>, %i: index):
+    %zero = arith.constant 0.0 : f16
+    %low = arith.constant -65504.0 : f16
+    %0 = kt.read %X[%i] : !kt.tensor<[n] x i1> -> i1
+    %1 = arith.select %0, %zero, %low : f16
+    %2 = arith.extf %1 : f16 to f32
+    kt.yield %2 : f32
+  }
+  return %r : !f
+}
