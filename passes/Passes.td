@@ -94,7 +94,8 @@ def FuseEpilogues : Pass<"kt-fuse-epilogues", "::mlir::func::FuncOp"> {
   let summary = "Moves elementwise work into the epilogue of what it follows";
   let description = [{
     **Requires** nothing. **Guarantees** that a generic which reads a matmul, convolution, reduction or norm at its own position, and is its only
-    reader, has become its epilogue, unless that would become too large. **Does not** move work across reductions.
+    reader, has become its epilogue, unless that would become too large, and that a norm of a matmul's rows which reads them through a view that splits
+    the row's number works in the matmul's shape. **Does not** move work across reductions.
 
     ```mlir
     %c = kt.matmul %a, %b ... epilogue { acc }
@@ -123,7 +124,7 @@ def AbsorbLayouts : Pass<"kt-absorb-layouts", "::mlir::func::FuncOp"> {
 def TurnProducts : Pass<"kt-turn-products", "::mlir::func::FuncOp"> {
   let summary = "Products make their results in the order of their one reader";
   let description = [{
-    **Requires** nothing. **Guarantees** that a product whose rows a view splits, for one elementwise reader that goes through them in another order,
+    **Requires** nothing. **Guarantees** that a product whose rows a view splits, for one elementwise reader or norm that goes through them in another order,
     has those rows as dimensions of its own and a transposition of its result before that reader, which kt-absorb-layouts makes part of it.
     **Does not** change what is read by several.
 
