@@ -100,16 +100,18 @@ bool shouldInline(GenericOp producer, Operation *consumer, unsigned number, bool
     return cost <= 40;
   if (isa<AttentionOp>(consumer) && isCheaperMade(producer))
     return true;
-  // What can become the epilogue of a product is worth more there than inlined twice.
-  bool epilogue = llvm::any_of(producer.getInputs(), [](Value v) {
+  // What can become the epilogue of a product is worth more there than inlined twice. Epilogues make as many elements
+  // as their op: what spreads a row's mean over the row is none.
+  Expr elements = producer.getResult().getType().numElements();
+  bool epilogue = llvm::any_of(producer.getInputs(), [&](Value v) {
     v = throughReshapes(v);
     auto def = v.getDefiningOp<ComputeOpInterface>();
-    return def && def.epilogueRegion() && v.hasOneUse();
+    return def && def.epilogueRegion() && v.hasOneUse() && cast<SymTensorType>(v.getType()).numElements() == elements;
   });
   // Reading two tensors where one would do costs more than the arithmetic saves.
   unsigned wholeReads = 0;
   for (Value v : producer.getInputs())
-    wholeReads += cast<SymTensorType>(v.getType()).numElements() == producer.getResult().getType().numElements();
+    wholeReads += cast<SymTensorType>(v.getType()).numElements() == elements;
   if (cost <= kCheapCost && reads.size() <= 2 && (onlyUser || (!epilogue && wholeReads <= 1)))
     return true;
   if (!onlyUser)
