@@ -201,7 +201,7 @@ def MergeGenerics : Pass<"kt-merge-generics", "::mlir::func::FuncOp"> {
   let summary = "Makes one computation of equal ones over neighbouring ranges";
   let description = [{
     **Requires** fused bodies. **Guarantees** that of two `kt.generic`, or two `kt.reduce`, which compute the same from the same tensors, the one where the other
-    ends along one dimension, is left one over both ranges; each former result is a slice. **Does not** merge what only moves elements, nor what is a
+    ends along one dimension, is left one over both ranges, though bodies read the one in another order than the other; each former result is a slice. **Does not** merge what only moves elements, nor what is a
     result of the graph or read by what takes no slices.
 
     ```mlir

@@ -303,7 +303,7 @@ func.func @view_of_some_sizes() -> !kt.tensor<[n, n] x f32> {
 // CHECK-NEXT: kt.generic ins(%[[V]], %arg1 : !kt.tensor<[n, 24] x f32>, !kt.tensor<[n, 1, 8] x f32>) -> <[n, 1, 8] x f32>
 // CHECK-NEXT: ^bb0(%[[X:.*]]: !kt.tensor<[n, 24] x f32>, %{{[^:]*}}: !kt.tensor<[n, 1, 8] x f32>, %[[I:.*]]: index, %{{.*}}: index, %[[J:.*]]: index):
 // CHECK: %[[C:.*]] = arith.constant 16 : index
-// CHECK: %[[AT:.*]] = arith.addi %[[C]], %[[J]]
+// CHECK: %[[AT:.*]] = arith.addi %[[J]], %[[C]]
 // CHECK: kt.read %[[X]][%[[I]], %[[AT]]]
 // CHECK-NOT: kt.generic
 // CHECK: return
@@ -366,4 +366,96 @@ func.func @views_across_rows_stay(%x: !kt.tensor<[4] x f32>, %z: !kt.tensor<[3] 
     kt.yield %2 : f32
   }
   return %t, %r : !t, !u
+}
+
+!qkv = !kt.tensor<[b, s, 24] x f32>
+!third = !kt.tensor<[b, s, 8] x f32>
+!heads = !kt.tensor<[b, s, 2, 4] x f32>
+
+// Parts of rows, seen as heads, are heads of the rows: how many rows there are does not matter. All that read some read one view.
+// CHECK-LABEL: @reads_heads_of_parts
+// CHECK-NEXT: %[[V:.*]] = kt.reshape %arg0 : <[b, s, 24] x f32> -> <[b, s, 6, 4] x f32>
+// CHECK-NOT: kt.reshape
+// CHECK: kt.generic ins(%[[V]] :
+// CHECK: ^bb0({{.*}}, %{{.*}}: index, %{{.*}}: index, %[[H:.*]]: index, %{{.*}}: index):
+// CHECK: %[[C:.*]] = arith.constant 2 : index
+// CHECK: arith.addi %[[H]], %[[C]]
+// CHECK: kt.generic ins(%[[V]] :
+// CHECK: ^bb0({{.*}}, %{{.*}}: index, %{{.*}}: index, %[[G:.*]]: index, %{{.*}}: index):
+// CHECK: %[[D:.*]] = arith.constant 4 : index
+// CHECK: arith.addi %[[G]], %[[D]]
+// CHECK: return
+func.func @reads_heads_of_parts(%m: !qkv) -> (!heads, !heads) {
+  %k = kt.generic ins(%m : !qkv) -> !third {
+  ^bb0(%M: !qkv, %b: index, %i: index, %j: index):
+    %eight = arith.constant 8 : index
+    %at = arith.addi %j, %eight : index
+    %0 = kt.read %M[%b, %i, %at] : !qkv -> f32
+    kt.yield %0 : f32
+  }
+  %v = kt.generic ins(%m : !qkv) -> !third {
+  ^bb0(%M: !qkv, %b: index, %i: index, %j: index):
+    %sixteen = arith.constant 16 : index
+    %at = arith.addi %j, %sixteen : index
+    %0 = kt.read %M[%b, %i, %at] : !qkv -> f32
+    kt.yield %0 : f32
+  }
+  %k4 = kt.reshape %k : !third -> !heads
+  %v4 = kt.reshape %v : !third -> !heads
+  %r = kt.generic ins(%k4 : !heads) -> !heads {
+  ^bb0(%K: !heads, %b: index, %i: index, %h: index, %d: index):
+    %0 = kt.read %K[%b, %i, %h, %d] : !heads -> f32
+    %1 = math.exp %0 : f32
+    kt.yield %1 : f32
+  }
+  %t = kt.generic ins(%v4 : !heads) -> !heads {
+  ^bb0(%V: !heads, %b: index, %i: index, %h: index, %d: index):
+    %0 = kt.read %V[%b, %i, %h, %d] : !heads -> f32
+    %1 = math.tanh %0 : f32
+    kt.yield %1 : f32
+  }
+  return %r, %t : !heads, !heads
+}
+
+!row = !kt.tensor<[n] x f32>
+
+// What is centred is not stored for its two readers: a mean that is spread over its row could be no epilogue of the sum.
+// CHECK-LABEL: @spreads_means_where_they_are_read
+// CHECK: %[[M:.*]] = kt.reduce add
+// CHECK: kt.reduce add over [{{.*}}] ins(%arg0, %[[M]]
+// CHECK: kt.generic ins(%arg0, %[[M]]
+// CHECK-NOT: kt.generic
+// CHECK: return
+func.func @spreads_means_where_they_are_read(%x: !x) -> (!row, !x) {
+  %m = kt.reduce add over [#kt.expr<8>] ins(%x : !x) -> !row {
+  ^bb0(%X: !x, %i: index, %k: index):
+    %0 = kt.read %X[%i, %k] : !x -> f32
+    kt.yield %0 : f32
+  } epilogue {
+  ^bb0(%acc: f32, %X: !x, %i: index):
+    kt.yield %acc : f32
+  }
+  %c = kt.generic ins(%x, %m : !x, !row) -> !x {
+  ^bb0(%X: !x, %M: !row, %i: index, %j: index):
+    %0 = kt.read %X[%i, %j] : !x -> f32
+    %1 = kt.read %M[%i] : !row -> f32
+    %2 = arith.subf %0, %1 : f32
+    kt.yield %2 : f32
+  }
+  %v = kt.reduce add over [#kt.expr<8>] ins(%c : !x) -> !row {
+  ^bb0(%C: !x, %i: index, %k: index):
+    %0 = kt.read %C[%i, %k] : !x -> f32
+    %1 = arith.mulf %0, %0 : f32
+    kt.yield %1 : f32
+  } epilogue {
+  ^bb0(%acc: f32, %C: !x, %i: index):
+    kt.yield %acc : f32
+  }
+  %r = kt.generic ins(%c : !x) -> !x {
+  ^bb0(%C: !x, %i: index, %j: index):
+    %0 = kt.read %C[%i, %j] : !x -> f32
+    %1 = math.exp %0 : f32
+    kt.yield %1 : f32
+  }
+  return %v, %r : !row, !x
 }
