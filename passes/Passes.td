@@ -63,8 +63,8 @@ def SolveSizes : Pass<"kt-solve-sizes", "::mlir::ModuleOp"> {
   let summary = "Takes what checks say of the inputs' sizes for granted";
   let description = [{
     **Requires** a graph as import leaves it. **Guarantees** that a symbol of an input that a top-level `kt.assert` pins to a number, or to other inputs'
-    symbols, is written so in every type, that constant limits of one stand in `kt.bounds`, and that a minimum or maximum that a check decides is
-    decided everywhere. Binding the inputs checks the first two, by the input's name; checks of the third kind come before all else. **Does not**
+    symbols, is written so in every type, that constant limits of one, or of a sum, stand in `kt.bounds`, and that a minimum, maximum or choice that a
+    check decides is decided everywhere. Binding the inputs checks the first two, by the input's name; checks of the third kind come before all else. **Does not**
     look at checks in branches and loops, nor at numbers that only a run knows.
 
     ```mlir
