@@ -45,7 +45,7 @@ def scores_in_memory(module):
     pairs = {tuple(re.findall(r"#kt\.expr<([^>]*)>", sizes)[2:4]) for sizes in re.findall(r"kt\.attention .*? sizes = \[(.*?)\]", module)}
     for line in module.splitlines():
         product = re.search(r"kt\.matmul .*-> <\[(.*)\] x", line)
-        if "kt.normalize softmax" in line or product and tuple(product.group(1).split(", ")[-2:]) in pairs:
+        if re.search(r"kt\.normalize +softmax", line) or product and tuple(product.group(1).split(", ")[-2:]) in pairs:
             yield line.strip()[:200]
 
 
