@@ -459,3 +459,58 @@ func.func @spreads_means_where_they_are_read(%x: !x) -> (!row, !x) {
   }
   return %v, %r : !row, !x
 }
+
+!head = !kt.tensor<[n, 16] x f32>
+!part8 = !kt.tensor<[n, 8] x f32>
+!past = !kt.tensor<[p, 8] x f32>
+!all8 = !kt.tensor<[p + n, 8] x f32>
+
+// The half of a head that is rotated is made where it is put beside the other one: it is half of all. Beside a cache that may be any part of it.
+// CHECK-LABEL: @makes_parts_of_heads_where_they_are_joined
+// CHECK: kt.generic ins(%arg0 : {{.*}}) -> <[n, 8] x f32>
+// CHECK: kt.generic ins(%arg0 : {{.*}}) -> <[n, 16] x f32>
+// CHECK-COUNT-6: arith.mulf
+// CHECK: kt.generic ins(%arg1, %{{.*}}) -> <[n + p, 8] x f32>
+// CHECK: return
+func.func @makes_parts_of_heads_where_they_are_joined(%x: !head, %past: !past) -> (!head, !all8) {
+  %a = kt.generic ins(%x : !head) -> !part8 {
+  ^bb0(%X: !head, %i: index, %j: index):
+    %0 = kt.read %X[%i, %j] : !head -> f32
+    %1 = arith.mulf %0, %0 : f32
+    %2 = arith.mulf %1, %1 : f32
+    %3 = arith.mulf %2, %2 : f32
+    %4 = arith.mulf %3, %3 : f32
+    %5 = arith.mulf %4, %4 : f32
+    %6 = arith.mulf %5, %5 : f32
+    kt.yield %6 : f32
+  }
+  %b = kt.generic ins(%x : !head) -> !part8 {
+  ^bb0(%X: !head, %i: index, %j: index):
+    %0 = kt.read %X[%i, %j] : !head -> f32
+    %1 = arith.subf %0, %0 : f32
+    %2 = arith.subf %1, %0 : f32
+    %3 = arith.subf %2, %0 : f32
+    %4 = arith.subf %3, %0 : f32
+    %5 = arith.subf %4, %0 : f32
+    %6 = arith.subf %5, %0 : f32
+    kt.yield %6 : f32
+  }
+  %r = kt.generic ins(%x, %a : !head, !part8) -> !head {
+  ^bb0(%X: !head, %A: !part8, %i: index, %j: index):
+    %eight = arith.constant 8 : index
+    %0 = kt.read %X[%i, %j] : !head -> f32
+    %at = arith.subi %j, %eight : index
+    %1 = kt.read %A[%i, %at] else %0 : f32 {check = array<i64: 1>} : !part8 -> f32
+    kt.yield %1 : f32
+  }
+  %s = kt.generic ins(%past, %b : !past, !part8) -> !all8 {
+  ^bb0(%P: !past, %B: !part8, %i: index, %j: index):
+    %zero = arith.constant 0.0 : f32
+    %0 = kt.read %P[%i, %j] else %zero : f32 {check = array<i64: 0>} : !past -> f32
+    %p = kt.size #kt.expr<p>
+    %at = arith.subi %i, %p : index
+    %1 = kt.read %B[%at, %j] else %0 : f32 {check = array<i64: 0>} : !part8 -> f32
+    kt.yield %1 : f32
+  }
+  return %r, %s : !head, !all8
+}
