@@ -17,7 +17,7 @@ using namespace kt;
 
 namespace {
 
-constexpr const char *kTargets[] = {"sm_80", "sm_86", "sm_89", "sm_90", "sm_120", "host"};
+constexpr const char *kTargets[] = {"sm_80", "sm_86", "sm_89", "sm_90", "sm_90a", "sm_120", "host"};
 
 /// "sm_80, ... <last>host"
 std::string listOfTargets(const std::string &last) {
@@ -39,7 +39,8 @@ const CLI::Validator named([](std::string &text) { return text.empty() ? "expect
 
 /// The options that both tools have.
 void addCompileOptions(CLI::App &app, CompileCommand &c) {
-  app.add_option("--target", c.targets, "targets in the artifact: " + listOfTargets(", ") + " (default sm_89, host)")
+  app.add_option("--target", c.targets,
+                 "targets in the artifact: " + listOfTargets(", ") + " (default sm_89, sm_90a, host)")
       ->allow_extra_args(false)
       ->delimiter(',');
   app.add_option("--precision", c.precision, "compute in: model (as written), fp16, bf16, fp32")
@@ -76,9 +77,11 @@ Status finish(CompileCommand &c) {
     for (const std::string &t : c.targets) {
       if (std::find(std::begin(kTargets), std::end(kTargets), t) == std::end(kTargets))
         return Status::usage("--target: unknown target '" + t + "', expected " + listOfTargets(" or "));
-      if (std::find(o.targets.begin(), o.targets.end(), t) == o.targets.end())
-        o.targets.push_back(t);
     }
+    // Older ones first, whose code newer ones need not have again.
+    for (const char *t : kTargets)
+      if (std::find(c.targets.begin(), c.targets.end(), t) != c.targets.end())
+        o.targets.push_back(t);
   }
   // What has no GPU kernel runs on the host, so host code is always there.
   if (std::find(o.targets.begin(), o.targets.end(), "host") == o.targets.end())

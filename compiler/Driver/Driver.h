@@ -22,7 +22,7 @@ enum class Precision { model, fp16, bf16, fp32 };
 enum class Quant { none, int8 };
 
 struct CompileOptions {
-  std::vector<std::string> targets{"sm_89", "host"};
+  std::vector<std::string> targets{"sm_89", "sm_90a", "host"}; // older GPUs before newer ones
   Precision precision = Precision::model;
   Quant quant = Quant::none;
   uint64_t maxSliceBytes = 0; // 0: fine slices, which the runtime groups for the memory that it finds

@@ -49,12 +49,12 @@ public:
   /// the host stands in for a GPU.
   int rank(const std::string &target) const {
     int have = (int)facts.at(Fact::ComputeCapability), number = 0;
-    bool host = target.rfind("host-v", 0) == 0;
+    bool host = target.rfind("host-v", 0) == 0, exact = target.ends_with("a");
     size_t digits = host ? 6 : 3;
     std::from_chars(target.data() + std::min(digits, target.size()), target.data() + target.size(), number);
     if (host)
       return have >= 10 || number <= have ? number : 0; // of a GPU's host nothing is known
-    return number <= have ? number : 0;
+    return number == have || (number < have && !exact) ? 2 * number + exact : 0;
   }
   bool isHost() const { return facts.at(Fact::ComputeCapability) < 10; }
 
@@ -171,9 +171,16 @@ private:
       if (guard.ok() && !guard.value)
         text += "does not fit\n";
       else
-        text +=
-            (cost.ok() ? std::to_string(cost.value) + " ns" : "unknown") + (guard.ok() ? "" : ", where it fits") + "\n";
+        text += (cost.ok() ? std::to_string(cost.value) + " ns" : "unknown") + splits(variant, values) +
+                (guard.ok() ? "" : ", where it fits") + "\n";
     }
+  }
+
+  /// How many blocks share a depth or keys, where there are several: the second dimension of the first stage's grid.
+  static std::string splits(const Variant &variant, const std::vector<Value> &values) {
+    ExprId count = variant.stages.empty() ? kNone : variant.stages.front().grid[1];
+    bool several = count != kNone && values[count].ok() && values[count].value > 1;
+    return several ? ", " + std::to_string(values[count].value) + " splits" : "";
   }
 
   const Model &m;

@@ -92,8 +92,10 @@ void kt::buildPhase(OpPassManager &pm, Phase phase, const PipelineOptions &optio
       pm.addNestedPass<func::FuncOp>(createConvertPrecision({to}));
     }
     if (options.quant != Quant::none || options.precision != Precision::model) {
-      if (options.optLevel > 0)
+      if (options.optLevel > 0) {
         pm.addNestedPass<func::FuncOp>(createFuseBodies());
+        pm.addNestedPass<func::FuncOp>(createSpanScores());
+      }
       pm.addNestedPass<func::FuncOp>(createSimplifyBodies());
       pm.addPass(canonicalizer());
       pm.addNestedPass<func::FuncOp>(createMergeEqual());

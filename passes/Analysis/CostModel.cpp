@@ -14,7 +14,27 @@ constexpr int64_t kKeys = 64; // of a block of attention
 int64_t per(int64_t amount, int64_t rate) { return amount * 1000 / rate; }
 } // namespace
 
-CostModel::BlockTimes CostModel::times(const MmaTile &t, bool async, unsigned lanes) const {
+CostModel::BlockTimes CostModel::warpgroupTimes(const MmaTile &t, unsigned lanes) const {
+  // Shared memory takes what is copied and gives each warpgroup its rows and all columns; that it is nine tenths as
+  // fast as for loads is what whole kernels of seven tiles have in common.
+  int64_t flops = 2ll * t.bm * t.bn * t.bk, store = (int64_t)t.bm * t.bn * (lanes >= 4 ? 60 : lanes == 2 ? 100 : 180);
+  int64_t moved = (int64_t)t.warpRows / 4 * (64 + t.bn) * t.bk * 2 + t.slabBytes();
+  auto full = [&](const CardModel &c) {
+    return std::max({per(flops, c.wgmma), per(moved * 10 / 9, c.shared), per(t.slabBytes(), c.l2)});
+  };
+  // Their copies take a quarter longer to arrive.
+  auto alone = [&](const CardModel &c) { return std::max(full(c), c.latency * 5 / 4 / (t.stages - 2)); };
+  auto resident = [&](const CardModel &c) { return c.resident(t.sharedBytes(), t.threads(), t.registers()); };
+  return {pick(full), pick(alone), pick([&](const CardModel &c) { return store + c.latency; }), pick(resident),
+          pick([&](const CardModel &c) {
+            return std::clamp<int64_t>((alone(c) + full(c) / 2) / full(c), 1, std::min<int64_t>(resident(c), 4));
+          })};
+}
+
+CostModel::Block CostModel::block(const MmaTile &t, bool async, unsigned lanes) const {
+  unsigned width = std::max(lanes, 4u);
+  if (t.warpgroups)
+    return {t.bm, t.bn, t.bk, t.threads(), width, warpgroupTimes(t, lanes)};
   unsigned warps = t.threads() / 32;
   int64_t flops = 2ll * t.bm * t.bn * t.bk, steps = t.bk / 16;
   int64_t fragments = (int64_t)warps * (t.bm / t.warpRows + t.bn / t.warpCols) * t.bk * 2 + t.slabBytes();
@@ -24,20 +44,22 @@ CostModel::BlockTimes CostModel::times(const MmaTile &t, bool async, unsigned la
     return std::max(busy, per(t.slabBytes(), c.l2)) + (async ? 0 : per(t.slabBytes(), c.l2) * 3);
   };
   auto alone = [&, this](const CardModel &c) {
-    // One warp has one of four tensor cores.
-    int64_t tensor = per(flops, c.mma) * 4 / std::min(warps, 4u);
-    int64_t chain = std::max(steps * c.step, tensor) + target.constants().barrier, wait = c.latency / (t.stages - 1);
-    return std::max({full(c), chain, async ? wait : c.latency * 2});
+    // One warp has one of four tensor cores; nobody works while a block waits at its barrier.
+    int64_t tensor = per(flops, c.mma) * 4 / std::min(warps, 4u), wait = c.latency / (t.stages - 1);
+    int64_t chain = std::max({full(c), steps * c.step, tensor}) + target.constants().barrier;
+    return std::max(chain, async ? wait : c.latency * 2);
   };
   auto resident = [&](const CardModel &c) { return c.resident(t.sharedBytes(), t.threads(), t.registers()); };
   int64_t store = (int64_t)t.bm * t.bn * (lanes >= 4 ? 60 : lanes == 2 ? 100 : 180);
-  return {pick(full), pick(alone), pick([&](const CardModel &c) { return store + c.latency; }), pick(resident),
-          pick([&](const CardModel &c) {
-            return std::clamp<int64_t>((alone(c) + full(c) / 2) / full(c), 1, std::min<int64_t>(resident(c), 4));
-          })};
+  BlockTimes times{pick(full), pick(alone), pick([&](const CardModel &c) { return store + c.latency; }), pick(resident),
+                   pick([&](const CardModel &c) {
+                     return std::clamp<int64_t>((alone(c) + full(c) / 2) / full(c), 1,
+                                                std::min<int64_t>(resident(c), 4));
+                   })};
+  return {t.bm, t.bn, t.bk, t.threads(), width, times};
 }
 
-CostModel::BlockTimes CostModel::times(const SimtTile &t, unsigned accBytes, bool vectors, unsigned lanes) const {
+CostModel::Block CostModel::block(const SimtTile &t, unsigned accBytes, bool vectors, unsigned lanes) const {
   int64_t flops = 2ll * t.bm * t.bn * t.bk, bytes = (int64_t)(t.bm + t.bn) * t.bk * accBytes;
   auto full = [&](const CardModel &c) {
     // Doubles run at a 32nd of the rate on most cards; operands that are not read in vectors cost their instructions.
@@ -48,70 +70,74 @@ CostModel::BlockTimes CostModel::times(const SimtTile &t, unsigned accBytes, boo
   unsigned registers = (t.tm * t.tn + t.tm + t.tn) * std::max(1u, accBytes / 4) + 40;
   auto resident = [&](const CardModel &c) { return c.resident(t.sharedBytes(accBytes), t.threads(), registers); };
   int64_t store = (int64_t)t.bm * t.bn * (lanes >= 4 ? 60 : 120);
-  return {pick(full), pick(alone), pick([&](const CardModel &c) { return store + c.latency; }), pick(resident),
-          pick([&](const CardModel &c) {
-            return std::clamp<int64_t>((alone(c) + full(c) / 2) / full(c), 1, std::min<int64_t>(resident(c), 4));
-          })};
+  BlockTimes times{pick(full), pick(alone), pick([&](const CardModel &c) { return store + c.latency; }), pick(resident),
+                   pick([&](const CardModel &c) {
+                     return std::clamp<int64_t>((alone(c) + full(c) / 2) / full(c), 1,
+                                                std::min<int64_t>(resident(c), 4));
+                   })};
+  return {t.bm, t.bn, t.bk, t.threads(), std::max(lanes, 4u), times};
 }
 
-Expr CostModel::splits(const Product &p, unsigned bm, unsigned bn, Expr filling) const {
-  Expr tiles = Expr::ceilDiv(p.m, number(bm)) * Expr::ceilDiv(p.n, number(bn));
-  // Rounded down: one block too many makes a further round.
-  Expr room = Expr::floorDiv(smCount() * filling, Expr::max(tiles, number(1)));
-  Expr deep = Expr::floorDiv(p.k, number(kLeastShare));
-  return Expr::max(number(1), Expr::min(number(kMostSplits), Expr::min(room, deep)));
-}
-
-Expr CostModel::splits(const Product &p, const MmaTile &t, bool async) const {
-  return splits(p, t.bm, t.bn, times(t, async, 8).filling);
-}
-
-Expr CostModel::splits(const Product &p, const SimtTile &t) const {
-  return splits(p, t.bm, t.bn, times(t, elementBytes(p.accType), true, 4).filling);
+Expr CostModel::addingUp(const Product &p, const Block &b, Expr splits) const {
+  // What blocks write counts twice: in a cache full of other things, something has to leave for it. The last block of a
+  // tile then reads all of the tile's sums. Its threads wait for one after the other, in a cache that answers in a
+  // third of the time that memory takes.
+  Expr written =
+      Expr::floorDiv(p.m * p.n * splits * (2 * 4 * 1000), smCount() * pick([](const CardModel &c) { return c.dram; }));
+  Expr turns = Expr::ceilDiv(Expr::min(p.m, number(b.bm)) * (b.bn / b.width), number(b.threads));
+  Expr read = turns * splits * pick([](const CardModel &c) { return c.latency / 3; });
+  return written + read + target.constants().arrival;
 }
 
 Expr CostModel::memory(Expr bytes) const {
   return Expr::floorDiv(bytes * 1000, smCount() * pick([](const CardModel &c) { return c.dram; }));
 }
 
-Expr CostModel::rounds(Expr blocks, Expr slabs, const BlockTimes &t) const {
-  // The fullest multiprocessor decides: with many blocks by its throughput, with few by how long they wait. Blocks that
-  // are there together hide one another's start and end.
-  Expr most = Expr::ceilDiv(blocks, smCount()), turns = Expr::ceilDiv(most, t.resident);
-  Expr latency = pick([](const CardModel &c) { return c.latency; });
-  return Expr::max(most * slabs * t.full + turns * t.epilogue, turns * (slabs * t.alone + t.epilogue)) + latency;
+Expr CostModel::start() const {
+  // Before the first slab lie the launch's arguments, and addresses and data that no cache has yet.
+  constexpr int64_t kLatencies = 4;
+  return pick([](const CardModel &c) { return c.latency * kLatencies; });
 }
 
-Expr CostModel::contraction(const Product &p, unsigned bm, unsigned bn, unsigned bk, const BlockTimes &t,
-                            Expr splits) const {
-  Expr tiles = Expr::ceilDiv(p.m, number(bm)) * Expr::ceilDiv(p.n, number(bn)) * p.batches();
-  Expr slabs = Expr::ceilDiv(p.k, number(bk));
-  if (splits)
-    slabs = Expr::ceilDiv(slabs, splits);
-  Expr work = rounds(splits ? tiles * splits : tiles, slabs, t);
+Expr CostModel::rounds(Expr blocks, Expr slabs, const BlockTimes &t) const {
+  // The fullest multiprocessor decides: with many blocks by its throughput, with few by how long they wait. Blocks that
+  // are there together hide their slabs' waiting from one another, not their ends.
+  Expr most = Expr::ceilDiv(blocks, smCount()), turns = Expr::ceilDiv(most, t.resident);
+  return Expr::max(most * (slabs * t.full + t.epilogue), turns * (slabs * t.alone + t.epilogue)) + start();
+}
+
+CostModel::ProductCost CostModel::contraction(const Product &p, const Block &b, bool mayShare) const {
+  Expr tiles = Expr::ceilDiv(p.m, number(b.bm)) * Expr::ceilDiv(p.n, number(b.bn)) * p.batches(), one = number(1);
+  Expr slabs = Expr::ceilDiv(p.k, number(b.bk));
   bool sharedRight = llvm::all_of(p.rhsBatch, [](Expr e) { return e.isConstant(0); });
   Expr right = p.n * p.k * elementBytes(p.rhsType), left = p.m * p.k * elementBytes(p.lhsType);
   Expr result =
       p.m * p.resultColumns * elementBytes(cast<SymTensorType>(p.op->getResult(0).getType()).getElementType());
-  Expr bytes = p.batches() * (left + result) + (sharedRight ? right : p.batches() * right);
-  Expr total = Expr::max(work, memory(bytes)) + target.constants().launch;
-  if (splits) {
-    // Partial sums are written by all, and those of a tile read again by its last block, which hardly overlaps its
-    // loads: half the rate that the cache has for one multiprocessor.
-    Expr l2 = pick([](const CardModel &c) { return c.l2; });
-    Expr written = Expr::floorDiv(p.m * p.n * 4 * splits * 1000, smCount() * l2);
-    Expr read = Expr::floorDiv(splits * (int64_t(bm) * bn * 8 * 1000), l2);
-    total = total + Expr::select(Expr::lt(number(1), splits), written + read + target.constants().arrival, number(0));
-  }
-  return nanoseconds(total);
+  Expr moved = memory(p.batches() * (left + result) + (sharedRight ? right : p.batches() * right));
+  auto launched = [&](Expr work) { return Expr::max(work, moved) + target.constants().launch; };
+  Expr alone = launched(rounds(tiles, slabs, b.times));
+  if (!mayShare)
+    return {nanoseconds(alone), {}};
+  // Rounded down: one block too many makes a further round.
+  Expr room = Expr::floorDiv(smCount() * b.times.filling, Expr::max(tiles, one));
+  Expr most = Expr::max(one, Expr::min(number(kMostSplits), Expr::min(room, Expr::floorDiv(p.k, number(kLeastShare)))));
+  Expr share = Expr::ceilDiv(slabs, most), adding = addingUp(p, b, most);
+  // Tiles that leave room for others have a multiprocessor each, so that slabs are what is saved, as far as memory is
+  // not slower. Grids and workspaces ask this too: a comparison of both whole times would be too long for them.
+  Expr saved = (slabs - share) * b.times.alone, above = slabs * b.times.alone + b.times.epilogue + start() - moved;
+  Expr pays = Expr::lt(adding, Expr::min(saved, above));
+  Expr together = launched(rounds(tiles * most, share, b.times)) + adding;
+  return {nanoseconds(Expr::select(pays, together, alone)), Expr::select(pays, most, one)};
 }
 
-Expr CostModel::product(const Product &p, const MmaTile &t, bool async, unsigned lanes, Expr splits) const {
-  return contraction(p, t.bm, t.bn, t.bk, times(t, async, lanes), splits);
+CostModel::ProductCost CostModel::product(const Product &p, const MmaTile &t, bool async, unsigned lanes,
+                                          bool mayShare) const {
+  return contraction(p, block(t, async, lanes), mayShare);
 }
 
-Expr CostModel::product(const Product &p, const SimtTile &t, bool vectors, unsigned lanes, Expr splits) const {
-  return contraction(p, t.bm, t.bn, t.bk, times(t, elementBytes(p.accType), vectors, lanes), splits);
+CostModel::ProductCost CostModel::product(const Product &p, const SimtTile &t, bool vectors, unsigned lanes,
+                                          bool mayShare) const {
+  return contraction(p, block(t, elementBytes(p.accType), vectors, lanes), mayShare);
 }
 
 Expr CostModel::keySplits(const AttentionProblem &p, unsigned warps) const {
@@ -159,4 +185,8 @@ Expr CostModel::attention(const AttentionProblem &p) const {
 
 Expr CostModel::stream(Expr bytes, int64_t percent) const {
   return nanoseconds(Expr::floorDiv(memory(bytes) * 100, number(percent)) + target.constants().launch);
+}
+
+Expr CostModel::cached(Expr bytes) const {
+  return Expr::floorDiv(bytes, smCount() * pick([](const CardModel &c) { return c.l2; }));
 }

@@ -19,13 +19,14 @@ class CostModel {
 public:
   CostModel(mlir::MLIRContext *context, const TargetModel &target) : context(context), target(target) {}
 
-  /// How many blocks share the depth of a product so that they fill the device without a further round, each with
-  /// `least` k's or more.
-  Expr splits(const Product &p, const MmaTile &t, bool async) const;
-  Expr splits(const Product &p, const SimtTile &t) const;
-  /// `lanes`: columns that a thread stores at once; `splits` null: none.
-  Expr product(const Product &p, const MmaTile &t, bool async, unsigned lanes, Expr splits) const;
-  Expr product(const Product &p, const SimtTile &t, bool vectors, unsigned lanes, Expr splits) const;
+  /// What a product takes, and how many blocks share its depth; null: no more than one can.
+  struct ProductCost {
+    Expr time, splits;
+  };
+  /// `lanes`: columns that a thread stores at once. Blocks that `mayShare` do so where that saves more than adding up
+  /// takes, as many as fill the device without a further round.
+  ProductCost product(const Product &p, const MmaTile &t, bool async, unsigned lanes, bool mayShare) const;
+  ProductCost product(const Product &p, const SimtTile &t, bool vectors, unsigned lanes, bool mayShare) const;
 
   /// Attention on tensor cores, `warps` times 16 rows a block; the number of splits of its keys.
   Expr keySplits(const AttentionProblem &p, unsigned warps) const;
@@ -34,6 +35,8 @@ public:
 
   /// Work that memory bounds: `bytes` moved, `percent` of the bandwidth reached.
   Expr stream(Expr bytes, int64_t percent) const;
+  /// The same of what the second-level cache holds, without a launch.
+  Expr cached(Expr bytes) const;
 
 private:
   /// What a block takes, in picoseconds.
@@ -43,10 +46,19 @@ private:
     Expr resident;    // blocks that a multiprocessor holds
     Expr filling;     // blocks that keep it busy
   };
-  BlockTimes times(const MmaTile &t, bool async, unsigned lanes) const;
-  BlockTimes times(const SimtTile &t, unsigned accBytes, bool vectors, unsigned lanes) const;
-  Expr splits(const Product &p, unsigned bm, unsigned bn, Expr filling) const;
-  Expr contraction(const Product &p, unsigned bm, unsigned bn, unsigned bk, const BlockTimes &t, Expr splits) const;
+  /// A block of a product: its tile, and the columns that a thread adds up at once.
+  struct Block {
+    unsigned bm, bn, bk, threads, width;
+    BlockTimes times;
+  };
+  Block block(const MmaTile &t, bool async, unsigned lanes) const;
+  BlockTimes warpgroupTimes(const MmaTile &t, unsigned lanes) const;
+  Block block(const SimtTile &t, unsigned accBytes, bool vectors, unsigned lanes) const;
+  ProductCost contraction(const Product &p, const Block &b, bool mayShare) const;
+  /// What partial sums of several blocks take on top of the blocks' own work.
+  Expr addingUp(const Product &p, const Block &b, Expr splits) const;
+  /// What lies before the first slab.
+  Expr start() const;
   /// Rounds of `blocks` blocks of `slabs` slabs.
   Expr rounds(Expr blocks, Expr slabs, const BlockTimes &t) const;
   Expr memory(Expr bytes) const;

@@ -5,15 +5,15 @@
 using namespace mlir;
 using namespace kt;
 
-/// By capability. 90 is measured: whole kernels of five tiles on an H200 (132 multiprocessors) fit within 6 %. The
-/// others are published figures; `latency` and `step` are 90's, scaled by clocks.
+/// By capability. 90 is fitted to kernels measured on an H200 of 132 multiprocessors (test/bench/README.md). The others
+/// are published figures; `latency` and `step` are 90's, scaled by clocks.
 static constexpr CardModel kCards[] = {
-    // capability, mma, fma, shared, l2, dram, latency, step, shared an SM, threads an SM
-    {80, 2890, 180, 180, 40, 18, 700'000, 28'000, 164 * 1024, 2048},
-    {86, 870, 430, 217, 30, 11, 600'000, 24'000, 100 * 1024, 1536},
-    {89, 1290, 640, 322, 40, 8, 600'000, 18'000, 100 * 1024, 1536},
-    {90, 4886, 500, 224, 70, 26, 800'000, 23'000, 228 * 1024, 2048},
-    {120, 1230, 610, 307, 40, 10, 600'000, 18'000, 100 * 1024, 1536},
+    // capability, mma, fma, shared, l2, dram, latency, step, wgmma, shared an SM, threads an SM
+    {80, 2890, 180, 180, 40, 18, 560'000, 28'000, 1, 164 * 1024, 2048},
+    {86, 870, 430, 217, 30, 11, 480'000, 24'000, 1, 100 * 1024, 1536},
+    {89, 1290, 640, 322, 40, 8, 480'000, 18'000, 1, 100 * 1024, 1536},
+    {90, 4886, 500, 224, 90, 28, 640'000, 23'000, 7000, 228 * 1024, 2048},
+    {120, 1230, 610, 307, 40, 10, 480'000, 18'000, 1, 100 * 1024, 1536},
 };
 
 int64_t CardModel::resident(int64_t sharedBytes, unsigned threads, unsigned registers) const {
@@ -38,7 +38,7 @@ std::optional<TargetModel> TargetModel::get(StringRef target, ArrayRef<int64_t> 
   for (const CardModel &card : kCards)
     if (card.capability <= model.own)
       first = &card;
-  model.models.assign(first, std::end(kCards));
+  model.models.assign(first, isExact(target) ? first + 1 : std::end(kCards));
   if (numbers.empty())
     return model;
   model.general = {numbers[0], numbers[1], numbers[2], numbers[3]};

@@ -24,6 +24,7 @@ struct CardModel {
   int64_t dram;    // bytes of memory
   int64_t latency; // from a copy's issue to its data
   int64_t step;    // ldmatrix and mma of one 16-deep step, in a warp that waits for each
+  int64_t wgmma;   // as mma, by warpgroups; 1 where there are none
   int64_t sharedPerSm, threadsPerSm;
 
   /// Blocks of so many bytes, threads and registers a thread that a multiprocessor holds.
@@ -33,9 +34,9 @@ struct CardModel {
 /// What the model of cost has beside rates, in picoseconds and percent.
 struct CostConstants {
   int64_t launch = 2'000'000;  // that a launch takes beside its work
-  int64_t arrival = 1'000'000; // until the last block of several knows that it is
-  int64_t barrier = 40'000;
-  int64_t overlap = 40; // of the shorter of two units that work at the same time, what is seen
+  int64_t arrival = 1'700'000; // until the last block of several knows that it is
+  int64_t barrier = 80'000;
+  int64_t overlap = 15; // of the shorter of two units that work at the same time, what is seen
 };
 
 class TargetModel {

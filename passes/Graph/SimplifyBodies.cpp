@@ -3,6 +3,7 @@
 #include "mlir/IR/Matchers.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 #include "passes/Analysis/Bodies.h"
+#include "passes/Analysis/IndexCases.h"
 #include "passes/Passes.h"
 
 namespace kt {
@@ -24,6 +25,21 @@ struct WidenNarrowed final : OpRewritePattern<arith::ExtFOp> {
         !(narrow.getType().isF16() || narrow.getType().isBF16()))
       return rewriter.notifyMatchFailure(op, "not a widened narrowing of the same type");
     rewriter.replaceOp(op, narrow.getIn());
+    return success();
+  }
+};
+
+/// extf(select(c, constant, constant)) → select(c, wider constants): what masks is seen as the number that it is.
+struct WidenChosen final : OpRewritePattern<arith::ExtFOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(arith::ExtFOp op, PatternRewriter &rewriter) const override {
+    auto choice = op.getIn().getDefiningOp<arith::SelectOp>();
+    if (!choice || !matchPattern(choice.getTrueValue(), m_Constant()) ||
+        !matchPattern(choice.getFalseValue(), m_Constant()))
+      return rewriter.notifyMatchFailure(op, "not a choice between constants");
+    Value a = rewriter.createOrFold<arith::ExtFOp>(op.getLoc(), op.getType(), choice.getTrueValue());
+    Value b = rewriter.createOrFold<arith::ExtFOp>(op.getLoc(), op.getType(), choice.getFalseValue());
+    rewriter.replaceOpWithNewOp<arith::SelectOp>(op, choice.getCondition(), a, b);
     return success();
   }
 };
@@ -81,6 +97,30 @@ bool inlineScalars(Operation *op) {
   return changed;
 }
 
+/// The number that all elements of `tensor` are, where a body says so.
+arith::ConstantOp filledWith(Value tensor) {
+  auto generic = throughReshapes(tensor).getDefiningOp<GenericOp>();
+  return generic ? generic.getBody().front().getTerminator()->getOperand(0).getDefiningOp<arith::ConstantOp>()
+                 : arith::ConstantOp();
+}
+
+/// A read of what is one number everywhere → that number.
+bool inlineFilled(Operation *op) {
+  bool changed = false;
+  unsigned first = firstBodyOperand(op);
+  for (unsigned i = first; i < op->getNumOperands(); ++i)
+    if (arith::ConstantOp number = filledWith(op->getOperand(i)))
+      for (ReadOp read : readsOf(op, i - first)) {
+        if (read.getOtherwise())
+          continue;
+        OpBuilder b(read);
+        read.replaceAllUsesWith(arith::ConstantOp::create(b, read.getLoc(), number.getValue()).getResult());
+        read.erase();
+        changed = true;
+      }
+  return changed;
+}
+
 /// min(i, n - 1) where i is an index below n → i: what broadcasts is clamped until its size is known.
 bool removeClamps(Operation *op) {
   bool changed = false;
@@ -108,6 +148,39 @@ bool removeClamps(Operation *op) {
   return changed;
 }
 
+/// Comparisons of indices that come out alike for all of them → what they are.
+bool decideComparisons(Operation *op) {
+  bool changed = false;
+  for (BodyRef body : bodiesOf(op)) {
+    IndexCases cases(op, body);
+    for (auto compare : llvm::make_early_inc_range(body.region->front().getOps<arith::CmpIOp>())) {
+      std::optional<bool> known = cases.decide(compare);
+      if (!known)
+        continue;
+      OpBuilder b(compare);
+      compare.replaceAllUsesWith(arith::ConstantOp::create(b, compare.getLoc(), b.getBoolAttr(*known)).getResult());
+      compare.erase();
+      changed = true;
+    }
+  }
+  return changed;
+}
+
+/// Sums of nothing but zeros → zeros.
+bool removeEmptySums(Operation *root) {
+  bool changed = false;
+  root->walk([&](ScanOp op) {
+    arith::ConstantOp number = filledWith(op.getInput());
+    if (!number || !matchPattern(number.getResult(), m_Zero()) || op.getKind() != ReduceKind::add ||
+        op.getInput().getType() != op.getResult().getType())
+      return;
+    op.replaceAllUsesWith(op.getInput());
+    op.erase();
+    changed = true;
+  });
+  return changed;
+}
+
 /// A transposition that moves nothing → its operand.
 bool removeIdentities(Operation *root) {
   bool changed = false;
@@ -128,7 +201,7 @@ struct SimplifyBodiesPass : kt::impl::SimplifyBodiesBase<SimplifyBodiesPass> {
     if (!isGraph(getOperation()))
       return;
     RewritePatternSet owned(&getContext());
-    owned.add<WidenNarrowed, CastBack>(&getContext());
+    owned.add<WidenNarrowed, WidenChosen, CastBack>(&getContext());
     FrozenRewritePatternSet patterns(std::move(owned));
     GreedyRewriteConfig config;
     config.setRegionSimplificationLevel(GreedySimplifyRegionLevel::Disabled); // bodies have one block
@@ -138,13 +211,15 @@ struct SimplifyBodiesPass : kt::impl::SimplifyBodiesBase<SimplifyBodiesPass> {
     while (changed) {
       if (failed(applyPatternsGreedily(getOperation(), patterns, config)))
         return signalPassFailure();
-      changed = removeIdentities(getOperation());
+      changed = removeIdentities(getOperation()) | removeEmptySums(getOperation());
       getOperation()->walk([&](Operation *op) {
         if (bodiesOf(op).empty())
           return;
         changed |= cleanBodyOperands(op);
         changed |= inlineScalars(op);
+        changed |= inlineFilled(op);
         changed |= removeClamps(op);
+        changed |= decideComparisons(op);
       });
     }
   }

@@ -66,8 +66,6 @@ public:
       span.to = Expr(*to);
   }
   void run() {
-    if (op.getSpanLow()) // that is all that can be said
-      return;
     bool finite = false;
     SmallVector<Mask> masks;
     for (const SpanCondition &c : conditions)
@@ -75,6 +73,12 @@ public:
         masks.push_back(*mask);
         finite |= mask->finite;
       }
+    if (op.getSpanLow()) { // narrower types may prove what wider ones did not
+      bool fits = llvm::any_of(masks, [&](const Mask &m) { return intersect(span, m.span).has_value(); });
+      if (fits && take(masks))
+        op.setSpanLow(false);
+      return;
+    }
     if (take(masks) || !finite)
       return;
     // Minus infinity may be taken where the lowest number may not.
@@ -235,6 +239,25 @@ private:
   llvm::DenseMap<Operation *, std::optional<Band>> known;
 };
 
+/// Where heads are in half precision, its lowest number in a mask stands for minus infinity as FP32's does, and it
+/// becomes that one: scores of a row that differ by half of FP16's range are no numbers that a model in FP16 computes
+/// with. What adds or chooses it is a mask.
+void widenLowest(AttentionOp op) {
+  if (!op.getQuery().getType().scalarType().isF16())
+    return;
+  constexpr double kLowestHalf = -65504;
+  for (auto constant : llvm::make_early_inc_range(op.getScore().front().getOps<arith::ConstantOp>())) {
+    auto number = dyn_cast<FloatAttr>(constant.getValue());
+    if (!number || !number.getType().isF32() || number.getValueAsDouble() != kLowestHalf)
+      continue;
+    OpBuilder b(constant);
+    Value lowest =
+        arith::ConstantOp::create(b, constant.getLoc(), b.getF32FloatAttr(-std::numeric_limits<float>::max()));
+    constant.getResult().replaceUsesWithIf(
+        lowest, [](OpOperand &use) { return isa<arith::AddFOp, arith::SelectOp>(use.getOwner()); });
+  }
+}
+
 /// x + 0 in what makes a score → x: minus zero is as good as zero there.
 struct AddNothing final : OpRewritePattern<arith::AddFOp> {
   using OpRewritePattern::OpRewritePattern;
@@ -262,6 +285,7 @@ struct SpanScoresPass : kt::impl::SpanScoresBase<SpanScoresPass> {
     BandReads bands;
     for (Operation *op : ops) {
       bands.run(cast<AttentionOp>(op));
+      widenLowest(cast<AttentionOp>(op));
       Spanner(cast<AttentionOp>(op)).run();
     }
     // What the truths decided falls away.

@@ -13,8 +13,9 @@ Menu::Menu(KernelOp kernel, StringRef target, const KernelLaunches &launches, Te
       tensorCores(tensorCores) {}
 
 void Menu::add(StringRef path, DictionaryAttr config, Expr guard, Expr cost, Expr splits) {
-  // What has too many parts to be said cannot be asked either.
-  if ((guard && (guard.poison() || !launches.ever(guard))) || (splits && splits.poison()))
+  // What has too many parts to be said cannot be asked either. Blocks share a tile's work only where that is known to
+  // pay: the same tile is there for blocks that do not.
+  if ((guard && (guard.poison() || !launches.ever(guard))) || (splits && (splits.poison() || cost.poison())))
     return;
   auto attr = [](Expr e) { return e && !e.poison() ? e.attr() : ExprAttr(); };
   // Without a cost a candidate counts as free.

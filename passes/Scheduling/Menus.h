@@ -24,15 +24,17 @@ public:
   llvm::SmallVector<CandidateAttr> take() { return std::move(candidates); }
 
 private:
+  struct TileShape {
+    unsigned rows, columns, threads;
+  };
   struct Level {
     Expr guard;
     unsigned lanes;
   };
   void products(const Product &p, const CostModel &cost, const TargetModel &model);
-  /// A product's candidate; where a norm goes on with its rows, one for each way to do that. `rowsAndWarps` are a
-  /// tile's.
+  /// A product's candidate; where a norm goes on with its rows, one for each way to do that.
   void addProduct(llvm::StringRef path, mlir::DictionaryAttr config, const Product &p, const CostModel &cost,
-                  std::pair<unsigned, unsigned> rowsAndWarps, Expr guard, Expr time, Expr splits);
+                  const TileShape &tile, Expr guard, Expr time, Expr splits);
   void tensorCoreProducts(const Product &p, const CostModel &cost, const TargetModel &model);
   void cudaCoreProducts(const Product &p, const CostModel &cost, const TargetModel &model);
   void attention(AttentionOp op, const CostModel &cost);

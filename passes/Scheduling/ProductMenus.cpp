@@ -1,5 +1,6 @@
 //===- ProductMenus.cpp - tiles for matrix products and convolutions ------===//
 
+#include "dialects/KT/Schedule/Structured.h"
 #include "passes/Scheduling/Menus.h"
 
 using namespace mlir;
@@ -16,6 +17,12 @@ constexpr MmaTile kTiles[] = {
     {64, 128, 64, 2, 2, 4, 1},  {128, 128, 64, 2, 2, 3, 1}, {128, 128, 32, 2, 4, 3, 1}, {128, 256, 32, 2, 4, 3, 1},
     {256, 128, 32, 4, 2, 3, 1}, {128, 256, 64, 2, 4, 3, 1}, // cards with 163 KB a block
 };
+/// Of warpgroups, where the target has them.
+constexpr MmaTile kWarpgroupTiles[] = {
+    {64, 64, 64, 4, 1, 8, 1, true},   {64, 128, 64, 4, 1, 4, 2, true},  {64, 128, 64, 4, 1, 8, 1, true},
+    {128, 128, 64, 8, 1, 3, 2, true}, {128, 128, 64, 8, 1, 6, 1, true}, {64, 256, 64, 4, 1, 5, 1, true},
+    {128, 256, 64, 8, 1, 4, 1, true},
+};
 /// Of convolutions, whose threads keep where their rows lie in the image: few rows each, and shallow slabs.
 constexpr MmaTile kConvTiles[] = {{64, 64, 32, 2, 2, 4, 0}, {128, 64, 32, 2, 2, 4, 2}, {128, 128, 32, 2, 2, 3, 1}};
 /// Of operands that come an element at a time.
@@ -24,18 +31,10 @@ constexpr MmaTile kPlainTile{64, 64, 32, 2, 2, 2, 1}, kElementsTile{64, 64, 32, 
 /// Left alone, ptxas saves registers for more blocks than few rows have, and spills.
 constexpr SimtTile kFew{16, 64, 32, 2, 4, 4}, kLarge{128, 128, 8, 8, 8}, kSmall{64, 64, 16, 4, 4};
 
-/// A norm's row by a warp that does one after the other, which waits for memory each time.
-constexpr int64_t kRowNanoseconds = 1500;
+/// A norm's row by threads that do one after the other and wait for memory each time, and a further row at the same
+/// time; what blocks that share rows wait for one another: an atomic addition and a look at what others added.
+constexpr int64_t kRowNanoseconds = 1500, kFurtherRowNanoseconds = 300, kSharingNanoseconds = 1500;
 } // namespace
-
-/// The number of splits, `room` or one, and what it takes: adding up is not always worth a fuller device.
-static std::pair<Expr, Expr> worthSharing(Expr room, Expr alone, function_ref<Expr(Expr)> costOf) {
-  Expr shared = costOf(room), one = Expr::constant(room.context(), 1);
-  Expr splits = Expr::select(Expr::lt(shared, alone), room, one), least = Expr::min(shared, alone);
-  // Grids and workspaces have it twice, and something beside it.
-  bool brief = !splits.poison() && !least.poison() && splits.attr().getWeight() < Expr::kMaxWeight * 3 / 8;
-  return brief ? std::pair(splits, least) : std::pair(room, shared);
-}
 
 void Menu::products(const Product &p, const CostModel &cost, const TargetModel &model) {
   if (p.left == Product::Left::depthwise)
@@ -48,24 +47,34 @@ void Menu::products(const Product &p, const CostModel &cost, const TargetModel &
 }
 
 void Menu::addProduct(StringRef path, DictionaryAttr config, const Product &p, const CostModel &cost,
-                      std::pair<unsigned, unsigned> rowsAndWarps, Expr guard, Expr time, Expr splits) {
+                      const TileShape &tile, Expr guard, Expr time, Expr splits) {
   if (kernel.computes().size() == 1)
     return add(path, config, guard, time, splits);
-  // The norm of the rows: by the last block of each tile of them, a row a warp after the other, or by a launch of its
-  // own.
-  auto with = [&](int64_t follow) {
+  auto norm = cast<NormalizeOp>(kernel.computes()[1]);
+  auto with = [&](Follow follow) {
     SmallVector<NamedAttribute> entries(config.begin(), config.end());
-    entries.push_back({StringAttr::get(context, "follow"), IntegerAttr::get(IntegerType::get(context, 64), follow)});
+    entries.push_back(
+        {StringAttr::get(context, "follow"), IntegerAttr::get(IntegerType::get(context, 64), (int64_t)follow)});
     return DictionaryAttr::get(context, entries);
   };
-  auto [rows, warps] = rowsAndWarps;
-  if (p.batch.empty()) {
-    Expr turns = Expr::ceilDiv(Expr::min(p.m, number(rows)), number(warps));
-    add(path, with(1), guard, time + turns * kRowNanoseconds, splits);
-  }
   Expr moved =
       p.m * p.resultColumns * (2 * elementBytes(cast<SymTensorType>(p.op->getResult(0).getType()).getElementType()));
-  add(path, with(0), guard, time + cost.stream(moved, 80), splits);
+  if (p.batch.empty()) {
+    // The rows of a band of tiles, which all of its blocks share or none.
+    Expr rows = Expr::min(p.m, number(tile.rows)), blocks = Expr::ceilDiv(p.n, number(tile.columns));
+    auto turns = [&](Expr sharing, std::optional<int64_t> most) {
+      FollowedRows plan = followedRows(norm, tile.threads, most);
+      int64_t turn = kRowNanoseconds + (plan.each - 1) * kFurtherRowNanoseconds;
+      return Expr::ceilDiv(rows, sharing * plan.atOnce) * turn;
+    };
+    std::optional<int64_t> count = blocks.asConstant(), share;
+    if (count)
+      share = llvm::divideCeil(tile.rows, *count);
+    add(path, with(Follow::lastBlock), guard, time + turns(number(1), tile.rows), splits);
+    Expr waits = Expr::max(turns(blocks, share), cost.cached(moved));
+    add(path, with(Follow::sharing), guard, time + waits + number(kSharingNanoseconds), splits);
+  }
+  add(path, with(Follow::stage), guard, time + number(kRowNanoseconds) + cost.stream(moved, 80), splits);
 }
 
 void Menu::tensorCoreProducts(const Product &p, const CostModel &cost, const TargetModel &model) {
@@ -78,12 +87,9 @@ void Menu::tensorCoreProducts(const Product &p, const CostModel &cost, const Tar
     // Newer cards of another kind may have less: what the target's own has is not what the run meets.
     if (tile->sharedBytes() > sharedPerBlock(0))
       guard = allOf({guard, Expr::lt(number(tile->sharedBytes() - 1), Expr::symbol(context, fact::kSharedPerBlock))});
-    Expr splits, time = cost.product(p, *tile, async, lanes, {});
-    if (mayShare)
-      std::tie(splits, time) = worthSharing(cost.splits(p, *tile, async), time,
-                                            [&](Expr n) { return cost.product(p, *tile, async, lanes, n); });
-    addProduct(path::kMma, makeConfig(context, *tile, async), p, cost, {tile->bm, tile->threads() / 32}, guard, time,
-               splits);
+    auto [time, splits] = cost.product(p, *tile, async, lanes, mayShare);
+    addProduct(tile->warpgroups ? path::kWgmma : path::kMma, makeConfig(context, *tile, async), p, cost,
+               {tile->bm, tile->bn, tile->threads()}, guard, time, splits);
   };
   Alignment copies;
   bool aligned = p.canAlign(copies);
@@ -100,7 +106,12 @@ void Menu::tensorCoreProducts(const Product &p, const CostModel &cost, const Tar
       ArrayRef<MmaTile> tiles = p.left == Product::Left::strided  ? ArrayRef(kTiles)
                                 : p.left == Product::Left::chunks ? ArrayRef(kConvTiles)
                                                                   : ArrayRef(kElementsTile);
-      for (const MmaTile &tile : tiles) {
+      SmallVector<MmaTile> all(tiles);
+      // A warpgroup reads columns of its right side from panels only.
+      if (isExact(target) && model.capability() == 90 && p.left == Product::Left::strided &&
+          (p.packed || p.rhsK.isConstant(1)))
+        llvm::append_range(all, kWarpgroupTiles);
+      for (const MmaTile &tile : all) {
         Expr guard = allOf({copied, level.guard, many});
         tryTile(tile, true, guard, level.lanes, false);
         // Where tiles as large as the last ones are few, smaller ones fill the device without adding up.
@@ -120,12 +131,9 @@ void Menu::cudaCoreProducts(const Product &p, const CostModel &cost, const Targe
     std::optional<SimtTile> tile = SimtTile::get(wanted, accBytes, model.sharedPerBlock());
     if (!tile)
       return;
-    Expr splits, time = cost.product(p, *tile, vectors, lanes, {});
-    if (mayShare)
-      std::tie(splits, time) =
-          worthSharing(cost.splits(p, *tile), time, [&](Expr n) { return cost.product(p, *tile, vectors, lanes, n); });
-    addProduct(path::kSimt, makeConfig(context, *tile, vectors), p, cost, {tile->bm, tile->threads() / 32}, guard, time,
-               splits);
+    auto [time, splits] = cost.product(p, *tile, vectors, lanes, mayShare);
+    addProduct(path::kSimt, makeConfig(context, *tile, vectors), p, cost, {tile->bm, tile->bn, tile->threads()}, guard,
+               time, splits);
   };
   // Vectors of operands and of results; what cannot be assumed of operands is read an element at a time.
   unsigned lanes = 1;

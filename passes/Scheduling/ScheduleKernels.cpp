@@ -28,12 +28,13 @@ constexpr int64_t kHopperSmCounts[] = {78, 114, 132};
 /// Nanoseconds that the model does not tell apart.
 constexpr int64_t kUnsure = 500;
 
-/// Kilobytes of PTX that a candidate is about: measured, a few for each function and a third for each mma.
+/// Kilobytes of PTX that a candidate is about, as measured: some for each function, a third for each mma, a few for
+/// what adds up splits.
 int64_t codeOf(CandidateAttr c) {
   int64_t kilobytes = 10;
   if (std::optional<MmaTile> t = mmaTileOf(c))
     kilobytes += t->mi() * t->ni() * t->bk / 16 * 3 / 8;
-  return kilobytes + (c.getSplits() || configured(c, "split") ? 8 : 0);
+  return kilobytes + (c.getSplits() || configured(c, "split") ? 4 : 0);
 }
 
 /// The time that a launch may lose for code that is not there, in percent: the more code a kernel has, the more.
@@ -41,10 +42,17 @@ int64_t toleratedLoss(int64_t kilobytes) {
   return kilobytes <= 40 ? 2 : kilobytes <= 60 ? 4 : kilobytes <= 80 ? 6 : kilobytes <= 110 ? 8 : 11;
 }
 
+/// Whether machines of `target` run code for `older`.
+bool runsOlder(StringRef target, StringRef older) {
+  return capabilityOf(older) && capabilityOf(older) <= capabilityOf(target) && !isExact(older);
+}
+
 /// The candidates of a kernel for one target and what they cost where.
 class Contest {
 public:
-  Contest(ArrayRef<CandidateAttr> all, const KernelLaunches &launches) : all(all), launches(launches) {
+  /// The first `given` of them are there whatever happens: code for an older target.
+  Contest(ArrayRef<CandidateAttr> all, size_t given, const KernelLaunches &launches)
+      : all(all), given(given), launches(launches) {
     alive.assign(all.size(), true);
     for (CandidateAttr c : all) {
       guards.push_back(c.getGuard() ? (int)program.add(c.getGuard()) : -1);
@@ -71,11 +79,11 @@ public:
   void prune() {
     while (true) {
       int64_t code = 0;
-      for (size_t c = 0; c < all.size(); ++c)
+      for (size_t c = given; c < all.size(); ++c)
         code += alive[c] ? codeOf(all[c]) : 0;
       std::optional<size_t> drop;
       double least = 0;
-      for (size_t c = 0; c < all.size(); ++c) {
+      for (size_t c = given; c < all.size(); ++c) {
         int64_t loss = alive[c] ? lossWithout(c) : kNever;
         if (loss > toleratedLoss(code) * 100)
           continue;
@@ -123,7 +131,7 @@ public:
   }
 
   void keep(SmallVectorImpl<Attribute> &to) const {
-    for (size_t c = 0; c < all.size(); ++c)
+    for (size_t c = given; c < all.size(); ++c)
       if (alive[c])
         to.push_back(all[c]);
   }
@@ -153,6 +161,7 @@ private:
   }
 
   ArrayRef<CandidateAttr> all;
+  size_t given;
   const KernelLaunches &launches;
   ExprProgram program;
   std::vector<int> guards, costs; // places in the program; -1: none
@@ -171,12 +180,13 @@ struct ScheduleKernelsPass : kt::impl::ScheduleKernelsBase<ScheduleKernelsPass> 
     auto bounds = getOperation()->getAttrOfType<DictionaryAttr>("kt.bounds");
     for (auto &[kernel, launches] : launchesOf(getOperation())) {
       SmallVector<Attribute> kept;
+      SmallVector<CandidateAttr> offered;
       std::vector<KernelLaunches::Sample> samples = launches.samples(bounds);
       for (const std::string &target : targets)
         if (target == "host")
           scheduleHost(kernel, launches, kept);
         else
-          schedule(kernel, target, launches, samples, kept);
+          schedule(kernel, target, launches, samples, offered, kept);
       KernelOp scheduled = kernel;
       scheduled.setCandidatesAttr(ArrayAttr::get(&getContext(), kept));
     }
@@ -192,18 +202,35 @@ struct ScheduleKernelsPass : kt::impl::ScheduleKernelsBase<ScheduleKernelsPass> 
       kept.push_back(c);
   }
 
+  /// `offered` are the candidates that targets before this one had to choose from.
   void schedule(KernelOp kernel, StringRef target, const KernelLaunches &launches,
-                ArrayRef<KernelLaunches::Sample> samples, SmallVectorImpl<Attribute> &kept) {
+                ArrayRef<KernelLaunches::Sample> samples, SmallVectorImpl<CandidateAttr> &offered,
+                SmallVectorImpl<Attribute> &kept) {
     std::optional<TargetModel> model = TargetModel::get(target, llvm::to_vector(costModel));
     if (!model)
       return;
     Menu menu(kernel, target, launches, tensorCores);
     menu.fill(*model);
-    SmallVector<CandidateAttr> all = menu.take();
-    Contest contest(all, launches);
+    // Code for an older target runs there too: what that one could have had was decided with it.
+    SmallVector<CandidateAttr> all;
+    for (Attribute attr : kept)
+      if (auto older = cast<CandidateAttr>(attr); runsOlder(target, older.getTarget()))
+        all.push_back(older);
+    size_t given = all.size();
+    for (CandidateAttr c : menu.take())
+      if (llvm::none_of(offered, [&](CandidateAttr older) {
+            return runsOlder(target, older.getTarget()) && older.getPath() == c.getPath() &&
+                   older.getConfig() == c.getConfig() && older.getSplits() == c.getSplits();
+          }))
+        all.push_back(c);
+    offered.append(all.begin() + given, all.end());
+    if (variants == Variants::one && given)
+      return;
+    Contest contest(all, given, launches);
     if (variants != Variants::all && all.size() > 1) {
+      bool exact = isExact(target);
       for (const KernelLaunches::Sample &sample : samples) {
-        for (int64_t count : kSmCounts)
+        for (int64_t count : exact ? ArrayRef(kHopperSmCounts) : ArrayRef(kSmCounts))
           contest.enter(sample, model->capability(), count);
         if (model->capability() < 90)
           for (int64_t count : kHopperSmCounts)

@@ -3,14 +3,16 @@
 
     cost_model.py run --ktc KTC --ktrun KTRUN --out ROWS.csv [--work DIR] [--device cuda:0] [--target sm_90] [--sets SET ...]
     cost_model.py report ROWS.csv
-    cost_model.py predict ROWS.csv --ktc KTC [--cost-model MODEL.json] [--out ROWS.csv] [--sets SET ...]
+    cost_model.py predict ROWS.csv --ktc KTC --out ROWS.csv [--cost-model MODEL.json] [--sets SET ...]
     cost_model.py expect FACTS --ktc KTC --out ROWS.csv [--sets SET ...]
-    cost_model.py check ROWS.csv
+    cost_model.py check ROWS.csv ... --ktc KTC [--cost-model MODEL.json] [--candidates few]
 
 `run` writes models of many products, attentions and norms, compiles them with all candidates, has ktrun measure every variant on a cold
 second-level cache and writes a row for each; then it reports. It needs nothing but Python, ktc and ktrun. `report` prints for each set
-Spearman's correlation of expected and measured times, and what the choice by expected time loses against the fastest candidate. `predict` puts what another compiler expects, or the same by
-other numbers, into rows that were measured before; `expect` makes rows of expected times alone, for a card of these facts; `check` fails where the goals are missed (GOALS).
+Spearman's correlation of expected and measured times, and what the choice by expected time loses against the fastest candidate. `predict` puts what
+another compiler expects, or the same by other numbers, in the place of what was expected when rows were measured, and reports that; `expect` makes rows
+of expected times alone, for a card of these facts; `check` is `predict` without a file, and fails where the goals are missed (GOALS); of all candidates,
+or of the few that artifacts get. test/bench/README.md says what the goals mean.
 
 The set `random` is drawn log-uniformly and not used to fit."""
 import argparse
@@ -30,8 +32,10 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'hostile'))
 import onnxwire as wire
 
-FIELDS = ('set', 'kind', 'm', 'n', 'k', 'candidate', 'predicted_ns', 'measured_ns')
+FIELDS = ('set', 'kind', 'm', 'n', 'k', 'candidate', 'splits', 'predicted_ns', 'measured_ns')
+KEY = FIELDS[:6]
 GOALS = {'Spearman': 0.9, 'median': 0.08, 'worst': 0.25}
+LEAST_MEASURED = 0.9  # of what was recorded and is still there, with as many splits as it has now
 NOISE = random.Random(7).randbytes(1 << 20)
 
 
@@ -108,6 +112,18 @@ def norms(shapes):
     return b, lambda row: next((known[i] for i in row['ints'] if i in known), None)
 
 
+def followed(shapes):
+    """Products whose rows a norm goes on with, as in encoders."""
+    b, known, kind = Builder(), {}, wire.FLOAT16
+    for m, n, k in shapes:
+        rows = b.symbol(m)
+        x = b.node('MatMul', [b.input(kind, [rows, k]), b.weight(kind, [k, n])])
+        x = b.node('Add', [x, b.input(kind, [rows, n])], (kind, [rows, n]))
+        b.node('LayerNormalization', [x, b.weight(kind, [n]), b.weight(kind, [n])], (kind, [rows, n]), axis=-1)
+        known[m] = (m, n, k)
+    return b, lambda row: next((known[i] for i in row['ints'] if i in known), None)
+
+
 def log_uniform(rng, low, high, step=1):
     return max(step, round(math.exp(rng.uniform(math.log(low), math.log(high))) / step) * step)
 
@@ -138,6 +154,8 @@ def sets():
         'grid': [('f16 packed', products(grid, half, True)), ('f16 rows', products(grid[::2], half, False))],
         'single': [('f32 packed', products([s for s in grid[::3] if s[0] <= 2048], single, True))],
         'attention': [(f'attention h16 d{d}', attentions(keys, 16, d)) for d in (64, 128)],
+        'followed': [(f'f16 {n} {k} norm', followed([(m, n, k) for m in (1, 17, 62, 130, 400, 1000, 3000, 8000)]))
+                     for n, k in ((768, 768), (768, 3072), (1024, 1024), (2048, 8192), (4096, 4096))],
         'norm': [('layernorm', norms([(m, n) for n, rows in ((768, (1, 127, 4096)), (4096, (3, 511, 8192)), (1024, (5, 1025, 32768))) for m in rows]))],
         'random': [('f16 packed', products(random_products(rng, 100, 128), half, True)), ('f16 rows', products(random_products(rng, 100, 8), half, False))],
     }
@@ -149,8 +167,27 @@ def compiled_model(args, name, number, builder):
     with open(path + '.onnx', 'wb') as f:
         f.write(builder.bytes())
     cost = ['--cost-model', args.cost_model] if args.cost_model else []
-    subprocess.run([args.ktc, 'compile', path + '.onnx', '-o', path + '.ktm', '--target', args.target + ',host', '--candidates', 'all', *cost], check=True)
+    subprocess.run([args.ktc, 'compile', path + '.onnx', '-o', path + '.ktm', '--target', args.target + ',host', '--candidates', args.candidates, *cost], check=True)
     return path, [x for d, v in builder.dims.items() for x in ('--dim', f'{d}={v}')]
+
+
+def facts_of(head):
+    """As ktc inspect takes them, from the first line of a file of rows."""
+    return re.search(r'sm=\S+?l2=\d+', head)[0]
+
+
+def schedules(args, facts, path, dims, shape_of):
+    """What ktc expects of a compiled model's launches: nanoseconds and splits by shape and candidate."""
+    text = subprocess.run([args.ktc, 'inspect', path + '.ktm', '--schedules', '--facts', facts, *dims], check=True, stdout=subprocess.PIPE, text=True).stdout
+    result, candidates, shape = {}, {}, None
+    for line in text.splitlines():
+        if m := re.match(r'  \[(\d+)\] (\S+) "([^"]*)"', line):
+            candidates[m[1]] = m[3] if m[2].startswith('sm_') else None
+        elif line.startswith('  launch'):
+            shape = shape_of({'ints': [int(i) for i in re.findall(r' i\d+=(\d+)', line)]})
+        elif (m := re.match(r'    [> ] \[(\d+)\] (\d+) ns(?:, (\d+) splits)?', line)) and shape and candidates[m[1]]:
+            result[(*map(str, shape), candidates[m[1]])] = (int(m[2]), int(m[3] or 1))
+    return result
 
 
 def measure(args, name, number, kind, built):
@@ -162,32 +199,32 @@ def measure(args, name, number, kind, built):
     print(f'{name} {kind}: compiled in {compiled - started:.1f} s, measured in {time.time() - compiled:.1f} s', flush=True)
     with open(path + '.json') as f:
         measured = json.load(f)
+    facts = f"sm={measured['sm_count']},shared={measured['shared_per_block']},capability={measured['capability']},l2={measured['l2_bytes']}"
+    expected = schedules(args, facts, path, dims, shape_of)
     rows, unknown = [], 0
     for row in measured['rows']:
         shape = shape_of(row)
         if shape is None:
             unknown += 1
         else:
-            rows.append((name, kind, *shape, row['schedule'], row['predicted_ns'], row['ns']))
+            splits = expected[(*map(str, shape), row['schedule'])][1]
+            rows.append((name, kind, *shape, row['schedule'], splits, row['predicted_ns'], row['ns']))
     if unknown:
         print(f'{name} {kind}: {unknown} rows of other kernels', flush=True)
-    return rows, (f"{measured['machine']}, {measured['sm_count']} multiprocessors, sm={measured['sm_count']},shared={measured['shared_per_block']},"
-                  f"capability={measured['capability']},l2={measured['l2_bytes']}")
+    return rows, f"{measured['machine']}, {measured['sm_count']} multiprocessors, {facts}"
 
 
-def expected(args, facts, name, number, kind, built):
-    """What ktc expects: nanoseconds by kind, shape and candidate."""
-    builder, shape_of = built
-    path, dims = compiled_model(args, name, number, builder)
-    text = subprocess.run([args.ktc, 'inspect', path + '.ktm', '--schedules', '--facts', facts, *dims], check=True, stdout=subprocess.PIPE, text=True).stdout
-    result, candidates, shape = {}, {}, None
-    for line in text.splitlines():
-        if m := re.match(r'  \[(\d+)\] (\S+) "([^"]*)"', line):
-            candidates[m[1]] = m[3] if m[2].startswith('sm_') else None
-        elif line.startswith('  launch'):
-            shape = shape_of({'ints': [int(i) for i in re.findall(r' i\d+=(\d+)', line)]})
-        elif (m := re.match(r'    [> ] \[(\d+)\] (\d+) ns', line)) and shape and candidates[m[1]]:
-            result[(name, kind, *map(str, shape), candidates[m[1]])] = m[2]
+def expected_now(args, facts, wanted):
+    """What ktc expects of the models of those sets and kinds: nanoseconds and splits by KEY."""
+    os.makedirs(args.work, exist_ok=True)
+    result = {}
+    for name, models in sets().items():
+        for number, (kind, (builder, shape_of)) in enumerate(models):
+            if wanted(name, kind):
+                path, dims = compiled_model(args, name, number, builder)
+                result |= {(name, kind, *key): value for key, value in schedules(args, facts, path, dims, shape_of).items()}
+                for ending in ('.onnx', '.ktm'):  # hundreds of megabytes
+                    os.remove(path + ending)
     return result
 
 
@@ -196,11 +233,8 @@ def expect(args):
         f.write(f"# no card, {re.search(r'sm=([0-9]+)', args.facts)[1]} multiprocessors, {args.facts}\n")
         writer = csv.writer(f, lineterminator='\n')
         writer.writerow(FIELDS)
-        known = sets()
-        for name in args.sets or known:
-            for number, (kind, built) in enumerate(known[name]):
-                for row, ns in expected(args, args.facts, name, number, kind, built).items():
-                    writer.writerow([*row, ns, ns])
+        for key, (ns, splits) in expected_now(args, args.facts, lambda name, kind: name in args.sets or not args.sets).items():
+            writer.writerow([*key, splits, ns, ns])
 
 
 def read_rows(path):
@@ -209,27 +243,37 @@ def read_rows(path):
         return head, list(csv.DictReader(f))
 
 
-def predict(args):
-    head, rows = read_rows(args.rows)
-    facts = re.search(r'sm=\S+?l2=\d+', head)[0]
-    times, known = {}, sets()
-    rows = [r for r in rows if not args.sets or r['set'] in args.sets]
-    for name in dict.fromkeys(r['set'] for r in rows):
-        for number, (kind, built) in enumerate(known[name]):
-            if any((r['set'], r['kind']) == (name, kind) for r in rows):
-                times |= expected(args, facts, name, number, kind, built)
+def by_key(rows):
+    return {tuple(r[f] for f in KEY): r for r in rows}
+
+
+def as_now(rows, now):
+    """The rows with what is expected now in the place of what was. A tile whose blocks share nothing is the same launch whether or not
+    they might have shared, and of two measurements of one launch the lesser counts: whatever disturbs a launch makes it slower. A
+    number of splits that was not measured leaves no row."""
+    recorded = by_key(rows)
     kept = []
-    for r in rows:
-        now = times.get(tuple(r[f] for f in FIELDS[:6]))
-        if now is not None:
-            kept.append(dict(r, predicted_ns=now))
-    if len(kept) < len(rows):
-        print(f'{len(rows) - len(kept)} rows of candidates that there are no more')
-    with open(args.out or args.rows, 'w', newline='') as f:
-        f.write(head)
-        writer = csv.DictWriter(f, FIELDS, lineterminator='\n')
-        writer.writeheader()
-        writer.writerows(kept)
+    for key, r in recorded.items():
+        if key not in now:
+            continue
+        ns, splits = now[key]
+        tile = key[-1].removesuffix(' split')
+        same = [recorded.get((*key[:-1], name)) for name in (tile, tile + ' split')]
+        times = [int(s['measured_ns']) for s in same if s and int(s['splits']) == splits]
+        if times:
+            kept.append(dict(r, splits=splits, predicted_ns=ns, measured_ns=min(times)))
+    return kept
+
+
+def predicted(args, path):
+    """The file's first line, its rows as they would run now, and all of them; what is wrong with the rows."""
+    head, recorded = read_rows(path)
+    recorded = [r for r in recorded if not args.sets or r['set'] in args.sets]
+    there = {(r['set'], r['kind']) for r in recorded}
+    now = expected_now(args, facts_of(head), lambda *model: model in there)
+    rows, known = as_now(recorded, now), len(now.keys() & by_key(recorded).keys())
+    print(f'{len(rows)} of {known} rows were measured as they would run now, {len(now) - known} others never')
+    return head, rows, recorded, [] if len(rows) >= LEAST_MEASURED * known else [f'fewer than {LEAST_MEASURED:.0%} of the rows: measure again']
 
 
 def ranks(values):
@@ -252,35 +296,37 @@ def spearman(x, y):
     return sxy / math.sqrt(sum((a - mx) ** 2 for a in x) * sum((b - my) ** 2 for b in y) or 1)
 
 
-def losses(rows):
-    """(loss of the choice, the shape, what was chosen, what is best), the worst first."""
-    by_shape = collections.defaultdict(list)
-    for r in rows:
-        by_shape[r['set'], r['kind'], int(r['m']), int(r['n']), int(r['k'])].append((int(r['predicted_ns']), int(r['measured_ns']), r['candidate']))
-    result = []
-    for shape, candidates in by_shape.items():
+def losses(rows, recorded):
+    """(loss of the choice against the fastest of all that was recorded, the shape, what was chosen, what is best), the worst first."""
+    def by_shape(rows):
+        result = collections.defaultdict(list)
+        for r in rows:
+            result[tuple(r[f] for f in KEY[:5])].append((int(r['predicted_ns']), int(r['measured_ns']), r['candidate']))
+        return result
+    result, best_of = [], by_shape(recorded)
+    for shape, candidates in by_shape(rows).items():
         chosen = min(candidates, key=lambda c: c[0])  # the first of equals, as in the runtime
-        best = min(candidates, key=lambda c: c[1])
+        best = min(best_of[shape], key=lambda c: c[1])
         result.append((chosen[1] / max(1, best[1]) - 1, shape, chosen, best))
     return sorted(result, key=lambda x: -x[0])
 
 
-def report(path, worst=8):
-    """Prints, and returns what misses the goals."""
-    rows, missed = read_rows(path)[1], []
+def report(rows, recorded, worst=8):
+    """Prints, and returns what misses the goals. `rows` are those of what would run, `recorded` all that was measured."""
+    missed = []
     for name in dict.fromkeys((r['set'], r['kind']) for r in rows):
         some = [r for r in rows if (r['set'], r['kind']) == name]
         rho = spearman([int(r['predicted_ns']) for r in some], [int(r['measured_ns']) for r in some])
-        lost = losses(some)
+        lost = losses(some, recorded)
         ratio = statistics.median(int(r['predicted_ns']) / max(1, int(r['measured_ns'])) for r in some)
-        print(f'{name[0]:10} {name[1]:20} {len(some):5} rows {len(lost):4} shapes  Spearman {rho:.3f}  expected/measured {ratio:.2f}  '
+        print(f'{" ".join(name):24} {len(lost):4} shapes {len(some):5} rows  Spearman {rho:.3f}  expected/measured {ratio:.2f}  '
               f'loss: median {statistics.median(l[0] for l in lost):.1%} 90% {lost[len(lost) // 10][0]:.1%} worst {lost[0][0]:.1%}')
         for what, good in (('Spearman', len(some) < 30 or rho >= GOALS['Spearman']), ('median', statistics.median(l[0] for l in lost) <= GOALS['median']),
                            ('worst', lost[0][0] <= GOALS['worst'])):
             if not good:
                 missed.append(f'{name[0]} {name[1]}: {what} misses {GOALS[what]}')
         for loss, shape, chosen, best in lost[:worst]:
-            print(f'    {loss:6.1%} {shape[2:]}: {chosen[2]} ({chosen[0]} expected, {chosen[1]} ns), best {best[2]} ({best[0]} expected, {best[1]} ns)')
+            print(f'    {loss:6.1%} {shape[2:]}: {chosen[2]} ({chosen[0]} expected, {chosen[1]} ns), best {best[2]} ({best[1]} ns)')
     return missed
 
 
@@ -288,33 +334,42 @@ def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     sub = p.add_subparsers(dest='mode', required=True)
     run = sub.add_parser('run')
-    run.add_argument('--ktc', required=True)
     run.add_argument('--ktrun', required=True)
     run.add_argument('--out', required=True)
     run.add_argument('--device', default='cuda:0')
     again = sub.add_parser('predict')
     again.add_argument('rows')
-    again.add_argument('--ktc', required=True)
-    again.add_argument('--out')
+    again.add_argument('--out', required=True)
+    check = sub.add_parser('check')
+    check.add_argument('rows', nargs='+')
     alone = sub.add_parser('expect')
     alone.add_argument('facts', help='as of ktc inspect: sm=132,shared=232448,capability=90,l2=52428800')
-    alone.add_argument('--ktc', required=True)
     alone.add_argument('--out', required=True)
-    for mode in (run, again, alone):
+    for mode in (run, again, check, alone):
+        mode.add_argument('--ktc', required=True)
         mode.add_argument('--work', default=os.path.join(tempfile.gettempdir(), 'kt-cost-model'))
         mode.add_argument('--target', default='sm_90')
         mode.add_argument('--cost-model', default='')
+        mode.add_argument('--candidates', default='all')
         mode.add_argument('--sets', nargs='+', default=[])
     sub.add_parser('report').add_argument('rows')
-    sub.add_parser('check').add_argument('rows')
     args = p.parse_args()
-    if args.mode == 'predict':
-        os.makedirs(args.work, exist_ok=True)
-        predict(args)
     if args.mode == 'expect':
-        os.makedirs(args.work, exist_ok=True)
         expect(args)
         return 0
+    missed = []
+    if args.mode == 'check':
+        for path in args.rows:
+            _, rows, recorded, wrong = predicted(args, path)
+            missed += wrong + report(rows, recorded)
+    if args.mode == 'predict':
+        head, rows, recorded, missed = predicted(args, args.rows)
+        report(rows, recorded)
+        with open(args.out, 'w', newline='') as f:
+            f.write(head)
+            writer = csv.DictWriter(f, FIELDS, lineterminator='\n')
+            writer.writeheader()
+            writer.writerows(rows)
     if args.mode == 'run':
         os.makedirs(args.work, exist_ok=True)
         rows, machine, known = [], '', sets()
@@ -329,7 +384,9 @@ def main():
                 with open(args.out, 'w', newline='') as f:
                     f.write(f'# {machine}, {time.strftime("%Y-%m-%d")}\n')
                     csv.writer(f, lineterminator='\n').writerows([FIELDS, *rows])
-    missed = report((args.mode in ('run', 'predict') and args.out) or args.rows)
+    if args.mode in ('run', 'report'):
+        rows = read_rows(args.out if args.mode == 'run' else args.rows)[1]
+        missed = report(rows, rows)
     for line in missed:
         print(line)
     return 1 if missed and args.mode == 'check' else 0

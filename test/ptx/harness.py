@@ -51,10 +51,12 @@ def evaluate(exprs, ints, facts):
 class Case:
     """One kernel of kernels/*.mlir, of the case's name unless `kernel` is another. `runs` are its (ints, inputs, expected): the sizes p0, p1, ... and
     tensors; or (ints, inputs, expected, faults): the (index, limit, site) of which it has to report one, and the results say nothing. What `banks`
-    lists is free of bank conflicts. It is compiled with `flags`; `check(ints, kernel, ptx)` says what is wrong with the code of a variant that a run may
+    lists is free of bank conflicts. Variants without `only` in their schedule are left out; the interpreter runs blocks in the `order` that interp.launch
+    is given. It is compiled with `flags`; `check(ints, kernel, ptx)` says what is wrong with the code of a variant that a run may
     get, or nothing."""
 
-    def __init__(self, name, runs, tolerance=None, banks=(), flags=(), check=None, kernel=None):
+    def __init__(self, name, runs, tolerance=None, banks=(), flags=(), check=None, kernel=None, only='', order={}):
+        self.only, self.order = only, order
         self.name, self.runs, self.tolerance, self.banks = name, runs, tolerance, banks
         self.flags, self.check, self.kernel = tuple(flags), check, kernel or name
 
@@ -109,7 +111,7 @@ def compare(name, got, want, tolerance):
         raise AssertionError(f'{name}: {bad.sum()} of {bad.size} wrong, first at {at}: got {a[at]} expected {b[at]}')
 
 
-def interpret(out):
+def interpret(out, order={}):
     functions = {}
 
     def run(stage, arguments, grid, shared):
@@ -117,28 +119,29 @@ def interpret(out):
         if key not in functions:
             with open(f'{out}/{key}') as f:
                 functions[key] = interp.Function(f.read())
-        return interp.launch(functions[key], arguments, grid, shared)
+        return interp.launch(functions[key], arguments, grid, shared, **order)
     run.folder = out
     return run
 
 
 def run_case(case, kernel, runner):
-    """Runs every variant whose guard holds, on every set of inputs, as the first device would, and what is left then as the others would. Answers the
-    number of runs. That is all right only where each function of each variant was launched: a variant that no run of its case takes is either not
-    tested or dead code."""
-    launched = {(number, at): False for number, v in enumerate(kernel['variants']) for at in range(len(v['stages']))}
+    """Runs every variant whose guard holds, on every set of inputs, as each device would that does not launch what another one does. Answers the number
+    of runs. That is all right only where each function of each variant was launched: a variant that no run of its case takes is either not tested or
+    dead code."""
+    launched = {(number, at): False for number, v in enumerate(kernel['variants']) if case.only in v['schedule'] for at in range(len(v['stages']))}
     if not launched:
         raise AssertionError(f'{case.name}: no GPU code')
-    count = 0
+    count, seen = 0, set()
     for facts in DEVICES:
-        wanted = {number for (number, _), done in launched.items() if not done}
-        for ints, inputs, expected, *faults in case.runs:
+        for which, (ints, inputs, expected, *faults) in enumerate(case.runs):
             values = evaluate(kernel['exprs'], ints, facts)
             fits = [v['guard'] < 0 or bool(values[v['guard']]) for v in kernel['variants']]
             if not any(fits):
                 raise AssertionError(f'{case.name} {list(ints)}: no variant takes these sizes')
-            for number in sorted(wanted):
-                if fits[number]:
+            for number, variant in enumerate(kernel['variants']):
+                launch = (which, number, *(values[g] for stage in variant['stages'] for g in stage['grid']))
+                if case.only in variant['schedule'] and fits[number] and launch not in seen:
+                    seen.add(launch)
                     for at in run_variant(case, kernel, number, runner, values, ints, inputs, expected, faults):
                         launched[number, at] = True
                     count += 1

@@ -7,11 +7,13 @@ divergent barriers, bank conflicts of ldmatrix and 16-byte copies, and whatever 
 """
 import numpy as np
 from alu import Arithmetic
-from memory import BUFFER_SHIFT, Memory
+from memory import BUFFER_SHIFT, Fences, Memory
 from ptxtext import WARPGROUP, Code, names_in
-from ptxtypes import FLOAT, PtxError, bf16_to_f32, f32_to_bf16
+from ptxtypes import DEVICE, FLOAT, PtxError, bf16_to_f32, f32_to_bf16
 from warpgroups import Warpgroups
 from warps import Warps
+
+MOST_STEPS = 1_000_000  # of a group of blocks: what takes more waits for something that never comes
 
 
 class Function(Code):
@@ -28,8 +30,9 @@ class Function(Code):
 class Machine(Arithmetic, Memory, Warps, Warpgroups):
     """Some blocks of one launch, of which `first` is the number of the first."""
 
-    def __init__(self, function, memory, params, blocks, grid, shared_bytes, stats, writers, first):
+    def __init__(self, function, memory, params, blocks, grid, shared_bytes, stats, writers, first, fences):
         self.f, self.memory, self.params, self.grid, self.stats, self.writers = function, memory, params, grid, stats, writers
+        self.fences, self.first = fences, first
         t = self.threads = function.threads
         self.blocks = blocks
         n = self.n = t * len(blocks)
@@ -127,7 +130,8 @@ class Machine(Arithmetic, Memory, Warps, Warpgroups):
     # How many threads have to be at an instruction for it to run; at most the block.
     TOGETHER = {'bar': 1024, 'barrier': 1024, 'shfl': 32, 'vote': 32, 'mma': 32, 'ldmatrix': 32, 'wgmma': WARPGROUP}
 
-    def run(self):
+    def run(self, turn=0):
+        """Yields after each `turn` instructions, if that is not 0."""
         code, end = self.f.code, len(self.f.code)
         groups = {0: None}  # program counter -> mask (None: everyone)
         waiting = {}
@@ -143,6 +147,11 @@ class Machine(Arithmetic, Memory, Warps, Warpgroups):
                 raise PtxError('ran off the end')
             i = code[p]
             steps += 1
+            if steps > MOST_STEPS:
+                raise PtxError(f'does not end; it is at {i} in {self.f.name}')
+            self.fences.now += 1
+            if turn and steps % turn == 0:
+                yield
             active = mask
             if i.pred:
                 q = self.registers[i.pred]
@@ -210,26 +219,31 @@ class Machine(Arithmetic, Memory, Warps, Warpgroups):
     def join(self, groups, p, mask):
         groups[p] = self.union(groups[p], mask) if p in groups else mask
 
+    def block_numbers(self, lanes):
+        return self.first + np.unique(self.block_of[lanes])
+
     def lanes(self, mask):
         return np.arange(self.n) if mask is None else np.nonzero(mask)[0]
 
     def op_membar(self, i, mask):
-        pass
+        if i.parts[-1] in DEVICE:
+            self.fences.fenced[self.block_numbers(self.lanes(mask))] = self.fences.now
 
     def op_fence(self, i, mask):
-        if i.parts[1:3] == ['proxy', 'async'] and i.parts[3:] in ([], ['shared::cta']):
+        if 'proxy' not in i.parts:
+            self.op_membar(i, mask)
+        elif i.parts[2:] in (['async'], ['async', 'shared::cta']):
             self.show_to_products(mask)
-
-    op_prefetch = op_membar
 
     def op_bra(self, i, mask):
         pass
 
-    op_ret = op_bra
+    op_ret = op_prefetch = op_bra
 
 
-def launch(function, arguments, grid, shared_bytes=0, batch_threads=4096):
-    """Runs a grid. `arguments` are uint8 arrays (buffers, changed in place) and integers. Answers statistics."""
+def launch(function, arguments, grid, shared_bytes=0, batch_threads=4096, turn=0):
+    """Runs a grid. `arguments` are uint8 arrays (buffers, changed in place) and integers. Blocks of `batch_threads` threads run together, one such group
+    after the other; with `turn` all groups run by turns, the first for so many instructions, the second for twice as many, .... Answers statistics."""
     memory, params = {}, []
     for number, a in enumerate(arguments):
         if isinstance(a, np.ndarray):
@@ -239,9 +253,14 @@ def launch(function, arguments, grid, shared_bytes=0, batch_threads=4096):
             params.append(int(a))
     if len(params) != len(function.params):
         raise PtxError(f'{function.name} takes {len(function.params)} parameters but got {len(params)}')
-    stats, writers = {}, {}
+    stats, writers, fences = {}, {}, Fences(grid[0] * grid[1] * grid[2])
     all_blocks = [(x, y, z) for z in range(grid[2]) for y in range(grid[1]) for x in range(grid[0])]
     per = max(1, batch_threads // function.threads)
-    for start in range(0, len(all_blocks), per):
-        Machine(function, memory, params, all_blocks[start:start + per], grid, shared_bytes, stats, writers, start).run()
+
+    def group(start):
+        yield from Machine(function, memory, params, all_blocks[start:start + per], grid, shared_bytes, stats, writers, start,
+                           fences).run(turn * (start // per + 1))
+    running = [group(start) for start in range(0, len(all_blocks), per)]
+    while running:
+        running = [g for g in running if next(g, running) is None]
     return stats

@@ -7,17 +7,39 @@ SHARED_BASE = 1024  # shared addresses start here, so that a null offset is caug
 BUFFER_SHIFT = 40   # buffer i lies at (i + 1) << 40
 
 
+class Fences:
+    """What orders blocks: one has stored, fenced and done an atomic operation before another one fenced. Times count the launch's instructions; a
+    fence of one thread counts for its block."""
+
+    def __init__(self, blocks):
+        self.now = 0
+        self.stored, self.fenced, self.released, self.released_at = (np.zeros(blocks, np.int64) for _ in range(4))
+
+    def atomic(self, b):
+        new = (self.fenced[b] > self.stored[b]) & (self.released[b] < self.stored[b])
+        self.released[b[new]], self.released_at[b[new]] = self.fenced[b[new]], self.now
+
+    def order(self, stored, writer, reader):
+        return (self.released[writer] > stored) & (self.fenced[reader] > self.released_at[writer])
+
+
 class Writers:
-    """Which thread of the launch stored last to each byte of a buffer, and in which phase of its block. Threads of other blocks are never ordered (but
-    by fences: then only stores are looked at); those of one block are by barriers."""
+    """Which thread of the launch stored last to each byte of a buffer, when, and in which phase of its block. Threads of other blocks are never ordered
+    (but by fences: then stores are not looked at); those of one block are by barriers."""
 
     def __init__(self, size, fences):
-        self.thread, self.phase, self.fences = np.zeros(size, np.int32), np.zeros(size, np.int32), fences
+        self.thread, self.phase, self.time, self.fences = np.zeros(size, np.int32), np.zeros(size, np.int32), np.zeros(size, np.int64), fences
 
     def unordered(self, at, me, phase, threads):
         """Where another thread stored to `at` without a barrier in between; threads count from 1."""
         last = self.thread[at]
         return (last != 0) & (last != me) & (((last - 1) // threads != (me - 1) // threads) | (self.phase[at] == phase))
+
+    def unfenced(self, at, me, threads, fences):
+        """Where a thread of another block stored to `at` and nothing orders the two."""
+        last = self.thread[at]
+        writer, reader = (last - 1) // threads, (me - 1) // threads
+        return (last != 0) & (writer != reader) & ~fences.order(self.time[at], writer, reader)
 
 
 class Memory:
@@ -118,11 +140,12 @@ class Memory:
             index = self.global_index(buffer, at[m], size)
             data[m] = buffer[index]
             writers = self.writers.get(w)
-            if writers and not writers.fences:
+            if writers:
                 # The ends of what is read stand for all of it.
                 who, phase = self.number[lanes[m]], self.epoch[self.block_of[lanes[m]]]
                 for end in (index[:, 0], index[:, -1]):
-                    if writers.unordered(end, who, phase, self.f.threads).any():
+                    wrong = writers.unfenced(end, who, self.f.threads, self.fences) if writers.fences else writers.unordered(end, who, phase, self.f.threads)
+                    if wrong.any():
                         raise PtxError('race: global memory read that another thread of the launch wrote')
         return data
 
@@ -138,7 +161,8 @@ class Memory:
             buffer[index] = data[m]
             if (buffer[index] != data[m]).any():
                 raise PtxError('race: lanes of one store write different values to one place')
-            writers.thread[index], writers.phase[index] = who, phase
+            writers.thread[index], writers.phase[index], writers.time[index] = who, phase, self.fences.now
+            self.fences.stored[self.block_numbers(lanes[m])] = self.fences.now
 
     def op_ld(self, i, mask):
         space, t = i.parts[1], i.parts[-1]
@@ -190,6 +214,8 @@ class Memory:
         old = np.zeros(self.n, kind)
         shared = 'shared' in i.op
         size = np.dtype(kind).itemsize
+        if not shared:
+            self.fences.atomic(self.block_numbers(lanes))
         for n, lane in enumerate(lanes):
             if shared:
                 b = self.block_of[lane]

@@ -1,6 +1,6 @@
 """PTX text to instructions, with labels resolved and the blocks of inline assembly opened up."""
 import re
-from ptxtypes import REG, PtxError, size_of
+from ptxtypes import DEVICE, REG, PtxError, size_of
 
 WARPGROUP = 128
 
@@ -73,7 +73,7 @@ class Code:
 
     def summarise(self):
         """What the machine wants to know before it runs anything."""
-        self.fences = any(i.parts[0] == 'membar' or i.parts[0] == 'fence' and 'proxy' not in i.parts for i in self.code)
+        self.fences = any(i.parts[0] in ('membar', 'fence') and i.parts[-1] in DEVICE for i in self.code)
         self.smallest_shared = 4
         for i in self.code:
             if 'shared' in i.op and i.parts[0] in ('ld', 'st', 'atom'):

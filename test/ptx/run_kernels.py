@@ -48,7 +48,7 @@ def with_lines(case, message):
     with tempfile.TemporaryDirectory() as out:
         kernels = harness.compile_cases([case], state.tool, out, more=['--line-tables'])
         try:
-            harness.run_case(case, kernels[case.name], harness.interpret(out))
+            harness.run_case(case, kernels[case.name], harness.interpret(out, case.order))
         except AssertionError as e:
             return str(e)
     return message
@@ -57,7 +57,7 @@ def with_lines(case, message):
 def attempt(case):
     start = time.time()
     try:
-        outcome = report.Outcome(case.name, runs=harness.run_case(case, state.kernels[case.name], harness.interpret(state.folder)))
+        outcome = report.Outcome(case.name, runs=harness.run_case(case, state.kernels[case.name], harness.interpret(state.folder, case.order)))
     except AssertionError as e:
         outcome = report.Outcome(case.name, error=with_lines(case, str(e)) if isinstance(e.__cause__, interp.PtxError) else str(e))
     except Exception as e:  # of the interpreter or of a case: it has to name the kernel as well

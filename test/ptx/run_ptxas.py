@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Assembles PTX files with ptxas, where it is installed, each for the target that it names: all have to be accepted, without a spill.
+"""Assembles PTX files with ptxas, where it is installed, each for the target that it names: all have to be accepted, without a spill
+or asynchronous products made one after the other.
 run_ptxas.py DIRECTORY assembles those of a folder, run_ptxas.py --tool kt-compile-kernel the kernels of the tests,
 run_ptxas.py --models BIN FOLDER... what ktc makes of the models of these folders, as written and in FP16, and
 run_ptxas.py --targets BIN FOLDER... the same in FP16 for every target that `ktc compile --help` offers."""
@@ -31,9 +32,10 @@ def main(folder):
     for path, r in zip(files, results):
         spills = [int(x) for x in re.findall(r'(\d+) bytes spill', r.stderr)]
         registers = re.search(r'Used (\d+) registers', r.stderr)
-        if r.returncode or any(spills):
+        serialized = 'serialized' in r.stderr  # a warning: warpgroups wait for each of their products
+        if r.returncode or any(spills) or serialized:
             bad += 1
-            print('FAIL', os.path.basename(path), r.stderr.strip() if r.returncode else f'spills {spills}')
+            print('FAIL', os.path.basename(path), r.stderr.strip() if r.returncode or serialized else f'spills {spills}')
         elif '-v' in sys.argv:
             print('ok  ', os.path.basename(path), registers and registers[1], 'registers')
     print(f'{len(files) - bad} of {len(files)} assembled without spills')
@@ -52,7 +54,7 @@ def assemble_model(bin, folder, precision, targets):
 
 def models(bin, folders):
     """Full and half precision are different kernels; the rest of the options are not."""
-    return max(assemble_model(bin, folder, precision, ['sm_89']) for folder in folders for precision in ('model', 'fp16'))
+    return max(assemble_model(bin, folder, precision, ['sm_89', 'sm_90a']) for folder in folders for precision in ('model', 'fp16'))
 
 
 def targets(bin, folders):

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """The interpreter itself: small kernels that are right, and ones with each kind of mistake that it has to find."""
 import unittest
+from unittest import mock
 import numpy as np
 import interp
 
@@ -61,6 +62,30 @@ class Interpreter(unittest.TestCase):
         interp.launch(same, [np.zeros(256, np.uint8)], (3, 1, 1), 0)
         with self.assertRaisesRegex(interp.PtxError, 'race'):  # here in one instruction
             interp.launch(interp.Function(HEAD + body + 'ret;\n}'), [np.zeros(256, np.uint8)], (3, 1, 1), 0)
+
+    def test_fences_order_blocks_that_count_themselves(self):
+        """Each block stores its words and counts itself; the one that comes last reads the words of the other."""
+        def blocks(release, acquire, **order):
+            body = f"""mov.u32 %r7, %ctaid.x; shl.b32 %r8, %r7, 8; cvt.u64.u32 %rd4, %r8; add.s64 %rd5, %rd3, %rd4; xor.b64 %rd4, %rd4, 256; add.s64 %rd6, %rd3, %rd4;
+                st.global.b32 [%rd5+256], %r7;\n{release}\nbar.sync 0;\natom.global.add.u32 %r9, [%rd1], 1;\n{acquire}
+                setp.lt.u32 %p1, %r9, 64;\n@%p1 bra $L1;\nld.global.b32 %r10, [%rd6+256];\n$L1:\n"""
+            interp.launch(interp.Function(HEAD + body + 'ret;\n}'), [np.zeros(1024, np.uint8)], (2, 1, 1), 0, **order)
+        fence = 'fence.acq_rel.gpu;'
+        for order in {}, {'batch_threads': 64}, {'batch_threads': 64, 'turn': 3}:
+            blocks(fence, fence, **order)
+            with self.assertRaisesRegex(interp.PtxError, 'race: global memory read'):
+                blocks('', fence, **order)
+        with self.assertRaisesRegex(interp.PtxError, 'race: global memory read'):
+            blocks(fence, '')
+
+    def test_waits_for_blocks_that_run(self):
+        """The first block waits for the second."""
+        body = 'mov.u32 %r7, %ctaid.x;\nsetp.eq.u32 %p1, %r7, 1;\n@%p1 bra $L2;\n$L1:\nld.relaxed.gpu.global.b32 %r8, [%rd1+256];\nsetp.eq.u32 %p2, %r8, 0;\n@%p2 bra $L1;\n' \
+            'ret;\n$L2:\natom.global.add.u32 %r9, [%rd1+256], 1;\n'
+        f = interp.Function(HEAD + body + 'ret;\n}')
+        interp.launch(f, [np.zeros(512, np.uint8)], (2, 1, 1), 0, batch_threads=64, turn=10)
+        with mock.patch.object(interp, 'MOST_STEPS', 1000), self.assertRaisesRegex(interp.PtxError, 'does not end'):
+            interp.launch(f, [np.zeros(512, np.uint8)], (2, 1, 1), 0, batch_threads=64)
 
     def test_divergent_barrier(self):
         self.finds('divergent barrier', 'setp.lt.u32 %p1, %r1, 7;\n@%p1 bra $L1;\nbar.sync 0;\n$L1:\nbar.sync 0;')

@@ -9,6 +9,7 @@
 
 #include "codegen/Gpu/Attention/Attention.h"
 #include "codegen/Gpu/Product/Gemm.h"
+#include "mlir/IR/Matchers.h"
 
 using namespace mlir;
 using namespace kt;
@@ -44,6 +45,20 @@ bool mayBeLowest(AttentionOp op) {
     auto f = constant ? dyn_cast<FloatAttr>(constant.getValue()) : FloatAttr();
     return f && f.getValue().isFinite() && f.getValueAsDouble() < -1e38;
   });
+}
+
+/// The positive number that scores are multiplied with, if that is all that is done to them.
+std::optional<double> plainScale(AttentionOp op) {
+  Block &block = op.getScore().front();
+  Value yielded = block.getTerminator()->getOperand(0);
+  if (yielded == block.getArgument(0))
+    return 1;
+  auto product = yielded.getDefiningOp<arith::MulFOp>();
+  APFloat factor(0.f);
+  if (!product || product.getLhs() != block.getArgument(0) || !matchPattern(product.getRhs(), m_ConstantFloat(&factor)))
+    return std::nullopt;
+  double scale = factor.convertToDouble();
+  return scale > 0 && std::isfinite(scale) ? std::optional(scale) : std::nullopt;
 }
 
 class Flash {
@@ -200,6 +215,9 @@ LogicalResult Flash::build() {
   Value lastI = k.sub(k.size(p.i), 1), lastJ = k.sub(sizeJ, 1);
 
   bool lowest = mayBeLowest(op);
+  // A scale alone waits for the exponential, whose base it changes.
+  std::optional<double> plain = plainScale(op);
+  Value toPower = k.cf(plain.value_or(1) * kLog2e);
   auto walkBlock = [&](Value, ValueRange args) {
     Values out(args.take_front(tilesE * 4));
     ValueRange rest = args.drop_front(tilesE * 4);
@@ -229,9 +247,11 @@ LogicalResult Flash::build() {
       Value j = k.add(k.add(j0, column), q / 4 * 8 + q % 2);
       return k.sel(own[q / 2 % 2].holds(k, j), s[q], minus);
     };
-    for (unsigned q = 0; q < s.size(); q += 2) {
+    for (unsigned q = 0; q < s.size() && !(plain && choose); q += 2) {
       Value jj = k.add(k.add(j0, column), q / 4 * 8), ii = ownRow[q / 2 % 2];
-      if (p.j.isMultipleOf(2)) {
+      if (plain) {
+        // nothing to do
+      } else if (p.j.isMultipleOf(2)) {
         Value safe = k.sel(k.lt(jj, sizeJ), jj, k.c(0));
         Values scored = score.emit({Values{s[q]}, Values{s[q + 1]}}, {b, h, ii, safe}, 3, 2, provable);
         llvm::copy(scored, &s[q]);
@@ -263,9 +283,10 @@ LogicalResult Flash::build() {
       m = k.maxf(m, k.shuffleXor(m, 2));
       // A row without any score yet keeps a finite shift, so that exponentials are zero and not NaN.
       Value none = arith::CmpFOp::create(k.b, k.loc, arith::CmpFPredicate::OEQ, m, minus);
-      Value top = k.sel(none, k.cf(0), m), shift = k.mulf(top, k.cf(-kLog2e));
+      Value top = k.sel(none, k.cf(0), m), shift = k.subf(k.cf(0), k.mulf(top, toPower));
+      // Next to the largest, which counts as one, what would be a denormal is nothing.
       auto power = [&](Value x) {
-        return k.exp2(lowest ? k.mulf(k.subf(x, top), k.cf(kLog2e)) : k.fma(x, k.cf(kLog2e), shift));
+        return k.exp2Flushed(lowest ? k.mulf(k.subf(x, top), toPower) : k.fma(x, toPower, shift));
       };
       factor.push_back(power(most[r]));
       Value total = k.mulf(sum[r], factor[r]);
@@ -339,7 +360,8 @@ LogicalResult Flash::build() {
       if (plan.split)
         // Unnormalised sums of e columns, then the maximum and the sum of exponentials.
         k.ifThen(k.cmp(Pred::eq, k.and_(lane, 3), 0), [&] {
-          k.storeElements({rest[r], total}, k.gep(k.at(k.workspace(), slot, (padTo16(p.e) + 2) * 4), padTo16(p.e) * 4));
+          k.storeElements({k.mulf(rest[r], k.cf(plain.value_or(1))), total},
+                          k.gep(k.at(k.workspace(), slot, (padTo16(p.e) + 2) * 4), padTo16(p.e) * 4));
         });
       for (unsigned e = 0; e < tilesE; ++e) {
         Value x = out[e * 4 + r * 2], y = out[e * 4 + r * 2 + 1], col = k.add(column, e * 8);
@@ -397,7 +419,7 @@ LogicalResult Flash::combineStage(artifact::Variant &variant, Expr splits) {
       Value most = k.maxf(now[each + 1], tail[0]);
       Value none = arith::CmpFOp::create(k.b, k.loc, arith::CmpFPredicate::OEQ, most, k.cf(-INFINITY));
       Value top = k.sel(none, k.cf(0), most);
-      auto power = [&](Value x) { return k.exp2(k.mulf(k.subf(x, top), k.cf(kLog2e))); };
+      auto power = [&](Value x) { return k.exp2Flushed(k.mulf(k.subf(x, top), k.cf(kLog2e))); };
       Value old = power(now[each + 1]), fresh = power(tail[0]);
       Values next;
       for (unsigned c = 0; c < each; ++c) {

@@ -215,6 +215,10 @@ Value KernelBuilder::exp2(Value x) {
   return LLVM::CallIntrinsicOp::create(b, loc, f32, b.getStringAttr("llvm.nvvm.ex2.approx.f32"), x).getResult(0);
 }
 
+Value KernelBuilder::exp2Flushed(Value x) {
+  return LLVM::CallIntrinsicOp::create(b, loc, f32, b.getStringAttr("llvm.nvvm.ex2.approx.ftz.f32"), x).getResult(0);
+}
+
 Value KernelBuilder::log2(Value x) {
   return LLVM::CallIntrinsicOp::create(b, loc, f32, b.getStringAttr("llvm.nvvm.lg2.approx.f"), x).getResult(0);
 }
@@ -369,15 +373,31 @@ void KernelBuilder::barrier(Where where) {
   NVVM::BarrierOp::create(b, loc);
 }
 
+void KernelBuilder::fence(Where where) {
+  At here(*this, where);
+  LLVM::FenceOp::create(b, loc, LLVM::AtomicOrdering::acq_rel, "device");
+}
+
+Value KernelBuilder::atomicAdd(Value ptr, Value value, Where where) {
+  At here(*this, where);
+  return LLVM::AtomicRMWOp::create(b, loc, LLVM::AtomicBinOp::add, ptr, value, LLVM::AtomicOrdering::monotonic,
+                                   "device");
+}
+
+Value KernelBuilder::atomicLoad(Value ptr, Type type, Where where) {
+  At here(*this, where);
+  return LLVM::LoadOp::create(b, loc, type, ptr, elementBytes(type), /*isVolatile=*/false, /*isNonTemporal=*/false,
+                              /*isInvariant=*/false, /*isInvariantGroup=*/false, LLVM::AtomicOrdering::monotonic,
+                              "device");
+}
+
 Value KernelBuilder::isLastBlock(Value counter, Value count, Where where) {
   At here(*this, where);
-  auto fence = [&] { LLVM::FenceOp::create(b, loc, LLVM::AtomicOrdering::acq_rel, "device"); };
-  fence();
+  fence(where);
   barrier(where);
   Value slot = sptr(int64_t(0)), place = at(countersPtr, counter, 4), mine = cmp(Pred::eq, tid(), 0);
   ifThen(mine, [&] {
-    Value before = LLVM::AtomicRMWOp::create(b, loc, LLVM::AtomicBinOp::add, place, c(1),
-                                             LLVM::AtomicOrdering::monotonic, "device");
+    Value before = atomicAdd(place, c(1), where);
     Value last = cmp(Pred::eq, before, sub(count, 1));
     store(sel(last, c(1), c(0)), slot, 4, where);
     // Nobody comes after the last: the counter is as it was found.
@@ -385,7 +405,7 @@ Value KernelBuilder::isLastBlock(Value counter, Value count, Where where) {
   });
   barrier(where);
   Value last = cmp(Pred::ne, load(slot, i32, 4, where), 0);
-  fence();
+  fence(where);
   return last;
 }
 
@@ -467,6 +487,58 @@ Values KernelBuilder::mma(ArrayRef<Value> a, ArrayRef<Value> bs, ArrayRef<Value>
   return values;
 }
 
+void KernelBuilder::fenceAsyncProxy(Where where) {
+  At here(*this, where);
+  assembly("fence.proxy.async.shared::cta;", "", {}, {});
+}
+void KernelBuilder::wgmmaFence(Where where) {
+  At here(*this, where);
+  NVVM::WgmmaFenceAlignedOp::create(b, loc);
+}
+void KernelBuilder::wgmmaCommit(Where where) {
+  At here(*this, where);
+  NVVM::WgmmaGroupSyncAlignedOp::create(b, loc);
+}
+
+Values KernelBuilder::wgmma(Value a, Value bs, bool columns, ValueRange acc, Type type, Where where) {
+  At here(*this, where);
+  std::string element = type == f16 ? "f16" : "bf16", list, first = std::to_string(2 * acc.size());
+  for (size_t i = 0; i < acc.size(); ++i)
+    list += (i ? ", $" : "$") + std::to_string(i);
+  std::string text = "{ .reg .pred p; setp.eq.u32 p, 0, 0; wgmma.mma_async.sync.aligned.m64n" + first + "k16.f32." +
+                     element + "." + element + " {" + list + "}, $" + std::to_string(acc.size()) + ", $" +
+                     std::to_string(acc.size() + 1) + ", p, 1, 1, 0, " + (columns ? "1" : "0") + "; }";
+  return assembly(text, "l,l", {a, bs}, acc);
+}
+
+Values KernelBuilder::wgmmaWait(unsigned pending, ValueRange acc, Where where) {
+  At here(*this, where);
+  return assembly("wgmma.wait_group.sync.aligned " + std::to_string(pending) + ";", "", {}, acc);
+}
+
+Values KernelBuilder::assembly(StringRef text, StringRef inputs, ValueRange values, ValueRange updated) {
+  // Updated registers are results and, tied to them, the last operands.
+  std::string constraints, tied;
+  for (size_t i = 0; i < updated.size(); ++i)
+    constraints += "=f,", tied += std::to_string(i) + ",";
+  constraints += inputs.str() + (inputs.empty() ? "" : ",") + tied + "~{memory}";
+  Values operands(values);
+  operands.append(updated.begin(), updated.end());
+  SmallVector<Type> types(updated.getTypes());
+  Type type = types.empty()       ? Type(LLVM::LLVMVoidType::get(b.getContext()))
+              : types.size() == 1 ? types[0]
+                                  : LLVM::LLVMStructType::getLiteral(b.getContext(), types);
+  auto op = LLVM::InlineAsmOp::create(b, loc, types.empty() ? TypeRange() : TypeRange(type), operands, text,
+                                      constraints, /*has_side_effects=*/true, /*is_align_stack=*/false,
+                                      LLVM::TailCallKind::None, LLVM::AsmDialectAttr(), ArrayAttr());
+  Values results;
+  if (types.size() == 1)
+    results.push_back(op->getResult(0));
+  for (size_t i = 0; i < types.size() && types.size() > 1; ++i)
+    results.push_back(LLVM::ExtractValueOp::create(b, loc, op->getResult(0), i));
+  return results;
+}
+
 //===----------------------------------------------------------------------===//
 // Regions
 //===----------------------------------------------------------------------===//
@@ -483,6 +555,24 @@ Values KernelBuilder::forLoop(Value lo, Value hi, Value step, ValueRange inits,
   auto unroll = LLVM::LoopUnrollAttr::get(context, b.getBoolAttr(true), {}, {}, {}, {}, {}, {});
   loop->setAttr("loop_annotation",
                 LLVM::LoopAnnotationAttr::get(context, {}, {}, {}, unroll, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}));
+  return Values(loop.getResults());
+}
+
+Values KernelBuilder::whileLoop(ValueRange inits, function_ref<Value(ValueRange)> goesOn,
+                                function_ref<Values(ValueRange)> body) {
+  auto loop = scf::WhileOp::create(
+      b, loc, inits.getTypes(), inits,
+      [&](OpBuilder &inside, Location, ValueRange now) {
+        OpBuilder::InsertionGuard guard(b);
+        b.setInsertionPointToEnd(inside.getBlock());
+        scf::ConditionOp::create(b, loc, goesOn(now), now);
+      },
+      [&](OpBuilder &inside, Location, ValueRange now) {
+        OpBuilder::InsertionGuard guard(b);
+        b.setInsertionPointToEnd(inside.getBlock());
+        Values next = body(now);
+        scf::YieldOp::create(b, loc, next);
+      });
   return Values(loop.getResults());
 }
 

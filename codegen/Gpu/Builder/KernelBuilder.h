@@ -133,6 +133,8 @@ public:
   Value fma(Value x, Value y, Value z);
   /// 2^x by the special function unit: 2 ulp, denormals kept.
   Value exp2(Value x);
+  /// The same in a third of the instructions: what would be a denormal is zero.
+  Value exp2Flushed(Value x);
   /// log2(x) by the special function unit: absolute error 2^-22 near 1.
   Value log2(Value x);
   /// Converts between float types, between integer widths (sign), or from integer to float.
@@ -167,6 +169,12 @@ public:
   Value gridX() { return special<mlir::NVVM::GridDimXOp>(); }
   Value gridY() { return special<mlir::NVVM::GridDimYOp>(); }
   void barrier(Where where = Where::current());
+  /// Orders what this thread stored and loaded before with what it does after, for all threads of the device.
+  void fence(Where where = Where::current());
+  /// Adds to a number that other blocks add to as well and answers what it was; orders nothing else.
+  Value atomicAdd(Value ptr, Value value, Where where = Where::current());
+  /// Reads such a number.
+  Value atomicLoad(Value ptr, Type type, Where where = Where::current());
   /// Whether this block is the last of `count` to come here, by counter number `counter` (i32 each): then all that the
   /// others stored before they came is seen by it. Every thread of the block comes; what the first four bytes of shared
   /// memory held is lost.
@@ -188,9 +196,24 @@ public:
   /// 16x8x16 with four f32 accumulators; the fragments are i32 registers of two `type` elements.
   Values mma(ArrayRef<Value> a, ArrayRef<Value> b, ArrayRef<Value> acc, Type type, Where where = Where::current());
 
+  // Products of a warpgroup, which read shared memory on their own while threads go on (PTX ISA, "Asynchronous
+  // warpgroup level matrix instructions"). What threads wrote there before is seen behind `fenceAsyncProxy` and a
+  // barrier; accumulators may be touched again when the wait for their group has given them back.
+  void fenceAsyncProxy(Where where = Where::current());
+  void wgmmaFence(Where where = Where::current());
+  /// 64 x (2 acc.size()) x 16 with f32 accumulators; the sides are shared-memory descriptors. `columns`: neighbours of
+  /// the right side in memory are its columns.
+  Values wgmma(Value a, Value b, bool columns, ValueRange acc, Type type, Where where = Where::current());
+  void wgmmaCommit(Where where = Where::current());
+  /// Waits until at most `pending` groups are under way.
+  Values wgmmaWait(unsigned pending, ValueRange acc, Where where = Where::current());
+
   // Regions.
   Values forLoop(Value lo, Value hi, Value step, ValueRange inits,
                  llvm::function_ref<Values(Value iv, ValueRange args)> body);
+  /// Runs `body` on what it answered before, first on `inits`, for as long as `goesOn`.
+  Values whileLoop(ValueRange inits, llvm::function_ref<Value(ValueRange)> goesOn,
+                   llvm::function_ref<Values(ValueRange)> body);
   void ifThen(Value condition, llvm::function_ref<void()> then);
   Values ifElse(Value condition, mlir::TypeRange types, llvm::function_ref<Values()> then,
                 llvm::function_ref<Values()> otherwise);
@@ -200,6 +223,8 @@ private:
   Value shuffle(Value value, int64_t operand, mlir::NVVM::ShflKind kind, Where where);
   /// Sets `loc` for as long as it lives.
   struct At;
+  /// PTX that stands as it is; `updated` registers are read and written.
+  Values assembly(mlir::StringRef text, mlir::StringRef inputs, ValueRange values, ValueRange updated);
   Value shuffleBits(Value value, llvm::function_ref<Value(Value)> one);
 
   mlir::OpBuilder head;

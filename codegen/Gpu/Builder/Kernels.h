@@ -66,9 +66,8 @@ struct NormPlan {
 /// Appends a stage that computes a norm.
 llvm::LogicalResult addNormStage(KernelSink &sink, artifact::Variant &variant, NormalizeOp op, const NormPlan &plan,
                                  Alignment alignment);
-/// The plan of a kernel for rows of `length` elements, and that for rows by a warp each behind something else.
+/// The plan of a kernel for rows of `length` elements.
 NormPlan normPlan(Expr length);
-NormPlan warpNormPlan(Expr length);
 llvm::LogicalResult buildAttention(KernelSink &sink, AttentionOp op);
 llvm::LogicalResult buildConv(KernelSink &sink, ConvOp op);
 llvm::LogicalResult buildSort(KernelSink &sink, SortOp op);

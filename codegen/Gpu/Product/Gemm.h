@@ -69,6 +69,9 @@ enum class Layout { RowMajorK, RowMajorN, Panels };
 /// The main loop: answers the accumulators, [mi][ni][4].
 SmallVector<Value> emitMainLoop(KernelBuilder &k, const MmaTile &t, TileSource &a, TileSource &b, Layout bLayout,
                                 Type type, Value k0, Value slabs);
+/// The same by warpgroups, from the same tiles.
+SmallVector<Value> emitWarpgroupLoop(KernelBuilder &k, const MmaTile &t, TileSource &a, TileSource &b, Layout bLayout,
+                                     Type type, Value k0, Value slabs);
 /// Runs the epilogue over a tile through shared memory. In a kernel that can split its depth, raw sums go to `partial`
 /// instead when it does.
 void emitTileEpilogue(KernelBuilder &k, const MmaTile &t, const GemmProblem &p, GemmEpilogue &epilogue,
@@ -87,13 +90,20 @@ struct TileShape {
   unsigned rows, columns, threads;
 };
 /// What blocks do with a tile that they have finished: where they have shared the depth, the last one of the tile adds
-/// up their sums and runs the epilogue; where a norm goes on with the rows, the last one of these rows computes it.
+/// up their sums and runs the epilogue; where a norm goes on with the rows, finishRows.
 void finishTile(KernelBuilder &k, const KernelSink &sink, const GemmProblem &p, GemmEpilogue &epilogue,
                 const TileShape &t, bool split, Value m0, Value n0, const Alignment &alignment, unsigned lanes);
-/// Whether the norm behind a product can be computed by its blocks.
-bool followsRows(const KernelSink &sink, const GemmProblem &p);
+/// Who computes the norm behind a product, if there is one.
+Follow followOf(const KernelSink &sink, const GemmProblem &p);
+/// How many counters that takes where the product's blocks do; they come before those of tiles.
+Expr rowCounters(const KernelSink &sink, const GemmProblem &p, const TileShape &t);
+/// Before and behind a tile of rows from m0 on, where the product's blocks compute the norm. `finished` of a kernel
+/// that can split its depth: this block has finished the tile.
+void startRows(KernelBuilder &k, const KernelSink &sink, const GemmProblem &p, const TileShape &t, Value m0);
+void finishRows(KernelBuilder &k, const KernelSink &sink, const GemmProblem &p, const TileShape &t, bool split,
+                Value m0, Value finished);
 /// Adds the variant of a product whose code is finished: its stage, the memory that finishing tiles takes (partial
-/// sums, a counter a tile and one for each of its rows' tiles), and the norm behind it as a stage where blocks do not
+/// sums, counters of tiles and rows), and the norm behind it as a stage where blocks do not
 /// compute it.
 llvm::LogicalResult addProduct(KernelSink &sink, const GemmProblem &p, KernelBuilder &k, std::string schedule,
                                const TileShape &t, int64_t sharedBytes);

@@ -7,7 +7,8 @@ using namespace kt;
 using namespace kt::gpu;
 
 LogicalResult kt::gpu::buildProduct(KernelSink &sink, const GemmProblem &p, StringRef family) {
-  return sink.has(path::kMma) ? buildMatmulTensorCore(sink, p, family) : buildMatmulCudaCore(sink, p, family);
+  return sink.has(path::kMma) || sink.has(path::kWgmma) ? buildMatmulTensorCore(sink, p, family)
+                                                        : buildMatmulCudaCore(sink, p, family);
 }
 
 LogicalResult kt::gpu::buildMatmul(KernelSink &sink, MatmulOp op) {

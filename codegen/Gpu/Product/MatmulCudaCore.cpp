@@ -43,7 +43,8 @@ LogicalResult kt::gpu::buildMatmulCudaCore(KernelSink &sink, const GemmProblem &
     return p.op->emitError() << "no kernel for " << sink.candidate << ": " << why;
   const SimtTile &t = *tile;
   bool vectors = sink.configured("vectors"), split = (bool)sink.candidate.getSplits();
-  KernelBuilder k(sink.kernel, sink.entryName(), {t.threads(), t.minCtas, split, split || followsRows(sink, p)});
+  KernelBuilder k(sink.kernel, sink.entryName(),
+                  {t.threads(), t.minCtas, split, split || followOf(sink, p) != Follow::stage});
   GemmEpilogue epilogue(k, p);
   Alignment stores = sink.alignment(), loads = sink.alignment();
   unsigned lanes = vectors ? p.storeLanes(stores, std::min(4u, t.tn)) : 1;
@@ -60,6 +61,7 @@ LogicalResult kt::gpu::buildMatmulCudaCore(KernelSink &sink, const GemmProblem &
     batch = delinearize(k, number, p.batch);
   }
   Value n0 = k.mul(q, t.bn);
+  startRows(k, sink, p, {t.bm, t.bn, t.threads()}, m0);
   auto isUnsigned = [&](unsigned i) { return k.bufferType(i).getElementType().isUnsignedInteger(); };
   std::unique_ptr<SlabFetch> a;
   if (p.lhsFetch) {

@@ -33,7 +33,8 @@ LogicalResult kt::gpu::buildMatmulTensorCore(KernelSink &sink, const GemmProblem
     return p.op->emitError() << "no kernel for " << sink.candidate << ": " << why;
   const MmaTile &t = *tile;
   bool split = (bool)sink.candidate.getSplits();
-  KernelBuilder k(sink.kernel, sink.entryName(), {t.threads(), t.minCtas, split, split || followsRows(sink, p)});
+  KernelBuilder k(sink.kernel, sink.entryName(),
+                  {t.threads(), t.minCtas, split, split || followOf(sink, p) != Follow::stage});
   Type type = p.lhsType;
   Alignment copies = sink.alignment(), stores = sink.alignment();
   bool aligned = sink.configured("async") && p.canAlign(copies);
@@ -49,6 +50,7 @@ LogicalResult kt::gpu::buildMatmulTensorCore(KernelSink &sink, const GemmProblem
     batch = delinearize(k, number, p.batch);
   }
   tileOrigin(k, p, t, pid, m0, n0);
+  startRows(k, sink, p, {t.bm, t.bn, t.threads()}, m0);
   bool whole = p.k.isMultipleOf(8);
   OperandView a;
   if (!p.lhsTiles)
@@ -86,7 +88,8 @@ LogicalResult kt::gpu::buildMatmulTensorCore(KernelSink &sink, const GemmProblem
   // The tile's origin waits in shared memory while the registers are needed.
   k.store(m0, k.sptr(shared - 16), 4);
   k.store(n0, k.sptr(shared - 12), 4);
-  SmallVector<Value> acc = emitMainLoop(k, t, *sourceA, *sourceB, layout, type, k0, slabs);
+  auto emitLoop = t.warpgroups ? emitWarpgroupLoop : emitMainLoop;
+  SmallVector<Value> acc = emitLoop(k, t, *sourceA, *sourceB, layout, type, k0, slabs);
   m0 = k.load(k.sptr(shared - 16), k.i32, 4);
   n0 = k.load(k.sptr(shared - 12), k.i32, 4);
   emitTileEpilogue(k, t, p, epilogue, acc, batch, m0, n0, stores, lanes, partial);

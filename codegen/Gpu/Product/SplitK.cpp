@@ -7,7 +7,6 @@
 //===----------------------------------------------------------------------===//
 
 #include "codegen/Gpu/Product/Gemm.h"
-#include "codegen/Gpu/Rows/RowNorm.h"
 #include "dialects/KT/Schedule/Structured.h"
 
 using namespace mlir;
@@ -38,10 +37,6 @@ Value kt::gpu::partialPlace(KernelBuilder &k, const GemmProblem &p, Value partia
   return k.at(partial, k.add(k.mul(m, k.size(p.paddedColumns())), n), 4);
 }
 
-bool kt::gpu::followsRows(const KernelSink &sink, const GemmProblem &p) {
-  return sink.follower && sink.configured("follow") && p.batch.empty() && p.resM == p.resultColumns;
-}
-
 static Expr rowTiles(const GemmProblem &p, const TileShape &t) { return Expr::ceilDiv(p.m, p.number(t.rows)); }
 static Expr columnTiles(const GemmProblem &p, const TileShape &t) { return Expr::ceilDiv(p.n, p.number(t.columns)); }
 
@@ -57,17 +52,15 @@ LogicalResult kt::gpu::addProduct(KernelSink &sink, const GemmProblem &p, Kernel
     variant.workspace = sink.pool.add(Expr::select(isSplit, splits * p.m * p.paddedColumns() * 4, none));
     counters = rowTiles(p, t) * columnTiles(p, t) * p.batches() * 4;
   }
-  bool follows = followsRows(sink, p);
-  if (follows) {
-    counters = counters + rowTiles(p, t) * 4;
-    variant.schedule += ", normalize its rows";
-  }
-  if (splits || follows)
-    variant.counters = sink.pool.add(counters);
+  Follow follow = followOf(sink, p);
+  if (follow != Follow::stage)
+    variant.schedule += follow == Follow::sharing ? ", blocks share the norm" : ", last block normalizes";
+  if (splits || follow != Follow::stage)
+    variant.counters = sink.pool.add(counters + rowCounters(sink, p, t) * 4);
   Expr blocks = rowTiles(p, t) * columnTiles(p, t) * p.batches();
   if (failed(sink.addStage(variant, k, {blocks, splits ? splits : sink.one(), sink.one()}, sharedBytes)))
     return failure();
-  if (sink.follower && !follows) {
+  if (sink.follower && follow == Follow::stage) {
     Alignment alignment = sink.alignment();
     alignRows(sink.follower, alignment);
     if (failed(addNormStage(sink, variant, sink.follower, normPlan(normalizedLength(sink.follower)), alignment)))
@@ -75,24 +68,6 @@ LogicalResult kt::gpu::addProduct(KernelSink &sink, const GemmProblem &p, Kernel
   }
   sink.addVariant(std::move(variant));
   return success();
-}
-
-/// The rows of a tile, by a warp each, once all columns of them are there.
-static void normalizeRows(KernelBuilder &k, const KernelSink &sink, const GemmProblem &p, const TileShape &t,
-                          Value m0) {
-  NormalizeOp op = sink.follower;
-  Values operands;
-  for (Value v : op->getOperands())
-    operands.push_back(k.bufferOf(v));
-  Alignment alignment = sink.alignment();
-  alignRows(op, alignment);
-  NormPlan plan = warpNormPlan(normalizedLength(op));
-  RowNorm norm(k, op, {plan.threads, plan.perThread}, alignment, operands, k.resultNumber(op.getResult()));
-  Value last = k.min(k.add(m0, t.rows), k.size(p.m)), warp = k.div(k.tid(), 32);
-  k.forLoop(k.add(m0, warp), last, k.c(t.threads / 32), {}, [&](Value row, ValueRange) -> Values {
-    norm.emit(row, k.rem(k.tid(), 32));
-    return {};
-  });
 }
 
 void kt::gpu::finishTile(KernelBuilder &k, const KernelSink &sink, const GemmProblem &p, GemmEpilogue &epilogue,
@@ -139,22 +114,12 @@ void kt::gpu::finishTile(KernelBuilder &k, const KernelSink &sink, const GemmPro
     finished = k.ifElse(
         k.lt(k.c(1), k.gridY()), k.i1,
         [&]() -> Values {
-          Value last = k.isLastBlock(k.ctaX(), k.gridY());
+          // Behind the counters of rows.
+          Value last = k.isLastBlock(k.add(k.ctaX(), k.size(rowCounters(sink, p, t))), k.gridY());
           k.ifThen(last, addUp);
           return {last};
         },
         [&]() -> Values { return {k.cBool(true)}; })[0];
   }
-  if (!followsRows(sink, p))
-    return;
-  auto goOn = [&] {
-    Value counter = k.div(m0, t.rows);
-    if (split)
-      counter = k.add(counter, k.size(rowTiles(p, t) * columnTiles(p, t)));
-    k.ifThen(k.isLastBlock(counter, k.size(columnTiles(p, t))), [&] { normalizeRows(k, sink, p, t, m0); });
-  };
-  if (split)
-    k.ifThen(finished, goOn);
-  else
-    goOn();
+  finishRows(k, sink, p, t, split, m0, finished);
 }

@@ -21,12 +21,6 @@ NormPlan kt::gpu::normPlan(Expr length) {
   return {512, 512, 0};
 }
 
-NormPlan kt::gpu::warpNormPlan(Expr length) {
-  // More than 32 numbers a thread do not leave room for the product before them.
-  std::optional<int64_t> n = length.asConstant();
-  return {128, 32, n && *n <= 1024 ? 32u : 0u};
-}
-
 LogicalResult kt::gpu::addNormStage(KernelSink &sink, artifact::Variant &variant, NormalizeOp op, const NormPlan &plan,
                                     Alignment alignment) {
   unsigned rowsPerBlock = plan.block / plan.threads;
@@ -38,7 +32,7 @@ LogicalResult kt::gpu::addNormStage(KernelSink &sink, artifact::Variant &variant
     operands.push_back(k.bufferOf(v));
   RowNorm norm(k, op, {plan.threads, plan.perThread}, std::move(alignment), operands, k.resultNumber(op.getResult()));
   Value row = k.add(k.mul(k.ctaX(), rowsPerBlock), k.div(k.tid(), plan.threads));
-  k.ifThen(k.lt(row, k.size(norm.rowCount())), [&] { norm.emit(row, k.rem(k.tid(), plan.threads)); });
+  k.ifThen(k.lt(row, k.size(norm.rowCount())), [&] { norm.emit({row}, k.rem(k.tid(), plan.threads)); });
   variant.schedule += (variant.schedule.empty() ? "" : ", ") + ("normalize threads=" + std::to_string(plan.block)) +
                       " row=" + std::to_string(plan.threads) + " registers=" + std::to_string(norm.held()) +
                       " lanes=" + std::to_string(norm.vectorLanes());

@@ -14,7 +14,7 @@ RowNorm::RowNorm(KernelBuilder &k, NormalizeOp op, Plan plan, Alignment given, c
       columns(extents(rank - axes, rank), {{&body, rank - axes}, {&epilogue, rank - axes}}),
       type(op.getBody().front().getTerminator()->getOperand(0).getType()), sum(k, ReduceKind::add, type, false),
       largest(k, ReduceKind::max, type, false), alignment(std::move(given)), lanes(alignment.lanes),
-      length(columns.count()), itemCount(Expr::constant(op.getContext(), 1)) {
+      length(columns.count()), itemCount(Expr::constant(op.getContext(), 1)), sharedUsed(plan.shared) {
   for (auto [i, e] : llvm::enumerate(columns.groups))
     itemCount =
         itemCount * (i + 1 == columns.groups.size() ? Expr::ceilDiv(e, Expr::constant(op.getContext(), lanes)) : e);
@@ -23,17 +23,17 @@ RowNorm::RowNorm(KernelBuilder &k, NormalizeOp op, Plan plan, Alignment given, c
     slots = std::max<int64_t>(1, (*n + plan.threads - 1) / plan.threads);
 }
 
-Values RowNorm::indices(Value item) {
+Values RowNorm::indices(const Row &row, Value item) {
   SmallVector<Expr> groups = columns.groups;
   groups.back() = Expr::ceilDiv(groups.back(), Expr::constant(op.getContext(), lanes));
   Values at = delinearize(k, item, groups);
   at.back() = k.mul(at.back(), lanes);
-  Values all = rows.expand(k, rowAt);
+  Values all = rows.expand(k, row.at);
   all.append(columns.expand(k, at));
   return all;
 }
 
-Value RowNorm::reduce(Combiner &combiner, function_ref<Value(Value)> fn) {
+Value RowNorm::reduce(const Row &row, Combiner &combiner, function_ref<Value(Value)> fn) {
   Values state = combiner.neutral();
   auto add = [&](Values now, ValueRange xs) {
     for (Value x : xs)
@@ -41,14 +41,14 @@ Value RowNorm::reduce(Combiner &combiner, function_ref<Value(Value)> fn) {
     return now;
   };
   if (plan.perThread) {
-    for (auto [slot, xs] : llvm::enumerate(values)) {
+    for (auto [slot, xs] : llvm::enumerate(row.values)) {
       Value in = k.lt(k.add(lane, slot * plan.threads), items);
       Values next = add(state, xs);
       state = {k.sel(in, next[0], state[0])};
     }
   } else {
     state = k.forLoop(lane, items, k.c(plan.threads), state,
-                      [&](Value item, ValueRange now) { return add(Values(now), read(item)); });
+                      [&](Value item, ValueRange now) { return add(Values(now), read(row, item)); });
   }
   if (plan.threads == 32)
     return combiner.acrossLanes(state)[0];
@@ -57,63 +57,85 @@ Value RowNorm::reduce(Combiner &combiner, function_ref<Value(Value)> fn) {
   return acrossBlock(k, combiner, state, plan.threads, offset)[0];
 }
 
-void RowNorm::emit(Value row, Value threadOfRow) {
-  lane = threadOfRow, items = k.size(itemCount);
-  values.clear();
-  rowAt = delinearize(k, row, rows.groups);
+void RowNorm::load(Row &row) {
+  row.at = delinearize(k, row.number, rows.groups);
   SmallVector<Type> types(lanes, type);
   for (unsigned s = 0; s < slots; ++s) {
     Value item = k.add(lane, s * plan.threads);
-    values.push_back(
-        k.ifElse(k.lt(item, items), types, [&] { return read(item); }, [&] { return Values(lanes, k.zero(type)); }));
+    row.values.push_back(k.ifElse(
+        k.lt(item, items), types, [&] { return read(row, item); }, [&] { return Values(lanes, k.zero(type)); }));
   }
+}
+
+void RowNorm::compute(Row &row) {
   auto identity = [](Value x) { return x; };
-  Value count = k.convert(k.size(length), type), shift, factor;
+  Value count = k.convert(k.size(length), type), &shift = row.shift, &factor = row.factor;
   bool isSoftmax = op.getKind() == NormKind::softmax || op.getKind() == NormKind::log_softmax;
   if (isSoftmax) {
-    shift = reduce(largest, identity);
+    shift = reduce(row, largest, identity);
     // The exponentials are kept where the row is: they are the numerators too.
     if (op.getKind() == NormKind::softmax)
-      for (Values &xs : values)
+      for (Values &xs : row.values)
         for (Value &x : xs)
           x = exp(k.subf(x, shift));
     bool kept = op.getKind() == NormKind::softmax && plan.perThread;
-    Value total = reduce(sum, [&](Value x) { return kept ? x : exp(k.subf(x, shift)); });
+    Value total = reduce(row, sum, [&](Value x) { return kept ? x : exp(k.subf(x, shift)); });
     if (op.getKind() == NormKind::softmax)
       factor = k.divf(number(1), total);
     else
       shift = k.addf(shift, log(total));
   } else {
     if (op.getKind() == NormKind::layer)
-      shift = k.divf(reduce(sum, identity), count);
-    Value squares = reduce(sum, [&](Value x) {
+      shift = k.divf(reduce(row, sum, identity), count);
+    Value squares = reduce(row, sum, [&](Value x) {
       Value d = shift ? k.subf(x, shift) : x;
       return k.mulf(d, d);
     });
     Value variance = k.addf(k.divf(squares, count), number(op.getEpsilon().convertToDouble()));
     factor = k.divf(number(1), math::SqrtOp::create(k.b, k.loc, variance));
   }
-  auto write = [&](Value item, ValueRange xs, bool kept) {
-    SmallVector<Values> leading;
-    for (Value x : xs) {
-      Value y = shift && !kept ? k.subf(x, shift) : x;
-      if (op.getKind() == NormKind::softmax && !kept)
-        y = exp(y);
-      leading.push_back({factor ? k.mulf(y, factor) : y});
-    }
-    Values results = epilogue.emit(leading, indices(item), (int)rank - 1, lanes, alignment);
-    Value at = k.add(k.mul(row, k.size(length)), k.mul(item, lanes));
-    k.storeResult(result, at, results);
-  };
+}
+
+void RowNorm::store(const Row &row, Value item, ValueRange xs, bool areExponentials) {
+  SmallVector<Values> leading;
+  for (Value x : xs) {
+    Value y = row.shift && !areExponentials ? k.subf(x, row.shift) : x;
+    if (op.getKind() == NormKind::softmax && !areExponentials)
+      y = exp(y);
+    leading.push_back({row.factor ? k.mulf(y, row.factor) : y});
+  }
+  Values results = epilogue.emit(leading, indices(row, item), (int)rank - 1, lanes, alignment);
+  Value at = k.add(k.mul(row.number, k.size(length)), k.mul(item, lanes));
+  k.storeResult(result, at, results);
+}
+
+void RowNorm::store(const Row &row) {
   if (!plan.perThread) {
     k.forLoop(lane, items, k.c(plan.threads), {}, [&](Value item, ValueRange) -> Values {
-      write(item, read(item), false);
+      store(row, item, read(row, item), false);
       return {};
     });
     return;
   }
-  for (auto [slot, xs] : llvm::enumerate(values)) {
+  for (auto [slot, xs] : llvm::enumerate(row.values)) {
     Value item = k.add(lane, slot * plan.threads);
-    k.ifThen(k.lt(item, items), [&] { write(item, xs, op.getKind() == NormKind::softmax); });
+    k.ifThen(k.lt(item, items), [&] { store(row, item, xs, op.getKind() == NormKind::softmax); });
   }
+}
+
+void RowNorm::emit(ArrayRef<Value> numbers, Value threadOfRow, Value end) {
+  lane = threadOfRow, items = k.size(itemCount);
+  SmallVector<Row, 4> all(numbers.size());
+  // A row that is not there is the first one once more, so that all loads come before the first wait for one.
+  for (auto [i, number] : llvm::enumerate(numbers))
+    all[i].number = i ? k.sel(k.lt(number, end), number, numbers[0]) : number;
+  for (Row &row : all)
+    load(row);
+  for (Row &row : all)
+    compute(row);
+  for (auto [i, row] : llvm::enumerate(all))
+    if (i)
+      k.ifThen(k.lt(numbers[i], end), [&] { store(row); });
+    else
+      store(row);
 }

@@ -15,13 +15,15 @@ public:
   struct Plan {
     unsigned threads;   // of a row: 32, or all of the block
     unsigned perThread; // elements held in registers; 0: the row is read again for each pass
+    int64_t shared = 0; // where shared memory is free
   };
   /// `operands` are where the op's operands lie, `result` is the number of its result among the kernel's.
   RowNorm(KernelBuilder &k, NormalizeOp op, Plan plan, Alignment alignment, const Values &operands, unsigned result);
 
-  /// Row number `row`, by the threads that call this, of which this one is `lane`. Rows of a whole block use shared
-  /// memory from its start.
-  void emit(Value row, Value lane);
+  /// Rows of these numbers at the same time, by the threads that call this, of which this one is `lane`. Rows of a
+  /// whole block use shared memory. Where there are several rows, those not before `end` are not there, but the first
+  /// is.
+  void emit(llvm::ArrayRef<Value> numbers, Value lane, Value end = {});
   /// How many rows there are.
   Expr rowCount() { return rank > axes ? rows.count() : Expr::constant(op.getContext(), 1); }
   /// Elements of a row that a thread holds.
@@ -36,10 +38,20 @@ private:
       list.push_back(op.getResult().getType().dim(d));
     return list;
   }
-  Values indices(Value item);
-  Values read(Value item) { return body.emit({}, indices(item), (int)rank - 1, lanes, alignment); }
+  struct Row {
+    Value number;
+    Values at;
+    SmallVector<Values> values; // x of this thread's vectors, when the row is in registers
+    Value shift, factor;        // (x - shift) * factor; null where nothing is subtracted or multiplied
+  };
+  Values indices(const Row &row, Value item);
+  Values read(const Row &row, Value item) { return body.emit({}, indices(row, item), (int)rank - 1, lanes, alignment); }
   /// Sum or maximum over the row of fn(x).
-  Value reduce(Combiner &combiner, llvm::function_ref<Value(Value)> fn);
+  Value reduce(const Row &row, Combiner &combiner, llvm::function_ref<Value(Value)> fn);
+  void load(Row &row);
+  void compute(Row &row);
+  void store(const Row &row);
+  void store(const Row &row, Value item, ValueRange xs, bool areExponentials);
   Value exp(Value x) { return mlir::math::ExpOp::create(k.b, k.loc, x); }
   /// The sum of exponentials is at least one, where the fast logarithm is as good as any.
   Value log(Value x) {
@@ -61,9 +73,7 @@ private:
   Expr length, itemCount;
 
   Value lane, items;
-  Values rowAt;
-  SmallVector<Values> values; // x of this thread's vectors, when the row is in registers
-  int64_t sharedUsed = 0;
+  int64_t sharedUsed; // up to where
 };
 
 } // namespace kt::gpu

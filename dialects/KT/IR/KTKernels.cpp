@@ -67,7 +67,8 @@ static LogicalResult verifyCandidate(KernelOp kernel, CandidateAttr candidate,
                                   << unknown << "'";
   }
   std::string why;
-  if (candidate.getPath().getValue() == path::kMma && !mmaTileOf(candidate, &why))
+  if ((candidate.getPath().getValue() == path::kMma || candidate.getPath().getValue() == path::kWgmma) &&
+      !mmaTileOf(candidate, &why))
     return kernel.emitOpError() << "expected a tile that can be built for " << candidate.getTarget() << " but got "
                                 << why;
   return success();

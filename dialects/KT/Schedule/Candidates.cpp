@@ -62,7 +62,14 @@ static int64_t sharedFor(CandidateAttr candidate) {
 
 std::optional<MmaTile> kt::mmaTileOf(CandidateAttr candidate, std::string *why) {
   auto tile = list(candidate, "tile", 3), warps = list(candidate, "warps", 2);
-  MmaTile wanted{tile[0], tile[1], tile[2], warps[0], warps[1], size(candidate, "stages"), size(candidate, "min_ctas")};
+  MmaTile wanted{tile[0],
+                 tile[1],
+                 tile[2],
+                 warps[0],
+                 warps[1],
+                 size(candidate, "stages"),
+                 size(candidate, "min_ctas"),
+                 candidate.getPath().getValue() == path::kWgmma};
   return MmaTile::get(wanted, sharedFor(candidate), why);
 }
 

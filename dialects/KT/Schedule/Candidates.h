@@ -24,10 +24,11 @@ constexpr llvm::StringLiteral kAll[] = {kSmCount, kSharedPerBlock, kCapability, 
 namespace path {
 constexpr llvm::StringLiteral kMma = "mma", // products on tensor cores: `tile` (m, n, k), `warps` (rows, columns),
                                             // `stages`, `min_ctas`, `async` (copies of 16 aligned bytes)
+    kWgmma = "wgmma",                       // the same by warpgroups of four warps
     kSimt = "simt",                         // products and attention on CUDA cores; products: `tile`, `thread` (rows,
                                             // columns), `min_ctas`, `vectors`
     kDepthwise = "depthwise",               // convolutions of one channel a group
-                                            // products with a norm of their rows: `follow` in the same launch
+                                            // products with a norm of their rows: `follow`, a Follow
     kFlash = "flash",                       // attention on tensor cores: `warps`, `async`
     kRows = "rows",                         // reductions and norms: `threads` a row, `vectors`; norms: `held` elements
                                             // a thread and `block` threads
@@ -37,6 +38,10 @@ constexpr llvm::StringLiteral kMma = "mma", // products on tensor cores: `tile` 
     kDirect = "direct",                     // the one way that a family has, or its last resort
     kHost = "host";                         // the host's code
 } // namespace path
+
+/// Who computes the norm of a product's rows: a launch of its own, the last block of a band of tiles side by side, or
+/// all blocks of the band that run when its last one begins.
+enum class Follow : int64_t { stage = 0, lastBlock = 1, sharing = 2 };
 
 using ConfigEntry = std::pair<llvm::StringRef, llvm::SmallVector<int64_t, 3>>;
 using Config = llvm::ArrayRef<ConfigEntry>;

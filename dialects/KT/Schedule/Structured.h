@@ -21,6 +21,16 @@ bool reducesRows(ReduceOp op);
 /// Number of elements that each result is reduced from, and of rows that a norm has.
 Expr reducedLength(ReduceOp op);
 Expr normalizedLength(NormalizeOp op);
+/// How the threads of a product's block go on with the rows of a band of its tiles: short ones by a warp each, long
+/// ones by all threads.
+struct FollowedRows {
+  unsigned threads; // of a row
+  unsigned held;    // elements that a thread keeps in registers; 0: rows are read again for each pass
+  unsigned each;    // rows that threads have at the same time, so as to wait for memory once
+  unsigned atOnce;  // rows of a block
+};
+/// For blocks of so many threads, which are to go on with `share` rows each, if that is known.
+FollowedRows followedRows(NormalizeOp op, unsigned threads, std::optional<int64_t> share);
 
 /// Sets `lanes`, and what has to be a multiple of them.
 void alignFlat(GenericOp op, Alignment &alignment);

@@ -14,7 +14,8 @@ int64_t kt::sharedPerBlock(unsigned capability) {
 
 unsigned kt::capabilityOf(llvm::StringRef target) {
   unsigned capability = 0;
-  return target.consume_front("sm_") && !target.getAsInteger(10, capability) ? capability : 0;
+  bool named = target.consume_front("sm_") && !target.consumeInteger(10, capability);
+  return named && (target.empty() || target == "a") ? capability : 0;
 }
 
 namespace {
@@ -80,6 +81,14 @@ std::optional<MmaTile> MmaTile::get(MmaTile t, int64_t shared, std::string *why)
   checkRows(c, "a right side of columns", t.bk, t.bn / 8, t.threads());
   for (unsigned units : {1, 2}) // of 8-bit and of 16-bit elements
     checkPanels(c, t.bn, t.bk, t.threads(), units);
+  if (t.warpgroups) {
+    // One instruction takes 64 rows, all columns and rows of 128 bytes that are swizzled as they lie in the slabs.
+    c.require(t.bm == t.warpRows * 16 && t.warpRows % 4 == 0 && t.warpCols == 1,
+              "warpgroups of four warps have 64 rows and all columns");
+    c.require(t.bn <= 256, number(t.bn) + " columns of a warpgroup, expected at most 256");
+    c.require(t.bk == 64, "slabs of " + number(t.bk) + " for warpgroups, expected 64");
+    c.require(t.stages >= 3, "a warpgroup reads one slab while the next ones arrive, expected 3 stages or more");
+  }
   unsigned registers = t.registers();
   c.require(registers <= kMostRegisters,
             "about " + number(registers) + " registers a thread, expected at most " + number(kMostRegisters));
@@ -97,7 +106,7 @@ int64_t MmaTile::sharedBytes() const {
 
 std::string MmaTile::str() const {
   return "tile=" + number(bm) + "x" + number(bn) + "x" + number(bk) + " warps=" + number(warpRows) + "x" +
-         number(warpCols) + " stages=" + number(stages);
+         number(warpCols) + " stages=" + number(stages) + (warpgroups ? " wgmma" : "");
 }
 
 std::optional<SimtTile> SimtTile::get(SimtTile t, unsigned accBytes, int64_t shared, std::string *why) {

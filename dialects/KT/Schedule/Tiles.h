@@ -17,13 +17,18 @@ namespace kt {
 
 /// Dynamic shared memory that a block may have on cards of a compute capability, in bytes.
 int64_t sharedPerBlock(unsigned capability);
-/// 89 of "sm_89"; 0 for what is no GPU.
+/// 89 of "sm_89", 90 of "sm_90a"; 0 for what is no GPU.
 unsigned capabilityOf(llvm::StringRef target);
+/// Whether code for the target runs on cards of its own capability alone and has their own instructions ("sm_90a").
+inline bool isExact(llvm::StringRef target) { return capabilityOf(target) && target.ends_with("a"); }
 
 /// Tile of a tensor-core kernel: `bm` x `bn` results a block, `bk` k's a slab, `stages` slabs in shared memory, warps
 /// in `warpRows` x `warpCols`. `minCtas` asks the assembler for registers for so many blocks an SM; 0 leaves it to it.
+/// With `warpgroups`, four warps down are one that multiplies asynchronously (Hopper's wgmma), straight from shared
+/// memory.
 struct MmaTile {
   unsigned bm = 0, bn = 0, bk = 0, warpRows = 0, warpCols = 0, stages = 0, minCtas = 0;
+  bool warpgroups = false;
 
   /// The tile, if kernels of it can be built for a card with `shared` bytes a block; else nothing, and `why`.
   static std::optional<MmaTile> get(MmaTile wanted, int64_t shared, std::string *why = nullptr);
@@ -36,8 +41,9 @@ struct MmaTile {
   int64_t slabBytes() const { return (int64_t)(bm + bn) * bk * 2; }
   /// The ring of slabs, or the staging of the epilogue where that is larger, and the stash behind it.
   int64_t sharedBytes() const;
-  /// Registers a thread: accumulators, two sets of fragments, and what addresses and loops take (measured: 36).
-  unsigned registers() const { return mi() * ni() * 4 + 2 * (mi() * 4 + ni() * 2) + 36; }
+  /// Registers a thread: accumulators, two sets of fragments where there are some, and what addresses and loops take
+  /// (measured: 36).
+  unsigned registers() const { return mi() * ni() * 4 + (warpgroups ? 0 : 2 * (mi() * 4 + ni() * 2)) + 36; }
   std::string str() const;
 };
 

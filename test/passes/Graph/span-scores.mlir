@@ -344,3 +344,41 @@ func.func @leaves_checked_reads_alone(%q: !q4, %k: !k4, %v: !k4) -> !q4 {
     }
   }
 #-}
+
+// FP16's lowest number masks as FP32's does: beside it nothing that FP16 computes with counts. As a limit it is a number.
+// CHECK-LABEL: @lowest_of_half
+// CHECK: span_to = #kt.expr<1>
+// CHECK-NOT: arith.select
+// CHECK: return
+func.func @lowest_of_half(%q: !kt.tensor<[b, 4, s, 32] x f16>) -> !kt.tensor<[b, 4, s, 32] x f16> {
+  %r = kt.attention %q, %q, %q {maps = [#m, #m, #m, #m],
+       sizes = [#kt.expr<b>, #kt.expr<4>, #kt.expr<s>, #kt.expr<s>, #kt.expr<32>, #kt.expr<32>], group = 1 : i64}
+       : !kt.tensor<[b, 4, s, 32] x f16>, !kt.tensor<[b, 4, s, 32] x f16>, !kt.tensor<[b, 4, s, 32] x f16> -> !kt.tensor<[b, 4, s, 32] x f16> score {
+  ^bb0(%x: f32, %b: index, %h: index, %i: index, %j: index):
+    %zero = arith.constant 0.0 : f32
+    %low = arith.constant -65504.0 : f32
+    %scale = arith.constant 0.125 : f32
+    %c = arith.cmpi sle, %j, %i : index
+    %y = arith.mulf %x, %scale : f32
+    %m = arith.select %c, %zero, %low : f32
+    %z = arith.addf %y, %m : f32
+    kt.yield %z : f32
+  }
+  return %r : !kt.tensor<[b, 4, s, 32] x f16>
+}
+
+// CHECK-LABEL: @limit_of_half
+// CHECK-NOT: span_to
+// CHECK: arith.maximumf %{{.*}}, %[[LOW:.*]] : f32
+// CHECK: return
+func.func @limit_of_half(%q: !kt.tensor<[b, 4, s, 32] x f16>) -> !kt.tensor<[b, 4, s, 32] x f16> {
+  %r = kt.attention %q, %q, %q {maps = [#m, #m, #m, #m],
+       sizes = [#kt.expr<b>, #kt.expr<4>, #kt.expr<s>, #kt.expr<s>, #kt.expr<32>, #kt.expr<32>], group = 1 : i64}
+       : !kt.tensor<[b, 4, s, 32] x f16>, !kt.tensor<[b, 4, s, 32] x f16>, !kt.tensor<[b, 4, s, 32] x f16> -> !kt.tensor<[b, 4, s, 32] x f16> score {
+  ^bb0(%x: f32, %b: index, %h: index, %i: index, %j: index):
+    %low = arith.constant -65504.0 : f32
+    %y = arith.maximumf %x, %low : f32
+    kt.yield %y : f32
+  }
+  return %r : !kt.tensor<[b, 4, s, 32] x f16>
+}

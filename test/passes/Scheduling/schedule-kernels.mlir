@@ -116,14 +116,52 @@ kt.kernel @alone ["p0", "p1"] computes {
   kt.yield %r : !kt.tensor<[p0, p1] x f16>
 }
 
+// A norm of a product's rows: by the last block of few rows, by all blocks of a band of more, and never by a launch of its own. Each way is there for
+// each tile.
+// CHECK-LABEL: kt.kernel @rows
+// CHECK-SAME: "mma" {async = 1 : i64, follow = 1 : i64, {{.*}} tile = array<i64: 16, 64, 128>,
+// CHECK-NOT: follow = {{[01]}}
+// CHECK-SAME: follow = 2 : i64, {{.*}} tile = array<i64: 128, 128, 64>,
+// CHECK-NOT: follow = {{[01]}}
+// CHECK: func.func
+// ALL-LABEL: kt.kernel @rows
+// ALL-SAME: follow = 1 : i64, {{[^}]*}} tile = array<i64: 128, 256, 64>,
+// ALL-SAME: follow = 2 : i64, {{[^}]*}} tile = array<i64: 128, 256, 64>,
+// ALL-SAME: follow = 0 : i64, {{[^}]*}} tile = array<i64: 128, 256, 64>,
+kt.kernel @rows ["p0"] computes {
+^bb0(%a: !kt.tensor<[p0, 768] x f16>, %b: !kt.tensor<[48, 768, 16] x f16>, %w: !kt.tensor<[768] x f32>):
+  %x = kt.matmul %a, %b {maps = [#mk, #nk, #mn], depth = #kt.expr<768>, packed}
+      : !kt.tensor<[p0, 768] x f16>, !kt.tensor<[48, 768, 16] x f16> -> !kt.tensor<[p0, 768] x f16> epilogue {
+  ^bb0(%acc: f32, %i: index, %j: index):
+    %0 = arith.truncf %acc : f32 to f16
+    kt.yield %0 : f16
+  }
+  %y = kt.normalize layer ins(%x, %w : !kt.tensor<[p0, 768] x f16>, !kt.tensor<[768] x f32>) {axes = 1 : i64, epsilon = 1.0e-5 : f64}
+      -> !kt.tensor<[p0, 768] x f16> {
+  ^bb0(%X: !kt.tensor<[p0, 768] x f16>, %W: !kt.tensor<[768] x f32>, %i: index, %j: index):
+    %0 = kt.read %X[%i, %j] : !kt.tensor<[p0, 768] x f16> -> f16
+    %1 = arith.extf %0 : f16 to f32
+    kt.yield %1 : f32
+  } epilogue {
+  ^bb0(%v: f32, %X: !kt.tensor<[p0, 768] x f16>, %W: !kt.tensor<[768] x f32>, %i: index, %j: index):
+    %0 = kt.read %W[%j] : !kt.tensor<[768] x f32> -> f32
+    %1 = arith.mulf %v, %0 : f32
+    %2 = arith.truncf %1 : f32 to f16
+    kt.yield %2 : f16
+  }
+  kt.yield %x, %y : !kt.tensor<[p0, 768] x f16>, !kt.tensor<[p0, 768] x f16>
+}
 
 func.func @main(%x: !kt.tensor<[1, 4096] x f16>, %y: !kt.tensor<[rows, 4096] x f16>, %w: !kt.tensor<[256, 4096, 16] x f16>,
-                %a: !kt.tensor<[rows, 512] x f16>, %b: !kt.tensor<[512, 96] x f16>, %c: !kt.tensor<[rows, 50] x f16>, %d: !kt.tensor<[50, 30] x f16>)
-    -> (!kt.tensor<[1, 4096] x f16>, !kt.tensor<[rows, 4096] x f16>, !kt.tensor<[rows, 96] x f16>, !kt.tensor<[rows, 30] x f16>) {
+                %a: !kt.tensor<[rows, 512] x f16>, %b: !kt.tensor<[512, 96] x f16>, %c: !kt.tensor<[rows, 50] x f16>, %d: !kt.tensor<[50, 30] x f16>,
+                %e: !kt.tensor<[any, 768] x f16>, %f: !kt.tensor<[48, 768, 16] x f16>, %g: !kt.tensor<[768] x f32>)
+    -> (!kt.tensor<[1, 4096] x f16>, !kt.tensor<[rows, 4096] x f16>, !kt.tensor<[rows, 96] x f16>, !kt.tensor<[rows, 30] x f16>, !kt.tensor<[any, 768] x f16>) {
   %0 = kt.launch @decode ins(%x, %w : !kt.tensor<[1, 4096] x f16>, !kt.tensor<[256, 4096, 16] x f16>) ints [#kt.expr<1>] -> !kt.tensor<[1, 4096] x f16>
   %1 = kt.launch @prefill ins(%y, %w : !kt.tensor<[rows, 4096] x f16>, !kt.tensor<[256, 4096, 16] x f16>) ints [#kt.expr<rows>] -> !kt.tensor<[rows, 4096] x f16>
   %2 = kt.launch @aligned ins(%a, %b : !kt.tensor<[rows, 512] x f16>, !kt.tensor<[512, 96] x f16>) ints [#kt.expr<rows>, #kt.expr<96>, #kt.expr<512>] -> !kt.tensor<[rows, 96] x f16>
   %3 = kt.launch @ragged ins(%c, %d : !kt.tensor<[rows, 50] x f16>, !kt.tensor<[50, 30] x f16>) ints [#kt.expr<rows>, #kt.expr<30>, #kt.expr<50>] -> !kt.tensor<[rows, 30] x f16>
-  return %0, %1, %2, %3 : !kt.tensor<[1, 4096] x f16>, !kt.tensor<[rows, 4096] x f16>, !kt.tensor<[rows, 96] x f16>, !kt.tensor<[rows, 30] x f16>
+  %4:2 = kt.launch @rows ins(%e, %f, %g : !kt.tensor<[any, 768] x f16>, !kt.tensor<[48, 768, 16] x f16>, !kt.tensor<[768] x f32>) ints [#kt.expr<any>]
+      -> !kt.tensor<[any, 768] x f16>, !kt.tensor<[any, 768] x f16>
+  return %0, %1, %2, %3, %4#1 : !kt.tensor<[1, 4096] x f16>, !kt.tensor<[rows, 4096] x f16>, !kt.tensor<[rows, 96] x f16>, !kt.tensor<[rows, 30] x f16>, !kt.tensor<[any, 768] x f16>
 }
 }

@@ -50,3 +50,24 @@ kt.kernel @rows_f32_75_300 ["p0"] computes {
   }
   kt.yield %x, %y : !kt.tensor<[p0, 75] x f32>, !kt.tensor<[p0, 75] x f32>
 }
+
+kt.kernel @rows_f32_4104_8 ["p0"] computes {
+^bb0(%a: !kt.tensor<[p0, 8] x f32>, %b: !kt.tensor<[257, 8, 16] x f32>, %w: !kt.tensor<[4104] x f32>):
+  %x = kt.matmul %a, %b {maps = [#mk, #nk, #mn], depth = #kt.expr<8>, packed}
+      : !kt.tensor<[p0, 8] x f32>, !kt.tensor<[257, 8, 16] x f32> -> !kt.tensor<[p0, 4104] x f32> epilogue {
+  ^bb0(%acc: f32, %i: index, %j: index):
+    kt.yield %acc : f32
+  }
+  %y = kt.normalize rms ins(%x, %w : !kt.tensor<[p0, 4104] x f32>, !kt.tensor<[4104] x f32>) {axes = 1 : i64, epsilon = 1.0e-5 : f64}
+      -> !kt.tensor<[p0, 4104] x f32> {
+  ^bb0(%X: !kt.tensor<[p0, 4104] x f32>, %W: !kt.tensor<[4104] x f32>, %i: index, %j: index):
+    %0 = kt.read %X[%i, %j] : !kt.tensor<[p0, 4104] x f32> -> f32
+    kt.yield %0 : f32
+  } epilogue {
+  ^bb0(%v: f32, %X: !kt.tensor<[p0, 4104] x f32>, %W: !kt.tensor<[4104] x f32>, %i: index, %j: index):
+    %0 = kt.read %W[%j] : !kt.tensor<[4104] x f32> -> f32
+    %1 = arith.mulf %v, %0 : f32
+    kt.yield %1 : f32
+  }
+  kt.yield %x, %y : !kt.tensor<[p0, 4104] x f32>, !kt.tensor<[p0, 4104] x f32>
+}

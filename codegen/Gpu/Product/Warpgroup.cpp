@@ -1,0 +1,109 @@
+//===- Warpgroup.cpp - the main loop of Hopper's warpgroups ---------------===//
+//
+// Four warps multiply 64 rows with all columns of a tile straight from shared memory, asynchronously: while one slab is
+// under way, threads copy a later one and begin the next. The tiles are those of the other tensor-core loop, whose
+// swizzles are what the instruction's descriptors call 128 bytes for rows along k and 32 bytes for panels.
+//
+//===----------------------------------------------------------------------===//
+
+#include "codegen/Gpu/Product/Gemm.h"
+
+using namespace mlir;
+using namespace kt;
+using namespace kt::gpu;
+
+namespace {
+
+/// The fixed part of a descriptor (PTX ISA, "Matrix-descriptor format"): byte distances of repeated cores and the
+/// swizzle, 1 for 128 bytes and 3 for 32. Rows of one swizzle have no leading distance; it says 16 then.
+int64_t descriptorOf(unsigned leading, unsigned stride, int64_t swizzle) {
+  return (int64_t)(leading >> 4) << 16 | (int64_t)(stride >> 4) << 32 | swizzle << 62;
+}
+
+/// Where the sides of a slab are for one warpgroup, and what a step of 16 k's adds to an address.
+struct Side {
+  Value offset; // from the slot
+  int64_t fixed;
+  unsigned step;
+};
+
+Side leftSide(KernelBuilder &k, const MmaTile &t) {
+  // One lane speaks for the warp, so that the assembler sees that all have the same.
+  Value group = k.shuffleIdx(k.shr(k.tid(), 7), k.c(0));
+  return {k.mul(group, 64 * t.bk * 2), descriptorOf(16, 8 * t.bk * 2, 1), 32};
+}
+
+Side rightSide(KernelBuilder &k, const MmaTile &t, Layout layout, unsigned start) {
+  if (layout == Layout::Panels)
+    return {k.c(start), descriptorOf(t.bk * 32, 8 * 32, 3), 16 * 32};
+  return {k.c(start), descriptorOf(16, 8 * t.bk * 2, 1), 32};
+}
+
+Value descriptor(KernelBuilder &k, const Side &side, Value slot) {
+  return k.or_(k.ext(k.shr(k.add(slot, side.offset), 4)), k.c64(side.fixed));
+}
+
+} // namespace
+
+SmallVector<Value> kt::gpu::emitWarpgroupLoop(KernelBuilder &k, const MmaTile &t, TileSource &a, TileSource &b,
+                                              Layout bLayout, Type type, Value k0, Value slabs) {
+  unsigned slotBytes = a.tileBytes + b.tileBytes, steps = t.bk / 16, numAcc = t.ni() * 4;
+  Value first = k.shared(), end = k.add(first, t.stages * slotBytes);
+  auto bump = [&](Value slot) {
+    Value next = k.add(slot, slotBytes);
+    return k.sel(k.cmp(Pred::eq, next, end), first, next);
+  };
+  Side left = leftSide(k, t), right = rightSide(k, t, bLayout, a.tileBytes);
+  auto copySlab = [&](Value slot, ValueRange stateA, ValueRange stateB) {
+    a.beginSlab(stateA);
+    b.beginSlab(stateB);
+    SmallVector<Values> fetched;
+    for (unsigned i = 0; i < a.count + b.count; ++i)
+      fetched.push_back(i < a.count ? a.fetch(i) : b.fetch(i - a.count));
+    for (unsigned i = 0; i < a.count + b.count; ++i) {
+      if (i < a.count)
+        a.put(i, slot, fetched[i]);
+      else
+        b.put(i - a.count, k.add(slot, a.tileBytes), fetched[i]);
+    }
+    k.cpAsyncCommit();
+  };
+
+  // A slot is read until the barrier after the next slab was begun, so two fewer than there are stages arrive.
+  unsigned ahead = t.stages - 2;
+  Values stateA = a.start(k0), stateB = b.start(k0);
+  for (unsigned s = 0; s < ahead; ++s) {
+    copySlab(k.add(first, s * slotBytes), stateA, stateB);
+    stateA = a.advance(stateA), stateB = b.advance(stateB);
+  }
+  Values inits(numAcc, k.cf(0));
+  inits.append(stateA);
+  inits.append(stateB);
+  inits.push_back(first);
+  inits.push_back(k.add(first, ahead * slotBytes));
+  unsigned sizeA = stateA.size(), sizeB = stateB.size();
+  Values result = k.forLoop(k.c(0), slabs, k.c(1), inits, [&](Value, ValueRange args) {
+    Values acc(args.take_front(numAcc));
+    ValueRange rest = args.drop_front(numAcc);
+    Values stateA(rest.take_front(sizeA)), stateB(rest.slice(sizeA, sizeB));
+    Value read = rest[sizeA + sizeB], write = rest[sizeA + sizeB + 1];
+    k.cpAsyncWait(ahead - 1);
+    k.fenceAsyncProxy();
+    k.barrier();
+    Value fromA = descriptor(k, left, read), fromB = descriptor(k, right, read);
+    k.wgmmaFence();
+    for (unsigned s = 0; s < steps; ++s)
+      acc = k.wgmma(k.add(fromA, (s * left.step) >> 4), k.add(fromB, (s * right.step) >> 4), bLayout == Layout::Panels,
+                    acc, type);
+    k.wgmmaCommit();
+    copySlab(write, stateA, stateB);
+    Values out = k.wgmmaWait(1, acc);
+    out.append(a.advance(stateA));
+    out.append(b.advance(stateB));
+    out.push_back(bump(read));
+    out.push_back(bump(write));
+    return out;
+  });
+  k.cpAsyncWait(0);
+  return k.wgmmaWait(0, ArrayRef(result).take_front(numAcc));
+}
