@@ -6,10 +6,8 @@ import numpy as np
 import interp
 from kernels import CASES
 
-SHARED_BYTES = 99 * 1024
-# Facts of a device: SM count, shared bytes a block, compute capability, L2 bytes. Code chooses tiles and splits by the first alone: a few, many (more
-# splits) and one, which the smallest problem fills.
-DEVICES = [{0: sms, 1: SHARED_BYTES, 2: 89, 3: 32 << 20} for sms in (4, 64, 1)]
+# Of the card that each target is interpreted as: shared bytes a block, compute capability, L2 bytes.
+CARDS = {'sm_89': (99 * 1024, 89, 32 << 20), 'sm_90a': (227 * 1024, 90, 50 << 20)}
 BANKS = ('ldmatrix', 'cp.async')  # what has to be free of bank conflicts
 NUMPY = {'f32': np.float32, 'f16': np.float16, 'f64': np.float64, 'i8': np.int8, 'i16': np.int16, 'i32': np.int32, 'i64': np.int64,
          'i1': np.bool_, 'ui8': np.uint8, 'bf16': np.uint16}
@@ -124,15 +122,26 @@ def interpret(out, order={}):
     return run
 
 
-def run_case(case, kernel, runner):
+def devices(target):
+    """Facts of devices, by number: multiprocessors and what its card has. Code chooses tiles and splits by the first alone: a few, many (more splits)
+    and one, which the smallest problem fills."""
+    return [{0: sms} | dict(enumerate(CARDS[target], 1)) for sms in (4, 64, 1)]
+
+
+def is_for(case, variant, target):
+    """Whether a case is about a variant of its kernel on a target: of what runs on older cards too, those are enough."""
+    return case.only in variant['schedule'] and (target == 'sm_89' or 'wgmma' in variant['schedule'])
+
+
+def run_case(case, kernel, runner, target='sm_89'):
     """Runs every variant whose guard holds, on every set of inputs, as each device would that does not launch what another one does. Answers the number
     of runs. That is all right only where each function of each variant was launched: a variant that no run of its case takes is either not tested or
     dead code."""
-    launched = {(number, at): False for number, v in enumerate(kernel['variants']) if case.only in v['schedule'] for at in range(len(v['stages']))}
+    launched = {(number, at): False for number, v in enumerate(kernel['variants']) if is_for(case, v, target) for at in range(len(v['stages']))}
     if not launched:
         raise AssertionError(f'{case.name}: no GPU code')
     count, seen = 0, set()
-    for facts in DEVICES:
+    for facts in devices(target):
         for which, (ints, inputs, expected, *faults) in enumerate(case.runs):
             values = evaluate(kernel['exprs'], ints, facts)
             fits = [v['guard'] < 0 or bool(values[v['guard']]) for v in kernel['variants']]
@@ -140,9 +149,9 @@ def run_case(case, kernel, runner):
                 raise AssertionError(f'{case.name} {list(ints)}: no variant takes these sizes')
             for number, variant in enumerate(kernel['variants']):
                 launch = (which, number, *(values[g] for stage in variant['stages'] for g in stage['grid']))
-                if case.only in variant['schedule'] and fits[number] and launch not in seen:
+                if is_for(case, variant, target) and fits[number] and launch not in seen:
                     seen.add(launch)
-                    for at in run_variant(case, kernel, number, runner, values, ints, inputs, expected, faults):
+                    for at in run_variant(case, kernel, number, runner, values, facts[1], ints, inputs, expected, faults):
                         launched[number, at] = True
                     count += 1
     if never := [f"{number} ({kernel['variants'][number]['schedule']}) stage {at}" for (number, at), done in launched.items() if not done]:
@@ -150,7 +159,7 @@ def run_case(case, kernel, runner):
     return count
 
 
-def run_variant(case, kernel, number, runner, values, ints, inputs, expected, faults):
+def run_variant(case, kernel, number, runner, values, shared_bytes, ints, inputs, expected, faults):
     """One variant on one set of inputs; answers which stages had something to do."""
     variant = kernel['variants'][number]
     label = f"{case.name} {list(ints)} variant {number} ({variant['schedule']})"
@@ -177,7 +186,7 @@ def run_variant(case, kernel, number, runner, values, ints, inputs, expected, fa
     for at, stage in enumerate(variant['stages']):
         grid = [values[g] for g in stage['grid']]
         shared = values[stage['shared']] if stage['shared'] >= 0 else 0
-        if shared > SHARED_BYTES:
+        if shared > shared_bytes:
             raise AssertionError(f'{label}: {shared} bytes of shared memory')
         if 0 in grid:
             continue
