@@ -120,7 +120,6 @@ if wanted ptx; then
   part ptx-harness "$python" test/ptx/test_harness.py
   part ptx-lines "$python" test/ptx/test_lines.py "$bin/kt-compile-kernel"
   part ptx env KT_KERNEL_DIR="$work" "$python" test/ptx/run_kernels.py "$bin/kt-compile-kernel"
-  part ptx-sm_90a "$python" test/ptx/run_kernels.py "$bin/kt-compile-kernel" "" sm_90a # what has code of its own there
   if grep -q '^KT_ASAN:BOOL=ON' "$build/CMakeCache.txt"; then
     echo "SKIP ptx-models: Python cannot load a sanitised library"
     skipped=$((skipped + 1))

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Runs every GPU kernel family in the PTX interpreter and compares with numpy: run_kernels.py [kt-compile-kernel [NAME [TARGET]]]. For sm_90a those that
-have code of its own run, and that code of theirs. The code is left in KT_KERNEL_DIR where that is set. The last line counts what ran and was right among the cases that there are."""
+"""Runs every GPU kernel family in the PTX interpreter and compares with numpy: run_kernels.py [kt-compile-kernel [NAME]]. The code is left in
+KT_KERNEL_DIR where that is set. The last line counts what ran and was right among the cases that there are."""
 import concurrent.futures
 import contextlib
 import os
@@ -40,15 +40,15 @@ def all_cases(of):
 
 class state:
     """What the processes get by fork."""
-    tool, target, folder, kernels, cases = '', 'sm_89', '', {}, []
+    tool, folder, kernels, cases = '', '', {}, []
 
 
 def with_lines(case, message):
     """What is wrong with the case, said of the same code with line tables: it names the lines that built the instructions."""
     with tempfile.TemporaryDirectory() as out:
-        kernels = harness.compile_cases([case], state.tool, out, state.target, more=['--line-tables'])
+        kernels = harness.compile_cases([case], state.tool, out, more=['--line-tables'])
         try:
-            harness.run_case(case, kernels[case.name], harness.interpret(out, case.order), state.target)
+            harness.run_case(case, kernels[case.name], harness.interpret(out, case.order))
         except AssertionError as e:
             return str(e)
     return message
@@ -57,7 +57,7 @@ def with_lines(case, message):
 def attempt(case):
     start = time.time()
     try:
-        outcome = report.Outcome(case.name, runs=harness.run_case(case, state.kernels[case.name], harness.interpret(state.folder, case.order), state.target))
+        outcome = report.Outcome(case.name, runs=harness.run_case(case, state.kernels[case.name], harness.interpret(state.folder, case.order)))
     except AssertionError as e:
         outcome = report.Outcome(case.name, error=with_lines(case, str(e)) if isinstance(e.__cause__, interp.PtxError) else str(e))
     except Exception as e:  # of the interpreter or of a case: it has to name the kernel as well
@@ -72,13 +72,10 @@ def attempt_number(i):
 def main(argv):
     state.tool = argv[1] if len(argv) > 1 else 'build/bin/kt-compile-kernel'
     of = families(argv[2] if len(argv) > 2 else '')
-    state.target = argv[3] if len(argv) > 3 else state.target
+    state.cases = all_cases(of)
     with contextlib.ExitStack() as stack:
         state.folder = os.environ.get('KT_KERNEL_DIR') or stack.enter_context(tempfile.TemporaryDirectory())
-        state.kernels = harness.compile_cases(all_cases(of), state.tool, state.folder, state.target)
-        own = {name for name, k in state.kernels.items() if state.target == 'sm_89' or any('wgmma' in v['schedule'] for v in k['variants'])}
-        of = {family: [c for c in cases if c.name in own] for family, cases in of.items()}
-        state.cases = all_cases(of)
+        state.kernels = harness.compile_cases(state.cases, state.tool, state.folder)
         outcomes = []
         with concurrent.futures.ProcessPoolExecutor(os.cpu_count()) as pool:
             for outcome, seconds in pool.map(attempt_number, range(len(state.cases))):
