@@ -77,3 +77,24 @@ void kt::gpu::expandDeviceMath(ModuleOp module) {
     op->erase();
   }
 }
+
+bool kt::gpu::isContinuous(ModuleOp module) {
+  WalkResult found = module.walk([](Operation *op) {
+    bool decides = isa<arith::CmpFOp, arith::FPToSIOp, arith::FPToUIOp, arith::RemFOp, arith::BitcastOp, math::FloorOp,
+                       math::CeilOp, math::RoundOp, math::RoundEvenOp, math::TruncOp>(op);
+    return decides ? WalkResult::interrupt() : WalkResult::advance();
+  });
+  return !found.wasInterrupted();
+}
+
+void kt::gpu::approximateDivisions(ModuleOp module) {
+  module.walk([](arith::DivFOp op) {
+    if (!op.getType().isF32())
+      return;
+    OpBuilder b(op);
+    auto quotient = LLVM::CallIntrinsicOp::create(b, op.getLoc(), b.getF32Type(), b.getStringAttr("llvm.nvvm.div.full"),
+                                                  ValueRange{op.getLhs(), op.getRhs()});
+    op.replaceAllUsesWith(quotient.getResult(0));
+    op.erase();
+  });
+}

@@ -17,14 +17,17 @@
 using namespace mlir;
 using namespace kt;
 
-LogicalResult kt::gpu::lowerToLLVMDialect(ModuleOp module) {
+LogicalResult kt::gpu::lowerToLLVMDialect(ModuleOp module, bool halfResults) {
   MLIRContext *context = module.getContext();
+  bool approximate = halfResults && isContinuous(module);
   expandDeviceMath(module);
   // Half precision stays: the hardware computes in it and LLVM widens what it does not.
   codegen::ExpandMathOptions math;
   math.promoteHalf = math.promoteBFloat = false;
   if (failed(codegen::expandMath(module, math)))
     return failure();
+  if (approximate)
+    approximateDivisions(module);
   ConversionConfig config;
   config.allowPatternRollback = false;
   {

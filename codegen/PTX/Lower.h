@@ -13,14 +13,23 @@
 
 namespace kt::gpu {
 
+struct LowerOptions {
+  bool lineTables = false;
+  bool halfResults = false; // all that is stored is rounded to 16 bits
+};
+
 /// Rewrites scf, arith, math, vector and cf to the llvm and nvvm dialects.
-llvm::LogicalResult lowerToLLVMDialect(mlir::ModuleOp module);
+llvm::LogicalResult lowerToLLVMDialect(mlir::ModuleOp module, bool halfResults);
+/// Whether no choice hangs on the last places of a floating-point number.
+bool isContinuous(mlir::ModuleOp module);
+/// Makes divisions of f32 ones that are within two units in the last place, in a fifth of the instructions.
+void approximateDivisions(mlir::ModuleOp module);
 /// Rewrites math functions that PTX has no instruction for.
 void expandDeviceMath(mlir::ModuleOp module);
 /// Makes what operations say of files and lines into LLVM's debug locations, which become `.file` and `.loc`.
 void addLineTables(mlir::ModuleOp module);
-/// The whole way: consumes `module` and answers PTX text for `target` ("sm_89"), with line tables where that is wanted.
-mlir::FailureOr<std::string> lowerToPtx(mlir::ModuleOp module, llvm::StringRef target, bool lineTables = false);
+/// The whole way: consumes `module` and answers PTX text for `target` ("sm_89").
+mlir::FailureOr<std::string> lowerToPtx(mlir::ModuleOp module, llvm::StringRef target, LowerOptions options);
 
 } // namespace kt::gpu
 

@@ -36,10 +36,10 @@ static StringRef ptxVersion(StringRef target) {
   return capability >= 120 ? "+ptx87" : capability >= 100 ? "+ptx86" : "+ptx80";
 }
 
-FailureOr<std::string> kt::gpu::lowerToPtx(ModuleOp module, StringRef targetName, bool lineTables) {
-  if (failed(lowerToLLVMDialect(module)))
+FailureOr<std::string> kt::gpu::lowerToPtx(ModuleOp module, StringRef targetName, LowerOptions lowering) {
+  if (failed(lowerToLLVMDialect(module, lowering.halfResults)))
     return failure();
-  if (lineTables)
+  if (lowering.lineTables)
     addLineTables(module);
   llvm::LLVMContext context;
   std::unique_ptr<llvm::Module> code = translateModuleToLLVMIR(module, context, "kernel", /*disableVerification=*/true);

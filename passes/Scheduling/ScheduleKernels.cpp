@@ -28,12 +28,14 @@ constexpr int64_t kHopperSmCounts[] = {78, 114, 132};
 /// Nanoseconds that the model does not tell apart.
 constexpr int64_t kUnsure = 500;
 
-/// Kilobytes of PTX that a candidate is about, as measured: some for each function, a third for each mma, a few for
-/// what adds up splits.
+/// Kilobytes of PTX that a candidate is about, as measured: some for each function, three eighths for each mma, a
+/// twentieth for each product of a thread's slab on CUDA cores, a few for what adds up splits.
 int64_t codeOf(CandidateAttr c) {
   int64_t kilobytes = 10;
   if (std::optional<MmaTile> t = mmaTileOf(c))
     kilobytes += t->mi() * t->ni() * t->bk / 16 * 3 / 8;
+  if (std::optional<SimtTile> t = simtTileOf(c, 4))
+    kilobytes += t->tm * t->tn * t->bk / 20;
   return kilobytes + (c.getSplits() || configured(c, "split") ? 4 : 0);
 }
 

@@ -251,15 +251,15 @@ def as_now(rows, now):
     """The rows with what is expected now in the place of what was. A tile whose blocks share nothing is the same launch whether or not
     they might have shared, and of two measurements of one launch the lesser counts: whatever disturbs a launch makes it slower. A
     number of splits that was not measured leaves no row."""
-    recorded = by_key(rows)
-    kept = []
-    for key, r in recorded.items():
+    tile_of = lambda key: (*key[:-1], key[-1].replace(' split', ''))
+    by_tile, kept = collections.defaultdict(list), []
+    for key, r in by_key(rows).items():
+        by_tile[tile_of(key)].append(r)
+    for key, r in by_key(rows).items():
         if key not in now:
             continue
         ns, splits = now[key]
-        tile = key[-1].removesuffix(' split')
-        same = [recorded.get((*key[:-1], name)) for name in (tile, tile + ' split')]
-        times = [int(s['measured_ns']) for s in same if s and int(s['splits']) == splits]
+        times = [int(s['measured_ns']) for s in by_tile[tile_of(key)] if int(s['splits']) == splits]
         if times:
             kept.append(dict(r, splits=splits, predicted_ns=ns, measured_ns=min(times)))
     return kept

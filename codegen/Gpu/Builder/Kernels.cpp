@@ -19,7 +19,11 @@ std::string KernelSink::entryName() {
 LogicalResult KernelSink::addStage(artifact::Variant &variant, KernelBuilder &k, std::array<ExprId, 3> grid,
                                    int64_t sharedBytes) {
   k.finish();
-  FailureOr<std::string> ptx = lowerToPtx(*k.module, target, options.lineTables);
+  bool half = llvm::all_of(kernel.getBody().front().getTerminator()->getOperandTypes(), [](Type t) {
+    Type element = cast<SymTensorType>(t).getElementType();
+    return element.isF16() || element.isBF16();
+  });
+  FailureOr<std::string> ptx = lowerToPtx(*k.module, target, {options.lineTables, half});
   if (failed(ptx))
     return failure();
   artifact::Module module;
