@@ -119,16 +119,17 @@ private:
     llvm::erase_if(work, [&](Operation *op) { return joined.contains(op); });
   }
 
-  /// Whether all operands of `next` that none of `group` makes are there where the group is launched.
+  /// Whether all operands of `next` that none of `group` makes are there where the group is launched, and weights among
+  /// them are loaded then or soon.
   static bool mayJoin(ArrayRef<Operation *> group, Operation *next) {
     Operation *first = group.front();
-    if (next->getBlock() != first->getBlock() || sliceOf(next) > sliceOf(first) + 1)
-      return false;
-    return llvm::all_of(next->getOperands(), [&](Value operand) {
-      Operation *def = operand.getDefiningOp();
-      return !def || llvm::is_contained(group, def) || def->getBlock() != first->getBlock() ||
-             def->isBeforeInBlock(first);
-    });
+    return next->getBlock() == first->getBlock() && llvm::all_of(next->getOperands(), [&](Value operand) {
+             Operation *def = operand.getDefiningOp();
+             if (isa_and_nonnull<ConstantOp>(def) && sliceOf(next) > sliceOf(first) + 1)
+               return false;
+             return !def || llvm::is_contained(group, def) || def->getBlock() != first->getBlock() ||
+                    def->isBeforeInBlock(first);
+           });
   }
 
   /// The norm that goes on with the rows of a product, or of elementwise work: over its columns, reading each element
@@ -139,12 +140,36 @@ private:
     if (auto product = dyn_cast<MatmulOp>(maker);
         product && product.getMap(2).getDimPosition(type.getRank() - 1) != product.numBatch() + 1)
       return {};
-    for (Operation *user : made.getUsers())
-      if (auto norm = dyn_cast<NormalizeOp>(user);
-          norm && mayJoin(maker, norm) && readsOwnElements(norm, made) &&
-          (isa<MatmulOp>(maker) ? norm.getAxes() == 1 : isWorthMaking(cast<GenericOp>(maker), norm)))
+    for (Operation *user : made.getUsers()) {
+      auto norm = dyn_cast<NormalizeOp>(user);
+      if (!norm || norm->getBlock() != maker->getBlock() || !readsOwnElements(norm, made))
+        continue;
+      auto generic = dyn_cast<GenericOp>(maker);
+      if (generic ? isWorthMaking(generic, norm) && (mayJoin(maker, norm) || moveTo(generic, norm))
+                  : norm.getAxes() == 1 && mayJoin(maker, norm))
         return norm;
+    }
     return {};
+  }
+
+  /// Moves elementwise work to the norm that reads it, where whatever else reads it comes later, through views or not.
+  static bool moveTo(GenericOp maker, NormalizeOp norm) {
+    SmallVector<Operation *> moved = {maker};
+    for (size_t i = 0; i < moved.size(); ++i)
+      for (Operation *user : moved[i]->getUsers()) {
+        Operation *inBlock = norm->getBlock()->findAncestorOpInBlock(*user);
+        if (user == norm || (inBlock && norm->isBeforeInBlock(inBlock)))
+          continue;
+        if (!isa<ReshapeOp>(user) || user->getBlock() != norm->getBlock())
+          return false;
+        if (!llvm::is_contained(moved, user))
+          moved.push_back(user);
+      }
+    for (Operation *op : moved)
+      op->moveBefore(norm);
+    if (Attribute slice = norm->getAttr("kt.slice"))
+      maker->setAttr("kt.slice", slice);
+    return true;
   }
 
   /// Elements that a norm makes are written, but not read again, and there is a launch less. What is turned around on
