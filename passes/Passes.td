@@ -9,7 +9,8 @@ def OutlineKernels : Pass<"kt-outline-kernels", "::mlir::ModuleOp"> {
   let description = [{
     **Requires** compute ops anywhere in functions. **Guarantees** none is left there: each is a `kt.kernel` beside the functions and a `kt.launch`. In a
     kernel every symbolic size is a positional parameter, so computations that differ only in sizes' names share one. **Does not** look into
-    what they compute. With `group-rows` a norm of the rows that a product makes joins the kernel of that product.
+    what they compute. With `group` ops of one shape that share what they read or make
+    become one kernel with several results: a norm joins the product or the elementwise work that makes its rows, reductions join the first of those that share a pass.
 
     ```mlir
     %r = kt.generic ins(%x : !kt.tensor<[batch, 8] x f32>) -> ...
@@ -18,7 +19,7 @@ def OutlineKernels : Pass<"kt-outline-kernels", "::mlir::ModuleOp"> {
     %r = kt.launch @generic_0 ins(%x) ints [#kt.expr<batch>] -> ...
     ```
   }];
-  let options = [Option<"groupRows", "group-rows", "bool", "false", "a norm of a product's rows joins its kernel">];
+  let options = [Option<"group", "group", "bool", "false", "kernels may have several results">];
 }
 
 def MarkOnce : Pass<"kt-mark-once", "::mlir::ModuleOp"> {

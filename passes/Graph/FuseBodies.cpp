@@ -28,7 +28,6 @@ constexpr unsigned kMaxOperands = 14;
 constexpr unsigned kCheapCost = 6;  // may be computed again rather than stored
 constexpr int64_t kMostWasted = 4;  // elements for one that a guarded read wants: a part of a head, not one of a cache
 constexpr unsigned kScoreCost = 32; // may be computed for each score, beside a product of some 64 numbers and more
-constexpr int64_t kTypicalSize = 256; // of a dimension that is not known, where bytes are compared
 
 /// Every element of the operand is read at most once a body evaluation sweep: the indices are distinct plain indices of
 /// the body.
@@ -69,16 +68,6 @@ bool isRepetition(GenericOp op) {
       return false;
   }
   return !used.all();
-}
-
-double typicalBytes(Value v) {
-  auto type = cast<SymTensorType>(v.getType());
-  double bytes = type.elementBytes();
-  for (ExprAttr dim : type.getDims()) {
-    Expr e = Expr(dim).substitute([&](StringRef) { return Expr::constant(v.getContext(), kTypicalSize); });
-    bytes *= e.asConstant().value_or(kTypicalSize);
-  }
-  return bytes;
 }
 
 /// An attention reads an element for each of its scores, however many others read the same mask: less is moved where
