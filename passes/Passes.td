@@ -95,8 +95,8 @@ def FuseEpilogues : Pass<"kt-fuse-epilogues", "::mlir::func::FuncOp"> {
   let summary = "Moves elementwise work into the epilogue of what it follows";
   let description = [{
     **Requires** nothing. **Guarantees** that a generic which reads a matmul, convolution, reduction or norm at its own position, and is its only
-    reader, has become its epilogue, unless that would become too large, and that a norm of a matmul's rows which reads them through a view that splits
-    the row's number works in the matmul's shape. **Does not** move work across reductions.
+    reader, has become its epilogue, unless that would become too large, and that a norm of rows works in the shape of what it reads: in a matmul's
+    where a view splits the row's number, in that of a moved tensor where a view has merged it. **Does not** move work across reductions.
 
     ```mlir
     %c = kt.matmul %a, %b ... epilogue { acc }

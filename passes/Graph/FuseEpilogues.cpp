@@ -7,6 +7,7 @@
 
 #include "mlir/IR/Dominance.h"
 #include "passes/Analysis/Bodies.h"
+#include "passes/Analysis/Layouts.h"
 #include "passes/Passes.h"
 
 namespace kt {
@@ -264,6 +265,17 @@ bool fuse(Operation *producer) {
   return true;
 }
 
+void replaceReshaped(NormalizeOp norm, Reshaped &work, OpBuilder &b) {
+  auto turned = NormalizeOp::create(b, norm.getLoc(), work.type(), work.operands(), norm.getKindAttr(),
+                                    norm.getAxesAttr(), norm.getEpsilonAttr());
+  work.move(bodiesOf(norm).front(), turned.getBody());
+  work.move(bodiesOf(norm).back(), turned.getEpilogue());
+  cleanBodyOperands(turned);
+  norm.replaceAllUsesWith(
+      ReshapeOp::create(b, norm.getLoc(), norm.getResult().getType(), turned.getResult()).getResult());
+  norm.erase();
+}
+
 /// A norm of a product's rows that takes them through a view works in the product's shape, where the product's kernel
 /// may go on with it (kt-outline-kernels).
 ///
@@ -285,15 +297,45 @@ bool turnNorm(MatmulOp product) {
         continue;
       OpBuilder b(norm);
       Reshaped work(cast<ComputeOpInterface>(*norm), shape, b);
-      auto turned = NormalizeOp::create(b, norm.getLoc(), work.type(), work.operands(), norm.getKindAttr(),
-                                        norm.getAxesAttr(), norm.getEpsilonAttr());
-      work.move(bodiesOf(norm).front(), turned.getBody());
-      work.move(bodiesOf(norm).back(), turned.getEpilogue());
-      cleanBodyOperands(turned);
-      norm.replaceAllUsesWith(ReshapeOp::create(b, norm.getLoc(), old, turned.getResult()).getResult());
-      norm.erase();
+      replaceReshaped(norm, work, b);
       return true;
     }
+  }
+  return false;
+}
+
+/// A norm of rows that a view has merged, of a tensor that lies otherwise (heads of a part of a projection), has rows
+/// of as many dimensions as it takes to read the tensor itself.
+///
+///   %k = generic { m[b, s, 64 + n] } -> [b, s, 32]         %v = reshape %k -> [b, s, 2, 16]
+///   %v = reshape %k -> [b, s * 2, 16]                  ->  %n = normalize { %v } -> [b, s, 2, 16]
+///   %n = normalize { %v } -> [b, s * 2, 16]                %r = reshape %n -> [b, s * 2, 16]
+bool splitRows(NormalizeOp norm) {
+  SymTensorType old = norm.getResult().getType();
+  if (norm.getAxes() != 1)
+    return false;
+  for (Value v : norm.getInputs()) {
+    if (cast<SymTensorType>(v.getType()).getDims() != old.getDims() || !v.getDefiningOp<ReshapeOp>() ||
+        !throughReshapes(v).getDefiningOp<GenericOp>())
+      continue;
+    Layout layout = layoutOf(v);
+    if (throughReshapes(layout.root) == throughReshapes(v)) // nothing is moved
+      continue;
+    SmallVector<ExprAttr> dims;
+    for (auto [d, modes] : llvm::enumerate(layout.dims)) {
+      Modes parts = coalesced(modes);
+      if (parts.size() < 2 || (int64_t)d + 1 == old.getRank())
+        dims.push_back(old.getDims()[d]);
+      else
+        for (const Mode &part : parts)
+          dims.push_back(part.size.attr());
+    }
+    if (dims.size() == layout.dims.size())
+      continue;
+    OpBuilder b(norm);
+    Reshaped work(cast<ComputeOpInterface>(*norm), SymTensorType::get(b.getContext(), dims, old.getElementType()), b);
+    replaceReshaped(norm, work, b);
+    return true;
   }
   return false;
 }
@@ -314,6 +356,9 @@ struct FuseEpiloguesPass : kt::impl::FuseEpiloguesBase<FuseEpiloguesPass> {
       if (auto product = dyn_cast<MatmulOp>(op))
         while (turnNorm(product))
           ;
+    SmallVector<NormalizeOp> norms(getOperation().getOps<NormalizeOp>());
+    for (NormalizeOp norm : norms)
+      splitRows(norm);
     // Views left without a reader.
     SmallVector<Operation *> dead;
     getOperation()->walk([&](ReshapeOp op) {

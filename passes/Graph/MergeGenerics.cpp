@@ -87,25 +87,40 @@ SmallVector<int64_t> dimsOf(ReadOp read, const BodyRef &body, Operation *op) {
   return dims;
 }
 
+/// Those of the first read of operand `number` that goes along each result dimension once; none where there is no such.
+SmallVector<int64_t> dimsOfWhole(Operation *op, unsigned number) {
+  for (ReadOp read : readsOf(op, number)) {
+    SmallVector<int64_t> dims = dimsOf(read, bodiesOf(op).front(), op), sorted;
+    llvm::copy_if(dims, std::back_inserter(sorted), [](int64_t d) { return d >= 0; });
+    llvm::sort(sorted);
+    if (llvm::equal(sorted, llvm::seq<int64_t>(0, typeOf(op).getRank())))
+      return dims;
+  }
+  return {};
+}
+
 /// The order in which `b` would go through something that both read as `a` does: dimension i of it now is dimension
 /// order[i].
 std::optional<SmallVector<int64_t>> orderOf(Operation *a, Operation *b) {
-  int64_t rank = typeOf(a).getRank();
-  if (a->getName() != b->getName() || rank != typeOf(b).getRank())
+  if (a->getName() != b->getName() || typeOf(a).getRank() != typeOf(b).getRank())
     return std::nullopt;
-  for (auto [i, x] : llvm::enumerate(a->getOperands()))
-    for (auto [j, y] : llvm::enumerate(b->getOperands()))
-      for (ReadOp read : x == y ? readsOf(a, i) : SmallVector<ReadOp>())
-        for (ReadOp other : readsOf(b, j)) {
-          SmallVector<int64_t> order(rank, -1);
-          for (auto [from, to] : llvm::zip(dimsOf(read, bodiesOf(a).front(), a), dimsOf(other, bodiesOf(b).front(), b)))
-            if (from >= 0)
-              order[from] = to;
-          SmallVector<int64_t> sorted(order);
-          llvm::sort(sorted);
-          if (llvm::equal(sorted, llvm::seq<int64_t>(0, rank)))
-            return order;
-        }
+  for (auto [i, operand] : llvm::enumerate(a->getOperands())) {
+    auto same = llvm::find(b->getOperands(), operand);
+    if (same == b->operand_end())
+      continue;
+    SmallVector<int64_t> from = dimsOfWhole(a, i), to = dimsOfWhole(b, same - b->operand_begin());
+    if (from.empty() || to.empty())
+      continue;
+    SmallVector<int64_t> order(typeOf(a).getRank());
+    bool together = true;
+    for (auto [x, y] : llvm::zip(from, to)) {
+      together &= (x >= 0) == (y >= 0);
+      if (x >= 0)
+        order[x] = y;
+    }
+    if (together)
+      return order;
+  }
   return std::nullopt;
 }
 

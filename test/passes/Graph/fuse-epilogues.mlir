@@ -173,3 +173,36 @@ func.func @leaves_norms_of_parts_of_rows_alone(%a: !a, %w: !w) -> !kt.tensor<[m,
   }
   return %n : !kt.tensor<[m, 4, 8] x f32>
 }
+
+!qkv = !kt.tensor<[b, s, 64] x f32>
+!part = !kt.tensor<[b, s, 32] x f32>
+!heads = !kt.tensor<[b, s * 2, 16] x f32>
+
+// Norms of heads that were merged with the rows: a part of a projection has them apart, and is read where it lies then.
+// CHECK-LABEL: @norm_of_heads_of_a_part
+// CHECK: %[[K:.*]] = kt.generic ins(%arg0 : {{.*}}) -> <[b, s, 32] x f32>
+// CHECK: %[[V:.*]] = kt.reshape %[[K]] : <[b, s, 32] x f32> -> <[b, s, 2, 16] x f32>
+// CHECK: %[[N:.*]] = kt.normalize rms ins(%[[V]], %arg1 {{.*}} -> <[b, s, 2, 16] x f32>
+// CHECK: %[[R:.*]] = kt.reshape %[[N]] : <[b, s, 2, 16] x f32> -> <[b, s * 2, 16] x f32>
+// CHECK: return %[[R]]
+func.func @norm_of_heads_of_a_part(%m: !qkv, %g: !kt.tensor<[16] x f32>) -> !heads {
+  %k = kt.generic ins(%m : !qkv) -> !part {
+  ^bb0(%M: !qkv, %b: index, %i: index, %j: index):
+    %c = arith.constant 32 : index
+    %at = arith.addi %j, %c : index
+    %0 = kt.read %M[%b, %i, %at] : !qkv -> f32
+    kt.yield %0 : f32
+  }
+  %v = kt.reshape %k : !part -> !heads
+  %n = kt.normalize rms ins(%v, %g : !heads, !kt.tensor<[16] x f32>) {axes = 1 : i64, epsilon = 1.0e-5 : f64} -> !heads {
+  ^bb0(%V: !heads, %G: !kt.tensor<[16] x f32>, %b: index, %i: index, %j: index):
+    %0 = kt.read %V[%b, %i, %j] : !heads -> f32
+    kt.yield %0 : f32
+  } epilogue {
+  ^bb0(%acc: f32, %V: !heads, %G: !kt.tensor<[16] x f32>, %b: index, %i: index, %j: index):
+    %0 = kt.read %G[%j] : !kt.tensor<[16] x f32> -> f32
+    %1 = arith.mulf %acc, %0 : f32
+    kt.yield %1 : f32
+  }
+  return %n : !heads
+}
