@@ -9,7 +9,8 @@ def OutlineKernels : Pass<"kt-outline-kernels", "::mlir::ModuleOp"> {
   let description = [{
     **Requires** compute ops anywhere in functions. **Guarantees** none is left there: each is a `kt.kernel` beside the functions and a `kt.launch`. In a
     kernel every symbolic size is a positional parameter, so computations that differ only in sizes' names share one. **Does not** look into
-    what they compute. With `group-rows` a norm of the rows that a product makes joins the kernel of that product.
+    what they compute. With `group` ops of one shape that share what they read or make
+    become one kernel with several results: a norm joins the product or the elementwise work that makes its rows, reductions join the first of those that share a pass.
 
     ```mlir
     %r = kt.generic ins(%x : !kt.tensor<[batch, 8] x f32>) -> ...
@@ -18,7 +19,7 @@ def OutlineKernels : Pass<"kt-outline-kernels", "::mlir::ModuleOp"> {
     %r = kt.launch @generic_0 ins(%x) ints [#kt.expr<batch>] -> ...
     ```
   }];
-  let options = [Option<"groupRows", "group-rows", "bool", "false", "a norm of a product's rows joins its kernel">];
+  let options = [Option<"group", "group", "bool", "false", "kernels may have several results">];
 }
 
 def MarkOnce : Pass<"kt-mark-once", "::mlir::ModuleOp"> {
@@ -63,8 +64,8 @@ def SolveSizes : Pass<"kt-solve-sizes", "::mlir::ModuleOp"> {
   let summary = "Takes what checks say of the inputs' sizes for granted";
   let description = [{
     **Requires** a graph as import leaves it. **Guarantees** that a symbol of an input that a top-level `kt.assert` pins to a number, or to other inputs'
-    symbols, is written so in every type, that constant limits of one stand in `kt.bounds`, and that a minimum or maximum that a check decides is
-    decided everywhere. Binding the inputs checks the first two, by the input's name; checks of the third kind come before all else. **Does not**
+    symbols, is written so in every type, that constant limits of one, or of a sum, stand in `kt.bounds`, and that a minimum, maximum or choice that a
+    check decides is decided everywhere. Binding the inputs checks the first two, by the input's name; checks of the third kind come before all else. **Does not**
     look at checks in branches and loops, nor at numbers that only a run knows.
 
     ```mlir
@@ -94,7 +95,8 @@ def FuseEpilogues : Pass<"kt-fuse-epilogues", "::mlir::func::FuncOp"> {
   let summary = "Moves elementwise work into the epilogue of what it follows";
   let description = [{
     **Requires** nothing. **Guarantees** that a generic which reads a matmul, convolution, reduction or norm at its own position, and is its only
-    reader, has become its epilogue, unless that would become too large. **Does not** move work across reductions.
+    reader, has become its epilogue, unless that would become too large, and that a norm of rows works in the shape of what it reads: in a matmul's
+    where a view splits the row's number, in that of a moved tensor where a view has merged it. **Does not** move work across reductions.
 
     ```mlir
     %c = kt.matmul %a, %b ... epilogue { acc }
@@ -123,7 +125,7 @@ def AbsorbLayouts : Pass<"kt-absorb-layouts", "::mlir::func::FuncOp"> {
 def TurnProducts : Pass<"kt-turn-products", "::mlir::func::FuncOp"> {
   let summary = "Products make their results in the order of their one reader";
   let description = [{
-    **Requires** nothing. **Guarantees** that a product whose rows a view splits, for one elementwise reader that goes through them in another order,
+    **Requires** nothing. **Guarantees** that a product whose rows a view splits, for one elementwise reader or norm that goes through them in another order,
     has those rows as dimensions of its own and a transposition of its result before that reader, which kt-absorb-layouts makes part of it.
     **Does not** change what is read by several.
 
@@ -200,7 +202,7 @@ def MergeGenerics : Pass<"kt-merge-generics", "::mlir::func::FuncOp"> {
   let summary = "Makes one computation of equal ones over neighbouring ranges";
   let description = [{
     **Requires** fused bodies. **Guarantees** that of two `kt.generic`, or two `kt.reduce`, which compute the same from the same tensors, the one where the other
-    ends along one dimension, is left one over both ranges; each former result is a slice. **Does not** merge what only moves elements, nor what is a
+    ends along one dimension, is left one over both ranges, though bodies read the one in another order than the other; each former result is a slice. **Does not** merge what only moves elements, nor what is a
     result of the graph or read by what takes no slices.
 
     ```mlir

@@ -116,6 +116,7 @@ if wanted lit; then
 fi
 if wanted ptx; then
   part ptx-interpreter "$python" test/ptx/test_interp.py
+  part ptx-warpgroups "$python" test/ptx/test_warpgroups.py
   part ptx-harness "$python" test/ptx/test_harness.py
   part ptx-lines "$python" test/ptx/test_lines.py "$bin/kt-compile-kernel"
   part ptx env KT_KERNEL_DIR="$work" "$python" test/ptx/run_kernels.py "$bin/kt-compile-kernel"
@@ -123,7 +124,7 @@ if wanted ptx; then
     echo "SKIP ptx-models: Python cannot load a sanitised library"
     skipped=$((skipped + 1))
   else # those that take seconds; unet2d takes minutes
-    part ptx-models "$python" test/ptx/run_models.py "$build" test/models/{train_mlp,bert,bert_fused_fp16,bert_dynamic_int8,gpt2_cache,llama_cache_int4,vit,bert_sdpa,vit_sdpa,tv_vit,torch_encoder_sbe,t5enc,llama1_sdpa,llama2_eager} \
+    part ptx-models "$python" test/ptx/run_models.py "$build" test/models/{train_mlp,bert,bert_fused_fp16,bert_dynamic_int8,gpt2_cache,llama_cache_int4,vit,bert_sdpa,vit_sdpa,tv_vit,torch_encoder_sbe,t5enc,llama1_sdpa,llama2_eager,bert_mha,encoder_post_dynamo,optimum_gpt2_past,genai_llama} \
       test/models/{train_mlp,gpt2_cache,llama_cache_int4,squeezenet}:fp16
   fi
 fi

@@ -25,6 +25,7 @@ using mlir::ValueRange;
 struct Tensor {
   Value pointer;
   SymTensorType type;
+  Value given; // when set, what bodies read of it: the element is there already
   int64_t rank() const { return type.getRank(); }
   Type element() const { return type.getElementType(); }
   /// Elements between neighbours along `dim`.
@@ -100,7 +101,7 @@ class StageEmitter : public Emitter {
 public:
   using Emitter::Emitter;
 
-  /// Operands of the compute op, then its results.
+  /// Of what the stage computes: operands and results, those of several ops behind one another.
   llvm::SmallVector<Tensor> operands, results;
   Value begin, end, scratch, workspace, externals, faults;
 
@@ -110,7 +111,7 @@ public:
   Value read(const Tensor &tensor, ValueRange indices) {
     return load(tensor.pointer, tensor.element(), linear(tensor, indices));
   }
-  /// Inlines a region of the compute op whose tensor arguments are operands [first, first + count).
+  /// Inlines a region of a compute op whose tensor arguments are operands [first, first + count).
   Value inlineScalar(mlir::Region &region, ValueRange leading, unsigned first, unsigned count, ValueRange indices);
   /// Sees to it that the stage reports a number outside [0, limit), or [-limit, limit) where that `wraps`, if it gets
   /// to see one while `when` (null: always) holds. What it costs in a loop is a minimum and a maximum, which vectorise;
@@ -171,7 +172,7 @@ public:
   ~KernelBuilder();
 
   KernelOp kernel;
-  mlir::Operation *compute;
+  llvm::SmallVector<mlir::Operation *> computes; // what the next stage computes
   llvm::SmallVector<StagePlan> stages;
   Expr workspace; // bytes; null: none
   std::string schedule;
@@ -198,7 +199,8 @@ private:
 
 // One function a family: fills `kernel` with stages.
 mlir::LogicalResult buildGeneric(KernelBuilder &kernel, GenericOp op);
-mlir::LogicalResult buildReduce(KernelBuilder &kernel, ReduceOp op);
+/// Reductions that share a pass.
+mlir::LogicalResult buildReduce(KernelBuilder &kernel, llvm::ArrayRef<ReduceOp> ops);
 mlir::LogicalResult buildNormalize(KernelBuilder &kernel, NormalizeOp op);
 mlir::LogicalResult buildMatmul(KernelBuilder &kernel, MatmulOp op);
 mlir::LogicalResult buildConv(KernelBuilder &kernel, ConvOp op);

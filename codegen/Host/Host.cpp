@@ -2,9 +2,11 @@
 
 #include "codegen/Host/Host.h"
 #include "codegen/Host/Emit.h"
+#include "dialects/KT/Schedule/Structured.h"
 #include "mlir/Dialect/ControlFlow/IR/ControlFlow.h"
 #include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
+#include "llvm/ADT/SmallVectorExtras.h"
 #include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
@@ -22,9 +24,12 @@ void kt::codegen::loadHostDialects(MLIRContext &context) {
 }
 
 static LogicalResult buildOne(KernelBuilder &kernel) {
-  return llvm::TypeSwitch<Operation *, LogicalResult>(kernel.compute)
+  return llvm::TypeSwitch<Operation *, LogicalResult>(kernel.computes.front())
       .Case([&](GenericOp op) { return buildGeneric(kernel, op); })
-      .Case([&](ReduceOp op) { return buildReduce(kernel, op); })
+      .Case([&](ReduceOp op) {
+        return buildReduce(kernel,
+                           llvm::map_to_vector(kernel.computes, [](Operation *o) { return cast<ReduceOp>(o); }));
+      })
       .Case([&](MatmulOp op) { return buildMatmul(kernel, op); })
       .Case([&](NormalizeOp op) { return buildNormalize(kernel, op); })
       .Case([&](ConvOp op) { return buildConv(kernel, op); })
@@ -37,11 +42,27 @@ static LogicalResult buildOne(KernelBuilder &kernel) {
       .Default([&](Operation *op) { return op->emitOpError("has no host kernel"); });
 }
 
-/// Computations of one kernel follow each other as stages.
+/// Computations of one kernel follow each other as stages, but for those that are done at once: a norm, and what makes
+/// its rows; reductions that share a pass.
+static SmallVector<SmallVector<Operation *>> stagesOf(KernelOp kernel) {
+  SmallVector<SmallVector<Operation *>> stages;
+  SmallVector<Operation *> all = kernel.computes();
+  if (auto reduce = dyn_cast<ReduceOp>(all[0]); reduce && sharedPass(reduce).size() == all.size())
+    return {all};
+  for (Operation *compute : all) {
+    auto norm = dyn_cast<NormalizeOp>(compute);
+    if (norm && !stages.empty() && stages.back().front() == makerOfRows(norm))
+      stages.back().insert(stages.back().begin(), norm);
+    else
+      stages.push_back({compute});
+  }
+  return stages;
+}
+
 static LogicalResult build(KernelBuilder &kernel) {
   std::string schedules;
-  for (Operation *compute : kernel.kernel.computes()) {
-    kernel.compute = compute;
+  for (SmallVector<Operation *> &stage : stagesOf(kernel.kernel)) {
+    kernel.computes = stage;
     if (failed(buildOne(kernel)))
       return failure();
     schedules += (schedules.empty() ? "" : ", ") + kernel.schedule;

@@ -90,6 +90,8 @@ Value StageEmitter::inlineScalar(Region &region, ValueRange leading, unsigned fi
                                  ValueRange indices) {
   auto read = [&](OpBuilder &, unsigned operand, ReadOp op, ArrayRef<Value> at, Value otherwise) -> Value {
     const Tensor &tensor = operands[first + operand];
+    if (tensor.given)
+      return tensor.given;
     if (!otherwise)
       return this->read(tensor, at);
     SmallVector<int64_t> dims = llvm::to_vector(llvm::seq<int64_t>(0, at.size()));
@@ -187,8 +189,7 @@ SmallVector<Value> StageEmitter::delinearize(Value number, ArrayRef<Value> exten
 // KernelBuilder
 //===----------------------------------------------------------------------===//
 
-KernelBuilder::KernelBuilder(KernelOp kernel, const Isa &isa)
-    : CodeBuilder(kernel.getLoc(), isa), kernel(kernel), compute(kernel.compute()) {}
+KernelBuilder::KernelBuilder(KernelOp kernel, const Isa &isa) : CodeBuilder(kernel.getLoc(), isa), kernel(kernel) {}
 KernelBuilder::~KernelBuilder() = default;
 
 /// An index is passed as 64 bits.
@@ -257,7 +258,7 @@ void KernelBuilder::stage(StagePlan plan, function_ref<void(StageEmitter &)> bod
   types.append(numParams + 2, index);
   LLVM::LLVMFuncOp worker =
       function(("stage" + Twine(number)).str(), types, [&](Emitter &outer, ValueRange args) -> Value {
-        StageEmitter e(outer.b, compute->getLoc());
+        StageEmitter e(outer.b, computes.front()->getLoc());
         unsigned next = numBuffers;
         e.scratch = args[next++];
         e.workspace = args[next++];
@@ -269,14 +270,16 @@ void KernelBuilder::stage(StagePlan plan, function_ref<void(StageEmitter &)> bod
         e.end = args[next++];
         auto tensor = [&](Value v) -> Tensor {
           if (auto given = dyn_cast<BlockArgument>(v))
-            return {args[given.getArgNumber()], cast<SymTensorType>(v.getType())};
+            return {args[given.getArgNumber()], cast<SymTensorType>(v.getType()), {}};
           unsigned made = llvm::find(yield.getValues(), v) - yield.getValues().begin();
-          return {args[kernel.getBody().getNumArguments() + made], cast<SymTensorType>(v.getType())};
+          return {args[kernel.getBody().getNumArguments() + made], cast<SymTensorType>(v.getType()), {}};
         };
-        for (Value v : compute->getOperands())
-          e.operands.push_back(tensor(v));
-        for (Value v : compute->getResults())
-          e.results.push_back(tensor(v));
+        for (Operation *compute : computes) {
+          for (Value v : compute->getOperands())
+            e.operands.push_back(tensor(v));
+          for (Value v : compute->getResults())
+            e.results.push_back(tensor(v));
+        }
         e.anchor = e.idx(0).getDefiningOp();
         body(e);
         e.reportFaults();

@@ -1,12 +1,13 @@
 //===- Normalize.cpp - softmax and norms on the host ----------------------===//
 //
 // A row is computed once into scratch memory, then walked again for what depends on its statistics. All walks
-// vectorise.
+// vectorise. Where elementwise work of the same kernel makes the row, the first walk makes and stores its elements.
 //
 //===----------------------------------------------------------------------===//
 
 #include "codegen/Host/Combine.h"
 #include "codegen/Host/IndexSpace.h"
+#include "dialects/KT/Schedule/Structured.h"
 
 using namespace mlir;
 using namespace kt;
@@ -28,35 +29,43 @@ private:
                           function_ref<SmallVector<Value>(ValueRange, Value, ValueRange)> body);
   /// The same over the row's copy, with x read from it.
   Value sum(StageEmitter &e, function_ref<Value(Value x, Value at)> term);
+  /// x at these indices, whose element of the result is number `at`.
+  Value element(StageEmitter &e, ValueRange indices, Value at);
   Value combine(StageEmitter &e, ReduceKind kind, Value acc, Value x) {
     return Combine{kind, type}.apply(e, acc, x, true);
   }
 
   KernelBuilder &kernel;
   NormalizeOp op;
+  GenericOp maker; // of what the norm reads; null: none. Its operands and its result come behind the norm's
   unsigned numInputs;
   Type type;
   std::unique_ptr<IndexSpace> leading, trailing;
 };
 
 NormalizeEmitter::NormalizeEmitter(KernelBuilder &kernel, NormalizeOp op)
-    : kernel(kernel), op(op), numInputs(op.getInputs().size()) {
+    : kernel(kernel), op(op), maker(kernel.computes.size() > 1 ? makerOfRows(op) : GenericOp()),
+      numInputs(op.getInputs().size()) {
   SymTensorType result = op.getResult().getType();
   type = cast<YieldOp>(op.getBody().front().getTerminator()).getValues()[0].getType();
   unsigned split = result.getRank() - op.getAxes();
   SmallVector<Expr> outer, inner;
   for (int64_t d = 0; d < result.getRank(); ++d)
     (d < split ? outer : inner).push_back(result.dim(d));
-  leading = std::make_unique<IndexSpace>(
-      outer, ArrayRef<BodyUse>{{&op.getBody(), numInputs}, {&op.getEpilogue(), 1 + numInputs}});
-  trailing = std::make_unique<IndexSpace>(
-      inner, ArrayRef<BodyUse>{{&op.getBody(), numInputs + split}, {&op.getEpilogue(), 1 + numInputs + split}});
+  auto uses = [&](unsigned first) {
+    SmallVector<BodyUse> all = {{&op.getBody(), numInputs + first}, {&op.getEpilogue(), 1 + numInputs + first}};
+    if (maker)
+      all.push_back({&maker.getBody(), (unsigned)maker.getInputs().size() + first});
+    return all;
+  };
+  leading = std::make_unique<IndexSpace>(outer, uses(0));
+  trailing = std::make_unique<IndexSpace>(inner, uses(split));
 }
 
 void NormalizeEmitter::build() {
   Expr one = kernel.constant(1), length = trailing->total();
   Expr share = Expr::max(Expr::floorDiv(kernel.constant(kWork), Expr::max(length, one)), one);
-  kernel.schedule = ("normalize " + stringifyNormKind(op.getKind())).str();
+  kernel.schedule = ("normalize " + stringifyNormKind(op.getKind()) + (maker ? " results=2" : "")).str();
   Expr scratch = length * kt::elementBytes(type) + 64;
   // A row without elements has nothing to write.
   Expr rows = Expr::select(Expr::eq(length, kernel.constant(0)), kernel.constant(0), leading->total());
@@ -94,6 +103,20 @@ Value NormalizeEmitter::sum(StageEmitter &e, function_ref<Value(Value x, Value a
   })[0];
 }
 
+Value NormalizeEmitter::element(StageEmitter &e, ValueRange indices, Value at) {
+  if (maker) {
+    Value made = e.inlineScalar(maker.getBody(), {}, numInputs, maker.getInputs().size(), indices);
+    e.store(made, e.results[1].pointer, e.results[1].element(), at);
+    for (auto [tensor, v] : llvm::zip(e.operands, op.getInputs()))
+      if (v == maker.getResult())
+        tensor.given = made;
+  }
+  Value x = e.inlineScalar(op.getBody(), {}, 0, numInputs, indices);
+  for (Tensor &tensor : e.operands)
+    tensor.given = {};
+  return x;
+}
+
 void NormalizeEmitter::row(StageEmitter &e, Value number) {
   SmallVector<Value> extents;
   for (Expr x : leading->loops())
@@ -103,12 +126,13 @@ void NormalizeEmitter::row(StageEmitter &e, Value number) {
   NormKind kind = op.getKind();
   bool softmax = kind == NormKind::softmax || kind == NormKind::log_softmax;
 
+  Value base = e.mul(number, e.expr(trailing->total()));
   // The row, and its first statistic.
   Combine first{softmax ? ReduceKind::max : ReduceKind::add, type};
   Value statistic = walk(e, first.neutral(e), [&](ValueRange inner, Value i, ValueRange carried) {
     SmallVector<Value> all = at;
     llvm::append_range(all, inner);
-    Value x = e.inlineScalar(op.getBody(), {}, 0, numInputs, all);
+    Value x = element(e, all, e.add(base, i));
     e.store(x, e.scratch, type, i);
     Value term = kind == NormKind::rms ? e.op<arith::MulFOp>(x, x) : x;
     return SmallVector<Value>{first.apply(e, carried[0], term, true)};
@@ -143,7 +167,6 @@ void NormalizeEmitter::row(StageEmitter &e, Value number) {
   }
 
   const Tensor &out = e.results[0];
-  Value base = e.mul(number, e.expr(trailing->total()));
   walk(e, {}, [&](ValueRange inner, Value i, ValueRange) {
     SmallVector<Value> all = at;
     llvm::append_range(all, inner);

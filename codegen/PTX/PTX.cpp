@@ -2,6 +2,7 @@
 
 #include "codegen/PTX/PTX.h"
 #include "codegen/Gpu/Builder/Kernels.h"
+#include "dialects/KT/Schedule/Structured.h"
 #include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
@@ -29,6 +30,16 @@ static bool supported(KernelOp kernel) {
   return llvm::all_of(block.getArgumentTypes(), plain) && llvm::all_of(block.getTerminator()->getOperandTypes(), plain);
 }
 
+/// How many of a kernel's computations one family does at once.
+static size_t computedTogether(KernelOp kernel) {
+  SmallVector<Operation *> all = kernel.computes();
+  return llvm::TypeSwitch<Operation *, size_t>(kernel.compute())
+      .Case([&](ReduceOp op) { return kt::sharedPass(op).size(); })
+      .Case([&](NormalizeOp op) { return kt::makerOfRows(op) == all[0] ? 2 : 1; })
+      .Case([&](MatmulOp) { return all.size() > 1 && isa<NormalizeOp>(all[1]) ? 2 : 1; })
+      .Default([](Operation *) { return 1; });
+}
+
 /// One variant, for the sink's candidate.
 static LogicalResult build(kt::gpu::KernelSink &sink, Operation *op) {
   return llvm::TypeSwitch<Operation *, LogicalResult>(op)
@@ -51,11 +62,12 @@ FailureOr<codegen::KernelCode> codegen::compileGpuKernel(KernelOp kernel, String
   kt::gpu::KernelSink sink(kernel, target, pool, options);
   if (!supported(kernel))
     return sink.take();
+  SmallVector<Operation *> computes = kernel.computes();
   for (CandidateAttr candidate : candidatesFor(kernel, target)) {
     sink.candidate = candidate;
-    SmallVector<Operation *> computes = kernel.computes();
-    sink.follower = computes.size() > 1 ? dyn_cast<NormalizeOp>(computes[1]) : NormalizeOp();
-    if (computes.size() > (sink.follower ? 2 : 1))
+    sink.follower =
+        isa<MatmulOp>(computes[0]) && computes.size() > 1 ? dyn_cast<NormalizeOp>(computes[1]) : NormalizeOp();
+    if (computes.size() > computedTogether(kernel))
       return KernelCode(); // nothing that outlining makes
     if (failed(build(sink, kernel.compute())))
       return KernelCode(); // which leaves the kernel to the host

@@ -109,6 +109,11 @@ public:
   /// The value of an expression that the bounds of its symbols decide, or nothing.
   std::optional<int64_t> decide(Expr e);
 
+  /// A check before whatever is imported from here on says that `minimum`, of a constant and `x`, is x.
+  void learnMinimum(Expr minimum, Expr x);
+  /// A size with what was learnt. Layer after layer says the same of it, and would in terms of what the last one said.
+  Expr known(Expr size) const;
+
   /// Inside a branch or a loop: what is imported runs only if the region does.
   bool mayNotRun() const { return levels.size() > 1; }
 
@@ -161,6 +166,7 @@ private:
   struct Level {
     mlir::Block *block = nullptr;
     llvm::DenseMap<mlir::Value, Contents> known;
+    llvm::SmallVector<std::pair<Expr, Expr>> minima; // that checks of this block have decided, and what they are
   };
   Level &levelOf(mlir::Value v);
   std::vector<std::unique_ptr<Level>> levels;

@@ -232,7 +232,7 @@ SmallVector<Expr> Node::dims(Value v) {
   if (!v)
     return out;
   for (ExprAttr d : type(v).getDims())
-    out.push_back(d);
+    out.push_back(importer.known(d));
   return out;
 }
 
@@ -245,23 +245,34 @@ Expr Node::broadcastDim(Expr x, Expr y) {
     return x;
   if (y.asConstant())
     return y;
-  // min(d, c) against d, for a constant c other than 1: equal, or an error that the reads' clamping would hide.
-  for (auto [p, q] : {std::pair{x, y}, std::pair{y, x}})
-    if (p.kind() == Expr::Kind::Min && (p.operand(0) == q || p.operand(1) == q)) {
-      Expr other = p.operand(0) == q ? p.operand(1) : p.operand(0);
-      if (other.asConstant() && !other.isConstant(1)) {
-        (void)require(p, q, "dimensions that are combined");
-        return q;
-      }
-    }
   Expr one = expr(1);
   return Expr::select(Expr::eq(x, one), y, x);
 }
 
-std::optional<SmallVector<Expr>> Node::broadcast(ArrayRef<SmallVector<Expr>> shapes) {
+/// min(d, c) against d, for a constant c other than 1: equal, or an error that the reads' clamping would hide.
+void Node::settleMinimum(Expr minimum, Expr d) {
+  if (minimum.kind() != Expr::Kind::Min || (minimum.operand(0) != d && minimum.operand(1) != d))
+    return;
+  Expr limit = minimum.operand(minimum.operand(0) == d);
+  if (!limit.asConstant() || limit.isConstant(1))
+    return;
+  (void)require(minimum, d, "dimensions that are combined");
+  importer.learnMinimum(minimum, d);
+}
+
+std::optional<SmallVector<Expr>> Node::broadcast(ArrayRef<SmallVector<Expr>> given) {
+  SmallVector<SmallVector<Expr>> shapes(given);
   size_t rank = 0;
   for (const auto &s : shapes)
     rank = std::max(rank, s.size());
+  // First, as what the columns of a window of a table say settles its rows too.
+  for (auto &s : shapes)
+    for (auto &t : shapes)
+      for (size_t i = 1; i <= std::min(s.size(), t.size()); ++i)
+        settleMinimum(importer.known(s[s.size() - i]), importer.known(t[t.size() - i]));
+  for (auto &s : shapes)
+    for (Expr &d : s)
+      d = importer.known(d);
   SmallVector<Expr> out(rank, expr(1));
   for (const auto &s : shapes)
     for (size_t i = 0; i < s.size(); ++i) {

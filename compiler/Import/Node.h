@@ -198,6 +198,8 @@ public:
   /// numpy's broadcasting of shapes; an error when constant dimensions disagree.
   std::optional<llvm::SmallVector<Expr>> broadcast(llvm::ArrayRef<llvm::SmallVector<Expr>> shapes);
   Expr broadcastDim(Expr a, Expr b);
+  /// Of a minimum and what it is one of, where no other broadcasts: from here on it is that.
+  void settleMinimum(Expr minimum, Expr d);
   /// No run of the model can meet the condition: refused here rather than in each. Not so in a region that may not run.
   bool failsAlways(Expr condition);
   /// The run fails unless a == b; what can never be equal is an error now.

@@ -40,13 +40,6 @@ bool kt::isMovement(GenericOp op) {
   return reads == 1;
 }
 
-std::optional<unsigned> kt::plainIndex(Value v, Block *block, unsigned firstIndex) {
-  auto arg = dyn_cast<BlockArgument>(v);
-  if (!arg || arg.getOwner() != block || arg.getArgNumber() < firstIndex)
-    return std::nullopt;
-  return arg.getArgNumber() - firstIndex;
-}
-
 std::optional<SmallVector<int64_t>> kt::asPermutation(GenericOp op) {
   if (op.getInputs().size() != 1)
     return std::nullopt;
@@ -95,14 +88,15 @@ SmallVector<Expr> kt::extentsOf(Operation *op, const BodyRef &body) {
   return extents;
 }
 
-bool kt::isIdentityRead(ReadOp read, unsigned firstIndex, unsigned rank) {
-  if (read.getOtherwise() || read.getIndices().size() != rank)
-    return false;
-  for (auto [i, v] : llvm::enumerate(read.getIndices()))
-    if (plainIndex(v, read->getBlock(), firstIndex) != (unsigned)i &&
-        !(read.getTensor().getType().dim(i).isConstant(1) && matchPattern(v, m_Zero())))
-      return false;
-  return true;
+double kt::typicalBytes(Value v) {
+  constexpr int64_t kTypicalSize = 256;
+  auto type = cast<SymTensorType>(v.getType());
+  double bytes = type.elementBytes();
+  for (ExprAttr dim : type.getDims()) {
+    Expr e = Expr(dim).substitute([&](StringRef) { return Expr::constant(v.getContext(), kTypicalSize); });
+    bytes *= e.asConstant().value_or(kTypicalSize);
+  }
+  return bytes;
 }
 
 unsigned kt::bodyCost(Region &region) {

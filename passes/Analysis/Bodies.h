@@ -25,20 +25,16 @@ bool isMovement(GenericOp op);
 /// A pure transposition of its one operand: result index i is operand dimension perm[i].
 std::optional<llvm::SmallVector<int64_t>> asPermutation(GenericOp op);
 
-/// Result dimension that an index value of a body is, if it is one of the block's own indices; `firstIndex` is the
-/// number of that argument.
-std::optional<unsigned> plainIndex(mlir::Value v, mlir::Block *block, unsigned firstIndex);
-
 /// How many values each index of a body of `op` has, in order.
 llvm::SmallVector<Expr> extentsOf(mlir::Operation *op, const BodyRef &body);
-
-/// The read takes the body's first indices in order (the result's position) and asks for no bounds check.
-bool isIdentityRead(ReadOp read, unsigned firstIndex, unsigned rank);
 
 /// Roughly, instructions to make one element; transcendental functions weigh more.
 unsigned bodyCost(mlir::Region &region);
 /// How much code a body becomes, in ops: a power is expanded into very many.
 unsigned bodyOps(mlir::Region &region);
+
+/// Bytes of a tensor, to compare with those of another; a dimension that is not known counts as 256.
+double typicalBytes(mlir::Value v);
 
 /// Reads of body operand `number` in all bodies of `op`.
 llvm::SmallVector<ReadOp> readsOf(mlir::Operation *op, unsigned number);

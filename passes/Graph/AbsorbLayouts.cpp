@@ -7,6 +7,7 @@
 
 #include "mlir/IR/AffineMap.h"
 #include "passes/Analysis/Bodies.h"
+#include "passes/Graph/Orders.h"
 #include "passes/Passes.h"
 
 namespace kt {
@@ -87,25 +88,6 @@ bool absorbResult(Operation *op, unsigned mapIndex) {
   return true;
 }
 
-/// Makes the bodies of `op` read operand `number`, which has become `type`: dimension i was dimension perm[i].
-void readPermuted(Operation *op, unsigned number, ArrayRef<int64_t> perm, SymTensorType type) {
-  for (ReadOp read : readsOf(op, number)) {
-    OpBuilder b(read);
-    SmallVector<Value> at;
-    SmallVector<int64_t> check;
-    for (auto [i, p] : llvm::enumerate(perm)) {
-      at.push_back(read.getIndices()[p]);
-      if (read.getCheck() && llvm::is_contained(*read.getCheck(), p))
-        check.push_back(i);
-    }
-    read.getIndicesMutable().assign(at);
-    if (read.getCheck())
-      read.setCheck(check);
-  }
-  for (BodyRef body : bodiesOf(op))
-    body.region->getArgument(body.leading + number).setType(type);
-}
-
 /// The order in which elementwise work after a convolution finds its elements, where it makes its result in another
 /// one: in the convolution's own order it can join it.
 std::optional<SmallVector<int64_t>> orderOfConvolution(Operation *op) {
@@ -159,22 +141,8 @@ bool permuteResult(Operation *op) {
   if (!wanted)
     return false;
   SmallVector<int64_t> perm = *wanted;
-  SymTensorType old = cast<SymTensorType>(result.getType());
-  SmallVector<ExprAttr> dims;
-  for (int64_t p : perm)
-    dims.push_back(old.getDims()[p]);
-  auto type = SymTensorType::get(op->getContext(), dims, old.getElementType());
-  for (BodyRef body : bodiesOf(op)) {
-    Block &block = body.region->front();
-    unsigned first = body.leading + op->getNumOperands();
-    SmallVector<Value> fresh;
-    for (size_t i = 0; i < perm.size(); ++i)
-      fresh.push_back(block.insertArgument(first + perm.size() + i, IndexType::get(op->getContext()), op->getLoc()));
-    for (auto [i, p] : llvm::enumerate(perm))
-      block.getArgument(first + p).replaceAllUsesWith(fresh[i]);
-    block.eraseArguments(first, perm.size());
-  }
-  result.setType(type);
+  permuteWork(op, perm);
+  auto type = cast<SymTensorType>(result.getType());
   // Transpositions that wanted the new order have it; everybody else reads at permuted indices.
   SmallVector<OpOperand *> uses(llvm::make_pointer_range(result.getUses()));
   for (OpOperand *use : uses) {

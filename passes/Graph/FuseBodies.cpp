@@ -9,6 +9,7 @@
 
 #include "mlir/IR/Matchers.h"
 #include "passes/Analysis/Bodies.h"
+#include "passes/Analysis/Layouts.h"
 #include "passes/Graph/ViewReads.h"
 #include "passes/Passes.h"
 
@@ -24,15 +25,20 @@ namespace {
 
 constexpr unsigned kMaxBodyOps = 160; // beyond this a kernel's registers would not hold the body
 constexpr unsigned kMaxOperands = 14;
-constexpr unsigned kCheapCost = 6;    // may be computed again rather than stored
-constexpr unsigned kScoreCost = 32;   // may be computed for each score, beside a product of some 64 numbers and more
-constexpr int64_t kTypicalSize = 256; // of a dimension that is not known, where bytes are compared
+constexpr unsigned kCheapCost = 6;  // may be computed again rather than stored
+constexpr int64_t kMostWasted = 4;  // elements for one that a guarded read wants: a part of a head, not one of a cache
+constexpr unsigned kScoreCost = 32; // may be computed for each score, beside a product of some 64 numbers and more
 
 /// Every element of the operand is read at most once a body evaluation sweep: the indices are distinct plain indices of
 /// the body.
 bool isInjective(ReadOp read, Block *block, unsigned firstIndex, unsigned numIndices) {
   llvm::SmallBitVector seen(numIndices);
   for (Value v : read.getIndices()) {
+    // Of parts beside one another each is further on by a number or a size.
+    if (Operation *moved = v.getDefiningOp();
+        read.getOtherwise() && isa_and_present<arith::AddIOp, arith::SubIOp>(moved))
+      if (Operation *by = moved->getOperand(1).getDefiningOp(); isa_and_present<arith::ConstantOp, SizeOp>(by))
+        v = moved->getOperand(0);
     auto i = plainIndex(v, block, firstIndex);
     if (!i) {
       APInt c;
@@ -64,16 +70,6 @@ bool isRepetition(GenericOp op) {
   return !used.all();
 }
 
-double typicalBytes(Value v) {
-  auto type = cast<SymTensorType>(v.getType());
-  double bytes = type.elementBytes();
-  for (ExprAttr dim : type.getDims()) {
-    Expr e = Expr(dim).substitute([&](StringRef) { return Expr::constant(v.getContext(), kTypicalSize); });
-    bytes *= e.asConstant().value_or(kTypicalSize);
-  }
-  return bytes;
-}
-
 /// An attention reads an element for each of its scores, however many others read the same mask: less is moved where
 /// what the mask is made of (lengths, padding, truths) is smaller than the mask.
 bool isCheaperMade(GenericOp producer) {
@@ -81,6 +77,18 @@ bool isCheaperMade(GenericOp producer) {
   for (Value v : producer.getInputs())
     made += typicalBytes(v);
   return bodyCost(producer.getBody()) <= kScoreCost && made < typicalBytes(producer.getResult());
+}
+
+/// What a guarded read does not want is computed too and dropped: a part of a head, beside what is not rotated of it,
+/// but not what is new beside a cache, which may be anything.
+bool wastesLittle(GenericOp producer, Operation *consumer, const BodyRef &body) {
+  if (bodyCost(producer.getBody()) > kScoreCost)
+    return false;
+  Expr all = Expr::constant(consumer->getContext(), 1);
+  for (Expr extent : extentsOf(consumer, body))
+    all = all * extent;
+  auto ratio = exactQuotient(all, producer.getResult().getType().numElements());
+  return ratio && ratio->asConstant() && *ratio->asConstant() <= kMostWasted;
 }
 
 /// May `producer` be evaluated at each read of it in `consumer`?
@@ -100,16 +108,18 @@ bool shouldInline(GenericOp producer, Operation *consumer, unsigned number, bool
     return cost <= 40;
   if (isa<AttentionOp>(consumer) && isCheaperMade(producer))
     return true;
-  // What can become the epilogue of a product is worth more there than inlined twice.
-  bool epilogue = llvm::any_of(producer.getInputs(), [](Value v) {
+  // What can become the epilogue of a product is worth more there than inlined twice. Epilogues make as many elements
+  // as their op: what spreads a row's mean over the row is none.
+  Expr elements = producer.getResult().getType().numElements();
+  bool epilogue = llvm::any_of(producer.getInputs(), [&](Value v) {
     v = throughReshapes(v);
     auto def = v.getDefiningOp<ComputeOpInterface>();
-    return def && def.epilogueRegion() && v.hasOneUse();
+    return def && def.epilogueRegion() && v.hasOneUse() && cast<SymTensorType>(v.getType()).numElements() == elements;
   });
   // Reading two tensors where one would do costs more than the arithmetic saves.
   unsigned wholeReads = 0;
   for (Value v : producer.getInputs())
-    wholeReads += cast<SymTensorType>(v.getType()).numElements() == producer.getResult().getType().numElements();
+    wholeReads += cast<SymTensorType>(v.getType()).numElements() == elements;
   if (cost <= kCheapCost && reads.size() <= 2 && (onlyUser || (!epilogue && wholeReads <= 1)))
     return true;
   if (!onlyUser)
@@ -123,9 +133,8 @@ bool shouldInline(GenericOp producer, Operation *consumer, unsigned number, bool
     if (&body.region->front() == first->getBlock()) {
       unsigned firstIndex = body.leading + consumer->getNumOperands() - firstBodyOperand(consumer);
       unsigned indices = body.region->getNumArguments() - firstIndex;
-      if (first.getOtherwise())
-        return false;
-      return isInjective(first, first->getBlock(), firstIndex, indices);
+      return isInjective(first, first->getBlock(), firstIndex, indices) &&
+             (!first.getOtherwise() || (!epilogue && wastesLittle(producer, consumer, body)));
     }
   return false;
 }

@@ -12,6 +12,7 @@
 #include "mlir/IR/Matchers.h"
 #include "passes/Analysis/Bodies.h"
 #include "passes/Analysis/EqualBodies.h"
+#include "passes/Graph/Orders.h"
 #include "passes/Graph/Slices.h"
 #include "passes/Passes.h"
 #include "llvm/ADT/MapVector.h"
@@ -71,6 +72,78 @@ std::optional<unsigned> continuedDim(Operation *a, Operation *b) {
     if (continues(d))
       return d;
   return std::nullopt;
+}
+
+/// The result dimension that each index of `read` goes along, of a range of it or all; -1 where it goes along none.
+SmallVector<int64_t> dimsOf(ReadOp read, const BodyRef &body, Operation *op) {
+  SmallVector<int64_t> dims;
+  for (Value v : read.getIndices()) {
+    APInt begin;
+    if (auto add = v.getDefiningOp<arith::AddIOp>(); add && matchPattern(add.getRhs(), m_ConstantInt(&begin)))
+      v = add.getLhs();
+    auto i = plainIndex(v, &body.region->front(), body.leading + op->getNumOperands());
+    dims.push_back(i && *i < typeOf(op).getRank() ? (int64_t)*i : -1);
+  }
+  return dims;
+}
+
+/// Those of the first read of operand `number` that goes along each result dimension once; none where there is no such.
+SmallVector<int64_t> dimsOfWhole(Operation *op, unsigned number) {
+  for (ReadOp read : readsOf(op, number)) {
+    SmallVector<int64_t> dims = dimsOf(read, bodiesOf(op).front(), op), sorted;
+    llvm::copy_if(dims, std::back_inserter(sorted), [](int64_t d) { return d >= 0; });
+    llvm::sort(sorted);
+    if (llvm::equal(sorted, llvm::seq<int64_t>(0, typeOf(op).getRank())))
+      return dims;
+  }
+  return {};
+}
+
+/// The order in which `b` would go through something that both read as `a` does: dimension i of it now is dimension
+/// order[i].
+std::optional<SmallVector<int64_t>> orderOf(Operation *a, Operation *b) {
+  if (a->getName() != b->getName() || typeOf(a).getRank() != typeOf(b).getRank())
+    return std::nullopt;
+  for (auto [i, operand] : llvm::enumerate(a->getOperands())) {
+    auto same = llvm::find(b->getOperands(), operand);
+    if (same == b->operand_end())
+      continue;
+    SmallVector<int64_t> from = dimsOfWhole(a, i), to = dimsOfWhole(b, same - b->operand_begin());
+    if (from.empty() || to.empty())
+      continue;
+    SmallVector<int64_t> order(typeOf(a).getRank());
+    bool together = true;
+    for (auto [x, y] : llvm::zip(from, to)) {
+      together &= (x >= 0) == (y >= 0);
+      if (x >= 0)
+        order[x] = y;
+    }
+    if (together)
+      return order;
+  }
+  return std::nullopt;
+}
+
+/// Gives `b` the order in which it goes on in `a`, if there is one; answers along which dimension it does.
+std::optional<unsigned> turnedAndContinued(Operation *a, Operation *b) {
+  Value result = b->getResult(0);
+  if (!isReadByBodies(result))
+    return std::nullopt;
+  auto order = orderOf(a, b);
+  if (!order || llvm::is_sorted(*order))
+    return std::nullopt;
+  SmallVector<int64_t> back(order->size());
+  for (auto [i, p] : llvm::enumerate(*order))
+    back[p] = i;
+  permuteWork(b, *order);
+  auto dim = continuedDim(a, b);
+  if (!dim) {
+    permuteWork(b, back);
+    return std::nullopt;
+  }
+  for (OpOperand &use : result.getUses())
+    readPermuted(use.getOwner(), use.getOperandNumber() - firstBodyOperand(use.getOwner()), *order, typeOf(b));
+  return dim;
 }
 
 /// Where in each dimension of its operand `op` begins to read, where it does no more than cut.
@@ -172,6 +245,8 @@ bool mergeAll(SmallVectorImpl<Operation *> &ops) {
   for (unsigned i = 0; i < ops.size(); ++i)
     for (unsigned j = 0; j < ops.size(); ++j) {
       auto dim = i == j ? std::nullopt : continuedDim(ops[i], ops[j]);
+      if (!dim && i != j)
+        dim = turnedAndContinued(ops[i], ops[j]);
       if (!dim)
         continue;
       ops[i] = merge(ops[i], ops[j], *dim);

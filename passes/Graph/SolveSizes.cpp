@@ -28,7 +28,7 @@ using namespace kt;
 
 namespace {
 
-/// What stands for `from`, a symbol or a minimum or maximum, in everything that runs.
+/// What stands for `from`, a symbol, a minimum or maximum or a choice, in everything that runs.
 struct Substitution {
   Expr from, to;
 };
@@ -102,13 +102,18 @@ private:
         return true;
       }
       for (auto [a, b] : {std::pair(lhs, rhs), std::pair(rhs, lhs)})
-        if (bound(check, a, b) || clamp(check, a, b))
+        if (bound(check, a, b) || (a.kind() != Expr::Kind::Select && clamp(check, a, b)))
           return true;
     }
     if (auto found = solveByCases()) {
       apply(*found);
       return true;
     }
+    // What a choice says of symbols comes before what it is.
+    for (auto check : llvm::make_early_inc_range(func.getBody().front().getOps<AssertOp>()))
+      for (auto [a, b] : {std::pair(check.getLhs(), check.getRhs()), std::pair(check.getRhs(), check.getLhs())})
+        if (Expr(a).kind() == Expr::Kind::Select && !Expr(b).asConstant() && clamp(check, a, b))
+          return true;
     return false;
   }
 
@@ -355,14 +360,33 @@ private:
     return false;
   }
 
-  /// min(x, y) == x holds of inputs: the minimum is x in all that follows. The check stays, before anything else.
+  /// min(x, y) == x, or select(c, x, y) == x, holds of inputs: it is x in all that follows. The check stays, before
+  /// anything else.
   bool clamp(AssertOp check, Expr a, Expr b) {
-    if ((a.kind() != Expr::Kind::Min && a.kind() != Expr::Kind::Max) || !onlyInputs(a) || !onlyInputs(b) ||
-        (a.operand(0) != b && a.operand(1) != b) || !kept.insert(check))
+    bool choice = a.kind() == Expr::Kind::Select;
+    if ((!choice && a.kind() != Expr::Kind::Min && a.kind() != Expr::Kind::Max) || !onlyInputs(a) || !onlyInputs(b) ||
+        (a.operand(choice) != b && a.operand(choice + 1) != b) || !kept.insert(check))
       return false;
     check->moveBefore(&func.getBody().front(), func.getBody().front().begin());
     apply({a, b});
+    if (a.kind() == Expr::Kind::Min)
+      boundTerms(a.operand(a.operand(0) == b), b);
     return true;
+  }
+
+  /// A sum of at most 64 has parts of at most 64: min(past + s, 64) == past + s says what min(past, 64) is.
+  void boundTerms(Expr limit, Expr sum) {
+    auto most = limit.asConstant();
+    if (!most)
+      return;
+    sum.forEachSymbol([&](StringRef name) {
+      Expr part = Expr::symbol(context, name);
+      auto [first, last] = rangeOf(name);
+      if (part == sum || !(sum - part).isNonNegative() || first > *most)
+        return;
+      bounds[StringAttr::get(context, name)] = {first, std::min(last, *most)};
+      apply({Expr::min(limit, part), part});
+    });
   }
 
   void erase(AssertOp check) {

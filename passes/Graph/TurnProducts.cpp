@@ -25,8 +25,8 @@ namespace {
 
 /// What reads a product's result, behind a view perhaps, and nothing else does.
 struct Reader {
-  GenericOp op;
-  unsigned operand;           // of the generic
+  ComputeOpInterface op;      // elementwise work, or a norm of rows
+  unsigned operand;           // of `op`
   SmallVector<int64_t> order; // dimension i of its result is dimension order[i] of the view
 };
 
@@ -35,23 +35,31 @@ std::optional<Reader> turnedReader(Value v) {
   if (!v.hasOneUse())
     return std::nullopt;
   OpOperand &use = *v.getUses().begin();
-  auto generic = dyn_cast<GenericOp>(use.getOwner());
-  if (!generic)
+  Operation *op = use.getOwner();
+  auto norm = dyn_cast<NormalizeOp>(op);
+  if (!isa<GenericOp>(op) && !(norm && norm.getAxes() == 1))
     return std::nullopt;
-  SymTensorType from = cast<SymTensorType>(v.getType()), to = generic.getResult().getType();
-  SmallVector<ReadOp> reads = readsOf(generic, use.getOperandNumber());
+  SymTensorType from = cast<SymTensorType>(v.getType()), to = cast<SymTensorType>(op->getResult(0).getType());
+  SmallVector<ReadOp> reads = readsOf(op, use.getOperandNumber());
   if (from.getRank() != to.getRank() || reads.empty())
     return std::nullopt;
-  Reader reader{generic, use.getOperandNumber(), SmallVector<int64_t>(to.getRank(), -1)};
-  for (ReadOp read : reads)
-    if (read.getOtherwise() || read.getIndices() != reads.front().getIndices())
-      return std::nullopt;
-  for (auto [dim, index] : llvm::enumerate(reads.front().getIndices())) {
-    auto i = plainIndex(index, &generic.getBody().front(), generic.getInputs().size());
-    if (!i || reader.order[*i] >= 0 || from.dim(dim) != to.dim(*i))
-      return std::nullopt;
-    reader.order[*i] = dim;
-  }
+  Reader reader{cast<ComputeOpInterface>(op), use.getOperandNumber(), {}};
+  for (BodyRef body : bodiesOf(op))
+    for (ReadOp read : reads) {
+      Block *block = &body.region->front();
+      if (read->getBlock() != block)
+        continue;
+      SmallVector<int64_t> order(to.getRank(), -1);
+      for (auto [dim, index] : llvm::enumerate(read.getIndices())) {
+        auto i = plainIndex(index, block, body.leading + op->getNumOperands());
+        if (!i || order[*i] >= 0 || from.dim(dim) != to.dim(*i))
+          return std::nullopt;
+        order[*i] = dim;
+      }
+      if (read.getOtherwise() || (!reader.order.empty() && order != reader.order))
+        return std::nullopt;
+      reader.order = order;
+    }
   return llvm::is_sorted(reader.order) ? std::nullopt : std::optional(reader);
 }
 
@@ -144,12 +152,15 @@ bool turn(MatmulOp op) {
     YieldOp::create(b, op.getLoc(), ReadOp::create(b, op.getLoc(), block->getArgument(0), at).getResult());
   }
   // The reader finds its elements at its own position.
-  Block &body = reader->op.getBody().front();
-  unsigned count = reader->op.getInputs().size();
-  for (ReadOp read : readsOf(reader->op, reader->operand))
-    read.getIndicesMutable().assign(body.getArguments().drop_front(count));
   reader->op->setOperand(reader->operand, turned.getResult());
-  body.getArgument(reader->operand).setType(turned.getResult().getType());
+  for (BodyRef body : reader->op.bodies()) {
+    Block &block = body.region->front();
+    Value argument = block.getArgument(body.leading + reader->operand);
+    argument.setType(turned.getResult().getType());
+    for (Operation *user : argument.getUsers())
+      cast<ReadOp>(user).getIndicesMutable().assign(
+          block.getArguments().drop_front(body.leading + reader->op->getNumOperands()));
+  }
   reshape.erase();
   op.erase();
   return true;

@@ -44,6 +44,7 @@ std::optional<StridedSource> sourceOf(const FactorView &view, Expr elements) {
   s.first.assign(s.sizes.size(), Expr::constant(context, 0));
   for (unsigned i = s.sizes.size(); i-- > 0 && !rest.isConstant(0);) {
     s.first[i] = i == 0 ? Expr::floorDiv(rest, stride) : Expr::mod(Expr::floorDiv(rest, stride), s.sizes[i]);
+    rest = rest - s.first[i] * stride; // nothing left: the wider strides, which may not be known, do not divide it
     stride = stride * s.sizes[i];
   }
   if (!llvm::all_of(s.first, [](Expr e) { return e.asConstant().has_value(); }))
@@ -53,6 +54,20 @@ std::optional<StridedSource> sourceOf(const FactorView &view, Expr elements) {
     if (i > 0 && !(s.sizes[i] - s.first[i] - view.dims[d]).isNonNegative())
       return std::nullopt;
   return s;
+}
+
+/// `root` in another shape: one view for all that read it so, which then are seen to read the same tensor.
+Value viewOf(Value root, SymTensorType type) {
+  if (root.getType() == type)
+    return root;
+  OpBuilder b(root.getContext());
+  b.setInsertionPointAfterValue(root);
+  for (Operation *user : root.getUsers())
+    if (auto view = dyn_cast<ReshapeOp>(user); view && view.getResult().getType() == type) {
+      view->moveBefore(b.getInsertionBlock(), b.getInsertionPoint());
+      return view.getResult();
+    }
+  return ReshapeOp::create(b, root.getLoc(), type, root).getResult();
 }
 
 } // namespace
@@ -87,8 +102,7 @@ bool kt::readThroughViews(Operation *consumer, unsigned number) {
   for (Expr e : source->sizes)
     dims.push_back(e.attr());
   auto sourceType = SymTensorType::get(b.getContext(), dims, type.getElementType());
-  Value root = rootType == sourceType ? layout.root
-                                      : ReshapeOp::create(b, consumer->getLoc(), sourceType, layout.root).getResult();
+  Value root = viewOf(layout.root, sourceType);
   for (ReadOp read : reads) {
     b.setInsertionPoint(read);
     SmallVector<Value> at;
@@ -99,7 +113,7 @@ bool kt::readThroughViews(Operation *consumer, unsigned number) {
       if (i < 0)
         continue;
       at[i] = source->first[i].isConstant(0) ? Value(read.getIndices()[d])
-                                             : arith::AddIOp::create(b, read.getLoc(), at[i], read.getIndices()[d]);
+                                             : arith::AddIOp::create(b, read.getLoc(), read.getIndices()[d], at[i]);
       if (read.getOtherwise() && (!read.getCheck() || llvm::is_contained(*read.getCheck(), (int64_t)d)))
         check.push_back(i);
     }

@@ -1,6 +1,7 @@
 //===- OutlineKernels.cpp - computations become shared kernels ------------===//
 
 #include "dialects/KT/IR/ExprPoly.h"
+#include "dialects/KT/Schedule/Structured.h"
 #include "mlir/IR/AttrTypeSubElements.h"
 #include "passes/Analysis/Bodies.h"
 #include "passes/Passes.h"
@@ -23,12 +24,17 @@ constexpr int64_t kSmall = 4;
 /// of elementwise work and reductions too. It costs those divisions by numbers that are not known.
 constexpr size_t kMostSpecialised = 256;
 
+/// Bodies of more ops together are not computed at once: their values would not fit into registers.
+constexpr unsigned kMostBodyOps = 160;
+/// Longer rows are not made by the norm that reads them: no block holds one, and one alone would make all of it.
+constexpr int64_t kLongestRow = 16384;
+
 /// "matmul" for kt.matmul.
 StringRef familyOf(Operation *op) { return op->getName().stripDialect(); }
 
 class Outliner {
 public:
-  Outliner(MLIRContext *context, bool groupRows) : context(context), groupRows(groupRows) {}
+  Outliner(MLIRContext *context, bool group) : context(context), mayGroup(group) {}
 
   void run(ModuleOp module) {
     SmallVector<Operation *> work;
@@ -37,14 +43,8 @@ public:
         if (isa<ComputeOpInterface>(op))
           work.push_back(op);
       });
-    if (groupRows) {
-      for (Operation *op : work)
-        if (auto product = dyn_cast<MatmulOp>(op))
-          if (NormalizeOp norm = normOfRows(product))
-            followers[op] = norm;
-      llvm::erase_if(
-          work, [&](Operation *op) { return llvm::any_of(followers, [&](auto &pair) { return pair.second == op; }); });
-    }
+    if (mayGroup)
+      group(work);
     if (!collect(work)) {
       anyNumbers = true;
       collect(work);
@@ -52,14 +52,15 @@ public:
     OpBuilder atEnd = OpBuilder::atBlockEnd(module.getBody());
     llvm::StringMap<unsigned> counts;
     for (Different &d : different) {
-      StringRef family = familyOf(d.first);
-      std::string name = (family + "_" + Twine(counts[family]++)).str();
       KernelOp kernel = *d.holder->getOps<KernelOp>().begin();
+      StringRef family = familyOf(kernel.compute());
+      std::string name = (family + "_" + Twine(counts[family]++)).str();
       kernel->remove();
       atEnd.insert(kernel);
       kernel.setSymName(name);
       kernel->setLoc(d.first->getLoc());
-      kernel.compute()->setLoc(d.first->getLoc());
+      for (auto [compute, op] : llvm::zip_equal(kernel.computes(), groupOf(d.first)))
+        compute->setLoc(op->getLoc());
       d.symbol = FlatSymbolRefAttr::get(context, name);
     }
     for (auto [op, launch] : llvm::zip_equal(work, launches))
@@ -72,34 +73,137 @@ private:
     return slice ? slice.getInt() : 0;
   }
 
-  /// The norm that goes on with the rows of a product: over its columns, reading each element at its own place, and
-  /// else nothing that is not there before the product.
-  static NormalizeOp normOfRows(MatmulOp product) {
-    SymTensorType type = product.getResult().getType();
-    AffineMap map = product.getMap(2);
-    unsigned rank = type.getRank();
-    if (map.getDimPosition(rank - 1) != product.numBatch() + 1)
-      return {};
-    for (Operation *user : product.getResult().getUsers()) {
-      auto norm = dyn_cast<NormalizeOp>(user);
-      if (!norm || norm->getBlock() != product->getBlock() || norm.getAxes() != 1 ||
-          sliceOf(norm) > sliceOf(product) + 1 || norm.getResult().getType().getDims() != type.getDims())
+  /// What is computed together, `op` first.
+  SmallVector<Operation *> groupOf(Operation *op) const {
+    SmallVector<Operation *> all = {op};
+    llvm::append_range(all, followers.lookup(op));
+    return all;
+  }
+
+  /// The operands of a group that none of it makes; what an earlier op has as well comes once.
+  static SmallVector<Value> operandsOf(ArrayRef<Operation *> group) {
+    SmallVector<Value> given, made;
+    for (Operation *op : group) {
+      SmallVector<Value> before = given;
+      for (Value v : op->getOperands())
+        if (!llvm::is_contained(made, v) && !llvm::is_contained(before, v))
+          given.push_back(v);
+      llvm::append_range(made, op->getResults());
+    }
+    return given;
+  }
+
+  /// Finds what joins the kernel of an earlier op; only that one stays in `work`, where the whole group is launched.
+  void group(SmallVectorImpl<Operation *> &work) {
+    llvm::SmallPtrSet<Operation *, 16> joined;
+    // Followers are behind the first one, in its block.
+    llvm::MapVector<Block *, SmallVector<ReduceOp>> reductions;
+    for (Operation *op : work)
+      if (auto reduce = dyn_cast<ReduceOp>(op))
+        reductions[op->getBlock()].push_back(reduce);
+    for (Operation *op : work) {
+      if (joined.contains(op))
         continue;
-      bool fits = true;
-      for (auto [number, operand] : llvm::enumerate(norm.getInputs())) {
-        if (operand == product.getResult()) {
-          for (ReadOp read : readsOf(norm, number))
-            fits &= isIdentityRead(read, read->getBlock()->getNumArguments() - rank, rank);
-          continue;
-        }
-        Operation *def = operand.getDefiningOp();
-        fits &= !def || (def->getBlock() == product->getBlock() && def->isBeforeInBlock(product)) ||
-                def->getBlock() != product->getBlock();
+      auto join = [&](Operation *next) {
+        followers[op].push_back(next);
+        joined.insert(next);
+      };
+      if (auto reduce = dyn_cast<ReduceOp>(op)) {
+        for (ReduceOp next : reductionsOfPass(reduce, reductions[op->getBlock()], joined))
+          join(next);
+      } else if (isa<MatmulOp, GenericOp>(op)) {
+        if (NormalizeOp norm = normOfRows(op); norm && !joined.contains(norm))
+          join(norm);
       }
-      if (fits)
+    }
+    llvm::erase_if(work, [&](Operation *op) { return joined.contains(op); });
+  }
+
+  /// Whether all operands of `next` that none of `group` makes are there where the group is launched, and weights among
+  /// them are loaded then or soon.
+  static bool mayJoin(ArrayRef<Operation *> group, Operation *next) {
+    Operation *first = group.front();
+    return next->getBlock() == first->getBlock() && llvm::all_of(next->getOperands(), [&](Value operand) {
+             Operation *def = operand.getDefiningOp();
+             if (isa_and_nonnull<ConstantOp>(def) && sliceOf(next) > sliceOf(first) + 1)
+               return false;
+             return !def || llvm::is_contained(group, def) || def->getBlock() != first->getBlock() ||
+                    def->isBeforeInBlock(first);
+           });
+  }
+
+  /// The norm that goes on with the rows of a product, or of elementwise work: over its columns, reading each element
+  /// at its own place, and else nothing that is not there before.
+  static NormalizeOp normOfRows(Operation *maker) {
+    Value made = maker->getResult(0);
+    auto type = cast<SymTensorType>(made.getType());
+    if (auto product = dyn_cast<MatmulOp>(maker);
+        product && product.getMap(2).getDimPosition(type.getRank() - 1) != product.numBatch() + 1)
+      return {};
+    for (Operation *user : made.getUsers()) {
+      auto norm = dyn_cast<NormalizeOp>(user);
+      if (!norm || norm->getBlock() != maker->getBlock() || !readsOwnElements(norm, made))
+        continue;
+      auto generic = dyn_cast<GenericOp>(maker);
+      if (generic ? isWorthMaking(generic, norm) && (mayJoin(maker, norm) || moveTo(generic, norm))
+                  : norm.getAxes() == 1 && mayJoin(maker, norm))
         return norm;
     }
     return {};
+  }
+
+  /// Moves elementwise work to the norm that reads it, where whatever else reads it comes later, through views or not.
+  static bool moveTo(GenericOp maker, NormalizeOp norm) {
+    SmallVector<Operation *> moved = {maker};
+    for (size_t i = 0; i < moved.size(); ++i)
+      for (Operation *user : moved[i]->getUsers()) {
+        Operation *inBlock = norm->getBlock()->findAncestorOpInBlock(*user);
+        if (user == norm || (inBlock && norm->isBeforeInBlock(inBlock)))
+          continue;
+        if (!isa<ReshapeOp>(user) || user->getBlock() != norm->getBlock())
+          return false;
+        if (!llvm::is_contained(moved, user))
+          moved.push_back(user);
+      }
+    for (Operation *op : moved)
+      op->moveBefore(norm);
+    if (Attribute slice = norm->getAttr("kt.slice"))
+      maker->setAttr("kt.slice", slice);
+    return true;
+  }
+
+  /// Elements that a norm makes are written, but not read again, and there is a launch less. What is turned around on
+  /// the way goes through shared memory, which a kernel of norms does not.
+  static bool isWorthMaking(GenericOp maker, NormalizeOp norm) {
+    unsigned ops = bodyOps(maker.getBody()) + bodyOps(norm.getBody()) + bodyOps(norm.getEpilogue());
+    return ops <= kMostBodyOps && !turnedDimension(maker) &&
+           normalizedLength(norm).asConstant().value_or(0) <= kLongestRow;
+  }
+
+  /// Reductions that are computed in the pass of `first`: what they read as well is more than what they write, and all
+  /// walk rows or all walk columns.
+  static SmallVector<ReduceOp> reductionsOfPass(ReduceOp first, ArrayRef<ReduceOp> all,
+                                                const llvm::SmallPtrSetImpl<Operation *> &joined) {
+    SmallVector<ReduceOp> found = {first};
+    SmallVector<Operation *> group = {first};
+    unsigned ops = bodyOps(first.getBody());
+    for (ReduceOp next : all) {
+      if (next == first || next->isBeforeInBlock(first) || joined.contains(next) || !mayJoin(group, next) ||
+          !sharesPass(found, next) || reducesRows(first) != reducesRows(next) ||
+          ops + bodyOps(next.getBody()) > kMostBodyOps)
+        continue;
+      double shared = 0;
+      for (Value v : next.getInputs())
+        if (llvm::any_of(found, [&](ReduceOp one) { return llvm::is_contained(one.getInputs(), v); }))
+          shared += typicalBytes(v);
+      if (shared <= typicalBytes(next.getResult()))
+        continue;
+      ops += bodyOps(next.getBody());
+      found.push_back(next);
+      group.push_back(next);
+    }
+    found.erase(found.begin());
+    return found;
   }
 
   /// A kernel and the first computation that is it.
@@ -150,18 +254,20 @@ private:
 
   /// A module with the kernel that computes `op`, and the parameters with which it does.
   OwningOpRef<ModuleOp> kernelOf(Operation *op, SmallVectorImpl<Attribute> &ints) {
-    NormalizeOp follower = followers.lookup(op);
+    SmallVector<Operation *> group = groupOf(op);
     // Every symbolic size, in order of appearance, is a parameter.
     Parameters params;
     AttrTypeReplacer replacer;
+    ExprAttr lengthOfRows;
+    if (group.size() > 1 && isa<NormalizeOp>(group[1]))
+      lengthOfRows = cast<SymTensorType>(group[1]->getResult(0).getType()).getDims().back();
     // Grouped convolutions are few and their sizes decide how they are done.
     bool product = isa<MatmulOp>(op) || (isa<ConvOp>(op) && cast<ConvOp>(op).getGroups() == 1);
     bool general = product || (anyNumbers && cast<ComputeOpInterface>(op).isStructured());
     replacer.addReplacement([&](ExprAttr e) -> std::optional<std::pair<Attribute, WalkResult>> {
       if (auto c = Expr(e).asConstant()) {
         // Products of all sizes share a kernel, but the rows of a norm keep their length.
-        if (!general || *c <= kSmall ||
-            (follower && Expr(e) == cast<MatmulOp>(op).extent(cast<MatmulOp>(op).numBatch() + 1)))
+        if (!general || *c <= kSmall || e == lengthOfRows)
           return std::pair<Attribute, WalkResult>{e, WalkResult::skip()};
         return std::pair<Attribute, WalkResult>{multiple(params, *c).attr(), WalkResult::skip()};
       }
@@ -173,32 +279,28 @@ private:
     OpBuilder b = OpBuilder::atBlockEnd(holder->getBody());
     auto kernel = KernelOp::create(b, unknown, "kernel", b.getStrArrayAttr({}), ArrayAttr());
     Block *body = &kernel.getBody().emplaceBlock();
-    IRMapping map;
-    for (Value v : op->getOperands())
-      map.map(v, body->addArgument(v.getType(), unknown));
-    // The same value may come twice: each operand keeps an argument of its own.
     b.setInsertionPointToEnd(body);
-    Operation *clone = b.clone(*op, map);
-    clone->removeAttr("kt.slice"); // where it runs is the launch's business
-    auto attention = dyn_cast<AttentionOp>(clone);
+    SmallVector<Value> results;
+    IRMapping inside; // the group's operands and results
+    for (Operation *one : group) {
+      // The same value may come twice to one op: each operand keeps an argument of its own.
+      SmallVector<Value> operands;
+      for (Value v : one->getOperands())
+        operands.push_back(inside.contains(v) ? inside.lookup(v) : body->addArgument(v.getType(), unknown));
+      Operation *copy = b.clone(*one);
+      copy->setOperands(operands);
+      copy->removeAttr("kt.slice"); // where it runs is the launch's business
+      for (auto [outer, inner] : llvm::zip_equal(one->getOperands(), operands))
+        if (!inside.contains(outer))
+          inside.map(outer, inner);
+      for (auto [outer, inner] : llvm::zip_equal(one->getResults(), copy->getResults()))
+        inside.map(outer, inner);
+      llvm::append_range(results, copy->getResults());
+    }
+    auto attention = dyn_cast<AttentionOp>(body->front());
     if (attention) { // below
       attention.removeSpanFromAttr();
       attention.removeSpanToAttr();
-    }
-    for (auto [i, arg] : llvm::enumerate(body->getArguments()))
-      clone->setOperand(i, arg);
-    SmallVector<Value> results(clone->getResults());
-    if (follower) {
-      IRMapping own;
-      for (Value v : follower->getOperands())
-        own.map(v, v == op->getResult(0) ? Value(clone->getResult(0)) : body->addArgument(v.getType(), unknown));
-      Operation *next = b.clone(*follower, own);
-      next->removeAttr("kt.slice");
-      unsigned given = op->getNumOperands();
-      for (OpOperand &operand : next->getOpOperands())
-        if (operand.get() != clone->getResult(0))
-          operand.set(body->getArgument(given++));
-      results.append(next->result_begin(), next->result_end());
     }
     YieldOp::create(b, unknown, results);
     replacer.recursivelyReplaceElementsIn(kernel, /*replaceAttrs=*/true, /*replaceLocs=*/false, /*replaceTypes=*/true);
@@ -247,26 +349,25 @@ private:
 
   void replace(Operation *op, const Launch &what) {
     OpBuilder b(op);
-    SmallVector<Value> operands(op->getOperands());
-    SmallVector<Type> types(op->getResultTypes());
-    Location loc = op->getLoc();
-    NormalizeOp follower = followers.lookup(op);
-    if (follower) {
-      for (Value v : follower->getOperands())
-        if (v != op->getResult(0))
-          operands.push_back(v);
-      types.push_back(follower.getResult().getType());
-      loc = FusedLoc::get(context, {loc, follower.getLoc()});
+    SmallVector<Operation *> group = groupOf(op);
+    SmallVector<Type> types;
+    SmallVector<Location> locs;
+    for (Operation *one : group) {
+      llvm::append_range(types, one->getResultTypes());
+      locs.push_back(one->getLoc());
     }
-    auto launch = LaunchOp::create(b, loc, types, different[what.kernel].symbol, operands, b.getArrayAttr(what.ints));
+    Location loc = group.size() > 1 ? FusedLoc::get(context, locs) : locs[0];
+    auto launch =
+        LaunchOp::create(b, loc, types, different[what.kernel].symbol, operandsOf(group), b.getArrayAttr(what.ints));
     if (Attribute slice = op->getAttr("kt.slice"))
       launch->setAttr("kt.slice", slice);
-    if (follower) {
-      follower.replaceAllUsesWith(launch.getResult(1));
-      follower.erase();
+    ResultRange made = launch.getResults();
+    for (Operation *one : group) {
+      one->replaceAllUsesWith(made.take_front(one->getNumResults()));
+      made = made.drop_front(one->getNumResults());
     }
-    op->replaceAllUsesWith(launch.getResults().take_front(op->getNumResults()));
-    op->erase();
+    for (Operation *one : group)
+      one->erase();
   }
 
   /// What is added to an index becomes a parameter too: the parts of a split, or the steps of a recurrence that was
@@ -342,16 +443,16 @@ private:
   }
 
   MLIRContext *context;
-  bool groupRows;
-  llvm::DenseMap<Operation *, NormalizeOp> followers; // of products
-  bool anyNumbers = false;                            // see kMostSpecialised
+  bool mayGroup;
+  llvm::DenseMap<Operation *, SmallVector<Operation *>> followers; // what joins an operation's kernel
+  bool anyNumbers = false;                                         // see kMostSpecialised
   std::vector<Different> different;
   std::vector<Launch> launches;
 };
 
 struct OutlineKernelsPass : kt::impl::OutlineKernelsBase<OutlineKernelsPass> {
   using Base::Base;
-  void runOnOperation() override { Outliner(&getContext(), groupRows).run(getOperation()); }
+  void runOnOperation() override { Outliner(&getContext(), group).run(getOperation()); }
 };
 
 } // namespace

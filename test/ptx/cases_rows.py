@@ -29,6 +29,7 @@ def row_cases():
     half, full, long = 'rows_f16_200_1536', 'rows_f32_75_300', 'rows_f32_4104_8'
     short_runs, long_runs = row_runs('f32', False, 75, 300, (1, 7, 70)), row_runs('f32', False, 4104, 8, (1, 5))
     return [case('all', half, row_runs('f16', True, 200, 1536, (1, 7, 70)), None),
+            case('warpgroups', half, row_runs('f16', True, 200, 1536, (7, 70)), None, only='tile=64x128x64 warps=4x1 stages=8 wgmma', target='sm_90a'),
             case('all', full, short_runs, 2e-5),
             case('one_by_one', full, short_runs[-1:], 2e-5, only=SHARING, order=ONE_BY_ONE),
             case('at_once', full, short_runs[-1:], 2e-5, only=SHARING, order=AT_ONCE),

@@ -16,6 +16,10 @@ MANY = ('conv3x3_f16', 'conv_groups_f16', 'conv_int8_f16', 'conv1x1_f16', 'atten
 ALL = ('linear_f16_136_200', 'linear_f16_72_2048', 'int8_f16', 'scores_f16', 'context_f16', 'linear_f32', 'conv3x3_f16', 'conv_stem_f16', 'conv_groups_f16',
        'conv_int8_f16', 'conv1x1_f16', 'attention_f16_64', 'rows_apart_f16', 'both_in_one_f16', 'right_columns_f16', 'conv_channels_f16')
 
+# What has warpgroups multiply: operands in panels and in rows, converted on the way, rows that lie apart, a norm behind.
+WARPGROUPS = ('linear_f16_136_200', 'linear_bf16_72_64', 'linear_f16_72_2048', 'int8_f16', 'scores_f16', 'rows_apart_f16', 'both_in_one_f16',
+              'ragged_41_104')
+
 
 def low(ints, kernel, ptx):
     return 'uses tensor cores' if MMA in ptx else None
@@ -43,6 +47,10 @@ def settings_cases():
             every = c.compiled_with('all', ['--variants=all'], None)
             every.runs = every.runs[:3]
             cases.append(every)
+        if c.name in WARPGROUPS:
+            hopper = c.compiled_with('warpgroups', ['--variants=all'], None)
+            hopper.runs, hopper.target, hopper.only = hopper.runs[:3], 'sm_90a', 'wgmma'
+            cases.append(hopper)
         if c.name not in ROWS and c.name not in UNALIGNED and c.name not in MANY:
             continue
         cases.append(c.compiled_with('low', ['--tensor-core-priority=low'], low))

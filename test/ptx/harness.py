@@ -10,6 +10,7 @@ SHARED_BYTES = 99 * 1024
 # Facts of a device: SM count, shared bytes a block, compute capability, L2 bytes. Code chooses tiles and splits by the first alone: a few, many (more
 # splits) and one, which the smallest problem fills.
 DEVICES = [{0: sms, 1: SHARED_BYTES, 2: 89, 3: 32 << 20} for sms in (4, 64, 1)]
+EXACT = {'sm_90a': [{**facts, 1: 227 * 1024, 2: 90} for facts in DEVICES]}  # of targets that run on one capability alone
 BANKS = ('ldmatrix', 'cp.async')  # what has to be free of bank conflicts
 NUMPY = {'f32': np.float32, 'f16': np.float16, 'f64': np.float64, 'i8': np.int8, 'i16': np.int16, 'i32': np.int32, 'i64': np.int64,
          'i1': np.bool_, 'ui8': np.uint8, 'bf16': np.uint16}
@@ -52,11 +53,11 @@ class Case:
     """One kernel of kernels/*.mlir, of the case's name unless `kernel` is another. `runs` are its (ints, inputs, expected): the sizes p0, p1, ... and
     tensors; or (ints, inputs, expected, faults): the (index, limit, site) of which it has to report one, and the results say nothing. What `banks`
     lists is free of bank conflicts. Variants without `only` in their schedule are left out; the interpreter runs blocks in the `order` that interp.launch
-    is given. It is compiled with `flags`; `check(ints, kernel, ptx)` says what is wrong with the code of a variant that a run may
+    is given. It is compiled with `flags`, for `target` if that is not left to who runs it; `check(ints, kernel, ptx)` says what is wrong with the code of a variant that a run may
     get, or nothing."""
 
-    def __init__(self, name, runs, tolerance=None, banks=(), flags=(), check=None, kernel=None, only='', order={}):
-        self.only, self.order = only, order
+    def __init__(self, name, runs, tolerance=None, banks=(), flags=(), check=None, kernel=None, only='', order={}, target=''):
+        self.only, self.order, self.target = only, order, target
         self.name, self.runs, self.tolerance, self.banks = name, runs, tolerance, banks
         self.flags, self.check, self.kernel = tuple(flags), check, kernel or name
 
@@ -74,10 +75,10 @@ def compile_cases(cases, tool, out, target='sm_89', more=(), library=CASES):
         raise SystemExit(f'no .mlir file has {", ".join(unknown)}')
     os.makedirs(out, exist_ok=True)
     described = []
-    for flags in dict.fromkeys(c.flags for c in cases):
+    for flags, own in dict.fromkeys((c.flags, c.target) for c in cases):
         with open(f'{out}/all.mlir', 'w') as f:
-            f.write(library.module({c.name: c.kernel for c in cases if c.flags == flags}))
-        subprocess.run([tool, f'{out}/all.mlir', '-o', out, f'--target={target}', *more, *flags], check=True)
+            f.write(library.module({c.name: c.kernel for c in cases if (c.flags, c.target) == (flags, own)}))
+        subprocess.run([tool, f'{out}/all.mlir', '-o', out, f'--target={own or target}', *more, *flags], check=True)
         with open(f'{out}/kernels.json') as f:
             described += json.load(f)
     with open(f'{out}/kernels.json', 'w') as f:
@@ -124,6 +125,10 @@ def interpret(out, order={}):
     return run
 
 
+def devices_of(case):
+    return EXACT.get(case.target, DEVICES)
+
+
 def run_case(case, kernel, runner):
     """Runs every variant whose guard holds, on every set of inputs, as each device would that does not launch what another one does. Answers the number
     of runs. That is all right only where each function of each variant was launched: a variant that no run of its case takes is either not tested or
@@ -132,7 +137,7 @@ def run_case(case, kernel, runner):
     if not launched:
         raise AssertionError(f'{case.name}: no GPU code')
     count, seen = 0, set()
-    for facts in DEVICES:
+    for facts in devices_of(case):
         for which, (ints, inputs, expected, *faults) in enumerate(case.runs):
             values = evaluate(kernel['exprs'], ints, facts)
             fits = [v['guard'] < 0 or bool(values[v['guard']]) for v in kernel['variants']]
@@ -177,7 +182,7 @@ def run_variant(case, kernel, number, runner, values, ints, inputs, expected, fa
     for at, stage in enumerate(variant['stages']):
         grid = [values[g] for g in stage['grid']]
         shared = values[stage['shared']] if stage['shared'] >= 0 else 0
-        if shared > SHARED_BYTES:
+        if shared > devices_of(case)[0][1]:
             raise AssertionError(f'{label}: {shared} bytes of shared memory')
         if 0 in grid:
             continue

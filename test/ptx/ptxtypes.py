@@ -11,6 +11,7 @@ REG = {'b16': np.uint16, 'b32': np.uint32, 'b64': np.uint64, 'f32': np.uint32, '
 INT = {'u8': np.uint8, 's8': np.int8, 'b8': np.uint8, 'u16': np.uint16, 's16': np.int16, 'b16': np.uint16,
        'u32': np.uint32, 's32': np.int32, 'b32': np.uint32, 'u64': np.uint64, 's64': np.int64, 'b64': np.uint64}
 FLOAT = {'f32': np.float32, 'f64': np.float64, 'f16': np.float16}
+DEVICE = ('gpu', 'gl', 'sys')  # how far a fence reaches that orders blocks
 SIZE = {'8': 1, '16': 2, '32': 4, '64': 8}
 
 

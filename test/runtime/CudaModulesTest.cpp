@@ -125,6 +125,30 @@ TEST_P(Cuda, TheCheapestThatFitsRuns) {
   EXPECT_EQ(compiled(), (Marks{"scale-tiny"}));
 }
 
+TEST_P(Cuda, CodeOfAnExactTargetRunsOnItsOwnCapabilityAlone) {
+  // Beside code that every card runs, the cheaper one of sm_90a is for capability 9.0 and for no newer one.
+  ModelBuilder b = chain(1, {});
+  uint32_t add = b.kernel(Entry::add), scale = b.kernel(Entry::scale);
+  auto costing = [&](uint32_t kernel, int64_t cost) {
+    Kernel &k = b.model.kernels[kernel];
+    k.variants.front().cost = kernelExpr(k, {Op::Const, cost});
+  };
+  for (uint32_t kernel : {add, scale}) {
+    std::string name = kernel == add ? "add" : "scale";
+    addGpuVariant(b.model, kernel, name + "-any", kNone, "sm_80");
+    costing(kernel, 20);
+    addGpuVariant(b.model, kernel, name + "-own", kNone, "sm_90a");
+    costing(kernel, kernel == add ? 10 : 30);
+  }
+  for (auto [capability, expected] :
+       {std::pair(90, Marks{"add-own", "scale-any"}), std::pair(100, Marks{"add-any", "scale-any"})}) {
+    fake().computeCapability = capability;
+    auto model = loadModel(b.model, kGpu);
+    expectChain(**model->createSession(), 1, 50, 1);
+    EXPECT_EQ(compiled(), expected) << capability;
+  }
+}
+
 TEST_P(Cuda, AModelOfFixedSizesIsCompiledAtLoad) {
   ModelBuilder b = manyVariants();
   b.model.symbols[0].min = b.model.symbols[0].max = 150;

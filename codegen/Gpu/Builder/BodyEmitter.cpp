@@ -86,8 +86,8 @@ Values BodyEmitter::emit(ArrayRef<Values> leading, ArrayRef<Value> indices, int 
     for (auto [i, v] : llvm::enumerate(indices))
       at.push_back(k.toIndex((int)i == inner ? k.add(v, lane) : v));
     auto read = [&](OpBuilder &, unsigned, ReadOp op, ArrayRef<Value> indexValues, Value otherwise) -> Value {
-      if (given)
-        return given;
+      if (auto known = given.find(operandOf(op)); known != given.end())
+        return known->second[lane];
       Values position;
       for (Value v : indexValues)
         position.push_back(k.fromIndex(v));

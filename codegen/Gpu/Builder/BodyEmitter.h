@@ -24,8 +24,8 @@ public:
   Values emit(ArrayRef<Values> leading, ArrayRef<Value> indices, int inner, unsigned lanes, Alignment &alignment);
   Value emit(ValueRange leading, ArrayRef<Value> indices);
 
-  /// When set, what every read yields: the element has been fetched already.
-  Value given;
+  /// What reads of these operands yield, a value a lane: the elements are there already.
+  llvm::SmallDenseMap<unsigned, Values> given;
 
 private:
   Value readOne(ReadOp read, ArrayRef<Value> at, Value otherwise);

@@ -62,7 +62,7 @@ LogicalResult kt::gpu::buildTranspose(KernelSink &sink, GenericOp op, unsigned t
     k.ifThen(k.and_(k.lt(ti, sizeT), k.lt(ci, sizeC)), [&] {
       Values position(at);
       position[t] = ti, position[rank - 1] = ci;
-      body.given = k.loadElement(place(x, row), scalar);
+      body.given[body.operandOf(read)] = {k.loadElement(place(x, row), scalar)};
       Value v = body.emit(ValueRange(), position);
       k.storeElement(v, k.at(k.result(0), linearIndex(k, type, position), type.elementBytes()));
     });

@@ -83,13 +83,21 @@ void kt::gpu::finishTile(KernelBuilder &k, const KernelSink &sink, const GemmPro
       k.ifThen(k.and_(k.lt(m, k.size(p.m)), k.lt(n, k.size(p.resultColumns))), [&] {
         Values inits(count, k.cf(0));
         inits.push_back(partialPlace(k, p, k.workspace(), m, k.add(n0, firstPart(k, p, own))));
-        // In the order of k, whoever comes last: the sums are the same in each run.
-        Values sums = k.forLoop(k.c(0), k.gridY(), k.c(1), inits, [&](Value, ValueRange now) {
-          Values next;
-          for (unsigned part = 0; part < p.parts; ++part)
-            for (auto [i, v] : llvm::enumerate(k.loadElements(k.gep(now[count], part * kPanel * 4), k.f32, width)))
-              next.push_back(k.addf(now[part * width + i], v));
-          next.push_back(k.gep(now[count], plane));
+        // In the order of k, whoever comes last: the sums are the same in each run. Several are on their way at a time.
+        unsigned together = count <= 8 ? 4 : 2;
+        Values sums = k.forLoop(k.c(0), k.gridY(), k.c(together), inits, [&](Value split, ValueRange now) {
+          Values next(now.take_front(count)), loaded[4];
+          for (unsigned ahead = 0; ahead < together; ++ahead) {
+            Value there = k.lt(k.add(split, ahead), k.gridY());
+            Value from = k.gep(now[count], k.sel(there, k.mul(plane, ahead), k.c64(0)));
+            for (unsigned part = 0; part < p.parts; ++part)
+              for (Value v : k.loadElements(k.gep(from, part * kPanel * 4), k.f32, width))
+                loaded[ahead].push_back(ahead ? k.sel(there, v, k.cf(0)) : v);
+          }
+          for (unsigned ahead = 0; ahead < together; ++ahead)
+            for (auto [sum, v] : llvm::zip(next, loaded[ahead]))
+              sum = k.addf(sum, v);
+          next.push_back(k.gep(now[count], k.mul(plane, together)));
           return next;
         });
         for (unsigned v = 0; v < width; v += lanes) {

@@ -35,7 +35,7 @@ LogicalResult kt::gpu::addNormStage(KernelSink &sink, artifact::Variant &variant
   k.ifThen(k.lt(row, k.size(norm.rowCount())), [&] { norm.emit({row}, k.rem(k.tid(), plan.threads)); });
   variant.schedule += (variant.schedule.empty() ? "" : ", ") + ("normalize threads=" + std::to_string(plan.block)) +
                       " row=" + std::to_string(plan.threads) + " registers=" + std::to_string(norm.held()) +
-                      " lanes=" + std::to_string(norm.vectorLanes());
+                      " lanes=" + std::to_string(norm.vectorLanes()) + (makerOfRows(op) ? " results=2" : "");
   return sink.addStage(variant, k, {Expr::ceilDiv(norm.rowCount(), sink.number(rowsPerBlock)), sink.one(), sink.one()},
                        norm.sharedBytes());
 }

@@ -26,24 +26,54 @@ SmallVector<Expr> exprs(ArrayAttr list) {
   return all;
 }
 
-/// What both forms have in common: the op's regions over a kernel under construction.
+/// One of the reductions that share a pass.
+struct Reduced {
+  BodyEmitter body, epilogue;
+  Combiner combiner;
+  unsigned result; // its number among the kernel's results
+  Reduced(KernelBuilder &k, ReduceOp op, const Values &operands)
+      : body(k, op.getBody(), 0, operands), epilogue(k, op.getEpilogue(), 1, operands),
+        combiner(k, op.getKind(), op.getBody().front().getTerminator()->getOperand(0).getType(), op.getSelectLast()),
+        result(k.resultNumber(op.getResult())) {}
+};
+
+/// What both forms have in common: the regions of reductions that share a pass, over a kernel under construction. Their
+/// states are carried one behind the other.
 struct Parts {
   KernelBuilder k;
-  ReduceOp op;
-  BodyEmitter body, epilogue;
+  ReduceOp op; // the first
+  std::vector<Reduced> all;
   unsigned rank, depth;
   IndexSpace out, over;
-  Combiner combiner;
   Expr outputs, length;
 
   Parts(KernelSink &sink, ReduceOp op, LaunchBounds bounds)
-      : k(sink.kernel, sink.entryName(), bounds), op(op), body(k, op.getBody(), 0, k.operandBuffers()),
-        epilogue(k, op.getEpilogue(), 1, k.operandBuffers()), rank(op.getResult().getType().getRank()),
-        depth(op.getExtents().size()), out(op.getResult().getType().sizes(), {{&body, 0u}, {&epilogue, 0u}}),
-        over(exprs(op.getExtents()), {{&body, rank}}),
-        combiner(k, op.getKind(), op.getBody().front().getTerminator()->getOperand(0).getType(), op.getSelectLast()) {
+      : k(sink.kernel, sink.entryName(), bounds), op(op), all(reductions(op)), rank(op.getResult().getType().getRank()),
+        depth(op.getExtents().size()), out(op.getResult().getType().sizes(), bodies(0, true)),
+        over(exprs(op.getExtents()), bodies(rank, false)) {
     outputs = rank ? out.count() : sink.one();
     length = depth ? over.count() : sink.one();
+  }
+
+  std::vector<Reduced> reductions(ReduceOp op) {
+    std::vector<Reduced> list;
+    for (ReduceOp each : sharedPass(op)) {
+      Values operands;
+      for (Value v : each.getInputs())
+        operands.push_back(k.bufferOf(v));
+      list.emplace_back(k, each, operands);
+    }
+    return list;
+  }
+  /// All bodies, each with the number of the first of the indices that are asked for.
+  SmallVector<std::pair<BodyLanes *, unsigned>> bodies(unsigned first, bool withEpilogues) {
+    SmallVector<std::pair<BodyLanes *, unsigned>> list;
+    for (Reduced &r : all) {
+      list.push_back({&r.body, first});
+      if (withEpilogues)
+        list.push_back({&r.epilogue, first});
+    }
+    return list;
   }
 
   /// Extents of the reduction space in vectors of `lanes`.
@@ -54,38 +84,95 @@ struct Parts {
     return groups;
   }
 
-  /// Combines into `state` the elements [item * lanes, + lanes) of the reduction for the output at `at`.
-  Values step(ArrayRef<Value> at, Value item, unsigned lanes, Alignment &alignment, ValueRange state) {
+  SmallVector<Type> types() {
+    SmallVector<Type> list;
+    for (Reduced &r : all)
+      llvm::append_range(list, r.combiner.types());
+    return list;
+  }
+  /// Bytes of the states.
+  int64_t bytes() {
+    int64_t sum = 0;
+    for (Reduced &r : all)
+      sum += r.combiner.bytes();
+    return sum;
+  }
+  Values neutral() {
+    Values list;
+    for (Reduced &r : all)
+      list.append(r.combiner.neutral());
+    return list;
+  }
+  /// Applies `fn` to each reduction and its part of `states`; answers what it makes of them, one behind the other.
+  Values each(ValueRange states, function_ref<Values(Reduced &, ValueRange)> fn) {
+    Values list;
+    for (Reduced &r : all) {
+      unsigned members = r.combiner.types().size();
+      list.append(fn(r, states.take_front(members)));
+      states = states.drop_front(members);
+    }
+    return list;
+  }
+  Values combine(ValueRange x, ValueRange y) {
+    return each(x, [&](Reduced &r, ValueRange mine) {
+      unsigned members = mine.size();
+      Values next = r.combiner.combine(mine, y.take_front(members));
+      y = y.drop_front(members);
+      return next;
+    });
+  }
+  Values acrossLanes(ValueRange states) {
+    return each(states, [](Reduced &r, ValueRange mine) { return r.combiner.acrossLanes(mine); });
+  }
+  Values acrossBlock(ValueRange states, unsigned threads) {
+    int64_t offset = 0;
+    return each(states, [&](Reduced &r, ValueRange mine) {
+      Values total = kt::gpu::acrossBlock(k, r.combiner, mine, threads, offset);
+      offset += 32 * r.combiner.bytes();
+      return total;
+    });
+  }
+
+  /// Combines into `states` the elements [item * lanes, + lanes) of the reduction for the output at `at`.
+  Values step(ArrayRef<Value> at, Value item, unsigned lanes, Alignment &alignment, ValueRange states) {
     Values r = delinearize(k, item, vectorGroups(lanes));
     if (lanes > 1)
       r.back() = k.mul(r.back(), lanes);
     Values indices = out.expand(k, at);
     indices.append(over.expand(k, r));
-    Values values = body.emit({}, indices, (int)(rank + depth) - 1, lanes, alignment);
     Value first = k.mul(item, lanes);
-    SmallVector<Values> states;
-    for (unsigned v = 0; v < lanes; ++v)
-      states.push_back(combiner.single(values[v], combiner.isArg() ? k.add(first, v) : Value()));
-    for (; states.size() > 1; states.resize(states.size() / 2))
-      for (unsigned i = 0; i < states.size() / 2; ++i)
-        states[i] = combiner.combine(states[2 * i], states[2 * i + 1]);
-    return combiner.combine(state, states[0]);
+    return each(states, [&](Reduced &one, ValueRange state) {
+      Combiner &combiner = one.combiner;
+      Values values = one.body.emit({}, indices, (int)(rank + depth) - 1, lanes, alignment);
+      SmallVector<Values> singles;
+      for (unsigned v = 0; v < lanes; ++v)
+        singles.push_back(combiner.single(values[v], combiner.isArg() ? k.add(first, v) : Value()));
+      for (; singles.size() > 1; singles.resize(singles.size() / 2))
+        for (unsigned i = 0; i < singles.size() / 2; ++i)
+          singles[i] = combiner.combine(singles[2 * i], singles[2 * i + 1]);
+      return combiner.combine(state, singles[0]);
+    });
   }
 
-  void storeResult(ValueRange state, ArrayRef<Value> at, Value linear) {
-    Value y = epilogue.emit(combiner.finish(state), out.expand(k, at));
-    k.storeResult(0, linear, y);
+  /// In their order: one reads what those before it have stored here.
+  void storeResults(ValueRange states, ArrayRef<Value> at, Value linear) {
+    each(states, [&](Reduced &r, ValueRange state) {
+      k.storeResult(r.result, linear, r.epilogue.emit(r.combiner.finish(state), out.expand(k, at)));
+      return Values();
+    });
   }
-  /// Addresses of a partial state in the workspace: an array a member, the widest first.
+  /// Addresses of partial states in the workspace: an array a member.
   Values partials(Value slot) {
     Values places;
     Value base = k.workspace();
-    for (Type t : combiner.types()) {
+    for (Type t : types()) {
       places.push_back(k.at(base, slot, elementBytes(t)));
       base = k.at(base, k.mul(k.size(outputs), kSplits), elementBytes(t));
     }
     return places;
   }
+  /// Behind the name of a schedule.
+  std::string results() { return all.size() > 1 ? " results=" + std::to_string(all.size()) : std::string(); }
 };
 
 struct RowPlan {
@@ -112,41 +199,41 @@ LogicalResult buildRows(KernelSink &sink, ReduceOp op, RowPlan plan) {
       first = k.add(lane, k.mul(k.ctaY(), tpr));
       step = k.c(tpr * kSplits);
     }
-    Values state = k.forLoop(first, k.size(items), step, p.combiner.neutral(),
+    Values state = k.forLoop(first, k.size(items), step, p.neutral(),
                              [&](Value i, ValueRange now) { return p.step(at, i, lanes, alignment, now); });
-    state = tpr == 32 ? p.combiner.acrossLanes(state) : acrossBlock(k, p.combiner, state, tpr, 0);
+    state = tpr == 32 ? p.acrossLanes(state) : p.acrossBlock(state, tpr);
     k.ifThen(k.cmp(Pred::eq, lane, 0), [&] {
       if (!plan.split)
-        return p.storeResult(state, at, row);
+        return p.storeResults(state, at, row);
       Value slot = k.add(k.mul(row, kSplits), k.ctaY());
       for (auto [v, place] : llvm::zip(state, p.partials(slot)))
         k.storeElement(v, place);
     });
   });
   artifact::Variant variant;
-  variant.schedule = "reduce rows threads=" + std::to_string(tpr) + " lanes=" + std::to_string(lanes);
-  int64_t sharedBytes = tpr == 32 ? 0 : p.combiner.bytes() * 32;
+  variant.schedule = "reduce rows threads=" + std::to_string(tpr) + " lanes=" + std::to_string(lanes) + p.results();
+  int64_t sharedBytes = tpr == 32 ? 0 : p.bytes() * 32;
   Expr blocks = Expr::ceilDiv(p.outputs, sink.number(rows));
   if (failed(
           sink.addStage(variant, k, {blocks, plan.split ? sink.number(kSplits) : sink.one(), sink.one()}, sharedBytes)))
     return failure();
   if (plan.split) {
     variant.schedule += " splits=" + std::to_string(kSplits);
-    variant.workspace = sink.pool.add(p.outputs * sink.number(kSplits * p.combiner.bytes()));
+    variant.workspace = sink.pool.add(p.outputs * sink.number(kSplits * p.bytes()));
     Parts q(sink, op, {kThreads, 0, true});
     KernelBuilder &k = q.k;
     Value row = k.add(k.mul(k.ctaX(), kThreads / 32), k.shr(k.tid(), 5)), lane = k.and_(k.tid(), 31);
     k.ifThen(k.lt(row, k.size(q.outputs)), [&] {
-      Values state = q.combiner.neutral();
+      Values state = q.neutral();
       for (unsigned s = 0; s < kSplits; s += 32) {
         Values next;
         Value slot = k.add(k.add(k.mul(row, kSplits), lane), s);
-        for (auto [t, place] : llvm::zip(q.combiner.types(), q.partials(slot)))
+        for (auto [t, place] : llvm::zip(q.types(), q.partials(slot)))
           next.push_back(k.loadElement(place, t));
-        state = q.combiner.combine(state, next);
+        state = q.combine(state, next);
       }
-      state = q.combiner.acrossLanes(state);
-      k.ifThen(k.cmp(Pred::eq, lane, 0), [&] { q.storeResult(state, delinearize(k, row, q.out.groups), row); });
+      state = q.acrossLanes(state);
+      k.ifThen(k.cmp(Pred::eq, lane, 0), [&] { q.storeResults(state, delinearize(k, row, q.out.groups), row); });
     });
     if (failed(
             sink.addStage(variant, k, {Expr::ceilDiv(q.outputs, sink.number(kThreads / 32)), sink.one(), sink.one()})))
@@ -180,28 +267,39 @@ LogicalResult buildColumns(KernelSink &sink, ReduceOp op, unsigned across, bool 
     at.back() = k.mul(at.back(), lanes);
   Values neutral;
   for (unsigned v = 0; v < lanes; ++v)
-    neutral.append(p.combiner.neutral());
-  unsigned width = p.combiner.types().size();
+    neutral.append(p.neutral());
+  SmallVector<Type> types = p.types();
+  unsigned width = types.size();
   // Threads without an element of their own reduce nothing but stay for the barrier.
   Value end = k.sel(valid, k.size(p.length), k.c(0));
   Values state = k.forLoop(y, end, k.c(across), neutral, [&](Value i, ValueRange now) {
-    Values indices = p.out.expand(k, at);
+    Values indices = p.out.expand(k, at), next;
     indices.append(p.over.expand(k, delinearize(k, i, p.over.groups)));
-    Values values = p.body.emit({}, indices, inner, lanes, alignment), next;
-    for (unsigned v = 0; v < lanes; ++v)
-      next.append(p.combiner.combine(now.slice(v * width, width), p.combiner.single(values[v], i)));
+    SmallVector<Values> values; // of a reduction, those of its lanes
+    for (Reduced &r : p.all)
+      values.push_back(r.body.emit({}, indices, inner, lanes, alignment));
+    for (unsigned v = 0; v < lanes; ++v) {
+      Values singles;
+      for (auto [r, mine] : llvm::zip_equal(p.all, values))
+        singles.append(r.combiner.single(mine[v], i));
+      next.append(p.combine(now.slice(v * width, width), singles));
+    }
     return next;
   });
   int64_t sharedBytes = 0;
   if (across > 1) {
-    SmallVector<Type> types = p.combiner.types();
-    auto place = [&](Value thread, unsigned member, unsigned v) {
-      int64_t before = member ? kThreads * lanes * elementBytes(types[0]) : 0;
-      return k.at(k.sptr(before), k.add(thread, v * kThreads), elementBytes(types[member]));
-    };
+    // An array of the block's threads for each member of each lane's states.
+    SmallVector<int64_t> starts;
     for (unsigned v = 0; v < lanes; ++v)
-      for (unsigned m = 0; m < width; ++m)
-        k.storeElement(state[v * width + m], place(k.tid(), m, v));
+      for (Type t : types) {
+        starts.push_back(sharedBytes);
+        sharedBytes += kThreads * elementBytes(t);
+      }
+    auto place = [&](Value thread, unsigned member) {
+      return k.at(k.sptr(starts[member]), thread, elementBytes(types[member % width]));
+    };
+    for (auto [m, v] : llvm::enumerate(state))
+      k.storeElement(v, place(k.tid(), m));
     k.barrier();
     Values total(state);
     for (unsigned other = 1; other < across; ++other)
@@ -209,23 +307,28 @@ LogicalResult buildColumns(KernelSink &sink, ReduceOp op, unsigned across, bool 
         Values next;
         Value thread = k.add(column, other * columns);
         for (unsigned m = 0; m < width; ++m)
-          next.push_back(k.loadElement(place(thread, m, v), types[m]));
-        Values sum = p.combiner.combine(ValueRange(total).slice(v * width, width), next);
+          next.push_back(k.loadElement(place(thread, v * width + m), types[m]));
+        Values sum = p.combine(ValueRange(total).slice(v * width, width), next);
         std::copy(sum.begin(), sum.end(), total.begin() + v * width);
       }
     state = total;
-    sharedBytes = kThreads * lanes * p.combiner.bytes();
     valid = k.and_(valid, k.cmp(Pred::eq, y, 0));
   }
   k.ifThen(valid, [&] {
-    SmallVector<Values> leading;
-    for (unsigned v = 0; v < lanes; ++v)
-      leading.push_back({p.combiner.finish(ValueRange(state).slice(v * width, width))});
-    Values results = p.epilogue.emit(leading, p.out.expand(k, at), inner, lanes, alignment);
-    k.storeResult(0, k.mul(item, lanes), results);
+    SmallVector<SmallVector<Values>> leading(p.all.size());
+    for (unsigned v = 0; v < lanes; ++v) {
+      auto *mine = leading.begin();
+      p.each(ValueRange(state).slice(v * width, width), [&](Reduced &r, ValueRange one) {
+        (mine++)->push_back({r.combiner.finish(one)});
+        return Values();
+      });
+    }
+    for (auto [r, mine] : llvm::zip_equal(p.all, leading))
+      k.storeResult(r.result, k.mul(item, lanes), r.epilogue.emit(mine, p.out.expand(k, at), inner, lanes, alignment));
   });
   artifact::Variant variant;
-  variant.schedule = "reduce columns across=" + std::to_string(across) + " lanes=" + std::to_string(lanes);
+  variant.schedule =
+      "reduce columns across=" + std::to_string(across) + " lanes=" + std::to_string(lanes) + p.results();
   if (failed(
           sink.addStage(variant, k, {Expr::ceilDiv(items, sink.number(columns)), sink.one(), sink.one()}, sharedBytes)))
     return failure();

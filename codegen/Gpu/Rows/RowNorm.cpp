@@ -7,11 +7,27 @@ using namespace mlir;
 using namespace kt;
 using namespace kt::gpu;
 
+static std::optional<BodyEmitter> emitterOf(KernelBuilder &k, GenericOp op) {
+  if (!op)
+    return std::nullopt;
+  Values operands;
+  for (Value v : op.getInputs())
+    operands.push_back(k.bufferOf(v));
+  return BodyEmitter(k, op.getBody(), 0, operands);
+}
+
+SmallVector<std::pair<BodyLanes *, unsigned>> RowNorm::bodies(unsigned first) {
+  SmallVector<std::pair<BodyLanes *, unsigned>> all = {{&body, first}, {&epilogue, first}};
+  if (maker)
+    all.push_back({&*maker, first});
+  return all;
+}
+
 RowNorm::RowNorm(KernelBuilder &k, NormalizeOp op, Plan plan, Alignment given, const Values &operands, unsigned result)
     : k(k), op(op), plan(plan), result(result), body(k, op.getBody(), 0, operands),
-      epilogue(k, op.getEpilogue(), 1, operands), rank(op.getResult().getType().getRank()), axes(op.getAxes()),
-      rows(extents(0, rank - axes), {{&body, 0u}, {&epilogue, 0u}}),
-      columns(extents(rank - axes, rank), {{&body, rank - axes}, {&epilogue, rank - axes}}),
+      epilogue(k, op.getEpilogue(), 1, operands), makerOp(makerOfRows(op)), maker(emitterOf(k, makerOp)),
+      rank(op.getResult().getType().getRank()), axes(op.getAxes()), rows(extents(0, rank - axes), bodies(0)),
+      columns(extents(rank - axes, rank), bodies(rank - axes)),
       type(op.getBody().front().getTerminator()->getOperand(0).getType()), sum(k, ReduceKind::add, type, false),
       largest(k, ReduceKind::max, type, false), alignment(std::move(given)), lanes(alignment.lanes),
       length(columns.count()), itemCount(Expr::constant(op.getContext(), 1)), sharedUsed(plan.shared) {
@@ -33,7 +49,20 @@ Values RowNorm::indices(const Row &row, Value item) {
   return all;
 }
 
-Value RowNorm::reduce(const Row &row, Combiner &combiner, function_ref<Value(Value)> fn) {
+Values RowNorm::read(const Row &row, Value item) {
+  Values at = indices(row, item);
+  body.given.clear();
+  if (maker && !row.made) {
+    Values elements = maker->emit({}, at, (int)rank - 1, lanes, alignment);
+    k.storeResult(k.resultNumber(makerOp.getResult()), position(row, item), elements);
+    for (auto [i, v] : llvm::enumerate(op.getInputs()))
+      if (v == makerOp.getResult())
+        body.given[i] = elements;
+  }
+  return body.emit({}, at, (int)rank - 1, lanes, alignment);
+}
+
+Value RowNorm::reduce(Row &row, Combiner &combiner, function_ref<Value(Value)> fn) {
   Values state = combiner.neutral();
   auto add = [&](Values now, ValueRange xs) {
     for (Value x : xs)
@@ -49,6 +78,7 @@ Value RowNorm::reduce(const Row &row, Combiner &combiner, function_ref<Value(Val
   } else {
     state = k.forLoop(lane, items, k.c(plan.threads), state,
                       [&](Value item, ValueRange now) { return add(Values(now), read(row, item)); });
+    row.made = true; // and each thread reads again what it has stored itself
   }
   if (plan.threads == 32)
     return combiner.acrossLanes(state)[0];
@@ -105,8 +135,7 @@ void RowNorm::store(const Row &row, Value item, ValueRange xs, bool areExponenti
     leading.push_back({row.factor ? k.mulf(y, row.factor) : y});
   }
   Values results = epilogue.emit(leading, indices(row, item), (int)rank - 1, lanes, alignment);
-  Value at = k.add(k.mul(row.number, k.size(length)), k.mul(item, lanes));
-  k.storeResult(result, at, results);
+  k.storeResult(result, position(row, item), results);
 }
 
 void RowNorm::store(const Row &row) {

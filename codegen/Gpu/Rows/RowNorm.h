@@ -9,7 +9,8 @@
 namespace kt::gpu {
 
 /// Code for a row of a softmax or norm by a warp or by a whole block. A kernel of norms has a row for each; a product
-/// whose blocks go on with the rows that they finished has one for each of its warps, again and again.
+/// whose blocks go on with the rows that they finished has one for each of its warps, again and again. Where
+/// elementwise work of the same kernel makes the row, each element is made and stored where it would be read first.
 class RowNorm {
 public:
   struct Plan {
@@ -32,6 +33,8 @@ public:
   int64_t sharedBytes() const { return sharedUsed; }
 
 private:
+  /// All bodies, each with the number of the first of the indices that are asked for.
+  SmallVector<std::pair<BodyLanes *, unsigned>> bodies(unsigned first);
   SmallVector<Expr> extents(unsigned from, unsigned to) {
     SmallVector<Expr> list;
     for (unsigned d = from; d < to; ++d)
@@ -41,13 +44,15 @@ private:
   struct Row {
     Value number;
     Values at;
+    bool made = false;          // by `maker`
     SmallVector<Values> values; // x of this thread's vectors, when the row is in registers
     Value shift, factor;        // (x - shift) * factor; null where nothing is subtracted or multiplied
   };
   Values indices(const Row &row, Value item);
-  Values read(const Row &row, Value item) { return body.emit({}, indices(row, item), (int)rank - 1, lanes, alignment); }
+  Value position(const Row &row, Value item) { return k.add(k.mul(row.number, k.size(length)), k.mul(item, lanes)); }
+  Values read(const Row &row, Value item);
   /// Sum or maximum over the row of fn(x).
-  Value reduce(const Row &row, Combiner &combiner, llvm::function_ref<Value(Value)> fn);
+  Value reduce(Row &row, Combiner &combiner, llvm::function_ref<Value(Value)> fn);
   void load(Row &row);
   void compute(Row &row);
   void store(const Row &row);
@@ -64,6 +69,8 @@ private:
   Plan plan;
   unsigned result;
   BodyEmitter body, epilogue;
+  GenericOp makerOp; // null: none
+  std::optional<BodyEmitter> maker;
   unsigned rank, axes;
   IndexSpace rows, columns;
   Type type;

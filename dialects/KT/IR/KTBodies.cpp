@@ -7,6 +7,7 @@
 
 #include "dialects/KT/IR/KTDialect.h"
 #include "mlir/IR/Builders.h"
+#include "mlir/IR/Matchers.h"
 
 using namespace mlir;
 using namespace kt;
@@ -89,4 +90,42 @@ bool kt::cleanBodyOperands(Operation *op) {
     changed = true;
   }
   return changed;
+}
+
+std::optional<unsigned> kt::plainIndex(Value v, Block *block, unsigned firstIndex) {
+  auto arg = dyn_cast<BlockArgument>(v);
+  if (!arg || arg.getOwner() != block || arg.getArgNumber() < firstIndex)
+    return std::nullopt;
+  return arg.getArgNumber() - firstIndex;
+}
+
+bool kt::isIdentityRead(ReadOp read, unsigned firstIndex, unsigned rank) {
+  if (read.getOtherwise() || read.getIndices().size() != rank)
+    return false;
+  for (auto [i, v] : llvm::enumerate(read.getIndices()))
+    if (plainIndex(v, read->getBlock(), firstIndex) != (unsigned)i &&
+        !(read.getTensor().getType().dim(i).isConstant(1) && matchPattern(v, m_Zero())))
+      return false;
+  return true;
+}
+
+bool kt::readsOwnElements(Operation *op, Value v) {
+  auto type = cast<SymTensorType>(op->getResult(0).getType());
+  unsigned rank = type.getRank(), first = firstBodyOperand(op);
+  if (type.getDims() != cast<SymTensorType>(v.getType()).getDims() ||
+      llvm::is_contained(op->getOperands().take_front(first), v))
+    return false;
+  bool found = false;
+  for (unsigned i = first; i < op->getNumOperands(); ++i) {
+    if (op->getOperand(i) != v)
+      continue;
+    for (BodyRef body : bodiesOf(op))
+      for (Operation *user : body.region->getArgument(body.leading + i - first).getUsers()) {
+        found = true;
+        unsigned indices = body.leading + op->getNumOperands() - first;
+        if (!isIdentityRead(cast<ReadOp>(user), indices, rank))
+          return false;
+      }
+  }
+  return found;
 }

@@ -53,6 +53,14 @@ bool isProduct(mlir::Operation *op);
 llvm::SmallVector<BodyRef> bodiesOf(mlir::Operation *op);
 /// The number of the first operand that bodies see.
 unsigned firstBodyOperand(mlir::Operation *op);
+/// Result dimension that an index value of a body is, if it is one of the block's own indices; `firstIndex` is the
+/// number of that argument.
+std::optional<unsigned> plainIndex(mlir::Value v, mlir::Block *block, unsigned firstIndex);
+/// The read takes the body's first indices in order (the result's position) and asks for no bounds check.
+bool isIdentityRead(ReadOp read, unsigned firstIndex, unsigned rank);
+/// `op` reads `v` and each element of it at the place of its result's element that is computed, unchecked; both have
+/// the same dimensions.
+bool readsOwnElements(mlir::Operation *op, mlir::Value v);
 /// A factor as kernels read it: element (i0, i1, ..) lies `offset` + i0 * strides[0] + .. elements from its tensor's
 /// start.
 struct FactorView {

@@ -26,7 +26,8 @@ SmallVector<Operation *> KernelOp::computes() {
 
 Operation *KernelOp::compute() {
   SmallVector<Operation *> all = computes();
-  return all.empty() ? nullptr : all.front();
+  auto says = llvm::find_if(all, [](Operation *op) { return !isa<GenericOp>(op); });
+  return all.empty() ? nullptr : says == all.end() ? all.front() : *says;
 }
 
 /// The first symbol in an op of the kernel, its types and attributes that is no parameter; empty if all are.
@@ -93,8 +94,9 @@ LogicalResult KernelOp::verify() {
     return emitOpError() << "expected computations and a kt.yield of their results";
   SmallVector<Value> results, given;
   for (Operation *compute : all) {
+    SmallVector<Value> before = given;
     for (Value operand : compute->getOperands())
-      if (!llvm::is_contained(results, operand))
+      if (!llvm::is_contained(results, operand) && !llvm::is_contained(before, operand))
         given.push_back(operand);
     llvm::append_range(results, compute->getResults());
   }

@@ -1,6 +1,7 @@
 //===- Structured.cpp - elementwise work, reductions and norms in vectors -===//
 
 #include "dialects/KT/Schedule/Structured.h"
+#include "llvm/ADT/SmallVectorExtras.h"
 
 using namespace mlir;
 using namespace kt;
@@ -71,20 +72,80 @@ void kt::alignFlat(GenericOp op, Alignment &alignment) {
   body.assumeAligned(inner, alignment);
 }
 
+/// Of a vector's lane and a thread, together: 256 threads with 8 lanes each take no more than the 48 KB that any block
+/// may have.
+static constexpr int64_t kMostStateBytes = 24;
+
+/// Bytes of what a thread has of a reduction: a whole word at least, and a position.
+static int64_t stateBytes(ReduceOp op) {
+  int64_t value = elementBytes(op.getBody().front().getTerminator()->getOperand(0).getType());
+  bool isArg = op.getKind() == ReduceKind::argmax || op.getKind() == ReduceKind::argmin;
+  return std::max<int64_t>(value, 4) + (isArg ? 4 : 0);
+}
+
+bool kt::sharesPass(ArrayRef<ReduceOp> before, ReduceOp next) {
+  int64_t bytes = stateBytes(next);
+  for (ReduceOp one : before) {
+    bytes += stateBytes(one);
+    if (one.getResult().getType().getDims() != next.getResult().getType().getDims() ||
+        one.getExtents() != next.getExtents())
+      return false;
+    bool reads = false;
+    for (auto [i, v] : llvm::enumerate(next.getInputs())) {
+      if (v != one.getResult())
+        continue;
+      reads = true;
+      if (!next.getBody().getArgument(i).use_empty())
+        return false;
+    }
+    if (reads && !readsOwnElements(next, one.getResult()))
+      return false;
+  }
+  return before.empty() || bytes <= kMostStateBytes;
+}
+
+SmallVector<ReduceOp> kt::sharedPass(ReduceOp op) {
+  SmallVector<ReduceOp> all;
+  auto kernel = dyn_cast_or_null<KernelOp>(op->getParentOp());
+  for (Operation *compute : kernel ? kernel.computes() : SmallVector<Operation *>{op}) {
+    auto next = dyn_cast<ReduceOp>(compute);
+    if (!next || !sharesPass(all, next))
+      return {op};
+    all.push_back(next);
+  }
+  return all;
+}
+
 namespace {
-/// A reduction's bodies and merged dimensions.
+/// The bodies of reductions that share a pass, and their merged dimensions.
 struct Reduction {
-  BodyLanes body, epilogue;
+  SmallVector<BodyLanes, 4> bodies, epilogues;
   unsigned rank, depth;
   MergedDims out, over;
   explicit Reduction(ReduceOp op)
-      : body(op.getBody(), 0), epilogue(op.getEpilogue(), 1), rank(op.getResult().getType().getRank()),
-        depth(op.getExtents().size()), out(dims(op.getResult().getType(), 0, rank), {{&body, 0u}, {&epilogue, 0u}}),
-        over(extents(op), {{&body, rank}}) {}
+      : bodies(llvm::map_to_vector<4>(sharedPass(op), [](ReduceOp r) { return BodyLanes(r.getBody(), 0); })),
+        epilogues(llvm::map_to_vector<4>(sharedPass(op), [](ReduceOp r) { return BodyLanes(r.getEpilogue(), 1); })),
+        rank(op.getResult().getType().getRank()), depth(op.getExtents().size()),
+        out(dims(op.getResult().getType(), 0, rank), from(0, true)), over(extents(op), from(rank, false)) {}
   static SmallVector<Expr> extents(ReduceOp op) {
     SmallVector<Expr> all;
     for (Attribute a : op.getExtents())
       all.push_back(cast<ExprAttr>(a));
+    return all;
+  }
+  SmallVector<std::pair<BodyLanes *, unsigned>> from(unsigned first, bool withEpilogues) {
+    SmallVector<std::pair<BodyLanes *, unsigned>> all;
+    for (BodyLanes &body : bodies)
+      all.push_back({&body, first});
+    if (withEpilogues)
+      for (BodyLanes &epilogue : epilogues)
+        all.push_back({&epilogue, first});
+    return all;
+  }
+  SmallVector<ReadOp> contiguousReads(unsigned index) {
+    SmallVector<ReadOp> all;
+    for (BodyLanes &body : bodies)
+      llvm::append_range(all, body.contiguousReads(index));
     return all;
   }
 };
@@ -99,7 +160,7 @@ Expr kt::reducedLength(ReduceOp op) {
 
 bool kt::reducesRows(ReduceOp op) {
   Reduction r(op);
-  auto contiguous = [&](int index) { return index >= 0 && !r.body.contiguousReads(index).empty(); };
+  auto contiguous = [&](int index) { return index >= 0 && !r.contiguousReads(index).empty(); };
   bool along = r.depth && contiguous(r.rank + r.depth - 1), acrossOutputs = r.rank && contiguous((int)r.rank - 1);
   std::optional<int64_t> outputs = op.getResult().getType().numElements().asConstant(),
                          length = reducedLength(op).asConstant();
@@ -111,22 +172,27 @@ bool kt::reducesRows(ReduceOp op) {
 void kt::alignRows(ReduceOp op, Alignment &alignment) {
   Reduction r(op);
   unsigned inner = r.rank + r.depth - 1;
-  unsigned lanes = vectorLanes(r.body.contiguousReads(inner), IntegerType::get(op.getContext(), 64));
+  unsigned lanes = vectorLanes(r.contiguousReads(inner), IntegerType::get(op.getContext(), 64));
   if (takeVectors(alignment, lanes, r.over.groups))
-    r.body.assumeAligned(inner, alignment);
+    for (BodyLanes &body : r.bodies)
+      body.assumeAligned(inner, alignment);
 }
 
 void kt::alignColumns(ReduceOp op, Alignment &alignment) {
   Reduction r(op);
   if (r.rank == 0)
     return;
-  unsigned inner = r.rank - 1;
-  SmallVector<ReadOp> reads = r.body.contiguousReads(inner);
-  if (length(r.body) >= 60 || reads.empty() ||
-      !takeVectors(alignment, vectorLanes(reads, op.getResult().getType().getElementType()), r.out.groups))
+  unsigned inner = r.rank - 1, size = 0, lanes = UINT_MAX;
+  SmallVector<ReadOp> reads = r.contiguousReads(inner);
+  for (auto [body, reduce] : llvm::zip_equal(r.bodies, sharedPass(op))) {
+    size += length(body);
+    lanes = std::min(lanes, vectorLanes(reads, reduce.getResult().getType().getElementType()));
+  }
+  if (size >= 60 || reads.empty() || !takeVectors(alignment, lanes, r.out.groups))
     return;
-  r.body.assumeAligned(inner, alignment);
-  r.epilogue.assumeAligned(inner, alignment);
+  for (auto *list : {&r.bodies, &r.epilogues})
+    for (BodyLanes &body : *list)
+      body.assumeAligned(inner, alignment);
 }
 
 Expr kt::normalizedLength(NormalizeOp op) {
@@ -135,6 +201,14 @@ Expr kt::normalizedLength(NormalizeOp op) {
   for (Expr e : dims(type, type.getRank() - op.getAxes(), type.getRank()))
     n = n * e;
   return n;
+}
+
+GenericOp kt::makerOfRows(NormalizeOp op) {
+  if (isa_and_nonnull<KernelOp>(op->getParentOp()))
+    for (Value v : op.getInputs())
+      if (auto maker = v.getDefiningOp<GenericOp>(); maker && readsOwnElements(op, v))
+        return maker;
+  return {};
 }
 
 FollowedRows kt::followedRows(NormalizeOp op, unsigned threads, std::optional<int64_t> share) {
@@ -155,12 +229,21 @@ void kt::alignRows(NormalizeOp op, Alignment &alignment) {
   SymTensorType type = op.getResult().getType();
   unsigned rank = type.getRank(), first = rank - op.getAxes(), inner = rank - 1;
   BodyLanes body(op.getBody(), 0), epilogue(op.getEpilogue(), 1);
-  MergedDims rows(dims(type, 0, first), {{&body, 0u}, {&epilogue, 0u}});
-  MergedDims columns(dims(type, first, rank), {{&body, first}, {&epilogue, first}});
+  SmallVector<BodyLanes *> all = {&body, &epilogue};
+  SmallVector<ReadOp> reads = body.contiguousReads(inner);
+  std::optional<BodyLanes> made;
+  if (GenericOp maker = makerOfRows(op)) {
+    all.push_back(&made.emplace(maker.getBody(), 0));
+    llvm::append_range(reads, made->contiguousReads(inner));
+  }
+  auto from = [&](unsigned index) {
+    return llvm::map_to_vector(all, [&](BodyLanes *lanes) { return std::pair(lanes, index); });
+  };
+  MergedDims rows(dims(type, 0, first), from(0)), columns(dims(type, first, rank), from(first));
   bool isDouble = op.getBody().front().getTerminator()->getOperand(0).getType().isF64();
-  unsigned lanes = std::min(isDouble ? 2u : 8u, vectorLanes(body.contiguousReads(inner), type.getElementType()));
+  unsigned lanes = std::min(isDouble ? 2u : 8u, vectorLanes(reads, type.getElementType()));
   if (!takeVectors(alignment, lanes, columns.groups))
     return;
-  body.assumeAligned(inner, alignment);
-  epilogue.assumeAligned(inner, alignment);
+  for (BodyLanes *each : all)
+    each->assumeAligned(inner, alignment);
 }

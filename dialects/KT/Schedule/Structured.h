@@ -21,6 +21,14 @@ bool reducesRows(ReduceOp op);
 /// Number of elements that each result is reduced from, and of rows that a norm has.
 Expr reducedLength(ReduceOp op);
 Expr normalizedLength(NormalizeOp op);
+/// The elementwise work in a norm's kernel that makes, element by element, what the norm reads; null: none.
+GenericOp makerOfRows(NormalizeOp op);
+/// Whether a reduction can be computed in the pass of those before it: over the same space, and of their results it
+/// reads no more than, at the end, the element at its own place. The states of all have to fit into a block's shared
+/// memory.
+bool sharesPass(llvm::ArrayRef<ReduceOp> before, ReduceOp next);
+/// The reductions of a reduction's kernel, where all share one pass; else it alone.
+llvm::SmallVector<ReduceOp> sharedPass(ReduceOp op);
 /// How the threads of a product's block go on with the rows of a band of its tiles: short ones by a warp each, long
 /// ones by all threads.
 struct FollowedRows {

@@ -57,6 +57,59 @@ TEST(HostReduce, sums_over_each_dimension) {
   }
 }
 
+/// The sum, the largest and where it is, and the mean of squares less the sum, over the rows or columns of [p0, p1].
+static std::string severalOver(bool rows) {
+  const std::string in = "!kt.tensor<[p0, p1] x f32>", out = rows ? "p0" : "p1", length = rows ? "p1" : "p0",
+                    f32 = "!kt.tensor<[" + out + "] x f32>", i64 = "!kt.tensor<[" + out + "] x i64>";
+  auto one = [&](const std::string &name, const std::string &kind, const std::string &body, const std::string &end,
+                 bool sum = false) {
+    std::string e = kind == "argmax" ? "i64" : "f32", args = "%X: " + in + (sum ? ", %S: " + f32 : "");
+    return "  %" + name + " = kt.reduce " + kind + " over [#kt.expr<" + length + ">] ins(%x" + (sum ? ", %sum" : "") +
+           " : " + in + (sum ? ", " + f32 : "") + ") -> " + (e == "i64" ? i64 : f32) + " {\n  ^bb0(" + args +
+           ", %i: index, %k: index):\n    %0 = kt.read %X[" + (rows ? "%i, %k" : "%k, %i") + "] : " + in + " -> f32\n" +
+           body + "  } epilogue {\n  ^bb0(%v: " + e + ", " + args + ", %i: index):\n" + end + "  }\n";
+  };
+  const std::string same = "    kt.yield %0 : f32\n",
+                    square = "    %1 = arith.mulf %0, %0 : f32\n    kt.yield %1 : f32\n",
+                    value = "    kt.yield %v : f32\n", place = "    kt.yield %v : i64\n",
+                    less = "    %0 = kt.read %S[%i] : " + f32 +
+                           " -> f32\n    %1 = arith.subf %v, %0 : f32\n    kt.yield %1 : f32\n";
+  return "^bb0(%x: " + in + "):\n" + one("sum", "add", same, value) + one("most", "max", same, value) +
+         one("where", "argmax", same, place) + one("rest", "add", square, less, true) +
+         "  kt.yield %sum, %most, %where, %rest : " + f32 + ", " + f32 + ", " + i64 + ", " + f32;
+}
+
+TEST(HostReduce, several_in_one_pass) {
+  for (bool rows : {true, false}) {
+    HostKernel k(severalOver(rows), 2);
+    ASSERT_TRUE(k.ok());
+    for (const kt::artifact::Variant &v : k.getCode().variants)
+      EXPECT_EQ(v.stages.size(), 1u) << v.schedule;
+    for (auto [n, m] : {std::array<int64_t, 2>{1, 1}, {7, 197}, {197, 7}, {509, 64}, {3, 40000}}) {
+      auto x = randomVector(n * m, -2, 3);
+      int64_t outputs = rows ? n : m, length = rows ? m : n;
+      std::vector<float> sum(outputs), most(outputs), rest(outputs), sums(outputs), largest(outputs), rests(outputs);
+      std::vector<int64_t> where(outputs), places(outputs);
+      for (int64_t o = 0; o < outputs; ++o) {
+        double total = 0, squares = 0;
+        largest[o] = -INFINITY;
+        for (int64_t i = 0; i < length; ++i) {
+          float v = rows ? x[o * m + i] : x[i * m + o];
+          total += v, squares += (double)v * v;
+          if (v > largest[o])
+            largest[o] = v, places[o] = i;
+        }
+        sums[o] = total, rests[o] = squares - total;
+      }
+      k.run({x.data(), sum.data(), most.data(), where.data(), rest.data()}, {n, m});
+      expectClose(sum, sums, 1e-3, 1e-4, "sum");
+      expectClose(rest, rests, 1e-3, 1e-4, "rest");
+      EXPECT_EQ(most, largest);
+      EXPECT_EQ(where, places);
+    }
+  }
+}
+
 TEST(HostReduce, maximum_of_nan_is_nan) {
   for (int dim : {0, 2}) {
     HostKernel k(overDim("max", dim), 3);

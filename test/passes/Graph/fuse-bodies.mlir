@@ -303,7 +303,7 @@ func.func @view_of_some_sizes() -> !kt.tensor<[n, n] x f32> {
 // CHECK-NEXT: kt.generic ins(%[[V]], %arg1 : !kt.tensor<[n, 24] x f32>, !kt.tensor<[n, 1, 8] x f32>) -> <[n, 1, 8] x f32>
 // CHECK-NEXT: ^bb0(%[[X:.*]]: !kt.tensor<[n, 24] x f32>, %{{[^:]*}}: !kt.tensor<[n, 1, 8] x f32>, %[[I:.*]]: index, %{{.*}}: index, %[[J:.*]]: index):
 // CHECK: %[[C:.*]] = arith.constant 16 : index
-// CHECK: %[[AT:.*]] = arith.addi %[[C]], %[[J]]
+// CHECK: %[[AT:.*]] = arith.addi %[[J]], %[[C]]
 // CHECK: kt.read %[[X]][%[[I]], %[[AT]]]
 // CHECK-NOT: kt.generic
 // CHECK: return
@@ -366,4 +366,151 @@ func.func @views_across_rows_stay(%x: !kt.tensor<[4] x f32>, %z: !kt.tensor<[3] 
     kt.yield %2 : f32
   }
   return %t, %r : !t, !u
+}
+
+!qkv = !kt.tensor<[b, s, 24] x f32>
+!third = !kt.tensor<[b, s, 8] x f32>
+!heads = !kt.tensor<[b, s, 2, 4] x f32>
+
+// Parts of rows, seen as heads, are heads of the rows: how many rows there are does not matter. All that read some read one view.
+// CHECK-LABEL: @reads_heads_of_parts
+// CHECK-NEXT: %[[V:.*]] = kt.reshape %arg0 : <[b, s, 24] x f32> -> <[b, s, 6, 4] x f32>
+// CHECK-NOT: kt.reshape
+// CHECK: kt.generic ins(%[[V]] :
+// CHECK: ^bb0({{.*}}, %{{.*}}: index, %{{.*}}: index, %[[H:.*]]: index, %{{.*}}: index):
+// CHECK: %[[C:.*]] = arith.constant 2 : index
+// CHECK: arith.addi %[[H]], %[[C]]
+// CHECK: kt.generic ins(%[[V]] :
+// CHECK: ^bb0({{.*}}, %{{.*}}: index, %{{.*}}: index, %[[G:.*]]: index, %{{.*}}: index):
+// CHECK: %[[D:.*]] = arith.constant 4 : index
+// CHECK: arith.addi %[[G]], %[[D]]
+// CHECK: return
+func.func @reads_heads_of_parts(%m: !qkv) -> (!heads, !heads) {
+  %k = kt.generic ins(%m : !qkv) -> !third {
+  ^bb0(%M: !qkv, %b: index, %i: index, %j: index):
+    %eight = arith.constant 8 : index
+    %at = arith.addi %j, %eight : index
+    %0 = kt.read %M[%b, %i, %at] : !qkv -> f32
+    kt.yield %0 : f32
+  }
+  %v = kt.generic ins(%m : !qkv) -> !third {
+  ^bb0(%M: !qkv, %b: index, %i: index, %j: index):
+    %sixteen = arith.constant 16 : index
+    %at = arith.addi %j, %sixteen : index
+    %0 = kt.read %M[%b, %i, %at] : !qkv -> f32
+    kt.yield %0 : f32
+  }
+  %k4 = kt.reshape %k : !third -> !heads
+  %v4 = kt.reshape %v : !third -> !heads
+  %r = kt.generic ins(%k4 : !heads) -> !heads {
+  ^bb0(%K: !heads, %b: index, %i: index, %h: index, %d: index):
+    %0 = kt.read %K[%b, %i, %h, %d] : !heads -> f32
+    %1 = math.exp %0 : f32
+    kt.yield %1 : f32
+  }
+  %t = kt.generic ins(%v4 : !heads) -> !heads {
+  ^bb0(%V: !heads, %b: index, %i: index, %h: index, %d: index):
+    %0 = kt.read %V[%b, %i, %h, %d] : !heads -> f32
+    %1 = math.tanh %0 : f32
+    kt.yield %1 : f32
+  }
+  return %r, %t : !heads, !heads
+}
+
+!row = !kt.tensor<[n] x f32>
+
+// What is centred is not stored for its two readers: a mean that is spread over its row could be no epilogue of the sum.
+// CHECK-LABEL: @spreads_means_where_they_are_read
+// CHECK: %[[M:.*]] = kt.reduce add
+// CHECK: kt.reduce add over [{{.*}}] ins(%arg0, %[[M]]
+// CHECK: kt.generic ins(%arg0, %[[M]]
+// CHECK-NOT: kt.generic
+// CHECK: return
+func.func @spreads_means_where_they_are_read(%x: !x) -> (!row, !x) {
+  %m = kt.reduce add over [#kt.expr<8>] ins(%x : !x) -> !row {
+  ^bb0(%X: !x, %i: index, %k: index):
+    %0 = kt.read %X[%i, %k] : !x -> f32
+    kt.yield %0 : f32
+  } epilogue {
+  ^bb0(%acc: f32, %X: !x, %i: index):
+    kt.yield %acc : f32
+  }
+  %c = kt.generic ins(%x, %m : !x, !row) -> !x {
+  ^bb0(%X: !x, %M: !row, %i: index, %j: index):
+    %0 = kt.read %X[%i, %j] : !x -> f32
+    %1 = kt.read %M[%i] : !row -> f32
+    %2 = arith.subf %0, %1 : f32
+    kt.yield %2 : f32
+  }
+  %v = kt.reduce add over [#kt.expr<8>] ins(%c : !x) -> !row {
+  ^bb0(%C: !x, %i: index, %k: index):
+    %0 = kt.read %C[%i, %k] : !x -> f32
+    %1 = arith.mulf %0, %0 : f32
+    kt.yield %1 : f32
+  } epilogue {
+  ^bb0(%acc: f32, %C: !x, %i: index):
+    kt.yield %acc : f32
+  }
+  %r = kt.generic ins(%c : !x) -> !x {
+  ^bb0(%C: !x, %i: index, %j: index):
+    %0 = kt.read %C[%i, %j] : !x -> f32
+    %1 = math.exp %0 : f32
+    kt.yield %1 : f32
+  }
+  return %v, %r : !row, !x
+}
+
+!head = !kt.tensor<[n, 16] x f32>
+!part8 = !kt.tensor<[n, 8] x f32>
+!past = !kt.tensor<[p, 8] x f32>
+!all8 = !kt.tensor<[p + n, 8] x f32>
+
+// The half of a head that is rotated is made where it is put beside the other one: it is half of all. Beside a cache that may be any part of it.
+// CHECK-LABEL: @makes_parts_of_heads_where_they_are_joined
+// CHECK: kt.generic ins(%arg0 : {{.*}}) -> <[n, 8] x f32>
+// CHECK: kt.generic ins(%arg0 : {{.*}}) -> <[n, 16] x f32>
+// CHECK-COUNT-6: arith.mulf
+// CHECK: kt.generic ins(%arg1, %{{.*}}) -> <[n + p, 8] x f32>
+// CHECK: return
+func.func @makes_parts_of_heads_where_they_are_joined(%x: !head, %past: !past) -> (!head, !all8) {
+  %a = kt.generic ins(%x : !head) -> !part8 {
+  ^bb0(%X: !head, %i: index, %j: index):
+    %0 = kt.read %X[%i, %j] : !head -> f32
+    %1 = arith.mulf %0, %0 : f32
+    %2 = arith.mulf %1, %1 : f32
+    %3 = arith.mulf %2, %2 : f32
+    %4 = arith.mulf %3, %3 : f32
+    %5 = arith.mulf %4, %4 : f32
+    %6 = arith.mulf %5, %5 : f32
+    kt.yield %6 : f32
+  }
+  %b = kt.generic ins(%x : !head) -> !part8 {
+  ^bb0(%X: !head, %i: index, %j: index):
+    %0 = kt.read %X[%i, %j] : !head -> f32
+    %1 = arith.subf %0, %0 : f32
+    %2 = arith.subf %1, %0 : f32
+    %3 = arith.subf %2, %0 : f32
+    %4 = arith.subf %3, %0 : f32
+    %5 = arith.subf %4, %0 : f32
+    %6 = arith.subf %5, %0 : f32
+    kt.yield %6 : f32
+  }
+  %r = kt.generic ins(%x, %a : !head, !part8) -> !head {
+  ^bb0(%X: !head, %A: !part8, %i: index, %j: index):
+    %eight = arith.constant 8 : index
+    %0 = kt.read %X[%i, %j] : !head -> f32
+    %at = arith.subi %j, %eight : index
+    %1 = kt.read %A[%i, %at] else %0 : f32 {check = array<i64: 1>} : !part8 -> f32
+    kt.yield %1 : f32
+  }
+  %s = kt.generic ins(%past, %b : !past, !part8) -> !all8 {
+  ^bb0(%P: !past, %B: !part8, %i: index, %j: index):
+    %zero = arith.constant 0.0 : f32
+    %0 = kt.read %P[%i, %j] else %zero : f32 {check = array<i64: 0>} : !past -> f32
+    %p = kt.size #kt.expr<p>
+    %at = arith.subi %i, %p : index
+    %1 = kt.read %B[%at, %j] else %0 : f32 {check = array<i64: 0>} : !part8 -> f32
+    kt.yield %1 : f32
+  }
+  return %r, %s : !head, !all8
 }

@@ -89,3 +89,120 @@ func.func @leaves_reads_elsewhere_alone(%a: !a, %w: !w) -> !c {
   }
   return %r : !c
 }
+
+!flat = !kt.tensor<[b * s, 64] x f32>
+!flat32 = !kt.tensor<[b * s, 32] x f32>
+!rows = !kt.tensor<[b, s, 32] x f32>
+!g = !kt.tensor<[32] x f32>
+
+// A bias that is seen as heads is read by the column: it has no rows of its own to count.
+// CHECK-LABEL: @bias_of_heads
+// CHECK: %[[B:.*]] = kt.reshape %arg2 : <[4, 8] x f32> -> <[32] x f32>
+// CHECK: kt.matmul %arg0, %arg1 extras(%[[B]] : !kt.tensor<[32] x f32>)
+// CHECK-NEXT: ^bb0(%{{.*}}: f32, %[[E:.*]]: !kt.tensor<[32] x f32>, %{{.*}}: index, %[[J:.*]]: index):
+// CHECK-NEXT: kt.read %[[E]][%[[J]]]
+// CHECK-NOT: arith.divui
+// CHECK: return
+func.func @bias_of_heads(%a: !a, %w: !w, %b: !kt.tensor<[4, 8] x f32>) -> !kt.tensor<[m, 4, 8] x f32> {
+  %p = kt.matmul %a, %w {depth = #kt.expr<64>, maps = [#lhs, #rhs, #res]} : !a, !w -> !c epilogue {
+  ^bb0(%acc: f32, %i: index, %j: index):
+    kt.yield %acc : f32
+  }
+  %v = kt.reshape %p : !c -> !kt.tensor<[m, 4, 8] x f32>
+  %r = kt.generic ins(%v, %b : !kt.tensor<[m, 4, 8] x f32>, !kt.tensor<[4, 8] x f32>) -> !kt.tensor<[m, 4, 8] x f32> {
+  ^bb0(%P: !kt.tensor<[m, 4, 8] x f32>, %B: !kt.tensor<[4, 8] x f32>, %i: index, %j: index, %k: index):
+    %0 = kt.read %P[%i, %j, %k] : !kt.tensor<[m, 4, 8] x f32> -> f32
+    %1 = kt.read %B[%j, %k] : !kt.tensor<[4, 8] x f32> -> f32
+    %2 = arith.addf %0, %1 : f32
+    kt.yield %2 : f32
+  }
+  return %r : !kt.tensor<[m, 4, 8] x f32>
+}
+
+// A norm follows the rows of a product in the product's shape. What else it reads is seen so before the product, where a kernel of both has it; an index
+// of rows (a table of positions) is made of the row's number.
+// CHECK-LABEL: @norm_of_rows_behind_a_view
+// CHECK-NEXT: %[[Y:.*]] = kt.reshape %arg2 : <[b, s, 32] x f32> -> <[b * s, 32] x f32>
+// CHECK-NEXT: %[[P:.*]] = kt.matmul
+// CHECK: %[[N:.*]] = kt.normalize layer ins(%[[P]], %[[Y]], %arg3, %arg4 {{.*}} -> <[b * s, 32] x f32> {
+// CHECK: ^bb0(%[[A:.*]]: !kt.tensor<[b * s, 32] x f32>, %[[R:.*]]: !kt.tensor<[b * s, 32] x f32>, %{{.*}}, %[[T:.*]]: !kt.tensor<[s, 32] x f32>, %[[I:.*]]: index, %[[J:.*]]: index):
+// CHECK: kt.read %[[A]][%[[I]], %[[J]]]
+// CHECK: kt.read %[[R]][%[[I]], %[[J]]]
+// CHECK: %[[V:.*]] = kt.reshape %[[N]] : <[b * s, 32] x f32> -> <[b, s, 32] x f32>
+// CHECK: return %[[V]]
+func.func @norm_of_rows_behind_a_view(%a: !flat, %w: !w, %y: !rows, %g: !g, %t: !kt.tensor<[s, 32] x f32>) -> !rows {
+  %p = kt.matmul %a, %w {depth = #kt.expr<64>, maps = [#lhs, #rhs, #res]} : !flat, !w -> !flat32 epilogue {
+  ^bb0(%acc: f32, %i: index, %j: index):
+    kt.yield %acc : f32
+  }
+  %v = kt.reshape %p : !flat32 -> !rows
+  %n = kt.normalize layer ins(%v, %y, %g, %t : !rows, !rows, !g, !kt.tensor<[s, 32] x f32>) {axes = 1 : i64, epsilon = 1.0e-5 : f64} -> !rows {
+  ^bb0(%V: !rows, %Y: !rows, %G: !g, %T: !kt.tensor<[s, 32] x f32>, %b: index, %s: index, %j: index):
+    %0 = kt.read %V[%b, %s, %j] : !rows -> f32
+    %1 = kt.read %Y[%b, %s, %j] : !rows -> f32
+    %2 = kt.read %T[%s, %j] : !kt.tensor<[s, 32] x f32> -> f32
+    %3 = arith.addf %0, %1 : f32
+    %4 = arith.addf %3, %2 : f32
+    kt.yield %4 : f32
+  } epilogue {
+  ^bb0(%acc: f32, %V: !rows, %Y: !rows, %G: !g, %T: !kt.tensor<[s, 32] x f32>, %b: index, %s: index, %j: index):
+    %0 = kt.read %G[%j] : !g -> f32
+    %1 = arith.mulf %acc, %0 : f32
+    kt.yield %1 : f32
+  }
+  return %n : !rows
+}
+
+// The norm of each head is none of the product's rows.
+// CHECK-LABEL: @leaves_norms_of_parts_of_rows_alone
+// CHECK: kt.reshape
+// CHECK: kt.normalize rms {{.*}} -> <[m, 4, 8] x f32>
+func.func @leaves_norms_of_parts_of_rows_alone(%a: !a, %w: !w) -> !kt.tensor<[m, 4, 8] x f32> {
+  %p = kt.matmul %a, %w {depth = #kt.expr<64>, maps = [#lhs, #rhs, #res]} : !a, !w -> !c epilogue {
+  ^bb0(%acc: f32, %i: index, %j: index):
+    kt.yield %acc : f32
+  }
+  %v = kt.reshape %p : !c -> !kt.tensor<[m, 4, 8] x f32>
+  %n = kt.normalize rms ins(%v : !kt.tensor<[m, 4, 8] x f32>) {axes = 1 : i64, epsilon = 1.0e-5 : f64} -> !kt.tensor<[m, 4, 8] x f32> {
+  ^bb0(%V: !kt.tensor<[m, 4, 8] x f32>, %i: index, %h: index, %j: index):
+    %0 = kt.read %V[%i, %h, %j] : !kt.tensor<[m, 4, 8] x f32> -> f32
+    kt.yield %0 : f32
+  } epilogue {
+  ^bb0(%acc: f32, %V: !kt.tensor<[m, 4, 8] x f32>, %i: index, %h: index, %j: index):
+    kt.yield %acc : f32
+  }
+  return %n : !kt.tensor<[m, 4, 8] x f32>
+}
+
+!qkv = !kt.tensor<[b, s, 64] x f32>
+!part = !kt.tensor<[b, s, 32] x f32>
+!heads = !kt.tensor<[b, s * 2, 16] x f32>
+
+// Norms of heads that were merged with the rows: a part of a projection has them apart, and is read where it lies then.
+// CHECK-LABEL: @norm_of_heads_of_a_part
+// CHECK: %[[K:.*]] = kt.generic ins(%arg0 : {{.*}}) -> <[b, s, 32] x f32>
+// CHECK: %[[V:.*]] = kt.reshape %[[K]] : <[b, s, 32] x f32> -> <[b, s, 2, 16] x f32>
+// CHECK: %[[N:.*]] = kt.normalize rms ins(%[[V]], %arg1 {{.*}} -> <[b, s, 2, 16] x f32>
+// CHECK: %[[R:.*]] = kt.reshape %[[N]] : <[b, s, 2, 16] x f32> -> <[b, s * 2, 16] x f32>
+// CHECK: return %[[R]]
+func.func @norm_of_heads_of_a_part(%m: !qkv, %g: !kt.tensor<[16] x f32>) -> !heads {
+  %k = kt.generic ins(%m : !qkv) -> !part {
+  ^bb0(%M: !qkv, %b: index, %i: index, %j: index):
+    %c = arith.constant 32 : index
+    %at = arith.addi %j, %c : index
+    %0 = kt.read %M[%b, %i, %at] : !qkv -> f32
+    kt.yield %0 : f32
+  }
+  %v = kt.reshape %k : !part -> !heads
+  %n = kt.normalize rms ins(%v, %g : !heads, !kt.tensor<[16] x f32>) {axes = 1 : i64, epsilon = 1.0e-5 : f64} -> !heads {
+  ^bb0(%V: !heads, %G: !kt.tensor<[16] x f32>, %b: index, %i: index, %j: index):
+    %0 = kt.read %V[%b, %i, %j] : !heads -> f32
+    kt.yield %0 : f32
+  } epilogue {
+  ^bb0(%acc: f32, %V: !heads, %G: !kt.tensor<[16] x f32>, %b: index, %i: index, %j: index):
+    %0 = kt.read %G[%j] : !kt.tensor<[16] x f32> -> f32
+    %1 = arith.mulf %acc, %0 : f32
+    kt.yield %1 : f32
+  }
+  return %n : !heads
+}

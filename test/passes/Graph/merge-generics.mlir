@@ -54,6 +54,54 @@ func.func @rotary(%m: !m, %cos: !cos) -> !out {
   return %r : !out
 }
 
+!qs = !kt.tensor<[b, s, 8, 16] x f32>
+#seq = affine_map<(b, h, i, j) -> (b, i, h, j)>
+
+// Rotated queries in the product's order, and keys with their heads in front for a cache, which finds them in any order.
+// CHECK-LABEL: @other_order
+// CHECK: %[[R:.*]] = kt.generic ins(%arg0, %arg1 : {{.*}}) -> <[b, s, 10, 16] x f32> {
+// CHECK: kt.generic ins(%arg2, %[[R]]
+// CHECK: ^bb0(%{{.*}}, %[[K:.*]]: !kt.tensor<[b, s, 10, 16] x f32>, %[[B:.*]]: index, %[[H:.*]]: index, %[[I:.*]]: index, %[[D:.*]]: index):
+// CHECK: %[[AT:.*]] = arith.subi %[[I]], %
+// CHECK: %[[HEAD:.*]] = arith.addi %[[H]], %
+// CHECK: kt.read %[[K]][%[[B]], %[[AT]], %[[HEAD]], %[[D]]] else %{{.*}} {check = array<i64: 1>}
+// CHECK: kt.attention %[[R]], %
+// CHECK-SAME: #kt.view<[b, s, 8, 16] strides [s * 160, 160, 16, 1] offset 0>
+// CHECK-NOT: kt.generic
+// CHECK: return
+func.func @other_order(%m: !m, %cos: !cos, %past: !kt.tensor<[b, 2, p, 16] x f32>) -> (!out, !kt.tensor<[b, 2, p + s, 16] x f32>) {
+  %q = kt.generic ins(%m, %cos : !m, !cos) -> !qs {
+  ^bb0(%M: !m, %C: !cos, %b: index, %i: index, %h: index, %d: index):
+    %0 = kt.read %M[%b, %i, %h, %d] : !m -> f32
+    %1 = kt.read %C[%i, %d] : !cos -> f32
+    %2 = arith.mulf %0, %1 : f32
+    kt.yield %2 : f32
+  }
+  %k = kt.generic ins(%m, %cos : !m, !cos) -> !k {
+  ^bb0(%M: !m, %C: !cos, %b: index, %h: index, %i: index, %d: index):
+    %eight = arith.constant 8 : index
+    %at = arith.addi %h, %eight : index
+    %0 = kt.read %M[%b, %i, %at, %d] : !m -> f32
+    %1 = kt.read %C[%i, %d] : !cos -> f32
+    %2 = arith.mulf %0, %1 : f32
+    kt.yield %2 : f32
+  }
+  %all = kt.generic ins(%past, %k : !kt.tensor<[b, 2, p, 16] x f32>, !k) -> !kt.tensor<[b, 2, p + s, 16] x f32> {
+  ^bb0(%P: !kt.tensor<[b, 2, p, 16] x f32>, %K: !k, %b: index, %h: index, %i: index, %d: index):
+    %zero = arith.constant 0.0 : f32
+    %0 = kt.read %P[%b, %h, %i, %d] else %zero : f32 {check = array<i64: 2>} : !kt.tensor<[b, 2, p, 16] x f32> -> f32
+    %p = kt.size #kt.expr<p>
+    %at = arith.subi %i, %p : index
+    %1 = kt.read %K[%b, %h, %at, %d] else %0 : f32 {check = array<i64: 2>} : !k -> f32
+    kt.yield %1 : f32
+  }
+  %r = kt.attention %q, %all, %all {group = 4, maps = [#seq, #id, #id, #swap], sizes = [#kt.expr<b>, #kt.expr<8>, #kt.expr<s>, #kt.expr<p + s>, #kt.expr<16>, #kt.expr<16>]} : !qs, !kt.tensor<[b, 2, p + s, 16] x f32>, !kt.tensor<[b, 2, p + s, 16] x f32> -> !out score {
+  ^bb0(%x: f32, %b: index, %h: index, %i: index, %j: index):
+    kt.yield %x : f32
+  }
+  return %r, %all : !out, !kt.tensor<[b, 2, p + s, 16] x f32>
+}
+
 !x = !kt.tensor<[n, 6, 4] x f32>
 !s4 = !kt.tensor<[n, 4] x f32>
 !s2 = !kt.tensor<[n, 2] x f32>

@@ -169,3 +169,42 @@ module {
     return %x : !kt.tensor<[h, n] x f32>
   }
 }
+
+// -----
+
+// A mask of n keys is cut to those that there are, and broadcast. That the result has as many as there are is checked first, and believed: n itself may be
+// larger, or 1.
+// CHECK: func.func @decides_a_choice(%arg0: !kt.tensor<[p, s] x f32>, %arg1: !kt.tensor<[n] x f32>)
+// CHECK-SAME: -> !kt.tensor<[p + s, 1] x f32>
+// CHECK-NEXT: kt.assert <select(eq(1, p + s), min(n, p + s), p + s)> equals <p + s>
+// CHECK-NEXT: kt.assert <select(eq(1, min(n, p + s)), 1, eq(p + s, min(n, p + s)))> equals <1>
+// CHECK-NEXT: kt.generic -> <[p + s, 1] x f32>
+module {
+  func.func @decides_a_choice(%x: !kt.tensor<[p, s] x f32>, %y: !kt.tensor<[n] x f32>)
+      -> !kt.tensor<[select(eq(1, p + s), min(n, p + s), p + s), 1] x f32> {
+    kt.assert <select(eq(1, min(n, p + s)), 1, eq(min(n, p + s), select(eq(1, p + s), min(n, p + s), p + s)))> equals <1>, "dimensions broadcast"
+    %0 = kt.generic -> !kt.tensor<[select(eq(1, p + s), min(n, p + s), p + s), 1] x f32> {
+    ^bb0(%i: index, %j: index):
+      %one = arith.constant 1.0 : f32
+      kt.yield %one : f32
+    }
+    kt.assert <select(eq(1, p + s), min(n, p + s), p + s)> equals <p + s>, "inner dimensions are equal"
+    return %0 : !kt.tensor<[select(eq(1, p + s), min(n, p + s), p + s), 1] x f32>
+  }
+}
+
+// -----
+
+// Positions of what was and of what is now come from one table of 64: neither is more.
+// CHECK: module
+// CHECK-SAME: kt.bounds = {p = array<i64: 0, 64>, s = array<i64: 1, 9>}
+// CHECK-NEXT: func.func @limits_parts_of_a_sum(%arg0: !kt.tensor<[p, s] x f32>) -> !kt.tensor<[p, s] x f32>
+// CHECK-NEXT: kt.assert <min(64, p + s)> equals <p + s>
+// CHECK-NEXT: kt.reshape %arg0 : <[p, s] x f32> -> <[p, s] x f32>
+module attributes {kt.bounds = {p = array<i64: 0, 9223372036854775807>, s = array<i64: 1, 9>}} {
+  func.func @limits_parts_of_a_sum(%x: !kt.tensor<[p, s] x f32>) -> !kt.tensor<[min(64, p), min(64, p + s) + min(64, p) * -1] x f32> {
+    kt.assert <min(64, p + s)> equals <p + s>, "positions"
+    %0 = kt.reshape %x : !kt.tensor<[p, s] x f32> -> !kt.tensor<[min(64, p), min(64, p + s) + min(64, p) * -1] x f32>
+    return %0 : !kt.tensor<[min(64, p), min(64, p + s) + min(64, p) * -1] x f32>
+  }
+}

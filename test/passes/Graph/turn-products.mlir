@@ -58,6 +58,74 @@ func.func @sequence_first(%x: !x, %w: !w, %e: !kt.tensor<[s * b] x f32>, %y: !y)
   return %r : !y
 }
 
+// A norm of rows reads them in any order too.
+// CHECK-LABEL: @norm_of_turned_rows(
+// CHECK: kt.matmul %arg0, %arg1
+// CHECK-SAME: -> <[s, b, 24] x f32> epilogue {
+// CHECK: %[[T:.*]] = kt.generic ins(%{{.*}} : !kt.tensor<[s, b, 24] x f32>) -> <[b, s, 24] x f32>
+// CHECK: kt.normalize layer ins(%[[T]], %arg2
+// CHECK: ^bb0(%[[V:.*]]: !kt.tensor<[b, s, 24] x f32>, %{{.*}}, %[[I:.*]]: index, %[[J:.*]]: index, %[[K:.*]]: index):
+// CHECK: kt.read %[[V]][%[[I]], %[[J]], %[[K]]]
+// FUSED-LABEL: @norm_of_turned_rows(
+// FUSED: %[[P:.*]] = kt.matmul %arg0, %arg1
+// FUSED-SAME: -> <[b, s, 24] x f32> epilogue {
+// FUSED-NOT: kt.generic
+// FUSED: kt.normalize layer ins(%[[P]], %arg2
+func.func @norm_of_turned_rows(%x: !x, %w: !w, %y: !y) -> !y {
+  %c = kt.matmul %x, %w {depth = #kt.expr<16>, maps = [#mk, #nk, #mn]} : !x, !w -> !c epilogue {
+  ^bb0(%acc: f32, %i: index, %j: index):
+    kt.yield %acc : f32
+  }
+  %v = kt.reshape %c : !c -> !v
+  %r = kt.normalize layer ins(%v, %y : !v, !y) {axes = 1 : i64, epsilon = 1.0e-5 : f64} -> !y {
+  ^bb0(%V: !v, %Y: !y, %i: index, %j: index, %k: index):
+    %0 = kt.read %V[%j, %i, %k] : !v -> f32
+    %1 = kt.read %Y[%i, %j, %k] : !y -> f32
+    %2 = arith.addf %0, %1 : f32
+    kt.yield %2 : f32
+  } epilogue {
+  ^bb0(%acc: f32, %V: !v, %Y: !y, %i: index, %j: index, %k: index):
+    kt.yield %acc : f32
+  }
+  return %r : !y
+}
+
+// A norm over two dimensions, and one that reads in another order at its end than at its beginning.
+// CHECK-LABEL: @leaves_other_norms_alone(
+// CHECK-COUNT-2: -> <[b * s, 24] x f32> epilogue
+func.func @leaves_other_norms_alone(%x: !x, %w: !w) -> (!y, !kt.tensor<[n, n, 24] x f32>) {
+  %c0 = kt.matmul %x, %w {depth = #kt.expr<16>, maps = [#mk, #nk, #mn]} : !x, !w -> !c epilogue {
+  ^bb0(%acc: f32, %i: index, %j: index):
+    kt.yield %acc : f32
+  }
+  %v0 = kt.reshape %c0 : !c -> !v
+  %r0 = kt.normalize layer ins(%v0 : !v) {axes = 2 : i64, epsilon = 1.0e-5 : f64} -> !y {
+  ^bb0(%V: !v, %i: index, %j: index, %k: index):
+    %0 = kt.read %V[%j, %i, %k] : !v -> f32
+    kt.yield %0 : f32
+  } epilogue {
+  ^bb0(%acc: f32, %V: !v, %i: index, %j: index, %k: index):
+    kt.yield %acc : f32
+  }
+  %z = kt.reshape %x : !x -> !x
+  %c1 = kt.matmul %z, %w {depth = #kt.expr<16>, maps = [#mk, #nk, #mn]} : !x, !w -> !c epilogue {
+  ^bb0(%acc: f32, %i: index, %j: index):
+    kt.yield %acc : f32
+  }
+  %v1 = kt.reshape %c1 : !c -> !kt.tensor<[n, n, 24] x f32>
+  %r1 = kt.normalize layer ins(%v1 : !kt.tensor<[n, n, 24] x f32>) {axes = 1 : i64, epsilon = 1.0e-5 : f64} -> !kt.tensor<[n, n, 24] x f32> {
+  ^bb0(%V: !kt.tensor<[n, n, 24] x f32>, %i: index, %j: index, %k: index):
+    %0 = kt.read %V[%j, %i, %k] : !kt.tensor<[n, n, 24] x f32> -> f32
+    kt.yield %0 : f32
+  } epilogue {
+  ^bb0(%acc: f32, %V: !kt.tensor<[n, n, 24] x f32>, %i: index, %j: index, %k: index):
+    %0 = kt.read %V[%i, %j, %k] : !kt.tensor<[n, n, 24] x f32> -> f32
+    %1 = arith.addf %acc, %0 : f32
+    kt.yield %1 : f32
+  }
+  return %r0, %r1 : !y, !kt.tensor<[n, n, 24] x f32>
+}
+
 // Windows of 7 by 7 of an image, back in the image's order; the left side is a part of wider rows already.
 // CHECK-LABEL: @windows(
 // CHECK-NEXT: kt.matmul %arg0, %arg1
