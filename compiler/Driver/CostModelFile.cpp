@@ -1,7 +1,8 @@
 //===- CostModelFile.cpp - numbers of the model of cost, as a file --------===//
 //
 //   {"launch": 2000000, "arrival": 1000000, "barrier": 40000, "overlap": 40,
-//    "cards": {"90": {"mma": 4886, "fma": 500, "shared": 224, "l2": 70, "dram": 26, "latency": 800000, "step": 23000}}}
+//    "cards": {"90": {"mma": 4886, "fma": 500, "shared": 224, "l2": 70, "dram": 26, "latency": 800000, "step": 23000,
+//                    "wgmma": 7000}}}
 //
 // What is left out is as built in. passes/Analysis/TargetModel.h says what the numbers mean;
 // test/bench/fit_cost_model.py fits them to measured times.
@@ -17,7 +18,7 @@ using namespace kt;
 using nlohmann::json;
 
 static constexpr const char *kConstantNames[] = {"launch", "arrival", "barrier", "overlap"};
-static constexpr const char *kRateNames[] = {"mma", "fma", "shared", "l2", "dram", "latency", "step"};
+static constexpr const char *kRateNames[] = {"mma", "fma", "shared", "l2", "dram", "latency", "step", "wgmma"};
 
 /// The number that `object` gives for one of `names`, put into `to` beside them.
 static Status take(const json &object, const std::string &where, llvm::ArrayRef<const char *> names,

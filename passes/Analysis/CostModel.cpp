@@ -12,12 +12,22 @@ constexpr int64_t kMostSplits = 16, kMostKeySplits = 64;
 constexpr int64_t kKeys = 64; // of a block of attention
 
 int64_t per(int64_t amount, int64_t rate) { return amount * 1000 / rate; }
+
+/// Bytes that the epilogue reads beside an element, of tensors as large as the result.
+int64_t bytesBeside(const Product &p) {
+  Expr elements = cast<SymTensorType>(p.op->getResult(0).getType()).numElements();
+  int64_t bytes = 0;
+  for (ReadOp read : p.epilogue->getOps<ReadOp>())
+    if (auto type = cast<SymTensorType>(read.getTensor().getType()); type.numElements() == elements)
+      bytes += elementBytes(type.getElementType());
+  return bytes;
+}
 } // namespace
 
 CostModel::BlockTimes CostModel::warpgroupTimes(const MmaTile &t, unsigned lanes) const {
   // Shared memory takes what is copied and gives each warpgroup its rows and all columns; that it is nine tenths as
   // fast as for loads is what whole kernels of seven tiles have in common.
-  int64_t flops = 2ll * t.bm * t.bn * t.bk, store = (int64_t)t.bm * t.bn * (lanes >= 4 ? 60 : lanes == 2 ? 100 : 180);
+  int64_t flops = 2ll * t.bm * t.bn * t.bk, store = lanes >= 4 ? 60 : lanes == 2 ? 100 : 180;
   int64_t moved = (int64_t)t.warpRows / 4 * (64 + t.bn) * t.bk * 2 + t.slabBytes();
   auto full = [&](const CardModel &c) {
     return std::max({per(flops, c.wgmma), per(moved * 10 / 9, c.shared), per(t.slabBytes(), c.l2)});
@@ -25,8 +35,7 @@ CostModel::BlockTimes CostModel::warpgroupTimes(const MmaTile &t, unsigned lanes
   // Their copies take a quarter longer to arrive.
   auto alone = [&](const CardModel &c) { return std::max(full(c), c.latency * 5 / 4 / (t.stages - 2)); };
   auto resident = [&](const CardModel &c) { return c.resident(t.sharedBytes(), t.threads(), t.registers()); };
-  return {pick(full), pick(alone), pick([&](const CardModel &c) { return store + c.latency; }), pick(resident),
-          pick([&](const CardModel &c) {
+  return {pick(full), pick(alone), number(store), pick(resident), pick([&](const CardModel &c) {
             return std::clamp<int64_t>((alone(c) + full(c) / 2) / full(c), 1, std::min<int64_t>(resident(c), 4));
           })};
 }
@@ -50,9 +59,8 @@ CostModel::Block CostModel::block(const MmaTile &t, bool async, unsigned lanes) 
     return std::max(chain, async ? wait : c.latency * 2);
   };
   auto resident = [&](const CardModel &c) { return c.resident(t.sharedBytes(), t.threads(), t.registers()); };
-  int64_t store = (int64_t)t.bm * t.bn * (lanes >= 4 ? 60 : lanes == 2 ? 100 : 180);
-  BlockTimes times{pick(full), pick(alone), pick([&](const CardModel &c) { return store + c.latency; }), pick(resident),
-                   pick([&](const CardModel &c) {
+  int64_t store = lanes >= 4 ? 60 : lanes == 2 ? 100 : 180;
+  BlockTimes times{pick(full), pick(alone), number(store), pick(resident), pick([&](const CardModel &c) {
                      return std::clamp<int64_t>((alone(c) + full(c) / 2) / full(c), 1,
                                                 std::min<int64_t>(resident(c), 4));
                    })};
@@ -69,9 +77,8 @@ CostModel::Block CostModel::block(const SimtTile &t, unsigned accBytes, bool vec
   auto alone = [&](const CardModel &c) { return std::max(full(c), c.latency); };
   unsigned registers = (t.tm * t.tn + t.tm + t.tn) * std::max(1u, accBytes / 4) + 40;
   auto resident = [&](const CardModel &c) { return c.resident(t.sharedBytes(accBytes), t.threads(), registers); };
-  int64_t store = (int64_t)t.bm * t.bn * (lanes >= 4 ? 60 : 120);
-  BlockTimes times{pick(full), pick(alone), pick([&](const CardModel &c) { return store + c.latency; }), pick(resident),
-                   pick([&](const CardModel &c) {
+  int64_t store = lanes >= 4 ? 60 : 120;
+  BlockTimes times{pick(full), pick(alone), number(store), pick(resident), pick([&](const CardModel &c) {
                      return std::clamp<int64_t>((alone(c) + full(c) / 2) / full(c), 1,
                                                 std::min<int64_t>(resident(c), 4));
                    })};
@@ -103,31 +110,42 @@ Expr CostModel::rounds(Expr blocks, Expr slabs, const BlockTimes &t) const {
   // The fullest multiprocessor decides: with many blocks by its throughput, with few by how long they wait. Blocks that
   // are there together hide their slabs' waiting from one another, not their ends.
   Expr most = Expr::ceilDiv(blocks, smCount()), turns = Expr::ceilDiv(most, t.resident);
-  return Expr::max(most * (slabs * t.full + t.epilogue), turns * (slabs * t.alone + t.epilogue)) + start();
+  // Half of what lies before the first slab is there again for each further turn.
+  Expr again = Expr::floorDiv(start(), number(2));
+  return Expr::max(most * (slabs * t.full + t.epilogue) + again, turns * (slabs * t.alone + t.epilogue + again)) +
+         again;
 }
 
 CostModel::ProductCost CostModel::contraction(const Product &p, const Block &b, bool mayShare) const {
   Expr tiles = Expr::ceilDiv(p.m, number(b.bm)) * Expr::ceilDiv(p.n, number(b.bn)) * p.batches(), one = number(1);
   Expr slabs = Expr::ceilDiv(p.k, number(b.bk));
+  // Rows of a tile that the result does not have are not stored.
+  BlockTimes times = b.times;
+  int64_t beside = bytesBeside(p);
+  times.epilogue = Expr::min(p.m, number(b.bm)) * b.bn *
+                       (b.times.epilogue + pick([&](const CardModel &c) { return per(beside, c.dram); })) +
+                   pick([](const CardModel &c) { return c.latency; });
   bool sharedRight = llvm::all_of(p.rhsBatch, [](Expr e) { return e.isConstant(0); });
   Expr right = p.n * p.k * elementBytes(p.rhsType), left = p.m * p.k * elementBytes(p.lhsType);
-  Expr result =
-      p.m * p.resultColumns * elementBytes(cast<SymTensorType>(p.op->getResult(0).getType()).getElementType());
+  Expr result = p.m * p.resultColumns *
+                (elementBytes(cast<SymTensorType>(p.op->getResult(0).getType()).getElementType()) + beside);
   Expr moved = memory(p.batches() * (left + result) + (sharedRight ? right : p.batches() * right));
   auto launched = [&](Expr work) { return Expr::max(work, moved) + target.constants().launch; };
-  Expr alone = launched(rounds(tiles, slabs, b.times));
+  Expr alone = launched(rounds(tiles, slabs, times));
+  // Blocks that share a depth fill the device at most once, so they change nothing here.
+  Expr turns = Expr::ceilDiv(tiles, smCount() * times.resident);
   if (!mayShare)
-    return {nanoseconds(alone), {}};
+    return {nanoseconds(alone), {}, turns};
   // Rounded down: one block too many makes a further round.
-  Expr room = Expr::floorDiv(smCount() * b.times.filling, Expr::max(tiles, one));
+  Expr room = Expr::floorDiv(smCount() * times.filling, Expr::max(tiles, one));
   Expr most = Expr::max(one, Expr::min(number(kMostSplits), Expr::min(room, Expr::floorDiv(p.k, number(kLeastShare)))));
   Expr share = Expr::ceilDiv(slabs, most), adding = addingUp(p, b, most);
   // Tiles that leave room for others have a multiprocessor each, so that slabs are what is saved, as far as memory is
   // not slower. Grids and workspaces ask this too: a comparison of both whole times would be too long for them.
-  Expr saved = (slabs - share) * b.times.alone, above = slabs * b.times.alone + b.times.epilogue + start() - moved;
+  Expr saved = (slabs - share) * times.alone, above = slabs * times.alone + times.epilogue + start() - moved;
   Expr pays = Expr::lt(adding, Expr::min(saved, above));
-  Expr together = launched(rounds(tiles * most, share, b.times)) + adding;
-  return {nanoseconds(Expr::select(pays, together, alone)), Expr::select(pays, most, one)};
+  Expr together = launched(rounds(tiles * most, share, times)) + adding;
+  return {nanoseconds(Expr::select(pays, together, alone)), Expr::select(pays, most, one), turns};
 }
 
 CostModel::ProductCost CostModel::product(const Product &p, const MmaTile &t, bool async, unsigned lanes,
@@ -140,10 +158,33 @@ CostModel::ProductCost CostModel::product(const Product &p, const SimtTile &t, b
   return contraction(p, block(t, elementBytes(p.accType), vectors, lanes), mayShare);
 }
 
+CostModel::BlockTimes CostModel::flashTimes(const AttentionProblem &p, unsigned warps, bool async) const {
+  int64_t width = p.d + p.e, flops = 2ll * warps * 16 * kKeys * width, bytes = kKeys * width * 2;
+  auto full = [&](const CardModel &c) {
+    // Each warp reads all keys and values from shared memory. The exponentials, which have units of their own, add a
+    // fifth.
+    int64_t busy = target.overlapped(per(flops, c.mma), per((warps + 1) * bytes, c.shared)) * 6 / 5;
+    return std::max(busy, per(bytes, c.l2)) + (async ? 0 : per(bytes, c.l2) * 3);
+  };
+  auto alone = [&](const CardModel &c) {
+    int64_t chain = width / 16 * (kKeys / 16) * c.step / 2 + 3 * target.constants().barrier;
+    // Half a kilobyte goes with each copy of a warp; a lone one copies in a loop, and waits for addresses.
+    int64_t copies = bytes / (warps * 512) * (c.latency / 40) + (warps == 1 ? c.latency : 0);
+    return std::max({full(c), chain + copies, async ? 0 : c.latency * 2});
+  };
+  // Whatever the rows of a block, each warp has 16 of them to divide and store.
+  auto epilogue = [&](const CardModel &c) { return c.latency + p.e * 6000; };
+  int64_t shared = (warps * 16 * p.d + 2 * kKeys * width) * 2;
+  unsigned registers = std::min<unsigned>(255, p.e / 2 + 100);
+  auto resident = [&](const CardModel &c) { return c.resident(shared, warps * 32, registers); };
+  return {pick(full), pick(alone), pick(epilogue), pick(resident), {}};
+}
+
 Expr CostModel::keySplits(const AttentionProblem &p, unsigned warps) const {
-  // Four blocks an SM, at least four blocks of keys each.
+  // Blocks that a multiprocessor does not hold at the same time are a further turn; each has at least four blocks of
+  // keys.
   Expr blocks = p.b * p.h * Expr::ceilDiv(p.i, number(warps * 16));
-  Expr room = Expr::floorDiv(smCount() * 4, Expr::max(blocks, number(1)));
+  Expr room = Expr::floorDiv(smCount() * flashTimes(p, warps, true).resident, Expr::max(blocks, number(1)));
   // Rows see no more keys than their window has; a split cannot use one of very low scores.
   Expr walked = p.from && p.to && !p.low ? Expr::min(p.j, p.to - p.from + kKeys) : p.j;
   Expr deep = Expr::floorDiv(walked, number(kKeys * 4));
@@ -151,24 +192,10 @@ Expr CostModel::keySplits(const AttentionProblem &p, unsigned warps) const {
 }
 
 Expr CostModel::flash(const AttentionProblem &p, unsigned warps, bool async, Expr splits) const {
-  unsigned rows = warps * 16;
-  int64_t flops = 2ll * rows * kKeys * (p.d + p.e), bytes = kKeys * (p.d + p.e) * 2;
-  // The exponentials take about as long as the products.
-  auto full = [&](const CardModel &c) {
-    return std::max(2 * per(flops, c.mma), per(bytes, c.l2)) + (async ? 0 : per(bytes, c.l2) * 3);
-  };
-  auto alone = [&](const CardModel &c) {
-    int64_t chain = (p.d + p.e) / 16 * (kKeys / 16) * c.step / 2 + 10 * target.constants().barrier;
-    return std::max({full(c) * 4 / std::min(warps, 4u), chain, async ? 0 : c.latency * 2});
-  };
-  int64_t shared = (rows * p.d + 2 * kKeys * (p.d + p.e)) * 2;
-  unsigned registers = std::min<unsigned>(255, p.e / 2 + 100);
-  auto resident = [&](const CardModel &c) { return c.resident(shared, warps * 32, registers); };
-  BlockTimes t{pick(full), pick(alone), pick([](const CardModel &c) { return c.latency; }), pick(resident), {}};
-  Expr blocks = p.b * p.h * Expr::ceilDiv(p.i, number(rows)), slabs = Expr::ceilDiv(p.j, number(kKeys));
+  Expr blocks = p.b * p.h * Expr::ceilDiv(p.i, number(warps * 16)), slabs = Expr::ceilDiv(p.j, number(kKeys));
   if (splits)
     blocks = blocks * splits, slabs = Expr::ceilDiv(slabs, splits);
-  Expr total = rounds(blocks, slabs, t) + target.constants().launch;
+  Expr total = rounds(blocks, slabs, flashTimes(p, warps, async)) + target.constants().launch;
   if (splits)
     total = total +
             Expr::floorDiv(p.b * p.h * p.i * splits * (p.e * 8 * 1000),

@@ -19,9 +19,10 @@ class CostModel {
 public:
   CostModel(mlir::MLIRContext *context, const TargetModel &target) : context(context), target(target) {}
 
-  /// What a product takes, and how many blocks share its depth; null: no more than one can.
+  /// What a product takes, and how many blocks share its depth; null: no more than one can. `turns`: how often, one
+  /// after the other, its blocks fill the device.
   struct ProductCost {
-    Expr time, splits;
+    Expr time, splits, turns;
   };
   /// `lanes`: columns that a thread stores at once. Blocks that `mayShare` do so where that saves more than adding up
   /// takes, as many as fill the device without a further round.
@@ -52,6 +53,7 @@ private:
     BlockTimes times;
   };
   Block block(const MmaTile &t, bool async, unsigned lanes) const;
+  BlockTimes flashTimes(const AttentionProblem &p, unsigned warps, bool async) const;
   BlockTimes warpgroupTimes(const MmaTile &t, unsigned lanes) const;
   Block block(const SimtTile &t, unsigned accBytes, bool vectors, unsigned lanes) const;
   ProductCost contraction(const Product &p, const Block &b, bool mayShare) const;

@@ -25,7 +25,7 @@ int64_t CardModel::resident(int64_t sharedBytes, unsigned threads, unsigned regi
 
 /// What a file of numbers may change of a card, in its order.
 static std::array<int64_t *, TargetModel::kRates - 1> ratesOf(CardModel &card) {
-  return {&card.mma, &card.fma, &card.shared, &card.l2, &card.dram, &card.latency, &card.step};
+  return {&card.mma, &card.fma, &card.shared, &card.l2, &card.dram, &card.latency, &card.step, &card.wgmma};
 }
 
 std::optional<TargetModel> TargetModel::get(StringRef target, ArrayRef<int64_t> numbers) {

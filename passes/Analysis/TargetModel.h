@@ -42,9 +42,9 @@ struct CostConstants {
 class TargetModel {
 public:
   /// The model of "sm_89"; nothing for a target that is no GPU. `numbers` (kNumbers) replace what is built in: the four
-  /// CostConstants, then for each card its capability and the seven rates and times of a CardModel.
+  /// CostConstants, then for each card its capability and the eight rates and times of a CardModel.
   static std::optional<TargetModel> get(llvm::StringRef target, llvm::ArrayRef<int64_t> numbers = {});
-  static constexpr size_t kConstants = 4, kRates = 8;
+  static constexpr size_t kConstants = 4, kRates = 9;
   /// Whether these are such numbers: counts, known capabilities, and values that no expression overflows by.
   static bool accepts(llvm::ArrayRef<int64_t> numbers);
   /// What is built in, as such numbers.

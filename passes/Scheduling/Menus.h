@@ -34,7 +34,7 @@ private:
   void products(const Product &p, const CostModel &cost, const TargetModel &model);
   /// A product's candidate; where a norm goes on with its rows, one for each way to do that.
   void addProduct(llvm::StringRef path, mlir::DictionaryAttr config, const Product &p, const CostModel &cost,
-                  const TileShape &tile, Expr guard, Expr time, Expr splits);
+                  const TileShape &tile, Expr guard, const CostModel::ProductCost &expected);
   void tensorCoreProducts(const Product &p, const CostModel &cost, const TargetModel &model);
   void cudaCoreProducts(const Product &p, const CostModel &cost, const TargetModel &model);
   void attention(AttentionOp op, const CostModel &cost);

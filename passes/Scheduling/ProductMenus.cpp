@@ -32,8 +32,10 @@ constexpr MmaTile kPlainTile{64, 64, 32, 2, 2, 2, 1}, kElementsTile{64, 64, 32, 
 constexpr SimtTile kFew{16, 64, 32, 2, 4, 4}, kLarge{128, 128, 8, 8, 8}, kSmall{64, 64, 16, 4, 4};
 
 /// A norm's row by threads that do one after the other and wait for memory each time, and a further row at the same
-/// time; what blocks that share rows wait for one another: an atomic addition and a look at what others added.
-constexpr int64_t kRowNanoseconds = 1500, kFurtherRowNanoseconds = 300, kSharingNanoseconds = 1500;
+/// time. Until a block knows that it is the last one: an atomic addition; what blocks that share rows wait for one
+/// another: the same, and a look at what others added. A norm of its own finds nothing in caches near to it.
+constexpr int64_t kRowNanoseconds = 1200, kFurtherRowNanoseconds = 300, kLastNanoseconds = 1000,
+                  kSharingNanoseconds = 1800, kStageNanoseconds = 1500;
 } // namespace
 
 void Menu::products(const Product &p, const CostModel &cost, const TargetModel &model) {
@@ -47,7 +49,8 @@ void Menu::products(const Product &p, const CostModel &cost, const TargetModel &
 }
 
 void Menu::addProduct(StringRef path, DictionaryAttr config, const Product &p, const CostModel &cost,
-                      const TileShape &tile, Expr guard, Expr time, Expr splits) {
+                      const TileShape &tile, Expr guard, const CostModel::ProductCost &expected) {
+  Expr time = expected.time, splits = expected.splits;
   if (kernel.computes().size() == 1)
     return add(path, config, guard, time, splits);
   auto norm = cast<NormalizeOp>(kernel.computes()[1]);
@@ -70,11 +73,14 @@ void Menu::addProduct(StringRef path, DictionaryAttr config, const Product &p, c
     std::optional<int64_t> count = blocks.asConstant(), share;
     if (count)
       share = llvm::divideCeil(tile.rows, *count);
-    add(path, with(Follow::lastBlock), guard, time + turns(number(1), tile.rows), splits);
-    Expr waits = Expr::max(turns(blocks, share), cost.cached(moved));
-    add(path, with(Follow::sharing), guard, time + waits + number(kSharingNanoseconds), splits);
+    // Where blocks follow others on a multiprocessor, those wait until these are done with their rows: all of them
+    // where blocks share, one or two bands' last blocks else.
+    Expr last = turns(number(1), tile.rows) + number(kLastNanoseconds);
+    add(path, with(Follow::lastBlock), guard, time + last * Expr::min(expected.turns, number(2)), splits);
+    Expr waits = Expr::max(turns(blocks, share), cost.cached(moved)) + number(kSharingNanoseconds);
+    add(path, with(Follow::sharing), guard, time + waits * expected.turns, splits);
   }
-  add(path, with(Follow::stage), guard, time + number(kRowNanoseconds) + cost.stream(moved, 80), splits);
+  add(path, with(Follow::stage), guard, time + number(kStageNanoseconds) + cost.stream(moved, 80), splits);
 }
 
 void Menu::tensorCoreProducts(const Product &p, const CostModel &cost, const TargetModel &model) {
@@ -87,9 +93,8 @@ void Menu::tensorCoreProducts(const Product &p, const CostModel &cost, const Tar
     // Newer cards of another kind may have less: what the target's own has is not what the run meets.
     if (tile->sharedBytes() > sharedPerBlock(0))
       guard = allOf({guard, Expr::lt(number(tile->sharedBytes() - 1), Expr::symbol(context, fact::kSharedPerBlock))});
-    auto [time, splits] = cost.product(p, *tile, async, lanes, mayShare);
     addProduct(tile->warpgroups ? path::kWgmma : path::kMma, makeConfig(context, *tile, async), p, cost,
-               {tile->bm, tile->bn, tile->threads()}, guard, time, splits);
+               {tile->bm, tile->bn, tile->threads()}, guard, cost.product(p, *tile, async, lanes, mayShare));
   };
   Alignment copies;
   bool aligned = p.canAlign(copies);
@@ -131,9 +136,8 @@ void Menu::cudaCoreProducts(const Product &p, const CostModel &cost, const Targe
     std::optional<SimtTile> tile = SimtTile::get(wanted, accBytes, model.sharedPerBlock());
     if (!tile)
       return;
-    auto [time, splits] = cost.product(p, *tile, vectors, lanes, mayShare);
     addProduct(path::kSimt, makeConfig(context, *tile, vectors), p, cost, {tile->bm, tile->bn, tile->threads()}, guard,
-               time, splits);
+               cost.product(p, *tile, vectors, lanes, mayShare));
   };
   // Vectors of operands and of results; what cannot be assumed of operands is read an element at a time.
   unsigned lanes = 1;

@@ -176,17 +176,23 @@ def facts_of(head):
     return re.search(r'sm=\S+?l2=\d+', head)[0]
 
 
+def target_of(head):
+    """The target that rows were measured for."""
+    return re.search(r', (sm_\w+)', head)[1]
+
+
 def schedules(args, facts, path, dims, shape_of):
-    """What ktc expects of a compiled model's launches: nanoseconds and splits by shape and candidate."""
+    """What ktc expects of a compiled model's launches: nanoseconds, splits and the target by shape and candidate."""
     text = subprocess.run([args.ktc, 'inspect', path + '.ktm', '--schedules', '--facts', facts, *dims], check=True, stdout=subprocess.PIPE, text=True).stdout
     result, candidates, shape = {}, {}, None
     for line in text.splitlines():
         if m := re.match(r'  \[(\d+)\] (\S+) "([^"]*)"', line):
-            candidates[m[1]] = m[3] if m[2].startswith('sm_') else None
+            candidates[m[1]] = (m[3], m[2]) if m[2].startswith('sm_') else None
         elif line.startswith('  launch'):
             shape = shape_of({'ints': [int(i) for i in re.findall(r' i\d+=(\d+)', line)]})
         elif (m := re.match(r'    [> ] \[(\d+)\] (\d+) ns(?:, (\d+) splits)?', line)) and shape and candidates[m[1]]:
-            result[(*map(str, shape), candidates[m[1]])] = (int(m[2]), int(m[3] or 1))
+            candidate, target = candidates[m[1]]
+            result[(*map(str, shape), candidate)] = (int(m[2]), int(m[3] or 1), target)
     return result
 
 
@@ -211,11 +217,11 @@ def measure(args, name, number, kind, built):
             rows.append((name, kind, *shape, row['schedule'], splits, row['predicted_ns'], row['ns']))
     if unknown:
         print(f'{name} {kind}: {unknown} rows of other kernels', flush=True)
-    return rows, f"{measured['machine']}, {measured['sm_count']} multiprocessors, {facts}"
+    return rows, f"{measured['machine']}, {measured['sm_count']} multiprocessors, {facts}, {args.target}"
 
 
 def expected_now(args, facts, wanted):
-    """What ktc expects of the models of those sets and kinds: nanoseconds and splits by KEY."""
+    """What ktc expects of the models of those sets and kinds: nanoseconds, splits and the target by KEY."""
     os.makedirs(args.work, exist_ok=True)
     result = {}
     for name, models in sets().items():
@@ -233,7 +239,7 @@ def expect(args):
         f.write(f"# no card, {re.search(r'sm=([0-9]+)', args.facts)[1]} multiprocessors, {args.facts}\n")
         writer = csv.writer(f, lineterminator='\n')
         writer.writerow(FIELDS)
-        for key, (ns, splits) in expected_now(args, args.facts, lambda name, kind: name in args.sets or not args.sets).items():
+        for key, (ns, splits, _) in expected_now(args, args.facts, lambda name, kind: name in args.sets or not args.sets).items():
             writer.writerow([*key, splits, ns, ns])
 
 
@@ -258,22 +264,38 @@ def as_now(rows, now):
     for key, r in by_key(rows).items():
         if key not in now:
             continue
-        ns, splits = now[key]
+        ns, splits, _ = now[key]
         times = [int(s['measured_ns']) for s in by_tile[tile_of(key)] if int(s['splits']) == splits]
         if times:
             kept.append(dict(r, splits=splits, predicted_ns=ns, measured_ns=min(times)))
     return kept
 
 
-def predicted(args, path):
-    """The file's first line, its rows as they would run now, and all of them; what is wrong with the rows."""
-    head, recorded = read_rows(path)
-    recorded = [r for r in recorded if not args.sets or r['set'] in args.sets]
-    there = {(r['set'], r['kind']) for r in recorded}
-    now = expected_now(args, facts_of(head), lambda *model: model in there)
-    rows, known = as_now(recorded, now), len(now.keys() & by_key(recorded).keys())
-    print(f'{len(rows)} of {known} rows were measured as they would run now, {len(now) - known} others never')
-    return head, rows, recorded, [] if len(rows) >= LEAST_MEASURED * known else [f'fewer than {LEAST_MEASURED:.0%} of the rows: measure again']
+def predicted(args, paths):
+    """For each file its first line, its rows as they would run now, and all of them that were recorded where the choice of now was measured too;
+    what is wrong with the rows. Each model is compiled once, for all targets and files of the same card."""
+    files = [read_rows(path) for path in paths]
+    files = [(head, [r for r in rows if not args.sets or r['set'] in args.sets]) for head, rows in files]
+    args.target = ','.join(sorted({target_of(head) for head, _ in files}))
+    expected = {}
+    for facts in {facts_of(head) for head, _ in files}:
+        there = {(r['set'], r['kind']) for head, rows in files for r in rows if facts_of(head) == facts}
+        expected[facts] = expected_now(args, facts, lambda *model: model in there)
+    for head, recorded in files:
+        own, there = target_of(head), {(r['set'], r['kind']) for r in recorded}
+        # An exact target's machines run the plain target's code as well.
+        now = {key: value for key, value in expected[facts_of(head)].items() if key[:2] in there and value[2] in (own, own.rstrip('a'))}
+        rows, known = as_now(recorded, now), len(now.keys() & by_key(recorded).keys())
+        cheapest = {}
+        for key, (ns, *_) in now.items():
+            if key[:5] not in cheapest or ns < now[cheapest[key[:5]]][0]:
+                cheapest[key[:5]] = key
+        measured = by_key(rows)
+        unknown = {shape for shape, key in cheapest.items() if key not in measured}
+        print(f'{len(rows)} of {known} rows were measured as they would run now, {len(now) - known} others never, nor what is chosen for {len(unknown)} of {len(cheapest)} shapes')
+        enough = len(rows) >= LEAST_MEASURED * known and len(unknown) <= (1 - LEAST_MEASURED) * len(cheapest)
+        yield (head, [r for r in rows if tuple(r[f] for f in KEY[:5]) not in unknown], recorded,
+               [] if enough else [f'fewer than {LEAST_MEASURED:.0%} of the rows or choices: measure again'])
 
 
 def ranks(values):
@@ -359,11 +381,10 @@ def main():
         return 0
     missed = []
     if args.mode == 'check':
-        for path in args.rows:
-            _, rows, recorded, wrong = predicted(args, path)
+        for _, rows, recorded, wrong in predicted(args, args.rows):
             missed += wrong + report(rows, recorded)
     if args.mode == 'predict':
-        head, rows, recorded, missed = predicted(args, args.rows)
+        [(head, rows, recorded, missed)] = predicted(args, [args.rows])
         report(rows, recorded)
         with open(args.out, 'w', newline='') as f:
             f.write(head)

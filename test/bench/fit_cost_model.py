@@ -9,17 +9,18 @@ give what ktc expects (--check, for rows of `cost_model.py expect`): where it do
 other is changed by a factor for as long as that lowers what the choice loses and how far expected times are off, both in the logarithm.
 The set `random` takes no part; what it comes to is printed. MODEL.json is for `ktc compile --cost-model`."""
 import argparse
+import csv
 import json
 import re
 import sys
 
 import numpy as np
 
-CARDS = {80: (2890, 180, 180, 40, 18, 560000, 28000), 86: (870, 430, 217, 30, 11, 480000, 24000),
-         89: (1290, 640, 322, 40, 8, 480000, 18000), 90: (4886, 500, 224, 90, 28, 640000, 23000),
-         120: (1230, 610, 307, 40, 10, 480000, 18000)}
+CARDS = {80: (2890, 180, 180, 40, 18, 560000, 28000, 1), 86: (870, 430, 217, 30, 11, 480000, 24000, 1),
+         89: (1290, 640, 322, 40, 8, 480000, 18000, 1), 90: (4886, 500, 224, 90, 28, 640000, 23000, 7000),
+         120: (1230, 610, 307, 40, 10, 480000, 18000, 1)}
 SHARED = {80: (164, 2048), 86: (100, 1536), 89: (100, 1536), 90: (228, 2048), 120: (100, 1536)}  # kilobytes and threads of a multiprocessor
-RATES = ('mma', 'fma', 'shared', 'l2', 'dram', 'latency', 'step')
+RATES = ('mma', 'fma', 'shared', 'l2', 'dram', 'latency', 'step', 'wgmma')
 CONSTANTS = {'launch': 2000000, 'arrival': 1700000, 'barrier': 80000, 'overlap': 15}
 STASH = 16  # bytes of a tile's shared memory behind its slabs
 START = 4  # latencies before the first slab
@@ -35,18 +36,17 @@ class Rows:
     def __init__(self, path, capability):
         self.capability, records = capability, []
         with open(path) as f:
-            lines = f.read().splitlines()
-        self.sm = int(re.search(r'(\d+) multiprocessors', lines[0]).group(1))
-        for line in lines[2:]:
-            group, kind, m, n, k, candidate, splits, predicted, measured = line.split(',')
+            self.sm = int(re.search(r'(\d+) multiprocessors', f.readline()).group(1))
+            lines = list(csv.reader(f))[1:]
+        for group, kind, m, n, k, candidate, splits, predicted, measured in lines:
             tile = re.search(r'tile=(\d+)x(\d+)x(\d+)', candidate)
-            if not kind.startswith('f') or not tile or 'unaligned' in candidate:
+            if not kind.startswith('f') or kind.endswith('norm') or not tile or 'unaligned' in candidate:
                 continue
-            mma, split = 'warps=' in candidate, candidate.endswith(' split')
+            mma, wgmma, split = 'warps=' in candidate, ' wgmma' in candidate, candidate.endswith(' split')
             a, b = map(int, re.search(r'(?:warps|thread)=(\d+)x(\d+)', candidate).groups())
             stages = int(re.search(r'stages=(\d+)', candidate).group(1)) if mma else 2
-            records.append((group, kind, int(m), int(n), int(k), *map(int, tile.groups()), a, b, stages, mma, split, int(splits), int(predicted), int(measured)))
-        names = ('group', 'kind', 'm', 'n', 'k', 'bm', 'bn', 'bk', 'a', 'b', 'stages', 'mma', 'split', 'splits', 'predicted', 'measured')
+            records.append((group, kind, int(m), int(n), int(k), *map(int, tile.groups()), a, b, stages, mma, wgmma, split, int(splits), int(predicted), int(measured)))
+        names = ('group', 'kind', 'm', 'n', 'k', 'bm', 'bn', 'bk', 'a', 'b', 'stages', 'mma', 'wgmma', 'split', 'splits', 'predicted', 'measured')
         for name, column in zip(names, zip(*records)):
             setattr(self, name, np.array(column))
         _, self.problem = np.unique([f'{r[0]} {r[1]} {r[2:5]}' for r in records], return_inverse=True)
@@ -54,8 +54,8 @@ class Rows:
         self.starts = np.flatnonzero(np.r_[True, np.diff(self.problem[self.order]) > 0])
         self.held_out = self.group == 'random'
         # The same tile whose blocks never share: the same launch where they do not.
-        tiles = {r[:10]: i for i, r in enumerate(records) if not r[12]}
-        self.whole = np.array([tiles.get(r[:10], i) for i, r in enumerate(records)])
+        tiles = {r[:13]: i for i, r in enumerate(records) if not r[13]}
+        self.whole = np.array([tiles.get(r[:13], i) for i, r in enumerate(records)])
         alike = self.splits == 1
         lesser = self.measured.copy()
         np.minimum.at(lesser, self.whole[alike], self.measured[alike])
@@ -75,8 +75,13 @@ class Rows:
         full_mma = np.maximum(np.maximum(x, y) + np.minimum(x, y) * v['overlap'] // 100, per(slab, v['l2']))
         chain = np.maximum(np.maximum(full_mma, bk // 16 * v['step']), x * 4 // np.minimum(warps, 4)) + v['barrier']
         alone_mma = np.maximum(chain, v['latency'] // np.maximum(self.stages - 1, 1))
+        # Warpgroups
+        passed = a // 4 * (64 + bn) * bk * 2 + slab
+        full_wgmma = np.maximum(np.maximum(per(flops, v['wgmma']), per(passed * 10 // 9, v['shared'])), per(slab, v['l2']))
+        alone_wgmma = np.maximum(full_wgmma, v['latency'] * 5 // 4 // np.maximum(self.stages - 2, 1))
+        full_mma, alone_mma = np.where(self.wgmma, full_wgmma, full_mma), np.where(self.wgmma, alone_wgmma, alone_mma)
         mi, ni = bm // a // 16, bn // b // 8
-        registers_mma = mi * ni * 4 + 2 * (mi * 4 + ni * 2) + 36
+        registers_mma = mi * ni * 4 + np.where(self.wgmma, 0, 2 * (mi * 4 + ni * 2)) + 36
         shared_mma = np.maximum(self.stages * slab, a * 16 * (bn + 8) * 4) + STASH
         # CUDA cores
         full_simt = np.maximum(per(flops, v['fma']) * 5 // 4, per(slab, v['l2']))
@@ -87,14 +92,15 @@ class Rows:
         kilobytes, most = SHARED[self.capability]
         resident = np.clip(np.minimum(np.minimum(most // threads, 65536 // (registers * threads)), kilobytes * 1024 // (shared + 1024)), 1, 16)
         filling = np.maximum(1, np.minimum((alone + full // 2) // full, np.minimum(resident, 4)))
-        epilogue = bm * bn * 60 + v['latency']
+        epilogue = np.minimum(m, bm) * bn * 60 + v['latency']
         tiles, slabs = up(m, bm) * up(n, bn), up(k, bk)
         memory = (m * k + n * k + m * n) * size * 1000 // (self.sm * v['dram'])
 
         def cost(splits):
             share, most = up(slabs, splits), up(tiles * splits, self.sm)
             turns = up(most, resident)
-            work = np.maximum(most * (share * full + epilogue), turns * (share * alone + epilogue)) + START * v['latency']
+            again = START * v['latency'] // 2
+            work = np.maximum(most * (share * full + epilogue) + again, turns * (share * alone + epilogue + again)) + again
             return np.maximum(work, memory) + v['launch']
         room = np.maximum(1, np.minimum(16, np.minimum(self.sm * filling // np.maximum(tiles, 1), k // 256)))
         adding_turns = up(np.minimum(m, bm) * (bn // np.where(mma, 8, 4)), threads)
@@ -173,7 +179,7 @@ def main():
         with open(args.start) as f:
             given = json.load(f)
         values.update({k: v for k, v in given.items() if k != 'cards'}, **given.get('cards', {}).get(str(args.capability), {}))
-    used = [name for name in built_in if name != 'fma' or not rows.mma.all()]
+    used = [name for name in built_in if (name != 'fma' or not rows.mma.all()) and (name != 'wgmma' or rows.wgmma.any())]
     values = fit(rows, values, used)
     rows.report('fit', values)
     if args.out:

@@ -43,8 +43,10 @@ LogicalResult kt::gpu::buildMatmulCudaCore(KernelSink &sink, const GemmProblem &
     return p.op->emitError() << "no kernel for " << sink.candidate << ": " << why;
   const SimtTile &t = *tile;
   bool vectors = sink.configured("vectors"), split = (bool)sink.candidate.getSplits();
-  KernelBuilder k(sink.kernel, sink.entryName(),
-                  {t.threads(), t.minCtas, split, split || followOf(sink, p) != Follow::stage});
+  bool follows = followOf(sink, p) != Follow::stage;
+  // Left alone, ptxas saves registers for a third block where a norm's rows need a few more, and spills.
+  unsigned minCtas = t.minCtas ? t.minCtas : follows && accBytes == 4 ? 2 : 0;
+  KernelBuilder k(sink.kernel, sink.entryName(), {t.threads(), minCtas, split, split || follows});
   GemmEpilogue epilogue(k, p);
   Alignment stores = sink.alignment(), loads = sink.alignment();
   unsigned lanes = vectors ? p.storeLanes(stores, std::min(4u, t.tn)) : 1;

@@ -213,15 +213,15 @@ GenericOp kt::makerOfRows(NormalizeOp op) {
 
 FollowedRows kt::followedRows(NormalizeOp op, unsigned threads, std::optional<int64_t> share) {
   // A warp's rows have at most 32 numbers a thread, several rows at most 64: the product before them has no more than
-  // twice as many in registers.
-  constexpr int64_t kHeld = 32, kHeldOfAll = 64;
+  // twice as many in registers. More than four rows at the same time are more code than they save of waiting.
+  constexpr int64_t kHeld = 32, kHeldOfAll = 64, kRows = 4;
   int64_t length = normalizedLength(op).asConstant().value_or(INT64_MAX);
   unsigned ofRow = length <= 32 * kHeld ? 32 : threads, rows = threads / ofRow;
   if (length > ofRow * kHeld)
     return {ofRow, 0, 1, rows};
   bool wide = elementBytes(op.getBody().front().getTerminator()->getOperand(0).getType()) > 4;
   int64_t held = llvm::alignTo(llvm::divideCeil(length, ofRow), 8), wanted = llvm::divideCeil(share.value_or(1), rows);
-  unsigned each = wide ? 1 : std::clamp<int64_t>(wanted, 1, std::max<int64_t>(1, kHeldOfAll / held));
+  unsigned each = wide ? 1 : std::clamp<int64_t>(wanted, 1, std::clamp<int64_t>(kHeldOfAll / held, 1, kRows));
   return {ofRow, kHeld, each, rows * each};
 }
 

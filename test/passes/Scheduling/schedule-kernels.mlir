@@ -116,13 +116,15 @@ kt.kernel @alone ["p0", "p1"] computes {
   kt.yield %r : !kt.tensor<[p0, p1] x f16>
 }
 
-// A norm of a product's rows: by the last block of few rows, by all blocks of a band of more, and never by a launch of its own. Each way is there for
-// each tile.
+// A norm of a product's rows: by all blocks of a band, or by the last one where tiles are so large that bands of them do not come one after the other,
+// and never by a launch of its own. Each way is there for each tile.
 // CHECK-LABEL: kt.kernel @rows
-// CHECK-SAME: "mma" {async = 1 : i64, follow = 1 : i64, {{.*}} tile = array<i64: 16, 64, 128>,
+// CHECK-SAME: "mma" {async = 1 : i64, follow = 2 : i64, {{[^}]*}} tile = array<i64: 32, 64, 128>,
 // CHECK-NOT: follow = {{[01]}}
-// CHECK-SAME: follow = 2 : i64, {{.*}} tile = array<i64: 128, 128, 64>,
-// CHECK-NOT: follow = {{[01]}}
+// CHECK-SAME: follow = 2 : i64, {{[^}]*}} tile = array<i64: 128, 128, 64>,
+// CHECK-NOT: follow = {{[02]}}
+// CHECK-SAME: follow = 1 : i64, {{[^}]*}} tile = array<i64: 128, 256, 32>,
+// CHECK-NOT: follow = {{[012]}}
 // CHECK: func.func
 // ALL-LABEL: kt.kernel @rows
 // ALL-SAME: follow = 1 : i64, {{[^}]*}} tile = array<i64: 128, 256, 64>,
