@@ -132,6 +132,8 @@ private:
 
   /// The dimensions of the new shape that hold the same elements as `range` of the old one.
   std::optional<Range> newRange(Range range) {
+    if (range.first == 0 && range.second == old.getRank()) // as many elements, though perhaps only a check says so
+      return Range(0, result.getRank());
     auto product = [&](SymTensorType type, unsigned first, unsigned count) {
       Expr all = Expr::constant(b.getContext(), 1);
       for (ExprAttr d : type.getDims().slice(first, count))

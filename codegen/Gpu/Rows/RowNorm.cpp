@@ -7,6 +7,9 @@ using namespace mlir;
 using namespace kt;
 using namespace kt::gpu;
 
+/// Vectors of a row that no registers hold which a thread reads at a time: it waits for memory once for all of them.
+static constexpr unsigned kAhead = 4;
+
 static std::optional<BodyEmitter> emitterOf(KernelBuilder &k, GenericOp op) {
   if (!op)
     return std::nullopt;
@@ -62,22 +65,35 @@ Values RowNorm::read(const Row &row, Value item) {
   return body.emit({}, at, (int)rank - 1, lanes, alignment);
 }
 
+SmallVector<Values> RowNorm::readSome(const Row &row, Value first, unsigned count) {
+  SmallVector<Type> types(lanes, type);
+  SmallVector<Values> all;
+  for (unsigned s = 0; s < count; ++s) {
+    Value item = k.add(first, s * plan.threads);
+    all.push_back(k.ifElse(
+        k.lt(item, items), types, [&] { return read(row, item); }, [&] { return Values(lanes, k.zero(type)); }));
+  }
+  return all;
+}
+
 Value RowNorm::reduce(Row &row, Combiner &combiner, function_ref<Value(Value)> fn) {
-  Values state = combiner.neutral();
-  auto add = [&](Values now, ValueRange xs) {
-    for (Value x : xs)
-      now = combiner.combine(now, fn(x));
+  auto add = [&](ArrayRef<Values> vectors, Value first, Value now) {
+    for (auto [slot, xs] : llvm::enumerate(vectors)) {
+      Value in = k.lt(k.add(first, slot * plan.threads), items);
+      Values next = {now};
+      for (Value x : xs)
+        next = combiner.combine(next, fn(x));
+      now = k.sel(in, next[0], now);
+    }
     return now;
   };
+  Values state = combiner.neutral();
   if (plan.perThread) {
-    for (auto [slot, xs] : llvm::enumerate(row.values)) {
-      Value in = k.lt(k.add(lane, slot * plan.threads), items);
-      Values next = add(state, xs);
-      state = {k.sel(in, next[0], state[0])};
-    }
+    state = {add(row.values, lane, state[0])};
   } else {
-    state = k.forLoop(lane, items, k.c(plan.threads), state,
-                      [&](Value item, ValueRange now) { return add(Values(now), read(row, item)); });
+    state = k.forLoop(lane, items, k.c(plan.threads * kAhead), state, [&](Value item, ValueRange now) -> Values {
+      return {add(readSome(row, item, kAhead), item, now[0])};
+    });
     row.made = true; // and each thread reads again what it has stored itself
   }
   if (plan.threads == 32)
@@ -89,12 +105,7 @@ Value RowNorm::reduce(Row &row, Combiner &combiner, function_ref<Value(Value)> f
 
 void RowNorm::load(Row &row) {
   row.at = delinearize(k, row.number, rows.groups);
-  SmallVector<Type> types(lanes, type);
-  for (unsigned s = 0; s < slots; ++s) {
-    Value item = k.add(lane, s * plan.threads);
-    row.values.push_back(k.ifElse(
-        k.lt(item, items), types, [&] { return read(row, item); }, [&] { return Values(lanes, k.zero(type)); }));
-  }
+  row.values = readSome(row, lane, slots);
 }
 
 void RowNorm::compute(Row &row) {
@@ -139,17 +150,18 @@ void RowNorm::store(const Row &row, Value item, ValueRange xs, bool areExponenti
 }
 
 void RowNorm::store(const Row &row) {
-  if (!plan.perThread) {
-    k.forLoop(lane, items, k.c(plan.threads), {}, [&](Value item, ValueRange) -> Values {
-      store(row, item, read(row, item), false);
-      return {};
-    });
-    return;
-  }
-  for (auto [slot, xs] : llvm::enumerate(row.values)) {
-    Value item = k.add(lane, slot * plan.threads);
-    k.ifThen(k.lt(item, items), [&] { store(row, item, xs, op.getKind() == NormKind::softmax); });
-  }
+  auto some = [&](ArrayRef<Values> vectors, Value first, bool areExponentials) {
+    for (auto [slot, xs] : llvm::enumerate(vectors)) {
+      Value item = k.add(first, slot * plan.threads);
+      k.ifThen(k.lt(item, items), [&] { store(row, item, xs, areExponentials); });
+    }
+  };
+  if (plan.perThread)
+    return some(row.values, lane, op.getKind() == NormKind::softmax);
+  k.forLoop(lane, items, k.c(plan.threads * kAhead), {}, [&](Value item, ValueRange) -> Values {
+    some(readSome(row, item, kAhead), item, false);
+    return {};
+  });
 }
 
 void RowNorm::emit(ArrayRef<Value> numbers, Value threadOfRow, Value end) {

@@ -51,6 +51,8 @@ private:
   Values indices(const Row &row, Value item);
   Value position(const Row &row, Value item) { return k.add(k.mul(row.number, k.size(length)), k.mul(item, lanes)); }
   Values read(const Row &row, Value item);
+  /// So many vectors from `first` on, those of this thread; zeros behind the row's end.
+  SmallVector<Values> readSome(const Row &row, Value first, unsigned count);
   /// Sum or maximum over the row of fn(x).
   Value reduce(Row &row, Combiner &combiner, llvm::function_ref<Value(Value)> fn);
   void load(Row &row);

@@ -206,3 +206,29 @@ func.func @norm_of_heads_of_a_part(%m: !qkv, %g: !kt.tensor<[16] x f32>) -> !hea
   }
   return %n : !heads
 }
+
+// As many elements, but only a check says so.
+// CHECK-LABEL: @through_a_view_of_other_sizes
+// CHECK: %[[R:.*]] = kt.reduce add
+// CHECK: math.log
+// CHECK: %[[V:.*]] = kt.reshape %[[R]] : <[p, q] x f32> -> <[r] x f32>
+// CHECK-NEXT: return %[[V]]
+func.func @through_a_view_of_other_sizes(%x: !kt.tensor<[p, q, 8] x f32>) -> !kt.tensor<[r] x f32> {
+  %s = kt.reduce add over [#kt.expr<8>] ins(%x : !kt.tensor<[p, q, 8] x f32>) -> !kt.tensor<[p, q] x f32> {
+  ^bb0(%X: !kt.tensor<[p, q, 8] x f32>, %i: index, %j: index, %k: index):
+    %0 = kt.read %X[%i, %j, %k] : !kt.tensor<[p, q, 8] x f32> -> f32
+    kt.yield %0 : f32
+  } epilogue {
+  ^bb0(%acc: f32, %X: !kt.tensor<[p, q, 8] x f32>, %i: index, %j: index):
+    kt.yield %acc : f32
+  }
+  kt.assert <p * q> equals <r>, "elements of a reshape are equal"
+  %v = kt.reshape %s : !kt.tensor<[p, q] x f32> -> !kt.tensor<[r] x f32>
+  %l = kt.generic ins(%v : !kt.tensor<[r] x f32>) -> !kt.tensor<[r] x f32> {
+  ^bb0(%V: !kt.tensor<[r] x f32>, %i: index):
+    %0 = kt.read %V[%i] : !kt.tensor<[r] x f32> -> f32
+    %1 = math.log %0 : f32
+    kt.yield %1 : f32
+  }
+  return %l : !kt.tensor<[r] x f32>
+}
