@@ -1,10 +1,9 @@
 //===- OutlineKernels.cpp - computations become shared kernels ------------===//
 
 #include "dialects/KT/IR/ExprPoly.h"
-#include "dialects/KT/Schedule/Structured.h"
 #include "mlir/IR/AttrTypeSubElements.h"
-#include "passes/Analysis/Bodies.h"
 #include "passes/Passes.h"
+#include "passes/Scheduling/GroupComputations.h"
 #include "llvm/ADT/MapVector.h"
 
 namespace kt {
@@ -24,11 +23,6 @@ constexpr int64_t kSmall = 4;
 /// of elementwise work and reductions too. It costs those divisions by numbers that are not known.
 constexpr size_t kMostSpecialised = 256;
 
-/// Bodies of more ops together are not computed at once: their values would not fit into registers.
-constexpr unsigned kMostBodyOps = 160;
-/// Longer rows are not made by the norm that reads them: no block holds one, and one alone would make all of it.
-constexpr int64_t kLongestRow = 16384;
-
 /// "matmul" for kt.matmul.
 StringRef familyOf(Operation *op) { return op->getName().stripDialect(); }
 
@@ -44,7 +38,7 @@ public:
           work.push_back(op);
       });
     if (mayGroup)
-      group(work);
+      followers = groupComputations(work);
     if (!collect(work)) {
       anyNumbers = true;
       collect(work);
@@ -68,11 +62,6 @@ public:
   }
 
 private:
-  static int64_t sliceOf(Operation *op) {
-    auto slice = op->getAttrOfType<IntegerAttr>("kt.slice");
-    return slice ? slice.getInt() : 0;
-  }
-
   /// What is computed together, `op` first.
   SmallVector<Operation *> groupOf(Operation *op) const {
     SmallVector<Operation *> all = {op};
@@ -91,119 +80,6 @@ private:
       llvm::append_range(made, op->getResults());
     }
     return given;
-  }
-
-  /// Finds what joins the kernel of an earlier op; only that one stays in `work`, where the whole group is launched.
-  void group(SmallVectorImpl<Operation *> &work) {
-    llvm::SmallPtrSet<Operation *, 16> joined;
-    // Followers are behind the first one, in its block.
-    llvm::MapVector<Block *, SmallVector<ReduceOp>> reductions;
-    for (Operation *op : work)
-      if (auto reduce = dyn_cast<ReduceOp>(op))
-        reductions[op->getBlock()].push_back(reduce);
-    for (Operation *op : work) {
-      if (joined.contains(op))
-        continue;
-      auto join = [&](Operation *next) {
-        followers[op].push_back(next);
-        joined.insert(next);
-      };
-      if (auto reduce = dyn_cast<ReduceOp>(op)) {
-        for (ReduceOp next : reductionsOfPass(reduce, reductions[op->getBlock()], joined))
-          join(next);
-      } else if (isa<MatmulOp, GenericOp>(op)) {
-        if (NormalizeOp norm = normOfRows(op); norm && !joined.contains(norm))
-          join(norm);
-      }
-    }
-    llvm::erase_if(work, [&](Operation *op) { return joined.contains(op); });
-  }
-
-  /// Whether all operands of `next` that none of `group` makes are there where the group is launched, and weights among
-  /// them are loaded then or soon.
-  static bool mayJoin(ArrayRef<Operation *> group, Operation *next) {
-    Operation *first = group.front();
-    return next->getBlock() == first->getBlock() && llvm::all_of(next->getOperands(), [&](Value operand) {
-             Operation *def = operand.getDefiningOp();
-             if (isa_and_nonnull<ConstantOp>(def) && sliceOf(next) > sliceOf(first) + 1)
-               return false;
-             return !def || llvm::is_contained(group, def) || def->getBlock() != first->getBlock() ||
-                    def->isBeforeInBlock(first);
-           });
-  }
-
-  /// The norm that goes on with the rows of a product, or of elementwise work: over its columns, reading each element
-  /// at its own place, and else nothing that is not there before.
-  static NormalizeOp normOfRows(Operation *maker) {
-    Value made = maker->getResult(0);
-    auto type = cast<SymTensorType>(made.getType());
-    if (auto product = dyn_cast<MatmulOp>(maker);
-        product && product.getMap(2).getDimPosition(type.getRank() - 1) != product.numBatch() + 1)
-      return {};
-    for (Operation *user : made.getUsers()) {
-      auto norm = dyn_cast<NormalizeOp>(user);
-      if (!norm || norm->getBlock() != maker->getBlock() || !readsOwnElements(norm, made))
-        continue;
-      auto generic = dyn_cast<GenericOp>(maker);
-      if (generic ? isWorthMaking(generic, norm) && (mayJoin(maker, norm) || moveTo(generic, norm))
-                  : norm.getAxes() == 1 && mayJoin(maker, norm))
-        return norm;
-    }
-    return {};
-  }
-
-  /// Moves elementwise work to the norm that reads it, where whatever else reads it comes later, through views or not.
-  static bool moveTo(GenericOp maker, NormalizeOp norm) {
-    SmallVector<Operation *> moved = {maker};
-    for (size_t i = 0; i < moved.size(); ++i)
-      for (Operation *user : moved[i]->getUsers()) {
-        Operation *inBlock = norm->getBlock()->findAncestorOpInBlock(*user);
-        if (user == norm || (inBlock && norm->isBeforeInBlock(inBlock)))
-          continue;
-        if (!isa<ReshapeOp>(user) || user->getBlock() != norm->getBlock())
-          return false;
-        if (!llvm::is_contained(moved, user))
-          moved.push_back(user);
-      }
-    for (Operation *op : moved)
-      op->moveBefore(norm);
-    if (Attribute slice = norm->getAttr("kt.slice"))
-      maker->setAttr("kt.slice", slice);
-    return true;
-  }
-
-  /// Elements that a norm makes are written, but not read again, and there is a launch less. What is turned around on
-  /// the way goes through shared memory, which a kernel of norms does not.
-  static bool isWorthMaking(GenericOp maker, NormalizeOp norm) {
-    unsigned ops = bodyOps(maker.getBody()) + bodyOps(norm.getBody()) + bodyOps(norm.getEpilogue());
-    return ops <= kMostBodyOps && !turnedDimension(maker) &&
-           normalizedLength(norm).asConstant().value_or(0) <= kLongestRow;
-  }
-
-  /// Reductions that are computed in the pass of `first`: what they read as well is more than what they write, and all
-  /// walk rows or all walk columns.
-  static SmallVector<ReduceOp> reductionsOfPass(ReduceOp first, ArrayRef<ReduceOp> all,
-                                                const llvm::SmallPtrSetImpl<Operation *> &joined) {
-    SmallVector<ReduceOp> found = {first};
-    SmallVector<Operation *> group = {first};
-    unsigned ops = bodyOps(first.getBody());
-    for (ReduceOp next : all) {
-      if (next == first || next->isBeforeInBlock(first) || joined.contains(next) || !mayJoin(group, next) ||
-          !sharesPass(found, next) || reducesRows(first) != reducesRows(next) ||
-          ops + bodyOps(next.getBody()) > kMostBodyOps)
-        continue;
-      double shared = 0;
-      for (Value v : next.getInputs())
-        if (llvm::any_of(found, [&](ReduceOp one) { return llvm::is_contained(one.getInputs(), v); }))
-          shared += typicalBytes(v);
-      if (shared <= typicalBytes(next.getResult()))
-        continue;
-      ops += bodyOps(next.getBody());
-      found.push_back(next);
-      group.push_back(next);
-    }
-    found.erase(found.begin());
-    return found;
   }
 
   /// A kernel and the first computation that is it.
@@ -444,8 +320,8 @@ private:
 
   MLIRContext *context;
   bool mayGroup;
-  llvm::DenseMap<Operation *, SmallVector<Operation *>> followers; // what joins an operation's kernel
-  bool anyNumbers = false;                                         // see kMostSpecialised
+  Followers followers;
+  bool anyNumbers = false; // see kMostSpecialised
   std::vector<Different> different;
   std::vector<Launch> launches;
 };

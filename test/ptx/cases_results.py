@@ -53,7 +53,7 @@ def result_cases():
     return [Case('residual_layer_f32', residual_runs('f32', 'layer', ragged, True, 2), 4e-6, check=one_launch),
             Case('residual_rms_f16_768', residual_runs('f16', 'rms', ((1, 768), (7, 768), (0, 768)), False, 1), check=one_launch),
             Case('residual_softmax_f16', residual_runs('f16', 'softmax', ragged, False, 2), check=one_launch),
-            Case('moments_rows_f32', reduction_runs(rows, 'f32', 1, moments), 4e-6, check=one_launch),
+            Case('moments_rows_f32', reduction_runs(rows, 'f32', 1, moments), 4e-6, flags=('--variants=all',), check=one_launch),
             Case('moments_columns_f32', reduction_runs(columns, 'f32', 0, moments), 4e-6, check=one_launch),
-            Case('extremes_rows_f16', reduction_runs(rows, 'f16', 1, extremes), check=one_launch),
+            Case('extremes_rows_f16', reduction_runs(rows, 'f16', 1, extremes), flags=('--variants=all',), check=one_launch),
             Case('extremes_columns_f16', reduction_runs(columns, 'f16', 0, extremes), check=one_launch)]

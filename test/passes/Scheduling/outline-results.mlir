@@ -70,6 +70,40 @@ func.func @made_where_it_is_read(%a: !t, %b: !w) -> (!kt.tensor<[n * 64] x f32>,
   return %view, %y : !kt.tensor<[n * 64] x f32>, !t
 }
 
+// A norm that goes on with one residual reads another at its end, and is launched with the first: the other one stays where it is.
+// CHECK-LABEL: @leaves_what_a_group_reads
+// CHECK-NEXT: %[[S:.*]] = kt.launch @generic_{{.*}} ins(%arg1 :
+// CHECK-NEXT: %[[R:.*]]:2 = kt.launch @normalize_{{.*}} ins(%arg0, %[[S]] :
+// CHECK-NEXT: return %[[S]], %[[R]]#0, %[[R]]#1
+func.func @leaves_what_a_group_reads(%a: !t, %b: !t) -> (!t, !t, !t) {
+  %s = kt.generic ins(%b : !t) -> !t {
+  ^bb0(%B: !t, %i: index, %j: index):
+    %c = arith.constant 63 : index
+    %k = arith.subi %c, %j : index
+    %0 = kt.read %B[%i, %k] : !t -> f32
+    kt.yield %0 : f32
+  }
+  %r = kt.generic ins(%a : !t) -> !t {
+  ^bb0(%A: !t, %i: index, %j: index):
+    %0 = kt.read %A[%i, %j] : !t -> f32
+    %1 = arith.mulf %0, %0 : f32
+    kt.yield %1 : f32
+  }
+  %y = kt.normalize rms ins(%r, %s : !t, !t) {axes = 1 : i64, epsilon = 1.0e-5 : f64} -> !t {
+  ^bb0(%R: !t, %S: !t, %i: index, %j: index):
+    %0 = kt.read %R[%i, %j] : !t -> f32
+    kt.yield %0 : f32
+  } epilogue {
+  ^bb0(%v: f32, %R: !t, %S: !t, %i: index, %j: index):
+    %c = arith.constant 63 : index
+    %k = arith.subi %c, %j : index
+    %0 = kt.read %S[%i, %k] : !t -> f32
+    %1 = arith.addf %v, %0 : f32
+    kt.yield %1 : f32
+  }
+  return %s, %r, %y : !t, !t, !t
+}
+
 // The norm reads another place than its own.
 // CHECK-LABEL: @leaves_other_places_alone
 // CHECK-COUNT-2: kt.launch

@@ -1,0 +1,136 @@
+//===- GroupComputations.cpp - which computations one kernel has ----------===//
+
+#include "passes/Scheduling/GroupComputations.h"
+#include "dialects/KT/Schedule/Structured.h"
+#include "passes/Analysis/Bodies.h"
+#include "llvm/ADT/MapVector.h"
+
+using namespace mlir;
+using namespace kt;
+
+/// Bodies of more ops together are not computed at once: their values would not fit into registers.
+constexpr unsigned kMostBodyOps = 160;
+/// Longer rows are not made by the norm that reads them: no block holds one, and one alone would make all of it.
+constexpr int64_t kLongestRow = 16384;
+
+/// No more reductions are looked at for one to share its pass with.
+constexpr size_t kMostCandidates = 64;
+
+static int64_t sliceOf(Operation *op) {
+  auto slice = op->getAttrOfType<IntegerAttr>("kt.slice");
+  return slice ? slice.getInt() : 0;
+}
+
+/// Whether all operands of `next` that none of `group` makes are there where the group is launched, and weights among
+/// them are loaded then or soon.
+static bool mayJoin(ArrayRef<Operation *> group, Operation *next) {
+  Operation *first = group.front();
+  return next->getBlock() == first->getBlock() && llvm::all_of(next->getOperands(), [&](Value operand) {
+           Operation *def = operand.getDefiningOp();
+           if (isa_and_nonnull<ConstantOp>(def) && sliceOf(next) > sliceOf(first) + 1)
+             return false;
+           return !def || llvm::is_contained(group, def) || def->getBlock() != first->getBlock() ||
+                  def->isBeforeInBlock(first);
+         });
+}
+
+/// Moves elementwise work to the norm that reads it, where whatever else reads it comes later, through views or not.
+static bool moveTo(GenericOp maker, NormalizeOp norm) {
+  SmallVector<Operation *> moved = {maker};
+  for (size_t i = 0; i < moved.size(); ++i)
+    for (Operation *user : moved[i]->getUsers()) {
+      Operation *inBlock = norm->getBlock()->findAncestorOpInBlock(*user);
+      if (user == norm || (inBlock && norm->isBeforeInBlock(inBlock)))
+        continue;
+      if (!isa<ReshapeOp>(user) || user->getBlock() != norm->getBlock())
+        return false;
+      if (!llvm::is_contained(moved, user))
+        moved.push_back(user);
+    }
+  for (Operation *op : moved)
+    op->moveBefore(norm);
+  if (Attribute slice = norm->getAttr("kt.slice"))
+    maker->setAttr("kt.slice", slice);
+  return true;
+}
+
+/// Elements that a norm makes are written, but not read again, and there is a launch less. What is turned around on
+/// the way goes through shared memory, which a kernel of norms does not.
+static bool isWorthMaking(GenericOp maker, NormalizeOp norm) {
+  unsigned ops = bodyOps(maker.getBody()) + bodyOps(norm.getBody()) + bodyOps(norm.getEpilogue());
+  return ops <= kMostBodyOps && !turnedDimension(maker) &&
+         normalizedLength(norm).asConstant().value_or(0) <= kLongestRow;
+}
+
+/// The norm that goes on with the rows of a product, or of elementwise work: over its columns, reading each element
+/// at its own place, and else nothing that is not there before.
+static NormalizeOp normOfRows(Operation *maker, const llvm::SmallPtrSetImpl<Operation *> &joined) {
+  Value made = maker->getResult(0);
+  auto type = cast<SymTensorType>(made.getType());
+  if (auto product = dyn_cast<MatmulOp>(maker);
+      product && product.getMap(2).getDimPosition(type.getRank() - 1) != product.numBatch() + 1)
+    return {};
+  for (Operation *user : made.getUsers()) {
+    auto norm = dyn_cast<NormalizeOp>(user);
+    if (!norm || joined.contains(norm) || norm->getBlock() != maker->getBlock() || !readsOwnElements(norm, made))
+      continue;
+    auto generic = dyn_cast<GenericOp>(maker);
+    if (generic ? isWorthMaking(generic, norm) && (mayJoin(maker, norm) || moveTo(generic, norm))
+                : norm.getAxes() == 1 && mayJoin(maker, norm))
+      return norm;
+  }
+  return {};
+}
+
+/// Reductions that are computed in the pass of `first`: what they read as well is more than what they write, and all
+/// walk rows or all walk columns.
+static SmallVector<ReduceOp> reductionsOfPass(ReduceOp first, ArrayRef<ReduceOp> all,
+                                              const llvm::SmallPtrSetImpl<Operation *> &joined) {
+  SmallVector<ReduceOp> found = {first};
+  SmallVector<Operation *> group = {first};
+  unsigned ops = bodyOps(first.getBody());
+  ArrayRef<ReduceOp> later = all.drop_front(llvm::find(all, first) - all.begin() + 1);
+  for (ReduceOp next : later.take_front(std::min(later.size(), kMostCandidates))) {
+    if (joined.contains(next) || !mayJoin(group, next) || !sharesPass(found, next) ||
+        reducesRows(first) != reducesRows(next) || ops + bodyOps(next.getBody()) > kMostBodyOps)
+      continue;
+    double shared = 0;
+    for (Value v : next.getInputs())
+      if (llvm::any_of(found, [&](ReduceOp one) { return llvm::is_contained(one.getInputs(), v); }))
+        shared += typicalBytes(v);
+    if (shared <= typicalBytes(next.getResult()))
+      continue;
+    ops += bodyOps(next.getBody());
+    found.push_back(next);
+    group.push_back(next);
+  }
+  found.erase(found.begin());
+  return found;
+}
+
+Followers kt::groupComputations(SmallVectorImpl<Operation *> &work) {
+  Followers followers;
+  llvm::SmallPtrSet<Operation *, 16> joined;
+  // Followers are behind the first one, in its block.
+  llvm::MapVector<Block *, SmallVector<ReduceOp>> reductions;
+  for (Operation *op : work)
+    if (auto reduce = dyn_cast<ReduceOp>(op))
+      reductions[op->getBlock()].push_back(reduce);
+  for (Operation *op : work) {
+    if (joined.contains(op))
+      continue;
+    auto join = [&](Operation *next) {
+      followers[op].push_back(next);
+      joined.insert(next);
+    };
+    if (auto reduce = dyn_cast<ReduceOp>(op)) {
+      for (ReduceOp next : reductionsOfPass(reduce, reductions[op->getBlock()], joined))
+        join(next);
+    } else if (isa<MatmulOp, GenericOp>(op)) {
+      if (NormalizeOp norm = normOfRows(op, joined))
+        join(norm);
+    }
+  }
+  llvm::erase_if(work, [&](Operation *op) { return joined.contains(op); });
+  return followers;
+}
