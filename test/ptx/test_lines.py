@@ -65,12 +65,12 @@ class Lines(unittest.TestCase):
             return message, f.read().splitlines()[int(m[2]) - 1]
 
     def test_barrier_that_is_missing(self):
-        message, line = self.break_it('columns_add', r'\tbar(rier)?\.sync[^;]*;', '')
+        message, line = self.break_it('columns_add', r'\bbar(rier)?\.sync[^;]*;', '')
         self.assertIn('race: shared memory read in the same phase', message)
         self.assertIn('loadElement(place(', line)
 
     def test_wait_that_is_missing(self):
-        message, line = self.break_it('linear_f16_136_200', r'\tcp\.async\.wait_group[^;]*;', '', 'tile=64x64x64')
+        message, line = self.break_it('linear_f16_136_200', r'\bcp\.async\.wait_group[^;]*;', '', 'tile=64x64x64')
         self.assertIn('while a copy into it is pending', message)
         self.assertRegex(line, 'ldmatrix4|cpAsync16')
 

@@ -26,10 +26,10 @@ struct Plan {
 };
 
 /// Left alone, ptxas saves registers for more blocks than pay, and spills: a lone warp may have all that it needs, four
-/// with narrow heads 128 each.
+/// with narrow heads 128 each, and of wide heads shared memory has room for two blocks.
 LaunchBounds boundsOf(const AttentionProblem &p, const Plan &plan) {
-  bool narrow = p.d + p.e <= 64;
-  return {plan.warps * 32, plan.warps == 1 ? 1u : narrow ? 4u : 0u, plan.split};
+  int64_t width = p.d + p.e;
+  return {plan.warps * 32, plan.warps == 1 ? 1u : width <= 64 ? 4u : width > 192 ? 2u : 0u, plan.split};
 }
 
 unsigned padTo16(int64_t n) { return (n + 15) / 16 * 16; }
