@@ -139,7 +139,7 @@ void ReduceEmitter::rows() {
           if (r.combine.isArg())
             inits.push_back(e.idx(0));
         }
-        auto acc = reduceLoops(e, inits, [&](SmallVector<Value> indices, Value number, ValueRange carried) {
+        auto acc = reduceLoops(e, inits, [&](ArrayRef<Value> indices, Value number, ValueRange carried) {
           SmallVector<Value> next;
           for (const Reduced &r : all) {
             Value x = element(e, r, at, indices), best = carried[next.size()];
