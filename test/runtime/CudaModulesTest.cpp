@@ -140,7 +140,7 @@ TEST_P(Cuda, CodeOfAnExactTargetRunsOnItsOwnCapabilityAlone) {
     addGpuVariant(b.model, kernel, name + "-own", kNone, "sm_90a");
     costing(kernel, kernel == add ? 10 : 30);
   }
-  for (auto [capability, expected] :
+  for (const auto &[capability, expected] :
        {std::pair(90, Marks{"add-own", "scale-any"}), std::pair(100, Marks{"add-any", "scale-any"})}) {
     fake().computeCapability = capability;
     auto model = loadModel(b.model, kGpu);

@@ -26,7 +26,7 @@ SmallVector<Operation *> KernelOp::computes() {
 
 Operation *KernelOp::compute() {
   SmallVector<Operation *> all = computes();
-  auto says = llvm::find_if(all, [](Operation *op) { return !isa<GenericOp>(op); });
+  auto *says = llvm::find_if(all, [](Operation *op) { return !isa<GenericOp>(op); });
   return all.empty() ? nullptr : says == all.end() ? all.front() : *says;
 }
 
