@@ -24,6 +24,12 @@ int64_t bytesBeside(const Product &p) {
 }
 } // namespace
 
+CostModel::BlockTimes CostModel::timesOf(OfCard full, OfCard alone, OfCard resident, int64_t store) const {
+  return {pick(full), pick(alone), number(store), pick(resident), pick([&](const CardModel &c) {
+            return std::clamp<int64_t>((alone(c) + full(c) / 2) / full(c), 1, std::min<int64_t>(resident(c), 4));
+          })};
+}
+
 CostModel::BlockTimes CostModel::warpgroupTimes(const MmaTile &t, unsigned lanes) const {
   // Shared memory takes what is copied and gives each warpgroup its rows and all columns; that it is nine tenths as
   // fast as for loads is what whole kernels of seven tiles have in common.
@@ -35,9 +41,7 @@ CostModel::BlockTimes CostModel::warpgroupTimes(const MmaTile &t, unsigned lanes
   // Their copies take a quarter longer to arrive.
   auto alone = [&](const CardModel &c) { return std::max(full(c), c.latency * 5 / 4 / (t.stages - 2)); };
   auto resident = [&](const CardModel &c) { return c.resident(t.sharedBytes(), t.threads(), t.registers()); };
-  return {pick(full), pick(alone), number(store), pick(resident), pick([&](const CardModel &c) {
-            return std::clamp<int64_t>((alone(c) + full(c) / 2) / full(c), 1, std::min<int64_t>(resident(c), 4));
-          })};
+  return timesOf(full, alone, resident, store);
 }
 
 CostModel::Block CostModel::block(const MmaTile &t, bool async, unsigned lanes) const {
@@ -60,11 +64,7 @@ CostModel::Block CostModel::block(const MmaTile &t, bool async, unsigned lanes) 
   };
   auto resident = [&](const CardModel &c) { return c.resident(t.sharedBytes(), t.threads(), t.registers()); };
   int64_t store = lanes >= 4 ? 60 : lanes == 2 ? 100 : 180;
-  BlockTimes times{pick(full), pick(alone), number(store), pick(resident), pick([&](const CardModel &c) {
-                     return std::clamp<int64_t>((alone(c) + full(c) / 2) / full(c), 1,
-                                                std::min<int64_t>(resident(c), 4));
-                   })};
-  return {t.bm, t.bn, t.bk, t.threads(), width, times};
+  return {t.bm, t.bn, t.bk, t.threads(), width, timesOf(full, alone, resident, store)};
 }
 
 CostModel::Block CostModel::block(const SimtTile &t, unsigned accBytes, bool vectors, unsigned lanes) const {
@@ -78,11 +78,7 @@ CostModel::Block CostModel::block(const SimtTile &t, unsigned accBytes, bool vec
   unsigned registers = (t.tm * t.tn + t.tm + t.tn) * std::max(1u, accBytes / 4) + 40;
   auto resident = [&](const CardModel &c) { return c.resident(t.sharedBytes(accBytes), t.threads(), registers); };
   int64_t store = lanes >= 4 ? 60 : 120;
-  BlockTimes times{pick(full), pick(alone), number(store), pick(resident), pick([&](const CardModel &c) {
-                     return std::clamp<int64_t>((alone(c) + full(c) / 2) / full(c), 1,
-                                                std::min<int64_t>(resident(c), 4));
-                   })};
-  return {t.bm, t.bn, t.bk, t.threads(), std::max(lanes, 4u), times};
+  return {t.bm, t.bn, t.bk, t.threads(), std::max(lanes, 4u), timesOf(full, alone, resident, store)};
 }
 
 Expr CostModel::addingUp(const Product &p, const Block &b, Expr splits) const {

@@ -53,6 +53,9 @@ private:
     BlockTimes times;
   };
   Block block(const MmaTile &t, bool async, unsigned lanes) const;
+  using OfCard = llvm::function_ref<int64_t(const CardModel &)>;
+  /// `store`: picoseconds of the epilogue for each element. The blocks that fill a multiprocessor follow from the rest.
+  BlockTimes timesOf(OfCard full, OfCard alone, OfCard resident, int64_t store) const;
   BlockTimes flashTimes(const AttentionProblem &p, unsigned warps, bool async) const;
   BlockTimes warpgroupTimes(const MmaTile &t, unsigned lanes) const;
   Block block(const SimtTile &t, unsigned accBytes, bool vectors, unsigned lanes) const;
