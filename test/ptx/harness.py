@@ -10,7 +10,7 @@ SHARED_BYTES = 99 * 1024
 # Facts of a device: SM count, shared bytes a block, compute capability, L2 bytes. Code chooses tiles and splits by the first alone: a few, many (more
 # splits) and one, which the smallest problem fills.
 DEVICES = [{0: sms, 1: SHARED_BYTES, 2: 89, 3: 32 << 20} for sms in (4, 64, 1)]
-EXACT = {'sm_90a': [{**facts, 1: 227 * 1024, 2: 90} for facts in DEVICES]}  # of targets that run on one capability alone
+MORE_SHARED = {80: 163 * 1024, 90: 227 * 1024}  # of capabilities that have it
 BANKS = ('ldmatrix', 'cp.async')  # what has to be free of bank conflicts
 NUMPY = {'f32': np.float32, 'f16': np.float16, 'f64': np.float64, 'i8': np.int8, 'i16': np.int16, 'i32': np.int32, 'i64': np.int64,
          'i1': np.bool_, 'ui8': np.uint8, 'bf16': np.uint16}
@@ -125,19 +125,21 @@ def interpret(out, order={}):
     return run
 
 
-def devices_of(case):
-    return EXACT.get(case.target, DEVICES)
+def devices_of(target):
+    """The devices that code for a target, `sm_90a` for one, is run as."""
+    capability = int(target.removeprefix('sm_').rstrip('a'))
+    return [{**facts, 1: MORE_SHARED.get(capability, SHARED_BYTES), 2: capability} for facts in DEVICES]
 
 
-def run_case(case, kernel, runner):
-    """Runs every variant whose guard holds, on every set of inputs, as each device would that does not launch what another one does. Answers the number
-    of runs. That is all right only where each function of each variant was launched: a variant that no run of its case takes is either not tested or
-    dead code."""
+def run_case(case, kernel, runner, target='sm_89'):
+    """Runs every variant of the case's code, for `target` unless the case says for which, whose guard holds, on every set of inputs, as each device
+    would that does not launch what another one does. Answers the number of runs. That is all right only where each function of each variant was launched:
+    a variant that no run of its case takes is either not tested or dead code."""
     launched = {(number, at): False for number, v in enumerate(kernel['variants']) if case.only in v['schedule'] for at in range(len(v['stages']))}
     if not launched:
         raise AssertionError(f'{case.name}: no GPU code')
     count, seen = 0, set()
-    for facts in devices_of(case):
+    for facts in devices_of(case.target or target):
         for which, (ints, inputs, expected, *faults) in enumerate(case.runs):
             values = evaluate(kernel['exprs'], ints, facts)
             fits = [v['guard'] < 0 or bool(values[v['guard']]) for v in kernel['variants']]
@@ -147,7 +149,7 @@ def run_case(case, kernel, runner):
                 launch = (which, number, *(values[g] for stage in variant['stages'] for g in stage['grid']))
                 if case.only in variant['schedule'] and fits[number] and launch not in seen:
                     seen.add(launch)
-                    for at in run_variant(case, kernel, number, runner, values, ints, inputs, expected, faults):
+                    for at in run_variant(case, kernel, number, runner, values, facts, ints, inputs, expected, faults):
                         launched[number, at] = True
                     count += 1
     if never := [f"{number} ({kernel['variants'][number]['schedule']}) stage {at}" for (number, at), done in launched.items() if not done]:
@@ -155,7 +157,7 @@ def run_case(case, kernel, runner):
     return count
 
 
-def run_variant(case, kernel, number, runner, values, ints, inputs, expected, faults):
+def run_variant(case, kernel, number, runner, values, facts, ints, inputs, expected, faults):
     """One variant on one set of inputs; answers which stages had something to do."""
     variant = kernel['variants'][number]
     label = f"{case.name} {list(ints)} variant {number} ({variant['schedule']})"
@@ -182,7 +184,7 @@ def run_variant(case, kernel, number, runner, values, ints, inputs, expected, fa
     for at, stage in enumerate(variant['stages']):
         grid = [values[g] for g in stage['grid']]
         shared = values[stage['shared']] if stage['shared'] >= 0 else 0
-        if shared > devices_of(case)[0][1]:
+        if shared > facts[1]:
             raise AssertionError(f'{label}: {shared} bytes of shared memory')
         if 0 in grid:
             continue

@@ -32,7 +32,7 @@ def run(folder, first):
         print(json.dumps({'begins': c.name}), flush=True)
         try:
             runs_here = c.target in ('', f'sm_{gpu.capability}a')  # others are code for another generation alone
-            answer = {'ends': c.name, 'runs': harness.run_case(c, kernels[c.name], runner) if runs_here else 0}
+            answer = {'ends': c.name, 'runs': harness.run_case(c, kernels[c.name], runner, os.path.basename(folder)) if runs_here else 0}
         except Exception as e:
             answer = {'ends': c.name, 'error': str(e) if isinstance(e, AssertionError) else f'{c.name}: {type(e).__name__}: {e}'}
             print(json.dumps(answer), flush=True)
