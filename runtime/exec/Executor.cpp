@@ -45,7 +45,7 @@ Executor::Executor(Program &program)
     : program(program), m(program.model()), values(*program.graph), pool(*program.account, *program.device),
       fixed(m.buffers.size()), weightStorage(m.weights.size()), bound(m.buffers.size()), results(m.outputs.size()) {
   for (SymbolId s = 0; s < m.symbols.size(); ++s)
-    if (m.symbols[s].kind == Symbol::Kind::Input)
+    if (m.symbols[s].isGiven())
       inputSymbols.push_back(s);
   symbolSeen.resize(m.symbols.size());
   newSymbolValues.resize(m.symbols.size());

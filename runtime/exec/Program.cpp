@@ -254,7 +254,7 @@ Status Program::placeWeights() {
   // The arena of the largest shapes when they are bounded, of the smallest when not: then a session asks for more.
   ExprValues values(*graph);
   for (SymbolId s = 0; s < model().symbols.size(); ++s)
-    if (model().symbols[s].kind == Symbol::Kind::Input)
+    if (model().symbols[s].isGiven())
       values.set(s, model().symbols[s].max < (int64_t(1) << 31) ? model().symbols[s].max : model().symbols[s].min);
   ShapePlan estimate;
   // What need not be kept from run to run gives way to weights.
