@@ -266,6 +266,25 @@ Status Program::placeWeights() {
   return weights->place(estimate.arenaBytes);
 }
 
+Status Program::moveWeights(uint64_t reserve) {
+  {
+    std::lock_guard lock(streamsMutex);
+    for (device::Stream *stream : streams)
+      KT_RETURN_IF_ERROR(stream->synchronize());
+  }
+  return weights->place(reserve);
+}
+
+void Program::addStream(device::Stream *stream) {
+  std::lock_guard lock(streamsMutex);
+  streams.push_back(stream);
+}
+
+void Program::removeStream(device::Stream *stream) {
+  std::lock_guard lock(streamsMutex);
+  std::erase(streams, stream);
+}
+
 bool countsFit(const Kernel &kernel, const std::vector<Value> &values) {
   return std::all_of(kernel.counts.begin(), kernel.counts.end(),
                      [&](ExprId count) { return values[count].ok() && values[count].value < int64_t(1) << 31; });

@@ -62,8 +62,13 @@ public:
   std::vector<std::map<std::vector<int64_t>, const artifact::Variant *>> tuned;
   LoadOptions options;
 
-  /// Held shared while a session runs, alone while weights move.
+  /// Held shared while a session enqueues a run, alone while weights move.
   std::shared_mutex residency;
+  /// Places weights anew, with `residency` held alone: once nothing that has been enqueued reads them any more.
+  Status moveWeights(uint64_t reserve);
+  /// The streams of the sessions that there are.
+  void addStream(device::Stream *stream);
+  void removeStream(device::Stream *stream);
 
 private:
   Program() = default;
@@ -72,6 +77,8 @@ private:
   Status readTuning();
   Status prepareCertain();
   Status placeWeights();
+  std::mutex streamsMutex;
+  std::vector<device::Stream *> streams;
 };
 
 /// A launch with everything evaluated that its integers decide.
