@@ -209,6 +209,33 @@ TEST_P(Cuda, OwnedOutputsMayBeOnTheHost) {
   }
 }
 
+/// The host's memory for outputs is the session's, and what an earlier run has enqueued may still be writing there.
+TEST_P(Cuda, OutputsOnTheHostAreThoseOfTheLatestRun) {
+  ModelBuilder b;
+  ExprId n = b.constant(64);
+  BufferId x = b.input("x", DType::f32, n), y = b.output("y", DType::f32, n);
+  b.asOutput("same", DType::f32, n, x);
+  b.emit(b.scale(x, y, n, b.constant(2)));
+  addGpuCode(b.model, {Entry::scale}, b);
+  auto session = *loadModel(b.model, kGpu)->createSession();
+  Caller caller;
+  std::vector<float> two(64, 2);
+  Binding same = Binding::ownedOutput("same", Memory::host), other = Binding::ownedOutput("y", Memory::host);
+  for (int i = 0; i < 3; ++i) {
+    float *one = caller.floats(std::vector<float>(64, 1));
+    EXPECT_OK(session->enqueue(std::vector{Binding::input("x", onDevice("", one, 64)), same}));
+    EXPECT_OK(session->enqueue(std::vector{Binding::input("x", tensor("", two)), same}));
+    EXPECT_OK(session->wait());
+    EXPECT_EQ(floats(session->outputs()[1]), two);
+    // More of it than before.
+    EXPECT_OK(session->enqueue(std::vector{Binding::input("x", onDevice("", one, 64)), same}));
+    EXPECT_OK(session->enqueue(std::vector{Binding::input("x", onDevice("", one, 64)), same, other}));
+    EXPECT_OK(session->wait());
+    EXPECT_EQ(floats(session->outputs()[0]), two);
+    EXPECT_EQ(floats(session->outputs()[1]), std::vector<float>(64, 1));
+  }
+}
+
 TEST_P(Cuda, WhatNobodyAskedForIsNotBroughtAnywhere) {
   auto model = chainModel(2);
   auto session = *model->createSession();
@@ -248,6 +275,7 @@ TEST_P(Cuda, TheWaitTellsOfFaults) {
     // A run that cannot take place changes nothing about that.
     std::vector<float> many(300);
     EXPECT_EQ(enqueue(many).code(), Code::usage);
+    EXPECT_OK(enqueue(good));
     EXPECT_EQ(session->wait().message(), "a node without a name: an index into axis 0 is -3, expected 0 to 4");
     EXPECT_TRUE(session->outputs().empty());
     EXPECT_OK(session->wait());
