@@ -81,6 +81,20 @@ CostModel::Block CostModel::block(const SimtTile &t, unsigned accBytes, bool vec
   return {t.bm, t.bn, t.bk, t.threads(), std::max(lanes, 4u), timesOf(full, alone, resident, store)};
 }
 
+CostModel::Block CostModel::block(const GemvTile &t, unsigned bytes) const {
+  // A round of the block's warps, a unit each.
+  unsigned depth = t.warps * GemvTile::kUnit;
+  int64_t weights = (int64_t)t.columns() * depth * bytes, flops = 2ll * t.rows * t.columns() * depth;
+  auto full = [&](const CardModel &c) {
+    return std::max(per(weights, c.l2), t.mma ? per(flops, c.mma) : per(flops, c.fma) * 3 / 2);
+  };
+  // Each warp waits for memory, but for several rounds at a time.
+  auto alone = [&](const CardModel &c) { return std::max(full(c), c.latency / t.ahead); };
+  auto resident = [&](const CardModel &c) { return c.resident(t.sharedBytes(), t.threads(), t.registers(bytes)); };
+  // A thread adds up all warps' sums of a column.
+  return {t.rows, t.columns(), depth, t.threads(), 4, timesOf(full, alone, resident, 60 + 10 * t.warps)};
+}
+
 Expr CostModel::addingUp(const Product &p, const Block &b, Expr splits) const {
   // What blocks write counts twice: in a cache full of other things, something has to leave for it. The last block of a
   // tile then reads all of the tile's sums. Its threads wait for one after the other, in a cache that answers in a
@@ -152,6 +166,10 @@ CostModel::ProductCost CostModel::product(const Product &p, const MmaTile &t, bo
 CostModel::ProductCost CostModel::product(const Product &p, const SimtTile &t, bool vectors, unsigned lanes,
                                           bool mayShare) const {
   return contraction(p, block(t, elementBytes(p.accType), vectors, lanes), mayShare);
+}
+
+CostModel::ProductCost CostModel::product(const Product &p, const GemvTile &t, bool mayShare) const {
+  return contraction(p, block(t, elementBytes(p.rhsType)), mayShare);
 }
 
 CostModel::BlockTimes CostModel::flashTimes(const AttentionProblem &p, unsigned warps, bool async) const {

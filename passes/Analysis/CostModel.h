@@ -28,6 +28,7 @@ public:
   /// takes, as many as fill the device without a further round.
   ProductCost product(const Product &p, const MmaTile &t, bool async, unsigned lanes, bool mayShare) const;
   ProductCost product(const Product &p, const SimtTile &t, bool vectors, unsigned lanes, bool mayShare) const;
+  ProductCost product(const Product &p, const GemvTile &t, bool mayShare) const;
 
   /// Attention on tensor cores, `warps` times 16 rows a block; the number of splits of its keys.
   Expr keySplits(const AttentionProblem &p, unsigned warps) const;
@@ -59,6 +60,7 @@ private:
   BlockTimes flashTimes(const AttentionProblem &p, unsigned warps, bool async) const;
   BlockTimes warpgroupTimes(const MmaTile &t, unsigned lanes) const;
   Block block(const SimtTile &t, unsigned accBytes, bool vectors, unsigned lanes) const;
+  Block block(const GemvTile &t, unsigned bytes) const;
   ProductCost contraction(const Product &p, const Block &b, bool mayShare) const;
   /// What partial sums of several blocks take on top of the blocks' own work.
   Expr addingUp(const Product &p, const Block &b, Expr splits) const;

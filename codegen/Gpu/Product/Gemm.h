@@ -115,6 +115,7 @@ Value swizzle(KernelBuilder &k, unsigned chunks, Value row, Value chunk);
 /// One variant, for the sink's candidate; `family` names it.
 llvm::LogicalResult buildProduct(KernelSink &sink, const GemmProblem &p, llvm::StringRef family);
 llvm::LogicalResult buildMatmulTensorCore(KernelSink &sink, const GemmProblem &p, llvm::StringRef family);
+llvm::LogicalResult buildGemv(KernelSink &sink, const GemmProblem &p, llvm::StringRef family);
 llvm::LogicalResult buildMatmulCudaCore(KernelSink &sink, const GemmProblem &p, llvm::StringRef family);
 
 } // namespace kt::gpu

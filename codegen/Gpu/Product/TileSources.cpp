@@ -188,9 +188,7 @@ private:
     if (type == k.f16) {
       // The byte plus 128 below the exponent of 1024 is 1152 plus the value.
       Value biased = k.xor_(word, k.c((int32_t)0x80808080));
-      Value bits = LLVM::CallIntrinsicOp::create(k.b, k.loc, k.i32, k.b.getStringAttr("llvm.nvvm.prmt"),
-                                                 ValueRange{biased, k.c(0x64646464), k.c(pair ? 0x4342 : 0x4140)})
-                       .getResult(0);
+      Value bits = k.permute(biased, k.c(0x64646464), pair ? 0x4342 : 0x4140);
       Value v = LLVM::BitcastOp::create(k.b, k.loc, k.vec(2, k.f16), bits);
       Value offset = arith::ConstantOp::create(
           k.b, k.loc, DenseElementsAttr::get(cast<ShapedType>(k.vec(2, k.f16)), k.b.getF16FloatAttr(1152).getValue()));
