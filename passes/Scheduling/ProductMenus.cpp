@@ -106,8 +106,10 @@ void Menu::gemvProducts(const Product &p, const CostModel &cost, const TargetMod
     // Parts have their panels by turns: a block has all of a column's.
     if (!tile || tile->panels % p.parts != 0)
       return;
+    // Where blocks of few columns do not fill the device, those of many do so still less.
+    bool deep = p.canSplit(kLeastDepth) && tile->panels <= 2 && tile->warps == 8;
     for (bool mayShare : {false, true})
-      if (!mayShare || p.canSplit(kLeastDepth))
+      if (!mayShare || deep)
         addProduct(path::kGemv, gemvConfig(context, *tile), p, cost, {tile->rows, tile->columns(), tile->threads()},
                    allOf({guard, few}), cost.product(p, *tile, mayShare));
   };

@@ -164,8 +164,8 @@ int64_t GemvTile::sharedBytes() const { return std::max<int64_t>((int64_t)warps 
 
 unsigned GemvTile::registers(unsigned bytes) const {
   unsigned weights = panels * kUnit * 16 * bytes / 128;
-  if (mma)
-    return panels * rows / 2 + ahead * (weights + rows / 2) + 48;
+  if (mma) // fragments on top
+    return panels * rows / 2 + ahead * (weights + rows / 2) + panels * rows / 4 + 20;
   return panels * rows * 16 / bytes + ahead * (weights + rows * bytes) + 48;
 }
 

@@ -76,6 +76,8 @@ struct GemvTile {
 
   unsigned threads() const { return warps * 32; }
   unsigned columns() const { return panels * 16; }
+  /// Bytes of weights of `bytes` each that a block has on their way.
+  unsigned onTheWay(unsigned bytes) const { return warps * ahead * panels * kUnit * 16 * bytes; }
   /// Elements between two rows of a warp's sums in shared memory.
   unsigned pitch() const { return columns() + 4; }
   /// The sums of all warps, or what a norm behind the product needs.
