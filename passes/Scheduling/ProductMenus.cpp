@@ -35,7 +35,7 @@ constexpr GemvTile kGemvTiles[] = {
     {8, 4, 8, 1, true},  {8, 4, 8, 2, true},  {8, 4, 16, 1, true}, {16, 2, 8, 2, true},
     {16, 4, 8, 1, true}, {32, 2, 8, 2, true}, {32, 4, 8, 1, true},
 };
-constexpr GemvTile kGemvCoreTiles[] = {{1, 1, 8, 2}, {2, 1, 8, 2}, {4, 1, 8, 2}, {8, 1, 8, 1},
+constexpr GemvTile kGemvCoreTiles[] = {{1, 1, 8, 2}, {2, 1, 8, 2}, {4, 1, 8, 2}, {8, 1, 8, 2},
                                        {1, 2, 8, 2}, {2, 2, 8, 1}, {4, 2, 8, 1}, {8, 2, 8, 1}};
 
 /// Left alone, ptxas saves registers for more blocks than few rows have, and spills.
