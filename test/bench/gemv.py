@@ -22,7 +22,7 @@ import device
 import onnxwire as wire
 
 THREADS, LOADS = 512, 8  # of the reading kernel: threads of a block, and loads of 16 bytes that each has on their way
-STEP = 9973              # elements of noise between two layers
+STEP = 10240             # elements of noise between two layers, whole pages
 COLUMNS = 16             # that are compared
 TOLERANCE = 0.02         # of the largest number
 
@@ -87,23 +87,27 @@ def read_bandwidth(work, size=2 << 30):
 
 
 class Chain:
-    """A chain of products through these widths, again and again; its weights are pieces of one noise, so that they are made in no time."""
+    """A chain of products through these widths, again and again. Weights are windows of one file of noise for each depth: they differ, and are written
+    in no time."""
 
-    def __init__(self, widths, layers):
-        sizes = [widths[layer % (len(widths) - 1):][:2] for layer in range(layers)]
+    def __init__(self, widths, layers, folder):
+        self.sizes = [widths[layer % (len(widths) - 1):][:2] for layer in range(layers)]
         noise = np.random.default_rng(5).standard_normal(1 << 24, np.float32)
-        longest = max(k * n for k, n in sizes) + layers * STEP
+        longest = max(k * n for k, n in self.sizes) + layers * STEP
         of_depth = {k: np.resize((noise / np.sqrt(k, dtype=np.float32)).astype(np.float16), longest) for k in widths[:-1]}
-        self.weights = [of_depth[k][layer * STEP:][:k * n].reshape(k, n) for layer, (k, n) in enumerate(sizes)]
+        for k, elements in of_depth.items():
+            elements.tofile(f'{folder}/noise{k}')
+        self.weights = [of_depth[k][layer * STEP:][:k * n].reshape(k, n) for layer, (k, n) in enumerate(self.sizes)]
         self.bytes = sum(w.nbytes for w in self.weights)
 
     def model(self):
         nodes, initializers, x = [], [], 'x'
-        for i, w in enumerate(self.weights):
-            initializers.append(wire.tensor(f'w{i}', wire.FLOAT16, list(w.shape), raw=w.tobytes()))
+        for i, (k, n) in enumerate(self.sizes):
+            where = {'location': f'noise{k}', 'offset': i * STEP * 2, 'length': k * n * 2}
+            initializers.append(wire.tensor(f'w{i}', wire.FLOAT16, [k, n], external=where))
             nodes.append(wire.node('MatMul', [x, f'w{i}'], [f'y{i}'], f'n{i}'))
             x = f'y{i}'
-        ends = [wire.value(name, wire.FLOAT16, ['rows', size]) for name, size in (('x', self.weights[0].shape[0]), (x, self.weights[-1].shape[1]))]
+        ends = [wire.value(name, wire.FLOAT16, ['rows', size]) for name, size in (('x', self.sizes[0][0]), (x, self.sizes[-1][1]))]
         return wire.model(nodes, ends[:1], ends[1:], initializers), x
 
     def expected(self, x):
@@ -120,7 +124,6 @@ def measure(args, work, chain, label, read):
         f.write(model)
     start = time.time()
     subprocess.run([args.ktc, 'compile', f'{work}/{label}.onnx', '-o', f'{work}/{label}.ktm', '--target', args.target], check=True)
-    os.remove(f'{work}/{label}.onnx')
     print(f'{label}: {len(chain.weights)} layers, {chain.bytes / 1e6:.0f} MB, compiled in {time.time() - start:.1f} s', flush=True)
     x = np.random.default_rng(6).standard_normal((max(args.rows), chain.weights[0].shape[0])).astype(np.float16)
     columns, want = chain.expected(x)
@@ -155,8 +158,8 @@ def main():
         read, name = read_bandwidth(work)
         print(f'{name}: a plain read gives {read:.0f} GB/s')
         print(f'{"chain":>18} {"rows":>5} {"us":>10} {"us/layer":>9} {"GB/s":>8} {"of read":>8} {"error":>9}')
-        wrong = measure(args, work, Chain((4096, 4096), args.layers), '4096x4096', read)
-        wrong += measure(args, work, Chain((4096, 14336, 4096), max(2, args.layers // 7 * 2)), '4096x14336x4096', read)
+        wrong = measure(args, work, Chain((4096, 4096), args.layers, work), '4096x4096', read)
+        wrong += measure(args, work, Chain((4096, 14336, 4096), max(2, args.layers // 7 * 2), work), '4096x14336x4096', read)
     return 1 if wrong else 0
 
 
