@@ -114,7 +114,7 @@ void Menu::gemvProducts(const Product &p, const CostModel &cost, const TargetMod
                    allOf({guard, few}), cost.product(p, *tile, mayShare));
   };
   Alignment copies;
-  bool tensor = p.isHalf() && bytes == 2 && tensorCores == TensorCorePriority::high,
+  bool tensor = p.isHalf() && tensorCores == TensorCorePriority::high,
        aligned = tensor && p.canAlign(copies) && copies.multiple(p.k);
   Expr copied = copies.condition(context);
   if (aligned && launches.ever(copied))

@@ -156,16 +156,17 @@ private:
   Values panels, ends, rows, valid;
 };
 
-/// On tensor cores: 16-bit weights and rows of the same type, whose chunks of 8 k's are aligned.
+/// On tensor cores: rows of a 16-bit type, whose chunks of 8 k's are aligned, and weights of the same or of 8 bits.
 class TensorUnits : public Units {
 public:
   TensorUnits(KernelBuilder &k, const GemmProblem &p, const GemvTile &t, const Part &part) : Units(k, p, t, part) {
     group = k.shr(lane, 2), third = k.and_(lane, 3);
-    // Eight groups of lanes have the panels' columns, `words` times two each.
-    words = t.panels;
+    // Eight groups of lanes have the panels' columns, twice as many each as there are panels.
+    bytes = elementBytes(p.rhsType), words = t.panels * bytes / 2;
     unsigned groups = 8 / t.panels;
-    auto [at, behind] = panelAt(k.div(group, groups), 2);
-    weights = k.gep(at, k.ext(k.add(k.mul(third, kPanel * 2), k.mul(k.rem(group, groups), words * 4)))), end = behind;
+    auto [at, behind] = panelAt(k.div(group, groups), bytes);
+    Value offset = k.add(k.mul(third, kPanel * bytes), k.mul(k.rem(group, groups), words * 4));
+    weights = k.gep(at, k.ext(offset)), end = behind;
     for (unsigned r = 0; r < t.rows; r += 8) {
       Value row = k.add(group, r), there = k.lt(row, k.size(p.m));
       // Rows that are not there begin where the first does.
@@ -173,13 +174,13 @@ public:
       rowEnds.push_back(k.sel(there, part.end, k.c(0)));
     }
   }
-  unsigned sumCount() const override { return t.rows / 8 * words * 4; }
+  unsigned sumCount() const override { return t.rows / 8 * t.panels * 4; }
 
   Values load(Value k0) override {
     Values unit;
-    Value at = k.gep(weights, k.ext(k.mul(k0, kPanel * 2)));
+    Value at = k.gep(weights, k.ext(k.mul(k0, kPanel * bytes)));
     for (unsigned i = 0; i < kLoads; ++i)
-      unit.append(k.loadWhen(k.lt(k.add(k0, i / 2 * 8), end), k.gep(at, i * 4 * kPanel * 2), k.i32, words, true));
+      unit.append(k.loadWhen(k.lt(k.add(k0, i / 2 * 8), end), k.gep(at, i * 4 * kPanel * bytes), k.i32, words, true));
     for (auto [row, behind] : llvm::zip(rows, rowEnds))
       unit.append(
           k.loadWhen(k.lt(k.add(k0, k.mul(third, 8)), behind), k.gep(row, k.ext(k.shl(k0, 1))), k.i32, 4, false));
@@ -191,11 +192,11 @@ public:
     for (unsigned r = 0; r < t.rows / 8; ++r)
       left.push_back(pairsOfRows(unit.slice(kLoads * words + r * 4, 4)));
     for (unsigned step = 0; step < 2; ++step)
-      for (unsigned j = 0; j < words; ++j) {
+      for (unsigned j = 0; j < t.panels; ++j) {
         Values w = pairsOfWeights(unit, step * 2, j);
         w.append(pairsOfWeights(unit, step * 2 + 1, j));
         for (auto [r, x] : llvm::enumerate(left)) {
-          unsigned at = (r * words + j) * 4;
+          unsigned at = (r * t.panels + j) * 4;
           Values now = k.mma(w, ArrayRef(x).slice(step * 2, 2), ArrayRef(sums).slice(at, 4), p.lhsType);
           llvm::copy(now, sums.begin() + at);
         }
@@ -208,11 +209,11 @@ public:
       for (unsigned h = 0; h < 2; ++h) {
         Value row = k.add(k.shl(third, 1), r * 8 + h);
         Values columns;
-        for (unsigned j = 0; j < words; ++j)
+        for (unsigned j = 0; j < t.panels; ++j)
           for (unsigned c = 0; c < 2; ++c)
-            columns.push_back(sums[(r * words + j) * 4 + c * 2 + h]);
+            columns.push_back(sums[(r * t.panels + j) * 4 + c * 2 + h]);
         k.ifThen(k.lt(row, k.size(p.m)), [&] {
-          k.storeElements(columns, k.at(place, k.add(k.mul(row, t.pitch()), k.mul(group, words * 2)), 4));
+          k.storeElements(columns, k.at(place, k.add(k.mul(row, t.pitch()), k.mul(group, t.panels * 2)), 4));
         });
       }
   }
@@ -222,7 +223,12 @@ private:
 
   /// Of the lane's columns 2j and 2j + 1, the two k's of loads 2 pair and 2 pair + 1.
   Values pairsOfWeights(ValueRange unit, unsigned pair, unsigned j) {
-    Value x = unit[2 * pair * words + j], y = unit[(2 * pair + 1) * words + j];
+    unsigned word = j * bytes / 2;
+    Value x = unit[2 * pair * words + word], y = unit[(2 * pair + 1) * words + word];
+    if (bytes == 1) {
+      Value both = k.permute(x, y, j % 2 ? 0x7362 : 0x5140);
+      return {widenBytes(k, both, 0, p.lhsType), widenBytes(k, both, 1, p.lhsType)};
+    }
     return {k.permute(x, y, 0x5410), k.permute(x, y, 0x7632)};
   }
 
@@ -244,8 +250,8 @@ private:
     return all;
   }
 
-  unsigned words;
-  Value group, third; // g and t
+  unsigned bytes, words; // of a weight, and in each load
+  Value group, third;    // g and t
   Value weights, end;
   Values rows, rowEnds;
 };

@@ -145,9 +145,10 @@ std::optional<GemvTile> GemvTile::get(GemvTile t, unsigned bytes, int64_t shared
     return std::nullopt;
   checkThreads(c, t.threads(), 0);
   c.require(llvm::isPowerOf2_32(t.rows), number(t.rows) + " rows, expected a power of two");
-  // Eight lanes share the columns of the panels, each at least two 16-bit ones and at most 16 bytes.
+  // Eight lanes share the columns of the panels, each at least 4 bytes and at most 16.
   if (t.mma) {
-    c.require(bytes == 2, "tensor cores take weights of 2 bytes, not of " + number(bytes));
+    c.require(bytes <= 2, "tensor cores take weights of 1 or 2 bytes, not of " + number(bytes));
+    c.require(t.panels * bytes >= 2, "a panel of 8-bit weights is too narrow for a warp");
     c.require(t.rows >= 8, number(t.rows) + " rows, expected whole fragments of 8");
     c.require(llvm::isPowerOf2_32(t.panels) && t.panels <= 4, number(t.panels) + " panels, expected 1, 2 or 4");
   }
