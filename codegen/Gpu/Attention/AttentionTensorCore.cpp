@@ -353,15 +353,16 @@ LogicalResult Flash::build() {
     Value total = rest[2 + r];
     total = k.addf(total, k.shuffleXor(total, 1));
     total = k.addf(total, k.shuffleXor(total, 2));
-    Value i = k.add(row0, r * 8), inverse = inverseOfSum(k, p, total);
+    Value i = k.add(row0, r * 8), most = k.mulf(rest[r], k.cf(plain.value_or(1))), inverse;
+    if (!plan.split) // the second stage knows the whole sum
+      inverse = inverseOfSum(k, p, most, total, {b, h, k.min(i, lastI)});
     k.ifThen(k.lt(i, k.size(p.i)), [&] {
       Value row = k.add(k.mul(k.add(k.mul(b, k.size(p.h)), h), k.size(p.i)), i);
       Value slot = k.add(k.mul(row, plan.split ? k.gridY() : k.c(1)), plan.split ? k.ctaY() : k.c(0));
       if (plan.split)
         // Unnormalised sums of e columns, then the maximum and the sum of exponentials.
         k.ifThen(k.cmp(Pred::eq, k.and_(lane, 3), 0), [&] {
-          k.storeElements({k.mulf(rest[r], k.cf(plain.value_or(1))), total},
-                          k.gep(k.at(k.workspace(), slot, (padTo16(p.e) + 2) * 4), padTo16(p.e) * 4));
+          k.storeElements({most, total}, k.gep(k.at(k.workspace(), slot, (padTo16(p.e) + 2) * 4), padTo16(p.e) * 4));
         });
       for (unsigned e = 0; e < tilesE; ++e) {
         Value x = out[e * 4 + r * 2], y = out[e * 4 + r * 2 + 1], col = k.add(column, e * 8);
@@ -430,8 +431,8 @@ LogicalResult Flash::combineStage(artifact::Variant &variant, Expr splits) {
       next.push_back(most);
       return next;
     });
-    Value inverse = inverseOfSum(k, p, sums[each]);
     Values at = delinearize(k, row, {p.b, p.h, p.i});
+    Value inverse = inverseOfSum(k, p, sums[each + 1], sums[each], at);
     Value place = k.add(headOffset(k, p.result, at[0], at[1]), k.mul(at[2], k.size(p.result[2])));
     for (unsigned c = 0; c < each; ++c) {
       Value e = k.add(lane, c * 32);
