@@ -81,5 +81,7 @@ LogicalResult kt::gpu::buildAttention(KernelSink &sink, AttentionOp op) {
   FailureOr<AttentionProblem> p = analyzeAttention(op);
   if (failed(p))
     return failure();
-  return sink.has(path::kFlash) ? buildAttentionTensorCore(sink, *p) : buildAttentionCudaCore(sink, *p);
+  return sink.has(path::kFlash)    ? buildAttentionTensorCore(sink, *p)
+         : sink.has(path::kDecode) ? buildAttentionDecode(sink, *p)
+                                   : buildAttentionCudaCore(sink, *p);
 }
