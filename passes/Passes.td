@@ -216,6 +216,23 @@ def MergeGenerics : Pass<"kt-merge-generics", "::mlir::func::FuncOp"> {
   }];
 }
 
+def TieStates : Pass<"kt-tie-states", "::mlir::func::FuncOp"> {
+  let summary = "Recognises results that are an argument with more behind it";
+  let description = [{
+    **Requires** fused bodies. **Guarantees** that a result of the graph which is one of its arguments up to a position, and as large but in that dimension, is made by a
+    `kt.update` of what is new and that both say so (`kt.tied`: the number of the other); that who else reads them reads what is held of a tensor with room for
+    `@capacity` elements. **Does not** ask for names.
+
+    ```mlir
+    %present = kt.generic { j - past < seq ? new[j - past] : past[j] }
+    // becomes
+    %stored = kt.capacity %past
+    %all = kt.update axis 0 from <select(eq(0, @capacity), 0, past)> count <select(eq(0, @capacity), past + seq, seq)> { .. }
+    %present = kt.capacity %all
+    ```
+  }];
+}
+
 def PackWeights : Pass<"kt-pack-weights", "::mlir::func::FuncOp"> {
   let summary = "Stores constant factors of products the way the kernels read them";
   let description = [{

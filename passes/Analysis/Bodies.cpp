@@ -81,6 +81,8 @@ SmallVector<Expr> kt::extentsOf(Operation *op, const BodyRef &body) {
       extents.push_back(cast<ExprAttr>(attention.getSizes()[i]));
     return extents;
   }
+  if (auto update = dyn_cast<UpdateOp>(op))
+    return update.window();
   extents = cast<SymTensorType>(op->getResult(0).getType()).sizes();
   if (auto reduce = dyn_cast<ReduceOp>(op); reduce && body.region == &reduce.getBody())
     for (Attribute d : reduce.getExtents())

@@ -342,7 +342,10 @@ std::string print(const Model &m) {
   for (const Port &p : m.inputs)
     text += "input " + escaped(p.name) + " " + printPort(m, p) + " in " + buffer(p.buffer) + "\n";
   for (const Port &p : m.outputs)
-    text += "output " + escaped(p.name) + " " + printPort(m, p) + " in " + buffer(p.buffer) + "\n";
+    text +=
+        "output " + escaped(p.name) + " " + printPort(m, p) + " in " + buffer(p.buffer) +
+        (p.tied == kNone ? "" : ", continues " + escaped(m.inputs[p.tied].name) + " along " + std::to_string(p.axis)) +
+        "\n";
   for (size_t i = 0; i < m.weights.size(); ++i) {
     const Weight &w = m.weights[i];
     text += "weight w" + std::to_string(i) + " " + escaped(w.name) + " " + name(w.type) + "[";

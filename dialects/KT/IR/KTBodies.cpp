@@ -15,6 +15,7 @@ using namespace kt;
 #include "dialects/KT/IR/KTInterfaces.cpp.inc"
 
 SmallVector<BodyRef> GenericOp::bodies() { return {{&getBody(), 0}}; }
+SmallVector<BodyRef> UpdateOp::bodies() { return {{&getBody(), 0}}; }
 SmallVector<BodyRef> ReduceOp::bodies() { return {{&getBody(), 0}, {&getEpilogue(), 1}}; }
 SmallVector<BodyRef> NormalizeOp::bodies() { return {{&getBody(), 0}, {&getEpilogue(), 1}}; }
 SmallVector<BodyRef> MatmulOp::bodies() { return {{&getEpilogue(), (unsigned)getParts()}}; }

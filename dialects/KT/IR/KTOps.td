@@ -45,6 +45,30 @@ def KT_GenericOp : KT_ComputeOp<"generic", ["bodies"]> {
   let assemblyFormat = "(`ins` `(` $inputs^ `:` type($inputs) `)`)? attr-dict `->` type($result) $body";
 }
 
+def KT_UpdateOp : KT_ComputeOp<"update", ["bodies"]> {
+  let summary = "Computes a window of a tensor, whose other elements stay as they are in memory";
+  let description = [{
+    As kt.generic, for the elements whose index along dimension `axis` is `from` to `from + count - 1`. The body's index of that dimension counts from
+    the window's begin. A second yielded value, an index that is the same for all elements of a row along the last dimension, moves an element further along `axis`; what
+    would lie outside is not stored.
+
+    It makes what a graph returns in place of an argument (`kt.tied`). Where a session keeps both in one piece of memory, the other elements are there
+    already; where not, the window is all there is. Both are said by one expression, of the symbol `@capacity` (see kt.capacity), so that one kernel serves both.
+
+    ```mlir
+    %r = kt.update axis 1 from <select(eq(0, @capacity), 0, past)> count <select(eq(0, @capacity), past + seq, seq)> ins(..) -> !kt.tensor<[b, c, 64] x f16> {..}
+    ```
+  }];
+  let arguments = (ins Variadic<KT_SymTensorType>:$inputs, I64Attr:$axis, KT_ExprAttr:$from, KT_ExprAttr:$count);
+  let results = (outs KT_SymTensorType:$result);
+  let regions = (region SizedRegion<1>:$body);
+  let assemblyFormat = "`axis` $axis `from` $from `count` $count (`ins` `(` $inputs^ `:` type($inputs) `)`)? attr-dict `->` type($result) $body";
+  let extraClassDeclaration = [{
+    /// How many elements of each dimension are computed.
+    ::llvm::SmallVector<::kt::Expr> window();
+  }];
+}
+
 def KT_ReduceOp : KT_ComputeOp<"reduce", ["bodies", "epilogueRegion", "mayNarrow"]> {
   let summary = "Combines the elements of a reduction space for each element of the result";
   let description = [{
@@ -265,6 +289,22 @@ def KT_ReshapeOp : KT_Op<"reshape", [Pure]> {
   let hasVerifier = 1;
 }
 
+def KT_CapacityOp : KT_Op<"capacity", [Pure]> {
+  let summary = "The same memory with another extent of one dimension";
+  let description = [{
+    A tensor that a session keeps has room for more than it holds: `@capacity` elements along the dimension that grows. `@capacity` is 0 for a session
+    that keeps nothing, where a tensor is as large as what it holds. Elements beyond the smaller of both extents are not read.
+
+    ```mlir
+    %0 = kt.capacity %past : <[b, past, 64] x f16> -> <[b, select(eq(0, @capacity), past, @capacity), 64] x f16>
+    ```
+  }];
+  let arguments = (ins KT_SymTensorType:$source);
+  let results = (outs KT_SymTensorType:$result);
+  let assemblyFormat = "$source attr-dict `:` type($source) `->` type($result)";
+  let hasVerifier = 1;
+}
+
 def KT_ItemOp : KT_Op<"item"> {
   let summary = "Binds a symbol to an integer element of a tensor, waiting for the device";
   let description = [{ `kt.item %t[3] as "?n" : !kt.tensor<[4] x i64>`. The symbol is known from here on. }];
@@ -366,7 +406,7 @@ def KT_BoundedOp : KT_Op<"bounded", [NoMemoryEffect]> {
 
 def KT_YieldOp : KT_Op<"yield", [
     Pure, Terminator, ReturnLike,
-    ParentOneOf<["GenericOp", "ReduceOp", "NormalizeOp", "MatmulOp", "ConvOp", "AttentionOp", "IfOp", "LoopOp", "KernelOp"]>]> {
+    ParentOneOf<["GenericOp", "UpdateOp", "ReduceOp", "NormalizeOp", "MatmulOp", "ConvOp", "AttentionOp", "IfOp", "LoopOp", "KernelOp"]>]> {
   let summary = "Ends a region";
   let arguments = (ins Variadic<AnyType>:$values);
   let assemblyFormat = "($values^ `:` type($values))? attr-dict";
