@@ -270,8 +270,8 @@ def RaiseNorms : Pass<"kt-raise-norms", "::mlir::func::FuncOp"> {
 def RaiseSoftmax : Pass<"kt-raise-softmax", "::mlir::func::FuncOp"> {
   let summary = "Recognises softmaxes that were spelled out";
   let description = [{
-    **Requires** fused bodies. **Guarantees** that exponentials of differences from a row's maximum, divided by their sum, are one `kt.normalize softmax`.
-    **Does not** raise exponentials without the maximum, which overflow where a softmax does not.
+    **Requires** fused bodies. **Guarantees** that exponentials of differences from a row's maximum, divided by their sum, are one `kt.normalize softmax`,
+    and that a softmax takes no maximum from what it reads but its own. **Does not** raise exponentials without the maximum, which overflow where a softmax does not.
   }];
 }
 
@@ -279,7 +279,8 @@ def RaiseAttention : Pass<"kt-raise-attention", "::mlir::func::FuncOp"> {
   let summary = "Recognises softmax(score(q k^T)) v";
   let description = [{
     **Requires** fused bodies. **Guarantees** that a softmax between two products whose scores nothing else reads is one `kt.attention`; scales,
-    masks and biases become its score region; scales of queries and keys become one multiplication. **Does not** raise when the scores are a result of the graph.
+    masks and biases become its score region; scales of queries and keys become one multiplication; a column beside the scores that is dropped after the softmax
+    becomes its sink. **Does not** raise when the scores are a result of the graph.
   }];
 }
 

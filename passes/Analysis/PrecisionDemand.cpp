@@ -181,8 +181,11 @@ private:
                        : isa<AttentionOp>(op)       ? kinds & (Exact | Origin)
                                                     : kinds & (Exact | Stream | Origin);
     unsigned combined = follow(bodies.back(), yielded);
-    if (isa<AttentionOp>(op))
+    if (isa<AttentionOp>(op)) {
       combined |= yielded;
+      if (bodies.size() > 1)
+        follow(bodies[0], yielded);
+    }
     if (auto reduce = dyn_cast<ReduceOp>(op)) {
       ReduceKind kind = reduce.getKind();
       bool sums = kind == ReduceKind::add || kind == ReduceKind::mul;

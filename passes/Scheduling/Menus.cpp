@@ -158,7 +158,10 @@ void Menu::attention(AttentionOp op, const CostModel &cost) {
       return makeConfig(context, {{"warps", {warps}}, {"async", {async}}});
     };
     if (aligned) {
-      Expr splits = cost.keySplits(*p, 1);
+      Expr splits = cost.keySplits(*p, 1), shares = cost.decodeShares(*p);
+      if (everywhere && p->d <= kMostDecodeWidth && p->e <= kMostDecodeWidth)
+        add(path::kDecode, makeConfig(context, {}), allOf({guard, Expr::lt(p->i, number(17))}), cost.decode(*p, shares),
+            shares);
       if (everywhere)
         add(path::kFlash, config(1, true), allOf({guard, Expr::lt(number(511), p->j)}), cost.flash(*p, 1, true, splits),
             splits);

@@ -20,7 +20,10 @@ SmallVector<BodyRef> ReduceOp::bodies() { return {{&getBody(), 0}, {&getEpilogue
 SmallVector<BodyRef> NormalizeOp::bodies() { return {{&getBody(), 0}, {&getEpilogue(), 1}}; }
 SmallVector<BodyRef> MatmulOp::bodies() { return {{&getEpilogue(), (unsigned)getParts()}}; }
 SmallVector<BodyRef> ConvOp::bodies() { return {{&getEpilogue(), 1}}; }
-SmallVector<BodyRef> AttentionOp::bodies() { return {{&getScore(), 1}}; }
+SmallVector<BodyRef> AttentionOp::bodies() {
+  return getSink().empty() ? SmallVector<BodyRef>{{&getScore(), 1}}
+                           : SmallVector<BodyRef>{{&getSink(), 0}, {&getScore(), 1}};
+}
 
 unsigned MatmulOp::numFactors() { return 2; }
 unsigned ConvOp::numFactors() { return 2; }

@@ -175,7 +175,9 @@ def KT_AttentionOp : KT_ComputeOp<"attention", ["bodies", "numFactors"]> {
     `maps` are four projected permutations: (b, h, i, d) -> query indices, (b, g, j, d) -> key indices, (b, g, j, e) -> value indices,
     (b, h, i, e) -> result indices, with g = h floordiv `group`; query, key and value are their operands seen through `views`, where there are any. `sizes` holds the expressions of b, h, i, j, d, e. The `score` region's
     arguments: the f32 product q.k, `extras`, and the indices b, h, i, j; it yields the f32 score (scale, masks and biases are in it).
-    A row whose scores are all minus infinity gives zeros with `zero_empty`, else NaN; without keys (j = 0) all rows are zeros.
+    With a `sink`, whose arguments are `extras` and the indices b, h, i, each row's softmax has one score more than there are keys, the f32 that the region
+    yields: it adds to the sum that all are divided by, and there is no value for it.
+    A row whose scores (the sink is one) are all minus infinity gives zeros with `zero_empty`, else NaN; without keys (j = 0) all rows are zeros.
     Row i sees the keys i + `span_from` <= j < i + `span_to`, where these are given: the scores of others are minus infinity, whatever the region yields.
     With `span_low` they are what the region yields, which is below -1e30: nothing beside a score above -1e29, but a row without one is made of all keys.
   }];
@@ -189,10 +191,10 @@ def KT_AttentionOp : KT_ComputeOp<"attention", ["bodies", "numFactors"]> {
     build($_builder, $_state, result, query, key, value, extras, maps, sizes, group, zero_empty, views, nullptr, nullptr, nullptr);
   }]>];
   let results = (outs KT_SymTensorType:$result);
-  let regions = (region SizedRegion<1>:$score);
+  let regions = (region SizedRegion<1>:$score, MaxSizedRegion<1>:$sink);
   let assemblyFormat = [{
     $query `,` $key `,` $value (`extras` `(` $extras^ `:` type($extras) `)`)? attr-dict
-    `:` type($query) `,` type($key) `,` type($value) `->` type($result) `score` $score
+    `:` type($query) `,` type($key) `,` type($value) `->` type($result) `score` $score (`sink` $sink^)?
   }];
 }
 
