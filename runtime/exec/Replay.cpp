@@ -39,12 +39,12 @@ Status Executor::execute() {
   return {};
 }
 
-/// The second run with the same shapes is recorded instead of done, then replayed as the following ones are: in one
-/// call each. `done` says whether it was.
+/// The second run with the same shapes, or with such that everything lies where it did, is recorded instead of done,
+/// then replayed as the following ones are: in one call each. `done` says whether it was.
 Status Executor::executeGraph(bool &done) {
   if (graph && graphIsStale && !updateGraph())
     graph.reset();
-  if (!graph && runsOfPlan == 0)
+  if (!graph && runsOfPlan == 0 && !shapes.keptPlaces)
     return {};
   if (!graph)
     KT_RETURN_IF_ERROR(recordGraph());
