@@ -81,6 +81,22 @@ CostModel::Block CostModel::block(const SimtTile &t, unsigned accBytes, bool vec
   return {t.bm, t.bn, t.bk, t.threads(), std::max(lanes, 4u), timesOf(full, alone, resident, store)};
 }
 
+CostModel::Block CostModel::block(const GemvTile &t, const Product &p) const {
+  // A round of the block's warps, a unit each.
+  unsigned bytes = elementBytes(p.rhsType), depth = t.warps * GemvTile::kUnit;
+  int64_t weights = (int64_t)t.columns() * depth * bytes, left = (int64_t)t.rows * depth * elementBytes(p.lhsType);
+  int64_t flops = 2ll * t.rows * t.columns() * depth;
+  auto full = [&](const CardModel &c) {
+    return std::max(per(weights + left, c.l2), t.mma ? per(flops, c.mma) : per(flops, c.fma) * 3 / 2);
+  };
+  // Each warp waits for memory, but for several rounds at a time.
+  auto alone = [&](const CardModel &c) { return std::max(full(c), c.latency / t.ahead); };
+  auto resident = [&](const CardModel &c) { return c.resident(t.sharedBytes(), t.threads(), t.registers(bytes)); };
+  // A thread adds up all warps' sums of a column.
+  BlockTimes times = timesOf(full, alone, resident, 60 + 10 * t.warps);
+  return {t.rows, t.columns(), depth, t.threads(), 4, times, t.onTheWay(bytes)};
+}
+
 Expr CostModel::addingUp(const Product &p, const Block &b, Expr splits) const {
   // What blocks write counts twice: in a cache full of other things, something has to leave for it. The last block of a
   // tile then reads all of the tile's sums. Its threads wait for one after the other, in a cache that answers in a
@@ -126,8 +142,17 @@ CostModel::ProductCost CostModel::contraction(const Product &p, const Block &b, 
   Expr result = p.m * p.resultColumns *
                 (elementBytes(cast<SymTensorType>(p.op->getResult(0).getType()).getElementType()) + beside);
   Expr moved = memory(p.batches() * (left + result) + (sharedRight ? right : p.batches() * right));
-  auto launched = [&](Expr work) { return Expr::max(work, moved) + target.constants().launch; };
-  Expr alone = launched(rounds(tiles, slabs, times));
+  // Panels that go straight into registers come a tenth faster than through shared memory. Memory that is asked for
+  // little at a time gives less: a quarter of what its latency holds is lost to waiting.
+  auto waited = [&](Expr blocks) {
+    if (!b.onTheWay)
+      return moved;
+    Expr perSm = Expr::min(Expr::floorDiv(blocks * b.onTheWay, smCount()), times.resident * b.onTheWay);
+    Expr lost = moved * pick([](const CardModel &c) { return c.latency * c.dram / 4000; });
+    return Expr::floorDiv(moved * 9, number(10)) + Expr::floorDiv(lost, Expr::max(perSm, one));
+  };
+  auto launched = [&](Expr work, Expr blocks) { return Expr::max(work, waited(blocks)) + target.constants().launch; };
+  Expr alone = launched(rounds(tiles, slabs, times), tiles);
   // Blocks that share a depth fill the device at most once, so they change nothing here.
   Expr turns = Expr::ceilDiv(tiles, smCount() * times.resident);
   if (!mayShare)
@@ -140,7 +165,7 @@ CostModel::ProductCost CostModel::contraction(const Product &p, const Block &b, 
   // not slower. Grids and workspaces ask this too: a comparison of both whole times would be too long for them.
   Expr saved = (slabs - share) * times.alone, above = slabs * times.alone + times.epilogue + start() - moved;
   Expr pays = Expr::lt(adding, Expr::min(saved, above));
-  Expr together = launched(rounds(tiles * most, share, times)) + adding;
+  Expr together = launched(rounds(tiles * most, share, times), tiles * most) + adding;
   return {nanoseconds(Expr::select(pays, together, alone)), Expr::select(pays, most, one), turns};
 }
 
@@ -152,6 +177,10 @@ CostModel::ProductCost CostModel::product(const Product &p, const MmaTile &t, bo
 CostModel::ProductCost CostModel::product(const Product &p, const SimtTile &t, bool vectors, unsigned lanes,
                                           bool mayShare) const {
   return contraction(p, block(t, elementBytes(p.accType), vectors, lanes), mayShare);
+}
+
+CostModel::ProductCost CostModel::product(const Product &p, const GemvTile &t, bool mayShare) const {
+  return contraction(p, block(t, p), mayShare);
 }
 
 CostModel::BlockTimes CostModel::flashTimes(const AttentionProblem &p, unsigned warps, bool async) const {
@@ -176,14 +205,30 @@ CostModel::BlockTimes CostModel::flashTimes(const AttentionProblem &p, unsigned 
   return {pick(full), pick(alone), pick(epilogue), pick(resident), {}};
 }
 
+/// Keys that a tile of few rows walks: no more than their window has, but for a share, which cannot use one of very low
+/// scores.
+static Expr walkedBy(const AttentionProblem &p) {
+  return p.from && p.to && !p.low ? Expr::min(p.j, p.to - p.from + kKeys) : p.j;
+}
+
+static Expr decodeTiles(const AttentionProblem &p) {
+  MLIRContext *context = p.j.context();
+  Expr groups = Expr::floorDiv(p.h, Expr::constant(context, p.group));
+  return p.b * groups * Expr::ceilDiv(p.i * p.group, Expr::constant(context, kDecodeRows));
+}
+
+/// Keys and values, each read once.
+static Expr keyBytes(const AttentionProblem &p) {
+  Expr groups = Expr::floorDiv(p.h, Expr::constant(p.j.context(), p.group));
+  return p.b * groups * walkedBy(p) * ((p.d + p.e) * 2);
+}
+
 Expr CostModel::keySplits(const AttentionProblem &p, unsigned warps) const {
   // Blocks that a multiprocessor does not hold at the same time are a further turn; each has at least four blocks of
   // keys.
   Expr blocks = p.b * p.h * Expr::ceilDiv(p.i, number(warps * 16));
   Expr room = Expr::floorDiv(smCount() * flashTimes(p, warps, true).resident, Expr::max(blocks, number(1)));
-  // Rows see no more keys than their window has; a split cannot use one of very low scores.
-  Expr walked = p.from && p.to && !p.low ? Expr::min(p.j, p.to - p.from + kKeys) : p.j;
-  Expr deep = Expr::floorDiv(walked, number(kKeys * 4));
+  Expr deep = Expr::floorDiv(walkedBy(p), number(kKeys * 4));
   return Expr::max(number(1), Expr::min(number(kMostKeySplits), Expr::min(room, deep)));
 }
 
@@ -191,13 +236,46 @@ Expr CostModel::flash(const AttentionProblem &p, unsigned warps, bool async, Exp
   Expr blocks = p.b * p.h * Expr::ceilDiv(p.i, number(warps * 16)), slabs = Expr::ceilDiv(p.j, number(kKeys));
   if (splits)
     blocks = blocks * splits, slabs = Expr::ceilDiv(slabs, splits);
-  Expr total = rounds(blocks, slabs, flashTimes(p, warps, async)) + target.constants().launch;
+  Expr total =
+      Expr::max(rounds(blocks, slabs, flashTimes(p, warps, async)), memory(keyBytes(p))) + target.constants().launch;
   if (splits)
     total = total +
             Expr::floorDiv(p.b * p.h * p.i * splits * (p.e * 8 * 1000),
                            smCount() * pick([](const CardModel &c) { return c.l2; })) +
             target.constants().launch;
   return nanoseconds(total);
+}
+
+CostModel::BlockTimes CostModel::decodeTimes(const AttentionProblem &p) const {
+  int64_t width = p.d + p.e, bytes = kDecodeKeys * width * 2, flops = 2ll * kDecodeRows * kDecodeKeys * width;
+  auto full = [&](const CardModel &c) {
+    // What is copied to shared memory is read from there once.
+    return std::max(target.overlapped(per(flops, c.mma), per(2 * bytes, c.shared)), per(bytes, c.l2));
+  };
+  auto alone = [&](const CardModel &c) {
+    int64_t chain = (p.d / 16 + p.e / 32) * c.step / 2 + 2 * target.constants().barrier;
+    return std::max({full(c), chain, c.latency / (kDecodeStages - 1)});
+  };
+  auto epilogue = [&](const CardModel &c) { return c.latency; };
+  auto resident = [&](const CardModel &c) { return c.resident(kDecodeStages * bytes, 128, width > 128 ? 255 : 128); };
+  return {pick(full), pick(alone), pick(epilogue), pick(resident), {}};
+}
+
+Expr CostModel::decodeShares(const AttentionProblem &p) const {
+  // As many as fill the device at once, each with at least four blocks of keys.
+  Expr room = Expr::floorDiv(smCount() * decodeTimes(p).resident, Expr::max(decodeTiles(p), number(1)));
+  Expr deep = Expr::floorDiv(walkedBy(p), number(kDecodeKeys * 4));
+  return Expr::max(number(1), Expr::min(number(kMostDecodeShares), Expr::min(room, deep)));
+}
+
+Expr CostModel::decode(const AttentionProblem &p, Expr shares) const {
+  Expr tiles = decodeTiles(p), slabs = Expr::ceilDiv(Expr::ceilDiv(walkedBy(p), number(kDecodeKeys)), shares);
+  Expr work = rounds(tiles * shares, slabs, decodeTimes(p));
+  // The last block of a tile waits for all shares of a row, eight at a time, and knows by then that it is the last.
+  Expr adding = pick([](const CardModel &c) { return c.latency / 3; }) * Expr::ceilDiv(shares, number(8)) +
+                target.constants().arrival;
+  return nanoseconds(Expr::max(work, memory(keyBytes(p))) +
+                     Expr::select(Expr::lt(number(1), shares), adding, number(0)) + target.constants().launch);
 }
 
 Expr CostModel::attention(const AttentionProblem &p) const {

@@ -28,11 +28,15 @@ public:
   /// takes, as many as fill the device without a further round.
   ProductCost product(const Product &p, const MmaTile &t, bool async, unsigned lanes, bool mayShare) const;
   ProductCost product(const Product &p, const SimtTile &t, bool vectors, unsigned lanes, bool mayShare) const;
+  ProductCost product(const Product &p, const GemvTile &t, bool mayShare) const;
 
   /// Attention on tensor cores, `warps` times 16 rows a block; the number of splits of its keys.
   Expr keySplits(const AttentionProblem &p, unsigned warps) const;
   Expr flash(const AttentionProblem &p, unsigned warps, bool async, Expr splits) const;
   Expr attention(const AttentionProblem &p) const;
+  /// The same with a tile for the heads that share keys, of which each block has a share.
+  Expr decodeShares(const AttentionProblem &p) const;
+  Expr decode(const AttentionProblem &p, Expr shares) const;
 
   /// Work that memory bounds: `bytes` moved, `percent` of the bandwidth reached.
   Expr stream(Expr bytes, int64_t percent) const;
@@ -51,14 +55,17 @@ private:
   struct Block {
     unsigned bm, bn, bk, threads, width;
     BlockTimes times;
+    int64_t onTheWay = 0; // bytes at a time, where that bounds what memory gives; 0: it does not
   };
   Block block(const MmaTile &t, bool async, unsigned lanes) const;
   using OfCard = llvm::function_ref<int64_t(const CardModel &)>;
   /// `store`: picoseconds of the epilogue for each element. The blocks that fill a multiprocessor follow from the rest.
   BlockTimes timesOf(OfCard full, OfCard alone, OfCard resident, int64_t store) const;
   BlockTimes flashTimes(const AttentionProblem &p, unsigned warps, bool async) const;
+  BlockTimes decodeTimes(const AttentionProblem &p) const;
   BlockTimes warpgroupTimes(const MmaTile &t, unsigned lanes) const;
   Block block(const SimtTile &t, unsigned accBytes, bool vectors, unsigned lanes) const;
+  Block block(const GemvTile &t, const Product &p) const;
   ProductCost contraction(const Product &p, const Block &b, bool mayShare) const;
   /// What partial sums of several blocks take on top of the blocks' own work.
   Expr addingUp(const Product &p, const Block &b, Expr splits) const;

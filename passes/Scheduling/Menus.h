@@ -36,11 +36,14 @@ private:
   void addProduct(llvm::StringRef path, mlir::DictionaryAttr config, const Product &p, const CostModel &cost,
                   const TileShape &tile, Expr guard, const CostModel::ProductCost &expected);
   void tensorCoreProducts(const Product &p, const CostModel &cost, const TargetModel &model);
+  /// Of few rows by panels.
+  void gemvProducts(const Product &p, const CostModel &cost, const TargetModel &model);
   void cudaCoreProducts(const Product &p, const CostModel &cost, const TargetModel &model);
   void attention(AttentionOp op, const CostModel &cost);
   void reduce(ReduceOp op, const CostModel &cost);
   void normalize(NormalizeOp op, const CostModel &cost);
   void generic(GenericOp op, const CostModel &cost);
+  void update(UpdateOp op, const CostModel &cost);
   void sort(SortOp op, const CostModel &cost);
   /// How wide a thread may store under which conditions: `align` fills an alignment for at most so many columns.
   llvm::SmallVector<Level> levels(unsigned most, llvm::function_ref<unsigned(Alignment &, unsigned)> align) const;

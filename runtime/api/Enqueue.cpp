@@ -44,6 +44,8 @@ Status Session::Impl::takeInput(const TensorView &tensor) {
   exec::InputView &view = views[*number];
   if (view.data)
     return Status::usage("input '" + artifact::escaped(tensor.name) + "' is given twice");
+  if (executor->keepsInput(*number))
+    return Status::usage("input '" + artifact::escaped(tensor.name) + "' is given, but the session keeps it");
   static const char empty alignas(64) = 0; // tensors without elements may come without memory
   view = {static_cast<artifact::DType>(tensor.type), tensor.dims, tensor.data ? tensor.data : &empty,
           tensor.memory == Memory::device};
@@ -55,7 +57,7 @@ Status Session::Impl::takeInput(const TensorView &tensor) {
 Status Session::Impl::expectInputs() const {
   const artifact::Model &m = model->impl->program->model();
   for (size_t i = 0; i < views.size(); ++i)
-    if (!views[i].data)
+    if (!views[i].data && !executor->keepsInput(i))
       return Status::usage("input '" + artifact::escaped(m.inputs[i].name) + "' is missing: expected " +
                            artifact::printPort(m, m.inputs[i]));
   return {};
@@ -70,6 +72,8 @@ Status Session::Impl::takeOutput(const Binding &binding) {
   auto wrong = [&](const char *how) { return Status::usage("output '" + artifact::escaped(tensor.name) + "' " + how); };
   if (request.place != Place::none)
     return wrong("is given twice");
+  if (executor->keepsOutput(*number))
+    return wrong("is asked for, but the session keeps it");
   bool onHost = model->impl->program->device->isHost(), onDevice = tensor.memory == Memory::device;
   if (onHost && onDevice)
     return wrong("is wanted in memory of a device, but the session runs on the host");

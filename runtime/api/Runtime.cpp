@@ -59,6 +59,11 @@ Result<std::shared_ptr<Model>> Model::loadModel(const std::string &path, const O
   for (const artifact::Port &port : model.outputs) {
     impl->outputIndex.emplace(port.name, impl->outputs.size());
     impl->outputs.push_back(describe(model, port));
+    if (port.tied == artifact::kNone)
+      continue;
+    impl->outputs.back().tied = model.inputs[port.tied].name;
+    impl->inputs[port.tied].tied = port.name;
+    impl->outputs.back().grows = impl->inputs[port.tied].grows = port.axis;
   }
   return std::shared_ptr<Model>(new Model(std::move(impl)));
 }
@@ -67,13 +72,13 @@ const std::vector<PortInfo> &Model::inputs() const { return impl->inputs; }
 const std::vector<PortInfo> &Model::outputs() const { return impl->outputs; }
 std::string Model::device() const { return impl->program->device->name(); }
 
-Result<std::unique_ptr<Session>> Model::createSession() {
-  return guarded([&]() -> Result<std::unique_ptr<Session>> { return makeSession(); });
+Result<std::unique_ptr<Session>> Model::createSession(const SessionOptions &options) {
+  return guarded([&]() -> Result<std::unique_ptr<Session>> { return makeSession(options); });
 }
 
-Result<std::unique_ptr<Session>> Model::makeSession() {
+Result<std::unique_ptr<Session>> Model::makeSession(const SessionOptions &options) {
   device::CallerContext keep;
-  auto executor = exec::Executor::create(*impl->program);
+  auto executor = exec::Executor::create(*impl->program, options.capacity);
   if (!executor.ok())
     return std::move(executor).status();
   auto session = std::make_unique<Session::Impl>();

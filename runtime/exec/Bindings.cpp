@@ -73,7 +73,7 @@ Status Executor::checkInput(const InputView &input) const {
 Status Executor::checkBindings(std::span<const InputView> inputs, std::span<const OutputRequest> requests) const {
   bool onHost = program.device->isHost();
   for (size_t i = 0; i < inputs.size(); ++i)
-    if ((inputs[i].onDevice || onHost) && inputBytes(i))
+    if ((inputs[i].onDevice || onHost) && !keepsInput(i) && inputBytes(i))
       KT_RETURN_IF_ERROR(checkInput(inputs[i]).in(portText("input", m.inputs[i])));
   for (size_t i = 0; i < requests.size(); ++i) {
     const OutputRequest &request = requests[i];
@@ -122,6 +122,8 @@ Status Executor::placeInputs(std::span<const InputView> inputs, bool waits) {
   bool onHost = program.device->isHost();
   // Kernels only read inputs, which are used where they are if those can be read there.
   auto inPlace = [&](size_t i) {
+    if (keepsInput(i))
+      return true;
     return onHost ? aligned(inputs[i].data, kHostVector) : inputs[i].onDevice && inputBytes(i);
   };
   uint64_t total = 0;
@@ -137,6 +139,8 @@ Status Executor::placeInputs(std::span<const InputView> inputs, bool waits) {
   inputCopies.resize(inputs.size());
   deviceInputs.assign(inputs.size(), nullptr);
   for (size_t i = 0; i < inputs.size(); ++i) {
+    if (keepsInput(i))
+      continue;
     BufferId id = m.inputs[i].buffer;
     uint64_t bytes = inputBytes(i);
     Storage &storage = fixed[id];
@@ -165,6 +169,7 @@ Status Executor::placeInputs(std::span<const InputView> inputs, bool waits) {
     storage.mirrorOwned = false;
     storage.mirrorValid = storage.deviceValid = true;
   }
+  placeKept();
   if (total && !onHost && !waits) {
     auto copied = stream->record(std::move(inputsCopied));
     if (!copied.ok())
@@ -178,7 +183,8 @@ Status Executor::placeInputs(std::span<const InputView> inputs, bool waits) {
 /// Whether something that a run reads where its caller has it lies in this memory.
 bool Executor::overlapsInput(const void *memory, uint64_t bytes, std::span<const InputView> inputs) const {
   for (size_t i = 0; i < inputs.size(); ++i)
-    if (fixed[m.inputs[i].buffer].data == inputs[i].data && overlap(memory, bytes, inputs[i].data, inputBytes(i)))
+    if (!keepsInput(i) && fixed[m.inputs[i].buffer].data == inputs[i].data &&
+        overlap(memory, bytes, inputs[i].data, inputBytes(i)))
       return true;
   return false;
 }
@@ -192,7 +198,7 @@ Status Executor::placeOutputs(std::span<const InputView> inputs, std::span<const
   writtenInPlace.assign(m.outputs.size(), 0);
   for (size_t i = 0; i < m.outputs.size(); ++i) {
     BufferId root = program.info->outputRoots[i];
-    if (root == kNone || !shapes.placed[root])
+    if (root == kNone || !shapes.placed[root] || keepsOutput(i))
       continue;
     uint64_t bytes = shapes.sizes[root];
     void *memory = plannedPlace(root);
@@ -245,6 +251,8 @@ Status Executor::collectOutputs(std::span<const OutputRequest> requests) {
   for (size_t i = 0; i < m.outputs.size(); ++i) {
     KT_RETURN_IF_ERROR(measureOutput(i));
     KT_RETURN_IF_ERROR(checkCapacity(i, results[i].bytes, requests[i]));
+    if (keepsOutput(i))
+      continue;
     if (requests[i].place == Place::host && !program.device->isHost()) {
       onHost += alignedUp(results[i].bytes);
       any = true;
@@ -256,6 +264,10 @@ Status Executor::collectOutputs(std::span<const OutputRequest> requests) {
   for (size_t i = 0; i < m.outputs.size(); ++i) {
     const Storage &storage = *bound[m.outputs[i].buffer];
     OutputView &view = results[i];
+    if (keepsOutput(i)) {
+      KT_RETURN_IF_ERROR(ensureOnDevice(*bound[m.outputs[i].buffer]));
+      continue;
+    }
     switch (requests[i].place) {
     case Place::none:
       break;

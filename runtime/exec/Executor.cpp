@@ -38,7 +38,7 @@ Executor::Executor(Program &program)
     : program(program), m(program.model()), values(*program.graph), pool(*program.account, *program.device),
       fixed(m.buffers.size()), weightStorage(m.weights.size()), bound(m.buffers.size()), results(m.outputs.size()) {
   for (SymbolId s = 0; s < m.symbols.size(); ++s)
-    if (m.symbols[s].kind == Symbol::Kind::Input)
+    if (m.symbols[s].isGiven())
       inputSymbols.push_back(s);
   symbolSeen.resize(m.symbols.size());
   newSymbolValues.resize(m.symbols.size());
@@ -48,7 +48,7 @@ Executor::Executor(Program &program)
   pointers.resize(most);
 }
 
-Result<std::unique_ptr<Executor>> Executor::create(Program &program) {
+Result<std::unique_ptr<Executor>> Executor::create(Program &program, uint64_t capacity) {
   std::unique_ptr<Executor> executor(new Executor(program));
   auto stream = program.device->createStream();
   if (!stream.ok())
@@ -61,6 +61,8 @@ Result<std::unique_ptr<Executor>> Executor::create(Program &program) {
     return std::move(faults).status();
   executor->faults = {new (*faults) FaultRecord(),
                       [&device = *program.device](FaultRecord *record) { device.releaseStaging(record); }};
+  if (capacity)
+    KT_RETURN_IF_ERROR(executor->keepState(capacity));
   if (program.fallbackHost) {
     auto hostStream = program.fallbackHost->createStream();
     if (!hostStream.ok())
@@ -83,6 +85,7 @@ Executor::~Executor() {
       pool.drop(storage);
   for (Storage &storage : fixed)
     pool.dropMirror(storage);
+  releaseKept();
   program.account->release(arena, arenaCapacity);
   program.account->release(blockCounters, countersCapacity);
   program.account->release(staging, stagingCapacity);
@@ -110,8 +113,23 @@ Status Executor::bind(std::span<const InputView> inputs, bool &changed) {
     return Status::usage("input '" + escaped(m.inputs[i].name) + "': expected " + printPort(m, m.inputs[i]) +
                          " but got " + shapeText(inputs[i].type, inputs[i].dims) + why);
   };
+  auto bindSymbol = [&](size_t i, SymbolId s, int64_t dim) -> Status {
+    const Symbol &symbol = m.symbols[s];
+    if (symbolSeen[s] && newSymbolValues[s] != dim)
+      return mismatch(i, ": '" + escaped(symbol.name) + "' is " + std::to_string(dim) + " here but " +
+                             std::to_string(newSymbolValues[s]) + " in another place");
+    if (dim < symbol.min || dim > symbol.max)
+      return mismatch(i, ": '" + escaped(symbol.name) + "' is " + std::to_string(dim) + ", outside " +
+                             std::to_string(symbol.min) + ".." +
+                             (symbol.max == INT64_MAX ? "" : std::to_string(symbol.max)));
+    symbolSeen[s] = 1;
+    newSymbolValues[s] = dim;
+    return {};
+  };
   for (size_t i = 0; i < inputs.size(); ++i) {
     const Port &port = m.inputs[i];
+    if (keepsInput(i))
+      continue;
     if (inputs[i].type != port.type || inputs[i].dims.size() != port.dims.size())
       return mismatch(i, "");
     for (size_t d = 0; d < port.dims.size(); ++d) {
@@ -122,21 +140,11 @@ Status Executor::bind(std::span<const InputView> inputs, bool &changed) {
       if (e.op == Expr::Op::Const && e.imm != dim)
         return mismatch(i, ": dimension " + std::to_string(d) + " is " + std::to_string(dim) + " instead of " +
                                std::to_string(e.imm));
-      if (e.op != Expr::Op::Symbol)
-        continue;
-      SymbolId s = static_cast<SymbolId>(e.imm);
-      const Symbol &symbol = m.symbols[s];
-      if (symbolSeen[s] && newSymbolValues[s] != dim)
-        return mismatch(i, ": '" + escaped(symbol.name) + "' is " + std::to_string(dim) + " here but " +
-                               std::to_string(newSymbolValues[s]) + " in another place");
-      if (dim < symbol.min || dim > symbol.max)
-        return mismatch(i, ": '" + escaped(symbol.name) + "' is " + std::to_string(dim) + ", outside " +
-                               std::to_string(symbol.min) + ".." +
-                               (symbol.max == INT64_MAX ? "" : std::to_string(symbol.max)));
-      symbolSeen[s] = 1;
-      newSymbolValues[s] = dim;
+      if (e.op == Expr::Op::Symbol)
+        KT_RETURN_IF_ERROR(bindSymbol(i, static_cast<SymbolId>(e.imm), dim));
     }
   }
+  KT_RETURN_IF_ERROR(bindKept(bindSymbol));
   changed = !planned || symbolValues.size() != inputSymbols.size();
   for (size_t k = 0; !changed && k < inputSymbols.size(); ++k)
     changed = symbolValues[k] != newSymbolValues[inputSymbols[k]];
@@ -149,6 +157,8 @@ Status Executor::bind(std::span<const InputView> inputs, bool &changed) {
   }
   for (size_t i = 0; i < inputs.size(); ++i) {
     const Port &port = m.inputs[i];
+    if (keepsInput(i))
+      continue;
     for (size_t d = 0; d < port.dims.size(); ++d) {
       auto dim = values.get(port.dims[d]);
       if (!dim.ok())
@@ -165,6 +175,8 @@ Status Executor::bind(std::span<const InputView> inputs, bool &changed) {
       return Status::rejected("input '" + escaped(port.name) + "' has " + std::to_string(*bytes) +
                               " bytes but its buffer has " + std::to_string(*expected));
   }
+  KT_RETURN_IF_ERROR(prepareKept());
+  changed = changed || !planned;
   return {};
 }
 
@@ -174,7 +186,7 @@ Status Executor::plan() {
   prologueDone = false;
   runsOfPlan = 0;
   KT_RETURN_IF_ERROR(settle());
-  KT_RETURN_IF_ERROR(shapes.compute(program, values, keepInputs));
+  KT_RETURN_IF_ERROR(shapes.compute(program, values, keepInputs, /*keepOnce=*/true, homes));
   // Before the first launch, and before anything is recorded: no code may be loaded while a graph is.
   KT_RETURN_IF_ERROR(shapes.makeReady(program, values));
   ++counts.plans;
@@ -208,7 +220,7 @@ Status Executor::plan() {
     fixed[b] = Storage();
     if (!shapes.placed[b])
       continue;
-    fixed[b].data = static_cast<char *>(arena) + shapes.offsets[b];
+    fixed[b].data = plannedPlace(b);
     fixed[b].bytes = shapes.sizes[b];
   }
   for (size_t i = 0; i < shapes.launches.size(); ++i)
@@ -336,15 +348,23 @@ Status Executor::enqueueOnce(std::span<const InputView> inputs, std::span<const 
   unfinishedBefore = unfinished;
   unfinished = true;
   KT_RETURN_IF_ERROR(execute());
-  return collectOutputs(requests);
+  KT_RETURN_IF_ERROR(collectOutputs(requests));
+  for (Kept &k : kept)
+    k.held = k.next;
+  return {};
 }
 
 /// Looks at what went wrong in all runs since the latest wait.
 Status Executor::finish() {
-  KT_RETURN_IF_ERROR(stream->synchronize());
-  unfinished = inputsUnderWay = false;
-  KT_RETURN_IF_ERROR(program.intact());
-  return takeFault();
+  auto look = [&]() -> Status {
+    KT_RETURN_IF_ERROR(stream->synchronize());
+    unfinished = inputsUnderWay = false;
+    KT_RETURN_IF_ERROR(program.intact());
+    return takeFault();
+  };
+  Status status = look();
+  settleKept(status.ok());
+  return status;
 }
 
 Status Executor::repeatOnce() {

@@ -12,6 +12,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <functional>
 #include <map>
 
 namespace kt::exec {
@@ -64,7 +65,9 @@ struct Counters {
 
 class Executor {
 public:
-  static Result<std::unique_ptr<Executor>> create(Program &program);
+  /// With a `capacity` that is not 0 it keeps the inputs that outputs continue, with room for so many elements along
+  /// the dimension that grows: these are not given to runs, and those outputs not asked for.
+  static Result<std::unique_ptr<Executor>> create(Program &program, uint64_t capacity = 0);
   ~Executor();
 
   /// `inputs` in the order of the model's inputs, `requests` in that of its outputs. Returns when the outputs are
@@ -86,6 +89,16 @@ public:
   void cancel() { cancelled.store(true, std::memory_order_relaxed); }
   /// Of the latest successful run, in the order of the model's outputs.
   const std::vector<OutputView> &outputs() const { return results; }
+
+  bool keepsInput(size_t input) const { return capacity && keptBy[input] != artifact::kNone; }
+  bool keepsOutput(size_t output) const { return capacity && m.outputs[output].tied != artifact::kNone; }
+  uint64_t stateCapacity() const { return capacity; }
+  /// Elements that are held along the dimension that grows; the most, where that differs.
+  uint64_t held() const;
+  /// Forgets all but the first `length`.
+  Status truncate(uint64_t length);
+  /// Takes over a copy of what another session of the same program and capacity keeps.
+  Status copyKept(Executor &from);
 
   const Counters &counters() const { return counts; }
   /// Starts, or stops, to record each launch; launches then wait for the device.
@@ -121,12 +134,33 @@ private:
   Status placeInputs(std::span<const InputView> inputs, bool waits);
   Status placeOutputs(std::span<const InputView> inputs, std::span<const OutputRequest> requests);
   void place(artifact::BufferId id, void *memory);
-  void *plannedPlace(artifact::BufferId id) const { return static_cast<char *>(arena) + shapes.offsets[id]; }
+  void *plannedPlace(artifact::BufferId id) const {
+    return capacity && homes[id] ? homes[id] : static_cast<char *>(arena) + shapes.offsets[id];
+  }
   Status measureOutput(size_t output);
   Status collectOutputs(std::span<const OutputRequest> requests);
   Status fetchOutput(size_t output, char *host);
   Status lendOutput(size_t output);
   Status copyOutput(size_t output, void *to);
+
+  // State.cpp
+  /// An input that an output continues, in one piece of memory.
+  struct Kept {
+    uint32_t input, output, axis;
+    artifact::BufferId root; // the output's memory
+    void *memory = nullptr;
+    uint64_t bytes = 0;
+    std::vector<int64_t> dims = {}; // of the memory
+    int64_t held = 0, next = 0;     // elements along `axis`, and after the run at hand
+    int64_t certain = 0;            // as of the latest wait
+  };
+  Status keepState(uint64_t room);
+  Status bindKept(const std::function<Status(size_t, artifact::SymbolId, int64_t)> &bindSymbol);
+  Status prepareKept();
+  Status giveHome(Kept &k, const std::vector<int64_t> &dims);
+  void placeKept();
+  void settleKept(bool well);
+  void releaseKept();
 
   // Replay.cpp
   Status walk();
@@ -188,6 +222,12 @@ private:
   std::vector<artifact::SymbolId> inputSymbols;
   std::vector<int64_t> symbolValues, newSymbolValues;
   std::vector<uint8_t> symbolSeen;
+
+  // State
+  uint64_t capacity = 0; // 0: nothing is kept
+  std::vector<Kept> kept;
+  std::vector<uint32_t> keptBy; // by input: number in `kept`, or kNone
+  std::vector<void *> homes;    // by buffer: memory that is no plan's, or null
 
   // Streaming
   void *staging = nullptr;

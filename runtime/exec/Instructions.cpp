@@ -180,6 +180,10 @@ Status Executor::launchOnHost(const Launch &i, const InstructionInfo &info, Prep
   const Kernel &kernel = m.kernels[i.kernel];
   ++counts.fallbacks[kernel.name];
   for (BufferId id : info.defines) {
+    if (capacity && homes[id]) { // the kernel adds to what is there
+      KT_RETURN_IF_ERROR(ensureOnHost(*bound[id]));
+      continue;
+    }
     KT_RETURN_IF_ERROR(pool.addMirror(*bound[id]));
     bound[id]->mirrorValid = true; // nothing in it yet
   }

@@ -254,7 +254,7 @@ Status Program::placeWeights() {
   // The arena of the largest shapes when they are bounded, of the smallest when not: then a session asks for more.
   ExprValues values(*graph);
   for (SymbolId s = 0; s < model().symbols.size(); ++s)
-    if (model().symbols[s].kind == Symbol::Kind::Input)
+    if (model().symbols[s].isGiven())
       values.set(s, model().symbols[s].max < (int64_t(1) << 31) ? model().symbols[s].max : model().symbols[s].min);
   ShapePlan estimate;
   // What need not be kept from run to run gives way to weights.
@@ -417,10 +417,14 @@ template <typename F> void forEachLaunch(const Block &block, const BlockInfo &in
 /// To keep what does not change from run to run, a plan may be this much larger, or a quarter.
 constexpr uint64_t kSpareForKept = uint64_t(16) << 20;
 
-Status ShapePlan::compute(const Program &program, const ExprValues &values, bool keep, bool keepOnce) {
+Status ShapePlan::compute(const Program &program, const ExprValues &values, bool keep, bool keepOnce,
+                          std::span<void *const> homes) {
   const Model &m = program.model();
   const ProgramInfo &info = *program.info;
   keepInputs = keep;
+  elsewhere.assign(m.buffers.size(), 0);
+  for (size_t b = 0; b < homes.size(); ++b)
+    elsewhere[b] = homes[b] != nullptr;
   sizes.assign(m.buffers.size(), 0);
   placed.assign(m.buffers.size(), 0);
   launches.resize(info.numLaunches);
@@ -475,7 +479,7 @@ Status ShapePlan::place(const Program &program, bool keepOnce) {
   usesFallback = false;
   keepsOnce = keepOnce;
   for (BufferId b = 0; b < m.buffers.size(); ++b) {
-    if (!placed[b])
+    if (!placed[b] || elsewhere[b])
       continue;
     Lifetime lifetime = keepOnce && info.definedOnce[b] ? info.lifetimeInPrologue(b) : info.lifetimes[b];
     if (keepInputs && m.buffers[b].kind == Buffer::Kind::Input)

@@ -121,7 +121,9 @@ struct ShapePlan {
 
   /// Computes the plan from the symbols in `values`, keeping memory of an earlier one. With `keep` nothing of the
   /// run takes the place of an input that is no longer read.
-  Status compute(const Program &program, const ExprValues &values, bool keep = false, bool keepOnce = true);
+  /// Buffers that have a place among `homes`, by buffer where there are any, get none.
+  Status compute(const Program &program, const ExprValues &values, bool keep = false, bool keepOnce = true,
+                 std::span<void *const> homes = {});
   /// Gives places to what `compute` has found, with the results of the prologue kept for all runs or made in each.
   Status layOut(const Program &program, bool keepOnce);
   /// Compiles, all at once, the code of the launches whose variant is known from `values`.
@@ -132,6 +134,7 @@ struct ShapePlan {
 private:
   Status place(const Program &program, bool keepOnce);
   bool keepInputs = false;
+  std::vector<uint8_t> elsewhere; // by buffer: it has memory of its own
   std::vector<ArenaItem> items;
   std::vector<std::pair<uint32_t, uint32_t>> owners; // buffer or launch (second: 1)
   std::vector<Value> scratch;

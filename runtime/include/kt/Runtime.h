@@ -123,6 +123,11 @@ struct PortInfo {
   DataType type = DataType::f32;
   std::vector<int64_t> dims;     // -1 where the dimension is not constant
   std::vector<std::string> text; // the dimensions as people read them: "768", "batch", "4 * seq"
+  /// Of an output that is one of the inputs with more behind it, as caches are: that input's name; of this input the
+  /// output's. Else empty. A session may keep such pairs (SessionOptions).
+  std::string tied = {};
+  /// The dimension in which an output goes on where its input ends, of both; else -1.
+  int64_t grows = -1;
 };
 
 struct Options {
@@ -141,6 +146,14 @@ struct Options {
   /// kernel for the sizes of a launch on this very machine, the fastest variant runs instead of the one that is
   /// expected to be.
   std::string tuning = {};
+};
+
+struct SessionOptions {
+  /// Not 0: the session keeps its state, the inputs that outputs continue (PortInfo::tied), and has room for so many
+  /// elements along the dimension that grows. It begins with none; each run adds to it in place. Such inputs are not
+  /// given to runs, and such outputs not asked for: outputs() has their dimensions, but no data. A run that would not
+  /// fit fails with Code::usage and changes nothing. Code::usage for a model without state.
+  uint64_t capacity = 0;
 };
 
 /// Counters of a session since it began; memory figures are of the model with all its sessions.
@@ -235,6 +248,14 @@ public:
   /// the time it takes is the model's own. Memory of the caller that was used in place has to live still. outputs() is
   /// empty afterwards. Code::usage before a first run.
   [[nodiscard]] Status repeat();
+  /// How much of the session's state is held: elements along the dimension that grows, as of the latest run; 0 for a
+  /// session without a capacity. Not what a run added in which something went wrong, once that is known.
+  uint64_t held() const;
+  /// Forgets all of the state but the first `length` elements; 0 begins anew, and the next run may then have another
+  /// batch. Does not wait. Code::usage where less is held.
+  [[nodiscard]] Status truncate(uint64_t length);
+  /// A session of its own that goes on from a copy of this one's state. Waits for what was enqueued.
+  Result<std::unique_ptr<Session>> fork();
   /// Ends the run in progress, or the next one where none is, with Code::failed: before the next instruction of its
   /// program, so a loop ends within an iteration. The session may be used afterwards. From any thread, as long as the
   /// session lives.
@@ -278,14 +299,14 @@ public:
   /// "host (AVX-512, 8 threads)"
   std::string device() const;
   /// A session keeps its model alive. The caller owns the session.
-  Result<std::unique_ptr<Session>> createSession();
+  Result<std::unique_ptr<Session>> createSession(const SessionOptions &options = {});
 
 private:
   friend class Session;
   struct Impl;
   explicit Model(std::unique_ptr<Impl> impl);
   static Result<std::shared_ptr<Model>> loadModel(const std::string &path, const Options &options);
-  Result<std::unique_ptr<Session>> makeSession();
+  Result<std::unique_ptr<Session>> makeSession(const SessionOptions &options);
   std::unique_ptr<Impl> impl;
 };
 
