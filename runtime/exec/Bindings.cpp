@@ -8,6 +8,7 @@
 #include "runtime/artifact/Print.h"
 #include "runtime/exec/Executor.h"
 
+#include <algorithm>
 #include <cstring>
 
 namespace kt::exec {
@@ -55,17 +56,31 @@ Status Executor::checkCapacity(size_t output, uint64_t bytes, const OutputReques
                        " bytes but the memory for it has " + std::to_string(request.capacity));
 }
 
+/// An input that the caller has on the device, or one that the session has left there: that of the latest run is known
+/// to be right, and what the run before has left is what this one writes to.
+Status Executor::checkInput(const InputView &input) const {
+  auto isOf = [&](const std::vector<Storage *> &list) {
+    return std::any_of(list.begin(), list.end(), [&](const Storage *storage) { return storage->data == input.data; });
+  };
+  if (isOf(lent))
+    return {};
+  if (isOf(lentBefore))
+    return Status::usage("it is an output of the run before the latest, which this one no longer finds there");
+  return input.onDevice ? checkDeviceMemory(*program.device, input.data) : Status();
+}
+
 /// What can be said before anything runs.
 Status Executor::checkBindings(std::span<const InputView> inputs, std::span<const OutputRequest> requests) const {
+  bool onHost = program.device->isHost();
   for (size_t i = 0; i < inputs.size(); ++i)
-    if (inputs[i].onDevice && inputBytes(i))
-      KT_RETURN_IF_ERROR(checkDeviceMemory(*program.device, inputs[i].data).in(portText("input", m.inputs[i])));
+    if ((inputs[i].onDevice || onHost) && !keepsInput(i) && inputBytes(i))
+      KT_RETURN_IF_ERROR(checkInput(inputs[i]).in(portText("input", m.inputs[i])));
   for (size_t i = 0; i < requests.size(); ++i) {
     const OutputRequest &request = requests[i];
     if (request.place != Place::caller)
       continue;
     const Port &port = m.outputs[i];
-    if (!program.device->isHost() && request.capacity)
+    if (!onHost && request.capacity)
       KT_RETURN_IF_ERROR(checkDeviceMemory(*program.device, request.data).in(portText("output", port)));
     for (size_t k = 0; k < i; ++k)
       if (requests[k].place == Place::caller &&

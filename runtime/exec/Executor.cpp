@@ -345,8 +345,6 @@ Status Executor::enqueueOnce(std::span<const InputView> inputs, std::span<const 
   KT_RETURN_IF_ERROR(placeAgain());
   std::shared_lock lock(program.residency);
   KT_RETURN_IF_ERROR(refreshWeights());
-  if (unfinished && program.weights->anyStreamed())
-    KT_RETURN_IF_ERROR(settle()); // staging memory is free at the beginning of a run
   KT_RETURN_IF_ERROR(runPrologue());
   KT_RETURN_IF_ERROR(placeInputs(inputs, waits));
   KT_RETURN_IF_ERROR(placeOutputs(inputs, requests));

@@ -127,6 +127,7 @@ private:
 
   // Bindings.cpp
   Status checkBindings(std::span<const InputView> inputs, std::span<const OutputRequest> requests) const;
+  Status checkInput(const InputView &input) const;
   Status checkCapacity(size_t output, uint64_t bytes, const OutputRequest &request) const;
   bool overlapsInput(const void *memory, uint64_t bytes, std::span<const InputView> inputs) const;
   uint64_t inputBytes(size_t input) const;

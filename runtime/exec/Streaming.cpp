@@ -85,8 +85,9 @@ Status Executor::streamSlice(size_t slice) {
   if (store.streamed(slice).empty())
     return {};
   unsigned half = stagedSlice[0] == slice ? 0 : stagedSlice[1] == slice ? 1 : nextHalf;
-  // Without a fence: with two halves this is the beginning of a run, and whatever used staging memory before is done;
-  // or it is the prologue, and what was copied ahead into this half, behind a fence, is not what comes next.
+  // Without a fence: with two halves this is the beginning of a run for which no other has copied ahead, being the
+  // first or one that failed or another plan's, so whatever used staging memory before is done; or it is the prologue,
+  // and what was copied ahead into this half, behind a fence, is not what comes next.
   if (stagedSlice[half] != slice)
     KT_RETURN_IF_ERROR(copySlice(slice, half));
   KT_RETURN_IF_ERROR(stream->join());

@@ -78,7 +78,8 @@ TEST_P(Cuda, OutputsGoOnAsInputs) {
     if (i) // the run before has left this, and it is still what it was
       caller.copyOut(copies[i - 1], before.data, kCount);
   }
-  for (const char *call : {"cuMemAlloc", "cuMemHostAlloc", "cuStreamSynchronize", "cuEventSynchronize"})
+  for (const char *call :
+       {"cuMemAlloc", "cuMemHostAlloc", "cuStreamSynchronize", "cuEventSynchronize", "cuPointerGetAttributes"})
     EXPECT_EQ(callsOf(call), 0u) << call;
   EXPECT_OK(session->wait());
   caller.synchronize();
@@ -91,6 +92,24 @@ TEST_P(Cuda, OutputsGoOnAsInputs) {
   // The first and the last of four launches have other addresses each time.
   EXPECT_EQ(session->stats().graphRecordings, 1u);
   EXPECT_EQ(session->stats().graphPatches, 2 * (kRuns - 2));
+}
+
+TEST_P(Cuda, OutputsOfTheRunBeforeTheLatestAreGone) {
+  auto session = *chainModel(1)->createSession();
+  std::vector<float> x(20, 1);
+  std::vector<TensorView> made;
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_OK(
+        session->enqueue(std::vector{Binding::input("x", tensor("", x)), Binding::ownedOutput("y", Memory::device)}));
+    made.push_back(session->outputs()[0]);
+  }
+  Status status = session->enqueue(std::vector{Binding::input("x", made[1])});
+  EXPECT_EQ(status.code(), Code::usage);
+  EXPECT_EQ(status.message(),
+            "input 'x': it is an output of the run before the latest, which this one no longer finds there");
+  EXPECT_OK(session->enqueue(std::vector{Binding::input("x", made[2]), Binding::ownedOutput("y", Memory::device)}));
+  EXPECT_OK(session->wait());
+  EXPECT_EQ(*static_cast<const float *>(session->outputs()[0].data), chained(1, chained(1, 1)));
 }
 
 /// The sizes grow by one in each run: other integers and, now and then, other grids, but the same launches.
@@ -304,7 +323,7 @@ TEST_P(Cuda, WeightsMoveOnceWorkIsDone) {
   EXPECT_EQ(caller.read(first->outputs()[0].data, 10), std::vector<float>(10, chained(kLayers, 1)));
 }
 
-TEST_P(Cuda, StreamedWeightsWaitForTheRunBefore) {
+TEST_P(Cuda, StreamedWeightsGoOnFromRunToRun) {
   auto model = loadModel(chain(6, {Entry::add, Entry::scale}).model, {.device = "cuda:0", .deviceMemory = 2048});
   auto session = *model->createSession();
   Caller caller;

@@ -95,7 +95,7 @@ TEST(Enqueue, SaysWhatTheHostHasNot) {
   EXPECT_EQ(message({input(x.data()), output("y", nullptr)}), "output 'y' has no memory");
   EXPECT_EQ(message({input(x.data()), output("y", y.data()), output("z", y.data() + 8)}),
             "output 'z' and output 'y' are given memory that overlaps");
-  EXPECT_EQ(y.values(), all(1)) << "nothing of that was written";
+  EXPECT_EQ(session->stats().runs, 0u);
   auto event = session->record();
   ASSERT_TRUE(event.ok());
   EXPECT_TRUE((*event)->wait().ok());

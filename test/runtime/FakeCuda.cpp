@@ -543,7 +543,8 @@ int patch(void *handle, void *node, Work work) {
   size_t number = exec.original->number(node);
   if (number >= exec.graph->nodes.size() || std::strcmp(exec.graph->nodes[number].work.call, work.call) != 0)
     return kInvalidValue;
-  exec.graph = std::make_shared<Graph>(*exec.graph);
+  if (exec.graph.use_count() > 1)
+    exec.graph = std::make_shared<Graph>(*exec.graph);
   exec.graph->nodes[number].work = std::move(work);
   ++state.patches;
   return 0;

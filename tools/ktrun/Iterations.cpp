@@ -106,12 +106,14 @@ Status Iterations::makeResident() {
     binding.tensor.memory = memory;
   }
   KT_RETURN_IF_ERROR((*stream)->synchronize());
-  restart();
-  if (!carries.empty())
+  if (!carries.empty()) {
+    restart();
     return {};
+  }
   // How large they are a first run says.
   for (const kt::PortInfo &port : model.outputs())
     outputs.push_back(Binding::ownedOutput(port.name, memory));
+  restart();
   KT_RETURN_IF_ERROR(next(false));
   KT_RETURN_IF_ERROR(session.wait());
   outputs.clear();
@@ -121,26 +123,28 @@ Status Iterations::makeResident() {
       return std::move(block).status();
     outputs.push_back(Binding::output(output.name, *block, output.bytes(), memory));
   }
+  restart();
   return {};
 }
 
-void Iterations::restart() { inputs = given; }
+void Iterations::restart() {
+  bindings = given;
+  bindings.insert(bindings.end(), outputs.begin(), outputs.end());
+}
 
 Status Iterations::next(bool last) {
-  std::vector<Binding> bindings = inputs;
   if (last) {
+    bindings.resize(given.size());
     for (const kt::PortInfo &port : model.outputs())
       bindings.push_back(Binding::ownedOutput(port.name, Memory::host));
-  } else {
-    bindings.insert(bindings.end(), outputs.begin(), outputs.end());
   }
   KT_RETURN_IF_ERROR(session.enqueue(bindings));
   if (last)
     return {};
   auto made = session.outputs();
   for (const Carry &carry : carries) {
-    std::string name = inputs[carry.input].tensor.name;
-    inputs[carry.input] = Binding::input(name, made[carry.output]);
+    std::string name = bindings[carry.input].tensor.name;
+    bindings[carry.input] = Binding::input(name, made[carry.output]);
   }
   return {};
 }

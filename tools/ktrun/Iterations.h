@@ -47,9 +47,10 @@ private:
   const kt::Model &model;
   kt::Session &session;
   std::vector<Carry> carries;
-  kt::Memory memory;                      // where the model runs
-  std::vector<kt::Binding> given, inputs; // by input: at first, and in the next run
-  std::vector<kt::Binding> outputs;       // that stay where the model runs
+  kt::Memory memory;                 // where the model runs
+  std::vector<kt::Binding> given;    // the inputs of a first run
+  std::vector<kt::Binding> outputs;  // that stay where the model runs
+  std::vector<kt::Binding> bindings; // of the next run: its inputs, then its outputs
   std::unique_ptr<kt::device::Device> device;
   std::vector<void *> blocks; // of the device
 };

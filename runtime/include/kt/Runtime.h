@@ -222,15 +222,16 @@ public:
   /// what it is follows from data, or where an input that is used in place lies in the same memory, and is copied then.
   /// An output that the session owns is in host memory until the next run, or on the device until the run after the
   /// next: a run may take as inputs what the run before it owns, without a copy, and has other memory for its own
-  /// outputs. outputs() says at once where they are and how large, once the run is done they hold the results.
+  /// outputs. What is older is refused, and a run that fails on its way leaves nothing that the session owned.
+  /// outputs() says at once where they are and how large, once the run is done they hold the results.
   ///
-  /// `stream` is a CUstream of the GPU's primary context, or null. The run begins when the stream is done with what it
-  /// has been given, and what it is given later begins when the run is done; with null the order is that of the session
-  /// alone, whose runs follow one another whatever their streams. The session works on a stream of its own, so the
-  /// caller's may go, or be captured, once the call has returned.
+  /// `stream` is a CUstream of the GPU's primary context (CU_STREAM_LEGACY and CU_STREAM_PER_THREAD too), or null. The
+  /// run begins when the stream is done with what it has been given, and what it is given later begins when the run is
+  /// done; with null the order is that of the session alone, whose runs follow one another whatever their streams. The
+  /// session works on a stream of its own, so the caller's may go, or be captured, once the call has returned.
   ///
-  /// The call blocks where the program has steps that depend on data or kernels that run on the host, where weights are
-  /// streamed, where shapes have changed, and where inputs in host memory follow those of an earlier run that is still
+  /// The call blocks where the program has steps that depend on data or kernels that run on the host, where shapes
+  /// have changed, and where inputs in host memory follow those of an earlier run that is still
   /// under way. On the host everything is done when it returns; memory has to be Memory::host then, and outputs that
   /// the session owns stay until the run after the next.
   ///
