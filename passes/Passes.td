@@ -216,6 +216,23 @@ def MergeGenerics : Pass<"kt-merge-generics", "::mlir::func::FuncOp"> {
   }];
 }
 
+def TieStates : Pass<"kt-tie-states", "::mlir::func::FuncOp"> {
+  let summary = "Recognises results that are an argument with more behind it";
+  let description = [{
+    **Requires** fused bodies. **Guarantees** that a result of the graph which is one of its arguments up to a position, and as large but in that dimension, is made by a
+    `kt.update` of what is new and that both say so (`kt.tied`: the number of the other); that who else reads them reads what is held of a tensor with room for
+    `@capacity` elements. **Does not** ask for names.
+
+    ```mlir
+    %present = kt.generic { j - past < seq ? new[j - past] : past[j] }
+    // becomes
+    %stored = kt.capacity %past
+    %all = kt.update axis 0 from <select(eq(0, @capacity), 0, past)> count <select(eq(0, @capacity), past + seq, seq)> { .. }
+    %present = kt.capacity %all
+    ```
+  }];
+}
+
 def PackWeights : Pass<"kt-pack-weights", "::mlir::func::FuncOp"> {
   let summary = "Stores constant factors of products the way the kernels read them";
   let description = [{
@@ -253,8 +270,8 @@ def RaiseNorms : Pass<"kt-raise-norms", "::mlir::func::FuncOp"> {
 def RaiseSoftmax : Pass<"kt-raise-softmax", "::mlir::func::FuncOp"> {
   let summary = "Recognises softmaxes that were spelled out";
   let description = [{
-    **Requires** fused bodies. **Guarantees** that exponentials of differences from a row's maximum, divided by their sum, are one `kt.normalize softmax`.
-    **Does not** raise exponentials without the maximum, which overflow where a softmax does not.
+    **Requires** fused bodies. **Guarantees** that exponentials of differences from a row's maximum, divided by their sum, are one `kt.normalize softmax`,
+    and that a softmax takes no maximum from what it reads but its own. **Does not** raise exponentials without the maximum, which overflow where a softmax does not.
   }];
 }
 
@@ -262,7 +279,8 @@ def RaiseAttention : Pass<"kt-raise-attention", "::mlir::func::FuncOp"> {
   let summary = "Recognises softmax(score(q k^T)) v";
   let description = [{
     **Requires** fused bodies. **Guarantees** that a softmax between two products whose scores nothing else reads is one `kt.attention`; scales,
-    masks and biases become its score region; scales of queries and keys become one multiplication. **Does not** raise when the scores are a result of the graph.
+    masks and biases become its score region; scales of queries and keys become one multiplication; a column beside the scores that is dropped after the softmax
+    becomes its sink. **Does not** raise when the scores are a result of the graph.
   }];
 }
 

@@ -353,7 +353,19 @@ void AttentionEmitter::finish(StageEmitter &e) {
   e.loop(e.idx(0), numRows, [&](Value r) {
     Row at = row(e, r);
     Value sum = e.load(area(e, sumsAt), f32, r), base = offset(e, Result, {batch, at.head, at.query});
-    Value none = e.constant(f32, 0), factor = e.op<arith::DivFOp>(e.constant(f32, 1), sum);
+    Value none = e.constant(f32, 0), rescaled = e.constant(f32, 1);
+    if (!op.getSink().empty()) { // one more score of the row, without a value
+      Value sink = e.inlineScalar(op.getSink(), {}, 3, op.getExtras().size(), {batch, at.head, at.query});
+      Value before = e.load(area(e, maximaAt), f32, r);
+      Value now = Combine{ReduceKind::max, f32}.apply(e, before, sink, false);
+      // Without any key, or any that is seen, what was summed up is nothing, and so is minus infinity less itself.
+      Value any = e.op<arith::CmpFOp>(arith::CmpFPredicate::UNE, before, Combine{ReduceKind::max, f32}.neutral(e));
+      rescaled = e.select(any, e.op<math::ExpOp>(e.op<arith::SubFOp>(before, now)), none);
+      any = e.op<arith::CmpFOp>(arith::CmpFPredicate::UNE, sink, Combine{ReduceKind::max, f32}.neutral(e));
+      Value own = e.select(any, e.op<math::ExpOp>(e.op<arith::SubFOp>(sink, now)), none);
+      sum = e.op<arith::AddFOp>(e.op<arith::MulFOp>(sum, rescaled), own);
+    }
+    Value factor = e.op<arith::DivFOp>(rescaled, sum);
     Value empty = e.op<arith::CmpFOp>(arith::CmpFPredicate::OEQ, sum, none);
     // Where all scores are minus infinity, 0 * inf is the NaN that is asked for; without keys it is a sum over nothing.
     if (!op.getZeroEmpty())

@@ -112,7 +112,12 @@ public:
     return load(tensor.pointer, tensor.element(), linear(tensor, indices));
   }
   /// Inlines a region of a compute op whose tensor arguments are operands [first, first + count).
-  Value inlineScalar(mlir::Region &region, ValueRange leading, unsigned first, unsigned count, ValueRange indices);
+  Value inlineScalar(mlir::Region &region, ValueRange leading, unsigned first, unsigned count, ValueRange indices) {
+    return inlineAll(region, leading, first, count, indices)[0];
+  }
+  /// All that such a region yields.
+  llvm::SmallVector<Value> inlineAll(mlir::Region &region, ValueRange leading, unsigned first, unsigned count,
+                                     ValueRange indices);
   /// Sees to it that the stage reports a number outside [0, limit), or [-limit, limit) where that `wraps`, if it gets
   /// to see one while `when` (null: always) holds. What it costs in a loop is a minimum and a maximum, which vectorise;
   /// the comparison comes at the stage's end.
@@ -199,6 +204,7 @@ private:
 
 // One function a family: fills `kernel` with stages.
 mlir::LogicalResult buildGeneric(KernelBuilder &kernel, GenericOp op);
+mlir::LogicalResult buildUpdate(KernelBuilder &kernel, UpdateOp op);
 /// Reductions that share a pass.
 mlir::LogicalResult buildReduce(KernelBuilder &kernel, llvm::ArrayRef<ReduceOp> ops);
 mlir::LogicalResult buildNormalize(KernelBuilder &kernel, NormalizeOp op);

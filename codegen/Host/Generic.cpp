@@ -64,28 +64,8 @@ void GenericEmitter::build() {
 }
 
 void GenericEmitter::runs(int64_t chunk) {
-  Expr total = space.total();
-  kernel.stage({Expr::ceilDiv(total, kernel.constant(chunk)), {}}, [&](StageEmitter &e) {
-    e.tasks([&](Value task) {
-      Value lo = e.mul(task, e.idx(chunk)), hi = e.min(e.add(lo, e.idx(chunk)), e.expr(total));
-      if (space.loops().size() == 1)
-        return e.loop(lo, hi, [&](Value i) { element(e, i, i); });
-      Value row = e.expr(space.loops().back());
-      SmallVector<Value> outer;
-      for (Expr extent : space.loops().drop_back())
-        outer.push_back(e.expr(extent));
-      Value first = e.div(lo, row), last = e.div(e.add(hi, e.sub(row, e.idx(1))), row);
-      e.loop(first, last, [&](Value r) {
-        Value start = e.mul(r, row);
-        SmallVector<Value> loops = e.delinearize(r, outer);
-        loops.push_back({});
-        e.loop(e.max(e.sub(lo, start), e.idx(0)), e.min(e.sub(hi, start), row), [&](Value j) {
-          loops.back() = j;
-          element(e, loops, e.add(start, j));
-        });
-      });
-    });
-  });
+  forEachInRuns(kernel, space.loops(), chunk,
+                [&](StageEmitter &e, ValueRange loops, Value position) { element(e, loops, position); });
 }
 
 void GenericEmitter::tiles(int64_t chunk, int64_t cross) {
@@ -127,6 +107,34 @@ void GenericEmitter::tiles(int64_t chunk, int64_t cross) {
 }
 
 } // namespace
+
+void kt::codegen::host::forEachInRuns(KernelBuilder &kernel, ArrayRef<Expr> loops, int64_t chunk,
+                                      function_ref<void(StageEmitter &, ValueRange, Value)> element) {
+  Expr total = kernel.constant(1);
+  for (Expr extent : loops)
+    total = total * extent;
+  kernel.stage({Expr::ceilDiv(total, kernel.constant(chunk)), {}}, [&](StageEmitter &e) {
+    e.tasks([&](Value task) {
+      Value lo = e.mul(task, e.idx(chunk)), hi = e.min(e.add(lo, e.idx(chunk)), e.expr(total));
+      if (loops.size() == 1)
+        return e.loop(lo, hi, [&](Value i) { element(e, i, i); });
+      Value row = e.expr(loops.back());
+      SmallVector<Value> outer;
+      for (Expr extent : loops.drop_back())
+        outer.push_back(e.expr(extent));
+      Value first = e.div(lo, row), last = e.div(e.add(hi, e.sub(row, e.idx(1))), row);
+      e.loop(first, last, [&](Value r) {
+        Value start = e.mul(r, row);
+        SmallVector<Value> at = e.delinearize(r, outer);
+        at.push_back({});
+        e.loop(e.max(e.sub(lo, start), e.idx(0)), e.min(e.sub(hi, start), row), [&](Value j) {
+          at.back() = j;
+          element(e, at, e.add(start, j));
+        });
+      });
+    });
+  });
+}
 
 LogicalResult kt::codegen::host::buildGeneric(KernelBuilder &kernel, GenericOp op) {
   GenericEmitter(kernel, op).build();

@@ -26,6 +26,7 @@ void kt::codegen::loadHostDialects(MLIRContext &context) {
 static LogicalResult buildOne(KernelBuilder &kernel) {
   return llvm::TypeSwitch<Operation *, LogicalResult>(kernel.computes.front())
       .Case([&](GenericOp op) { return buildGeneric(kernel, op); })
+      .Case([&](UpdateOp op) { return buildUpdate(kernel, op); })
       .Case([&](ReduceOp op) {
         return buildReduce(kernel,
                            llvm::map_to_vector(kernel.computes, [](Operation *o) { return cast<ReduceOp>(o); }));

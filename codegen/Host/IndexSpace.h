@@ -40,6 +40,11 @@ private:
   llvm::SmallVector<int64_t> carriers; // loop -> dimension that gets its index
 };
 
+/// A stage of tasks that are each `chunk` elements of a row-major space of `loops`; `element` gets an index a loop and
+/// the element's number.
+void forEachInRuns(KernelBuilder &kernel, llvm::ArrayRef<Expr> loops, int64_t chunk,
+                   llvm::function_ref<void(StageEmitter &, ValueRange loops, Value position)> element);
+
 /// How many of a region's reads depend on an index argument in their last dimension, and how many only in others.
 struct Access {
   int64_t contiguous = 0, strided = 0;

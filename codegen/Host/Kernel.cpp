@@ -86,8 +86,8 @@ Value StageEmitter::linear(const Tensor &tensor, ValueRange indices) {
   return sum;
 }
 
-Value StageEmitter::inlineScalar(Region &region, ValueRange leading, unsigned first, unsigned count,
-                                 ValueRange indices) {
+SmallVector<Value> StageEmitter::inlineAll(Region &region, ValueRange leading, unsigned first, unsigned count,
+                                           ValueRange indices) {
   auto read = [&](OpBuilder &, unsigned operand, ReadOp op, ArrayRef<Value> at, Value otherwise) -> Value {
     const Tensor &tensor = operands[first + operand];
     if (tensor.given)
@@ -116,7 +116,7 @@ Value StageEmitter::inlineScalar(Region &region, ValueRange leading, unsigned fi
       number = select(lt(number, idx(0)), add(number, limit), number);
     return select(cmp(arith::CmpIPredicate::ult, number, limit), number, idx(0));
   };
-  return inlineBody(b, region, leading, count, indices, {read, size, bounded})[0];
+  return inlineBody(b, region, leading, count, indices, {read, size, bounded});
 }
 
 void StageEmitter::watch(Value number, Expr limit, int64_t site, bool wraps, Value when) {

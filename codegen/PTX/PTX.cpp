@@ -44,6 +44,7 @@ static size_t computedTogether(KernelOp kernel) {
 static LogicalResult build(kt::gpu::KernelSink &sink, Operation *op) {
   return llvm::TypeSwitch<Operation *, LogicalResult>(op)
       .Case([&](GenericOp op) { return kt::gpu::buildGeneric(sink, op); })
+      .Case([&](UpdateOp op) { return kt::gpu::buildUpdate(sink, op); })
       .Case([&](ReduceOp op) { return kt::gpu::buildReduce(sink, op); })
       .Case([&](NormalizeOp op) { return kt::gpu::buildNormalize(sink, op); })
       .Case([&](AttentionOp op) { return kt::gpu::buildAttention(sink, op); })

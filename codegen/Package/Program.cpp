@@ -62,7 +62,7 @@ artifact::SymbolId ProgramBuilder::symbol(StringRef name) {
   if (fresh) {
     artifact::Symbol s;
     s.name = name.str();
-    s.kind = artifact::Symbol::Kind::Data;
+    s.kind = name == kCapacity ? artifact::Symbol::Kind::Capacity : artifact::Symbol::Kind::Data;
     model.symbols.push_back(s);
   }
   return it->second;
@@ -104,8 +104,8 @@ BufferId ProgramBuilder::temporary(Value v) {
 BufferId ProgramBuilder::bufferOf(Value v) {
   if (auto it = buffers.find(v); it != buffers.end())
     return it->second;
-  if (auto reshape = v.getDefiningOp<ReshapeOp>())
-    return buffers[v] = bufferOf(reshape.getSource());
+  if (isa_and_present<ReshapeOp, CapacityOp>(v.getDefiningOp()))
+    return buffers[v] = bufferOf(v.getDefiningOp()->getOperand(0));
   auto constant = v.getDefiningOp<ConstantOp>();
   assert(constant && "a value is used before it is computed");
   ArrayRef<char> bytes = constant.bytes();
@@ -223,7 +223,7 @@ LogicalResult ProgramBuilder::block(Block &from, artifact::Block &to) {
     } else if (auto loop = dyn_cast<LoopOp>(op)) {
       if (failed(loopOp(loop, to)))
         return failure();
-    } else if (!isa<ConstantOp, ReshapeOp, YieldOp, func::ReturnOp>(op)) {
+    } else if (!isa<ConstantOp, ReshapeOp, CapacityOp, YieldOp, func::ReturnOp>(op)) {
       return op.emitError() << "expected only launches and structural ops when packaging, got " << op.getName();
     }
   }
@@ -280,8 +280,8 @@ LogicalResult ProgramBuilder::run(func::FuncOp func, DictionaryAttr bounds, Arra
     for (ExprAttr d : type.getDims())
       port.dims.push_back(expr(d));
     Value source = v;
-    while (auto reshape = source.getDefiningOp<ReshapeOp>())
-      source = reshape.getSource();
+    while (isa_and_present<ReshapeOp, CapacityOp>(source.getDefiningOp()))
+      source = source.getDefiningOp()->getOperand(0);
     bool inPlace = source.getDefiningOp<LaunchOp>() && source.getParentBlock() == &body && !buffers.count(source);
     artifact::Buffer buffer;
     buffer.kind = artifact::Buffer::Kind::Output;
@@ -290,6 +290,13 @@ LogicalResult ProgramBuilder::run(func::FuncOp func, DictionaryAttr bounds, Arra
     buffer.bytes = expr(written.numElements() * written.elementBytes());
     model.buffers.push_back(buffer);
     port.buffer = model.buffers.size() - 1;
+    if (auto tied = func.getResultAttrOfType<IntegerAttr>(i, kTied)) {
+      port.tied = tied.getInt();
+      auto from = cast<SymTensorType>(func.getArgument(port.tied).getType());
+      for (int64_t d = 0; d < from.getRank(); ++d)
+        if (from.dim(d) != type.dim(d))
+          port.axis = d;
+    }
     if (inPlace)
       buffers[source] = port.buffer;
     else

@@ -38,7 +38,8 @@ static std::optional<int64_t> groupOf(Node &n, Heads q, Heads k) {
   return group;
 }
 
-Heads import::attend(Node &n, Heads q, Heads k, Heads v, ValueRange extras, bool zeroEmpty, ScoreFn score) {
+Heads import::attend(Node &n, Heads q, Heads k, Heads v, ValueRange extras, bool zeroEmpty, ScoreFn score,
+                     SinkFn sink) {
   for (Value each : {q.v, k.v, v.v}) {
     if (!each)
       return {};
@@ -72,12 +73,17 @@ Heads import::attend(Node &n, Heads q, Heads k, Heads v, ValueRange extras, bool
       AttentionOp::create(n.b, n.loc, result, q.v, k.v, v.v, extras, n.b.getArrayAttr(maps), n.b.getArrayAttr(sizes),
                           n.b.getI64IntegerAttr(*group), zeroEmpty ? n.b.getUnitAttr() : UnitAttr(), ArrayAttr());
   Type f32 = n.b.getF32Type();
-  Block *block = addBody(op.getScore(), {f32}, extras, 4);
-  OpBuilder::InsertionGuard guard(n.b);
-  n.b.setInsertionPointToStart(block);
-  Body b(n.b, n.loc, block, 1, extras.size(), n.tensor(space, f32));
-  YieldOp::create(n.b, n.loc, score(b, b.scalar(0)));
-  n.requireReads(op.getScore(), b, space);
+  auto fill = [&](Region &region, TypeRange leading, ArrayRef<Expr> extents, llvm::function_ref<Value(Body &)> body) {
+    Block *block = addBody(region, leading, extras, extents.size());
+    OpBuilder::InsertionGuard guard(n.b);
+    n.b.setInsertionPointToStart(block);
+    Body b(n.b, n.loc, block, leading.size(), extras.size(), n.tensor(extents, f32));
+    YieldOp::create(n.b, n.loc, body(b));
+    n.requireReads(region, b, extents);
+  };
+  fill(op.getScore(), {f32}, space, [&](Body &b) { return score(b, b.scalar(0)); });
+  if (sink)
+    fill(op.getSink(), {}, ArrayRef(space).drop_back(), sink);
   return {op.getResult(), q.headsFirst};
 }
 

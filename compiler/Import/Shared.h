@@ -121,8 +121,11 @@ mlir::Value headsFirst(Node &n, Heads h);
 
 /// Computes a score from the f32 product; indices are batch, head, query and key, operands the extras.
 using ScoreFn = llvm::function_ref<mlir::Value(Body &, mlir::Value product)>;
+/// Computes one score more a row, for which there is no value; indices are batch, head and query.
+using SinkFn = llvm::function_ref<mlir::Value(Body &)>;
 /// softmax(score(q k^T)) v, in the layout of q.
-Heads attend(Node &n, Heads q, Heads k, Heads v, mlir::ValueRange extras, bool zeroEmpty, ScoreFn score);
+Heads attend(Node &n, Heads q, Heads k, Heads v, mlir::ValueRange extras, bool zeroEmpty, ScoreFn score,
+             SinkFn sink = {});
 /// Multiplies by `scale`, or by 1 / sqrt(size) where it is 0; then softcap * tanh(x / softcap) unless that is 0.
 mlir::Value scaled(Body &b, mlir::Value product, double scale, Expr size, double softcap);
 /// An element of a tensor that broadcasts to [batch, heads, queries, keys]; `outside` behind the end of its last

@@ -239,14 +239,12 @@ LogicalResult multiHeadAttention(Node &n) {
 }
 
 /// com.microsoft GroupQueryAttention: query, key, value, past_key, past_value, seqlens_k, total_sequence_length,
-/// cos_cache, sin_cache, position_ids, attention_bias. The caches hold each row's tokens from the front; new ones go
-/// behind them.
+/// cos_cache, sin_cache, position_ids, attention_bias, head_sink. The caches hold each row's tokens from the front; new
+/// ones go behind them.
 LogicalResult groupQueryAttention(Node &n) {
   int64_t heads = n.attrInt("num_heads", 0), kvHeads = n.attrInt("kv_num_heads", 0);
   if (heads < 1 || kvHeads < 1 || heads % kvHeads || !n.has(5) || !n.has(6))
     return n.error("expected num_heads, a divisor of it as kv_num_heads, seqlens_k and total_sequence_length");
-  if (n.attrInt("smooth_softmax", 0) > 0) // -1 and 0 are off
-    return n.error("unsupported smooth_softmax = " + Twine(n.attrInt("smooth_softmax", 0)) + " of GroupQueryAttention");
   for (const char *name : {"k_quant_type", "v_quant_type"})
     if (std::string type = n.attrString(name, "NONE"); type != "NONE")
       return n.error("unsupported " + Twine(name) + " = '" + type + "' of GroupQueryAttention: expected 'NONE'");
@@ -332,8 +330,21 @@ LogicalResult groupQueryAttention(Node &n) {
   Value bias = n.in(10);
   if (bias)
     extras.push_back(bias);
+  // A smooth softmax has a sink of zero.
+  unsigned sinkAt = extras.size();
+  Value sinks = n.in(11);
+  if (sinks) {
+    if (failed(n.expectRank(11, 1)) || failed(n.require(n.type(11).dim(0), n.expr(heads), "sinks and heads")))
+      return failure();
+    extras.push_back(sinks);
+  }
+  auto sink = [&](Body &b) {
+    Type f32 = n.b.getF32Type();
+    return sinks ? b.convert(b.read(sinkAt, b.index(1)), n.element(11), f32) : b.zero(f32);
+  };
+  bool smooth = n.attrInt("smooth_softmax", 0) > 0; // -1 and 0 are off
   double scale = n.attrFloat("scale", 0), softcap = n.attrFloat("softcap", 0);
-  Heads y = attend(n, q, k, v, extras, false, [&](Body &b, Value product) {
+  auto score = [&](Body &b, Value product) {
     Value x = scaled(b, product, scale, q.size(), softcap);
     if (bias)
       x = b.add(x, b.convert(readMask(b, 1, k.sequence(), b.zero(b.type(1).scalarType())),
@@ -343,7 +354,8 @@ LogicalResult groupQueryAttention(Node &n) {
     x = b.select(b.cmp(Cmp::le, j, at), x, least);
     // The window counts the query's own token, as in onnxruntime since 1.23.
     return window > 0 ? b.select(b.cmp(Cmp::lt, b.sub(at, j), b.idx(window)), x, least) : x;
-  });
+  };
+  Heads y = attend(n, q, k, v, extras, false, score, sinks || smooth ? SinkFn(sink) : SinkFn());
   return y.v ? n.set(n.reshape(y.v, {batch, fresh, q.heads() * v.size()})) : failure();
 }
 
@@ -439,7 +451,7 @@ void import::registerTransformer(OpTable &t) {
   t["com.microsoft.EmbedLayerNormalization"] =
       Definition{embedLayerNorm, {0, 2, 3, 5, 6}}.understanding(9, "epsilon mask_index_type");
   t["com.microsoft.GroupQueryAttention"] = Definition{groupQueryAttention, {0, 5, 6}}.understanding(
-      11, "causal=1 do_rotary k_quant_type kv_cache_bit_width kv_num_heads local_window_size num_heads qk_norm_epsilon "
+      12, "causal=1 do_rotary k_quant_type kv_cache_bit_width kv_num_heads local_window_size num_heads qk_norm_epsilon "
           "qk_output=0 rotary_interleaved scale sliding_window_cache=0 smooth_softmax softcap v_quant_type");
   t["com.microsoft.MultiHeadAttention"] =
       Definition(multiHeadAttention).understanding(8, "mask_filter_value num_heads scale unidirectional");

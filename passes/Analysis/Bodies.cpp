@@ -77,10 +77,12 @@ std::optional<SmallVector<int64_t>> kt::asPermutation(GenericOp op) {
 SmallVector<Expr> kt::extentsOf(Operation *op, const BodyRef &body) {
   SmallVector<Expr> extents;
   if (auto attention = dyn_cast<AttentionOp>(op)) {
-    for (unsigned i = 0; i < 4; ++i)
+    for (unsigned i = 0; i < (body.region == &attention.getSink() ? 3 : 4); ++i)
       extents.push_back(cast<ExprAttr>(attention.getSizes()[i]));
     return extents;
   }
+  if (auto update = dyn_cast<UpdateOp>(op))
+    return update.window();
   extents = cast<SymTensorType>(op->getResult(0).getType()).sizes();
   if (auto reduce = dyn_cast<ReduceOp>(op); reduce && body.region == &reduce.getBody())
     for (Attribute d : reduce.getExtents())

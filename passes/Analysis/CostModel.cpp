@@ -205,14 +205,30 @@ CostModel::BlockTimes CostModel::flashTimes(const AttentionProblem &p, unsigned 
   return {pick(full), pick(alone), pick(epilogue), pick(resident), {}};
 }
 
+/// Keys that a tile of few rows walks: no more than their window has, but for a share, which cannot use one of very low
+/// scores.
+static Expr walkedBy(const AttentionProblem &p) {
+  return p.from && p.to && !p.low ? Expr::min(p.j, p.to - p.from + kKeys) : p.j;
+}
+
+static Expr decodeTiles(const AttentionProblem &p) {
+  MLIRContext *context = p.j.context();
+  Expr groups = Expr::floorDiv(p.h, Expr::constant(context, p.group));
+  return p.b * groups * Expr::ceilDiv(p.i * p.group, Expr::constant(context, kDecodeRows));
+}
+
+/// Keys and values, each read once.
+static Expr keyBytes(const AttentionProblem &p) {
+  Expr groups = Expr::floorDiv(p.h, Expr::constant(p.j.context(), p.group));
+  return p.b * groups * walkedBy(p) * ((p.d + p.e) * 2);
+}
+
 Expr CostModel::keySplits(const AttentionProblem &p, unsigned warps) const {
   // Blocks that a multiprocessor does not hold at the same time are a further turn; each has at least four blocks of
   // keys.
   Expr blocks = p.b * p.h * Expr::ceilDiv(p.i, number(warps * 16));
   Expr room = Expr::floorDiv(smCount() * flashTimes(p, warps, true).resident, Expr::max(blocks, number(1)));
-  // Rows see no more keys than their window has; a split cannot use one of very low scores.
-  Expr walked = p.from && p.to && !p.low ? Expr::min(p.j, p.to - p.from + kKeys) : p.j;
-  Expr deep = Expr::floorDiv(walked, number(kKeys * 4));
+  Expr deep = Expr::floorDiv(walkedBy(p), number(kKeys * 4));
   return Expr::max(number(1), Expr::min(number(kMostKeySplits), Expr::min(room, deep)));
 }
 
@@ -220,13 +236,46 @@ Expr CostModel::flash(const AttentionProblem &p, unsigned warps, bool async, Exp
   Expr blocks = p.b * p.h * Expr::ceilDiv(p.i, number(warps * 16)), slabs = Expr::ceilDiv(p.j, number(kKeys));
   if (splits)
     blocks = blocks * splits, slabs = Expr::ceilDiv(slabs, splits);
-  Expr total = rounds(blocks, slabs, flashTimes(p, warps, async)) + target.constants().launch;
+  Expr total =
+      Expr::max(rounds(blocks, slabs, flashTimes(p, warps, async)), memory(keyBytes(p))) + target.constants().launch;
   if (splits)
     total = total +
             Expr::floorDiv(p.b * p.h * p.i * splits * (p.e * 8 * 1000),
                            smCount() * pick([](const CardModel &c) { return c.l2; })) +
             target.constants().launch;
   return nanoseconds(total);
+}
+
+CostModel::BlockTimes CostModel::decodeTimes(const AttentionProblem &p) const {
+  int64_t width = p.d + p.e, bytes = kDecodeKeys * width * 2, flops = 2ll * kDecodeRows * kDecodeKeys * width;
+  auto full = [&](const CardModel &c) {
+    // What is copied to shared memory is read from there once.
+    return std::max(target.overlapped(per(flops, c.mma), per(2 * bytes, c.shared)), per(bytes, c.l2));
+  };
+  auto alone = [&](const CardModel &c) {
+    int64_t chain = (p.d / 16 + p.e / 32) * c.step / 2 + 2 * target.constants().barrier;
+    return std::max({full(c), chain, c.latency / (kDecodeStages - 1)});
+  };
+  auto epilogue = [&](const CardModel &c) { return c.latency; };
+  auto resident = [&](const CardModel &c) { return c.resident(kDecodeStages * bytes, 128, width > 128 ? 255 : 128); };
+  return {pick(full), pick(alone), pick(epilogue), pick(resident), {}};
+}
+
+Expr CostModel::decodeShares(const AttentionProblem &p) const {
+  // As many as fill the device at once, each with at least four blocks of keys.
+  Expr room = Expr::floorDiv(smCount() * decodeTimes(p).resident, Expr::max(decodeTiles(p), number(1)));
+  Expr deep = Expr::floorDiv(walkedBy(p), number(kDecodeKeys * 4));
+  return Expr::max(number(1), Expr::min(number(kMostDecodeShares), Expr::min(room, deep)));
+}
+
+Expr CostModel::decode(const AttentionProblem &p, Expr shares) const {
+  Expr tiles = decodeTiles(p), slabs = Expr::ceilDiv(Expr::ceilDiv(walkedBy(p), number(kDecodeKeys)), shares);
+  Expr work = rounds(tiles * shares, slabs, decodeTimes(p));
+  // The last block of a tile waits for all shares of a row, eight at a time, and knows by then that it is the last.
+  Expr adding = pick([](const CardModel &c) { return c.latency / 3; }) * Expr::ceilDiv(shares, number(8)) +
+                target.constants().arrival;
+  return nanoseconds(Expr::max(work, memory(keyBytes(p))) +
+                     Expr::select(Expr::lt(number(1), shares), adding, number(0)) + target.constants().launch);
 }
 
 Expr CostModel::attention(const AttentionProblem &p) const {

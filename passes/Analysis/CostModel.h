@@ -34,6 +34,9 @@ public:
   Expr keySplits(const AttentionProblem &p, unsigned warps) const;
   Expr flash(const AttentionProblem &p, unsigned warps, bool async, Expr splits) const;
   Expr attention(const AttentionProblem &p) const;
+  /// The same with a tile for the heads that share keys, of which each block has a share.
+  Expr decodeShares(const AttentionProblem &p) const;
+  Expr decode(const AttentionProblem &p, Expr shares) const;
 
   /// Work that memory bounds: `bytes` moved, `percent` of the bandwidth reached.
   Expr stream(Expr bytes, int64_t percent) const;
@@ -59,6 +62,7 @@ private:
   /// `store`: picoseconds of the epilogue for each element. The blocks that fill a multiprocessor follow from the rest.
   BlockTimes timesOf(OfCard full, OfCard alone, OfCard resident, int64_t store) const;
   BlockTimes flashTimes(const AttentionProblem &p, unsigned warps, bool async) const;
+  BlockTimes decodeTimes(const AttentionProblem &p) const;
   BlockTimes warpgroupTimes(const MmaTile &t, unsigned lanes) const;
   Block block(const SimtTile &t, unsigned accBytes, bool vectors, unsigned lanes) const;
   Block block(const GemvTile &t, const Product &p) const;

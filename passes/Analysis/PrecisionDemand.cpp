@@ -137,7 +137,7 @@ private:
       visit(body);
       for (auto [i, v] : llvm::enumerate(loop.getInits()))
         use(v, of(loop.getResult(i)) | carried(i));
-    } else if (isa<ReshapeOp>(op)) {
+    } else if (isa<ReshapeOp, CapacityOp>(op)) {
       Value v = op->getResult(0);
       use(op->getOperand(0), direct.lookup(v), of(v) & ~direct.lookup(v));
     } else if (isa<SortOp, NonzeroOp, ItemOp>(op)) {
@@ -177,12 +177,15 @@ private:
     };
     // What a factor or a term of a sum was made of is demanded no further than elementwise arithmetic goes; a stream
     // goes on through the epilogues that add to it.
-    unsigned yielded = isa<GenericOp>(op)     ? kinds
-                       : isa<AttentionOp>(op) ? kinds & (Exact | Origin)
-                                              : kinds & (Exact | Stream | Origin);
+    unsigned yielded = isa<GenericOp, UpdateOp>(op) ? kinds
+                       : isa<AttentionOp>(op)       ? kinds & (Exact | Origin)
+                                                    : kinds & (Exact | Stream | Origin);
     unsigned combined = follow(bodies.back(), yielded);
-    if (isa<AttentionOp>(op))
+    if (isa<AttentionOp>(op)) {
       combined |= yielded;
+      if (bodies.size() > 1)
+        follow(bodies[0], yielded);
+    }
     if (auto reduce = dyn_cast<ReduceOp>(op)) {
       ReduceKind kind = reduce.getKind();
       bool sums = kind == ReduceKind::add || kind == ReduceKind::mul;

@@ -4,6 +4,7 @@
 //   %p = normalize softmax { s * c + mask }    ->
 //   %r = matmul %p, %v
 //
+// A column more in the softmax, which is dropped before the second product, is the attention's sink (SinkSoftmax.h).
 // Factors that scale q or k move into the score. Where q, k and v are read from, and which batch positions of the
 // products are heads, follows from their layouts (AttentionFactors.h).
 //
@@ -13,6 +14,7 @@
 #include "passes/Analysis/Bodies.h"
 #include "passes/Graph/AttentionFactors.h"
 #include "passes/Graph/ScalarMatch.h"
+#include "passes/Graph/SinkSoftmax.h"
 #include "passes/Passes.h"
 
 namespace kt {
@@ -91,22 +93,17 @@ Value withEpilogue(OpBuilder &b, MatmulOp second, Value attention) {
 }
 
 /// The product over (b.., i, j) whose result is all the scores of `norm`, which reads them at its own position and
-/// nothing else does; `scores` is the operand, a view of the result perhaps.
-MatmulOp productOfScores(NormalizeOp norm, Value &scores) {
+/// nothing else does but `before`, the op that it has come from; `scores` is the operand, a view of the result perhaps.
+MatmulOp productOfScores(NormalizeOp norm, Operation *before, Value &scores) {
   MatmulOp first;
   unsigned rank = norm.getResult().getType().getRank();
   for (auto [number, v] : llvm::enumerate(norm.getInputs())) {
     auto m = throughReshapes(v).getDefiningOp<MatmulOp>();
     if (!m || cast<SymTensorType>(v.getType()).getDims() != norm.getResult().getType().getDims())
       continue;
-    bool alone = true;
-    for (Value each = v;;) {
-      alone &= each.hasOneUse();
-      auto reshape = each.getDefiningOp<ReshapeOp>();
-      if (!reshape)
-        break;
-      each = reshape.getSource();
-    }
+    bool alone = llvm::all_of(v.getUsers(), [&](Operation *user) { return user == norm || user == before; });
+    for (auto view = v.getDefiningOp<ReshapeOp>(); view; view = view.getSource().getDefiningOp<ReshapeOp>())
+      alone &= view.getSource().hasOneUse();
     bool here = llvm::all_of(readsOf(norm, number), [&](ReadOp r) {
       return r->getParentRegion() == &norm.getBody() && isIdentityRead(r, norm.getInputs().size(), rank);
     });
@@ -207,16 +204,15 @@ void guessHeads(Value v, SmallVectorImpl<Expr> &guesses) {
       guesses.push_back(reshape.getResult().getType().dim(1));
 }
 
-bool raise(MatmulOp second) {
-  Value weights = throughReshapes(second.getLhs());
-  auto norm = weights.getDefiningOp<NormalizeOp>();
-  if (!norm || norm.getKind() != NormKind::softmax || norm.getAxes() != 1 || second.getPacked() || second.getViews() ||
-      !weights.hasOneUse() || !second.getLhs().hasOneUse())
+/// Makes one op of `second` and of the softmax `norm` that it multiplies, with the score more that `parts` has of it,
+/// if there are any.
+bool raise(MatmulOp second, NormalizeOp norm, SinkSoftmax *parts) {
+  if (norm.getKind() != NormKind::softmax || norm.getAxes() != 1)
     return false;
   unsigned rows = second.numBatch(); // the iteration dimension of the rows, in both products
   std::optional<bool> zeroEmpty = zeroesEmpty(norm);
   Value scores;
-  MatmulOp first = productOfScores(norm, scores);
+  MatmulOp first = productOfScores(norm, parts ? parts->whole : nullptr, scores);
   if (!zeroEmpty || !first || first.getPacked() || first.getViews() || !isInOrder(second.getMap(0), rows + 2) ||
       !isInOrder(first.getMap(2), first.numBatch() + 1))
     return false;
@@ -291,9 +287,10 @@ bool raise(MatmulOp second) {
   for (Value x : norm.getInputs())
     if (x != scores && !llvm::is_contained(extras, x))
       extras.push_back(x);
-  for (Value x : first.getExtras())
-    if (!llvm::is_contained(extras, x))
-      extras.push_back(x);
+  for (ValueRange list : {ValueRange(first.getExtras()), parts ? ValueRange(parts->sink.getInputs()) : ValueRange()})
+    for (Value x : list)
+      if (!llvm::is_contained(extras, x))
+        extras.push_back(x);
   auto identity = AffineMapAttr::get(AffineMap::getMultiDimIdentityMap(4, context));
   Attribute maps[] = {identity, identity, identity, AffineMapAttr::get(AffineMap::get(4, 0, order, context))};
   Attribute sizes[] = {layout->batches.attr(), layout->heads.attr(),          i.attr(), j.attr(),
@@ -307,11 +304,17 @@ bool raise(MatmulOp second) {
   for (unsigned f = 0; f < 3; ++f)
     setFactor(op, f, layout->factors[f].root, layout->views[f]);
   Type f32 = b.getF32Type();
-  Block *block = addBody(op.getScore(), {f32}, extras, 4);
-  b.setInsertionPointToStart(block);
-  auto operandArg = [&](Value x) -> Value { return block->getArgument(1 + (llvm::find(extras, x) - extras.begin())); };
-  ValueRange at = block->getArguments().drop_front(1 + extras.size());
+  Block *block;
+  auto begin = [&](Region &region, TypeRange leading, unsigned numIndices) {
+    block = addBody(region, leading, extras, numIndices);
+    b.setInsertionPointToStart(block);
+  };
+  auto operandArg = [&](Value x) -> Value {
+    return block->getArgument((op.getSink().empty() ? 1 : 0) + (llvm::find(extras, x) - extras.begin()));
+  };
+  begin(op.getScore(), {f32}, 4);
   auto indices = [&](ArrayRef<Expr> batch) {
+    ValueRange at = block->getArguments().take_back(4);
     SmallVector<Value> list = batchIndices(b, loc, batch, at[0], at[1], *layout);
     list.append({at[2], at[3]});
     return list;
@@ -322,6 +325,14 @@ bool raise(MatmulOp second) {
   s = inlineScore(b, first.getEpilogue(), 1, s, first, Value(), Value(), operandArg, indices(firstBatch));
   s = inlineScore(b, norm.getBody(), 0, Value(), norm, scores, s, operandArg, indices(normBatch));
   YieldOp::create(b, loc, s);
+  if (parts) {
+    begin(op.getSink(), {}, 3);
+    ValueRange at = block->getArguments().take_back(3);
+    SmallVector<Value> list = batchIndices(b, loc, normBatch, at[0], at[1], *layout);
+    list.append({at[2], arith::ConstantIndexOp::create(b, loc, 0)});
+    YieldOp::create(b, loc,
+                    inlineScore(b, parts->sink.getBody(), 0, Value(), parts->sink, Value(), Value(), operandArg, list));
+  }
   b.setInsertionPointAfter(op);
   Value result = op.getResult();
   auto whole = SymTensorType::get(context, second.getResult().getType().getDims(), end.getElementType());
@@ -333,6 +344,20 @@ bool raise(MatmulOp second) {
   second.erase();
   cleanBodyOperands(op);
   return true;
+}
+
+bool raise(MatmulOp second) {
+  Value weights = throughReshapes(second.getLhs());
+  if (second.getPacked() || second.getViews() || !weights.hasOneUse() || !second.getLhs().hasOneUse())
+    return false;
+  if (auto norm = weights.getDefiningOp<NormalizeOp>())
+    return raise(second, norm, nullptr);
+  auto parts = splitSink(weights);
+  if (!parts)
+    return false;
+  bool raised = raise(second, parts->scores, &*parts);
+  parts->erase();
+  return raised;
 }
 
 struct RaiseAttentionPass : kt::impl::RaiseAttentionBase<RaiseAttentionPass> {

@@ -5,7 +5,9 @@
 //   %s = reduce add { e[i, k] }
 //   %r = generic { e[i, j] / s[i] }        ->   %r = normalize softmax { x[i, j] }
 //
-// x is any arithmetic, made twice where it is cheap.
+// x is any arithmetic, made twice where it is cheap. What a softmax itself does is not done before it:
+//
+//   %r = normalize softmax { x[i, j] - m[i] }     ->   %r = normalize softmax { x[i, j] }
 //
 //===----------------------------------------------------------------------===//
 
@@ -48,21 +50,40 @@ bool isSame(In a, In b) {
                       [&](auto pair) { return isSame({std::get<0>(pair), a.op}, {std::get<1>(pair), b.op}); });
 }
 
-/// What `exps` is the exponential of, beside the maximum of a row of that; null if it is none.
-Value exponent(GenericOp exps, int64_t rank) {
-  auto exp = stripCasts(exps.getBody().front().getTerminator()->getOperand(0)).getDefiningOp<math::ExpOp>();
-  auto sub = exp ? stripCasts(exp.getOperand()).getDefiningOp<arith::SubFOp>() : arith::SubFOp();
-  Value row = sub ? readRow(sub.getRhs(), exps, 0, rank) : Value();
+/// x where `v`, in a body of `op` without leading scalars, is x less the largest one of its row; null if it is not.
+Value lessMaximum(Value v, Operation *op, int64_t rank) {
+  auto sub = stripCasts(v).getDefiningOp<arith::SubFOp>();
+  Value row = sub ? readRow(sub.getRhs(), op, 0, rank) : Value();
   auto most = row ? lastReduce(row, rank, ReduceKind::max) : std::nullopt;
-  if (!most || most->count != exps.getResult().getType().dim(rank - 1))
+  if (!most || most->count != cast<SymTensorType>(op->getResult(0).getType()).dim(rank - 1))
     return {};
   Block &after = most->op.getEpilogue().front();
   Value x = stripCasts(sub.getLhs()), y = stripCasts(most->op.getBody().front().getTerminator()->getOperand(0));
   if (stripCasts(after.getTerminator()->getOperand(0)) != after.getArgument(0))
     return {};
   // Where it is stored, both read it.
-  Value read = readHere(x, exps, 0, rank);
-  return (read && read == readHere(y, most->op, 0, rank)) || isSame({x, exps}, {y, most->op}) ? x : Value();
+  Value read = readHere(x, op, 0, rank);
+  return (read && read == readHere(y, most->op, 0, rank)) || isSame({x, op}, {y, most->op}) ? x : Value();
+}
+
+/// What `exps` is the exponential of, beside the maximum of a row of that; null if it is none.
+Value exponent(GenericOp exps, int64_t rank) {
+  auto exp = stripCasts(exps.getBody().front().getTerminator()->getOperand(0)).getDefiningOp<math::ExpOp>();
+  return exp ? lessMaximum(exp.getOperand(), exps, rank) : Value();
+}
+
+void dropMaximum(NormalizeOp norm) {
+  Block &body = norm.getBody().front();
+  Operation *yield = body.getTerminator();
+  Value v = yield->getOperand(0), x;
+  if (norm.getKind() != NormKind::softmax || norm.getAxes() != 1 || !v.getType().isF32() ||
+      !(x = lessMaximum(v, norm, norm.getResult().getType().getRank())))
+    return;
+  OpBuilder b(yield);
+  yield->setOperand(0,
+                    x.getType().isF32() ? x : arith::ExtFOp::create(b, norm.getLoc(), b.getF32Type(), x).getResult());
+  eraseDead(body);
+  cleanBodyOperands(norm);
 }
 
 /// `quotient` in the body of `op` is an element of a softmax.
@@ -128,6 +149,7 @@ struct RaiseSoftmaxPass : kt::impl::RaiseSoftmaxBase<RaiseSoftmaxPass> {
         for (auto quotient : op.getBody().front().getOps<arith::DivFOp>())
           if (raise(op, quotient))
             break;
+    getOperation()->walk(dropMaximum);
     // The exponentials and what was summed up of them, where nothing else reads them.
     eraseDead(getOperation());
   }

@@ -90,7 +90,7 @@ private:
         activations.insert(arg);
     func.walk([&](Operation *op) {
       bool active = isProduct(op) || isa<NormalizeOp>(op);
-      if (isa<GenericOp, ReshapeOp>(op))
+      if (isa<GenericOp, UpdateOp, ReshapeOp, CapacityOp>(op))
         for (Value v : op->getOperands())
           active |= activations.contains(v);
       if (auto generic = dyn_cast<GenericOp>(op))
@@ -115,7 +115,7 @@ private:
   /// one type only.
   bool isPinned(Value v) {
     for (Operation *user : v.getUsers()) {
-      if (isa<func::ReturnOp, YieldOp, LoopOp, ItemOp>(user) ||
+      if (isa<func::ReturnOp, YieldOp, LoopOp, ItemOp, CapacityOp>(user) ||
           (isa<ComputeOpInterface>(user) && bodiesOf(user).empty()))
         return true;
       if (auto reshape = dyn_cast<ReshapeOp>(user); reshape && isPinned(reshape.getResult()))

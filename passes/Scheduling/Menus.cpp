@@ -84,6 +84,13 @@ void Menu::generic(GenericOp op, const CostModel &cost) {
   vectored(path::kFlat, {}, [&](Alignment &a) { alignFlat(op, a); }, number(1), cost.stream(bytes(), 80), true);
 }
 
+void Menu::update(UpdateOp op, const CostModel &cost) {
+  Expr computed = number(op.getResult().getType().elementBytes() * 2); // read and written
+  for (Expr extent : op.window())
+    computed = computed * extent;
+  vectored(path::kFlat, {}, [&](Alignment &a) { alignUpdate(op, a); }, number(1), cost.stream(computed, 80), true);
+}
+
 void Menu::reduce(ReduceOp op, const CostModel &cost) {
   Expr outputs = op.getResult().getType().numElements(), length = reducedLength(op), time = cost.stream(bytes(), 80);
   if (!reducesRows(op)) {
@@ -151,7 +158,10 @@ void Menu::attention(AttentionOp op, const CostModel &cost) {
       return makeConfig(context, {{"warps", {warps}}, {"async", {async}}});
     };
     if (aligned) {
-      Expr splits = cost.keySplits(*p, 1);
+      Expr splits = cost.keySplits(*p, 1), shares = cost.decodeShares(*p);
+      if (everywhere && p->d <= kMostDecodeWidth && p->e <= kMostDecodeWidth)
+        add(path::kDecode, makeConfig(context, {}), allOf({guard, Expr::lt(p->i, number(17))}), cost.decode(*p, shares),
+            shares);
       if (everywhere)
         add(path::kFlash, config(1, true), allOf({guard, Expr::lt(number(511), p->j)}), cost.flash(*p, 1, true, splits),
             splits);
@@ -177,6 +187,7 @@ void Menu::fill(const TargetModel &model) {
       .Case([&](ReduceOp op) { reduce(op, cost); })
       .Case([&](NormalizeOp op) { normalize(op, cost); })
       .Case([&](GenericOp op) { generic(op, cost); })
+      .Case([&](UpdateOp op) { update(op, cost); })
       .Case([&](SortOp op) { sort(op, cost); })
       .Default([&](Operation *) { add(path::kDirect, makeConfig(context, {}), {}, cost.stream(bytes(), 20)); });
 }

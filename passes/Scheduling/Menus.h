@@ -43,6 +43,7 @@ private:
   void reduce(ReduceOp op, const CostModel &cost);
   void normalize(NormalizeOp op, const CostModel &cost);
   void generic(GenericOp op, const CostModel &cost);
+  void update(UpdateOp op, const CostModel &cost);
   void sort(SortOp op, const CostModel &cost);
   /// How wide a thread may store under which conditions: `align` fills an alignment for at most so many columns.
   llvm::SmallVector<Level> levels(unsigned most, llvm::function_ref<unsigned(Alignment &, unsigned)> align) const;

@@ -41,7 +41,7 @@ struct SliceGraphPass : kt::impl::SliceGraphBase<SliceGraphPass> {
     SmallVector<Operation *> ops;
     DenseMap<Operation *, int64_t> position;
     for (Operation &op : body)
-      if (!isa<ConstantOp, ReshapeOp, AssertOp>(op) && !op.hasTrait<OpTrait::IsTerminator>()) {
+      if (!isa<ConstantOp, ReshapeOp, CapacityOp, AssertOp>(op) && !op.hasTrait<OpTrait::IsTerminator>()) {
         position[&op] = ops.size();
         ops.push_back(&op);
       }
@@ -62,8 +62,8 @@ struct SliceGraphPass : kt::impl::SliceGraphBase<SliceGraphPass> {
         int64_t last = i;
         std::function<void(Value)> follow = [&](Value x) {
           for (Operation *user : x.getUsers()) {
-            if (auto reshape = dyn_cast<ReshapeOp>(user)) {
-              follow(reshape.getResult());
+            if (isa<ReshapeOp, CapacityOp>(user)) {
+              follow(user->getResult(0));
               continue;
             }
             Operation *top = body.findAncestorOpInBlock(*user);

@@ -14,7 +14,9 @@
 
 static_assert(static_cast<int>(kt::DataType::string) == KT_STRING &&
               static_cast<int>(kt::DataType::boolean) == KT_BOOL &&
-              static_cast<int>(kt::DataType::f8e8m0) == KT_F8E8M0);
+              static_cast<int>(kt::DataType::f8e8m0) == KT_F8E8M0 &&
+              static_cast<int>(kt::Memory::device) == KT_DEVICE &&
+              static_cast<int>(kt::Binding::Port::output) == KT_OUTPUT);
 
 /// More than any tensor has.
 constexpr uint32_t kMaxRank = 64;
@@ -27,7 +29,13 @@ struct kt_model {
 struct kt_session {
   std::shared_ptr<kt::Model> model;
   std::unique_ptr<kt::Session> session;
-  std::vector<kt::TensorView> inputs; // keeps its memory between runs
+  // Keep their memory between runs.
+  std::vector<kt::TensorView> inputs;
+  std::vector<kt::Binding> bindings;
+};
+
+struct kt_event {
+  std::unique_ptr<kt::Event> event;
 };
 
 namespace {
@@ -89,7 +97,41 @@ kt::Status take(const kt_session &session, const kt_tensor &from, uint32_t numbe
   to.type = static_cast<kt::DataType>(from.type);
   to.dims.assign(from.dims, from.dims + from.rank);
   to.data = from.data;
+  to.memory = kt::Memory::host;
   return {};
+}
+
+/// The same of a binding.
+kt::Status take(const kt_session &session, const kt_binding &from, uint32_t number, kt::Binding &to) {
+  std::string what = "binding " + std::to_string(number);
+  if (static_cast<unsigned>(from.port) > KT_OUTPUT)
+    return kt::Status::usage(what + " is of the unknown port " + std::to_string(static_cast<unsigned>(from.port)));
+  if (static_cast<unsigned>(from.memory) > KT_DEVICE)
+    return kt::Status::usage(what + " is in the unknown memory " + std::to_string(static_cast<unsigned>(from.memory)));
+  to.port = static_cast<kt::Binding::Port>(from.port);
+  to.capacity = from.capacity;
+  to.owned = from.owned != 0;
+  if (from.port == KT_INPUT) {
+    KT_RETURN_IF_ERROR(take(session, from.tensor, number, to.tensor));
+  } else {
+    if (!from.tensor.name)
+      return missing((what + "'s name").c_str());
+    to.tensor.name = from.tensor.name;
+    to.tensor.dims.clear();
+    to.tensor.data = from.tensor.data;
+  }
+  to.tensor.memory = static_cast<kt::Memory>(from.memory);
+  return {};
+}
+
+/// Output `index` of the latest run, where there is one.
+kt::Result<const kt::TensorView *> output(const kt_session *session, uint32_t index, const void *to) {
+  if (!session || !to)
+    return missing(session ? "the output" : "the session");
+  auto outputs = session->session->outputs();
+  if (index >= outputs.size())
+    return kt::Status::usage("output " + std::to_string(index) + " but there are " + std::to_string(outputs.size()));
+  return &outputs[index];
 }
 
 } // namespace
@@ -138,7 +180,7 @@ int kt_session_create(kt_model *model, kt_session **session) {
     auto created = model->model->createSession();
     if (!created.ok())
       return std::move(created).status();
-    *session = new kt_session{model->model, *std::move(created), {}};
+    *session = new kt_session{model->model, *std::move(created), {}, {}};
     return {};
   });
 }
@@ -163,14 +205,64 @@ void kt_session_cancel(kt_session *session) {
     session->session->cancel();
 }
 
-int kt_session_output(const kt_session *session, uint32_t index, kt_tensor *output) {
+int kt_session_enqueue(kt_session *session, const kt_binding *bindings, uint32_t count, void *stream) {
   return call([&]() -> kt::Status {
-    if (!session || !output)
-      return missing(session ? "the output" : "the session");
-    auto outputs = session->session->outputs();
-    if (index >= outputs.size())
-      return kt::Status::usage("output " + std::to_string(index) + " but there are " + std::to_string(outputs.size()));
-    describe(outputs[index].name, outputs[index].type, outputs[index].dims, outputs[index].data, output);
+    if (!session || (!bindings && count))
+      return missing(session ? "the list of bindings" : "the session");
+    if (size_t most = session->model->inputs().size() + session->model->outputs().size(); count > most)
+      return kt::Status::usage("expected at most " + std::to_string(most) + " bindings but got " +
+                               std::to_string(count));
+    session->bindings.resize(count);
+    for (uint32_t i = 0; i < count; ++i)
+      KT_RETURN_IF_ERROR(take(*session, bindings[i], i, session->bindings[i]));
+    return session->session->enqueue(session->bindings, stream);
+  });
+}
+
+int kt_session_wait(kt_session *session) {
+  return call([&]() -> kt::Status { return session ? session->session->wait() : missing("the session"); });
+}
+
+int kt_session_record(kt_session *session, kt_event **event) {
+  return call([&]() -> kt::Status {
+    if (!session || !event)
+      return missing(session ? "where the event goes" : "the session");
+    *event = nullptr;
+    auto recorded = session->session->record();
+    if (!recorded.ok())
+      return std::move(recorded).status();
+    *event = new kt_event{*std::move(recorded)};
+    return {};
+  });
+}
+
+int kt_event_wait(kt_event *event) {
+  return call([&]() -> kt::Status { return event ? event->event->wait() : missing("the event"); });
+}
+
+int kt_event_delay(kt_event *event, void *stream) {
+  return call([&]() -> kt::Status { return event ? event->event->delay(stream) : missing("the event"); });
+}
+
+void kt_event_free(kt_event *event) { delete event; }
+
+int kt_session_output(const kt_session *session, uint32_t index, kt_tensor *to) {
+  return call([&]() -> kt::Status {
+    auto found = output(session, index, to);
+    if (!found.ok())
+      return std::move(found).status();
+    describe((*found)->name, (*found)->type, (*found)->dims, (*found)->data, to);
+    return {};
+  });
+}
+
+int kt_session_output_binding(const kt_session *session, uint32_t index, kt_binding *to) {
+  return call([&]() -> kt::Status {
+    auto found = output(session, index, to);
+    if (!found.ok())
+      return std::move(found).status();
+    *to = {KT_INPUT, static_cast<kt_memory>((*found)->memory), {}, (*found)->bytes(), 0};
+    describe((*found)->name, (*found)->type, (*found)->dims, (*found)->data, &to->tensor);
     return {};
   });
 }

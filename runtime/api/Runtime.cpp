@@ -4,12 +4,8 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "kt/Runtime.h"
-#include "runtime/api/Guard.h"
+#include "runtime/api/Internal.h"
 #include "runtime/artifact/Print.h"
-#include "runtime/exec/Executor.h"
-
-#include <unordered_map>
 
 namespace kt {
 
@@ -20,20 +16,6 @@ static_assert(static_cast<int>(DataType::string) == static_cast<int>(artifact::D
 
 uint32_t byteSize(DataType type) { return artifact::byteSize(static_cast<artifact::DType>(type)); }
 const char *name(DataType type) { return artifact::name(static_cast<artifact::DType>(type)); }
-
-struct Model::Impl {
-  std::unique_ptr<exec::Program> program;
-  std::vector<PortInfo> inputs, outputs;
-  std::unordered_map<std::string, size_t> inputIndex;
-};
-
-struct Session::Impl {
-  std::shared_ptr<Model> model; // declared first: the executor goes before the program it runs
-  std::unique_ptr<exec::Executor> executor;
-  std::vector<exec::InputView> views;
-  std::vector<TensorView> outputs;
-  bool valid = false;
-};
 
 namespace {
 PortInfo describe(const artifact::Model &model, const artifact::Port &port) {
@@ -74,8 +56,15 @@ Result<std::shared_ptr<Model>> Model::loadModel(const std::string &path, const O
     impl->inputIndex.emplace(port.name, impl->inputs.size());
     impl->inputs.push_back(describe(model, port));
   }
-  for (const artifact::Port &port : model.outputs)
+  for (const artifact::Port &port : model.outputs) {
+    impl->outputIndex.emplace(port.name, impl->outputs.size());
     impl->outputs.push_back(describe(model, port));
+    if (port.tied == artifact::kNone)
+      continue;
+    impl->outputs.back().tied = model.inputs[port.tied].name;
+    impl->inputs[port.tied].tied = port.name;
+    impl->outputs.back().grows = impl->inputs[port.tied].grows = port.axis;
+  }
   return std::shared_ptr<Model>(new Model(std::move(impl)));
 }
 
@@ -83,13 +72,13 @@ const std::vector<PortInfo> &Model::inputs() const { return impl->inputs; }
 const std::vector<PortInfo> &Model::outputs() const { return impl->outputs; }
 std::string Model::device() const { return impl->program->device->name(); }
 
-Result<std::unique_ptr<Session>> Model::createSession() {
-  return guarded([&]() -> Result<std::unique_ptr<Session>> { return makeSession(); });
+Result<std::unique_ptr<Session>> Model::createSession(const SessionOptions &options) {
+  return guarded([&]() -> Result<std::unique_ptr<Session>> { return makeSession(options); });
 }
 
-Result<std::unique_ptr<Session>> Model::makeSession() {
+Result<std::unique_ptr<Session>> Model::makeSession(const SessionOptions &options) {
   device::CallerContext keep;
-  auto executor = exec::Executor::create(*impl->program);
+  auto executor = exec::Executor::create(*impl->program, options.capacity);
   if (!executor.ok())
     return std::move(executor).status();
   auto session = std::make_unique<Session::Impl>();
@@ -112,39 +101,14 @@ Status Session::run(std::span<const TensorView> inputs) {
 }
 
 Status Session::runOn(std::span<const TensorView> inputs) {
-  const Model::Impl &model = *impl->model->impl;
-  impl->valid = false;
-  for (exec::InputView &view : impl->views)
-    view = {};
-  for (const TensorView &tensor : inputs) {
-    auto found = model.inputIndex.find(tensor.name);
-    if (found == model.inputIndex.end()) {
-      std::string names;
-      for (const PortInfo &port : model.inputs)
-        names += (names.empty() ? "'" : ", '") + artifact::escaped(port.name) + "'";
-      return Status::usage("no input is called '" + artifact::escaped(tensor.name) + "', expected " +
-                           (names.empty() ? "none" : names));
-    }
-    exec::InputView &view = impl->views[found->second];
-    if (view.data)
-      return Status::usage("input '" + artifact::escaped(tensor.name) + "' is given twice");
-    static const char empty alignas(64) = 0; // tensors without elements may come without memory
-    view = {static_cast<artifact::DType>(tensor.type), tensor.dims, tensor.data ? tensor.data : &empty};
-    if (!tensor.data && tensor.bytes() != 0)
-      return Status::usage("input '" + artifact::escaped(tensor.name) + "' has no data");
-  }
-  for (size_t i = 0; i < impl->views.size(); ++i)
-    if (!impl->views[i].data)
-      return Status::usage("input '" + artifact::escaped(model.inputs[i].name) + "' is missing: expected " +
-                           artifact::printPort(model.program->model(), model.program->model().inputs[i]));
+  impl->begin();
+  for (const TensorView &tensor : inputs)
+    KT_RETURN_IF_ERROR(impl->takeInput(tensor));
+  KT_RETURN_IF_ERROR(impl->expectInputs());
+  impl->requests.assign(impl->outputs.size(), {});
   device::CallerContext keep;
-  KT_RETURN_IF_ERROR(impl->executor->run(impl->views));
-  const auto &views = impl->executor->outputs();
-  for (size_t i = 0; i < views.size(); ++i) {
-    impl->outputs[i].dims = views[i].dims;
-    impl->outputs[i].data = views[i].data;
-  }
-  impl->valid = true;
+  KT_RETURN_IF_ERROR(impl->executor->run(impl->views, impl->requests));
+  impl->showOutputs();
   return {};
 }
 
@@ -169,6 +133,8 @@ Stats Session::stats() const {
   stats.launches = counters.launches;
   stats.onceLaunches = counters.onceLaunches;
   stats.graphReplays = counters.graphReplays;
+  stats.graphRecordings = counters.graphRecordings;
+  stats.graphPatches = counters.graphPatches;
   stats.graphFailures = counters.graphFailures;
   stats.arenaBytes = counters.arenaBytes;
   stats.streamedBytes = counters.streamedBytes;

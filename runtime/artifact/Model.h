@@ -102,10 +102,13 @@ const char *name(Fact fact);
 
 struct Symbol {
   enum class Kind : uint8_t {
-    Input,    // bound from the shape of an input
-    Data,     // set by a ReadScalar or a SetSymbol while the program runs
-    Induction // the iteration number of a Loop
+    Input,     // bound from the shape of an input
+    Data,      // set by a ReadScalar or a SetSymbol while the program runs
+    Induction, // the iteration number of a Loop
+    Capacity   // elements for which a session has room where its state grows; 0: it keeps none
   };
+  /// Whether it has a value before a program runs.
+  bool isGiven() const { return kind == Kind::Input || kind == Kind::Capacity; }
   std::string name;
   Kind kind = Kind::Input;
   int64_t min = 0, max = INT64_MAX; // bounds that an input has to keep
@@ -113,11 +116,16 @@ struct Symbol {
 
 /// A graph input or output. `dims` of an input are constants or expressions; an input dimension that is a plain Symbol
 /// binds it, one that is another expression is checked once all symbols are bound. Outputs are evaluated.
+///
+/// An output may be what an input holds with more behind it, along dimension `axis`: a cache. A session that keeps such
+/// state has both in one piece of memory, whose dimension `axis` is the Capacity symbol.
 struct Port {
   std::string name;
   DType type = DType::f32;
   std::vector<ExprId> dims;
   BufferId buffer = kNone;
+  uint32_t tied = kNone; // outputs: number of the input that it continues
+  uint32_t axis = kNone;
 };
 
 /// Bytes that instructions read and write. Every tensor is dense and row-major; reshaped tensors share a buffer.

@@ -102,7 +102,8 @@ private:
 
   void decodePorts(const flatbuffers::Vector<Offset<fb::Port>> &from, std::vector<Port> &to) {
     for (const auto *p : from)
-      to.push_back({text(p->name()), static_cast<DType>(p->type()), numbers(p->dims()), p->buffer()});
+      to.push_back(
+          {text(p->name()), static_cast<DType>(p->type()), numbers(p->dims()), p->buffer(), p->tied(), p->axis()});
   }
 
   Status checkSegment(uint32_t segment, const char *what, size_t index) {

@@ -103,7 +103,7 @@ private:
 
   Status checkSymbols() {
     for (const Symbol &s : m.symbols) {
-      if (s.kind > Symbol::Kind::Induction)
+      if (s.kind > Symbol::Kind::Capacity)
         return reject("symbol " + quoted(s.name) + " has the unknown kind " + number(static_cast<unsigned>(s.kind)));
       if (s.min > s.max)
         return reject("symbol " + quoted(s.name) + " has the bounds " + std::to_string(s.min) + ".." +
@@ -197,7 +197,7 @@ private:
     for (size_t i = 0; i < m.exprs.size(); ++i) {
       const Expr &e = m.exprs[i];
       const ExprId operands[] = {e.a, e.b, e.c};
-      early[i] = e.op != Expr::Op::Symbol || m.symbols[e.imm].kind == Symbol::Kind::Input;
+      early[i] = e.op != Expr::Op::Symbol || m.symbols[e.imm].isGiven();
       for (unsigned k = 0; k < arity(e.op); ++k)
         early[i] = early[i] && early[operands[k]];
     }
@@ -207,6 +207,31 @@ private:
           return reject("a dimension of input " + quoted(p.name) + " depends on what the program computes");
       if (!early[m.buffers[p.buffer].bytes])
         return reject("the size of input " + quoted(p.name) + " depends on what the program computes");
+    }
+    return checkTied(early);
+  }
+
+  /// What a session keeps is known before a run, and each input belongs to one output.
+  Status checkTied(const std::vector<bool> &early) {
+    std::vector<bool> taken(m.inputs.size());
+    for (const Port &p : m.outputs) {
+      if (p.tied == kNone)
+        continue;
+      std::string what = "output " + quoted(p.name);
+      if (p.tied >= m.inputs.size())
+        return reject(what + " continues input " + number(p.tied) + " but there are " + number(m.inputs.size()));
+      const Port &from = m.inputs[p.tied];
+      if (taken[p.tied])
+        return reject("two outputs continue input " + quoted(from.name));
+      taken[p.tied] = true;
+      bool alike = from.type == p.type && from.dims.size() == p.dims.size() && p.axis < p.dims.size();
+      for (size_t d = 0; alike && d < p.dims.size(); ++d)
+        alike = d == p.axis ? m.exprs[from.dims[d]].op == Expr::Op::Symbol && early[p.dims[d]]
+                            : m.exprs[from.dims[d]] == m.exprs[p.dims[d]];
+      if (!alike)
+        return reject(what + " continues input " + quoted(from.name) + ", which is not of its shape");
+      if (m.buffers[p.buffer].kind != Buffer::Kind::Output)
+        return reject(what + " continues an input but is in no buffer of its own");
     }
     return {};
   }

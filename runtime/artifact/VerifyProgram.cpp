@@ -21,7 +21,7 @@ public:
     for (ExprId id = 0; id < m.exprs.size(); ++id) {
       const Expr &e = m.exprs[id];
       const ExprId operands[] = {e.a, e.b, e.c};
-      early[id] = e.op != Expr::Op::Symbol || m.symbols[e.imm].kind == Symbol::Kind::Input;
+      early[id] = e.op != Expr::Op::Symbol || m.symbols[e.imm].isGiven();
       for (unsigned k = 0; k < arity(e.op); ++k)
         early[id] = early[id] && early[operands[k]];
     }
@@ -29,7 +29,7 @@ public:
     setByThen.resize(m.symbols.size());
     readBy.resize(m.buffers.size());
     for (size_t i = 0; i < m.symbols.size(); ++i)
-      set[i] = m.symbols[i].kind == Symbol::Kind::Input;
+      set[i] = m.symbols[i].isGiven();
     for (BufferId i = 0; i < m.buffers.size(); ++i) {
       states[i].root = i;
       if (m.buffers[i].kind == Buffer::Kind::Input || m.buffers[i].kind == Buffer::Kind::Weight) {

@@ -116,7 +116,7 @@ public:
     auto port = [&](const Port &p) {
       auto name = b.CreateString(p.name);
       auto dims = b.CreateVector(p.dims);
-      return fb::CreatePort(b, name, static_cast<uint8_t>(p.type), dims, p.buffer);
+      return fb::CreatePort(b, name, static_cast<uint8_t>(p.type), dims, p.buffer, p.tied, p.axis);
     };
     auto inputs = encodeEach(b, model.inputs, port);
     auto outputs = encodeEach(b, model.outputs, port);

@@ -1,12 +1,13 @@
 //===- CudaDevice.cpp - an NVIDIA GPU as a device -------------------------===//
 //
-// The primary context, memory, and streams with a second one for copies of weights. CudaModules.cpp has the code.
+// The primary context and memory, ours and the caller's. CudaModules.cpp has the code, CudaStream.cpp the streams.
 //
 //===----------------------------------------------------------------------===//
 
 #include "runtime/device/CudaDevice.h"
 #include "runtime/device/CudaDriver.h"
 #include "runtime/device/CudaModules.h"
+#include "runtime/device/CudaStream.h"
 
 #include <algorithm>
 #include <charconv>
@@ -36,178 +37,6 @@ SmTarget parseTarget(const std::string &target) {
   result.exact = rest != end;
   return result;
 }
-
-class CudaGraph final : public Graph {
-public:
-  CudaGraph(const Driver &driver, cuda::Context context, cuda::GraphExec exec)
-      : driver(driver), context(context), exec(exec) {}
-  ~CudaGraph() override {
-    driver.CtxSetCurrent(context);
-    driver.GraphExecDestroy(exec);
-  }
-  const Driver &driver;
-  cuda::Context context;
-  cuda::GraphExec exec;
-};
-
-class CudaStream final : public Stream {
-public:
-  CudaStream(const Driver &driver, cuda::Context context) : driver(driver), context(context) {}
-  ~CudaStream() override {
-    driver.CtxSetCurrent(context);
-    for (cuda::Stream s : {compute, copies})
-      if (s)
-        driver.StreamDestroy(s);
-    for (cuda::Event e : {computed, copied})
-      if (e)
-        driver.EventDestroy(e);
-    for (cuda::Event e : marks)
-      if (e)
-        driver.EventDestroy(e);
-  }
-
-  Status create() {
-    KT_RETURN_IF_ERROR(enter());
-    KT_CUDA(driver, StreamCreate, &compute, cuda::kStreamNonBlocking);
-    KT_CUDA(driver, StreamCreate, &copies, cuda::kStreamNonBlocking);
-    KT_CUDA(driver, EventCreate, &computed, cuda::kEventDisableTiming);
-    KT_CUDA(driver, EventCreate, &copied, cuda::kEventDisableTiming);
-    return {};
-  }
-
-  Status launch(const StageLaunch &stage, const LaunchArguments &a) override {
-    KT_RETURN_IF_ERROR(enter());
-    // The driver copies the values out while it is called.
-    values.clear();
-    for (uint32_t i = 0; i < a.numBuffers; ++i)
-      values.push_back(address(a.buffers[i]));
-    if (a.hasWorkspace)
-      values.push_back(address(a.workspace));
-    if (a.hasCounters)
-      values.push_back(address(a.counters));
-    if (a.reportsFaults)
-      values.push_back(address(a.faults));
-    for (uint32_t i = 0; i < a.numInts; ++i)
-      values.push_back(static_cast<uint32_t>(static_cast<int32_t>(a.ints[i])));
-    parameters.resize(values.size());
-    for (size_t i = 0; i < values.size(); ++i)
-      parameters[i] = &values[i];
-    auto function = reinterpret_cast<cuda::Function>(const_cast<void *>(stage.function));
-    const auto &block = stage.stage->block;
-    KT_CUDA(driver, LaunchKernel, function, static_cast<unsigned>(stage.grid[0]), static_cast<unsigned>(stage.grid[1]),
-            static_cast<unsigned>(stage.grid[2]), block[0], block[1], block[2], static_cast<unsigned>(stage.shared),
-            compute, parameters.data(), nullptr);
-    return {};
-  }
-
-  Status copyIn(void *dst, const void *src, uint64_t bytes) override {
-    if (bytes == 0)
-      return {};
-    KT_RETURN_IF_ERROR(enter());
-    KT_CUDA(driver, MemcpyHtoDAsync, address(dst), src, bytes, compute);
-    return {};
-  }
-  Status copyOut(void *dst, const void *src, uint64_t bytes) override {
-    if (bytes == 0)
-      return {};
-    KT_RETURN_IF_ERROR(enter());
-    KT_CUDA(driver, MemcpyDtoHAsync, dst, address(src), bytes, compute);
-    return {};
-  }
-  Status copy(void *dst, const void *src, uint64_t bytes) override {
-    if (bytes == 0 || dst == src)
-      return {};
-    KT_RETURN_IF_ERROR(enter());
-    KT_CUDA(driver, MemcpyDtoDAsync, address(dst), address(src), bytes, compute);
-    return {};
-  }
-  Status zero(void *dst, uint64_t bytes) override {
-    if (bytes == 0)
-      return {};
-    KT_RETURN_IF_ERROR(enter());
-    KT_CUDA(driver, MemsetD8Async, address(dst), 0, bytes, compute);
-    return {};
-  }
-  Status synchronize() override {
-    KT_RETURN_IF_ERROR(enter());
-    KT_CUDA(driver, StreamSynchronize, compute);
-    return {};
-  }
-  Status mark(size_t number) override {
-    KT_RETURN_IF_ERROR(enter());
-    if (marks.size() <= number)
-      marks.resize(number + 1);
-    if (!marks[number])
-      KT_CUDA(driver, EventCreate, &marks[number], cuda::kEventDefault);
-    KT_CUDA(driver, EventRecord, marks[number], compute);
-    return {};
-  }
-  Result<int64_t> between(size_t from, size_t to) override {
-    KT_RETURN_IF_ERROR(enter());
-    float milliseconds = 0;
-    KT_CUDA(driver, EventElapsedTime, &milliseconds, marks[from], marks[to]);
-    return static_cast<int64_t>(static_cast<double>(milliseconds) * 1e6);
-  }
-
-  Status prefetch(void *dst, const void *src, uint64_t bytes) override {
-    if (bytes == 0)
-      return {};
-    KT_RETURN_IF_ERROR(enter());
-    KT_CUDA(driver, MemcpyHtoDAsync, address(dst), src, bytes, copies);
-    return {};
-  }
-  Status fence() override {
-    KT_RETURN_IF_ERROR(enter());
-    KT_CUDA(driver, EventRecord, computed, compute);
-    KT_CUDA(driver, StreamWaitEvent, copies, computed, 0);
-    return {};
-  }
-  Status join() override {
-    KT_RETURN_IF_ERROR(enter());
-    KT_CUDA(driver, EventRecord, copied, copies);
-    KT_CUDA(driver, StreamWaitEvent, compute, copied, 0);
-    return {};
-  }
-
-  bool canRecord() const override { return true; }
-  Status beginRecord() override {
-    KT_RETURN_IF_ERROR(enter());
-    // Other threads' allocations must not break this thread's capture.
-    KT_CUDA(driver, StreamBeginCapture, compute, cuda::kCaptureThreadLocal);
-    return {};
-  }
-  Result<std::unique_ptr<Graph>> endRecord() override {
-    KT_RETURN_IF_ERROR(enter());
-    cuda::Graph graph = nullptr;
-    KT_CUDA(driver, StreamEndCapture, compute, &graph);
-    cuda::GraphExec exec = nullptr;
-    cuda::Result result = driver.GraphInstantiate(&exec, graph, 0);
-    driver.GraphDestroy(graph);
-    if (result)
-      return cuda::wrap(driver, result, "cuGraphInstantiateWithFlags");
-    return std::unique_ptr<Graph>(std::make_unique<CudaGraph>(driver, context, exec));
-  }
-  Status replay(Graph &graph) override {
-    KT_RETURN_IF_ERROR(enter());
-    KT_CUDA(driver, GraphLaunch, static_cast<CudaGraph &>(graph).exec, compute);
-    return {};
-  }
-
-private:
-  /// The context is a property of the thread, and sessions may move between threads.
-  Status enter() {
-    KT_CUDA(driver, CtxSetCurrent, context);
-    return {};
-  }
-
-  const Driver &driver;
-  cuda::Context context;
-  cuda::Stream compute = nullptr, copies = nullptr;
-  cuda::Event computed = nullptr, copied = nullptr;
-  std::vector<cuda::Event> marks;
-  std::vector<uint64_t> values;
-  std::vector<void *> parameters;
-};
 
 class CudaDevice final : public Device {
 public:
@@ -242,7 +71,7 @@ public:
 
   bool isHost() const override { return false; }
   std::string name() const override {
-    return "cuda:" + std::to_string(ordinal) + " (" + gpuName + ", sm_" + std::to_string(known.computeCapability) + ")";
+    return shortName() + " (" + gpuName + ", sm_" + std::to_string(known.computeCapability) + ")";
   }
   Facts facts() const override { return known; }
   std::string kind() const override { return gpuName; }
@@ -303,10 +132,47 @@ public:
     KT_CUDA(driver, MemGetInfo, &free, &total);
     return std::pair<uint64_t, uint64_t>(free, total);
   }
-  Result<std::unique_ptr<Stream>> createStream() override {
-    auto stream = std::make_unique<CudaStream>(driver, context);
-    KT_RETURN_IF_ERROR(stream->create());
-    return std::unique_ptr<Stream>(std::move(stream));
+  Result<std::unique_ptr<Stream>> createStream() override { return createCudaStream(driver, context); }
+
+  Status checkMemory(const void *memory) const override {
+    KT_RETURN_IF_ERROR(enter());
+    int type = 0, device = -1;
+    cuda::Context owner = nullptr;
+    int attributes[] = {cuda::kPointerMemoryType, cuda::kPointerDevice, cuda::kPointerContext};
+    void *answers[] = {&type, &device, &owner};
+    // Of what it does not know the driver answers nothing, which is no failure.
+    KT_CUDA(driver, PointerGetAttributes, 3, attributes, answers, address(memory));
+    if (type == 0)
+      return Status::usage("the driver knows of no memory there, it may have been freed");
+    if (type == cuda::kMemoryHost)
+      return Status::usage("it is memory of the host, expected memory of " + shortName());
+    if (device != ordinal)
+      return Status::usage("it is memory of cuda:" + std::to_string(device) + ", expected " + shortName());
+    // What comes from pools and mappings belongs to no context.
+    if (owner && owner != context)
+      return Status::usage("it is memory of another context of " + shortName() + ", expected the primary one");
+    return {};
+  }
+
+  Status checkStream(void *stream) const override {
+    KT_RETURN_IF_ERROR(enter());
+    auto *handle = static_cast<cuda::Stream>(stream);
+    cuda::Context owner = nullptr;
+    if (cuda::Result result = driver.StreamGetCtx(handle, &owner))
+      return Status::usage("the stream is none of the driver's: " +
+                           cuda::wrap(driver, result, "cuStreamGetCtx").message());
+    if (owner != context) {
+      cuda::DeviceId other = -1;
+      driver.CtxSetCurrent(owner);
+      cuda::Result result = driver.CtxGetDevice(&other);
+      KT_RETURN_IF_ERROR(enter());
+      if (result == 0 && other == id)
+        return Status::usage("the stream is of another context of " + shortName() + ", expected the primary one");
+      return Status::usage("the stream is of another device, expected " + shortName());
+    }
+    int capturing = 0;
+    KT_CUDA(driver, StreamIsCapturing, handle, &capturing);
+    return capturing ? Status::usage("the stream is being captured, which runs do not take part in") : Status();
   }
 
 private:
@@ -314,6 +180,8 @@ private:
     KT_CUDA(driver, CtxSetCurrent, context);
     return {};
   }
+
+  std::string shortName() const { return "cuda:" + std::to_string(ordinal); }
 
   /// Machine code runs within its major version only; PTX on everything newer.
   bool runsCubin(const artifact::Module &module) const {

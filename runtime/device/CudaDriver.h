@@ -1,7 +1,7 @@
 //===- CudaDriver.h - the CUDA driver, loaded at run time -----------------===//
 //
 // Own declarations of the few driver functions that are used (CUDA Driver API reference; the ABI is stable since CUDA
-// 4, for what is new since 10), so that building needs no toolkit and starting needs no driver.
+// 4, for what is new since 10 or 11.3), so that building needs no toolkit and starting needs no driver.
 //
 //===----------------------------------------------------------------------===//
 
@@ -24,7 +24,33 @@ using Function = struct FunctionOpaque *;
 using Stream = struct StreamOpaque *;
 using Event = struct EventOpaque *;
 using Graph = struct GraphOpaque *;
+using GraphNode = struct GraphNodeOpaque *;
 using GraphExec = struct GraphExecOpaque *;
+
+// CUDA_KERNEL_NODE_PARAMS_v1, CUDA_MEMCPY3D_v2 and CUDA_MEMSET_NODE_PARAMS_v1.
+struct KernelNodeParams {
+  Function function;
+  unsigned grid[3], block[3], shared;
+  void **parameters, **extra;
+};
+struct MemcpySide {
+  size_t x, y, z, lod;
+  int memoryType;
+  const void *host;
+  DevicePointer device;
+  void *array, *reserved;
+  size_t pitch, height;
+};
+struct Memcpy3D {
+  MemcpySide src, dst;
+  size_t width, height, depth;
+};
+struct MemsetNodeParams {
+  DevicePointer dst;
+  size_t pitch;
+  unsigned value, elementSize;
+  size_t width, height;
+};
 
 // CUdevice_attribute
 constexpr int kMaxSharedPerBlock = 8, kMultiprocessors = 16, kL2Bytes = 38, kMajor = 75, kMinor = 76, kSharedOptIn = 97;
@@ -32,6 +58,9 @@ constexpr int kMaxSharedPerBlock = 8, kMultiprocessors = 16, kL2Bytes = 38, kMaj
 constexpr int kFunctionMaxDynamicShared = 8;
 // CUjit_option
 constexpr int kJitInfoLog = 3, kJitInfoLogBytes = 4, kJitErrorLog = 5, kJitErrorLogBytes = 6;
+// CUpointer_attribute and CUmemorytype
+constexpr int kPointerContext = 1, kPointerMemoryType = 2, kPointerDevice = 9;
+constexpr int kMemoryHost = 1, kMemoryDevice = 2;
 // Flags
 constexpr unsigned kStreamNonBlocking = 1, kEventDefault = 0, kEventDisableTiming = 2, kHostAllocPortable = 1;
 constexpr int kCaptureThreadLocal = 1;
@@ -49,6 +78,8 @@ constexpr int kCaptureThreadLocal = 1;
   F(PrimaryCtxRelease, "cuDevicePrimaryCtxRelease_v2", (DeviceId))                                                     \
   F(CtxGetCurrent, "cuCtxGetCurrent", (Context *))                                                                     \
   F(CtxSetCurrent, "cuCtxSetCurrent", (Context))                                                                       \
+  F(CtxGetDevice, "cuCtxGetDevice", (DeviceId *))                                                                      \
+  F(PointerGetAttributes, "cuPointerGetAttributes", (unsigned, int *, void **, DevicePointer))                         \
   F(MemGetInfo, "cuMemGetInfo_v2", (size_t *, size_t *))                                                               \
   F(MemAlloc, "cuMemAlloc_v2", (DevicePointer *, size_t))                                                              \
   F(MemFree, "cuMemFree_v2", (DevicePointer))                                                                          \
@@ -68,14 +99,23 @@ constexpr int kCaptureThreadLocal = 1;
   F(StreamDestroy, "cuStreamDestroy_v2", (Stream))                                                                     \
   F(StreamSynchronize, "cuStreamSynchronize", (Stream))                                                                \
   F(StreamWaitEvent, "cuStreamWaitEvent", (Stream, Event, unsigned))                                                   \
+  F(StreamGetCtx, "cuStreamGetCtx", (Stream, Context *))                                                               \
+  F(StreamIsCapturing, "cuStreamIsCapturing", (Stream, int *))                                                         \
+  F(StreamGetCaptureInfo, "cuStreamGetCaptureInfo_v2",                                                                 \
+    (Stream, int *, unsigned long long *, Graph *, const GraphNode **, size_t *))                                      \
   F(EventCreate, "cuEventCreate", (Event *, unsigned))                                                                 \
   F(EventDestroy, "cuEventDestroy_v2", (Event))                                                                        \
   F(EventRecord, "cuEventRecord", (Event, Stream))                                                                     \
+  F(EventSynchronize, "cuEventSynchronize", (Event))                                                                   \
   F(EventElapsedTime, "cuEventElapsedTime", (float *, Event, Event))                                                   \
   F(StreamBeginCapture, "cuStreamBeginCapture_v2", (Stream, int))                                                      \
   F(StreamEndCapture, "cuStreamEndCapture", (Stream, Graph *))                                                         \
   F(GraphInstantiate, "cuGraphInstantiateWithFlags", (GraphExec *, Graph, unsigned long long))                         \
   F(GraphLaunch, "cuGraphLaunch", (GraphExec, Stream))                                                                 \
+  F(GraphExecKernelNodeSetParams, "cuGraphExecKernelNodeSetParams", (GraphExec, GraphNode, const KernelNodeParams *))  \
+  F(GraphExecMemcpyNodeSetParams, "cuGraphExecMemcpyNodeSetParams", (GraphExec, GraphNode, const Memcpy3D *, Context)) \
+  F(GraphExecMemsetNodeSetParams, "cuGraphExecMemsetNodeSetParams",                                                    \
+    (GraphExec, GraphNode, const MemsetNodeParams *, Context))                                                         \
   F(GraphDestroy, "cuGraphDestroy", (Graph))                                                                           \
   F(GraphExecDestroy, "cuGraphExecDestroy", (GraphExec))
 

@@ -55,10 +55,30 @@ struct LaunchArguments {
   bool hasCounters = false;
 };
 
-/// A recorded sequence of work, replayed by the stream that recorded it.
+/// A recorded sequence of work, replayed by the stream that recorded it. Its launches, copies and fills are numbered in
+/// the order in which they were recorded; of each it keeps what it was made from and what the driver was told last, so
+/// that other addresses, integers and grids cost what differs and no recording.
 class Graph {
 public:
   virtual ~Graph() = default;
+  virtual size_t nodes() const = 0;
+  /// Nodes that the next replay has to tell the driver about first.
+  virtual size_t pending() const = 0;
+  /// What a node does from the next replay on; replays under way do what they were given. Fails where a node is of
+  /// another kind, has another function or another number of arguments: such a graph has to be recorded again.
+  virtual Status update(size_t node, const StageLaunch &stage, const LaunchArguments &arguments) = 0;
+  virtual Status updateCopy(size_t node, void *dst, const void *src, uint64_t bytes) = 0;
+  virtual Status updateZero(size_t node, void *dst, uint64_t bytes) = 0;
+};
+
+/// A place in a stream's work. Thread-safe.
+class Event {
+public:
+  virtual ~Event() = default;
+  /// Waits until the stream has passed it.
+  virtual Status wait() = 0;
+  /// What `stream`, a caller's that Device::checkStream has accepted, is given from now on comes after it.
+  virtual Status delay(void *stream) = 0;
 };
 
 /// Work in order. Calls may return before the work is done; `synchronize` waits. One thread at a time.
@@ -84,9 +104,20 @@ public:
   virtual Status fence() { return {}; }
   virtual Status join() { return {}; }
 
+  /// Notes where the stream is: in `again`, an earlier answer of this stream, where there is one, else in a new event.
+  virtual Result<std::unique_ptr<Event>> record(std::unique_ptr<Event> again) = 0;
+  /// Order with a stream of the caller's that Device::checkStream has accepted: what this one is given from now on
+  /// comes after what the other has been given, or the other way round.
+  virtual Status follow(void *other) { return {}; }
+  virtual Status lead(void *other) { return {}; }
+
   virtual bool canRecord() const { return false; }
   virtual Status beginRecord() { return Status::failed("this device records no graphs"); }
   virtual Result<std::unique_ptr<Graph>> endRecord() { return Status::failed("this device records no graphs"); }
+  /// Until `endUpdate`, launches, copies and fills are not done: one after the other, they say what the graph's nodes
+  /// are to do. Either may fail like Graph::update, `endUpdate` where nodes are left over.
+  virtual Status beginUpdate(Graph &graph) { return Status::failed("this device records no graphs"); }
+  virtual Status endUpdate() { return Status::failed("this device records no graphs"); }
   virtual Status replay(Graph &graph) { return Status::failed("this device records no graphs"); }
 };
 
@@ -123,6 +154,11 @@ public:
   /// Free and total bytes of memory.
   virtual Result<std::pair<uint64_t, uint64_t>> memory() const = 0;
   virtual Result<std::unique_ptr<Stream>> createStream() = 0;
+
+  /// Code::usage where a caller's memory or stream cannot be used here: it is another device's or context's, or none
+  /// that the driver knows (any more).
+  virtual Status checkMemory(const void *memory) const = 0;
+  virtual Status checkStream(void *stream) const = 0;
 };
 
 /// While it lives, calls of devices may change the calling thread's current CUDA context: the caller of the library

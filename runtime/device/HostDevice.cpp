@@ -93,6 +93,13 @@ void runRange(const void *opaque, int64_t begin, int64_t end) {
 }
 
 /// Everything is done when a call returns.
+/// Work is done when it has been given to the stream.
+class HostEvent final : public Event {
+public:
+  Status wait() override { return {}; }
+  Status delay(void *) override { return Status::usage("the session runs on the host, where there are no streams"); }
+};
+
 class HostStream final : public Stream {
 public:
   explicit HostStream(HostDevice &device) : device(device) {}
@@ -136,6 +143,9 @@ public:
     return {};
   }
   Status synchronize() override { return {}; }
+  Result<std::unique_ptr<Event>> record(std::unique_ptr<Event> again) override {
+    return again ? std::move(again) : std::make_unique<HostEvent>();
+  }
   Status mark(size_t number) override {
     if (marks.size() <= number)
       marks.resize(number + 1);
@@ -254,6 +264,14 @@ void HostDevice::release(void *memory) { std::free(memory); }
 Result<std::pair<uint64_t, uint64_t>> HostDevice::memory() const {
   uint64_t page = ::sysconf(_SC_PAGESIZE);
   return std::pair<uint64_t, uint64_t>(::sysconf(_SC_AVPHYS_PAGES) * page, ::sysconf(_SC_PHYS_PAGES) * page);
+}
+
+Status HostDevice::checkMemory(const void *) const {
+  return Status::usage("it is said to be memory of a device, but the session runs on the host");
+}
+
+Status HostDevice::checkStream(void *) const {
+  return Status::usage("the session runs on the host, where there are no streams");
 }
 
 Result<std::unique_ptr<Stream>> HostDevice::createStream() {

@@ -40,6 +40,8 @@ public:
   void releaseStaging(void *memory) override { release(memory); }
   Result<std::pair<uint64_t, uint64_t>> memory() const override;
   Result<std::unique_ptr<Stream>> createStream() override;
+  Status checkMemory(const void *memory) const override;
+  Status checkStream(void *stream) const override;
 
   ThreadPool &threads() { return pool; }
 

@@ -1,7 +1,7 @@
 //===- Executor.cpp - one session of a loaded model -----------------------===//
 //
-// Binding of input shapes to symbols, memory for them, and the frame of a run, plain or as a graph. Streaming.cpp has
-// the weights, Instructions.cpp the instructions.
+// Binding of input shapes to symbols, the plan, and the frame of a run. Bindings.cpp has memory of callers, Replay.cpp
+// the program, plain or as a graph, Streaming.cpp the weights, Instructions.cpp the instructions.
 //
 //===----------------------------------------------------------------------===//
 
@@ -19,11 +19,6 @@ namespace kt::exec {
 
 using namespace artifact;
 
-namespace {
-constexpr uint64_t alignedUp(uint64_t bytes) {
-  return (bytes + device::kAlignment - 1) / device::kAlignment * device::kAlignment;
-}
-
 std::string shapeText(DType type, std::span<const int64_t> dims) {
   std::string text = std::string(name(type)) + "[";
   for (size_t i = 0; i < dims.size(); ++i)
@@ -31,7 +26,6 @@ std::string shapeText(DType type, std::span<const int64_t> dims) {
   return text + "]";
 }
 
-/// Bytes of a dense tensor, or nothing when that overflows.
 std::optional<uint64_t> tensorBytes(DType type, std::span<const int64_t> dims) {
   uint64_t bytes = byteSize(type);
   for (int64_t dim : dims)
@@ -39,13 +33,12 @@ std::optional<uint64_t> tensorBytes(DType type, std::span<const int64_t> dims) {
       return std::nullopt;
   return bytes;
 }
-} // namespace
 
 Executor::Executor(Program &program)
     : program(program), m(program.model()), values(*program.graph), pool(*program.account, *program.device),
       fixed(m.buffers.size()), weightStorage(m.weights.size()), bound(m.buffers.size()), results(m.outputs.size()) {
   for (SymbolId s = 0; s < m.symbols.size(); ++s)
-    if (m.symbols[s].kind == Symbol::Kind::Input)
+    if (m.symbols[s].isGiven())
       inputSymbols.push_back(s);
   symbolSeen.resize(m.symbols.size());
   newSymbolValues.resize(m.symbols.size());
@@ -55,17 +48,21 @@ Executor::Executor(Program &program)
   pointers.resize(most);
 }
 
-Result<std::unique_ptr<Executor>> Executor::create(Program &program) {
+Result<std::unique_ptr<Executor>> Executor::create(Program &program, uint64_t capacity) {
   std::unique_ptr<Executor> executor(new Executor(program));
   auto stream = program.device->createStream();
   if (!stream.ok())
     return std::move(stream).status();
   executor->stream = *std::move(stream);
   executor->pool.waitFor(executor->stream.get());
+  program.addStream(executor->stream.get());
   auto faults = program.device->allocateStaging(sizeof(FaultRecord));
   if (!faults.ok())
     return std::move(faults).status();
-  executor->faults = new (*faults) FaultRecord();
+  executor->faults = {new (*faults) FaultRecord(),
+                      [&device = *program.device](FaultRecord *record) { device.releaseStaging(record); }};
+  if (capacity)
+    KT_RETURN_IF_ERROR(executor->keepState(capacity));
   if (program.fallbackHost) {
     auto hostStream = program.fallbackHost->createStream();
     if (!hostStream.ok())
@@ -76,20 +73,25 @@ Result<std::unique_ptr<Executor>> Executor::create(Program &program) {
 }
 
 Executor::~Executor() {
-  if (stream)
+  if (stream) {
     (void)settle(); // a failure here has nobody left to hear of it
+    program.removeStream(stream.get());
+  }
   graph.reset();
+  inputsCopied.reset();
   reset();
+  for (auto *list : {&lent, &lentBefore})
+    for (Storage *storage : *list)
+      pool.drop(storage);
   for (Storage &storage : fixed)
     pool.dropMirror(storage);
+  releaseKept();
   program.account->release(arena, arenaCapacity);
   program.account->release(blockCounters, countersCapacity);
   program.account->release(staging, stagingCapacity);
   for (Pinned *area : {&pinnedInputs, &pinnedOutputs})
     if (area->memory)
       program.device->releaseStaging(area->memory);
-  if (faults)
-    program.device->releaseStaging(faults);
   if (hostWorkspace)
     program.fallbackHost->release(hostWorkspace);
 }
@@ -111,8 +113,23 @@ Status Executor::bind(std::span<const InputView> inputs, bool &changed) {
     return Status::usage("input '" + escaped(m.inputs[i].name) + "': expected " + printPort(m, m.inputs[i]) +
                          " but got " + shapeText(inputs[i].type, inputs[i].dims) + why);
   };
+  auto bindSymbol = [&](size_t i, SymbolId s, int64_t dim) -> Status {
+    const Symbol &symbol = m.symbols[s];
+    if (symbolSeen[s] && newSymbolValues[s] != dim)
+      return mismatch(i, ": '" + escaped(symbol.name) + "' is " + std::to_string(dim) + " here but " +
+                             std::to_string(newSymbolValues[s]) + " in another place");
+    if (dim < symbol.min || dim > symbol.max)
+      return mismatch(i, ": '" + escaped(symbol.name) + "' is " + std::to_string(dim) + ", outside " +
+                             std::to_string(symbol.min) + ".." +
+                             (symbol.max == INT64_MAX ? "" : std::to_string(symbol.max)));
+    symbolSeen[s] = 1;
+    newSymbolValues[s] = dim;
+    return {};
+  };
   for (size_t i = 0; i < inputs.size(); ++i) {
     const Port &port = m.inputs[i];
+    if (keepsInput(i))
+      continue;
     if (inputs[i].type != port.type || inputs[i].dims.size() != port.dims.size())
       return mismatch(i, "");
     for (size_t d = 0; d < port.dims.size(); ++d) {
@@ -123,21 +140,11 @@ Status Executor::bind(std::span<const InputView> inputs, bool &changed) {
       if (e.op == Expr::Op::Const && e.imm != dim)
         return mismatch(i, ": dimension " + std::to_string(d) + " is " + std::to_string(dim) + " instead of " +
                                std::to_string(e.imm));
-      if (e.op != Expr::Op::Symbol)
-        continue;
-      SymbolId s = static_cast<SymbolId>(e.imm);
-      const Symbol &symbol = m.symbols[s];
-      if (symbolSeen[s] && newSymbolValues[s] != dim)
-        return mismatch(i, ": '" + escaped(symbol.name) + "' is " + std::to_string(dim) + " here but " +
-                               std::to_string(newSymbolValues[s]) + " in another place");
-      if (dim < symbol.min || dim > symbol.max)
-        return mismatch(i, ": '" + escaped(symbol.name) + "' is " + std::to_string(dim) + ", outside " +
-                               std::to_string(symbol.min) + ".." +
-                               (symbol.max == INT64_MAX ? "" : std::to_string(symbol.max)));
-      symbolSeen[s] = 1;
-      newSymbolValues[s] = dim;
+      if (e.op == Expr::Op::Symbol)
+        KT_RETURN_IF_ERROR(bindSymbol(i, static_cast<SymbolId>(e.imm), dim));
     }
   }
+  KT_RETURN_IF_ERROR(bindKept(bindSymbol));
   changed = !planned || symbolValues.size() != inputSymbols.size();
   for (size_t k = 0; !changed && k < inputSymbols.size(); ++k)
     changed = symbolValues[k] != newSymbolValues[inputSymbols[k]];
@@ -150,6 +157,8 @@ Status Executor::bind(std::span<const InputView> inputs, bool &changed) {
   }
   for (size_t i = 0; i < inputs.size(); ++i) {
     const Port &port = m.inputs[i];
+    if (keepsInput(i))
+      continue;
     for (size_t d = 0; d < port.dims.size(); ++d) {
       auto dim = values.get(port.dims[d]);
       if (!dim.ok())
@@ -166,16 +175,19 @@ Status Executor::bind(std::span<const InputView> inputs, bool &changed) {
       return Status::rejected("input '" + escaped(port.name) + "' has " + std::to_string(*bytes) +
                               " bytes but its buffer has " + std::to_string(*expected));
   }
+  KT_RETURN_IF_ERROR(prepareKept());
+  changed = changed || !planned;
   return {};
 }
 
 Status Executor::plan() {
-  graph.reset();
+  graphIsStale = true;
   graphFailed = false;
-  prologueDone = false;
   runsOfPlan = 0;
-  KT_RETURN_IF_ERROR(settle());
-  KT_RETURN_IF_ERROR(shapes.compute(program, values, keepInputs));
+  KT_RETURN_IF_ERROR(shapes.compute(program, values, keepInputs, /*keepOnce=*/true, homes));
+  prologueDone = prologueDone && shapes.keptPrologue;
+  if (!shapes.keptPlaces)
+    KT_RETURN_IF_ERROR(settle());
   // Before the first launch, and before anything is recorded: no code may be loaded while a graph is.
   KT_RETURN_IF_ERROR(shapes.makeReady(program, values));
   ++counts.plans;
@@ -195,7 +207,7 @@ Status Executor::plan() {
       program.account->release(staging, stagingCapacity);
       staging = nullptr;
       stagingCapacity = 0;
-      KT_RETURN_IF_ERROR(program.weights->place(shapes.arenaBytes));
+      KT_RETURN_IF_ERROR(program.moveWeights(shapes.arenaBytes));
       fresh = program.account->allocate(shapes.arenaBytes, "the values of a run");
     }
     if (!fresh.ok())
@@ -205,11 +217,13 @@ Status Executor::plan() {
   }
   counts.arenaBytes = shapes.arenaBytes;
   for (BufferId b = 0; b < m.buffers.size(); ++b) {
+    if (prologueDone && program.info->definedOnce[b])
+      continue;
     pool.dropMirror(fixed[b]);
     fixed[b] = Storage();
     if (!shapes.placed[b])
       continue;
-    fixed[b].data = static_cast<char *>(arena) + shapes.offsets[b];
+    fixed[b].data = plannedPlace(b);
     fixed[b].bytes = shapes.sizes[b];
   }
   for (size_t i = 0; i < shapes.launches.size(); ++i)
@@ -244,110 +258,21 @@ Status Executor::ensureCounters(uint64_t bytes) {
 /// Waits for everything, copies of weights that run ahead included.
 Status Executor::settle() {
   KT_RETURN_IF_ERROR(stream->join());
-  return stream->synchronize();
-}
-
-Status Executor::ensurePinned(Pinned &area, uint64_t bytes) {
-  if (bytes <= area.capacity && area.memory)
-    return {};
-  if (area.memory)
-    program.device->releaseStaging(area.memory);
-  area = {};
-  auto fresh = program.device->allocateStaging(bytes);
-  if (!fresh.ok())
-    return std::move(fresh).status();
-  area = {*fresh, bytes};
-  return {};
-}
-
-Status Executor::placeInputs(std::span<const InputView> inputs) {
-  bool onHost = program.device->isHost();
-  // Kernels only read inputs: on the host, aligned ones are used where they are.
-  auto inPlace = [&](const InputView &input) { return onHost && reinterpret_cast<uintptr_t>(input.data) % 64 == 0; };
-  uint64_t total = 0;
-  for (size_t i = 0; i < inputs.size(); ++i)
-    if (!inPlace(inputs[i]))
-      total += alignedUp(static_cast<uint64_t>(values.peek(m.buffers[m.inputs[i].buffer].bytes).value));
-  KT_RETURN_IF_ERROR(ensurePinned(pinnedInputs, total));
-  uint64_t offset = 0;
-  inputCopies.resize(inputs.size());
-  for (size_t i = 0; i < inputs.size(); ++i) {
-    BufferId id = m.inputs[i].buffer;
-    uint64_t bytes = static_cast<uint64_t>(values.peek(m.buffers[id].bytes).value);
-    Storage &storage = fixed[id];
-    storage.bytes = bytes;
-    if (inPlace(inputs[i])) {
-      storage.data = const_cast<void *>(inputs[i].data);
-      continue;
-    }
-    char *host = static_cast<char *>(pinnedInputs.memory) + offset;
-    offset += alignedUp(bytes);
-    if (bytes)
-      std::memcpy(host, inputs[i].data, bytes);
-    if (onHost) {
-      storage.data = host;
-      continue;
-    }
-    inputCopies[i] = host;
-    KT_RETURN_IF_ERROR(stream->copyIn(storage.data, host, bytes));
-    storage.mirror = host;
-    storage.mirrorOwned = false;
-    storage.mirrorValid = storage.deviceValid = true;
-  }
-  return {};
-}
-
-Status Executor::collectOutputs() {
-  bool onHost = program.device->isHost();
-  uint64_t total = 0;
-  for (size_t i = 0; i < m.outputs.size(); ++i) {
-    const Port &port = m.outputs[i];
-    OutputView &view = results[i];
-    view.dims.clear();
-    for (ExprId id : port.dims) {
-      auto dim = values.getSize(id, "a dimension");
-      if (!dim.ok())
-        return std::move(dim).status().in("output '" + escaped(port.name) + "'");
-      view.dims.push_back(static_cast<int64_t>(*dim));
-    }
-    auto bytes = tensorBytes(port.type, view.dims);
-    const Storage &storage = *bound[port.buffer];
-    if (!bytes || *bytes > storage.bytes)
-      return Status::failed("output '" + escaped(port.name) + "' is " + shapeText(port.type, view.dims) +
-                            " but its buffer has " + std::to_string(storage.bytes) + " bytes");
-    view.bytes = *bytes;
-    total += alignedUp(*bytes);
-  }
-  if (!onHost)
-    KT_RETURN_IF_ERROR(ensurePinned(pinnedOutputs, total));
-  uint64_t offset = 0;
-  for (size_t i = 0; i < m.outputs.size(); ++i) {
-    const Storage &storage = *bound[m.outputs[i].buffer];
-    OutputView &view = results[i];
-    const Buffer &buffer = m.buffers[m.outputs[i].buffer];
-    if (buffer.kind == Buffer::Kind::Weight) {
-      view.data = m.weights[buffer.weight].bytes.data();
-    } else if (onHost) {
-      view.data = storage.data;
-    } else {
-      char *host = static_cast<char *>(pinnedOutputs.memory) + offset;
-      if (storage.mirrorValid) {
-        if (view.bytes)
-          std::memcpy(host, storage.mirror, view.bytes);
-      } else {
-        KT_RETURN_IF_ERROR(stream->copyOut(host, storage.data, view.bytes));
-      }
-      view.data = host;
-      offset += alignedUp(view.bytes);
-    }
-  }
   KT_RETURN_IF_ERROR(stream->synchronize());
-  KT_RETURN_IF_ERROR(program.intact());
-  return takeFault();
+  inputsUnderWay = false;
+  return {};
+}
+
+/// Events of this session may look at the site meanwhile.
+void Executor::clearFault() {
+  faults->index = 0;
+  faults->limit = 0;
+  std::atomic_ref(faults->site).store(0);
 }
 
 Status Executor::takeFault() {
-  FaultRecord fault = std::exchange(*faults, {});
+  FaultRecord fault = *faults;
+  clearFault();
   if (fault.site == 0)
     return {};
   // The number comes out of code: believed only as far as there is such a site.
@@ -360,30 +285,58 @@ Status Executor::takeFault() {
                                      : ", but there is nothing to choose from"));
 }
 
-Status Executor::run(std::span<const InputView> inputs) {
-  return settled(guarded([&] { return runOnce(inputs); }));
+Status Executor::run(std::span<const InputView> inputs, std::span<const OutputRequest> requests) {
+  bool before = unfinished;
+  auto done = [&]() -> Status {
+    KT_RETURN_IF_ERROR(enqueueOnce(inputs, requests, /*waits=*/true));
+    return finish();
+  };
+  return settled(guarded(done), before);
+}
+
+Status Executor::enqueue(std::span<const InputView> inputs, std::span<const OutputRequest> requests, void *other) {
+  bool before = unfinished;
+  auto given = [&]() -> Status {
+    if (other) {
+      KT_RETURN_IF_ERROR(program.device->checkStream(other));
+      KT_RETURN_IF_ERROR(stream->follow(other));
+    }
+    KT_RETURN_IF_ERROR(enqueueOnce(inputs, requests, /*waits=*/false));
+    return other ? stream->lead(other) : Status();
+  };
+  return settled(guarded(given), before);
+}
+
+Status Executor::wait() {
+  return settled(guarded([&] { return finish(); }), false);
 }
 
 Status Executor::repeat() {
-  return settled(guarded([&] { return repeatOnce(); }));
+  bool before = unfinished;
+  return settled(guarded([&] { return repeatOnce(); }), before);
 }
 
-/// Nothing may still be using the caller's memory, or what the next run takes from the pool.
-Status Executor::settled(Status status) {
+/// Nothing of what failed may still be using the caller's memory, or what the next run takes from the pool. Earlier
+/// runs that nobody has waited for may have faults to tell of, all the same.
+Status Executor::settled(Status status, bool unfinishedBefore) {
   cancelled.store(false, std::memory_order_relaxed);
-  if (!status.ok())
+  if (!status.ok()) {
     (void)settle(); // the first failure is the one to report
+    unfinished = unfinished && unfinishedBefore;
+  }
   return status;
 }
 
-Status Executor::runOnce(std::span<const InputView> inputs) {
+Status Executor::enqueueOnce(std::span<const InputView> inputs, std::span<const OutputRequest> requests, bool waits) {
   for (OutputView &view : results)
     view.data = nullptr;
-  *faults = {}; // of a run that failed in another way
+  if (!unfinished)
+    clearFault(); // of a run that failed in another way
   reset();
   KT_RETURN_IF_ERROR(program.intact());
   bool changed = false;
   KT_RETURN_IF_ERROR(bind(inputs, changed));
+  KT_RETURN_IF_ERROR(checkBindings(inputs, requests));
   if (changed)
     KT_RETURN_IF_ERROR(plan());
   else if (!graph) // what a recorded run has set holds for its replays
@@ -392,10 +345,31 @@ Status Executor::runOnce(std::span<const InputView> inputs) {
   KT_RETURN_IF_ERROR(placeAgain());
   std::shared_lock lock(program.residency);
   KT_RETURN_IF_ERROR(refreshWeights());
+  if (unfinished && program.weights->anyStreamed())
+    KT_RETURN_IF_ERROR(settle()); // staging memory is free at the beginning of a run
   KT_RETURN_IF_ERROR(runPrologue());
-  KT_RETURN_IF_ERROR(placeInputs(inputs));
+  KT_RETURN_IF_ERROR(placeInputs(inputs, waits));
+  KT_RETURN_IF_ERROR(placeOutputs(inputs, requests));
+  unfinishedBefore = unfinished;
+  unfinished = true;
   KT_RETURN_IF_ERROR(execute());
-  return collectOutputs();
+  KT_RETURN_IF_ERROR(collectOutputs(requests));
+  for (Kept &k : kept)
+    k.held = k.next;
+  return {};
+}
+
+/// Looks at what went wrong in all runs since the latest wait.
+Status Executor::finish() {
+  auto look = [&]() -> Status {
+    KT_RETURN_IF_ERROR(stream->synchronize());
+    unfinished = inputsUnderWay = false;
+    KT_RETURN_IF_ERROR(program.intact());
+    return takeFault();
+  };
+  Status status = look();
+  settleKept(status.ok());
+  return status;
 }
 
 Status Executor::repeatOnce() {
@@ -403,7 +377,8 @@ Status Executor::repeatOnce() {
     return Status::usage("nothing to repeat: no run has succeeded with these shapes");
   for (OutputView &view : results)
     view.data = nullptr;
-  *faults = {};
+  if (!unfinished)
+    clearFault();
   reset();
   KT_RETURN_IF_ERROR(program.intact());
   // A run may put other things where its inputs were. From now on it does not, and they are put there once more.
@@ -421,7 +396,9 @@ Status Executor::repeatOnce() {
   KT_RETURN_IF_ERROR(runPrologue());
   for (size_t i = 0; i < m.inputs.size(); ++i) {
     Storage &storage = fixed[m.inputs[i].buffer];
-    if (again) {
+    if (again && deviceInputs[i]) {
+      place(m.inputs[i].buffer, deviceInputs[i]);
+    } else if (again) {
       storage.bytes = shapes.sizes[m.inputs[i].buffer];
       KT_RETURN_IF_ERROR(stream->copyIn(storage.data, inputCopies[i], storage.bytes));
       storage.mirror = inputCopies[i];
@@ -430,10 +407,9 @@ Status Executor::repeatOnce() {
     }
     storage.deviceValid = true; // where the latest run put them
   }
+  unfinished = true;
   KT_RETURN_IF_ERROR(execute());
-  KT_RETURN_IF_ERROR(stream->synchronize());
-  KT_RETURN_IF_ERROR(program.intact());
-  return takeFault();
+  return finish();
 }
 
 /// Gives weights, inputs and what the prologue left the names that a program begins with.
@@ -446,50 +422,6 @@ void Executor::bindGiven() {
   if (prologueDone)
     for (BufferId id : program.info->kept)
       bindTo(id, &fixed[id]);
-}
-
-Status Executor::execute() {
-  bool repeatable = stream->canRecord() && program.options.cudaGraphs && program.info->straight && shapes.allPrepared &&
-                    !shapes.usesFallback && !program.weights->anyStreamed() && !profiling && !graphFailed;
-  if (profiling && profileEvents.empty())
-    profileStart = std::chrono::steady_clock::now();
-  bindGiven();
-  if (!repeatable || runsOfPlan == 0) {
-    KT_RETURN_IF_ERROR(runProgram());
-  } else if (!executeGraph().ok()) {
-    // Nothing of it ran, and the work of a graph can be done without one. Where the program itself is at fault, or was
-    // cancelled, this fails as well and says why.
-    graph.reset();
-    KT_RETURN_IF_ERROR(runProgram());
-    graphFailed = true; // until other shapes are planned: each attempt costs about a run
-    ++counts.graphFailures;
-  }
-  ++runsOfPlan;
-  ++counts.runs;
-  return {};
-}
-
-/// The second run with the same shapes is recorded instead of done, then replayed as the following ones are: in one
-/// call each.
-Status Executor::executeGraph() {
-  if (!graph) {
-    KT_RETURN_IF_ERROR(stream->beginRecord());
-    Status status = guarded([&] { return runProgram(); }); // whatever happens, recording has to end
-    auto recorded = stream->endRecord();
-    KT_RETURN_IF_ERROR(std::move(status));
-    if (!recorded.ok())
-      return std::move(recorded).status();
-    graph = *std::move(recorded);
-    replayedOutputs.clear();
-    for (const Port &port : m.outputs)
-      replayedOutputs.push_back(bound[port.buffer]); // fixed storages all: a recorded run uses no others
-  } else {
-    for (size_t i = 0; i < m.outputs.size(); ++i)
-      bindTo(m.outputs[i].buffer, replayedOutputs[i]);
-  }
-  KT_RETURN_IF_ERROR(stream->replay(*graph));
-  ++counts.graphReplays;
-  return {};
 }
 
 } // namespace kt::exec

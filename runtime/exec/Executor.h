@@ -12,23 +12,43 @@
 
 #include <atomic>
 #include <chrono>
+#include <functional>
 #include <map>
 
 namespace kt::exec {
 
-/// An input as the caller has it. Borrowed for the run.
+/// An input as the caller has it. Host memory is borrowed for the call, on a host session and memory of the device
+/// until the run is done.
 struct InputView {
   artifact::DType type = artifact::DType::f32;
   std::span<const int64_t> dims;
   const void *data = nullptr;
+  bool onDevice = false;
 };
 
-/// An output in host memory that belongs to the session until its next run.
+/// What becomes of an output.
+struct OutputRequest {
+  enum class Place : uint8_t {
+    none,    // nobody asked for it
+    host,    // host memory of the session, until its next run
+    session, // memory of the session where it runs, until the run after the next
+    caller   // `data`, memory of `capacity` bytes where the session runs
+  } place = Place::host;
+  void *data = nullptr;
+  uint64_t capacity = 0;
+};
+
+/// An output where the request wanted it; null where there was none.
 struct OutputView {
   std::vector<int64_t> dims;
   const void *data = nullptr;
   uint64_t bytes = 0;
 };
+
+/// "f32[2, 3]"
+std::string shapeText(artifact::DType type, std::span<const int64_t> dims);
+/// Bytes of a dense tensor, or nothing when that overflows.
+std::optional<uint64_t> tensorBytes(artifact::DType type, std::span<const int64_t> dims);
 
 struct ProfileEvent {
   std::string name, node, device, schedule;
@@ -38,17 +58,30 @@ struct ProfileEvent {
 /// Counted since the session began.
 struct Counters {
   uint64_t runs = 0, plans = 0, launches = 0, onceLaunches = 0, graphReplays = 0, graphFailures = 0, streamedBytes = 0;
+  uint64_t graphRecordings = 0, graphPatches = 0;
   uint64_t arenaBytes = 0;                   // of the latest plan
   std::map<std::string, uint64_t> fallbacks; // kernels that ran on the host for want of GPU code
 };
 
 class Executor {
 public:
-  static Result<std::unique_ptr<Executor>> create(Program &program);
+  /// With a `capacity` that is not 0 it keeps the inputs that outputs continue, with room for so many elements along
+  /// the dimension that grows: these are not given to runs, and those outputs not asked for.
+  static Result<std::unique_ptr<Executor>> create(Program &program, uint64_t capacity = 0);
   ~Executor();
 
-  /// `inputs` in the order of the model's inputs.
-  Status run(std::span<const InputView> inputs);
+  /// `inputs` in the order of the model's inputs, `requests` in that of its outputs. Returns when the outputs are
+  /// there.
+  Status run(std::span<const InputView> inputs, std::span<const OutputRequest> requests);
+  /// Returns when the work is enqueued, behind that of earlier runs and what `stream`, a caller's or null, has been
+  /// given so far; what that is given later comes after it. A program with steps that depend on data waits for these.
+  Status enqueue(std::span<const InputView> inputs, std::span<const OutputRequest> requests, void *stream);
+  /// Until all that was enqueued is done; answers what went wrong in it.
+  Status wait();
+  /// The place behind what was enqueued.
+  Result<std::unique_ptr<device::Event>> record() { return stream->record(nullptr); }
+  /// In memory that host and device share; whoever holds it may ask whether `site` is set, atomically.
+  std::shared_ptr<artifact::FaultRecord> faultRecord() const { return faults; }
   /// Runs on the inputs of the latest run, still where it put them, and leaves the outputs on the device.
   Status repeat();
   /// Ends the run in progress, or the next one where none is, with a failure that says so; whatever of it runs on a
@@ -56,6 +89,16 @@ public:
   void cancel() { cancelled.store(true, std::memory_order_relaxed); }
   /// Of the latest successful run, in the order of the model's outputs.
   const std::vector<OutputView> &outputs() const { return results; }
+
+  bool keepsInput(size_t input) const { return capacity && keptBy[input] != artifact::kNone; }
+  bool keepsOutput(size_t output) const { return capacity && m.outputs[output].tied != artifact::kNone; }
+  uint64_t stateCapacity() const { return capacity; }
+  /// Elements that are held along the dimension that grows; the most, where that differs.
+  uint64_t held() const;
+  /// Forgets all but the first `length`.
+  Status truncate(uint64_t length);
+  /// Takes over a copy of what another session of the same program and capacity keeps.
+  Status copyKept(Executor &from);
 
   const Counters &counters() const { return counts; }
   /// Starts, or stops, to record each launch; launches then wait for the device.
@@ -69,18 +112,61 @@ private:
 
   // Executor.cpp: binding, planning, running
   Status bind(std::span<const InputView> inputs, bool &changed);
-  Status runOnce(std::span<const InputView> inputs);
+  Status enqueueOnce(std::span<const InputView> inputs, std::span<const OutputRequest> requests, bool waits);
   Status repeatOnce();
+  Status finish();
   Status ensureCounters(uint64_t bytes);
-  Status settled(Status status);
+  Status settled(Status status, bool unfinishedBefore);
+  /// What kernels reported up to the latest synchronisation, once.
+  Status takeFault();
+  void clearFault();
   Status settle();
   Status plan();
-  Status placeInputs(std::span<const InputView> inputs);
   void bindGiven();
-  Status execute();
-  Status executeGraph();
-  Status collectOutputs();
   void reset();
+
+  // Bindings.cpp
+  Status checkBindings(std::span<const InputView> inputs, std::span<const OutputRequest> requests) const;
+  Status checkCapacity(size_t output, uint64_t bytes, const OutputRequest &request) const;
+  bool overlapsInput(const void *memory, uint64_t bytes, std::span<const InputView> inputs) const;
+  uint64_t inputBytes(size_t input) const;
+  Status placeInputs(std::span<const InputView> inputs, bool waits);
+  Status placeOutputs(std::span<const InputView> inputs, std::span<const OutputRequest> requests);
+  void place(artifact::BufferId id, void *memory);
+  void *plannedPlace(artifact::BufferId id) const {
+    return capacity && homes[id] ? homes[id] : static_cast<char *>(arena) + shapes.offsets[id];
+  }
+  Status measureOutput(size_t output);
+  Status collectOutputs(std::span<const OutputRequest> requests);
+  Status fetchOutput(size_t output, char *host);
+  Status lendOutput(size_t output);
+  Status copyOutput(size_t output, void *to);
+
+  // State.cpp
+  /// An input that an output continues, in one piece of memory.
+  struct Kept {
+    uint32_t input, output, axis;
+    artifact::BufferId root; // the output's memory
+    void *memory = nullptr;
+    uint64_t bytes = 0;
+    std::vector<int64_t> dims = {}; // of the memory
+    int64_t held = 0, next = 0;     // elements along `axis`, and after the run at hand
+    int64_t certain = 0;            // as of the latest wait
+  };
+  Status keepState(uint64_t room);
+  Status bindKept(const std::function<Status(size_t, artifact::SymbolId, int64_t)> &bindSymbol);
+  Status prepareKept();
+  Status giveHome(Kept &k, const std::vector<int64_t> &dims);
+  void placeKept();
+  void settleKept(bool well);
+  void releaseKept();
+
+  // Replay.cpp
+  Status walk();
+  Status execute();
+  Status executeGraph(bool &done);
+  Status recordGraph();
+  bool updateGraph();
 
   // Streaming.cpp
   Status placeAgain();
@@ -112,8 +198,6 @@ private:
   void bindTo(artifact::BufferId id, Storage *storage);
   void unbind(artifact::BufferId id);
   Status checkSize(artifact::BufferId id, const char *what);
-  /// What kernels reported up to the latest synchronisation, once.
-  Status takeFault();
   Status ensureOnDevice(Storage &storage);
   Status ensureOnHost(Storage &storage);
   Status detachFromStaging(artifact::BufferId id);
@@ -138,6 +222,12 @@ private:
   std::vector<int64_t> symbolValues, newSymbolValues;
   std::vector<uint8_t> symbolSeen;
 
+  // State
+  uint64_t capacity = 0; // 0: nothing is kept
+  std::vector<Kept> kept;
+  std::vector<uint32_t> keptBy; // by input: number in `kept`, or kNone
+  std::vector<void *> homes;    // by buffer: memory that is no plan's, or null
+
   // Streaming
   void *staging = nullptr;
   uint64_t stagingCapacity = 0, weightGeneration = 0;
@@ -151,10 +241,20 @@ private:
   };
   Status ensurePinned(Pinned &area, uint64_t bytes);
   Pinned pinnedInputs, pinnedOutputs;
-  std::vector<void *> inputCopies; // by input, in pinnedInputs
-  bool keepInputs = false;         // since a first repeat()
+  std::vector<void *> inputCopies;  // by input, in pinnedInputs
+  std::vector<void *> deviceInputs; // by input: the caller's memory, or null
+  bool keepInputs = false;          // since a first repeat()
+
+  // Runs that were enqueued
+  bool unfinished = false;       // there may be some
+  bool unfinishedBefore = false; // as the run at hand began
+  std::unique_ptr<device::Event> inputsCopied;
+  bool inputsUnderWay = false;             // from pinned memory, until `inputsCopied`
+  std::vector<uint8_t> writtenInPlace;     // by output
+  std::vector<Storage *> lent, lentBefore; // what the latest run and the one before have left to their caller
 
   std::unique_ptr<device::Graph> graph;
+  bool graphIsStale = false;              // the graph was made for other places or another plan
   std::vector<Storage *> replayedOutputs; // by output
   bool graphFailed = false;               // with this plan
   uint64_t runsOfPlan = 0;
@@ -163,7 +263,7 @@ private:
   std::vector<OutputView> results;
   std::vector<void *> pointers; // of a launch's buffers
   std::vector<Value> kernelScratch;
-  artifact::FaultRecord *faults = nullptr; // staging memory: kernels of the host and of the device write it
+  std::shared_ptr<artifact::FaultRecord> faults; // staging memory: kernels of the host and of the device write it
   void *hostWorkspace = nullptr;
   uint64_t hostWorkspaceCapacity = 0;
   std::atomic<bool> cancelled{false};

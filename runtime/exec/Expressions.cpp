@@ -45,7 +45,7 @@ ExprGraph::ExprGraph(const artifact::Model &model)
   forEachEdge([&](size_t from, ExprId id) { edges[next[from]++] = id; });
   for (ExprId id = 0; id < model.exprs.size(); ++id) {
     const Expr &e = model.exprs[id];
-    early[id] = e.op != Expr::Op::Symbol || model.symbols[e.imm].kind == artifact::Symbol::Kind::Input;
+    early[id] = e.op != Expr::Op::Symbol || model.symbols[e.imm].isGiven();
     const ExprId operands[] = {e.a, e.b, e.c};
     for (unsigned k = 0; k < artifact::arity(e.op); ++k)
       early[id] = early[id] && early[operands[k]];
@@ -57,7 +57,7 @@ ExprValues::ExprValues(const ExprGraph &graph)
   for (ExprId id = 0; id < values.size(); ++id)
     evaluate(id);
   for (SymbolId symbol = 0; symbol < symbols.size(); ++symbol)
-    if (graph.model.symbols[symbol].kind != artifact::Symbol::Kind::Input)
+    if (!graph.model.symbols[symbol].isGiven())
       late.push_back(symbol);
   for (ExprId id = 0; id < values.size(); ++id)
     if (!graph.early[id])

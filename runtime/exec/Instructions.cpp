@@ -46,8 +46,9 @@ Status Executor::define(BufferId id) {
 Status Executor::ensureOnDevice(Storage &storage) {
   if (storage.deviceValid)
     return {};
+  KT_RETURN_IF_ERROR(stream->copyIn(storage.data, storage.mirror, storage.bytes));
   storage.deviceValid = true;
-  return stream->copyIn(storage.data, storage.mirror, storage.bytes);
+  return {};
 }
 
 /// The copy is complete only once the stream has been synchronised.
@@ -133,7 +134,7 @@ Status Executor::step(const Launch &i, const InstructionInfo &info) {
     Storage *workspace = nullptr;
     KT_RETURN_IF_ERROR(ensureCounters(prepared.counters));
     device::LaunchArguments arguments{pointers.data(), kernel.numBuffers,     kernel.numInts, prepared.ints.data(),
-                                      nullptr,         prepared.hasWorkspace, faults,         kernel.reportsFaults,
+                                      nullptr,         prepared.hasWorkspace, faults.get(),   kernel.reportsFaults,
                                       blockCounters,   prepared.hasCounters};
     if (prepared.hasWorkspace) {
       arguments.workspace = prepared.plannedWorkspace;
@@ -179,6 +180,10 @@ Status Executor::launchOnHost(const Launch &i, const InstructionInfo &info, Prep
   const Kernel &kernel = m.kernels[i.kernel];
   ++counts.fallbacks[kernel.name];
   for (BufferId id : info.defines) {
+    if (capacity && homes[id]) { // the kernel adds to what is there
+      KT_RETURN_IF_ERROR(ensureOnHost(*bound[id]));
+      continue;
+    }
     KT_RETURN_IF_ERROR(pool.addMirror(*bound[id]));
     bound[id]->mirrorValid = true; // nothing in it yet
   }
@@ -196,7 +201,7 @@ Status Executor::launchOnHost(const Launch &i, const InstructionInfo &info, Prep
     hostWorkspaceCapacity = prepared.workspace;
   }
   device::LaunchArguments arguments{pointers.data(), kernel.numBuffers,     kernel.numInts, prepared.ints.data(),
-                                    hostWorkspace,   prepared.hasWorkspace, faults,         kernel.reportsFaults};
+                                    hostWorkspace,   prepared.hasWorkspace, faults.get(),   kernel.reportsFaults};
   if (prepared.hasWorkspace && prepared.candidate->variant->workspaceZeroed)
     KT_RETURN_IF_ERROR(hostStream->zero(hostWorkspace, prepared.workspace));
   for (const device::StageLaunch &stage : prepared.stages)

@@ -35,6 +35,7 @@ public:
         info.straight = info.straight && (info.planned[b] || !everDefinedByWrite(b));
     extend();
     findPrologue();
+    findOutputRoots();
   }
 
 private:
@@ -231,6 +232,21 @@ private:
     for (BufferId id = 0; id < m.buffers.size(); ++id)
       if (info.definedOnce[id] && usedInRuns[id])
         info.kept.push_back(id);
+  }
+
+  void findOutputRoots() {
+    std::vector<BufferId> sources(m.buffers.size(), kNone);
+    for (const Instruction &instruction : m.program.instructions)
+      if (auto *alias = std::get_if<Alias>(&instruction))
+        sources[alias->result] = alias->source;
+    for (const Port &port : m.outputs) {
+      BufferId root = port.buffer;
+      while (sources[root] != kNone)
+        root = sources[root];
+      bool own = info.planned[root] &&
+                 std::find(info.outputRoots.begin(), info.outputRoots.end(), root) == info.outputRoots.end();
+      info.outputRoots.push_back(own ? root : kNone);
+    }
   }
 
   const ExprGraph &graph;

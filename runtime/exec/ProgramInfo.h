@@ -63,6 +63,9 @@ struct ProgramInfo {
   std::vector<BufferId> kept;
   /// By buffer: what those launches compute, kept or not.
   std::vector<uint8_t> definedOnce;
+  /// By output: the planned buffer whose memory it is when the program is done, or kNone where that is no such buffer
+  /// or an earlier output has it already.
+  std::vector<BufferId> outputRoots;
   /// Nothing in the program depends on data: no branch, no loop, no scalar read, everything is planned.
   bool straight = true;
 };

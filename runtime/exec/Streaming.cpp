@@ -20,7 +20,7 @@ Status Executor::placeAgain() {
       return {};
   }
   std::unique_lock lock(program.residency);
-  return program.weights->placed() ? Status() : program.weights->place(0);
+  return program.weights->placed() ? Status() : program.moveWeights(0);
 }
 
 Status Executor::refreshWeights() {

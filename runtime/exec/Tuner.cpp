@@ -281,10 +281,11 @@ Status bindDims(const Model &m, const TuneOptions &options, size_t combination, 
   std::vector<int64_t> sizes;
   for (SymbolId s = 0; s < m.symbols.size(); ++s) {
     const Symbol &symbol = m.symbols[s];
-    if (symbol.kind != Symbol::Kind::Input)
+    if (!symbol.isGiven())
       continue;
     auto given = options.dims.find(symbol.name);
-    if (given == options.dims.end() && symbol.min != symbol.max)
+    bool known = symbol.min == symbol.max || symbol.kind == Symbol::Kind::Capacity; // without one no state is kept
+    if (given == options.dims.end() && !known)
       return Status::usage("--dim: no size is given for '" + escaped(symbol.name) + "'");
     which.push_back(s);
     sizes.push_back(symbol.min);
@@ -315,8 +316,8 @@ Result<TuningFile> tune(Program &program, const TuneOptions &options, TuneGaps &
   const Model &m = program.model();
   size_t combinations = 1;
   for (auto &[name, sizes] : options.dims) {
-    bool known = std::any_of(m.symbols.begin(), m.symbols.end(),
-                             [&](const Symbol &s) { return s.kind == Symbol::Kind::Input && s.name == name; });
+    bool known =
+        std::any_of(m.symbols.begin(), m.symbols.end(), [&](const Symbol &s) { return s.isGiven() && s.name == name; });
     if (!known)
       return Status::usage("--dim: the model has no dimension '" + escaped(name) + "'");
     combinations *= sizes.size();

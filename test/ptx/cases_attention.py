@@ -6,25 +6,28 @@ from harness import Case, Tensor
 INF = 2**40
 
 
-def attention(q, k, v, bias, group, zero_empty):
-    """q [b, h, i, d], k and v [b, g, j, *], bias broadcast to [b, h, i, j]. A sum over no keys is 0."""
+def attention(q, k, v, bias, group, zero_empty, sinks=None):
+    """q [b, h, i, d], k and v [b, g, j, *], bias broadcast to [b, h, i, j], sinks one score a head that no value belongs to. A sum over no keys is 0."""
     if k.shape[2] == 0:
         return np.zeros((*q.shape[:3], v.shape[3]))
     k, v = np.repeat(k, group, 1).astype(np.float64), np.repeat(v, group, 1).astype(np.float64)
     s = q.astype(np.float64) @ k.swapaxes(2, 3) / np.sqrt(q.shape[-1]) + bias
     with np.errstate(all='ignore'):
-        m = s.max(-1, keepdims=True)
-        e = np.exp(s - np.where(np.isinf(m), 0, m))
-        total = e.sum(-1, keepdims=True)
+        one_more = np.full((len(s), s.shape[1], s.shape[2], 1), -np.inf) if sinks is None else np.broadcast_to(sinks[:, None, None], (*s.shape[:3], 1))
+        m = np.maximum(s.max(-1, keepdims=True), one_more)
+        shift = np.where(np.isinf(m), 0, m)
+        e = np.exp(s - shift)
+        total = e.sum(-1, keepdims=True) + np.exp(one_more - shift)
         w = e / total
     if zero_empty:
         w = np.where(total == 0, 0, w)
     return w @ v
 
 
-def attention_case(name, kind, d, e, shapes, heads=2, group=1, bhsd=False, causal=False, mask=False, zero_empty=False, tolerance=None, span=None):
+def attention_case(name, kind, d, e, shapes, heads=2, group=1, bhsd=False, causal=False, mask=False, zero_empty=False, tolerance=None, span=None, sinks=False, room=False):
     """What is said here of a kernel is as in its text: operands are [b, s, h, d], or [b, h, s, d] when `bhsd`. `span` answers the ends of a
-    span from the fourth number of a shape and that of the keys. 64 keys that no row sees are NaN: nothing looks at them."""
+    span from the fourth number of a shape and that of the keys. 64 keys that no row sees are NaN: nothing looks at them. With `room`
+    keys and values lie in as many rows as a shape's fourth number says, of which the ones behind the keys are NaN."""
     kv = heads // group
     runs = []
     for b, i, j, *more_sizes in shapes:
@@ -50,7 +53,14 @@ def attention_case(name, kind, d, e, shapes, heads=2, group=1, bhsd=False, causa
         bias = bias + np.where(seen, 0, -np.inf)
         turn = (lambda a: a) if bhsd else (lambda a: a.swapaxes(1, 2))
         known = [turn(np.nan_to_num(t.values)) for t in (x, y, z)]
-        want = turn(attention(*known, bias, group, zero_empty))
+        scores = None
+        if sinks:  # about what scores are; of one head far beyond them, of another one none at all
+            scores = Tensor(np.concatenate([[40, -np.inf], randn(heads)])[:heads], 'f32')
+            more.append(scores)
+            scores = scores.values.astype(np.float64)
+        want = turn(attention(*known, bias, group, zero_empty, scores))
+        if room:
+            y, z = (Tensor(np.concatenate([t.values, np.full((b, kv, more_sizes[0] - j, w), np.nan)], 2), kind) for t, w in ((y, d), (z, e)))
         runs.append(((b, i, j, *more_sizes), [x, y, z] + more, [Tensor(want, kind)]))
     return Case(name, runs, tolerance=tolerance or {'f32': 4e-6, 'f16': 3e-3, 'bf16': 2e-2}[kind], banks=('ldmatrix',) if kind != 'f32' else ())
 
@@ -78,6 +88,15 @@ def attention_cases():
         attention_case('attention_f16_20_unaligned', 'f16', 20, 12, [(1, 18, 33), (1, 3, 550), (1, 2, 0)]),
         attention_case('attention_f16_256', 'f16', 256, 256, [(1, 33, 65), (1, 4, 530)], heads=1),
         attention_case('attention_decode', 'f16', 64, 64, [(2, 1, 700), (1, 3, 1100), (1, 1, 0)], heads=4, group=4, bhsd=True),
+        attention_case('attention_decode_alone', 'bf16', 128, 128, [(1, 1, 1), (2, 5, 7), (1, 2, 509), (1, 1, 2048), (1, 17, 70)], bhsd=True, zero_empty=True),
+        attention_case('attention_decode_sink', 'f16', 128, 128, [(1, 1, 2048), (2, 2, 509), (1, 5, 7), (1, 1, 1), (1, 1, 0), (1, 17, 20)], heads=8, group=4, bhsd=True, zero_empty=True,
+                       sinks=True),
+        attention_case('attention_decode_seven', 'f16', 96, 96, [(2, 1, 509), (1, 5, 700), (1, 2, 7), (1, 1, 1), (1, 18, 17)], heads=14, group=7, bhsd=True, mask=True, zero_empty=True),
+        attention_case('attention_decode_eight', 'bf16', 64, 64, [(1, 1, 2048, 2047), (1, 5, 600, 595), (2, 2, 509, 507), (1, 2, 7, 0), (1, 1, 1, 0), (1, 20, 20, 0)], heads=8, group=8, bhsd=True,
+                       sinks=True, span=lambda p, j: (-INF, p + 1)),
+        attention_case('attention_decode_window', 'f16', 64, 64, [(1, 1, 2048, 2047), (2, 5, 900, 895), (1, 2, 509, 507), (1, 2, 700, 1100), (1, 1, 7, 6), (1, 20, 30, 10)], heads=8, group=4,
+                       bhsd=True, zero_empty=True, sinks=True, span=lambda p, j: (p - 300, p + 1)),
+        attention_case('attention_decode_cache', 'f16', 64, 64, [(2, 1, 600, 1024), (1, 2, 1, 64), (2, 5, 509, 509), (1, 1, 0, 8), (1, 20, 70, 80)], heads=8, group=4, bhsd=True, room=True),
         attention_case('attention_decode_mask', 'f16', 64, 48, [(1, 2, 1030)], mask=True, zero_empty=True),
         attention_case('attention_f32', 'f32', 64, 40, [(1, 37, 70), (2, 3, 5), (1, 34, 0)], heads=4, group=2),
         attention_case('attention_f32_mask', 'f32', 16, 24, [(2, 40, 50)], mask=True, zero_empty=True),
@@ -89,5 +108,8 @@ def attention_cases():
         attention_case('attention_span_f32', 'f32', 16, 24, [(2, 100, 90, 0), (1, 33, 200, 160), (1, 1, 7, 3)], heads=4, group=2, bhsd=True, mask=True,
                        span=lambda p, j: (p - 40, p + 3)),
         attention_case('attention_span_f32_causal', 'f32', 64, 40, [(1, 70, 70, 70), (1, 40, 33, 20), (2, 1, 5, 5)], bhsd=True, span=lambda p, j: (-INF, p - j + 1)),
+        attention_case('attention_sink', 'f16', 64, 64, [(1, 70, 130), (2, 1, 600), (1, 3, 1), (1, 18, 0), (1, 2, 0)], heads=4, group=2, bhsd=True, zero_empty=True, sinks=True),
+        attention_case('attention_sink_mask', 'bf16', 32, 48, [(1, 20, 70), (2, 3, 530)], heads=2, mask=True, sinks=True),
+        attention_case('attention_sink_f32', 'f32', 16, 24, [(2, 40, 50), (1, 3, 1), (1, 5, 0)], heads=4, group=2, mask=True, zero_empty=True, sinks=True),
         attention_case('attention_f32_nan', 'f32', 16, 16, [(1, 4, 5), (1, 4, 0)], mask=True),
     ]

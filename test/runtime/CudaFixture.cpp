@@ -6,7 +6,10 @@
 
 #include "test/runtime/CudaFixture.h"
 
+#include "runtime/device/Device.h"
+
 #include <algorithm>
+#include <cstring>
 #include <dlfcn.h>
 
 namespace kt::test {
@@ -107,6 +110,75 @@ void expectChain(Session &session, size_t layers, size_t n, float start) {
   for (size_t i = 0; i < layers; ++i)
     expected = (expected + static_cast<float>(i + 1)) * 2;
   EXPECT_EQ(floats(session.outputs()[0]), std::vector<float>(n, expected));
+}
+
+Caller::Caller(void *given) : driver(**device::cuda::driver()), context(static_cast<device::cuda::Context>(given)) {
+  device::CallerContext keep;
+  if (!context) {
+    driver.PrimaryCtxRetain(&context, 0);
+    driver.PrimaryCtxRelease(0); // a model keeps it
+  }
+  enter();
+  driver.StreamCreate(&stream, device::cuda::kStreamNonBlocking);
+}
+
+Caller::~Caller() {
+  device::CallerContext keep;
+  synchronize();
+  driver.StreamDestroy(stream);
+  for (float *block : blocks)
+    driver.MemFree(reinterpret_cast<device::cuda::DevicePointer>(block));
+  for (float *block : pinnedBlocks)
+    driver.MemFreeHost(block);
+}
+
+float *Caller::floats(const std::vector<float> &values) {
+  device::CallerContext keep;
+  enter();
+  device::cuda::DevicePointer memory = 0;
+  driver.MemAlloc(&memory, values.size() * sizeof(float));
+  auto *block = reinterpret_cast<float *>(memory); // the fake's device memory is host memory
+  std::copy(values.begin(), values.end(), block);
+  return blocks.emplace_back(block);
+}
+
+float *Caller::pinned(const std::vector<float> &values) {
+  device::CallerContext keep;
+  enter();
+  void *memory = nullptr;
+  driver.MemHostAlloc(&memory, values.size() * sizeof(float), 0);
+  auto *block = static_cast<float *>(memory);
+  std::copy(values.begin(), values.end(), block);
+  return pinnedBlocks.emplace_back(block);
+}
+
+std::vector<float> Caller::read(const void *memory, size_t count) const {
+  const auto *values = static_cast<const float *>(memory);
+  return {values, values + count};
+}
+
+void Caller::release(float *memory) {
+  device::CallerContext keep;
+  enter();
+  driver.MemFree(reinterpret_cast<device::cuda::DevicePointer>(memory));
+  std::erase(blocks, memory);
+}
+
+void Caller::copyIn(float *to, const float *from, size_t count) const {
+  device::CallerContext keep;
+  enter();
+  driver.MemcpyHtoDAsync(reinterpret_cast<device::cuda::DevicePointer>(to), from, count * sizeof(float), stream);
+}
+
+void Caller::copyOut(float *to, const void *from, size_t count) const {
+  device::CallerContext keep;
+  enter();
+  driver.MemcpyDtoHAsync(to, reinterpret_cast<device::cuda::DevicePointer>(from), count * sizeof(float), stream);
+}
+
+void Caller::synchronize() const {
+  enter();
+  driver.StreamSynchronize(stream);
 }
 
 } // namespace kt::test

@@ -7,6 +7,7 @@
 #ifndef KT_TEST_RUNTIME_CUDAFIXTURE_H
 #define KT_TEST_RUNTIME_CUDAFIXTURE_H
 
+#include "runtime/device/CudaDriver.h"
 #include "test/runtime/FakeCuda.h"
 #include "test/runtime/TestModel.h"
 
@@ -47,6 +48,35 @@ void addGpuCode(Model &model, const std::vector<Entry> &entries, ModelBuilder &b
 ModelBuilder chain(size_t layers, const std::vector<Entry> &onGpu);
 
 void expectChain(Session &session, size_t layers, size_t n, float start);
+
+/// A program that uses the GPU beside the runtime: memory and a stream of its own, in the primary context unless
+/// another one is asked for.
+class Caller {
+public:
+  explicit Caller(void *context = nullptr);
+  ~Caller();
+  Caller(const Caller &) = delete;
+  Caller &operator=(const Caller &) = delete;
+
+  /// Memory of the device that holds these numbers.
+  float *floats(const std::vector<float> &values);
+  /// The same of pinned memory.
+  float *pinned(const std::vector<float> &values);
+  /// What lies on the device once the runtime's work is waited for.
+  std::vector<float> read(const void *memory, size_t count) const;
+  void release(float *memory);
+  /// Copies on the caller's stream, without waiting.
+  void copyIn(float *to, const float *from, size_t count) const;
+  void copyOut(float *to, const void *from, size_t count) const;
+  void synchronize() const;
+  device::cuda::Stream stream = nullptr;
+  const device::cuda::Driver &driver;
+
+private:
+  void enter() const { driver.CtxSetCurrent(context); }
+  device::cuda::Context context;
+  std::vector<float *> blocks, pinnedBlocks;
+};
 
 inline const Options kGpu{.device = "cuda:0", .threads = 2};
 

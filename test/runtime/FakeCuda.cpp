@@ -50,11 +50,39 @@ struct LoadedModule {
   std::shared_ptr<const std::string> text;
   std::map<std::string, Function> functions;
 };
-std::set<void *> modules;
+std::set<void *> modules, graphs; // that live
 
 Touched onDevice(unsigned long long address, size_t bytes) { return {address, bytes, true}; }
 Touched onHost(const void *memory, size_t bytes) { return {reinterpret_cast<uintptr_t>(memory), bytes, false}; }
 template <typename T> T *pointer(unsigned long long address) { return reinterpret_cast<T *>(address); }
+
+Work copyWork(unsigned long long dst, unsigned long long src, size_t bytes) {
+  return {"cuMemcpyDtoDAsync",
+          [=] { std::memmove(pointer<void>(dst), pointer<void>(src), bytes); },
+          {onDevice(dst, bytes), onDevice(src, bytes)}};
+}
+Work fillWork(unsigned long long dst, unsigned char value, size_t bytes) {
+  return {"cuMemsetD8Async", [=] { std::memset(pointer<void>(dst), value, bytes); }, {onDevice(dst, bytes)}};
+}
+
+struct MemcpySide { // halves of a CUDA_MEMCPY3D
+  size_t x, y, z, lod;
+  int type;
+  const void *host;
+  unsigned long long device;
+  void *array, *reserved;
+  size_t pitch, height;
+};
+struct MemcpyParams {
+  MemcpySide src, dst;
+  size_t width, height, depth;
+};
+struct MemsetParams { // CUDA_MEMSET_NODE_PARAMS
+  unsigned long long dst;
+  size_t pitch;
+  unsigned value, elementSize;
+  size_t width, height;
+};
 
 /// Bytes of the parameters of a function of a PTX module; false where it has no such function.
 bool findParameters(const std::string &text, const std::string &name, std::vector<size_t> &bytes) {
@@ -170,6 +198,29 @@ EXPORT int cuCtxSetCurrent(void *context) {
   current = context;
   return 0;
 }
+/// The state is the primary context of device 0; another pointer is one of the device that `contexts` has for it.
+EXPORT int cuCtxGetDevice(int *device) {
+  if (!current)
+    return kInvalidContext;
+  auto found = state.contexts.find(current);
+  *device = found == state.contexts.end() ? 0 : found->second;
+  return 0;
+}
+EXPORT int cuPointerGetAttributes(unsigned count, const int *attributes, void **answers, unsigned long long address) {
+  CALL("cuPointerGetAttributes");
+  MemoryKind kind = queues.kindOf(address);
+  for (unsigned i = 0; i < count; ++i) {
+    if (attributes[i] == 1) // the context
+      *static_cast<void **>(answers[i]) = kind.context;
+    else if (attributes[i] == 2) // host 1, device 2, 0 where nothing is known
+      *static_cast<int *>(answers[i]) = !kind.known ? 0 : kind.device ? 2 : 1;
+    else if (attributes[i] == 9) // the device
+      *static_cast<int *>(answers[i]) = state.contexts.count(kind.context) ? state.contexts.at(kind.context) : 0;
+    else
+      return kInvalidValue;
+  }
+  return 0;
+}
 EXPORT int cuMemGetInfo_v2(size_t *free, size_t *total) {
   *free = state.freeBytes - state.allocatedBytes;
   *total = state.freeBytes;
@@ -183,7 +234,7 @@ EXPORT int cuMemAlloc_v2(unsigned long long *to, size_t bytes) {
     return kOutOfMemory;
   void *block = std::aligned_alloc(256, (bytes + 255) / 256 * 256);
   std::memset(block, 0xa5, bytes); // what is read before it is written shows
-  queues.allocated(block, bytes, true);
+  queues.allocated(block, bytes, true, current);
   state.allocatedBytes += bytes;
   state.peakBytes = std::max(state.peakBytes, state.allocatedBytes);
   ++state.liveObjects;
@@ -203,7 +254,7 @@ EXPORT int cuMemHostAlloc(void **to, size_t bytes, unsigned) {
   UNCAPTURED_CALL("cuMemHostAlloc");
   *to = std::aligned_alloc(4096, (bytes + 4095) / 4096 * 4096);
   std::memset(*to, 0xa5, bytes);
-  queues.allocated(*to, bytes, false);
+  queues.allocated(*to, bytes, false, current);
   ++state.liveObjects;
   return 0;
 }
@@ -243,14 +294,11 @@ EXPORT int cuMemcpyDtoHAsync_v2(void *dst, unsigned long long src, size_t bytes,
 }
 EXPORT int cuMemcpyDtoDAsync_v2(unsigned long long dst, unsigned long long src, size_t bytes, void *stream) {
   CALL("cuMemcpyDtoDAsync");
-  return enqueue(stream, {"cuMemcpyDtoDAsync",
-                          [=] { std::memmove(pointer<void>(dst), pointer<void>(src), bytes); },
-                          {onDevice(dst, bytes), onDevice(src, bytes)}});
+  return enqueue(stream, copyWork(dst, src, bytes));
 }
 EXPORT int cuMemsetD8Async(unsigned long long dst, unsigned char value, size_t bytes, void *stream) {
   CALL("cuMemsetD8Async");
-  return enqueue(stream,
-                 {"cuMemsetD8Async", [=] { std::memset(pointer<void>(dst), value, bytes); }, {onDevice(dst, bytes)}});
+  return enqueue(stream, fillWork(dst, value, bytes));
 }
 EXPORT int cuModuleLoadDataEx(void **module, const void *image, unsigned count, int *options, void **values) {
   // Compiling takes long and takes place outside of the driver's lock.
@@ -301,27 +349,31 @@ EXPORT int cuFuncSetAttribute(void *, int attribute, int value) {
   CALL("cuFuncSetAttribute");
   return attribute == 8 && value <= 99 * 1024 ? 0 : kInvalidValue;
 }
-EXPORT int cuLaunchKernel(void *handle, unsigned x, unsigned y, unsigned z, unsigned threads, unsigned, unsigned,
-                          unsigned shared, void *stream, void **parameters, void **) {
-  CALL("cuLaunchKernel");
+namespace {
+struct KernelParams { // CUDA_KERNEL_NODE_PARAMS
+  void *function;
+  unsigned grid[3], block[3], shared;
+  void **parameters, **extra;
+};
+int makeKernelWork(const KernelParams &p, Work &work) {
+  unsigned x = p.grid[0], y = p.grid[1], z = p.grid[2], threads = p.block[0], shared = p.shared;
   if (x == 0 || y == 0 || z == 0 || threads == 0 || threads > 1024 || shared > 99 * 1024)
     return kInvalidValue;
-  if (++state.launches == state.failingLaunch)
-    return kUnknown;
-  state.blocks += uint64_t(x) * y * z;
-  const auto &function = *static_cast<Function *>(handle);
+  void **parameters = p.parameters;
+  const auto &function = *static_cast<Function *>(p.function);
   if (kernels) {
     std::vector<uint64_t> values(function.parameters.size());
     for (size_t i = 0; i < values.size(); ++i)
       std::memcpy(&values[i], parameters[i], function.parameters[i]);
     std::array<unsigned, 3> grid = {x, y, z};
     auto text = static_cast<LoadedModule *>(function.module)->text;
-    return enqueue(stream, {"cuLaunchKernel",
-                            [=, name = function.name] {
-                              kernels(text->c_str(), name.c_str(), grid.data(), threads, shared, values.data());
-                            },
-                            {},
-                            function.module});
+    work = {"cuLaunchKernel",
+            [=, name = function.name] {
+              kernels(text->c_str(), name.c_str(), grid.data(), threads, shared, values.data());
+            },
+            {},
+            function.module};
+    return 0;
   }
   auto floats = [&](int i) { return *static_cast<float **>(parameters[i]); };
   auto integer = [&](int i) { return *static_cast<int *>(parameters[i]); };
@@ -330,13 +382,14 @@ EXPORT int cuLaunchKernel(void *handle, unsigned x, unsigned y, unsigned z, unsi
   if (function.name == "add") {
     float *a = floats(0), *b = floats(1), *c = floats(2);
     int64_t n = std::min<int64_t>(integer(3), covered);
-    return enqueue(stream, {"cuLaunchKernel",
-                            [=] {
-                              for (int64_t i = 0; i < n; ++i)
-                                c[i] = a[i] + b[i];
-                            },
-                            {on(0, n), on(1, n), on(2, n)},
-                            function.module});
+    work = {"cuLaunchKernel",
+            [=] {
+              for (int64_t i = 0; i < n; ++i)
+                c[i] = a[i] + b[i];
+            },
+            {on(0, n), on(1, n), on(2, n)},
+            function.module};
+    return 0;
   }
   // `reporting` says of a negative number that it is not below 5: { int64 index; uint32 limit, site; } in host memory.
   bool reports = function.name == "reporting";
@@ -350,20 +403,58 @@ EXPORT int cuLaunchKernel(void *handle, unsigned x, unsigned y, unsigned z, unsi
   std::vector<Touched> touched = {on(0, n), on(1, n)};
   if (reports)
     touched.push_back(onHost(faults, sizeof(Record)));
-  return enqueue(stream, {"cuLaunchKernel",
-                          [=] {
-                            for (int64_t i = 0; i < n; ++i) {
-                              if (faults && a[i] < 0)
-                                *faults = {static_cast<int64_t>(a[i]), 5, 1};
-                              b[i] = a[i] * static_cast<float>(k);
-                            }
-                          },
-                          std::move(touched), function.module});
+  work = {"cuLaunchKernel",
+          [=] {
+            for (int64_t i = 0; i < n; ++i) {
+              if (faults && a[i] < 0)
+                *faults = {static_cast<int64_t>(a[i]), 5, 1};
+              b[i] = a[i] * static_cast<float>(k);
+            }
+          },
+          std::move(touched), function.module};
+  return 0;
+}
+} // namespace
+
+EXPORT int cuLaunchKernel(void *function, unsigned x, unsigned y, unsigned z, unsigned bx, unsigned by, unsigned bz,
+                          unsigned shared, void *stream, void **parameters, void **) {
+  CALL("cuLaunchKernel");
+  Work work;
+  if (int failed = makeKernelWork({function, {x, y, z}, {bx, by, bz}, shared, parameters, nullptr}, work))
+    return failed;
+  if (++state.launches == state.failingLaunch)
+    return kUnknown;
+  state.blocks += uint64_t(x) * y * z;
+  return enqueue(stream, std::move(work));
 }
 EXPORT int cuStreamCreate(void **stream, unsigned) {
   CALL("cuStreamCreate");
-  *stream = new StreamHandle(queues.create());
+  *stream = new StreamHandle(queues.create(current));
   ++state.liveObjects;
+  return 0;
+}
+EXPORT int cuStreamGetCtx(void *stream, void **context) {
+  CALL("cuStreamGetCtx");
+  *context = streamOf(stream)->context;
+  return 0;
+}
+EXPORT int cuStreamIsCapturing(void *stream, int *status) {
+  CALL("cuStreamIsCapturing");
+  *status = streamOf(stream)->capture != nullptr;
+  return 0;
+}
+EXPORT int cuStreamGetCaptureInfo_v2(void *stream, int *status, uint64_t *, void **, void *const **nodes,
+                                     size_t *count) {
+  CALL("cuStreamGetCaptureInfo");
+  static thread_local std::vector<void *> handles;
+  Stream &s = *streamOf(stream);
+  *status = s.capture != nullptr;
+  handles.clear();
+  if (s.capture)
+    for (size_t node : s.frontier)
+      handles.push_back(s.capture->graph.handle(node));
+  *nodes = handles.data();
+  *count = handles.size();
   return 0;
 }
 EXPORT int cuStreamDestroy_v2(void *stream) {
@@ -400,6 +491,10 @@ EXPORT int cuEventRecord(void *event, void *stream) {
   static_cast<Event *>(event)->blocks = state.blocks;
   return queues.record(streamOf(stream), *static_cast<Event *>(event));
 }
+EXPORT int cuEventSynchronize(void *event) {
+  CALL("cuEventSynchronize");
+  return queues.synchronize(*static_cast<Event *>(event));
+}
 EXPORT int cuEventElapsedTime(float *milliseconds, void *from, void *to) {
   CALL("cuEventElapsedTime");
   auto &a = *static_cast<Event *>(from), &b = *static_cast<Event *>(to);
@@ -425,32 +520,79 @@ EXPORT int cuStreamEndCapture(void *stream, void **graph) {
   Graph *captured = nullptr;
   int result = queues.endCapture(streamOf(stream), captured);
   *graph = captured;
+  if (captured)
+    graphs.insert(captured);
   state.liveObjects += captured != nullptr;
   return result;
 }
-// A graph that is destroyed while it is in flight lives until it has run: the queue has its own hold.
-using ExecHandle = std::shared_ptr<Graph>;
+namespace {
+// A graph that is destroyed or patched while it is in flight lives as it was until it has run: the queue has its own
+// hold.
+struct Exec {
+  std::shared_ptr<Graph> graph;
+  Graph *original; // whose nodes are named
+};
+
+/// What a node of an executable graph does from its next launch on. Only a node of its kind does that.
+int patch(void *handle, void *node, Work work) {
+  auto &exec = *static_cast<Exec *>(handle);
+  if (!graphs.count(exec.original)) {
+    violation("a node is patched whose graph is destroyed");
+    return kInvalidValue;
+  }
+  size_t number = exec.original->number(node);
+  if (number >= exec.graph->nodes.size() || std::strcmp(exec.graph->nodes[number].work.call, work.call) != 0)
+    return kInvalidValue;
+  exec.graph = std::make_shared<Graph>(*exec.graph);
+  exec.graph->nodes[number].work = std::move(work);
+  ++state.patches;
+  return 0;
+}
+} // namespace
+
 EXPORT int cuGraphInstantiateWithFlags(void **exec, void *graph, unsigned long long) {
   CALL("cuGraphInstantiateWithFlags");
-  *exec = new ExecHandle(std::make_shared<Graph>(*static_cast<Graph *>(graph)));
+  auto *captured = static_cast<Graph *>(graph);
+  *exec = new Exec{std::make_shared<Graph>(*captured), captured};
   ++state.liveObjects;
   return 0;
+}
+EXPORT int cuGraphExecKernelNodeSetParams(void *exec, void *node, const KernelParams *params) {
+  CALL("cuGraphExecKernelNodeSetParams");
+  Work work;
+  if (int failed = makeKernelWork(*params, work))
+    return failed;
+  return patch(exec, node, std::move(work));
+}
+EXPORT int cuGraphExecMemcpyNodeSetParams(void *exec, void *node, const MemcpyParams *params, void *context) {
+  CALL("cuGraphExecMemcpyNodeSetParams");
+  const auto &[src, dst, width, height, depth] = *params;
+  if (context != &state || src.type != 2 || dst.type != 2 || height != 1 || depth != 1 || width == 0 || src.x || dst.x)
+    return kInvalidValue;
+  return patch(exec, node, copyWork(dst.device, src.device, width));
+}
+EXPORT int cuGraphExecMemsetNodeSetParams(void *exec, void *node, const MemsetParams *params, void *context) {
+  CALL("cuGraphExecMemsetNodeSetParams");
+  if (context != &state || params->elementSize != 1 || params->height != 1 || params->width == 0)
+    return kInvalidValue;
+  return patch(exec, node, fillWork(params->dst, static_cast<unsigned char>(params->value), params->width));
 }
 EXPORT int cuGraphLaunch(void *exec, void *stream) {
   CALL("cuGraphLaunch");
   ++state.graphLaunches;
-  queues.enqueue(streamOf(stream), {nullptr, *static_cast<ExecHandle *>(exec), nullptr, nullptr});
+  queues.enqueue(streamOf(stream), {nullptr, static_cast<Exec *>(exec)->graph, nullptr, nullptr});
   return 0;
 }
 EXPORT int cuGraphDestroy(void *graph) {
   CALL("cuGraphDestroy");
+  graphs.erase(graph);
   delete static_cast<Graph *>(graph);
   --state.liveObjects;
   return 0;
 }
 EXPORT int cuGraphExecDestroy(void *exec) {
   CALL("cuGraphExecDestroy");
-  delete static_cast<ExecHandle *>(exec);
+  delete static_cast<Exec *>(exec);
   --state.liveObjects;
   return 0;
 }

@@ -10,6 +10,7 @@
 #define KT_TEST_RUNTIME_FAKECUDA_H
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -35,6 +36,8 @@ struct FakeCudaState {
   std::vector<std::string> calls;
   uint64_t blocks = 0; // launched so far: between events each is a microsecond
   uint64_t launches = 0, copiesIn = 0, bytesIn = 0, graphLaunches = 0;
+  uint64_t patches = 0;                // nodes of executable graphs that were given other parameters
+  std::map<void *, int> contexts;      // foreign contexts, with their devices
   int liveObjects = 0;                 // contexts, modules, memory, streams, events, graphs
   std::vector<std::string> violations; // what a correct user never does: work that touches memory that is gone, ...
 };

@@ -24,6 +24,7 @@ const char *nameOf(int error) {
                                                     {kCaptureUnmatched, "CUDA_ERROR_STREAM_CAPTURE_UNMATCHED"},
                                                     {kCaptureUnjoined, "CUDA_ERROR_STREAM_CAPTURE_UNJOINED"},
                                                     {kCaptureIsolation, "CUDA_ERROR_STREAM_CAPTURE_ISOLATION"},
+                                                    {kInvalidContext, "CUDA_ERROR_INVALID_CONTEXT"},
                                                     {kUnknown, "CUDA_ERROR_UNKNOWN"}};
   return names.at(error);
 }
@@ -47,8 +48,9 @@ uint64_t Queues::pending() const {
   return count;
 }
 
-std::shared_ptr<Stream> Queues::create() {
+std::shared_ptr<Stream> Queues::create(void *context) {
   auto stream = std::make_shared<Stream>();
+  stream->context = context;
   bool odd = created++ % 2;
   stream->eager = policy == FakeCudaPolicy::early || (policy == FakeCudaPolicy::firstEarly && !odd) ||
                   (policy == FakeCudaPolicy::secondEarly && odd);
@@ -121,6 +123,15 @@ int Queues::synchronize(const std::shared_ptr<Stream> &stream) {
   return 0;
 }
 
+int Queues::synchronize(const Event &event) {
+  if (event.capture)
+    return kCaptureUnsupported;
+  if (event.marker)
+    force(*event.marker->stream, event.marker.get());
+  letRun();
+  return 0;
+}
+
 int Queues::beginCapture(const std::shared_ptr<Stream> &stream) {
   if (stream->capture)
     return kInvalidValue;
@@ -165,8 +176,8 @@ int Queues::breakCaptures() {
   return capturing.empty() ? 0 : kCaptureUnsupported;
 }
 
-void Queues::allocated(void *memory, size_t bytes, bool device) {
-  blocks[reinterpret_cast<uintptr_t>(memory)] = {bytes, device, true};
+void Queues::allocated(void *memory, size_t bytes, bool device, void *context) {
+  blocks[reinterpret_cast<uintptr_t>(memory)] = {bytes, device, true, context};
 }
 
 size_t Queues::freed(void *memory, bool device) {
@@ -192,6 +203,12 @@ bool Queues::isPinned(const void *memory) const {
   size_t left = 0;
   const Block *block = find(reinterpret_cast<uintptr_t>(memory), left);
   return block && block->live && !block->device;
+}
+
+MemoryKind Queues::kindOf(uintptr_t address) const {
+  size_t left = 0;
+  const Block *block = find(address, left);
+  return block && block->live ? MemoryKind{true, block->device, block->context} : MemoryKind();
 }
 
 size_t Queues::bytesFrom(uintptr_t address) const {

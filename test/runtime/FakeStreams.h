@@ -39,6 +39,10 @@ struct Graph {
     std::vector<size_t> after;
   };
   std::vector<Node> nodes;
+
+  /// How callers name a node.
+  void *handle(size_t number) const { return reinterpret_cast<void *>(number + 1); }
+  size_t number(void *handle) const { return reinterpret_cast<size_t>(handle) - 1; }
 };
 
 struct Stream;
@@ -66,10 +70,17 @@ struct Item {
   std::shared_ptr<Marker> awaits, passes;
 };
 struct Stream {
+  void *context = nullptr;
   bool eager = false; // whether the policy runs its work as soon as it may
   std::deque<Item> items;
   std::shared_ptr<Capture> capture;
   std::vector<size_t> frontier; // what the next captured node comes after
+};
+
+/// What the driver says of an address.
+struct MemoryKind {
+  bool known = false, device = false;
+  void *context = nullptr;
 };
 
 /// The queues of the device, and what memory is alive. Guarded by the driver's lock.
@@ -79,7 +90,7 @@ public:
   /// Work that has not run.
   uint64_t pending() const;
 
-  std::shared_ptr<Stream> create();
+  std::shared_ptr<Stream> create(void *context);
   /// Work that is left runs all the same, some time.
   void destroy(const std::shared_ptr<Stream> &stream);
   void enqueue(const std::shared_ptr<Stream> &stream, Item item);
@@ -88,6 +99,7 @@ public:
   int record(const std::shared_ptr<Stream> &stream, Event &event);
   int wait(const std::shared_ptr<Stream> &stream, Event &event);
   int synchronize(const std::shared_ptr<Stream> &stream);
+  int synchronize(const Event &event);
   int beginCapture(const std::shared_ptr<Stream> &stream);
   int endCapture(const std::shared_ptr<Stream> &stream, Graph *&graph);
   /// A call that must not be made while a stream of this thread captures breaks that capture.
@@ -96,11 +108,12 @@ public:
   /// API, synchronization behavior), so nobody may rely on either.
   bool copiesPageableAtOnce();
 
-  void allocated(void *memory, size_t bytes, bool device);
+  void allocated(void *memory, size_t bytes, bool device, void *context);
   /// Its bytes, or 0 where it is not one of ours. The block stays reserved until the reset, so that late work cannot
   /// hit what has taken its place.
   size_t freed(void *memory, bool device);
   bool isPinned(const void *memory) const;
+  MemoryKind kindOf(uintptr_t address) const;
   /// From an address that is in memory that lives to the end of that, else 0.
   size_t bytesFrom(uintptr_t address) const;
 
@@ -108,6 +121,7 @@ private:
   struct Block {
     size_t bytes;
     bool device, live;
+    void *context;
   };
   /// The block that has this address, and how many bytes it has from there on.
   const Block *find(uintptr_t address, size_t &left) const;
@@ -137,7 +151,7 @@ const char *nameOf(int error);
 
 constexpr int kOutOfMemory = 2, kInvalidPtx = 218, kNotFound = 500, kUnknown = 999, kInvalidValue = 1,
               kCaptureUnsupported = 900, kCaptureInvalidated = 901, kCaptureUnmatched = 903, kCaptureUnjoined = 904,
-              kCaptureIsolation = 905;
+              kCaptureIsolation = 905, kInvalidContext = 201;
 
 } // namespace kt::fakecuda
 

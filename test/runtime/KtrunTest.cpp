@@ -195,6 +195,69 @@ TEST(CApi, LoadsRunsAndReports) {
   kt_session_free(session);
 }
 
+TEST(CApi, EnqueuesOverMemoryOfTheCaller) {
+  kt_options options = {};
+  options.device = "host";
+  kt_model *model = nullptr;
+  kt_session *session = nullptr;
+  ASSERT_EQ(kt_model_load(triple().c_str(), &options, &model), KT_OK) << kt_last_error();
+  ASSERT_EQ(kt_session_create(model, &session), KT_OK);
+  kt_model_free(model);
+  float x[] = {1, 2}, y[] = {0, 0};
+  int64_t dims[] = {2};
+  kt_binding bindings[] = {{KT_INPUT, KT_HOST, {"x", KT_F32, 1, dims, x}, 0, 0},
+                           {KT_OUTPUT, KT_HOST, {"y=1:0", KT_F32, 0, nullptr, y}, sizeof(y), 0}};
+  ASSERT_EQ(kt_session_enqueue(session, bindings, 2, nullptr), KT_OK) << kt_last_error();
+  kt_event *event = nullptr;
+  ASSERT_EQ(kt_session_record(session, &event), KT_OK);
+  EXPECT_EQ(kt_event_wait(event), KT_OK);
+  EXPECT_EQ(kt_event_delay(event, x), KT_USAGE);
+  EXPECT_EQ(kt_session_wait(session), KT_OK);
+  EXPECT_EQ(y[1], 6);
+  // An output of one run is an input of the next.
+  bindings[1].owned = 1;
+  EXPECT_EQ(kt_session_enqueue(session, bindings, 2, nullptr), KT_USAGE) << "memory of its own and of the caller";
+  bindings[1].tensor.data = nullptr;
+  for (int i = 0; i < 3; ++i) {
+    ASSERT_EQ(kt_session_enqueue(session, bindings, 2, nullptr), KT_OK) << kt_last_error();
+    ASSERT_EQ(kt_session_output_binding(session, 0, &bindings[0]), KT_OK);
+    EXPECT_EQ(bindings[0].capacity, sizeof(y));
+    EXPECT_EQ(bindings[0].memory, KT_HOST);
+    bindings[0].tensor.name = "x";
+  }
+  EXPECT_EQ(static_cast<const float *>(bindings[0].tensor.data)[1], 2.0f * 27);
+
+  auto with = [&](auto change) {
+    kt_binding changed[] = {bindings[0], bindings[1]};
+    change(changed);
+    return kt_session_enqueue(session, changed, 2, nullptr);
+  };
+  EXPECT_EQ(with([](kt_binding *) {}), KT_OK) << kt_last_error();
+  EXPECT_EQ(with([](kt_binding *b) { b[0].port = static_cast<kt_port>(7); }), KT_USAGE);
+  EXPECT_STREQ(kt_last_error(), "binding 0 is of the unknown port 7");
+  EXPECT_EQ(with([](kt_binding *b) { b[1].memory = static_cast<kt_memory>(7); }), KT_USAGE);
+  EXPECT_STREQ(kt_last_error(), "binding 1 is in the unknown memory 7");
+  EXPECT_EQ(with([](kt_binding *b) { b[1].tensor.name = nullptr; }), KT_USAGE);
+  EXPECT_STREQ(kt_last_error(), "binding 1's name is null");
+  EXPECT_EQ(with([](kt_binding *b) { b[0].tensor.name = nullptr; }), KT_USAGE);
+  EXPECT_EQ(with([](kt_binding *b) { b[0].tensor.rank = 4000000000u; }), KT_USAGE);
+  EXPECT_EQ(with([](kt_binding *b) { b[0].memory = KT_DEVICE; }), KT_USAGE);
+  EXPECT_EQ(kt_session_enqueue(session, bindings, 4000000000u, nullptr), KT_USAGE);
+  EXPECT_STREQ(kt_last_error(), "expected at most 2 bindings but got 4000000000");
+  EXPECT_EQ(kt_session_enqueue(session, nullptr, 1, nullptr), KT_USAGE);
+  EXPECT_EQ(kt_session_enqueue(nullptr, bindings, 2, nullptr), KT_USAGE);
+  EXPECT_EQ(kt_session_wait(nullptr), KT_USAGE);
+  EXPECT_EQ(kt_session_record(session, nullptr), KT_USAGE);
+  EXPECT_EQ(kt_session_record(nullptr, &event), KT_USAGE);
+  EXPECT_EQ(kt_session_output_binding(session, 0, nullptr), KT_USAGE);
+  EXPECT_EQ(kt_event_wait(nullptr), KT_USAGE);
+  EXPECT_EQ(kt_event_delay(nullptr, nullptr), KT_USAGE);
+  kt_event_free(nullptr);
+  kt_session_free(session);
+  EXPECT_EQ(kt_event_wait(event), KT_OK) << "an event may outlive its session";
+  kt_event_free(event);
+}
+
 TEST(CApi, BelievesNothing) {
   kt_model *model = nullptr;
   kt_session *session = nullptr;

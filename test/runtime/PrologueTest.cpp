@@ -126,10 +126,23 @@ TEST_P(Cuda, ThePrologueIsNotPartOfAGraph) {
     fake().launches = 0;
     for (int i = 0; i < 4; ++i)
       expectTables(*session, n, static_cast<float>(i));
-    // The prologue, a plain run, and one that is recorded for the others.
-    EXPECT_EQ(fake().launches, 2 * kLayers + 2 * kLayers);
+    // The prologue, a plain run, and one that is recorded for the others, with other sizes too.
+    EXPECT_EQ(fake().launches, 2 * kLayers + (n == 200 ? 2 : 1) * kLayers);
   }
   EXPECT_EQ(session->stats().graphReplays, 6u);
+  EXPECT_EQ(session->stats().graphRecordings, 1u);
+}
+
+/// What a walk of the program was to record, a second one does.
+TEST_P(Cuda, WhatThePrologueMadeIsThereWithoutAGraph) {
+  for (const char *call : {"cuStreamEndCapture", "cuGraphInstantiateWithFlags"}) {
+    auto session = *loadModel(tables({Entry::add, Entry::scale}).model, kGpu)->createSession();
+    fake().failing = call;
+    for (int i = 0; i < 3; ++i)
+      expectTables(*session, 200, static_cast<float>(i));
+    EXPECT_EQ(session->stats().graphFailures, 1u);
+    fake().failing.clear();
+  }
 }
 
 TEST_P(Cuda, ThePrologueStreamsItsWeights) {

@@ -194,6 +194,9 @@ TensorView tensor(const std::string &name, const std::vector<float> &values) {
 TensorView tensor(const std::string &name, const std::vector<int64_t> &values) {
   return {name, DataType::i64, {static_cast<int64_t>(values.size())}, values.data()};
 }
+TensorView onDevice(const std::string &name, const void *memory, size_t count) {
+  return {name, DataType::f32, {static_cast<int64_t>(count)}, memory, Memory::device};
+}
 std::vector<float> floats(const TensorView &tensor) {
   const auto *data = static_cast<const float *>(tensor.data);
   return {data, data + tensor.bytes() / 4};

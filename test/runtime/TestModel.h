@@ -74,6 +74,8 @@ std::shared_ptr<kt::Model> loadModel(const Model &model, const Options &options 
 
 TensorView tensor(const std::string &name, const std::vector<float> &values);
 TensorView tensor(const std::string &name, const std::vector<int64_t> &values);
+/// `count` floats that lie on the device.
+TensorView onDevice(const std::string &name, const void *memory, size_t count);
 std::vector<float> floats(const TensorView &tensor);
 std::vector<int64_t> integers(const TensorView &tensor);
 

@@ -81,12 +81,28 @@ double percentile(const std::vector<double> &sorted, double p) {
 } // namespace
 
 kt::Status benchmark(const kt::Model &model, kt::Session &session, std::span<const kt::TensorView> inputs,
-                     const std::string &name, double seconds, bool resident, bool json) {
+                     const std::string &name, const BenchmarkOptions &options) {
   using Clock = std::chrono::steady_clock;
   using Milliseconds = std::chrono::duration<double, std::milli>;
+  std::unique_ptr<Iterations> iterations; // or runs from and to the host
+  if (options.resident || !options.carries.empty()) {
+    auto made = Iterations::create(model, session, inputs, options.carries, options.resident);
+    if (!made.ok())
+      return std::move(made).status();
+    iterations = *std::move(made);
+  }
+  uint64_t done = 0;
+  auto run = [&]() -> kt::Status {
+    if (!iterations)
+      return session.run(inputs);
+    if (done++ % options.iterations == 0)
+      iterations->restart();
+    KT_RETURN_IF_ERROR(iterations->next(/*last=*/false));
+    return session.wait();
+  };
   // The first run plans, the second records a graph, the third shows caches warm.
   for (int i = 0; i < 3; ++i)
-    KT_RETURN_IF_ERROR(session.run(inputs));
+    KT_RETURN_IF_ERROR(run());
   EnergyMeter meter(model.device());
   std::vector<double> times;
   auto energy = meter.millijoules();
@@ -94,10 +110,10 @@ kt::Status benchmark(const kt::Model &model, kt::Session &session, std::span<con
   auto begin = Clock::now(), end = begin;
   do {
     auto start = Clock::now();
-    KT_RETURN_IF_ERROR(resident ? session.repeat() : session.run(inputs));
+    KT_RETURN_IF_ERROR(run());
     end = Clock::now();
     times.push_back(Milliseconds(end - start).count());
-  } while (times.size() < 5 || Milliseconds(end - begin).count() < seconds * 1e3);
+  } while (times.size() < 5 || Milliseconds(end - begin).count() < options.seconds * 1e3);
   double cpuTime = 1e3 * static_cast<double>(std::clock() - cpu) / CLOCKS_PER_SEC / static_cast<double>(times.size());
   std::optional<double> energyPerRun;
   if (auto after = meter.millijoules(); energy && after)
@@ -107,7 +123,7 @@ kt::Status benchmark(const kt::Model &model, kt::Session &session, std::span<con
   double median = percentile(times, 0.5), p90 = percentile(times, 0.9), throughput = 1e3 * times.size() / total;
   kt::Stats stats = session.stats();
   std::string text;
-  if (!json) {
+  if (!options.json) {
     append(text,
            "%s on %s: %zu runs, median %.4f ms, p90 %.4f ms, min %.4f ms, %.1f runs/s, peak device memory %llu bytes",
            name.c_str(), model.device().c_str(), times.size(), median, p90, times.front(), throughput,
@@ -166,6 +182,8 @@ kt::Status printStats(const kt::Model &model, const kt::Session &session) {
   line("launches", s.launches);
   line("  once a plan", s.onceLaunches);
   line("graph replays", s.graphReplays);
+  line("graph recordings", s.graphRecordings);
+  line("graph patches", s.graphPatches);
   line("graph failures", s.graphFailures);
   line("arena bytes", s.arenaBytes);
   line("resident weight bytes", s.residentWeightBytes);

@@ -7,13 +7,22 @@
 #ifndef KT_TOOLS_KTRUN_BENCHMARK_H
 #define KT_TOOLS_KTRUN_BENCHMARK_H
 
-#include "kt/Runtime.h"
+#include "tools/ktrun/Iterations.h"
 
 namespace ktrun {
 
-/// Runs for about `seconds` after a warm-up and prints to standard output.
+struct BenchmarkOptions {
+  double seconds = 2;
+  bool resident = false; // inputs and outputs are in memory of the device
+  bool json = false;
+  std::vector<Carry>
+      carries; // where there are some, each run but the first of `iterations` goes on with the one before
+  uint64_t iterations = 1;
+};
+
+/// Runs for about so many seconds after a warm-up and prints to standard output.
 kt::Status benchmark(const kt::Model &model, kt::Session &session, std::span<const kt::TensorView> inputs,
-                     const std::string &name, double seconds, bool resident, bool json);
+                     const std::string &name, const BenchmarkOptions &options);
 
 /// Writes the session's launches as a Chrome trace (chrome://tracing, Perfetto).
 kt::Status writeTrace(const kt::Session &session, const std::string &path);

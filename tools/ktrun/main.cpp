@@ -11,6 +11,7 @@
 #include "runtime/text/Grammar.h"
 #include "tools/ktrun/Benchmark.h"
 #include "tools/ktrun/Compare.h"
+#include "tools/ktrun/Generate.h"
 #include "tools/ktrun/Inputs.h"
 
 #include <CLI/CLI.hpp>
@@ -24,10 +25,11 @@ namespace {
 
 struct Arguments {
   std::string model, device = "auto", expected, memory, format = "text", trace, tune, tuning;
-  std::vector<std::string> inputs, outputs, dims;
+  std::vector<std::string> inputs, outputs, dims, carry;
   std::optional<double> atol, rtol;
   double seconds = 0, timeout = 0;
   unsigned threads = 0;
+  uint64_t iterations = 1;
   bool benchmark = false, stats = false, noGraphs = false, resident = false;
 };
 
@@ -137,12 +139,22 @@ kt::Status run(const Arguments &arguments) {
   auto session = (*model)->createSession();
   if (!session.ok())
     return std::move(session).status();
+  auto carries = ktrun::parseCarries(**model, arguments.carry);
+  if (!carries.ok())
+    return std::move(carries).status();
   (*session)->profile(!arguments.trace.empty());
   {
     Deadline deadline(**session, arguments.timeout);
     if (deadline.impossible)
       return kt::Status::failed("cannot start a thread for --timeout");
-    KT_RETURN_IF_ERROR(deadline.end((*session)->run(inputs->views)));
+    if (arguments.iterations == 1) {
+      KT_RETURN_IF_ERROR(deadline.end((*session)->run(inputs->views)));
+    } else {
+      auto iterations = ktrun::Iterations::create(**model, **session, inputs->views, *carries, false);
+      if (!iterations.ok())
+        return std::move(iterations).status();
+      KT_RETURN_IF_ERROR(deadline.end((*iterations)->run(arguments.iterations)));
+    }
   }
   KT_RETURN_IF_ERROR(ktrun::writeOutputs((*session)->outputs(), arguments.outputs));
   if (!arguments.trace.empty())
@@ -157,8 +169,9 @@ kt::Status run(const Arguments &arguments) {
     outcome = printOutputs((*session)->outputs());
   if (arguments.benchmark && (outcome.ok() || outcome.code() == kt::Code::differs)) {
     std::string name = arguments.model.substr(arguments.model.rfind('/') + 1);
-    KT_RETURN_IF_ERROR(ktrun::benchmark(**model, **session, inputs->views, name.substr(0, name.rfind('.')),
-                                        arguments.seconds, arguments.resident, arguments.format == "json"));
+    KT_RETURN_IF_ERROR(ktrun::benchmark(
+        **model, **session, inputs->views, name.substr(0, name.rfind('.')),
+        {arguments.seconds, arguments.resident, arguments.format == "json", *carries, arguments.iterations}));
   }
   if (arguments.stats)
     if (kt::Status printed = ktrun::printStats(**model, **session); !printed.ok())
@@ -174,8 +187,10 @@ int main(int argc, char **argv) {
     (void)kt::os::writeAll(2, "error: " + kt::os::oneLine(status.message()) + "\n");
     return status.exitStatus();
   };
+  if (argc > 1 && std::string_view(argv[1]) == "generate")
+    return ktrun::generate(argc - 1, argv + 1);
   Arguments a;
-  CLI::App app("Runs a compiled model (.ktm).", "ktrun");
+  CLI::App app("Runs a compiled model (.ktm). `ktrun generate` has a language model write.", "ktrun");
   CLI::Validator positive(
       [](std::string &text) {
         double value = 0;
@@ -198,7 +213,17 @@ int main(int argc, char **argv) {
   auto *benchmark =
       app.add_option("--benchmark", a.seconds, "measure, for so many seconds (2)")->expected(0, 1)->check(positive);
   benchmark->default_str("2");
-  app.add_flag("--resident", a.resident, "measure with inputs and outputs left on the device");
+  app.add_flag("--resident", a.resident, "measure with inputs and outputs in memory of the device");
+  app.add_option("--carry", a.carry,
+                 "OUTPUT=INPUT: each iteration's output is the next one's input, and stays on the device; may be "
+                 "repeated")
+      ->expected(1)
+      ->take_all();
+  app.add_option(
+         "--iterations", a.iterations,
+         "run so many times (1); outputs are those of the last. With --benchmark each is measured, and the first "
+         "follows the last")
+      ->check(CLI::Range(uint64_t(1), uint64_t(1) << 40));
   app.add_option("--benchmark-format", a.format, "text or json")->check(CLI::IsMember({"text", "json"}));
   app.add_option("--profile", a.trace, "write a Chrome trace of one run's launches")->check(named);
   app.add_option("--threads", a.threads, "threads of the host's pool; all unless given")->check(CLI::Range(0, 1024));

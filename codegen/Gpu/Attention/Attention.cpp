@@ -53,11 +53,21 @@ Value kt::gpu::seesOnlyLow(KernelBuilder &k, ArrayRef<Value> most, Value words) 
   return k.cmp(Pred::ne, low, 0);
 }
 
-Value kt::gpu::inverseOfSum(KernelBuilder &k, const AttentionProblem &p, Value sum) {
+Value kt::gpu::inverseOfSum(KernelBuilder &k, const AttentionProblem &p, Value most, Value sum, ArrayRef<Value> at) {
+  Value rescaled = k.cf(1);
+  if (AttentionOp op = p.op; !op.getSink().empty()) {
+    BodyEmitter body(k, op.getSink(), 0, extraPointers(k, 3, op.getExtras().size()));
+    Value sink = body.emit(ValueRange(), at), top = k.maxf(most, sink);
+    Value none = arith::CmpFOp::create(k.b, k.loc, arith::CmpFPredicate::OEQ, top, k.cf(-INFINITY));
+    top = k.sel(none, k.cf(0), top);
+    auto exp = [&](Value x) -> Value { return math::ExpOp::create(k.b, k.loc, k.subf(x, top)); };
+    rescaled = exp(most);
+    sum = k.fma(sum, rescaled, exp(sink));
+  }
   Value empty = arith::CmpFOp::create(k.b, k.loc, arith::CmpFPredicate::OEQ, sum, k.cf(0));
   if (!p.zeroEmpty)
     empty = k.and_(empty, k.cmp(Pred::eq, k.size(p.j), 0));
-  return k.sel(empty, k.cf(0), k.divf(k.cf(1), sum));
+  return k.sel(empty, k.cf(0), k.divf(rescaled, sum));
 }
 
 Values kt::gpu::extraPointers(KernelBuilder &k, unsigned first, unsigned count) {
@@ -71,5 +81,7 @@ LogicalResult kt::gpu::buildAttention(KernelSink &sink, AttentionOp op) {
   FailureOr<AttentionProblem> p = analyzeAttention(op);
   if (failed(p))
     return failure();
-  return sink.has(path::kFlash) ? buildAttentionTensorCore(sink, *p) : buildAttentionCudaCore(sink, *p);
+  return sink.has(path::kFlash)    ? buildAttentionTensorCore(sink, *p)
+         : sink.has(path::kDecode) ? buildAttentionDecode(sink, *p)
+                                   : buildAttentionCudaCore(sink, *p);
 }

@@ -8,9 +8,11 @@
 
 namespace kt::gpu {
 
-/// What a row is multiplied with once it is summed up: 1 / `sum` of its exponentials. A row whose scores are all minus
-/// infinity is the NaN that 0 / 0 is unless the op asks for zero; one without any key is a sum over nothing, 0.
-Value inverseOfSum(KernelBuilder &k, const AttentionProblem &p, Value sum);
+/// What the row at `at` (batch, head and query, which are inside) is multiplied with once it is summed up: 1 / `sum` of
+/// its exponentials, which are of distances from the score `most`; the op's sink counts among them here. A row whose
+/// scores are all minus infinity is the NaN that 0 / 0 is unless the op asks for zero; one without any key is a sum
+/// over nothing, 0.
+Value inverseOfSum(KernelBuilder &k, const AttentionProblem &p, Value most, Value sum, ArrayRef<Value> at);
 
 /// Keys [begin, end); a null begin is 0.
 struct KeyRange {
@@ -31,6 +33,7 @@ Values extraPointers(KernelBuilder &k, unsigned first, unsigned count);
 
 /// One variant, for the sink's candidate.
 llvm::LogicalResult buildAttentionTensorCore(KernelSink &sink, const AttentionProblem &p);
+llvm::LogicalResult buildAttentionDecode(KernelSink &sink, const AttentionProblem &p);
 llvm::LogicalResult buildAttentionCudaCore(KernelSink &sink, const AttentionProblem &p);
 
 } // namespace kt::gpu

@@ -131,7 +131,7 @@ LogicalResult kt::gpu::buildAttentionCudaCore(KernelSink &sink, const AttentionP
   Value sum = result[own + 1];
   for (unsigned mask = 1; mask < kAcross; mask *= 2)
     sum = k.addf(sum, k.shuffleXor(sum, mask));
-  Value inverse = inverseOfSum(k, p, sum);
+  Value inverse = inverseOfSum(k, p, result[own], sum, {b, h, i});
   Type resultType = op.getResult().getType().scalarType();
   Value row = k.add(i0, y);
   k.ifThen(k.lt(row, k.size(p.i)), [&] {

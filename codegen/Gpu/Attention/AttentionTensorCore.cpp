@@ -7,9 +7,8 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "codegen/Gpu/Attention/Attention.h"
+#include "codegen/Gpu/Attention/FlashTiles.h"
 #include "codegen/Gpu/Product/Gemm.h"
-#include "mlir/IR/Matchers.h"
 
 using namespace mlir;
 using namespace kt;
@@ -17,48 +16,18 @@ using namespace kt::gpu;
 
 namespace {
 
-constexpr unsigned kKeys = 64; // a block of keys
-constexpr double kLog2e = 1.4426950408889634;
-
 struct Plan {
   unsigned warps;
   bool aligned, split;
 };
 
 /// Left alone, ptxas saves registers for more blocks than pay, and spills: a lone warp may have all that it needs, four
-/// with narrow heads 128 each, and of wide heads shared memory has room for two blocks.
+/// with narrow heads 128 each, more where both ends of a span are masked, and of wide heads shared memory has room for
+/// two blocks.
 LaunchBounds boundsOf(const AttentionProblem &p, const Plan &plan) {
   int64_t width = p.d + p.e;
-  return {plan.warps * 32, plan.warps == 1 ? 1u : width <= 64 ? 4u : width > 192 ? 2u : 0u, plan.split};
-}
-
-unsigned padTo16(int64_t n) { return (n + 15) / 16 * 16; }
-/// 16-byte chunks between two rows of a tile: a power of two, so that the swizzle stays inside.
-unsigned rowChunks(int64_t n) { return std::max<unsigned>(4, llvm::PowerOf2Ceil(padTo16(n) / 8)); }
-
-/// Scores may be so low that log2(e) times one is no number any more, and with it its distance from another.
-bool mayBeLowest(AttentionOp op) {
-  return llvm::any_of(op.getScore().front(), [](Operation &o) {
-    if (auto read = dyn_cast<ReadOp>(o))
-      return isa<FloatType>(read.getType()) && !read.getType().isF16();
-    auto constant = dyn_cast<arith::ConstantOp>(o);
-    auto f = constant ? dyn_cast<FloatAttr>(constant.getValue()) : FloatAttr();
-    return f && f.getValue().isFinite() && f.getValueAsDouble() < -1e38;
-  });
-}
-
-/// The positive number that scores are multiplied with, if that is all that is done to them.
-std::optional<double> plainScale(AttentionOp op) {
-  Block &block = op.getScore().front();
-  Value yielded = block.getTerminator()->getOperand(0);
-  if (yielded == block.getArgument(0))
-    return 1;
-  auto product = yielded.getDefiningOp<arith::MulFOp>();
-  APFloat factor(0.f);
-  if (!product || product.getLhs() != block.getArgument(0) || !matchPattern(product.getRhs(), m_ConstantFloat(&factor)))
-    return std::nullopt;
-  double scale = factor.convertToDouble();
-  return scale > 0 && std::isfinite(scale) ? std::optional(scale) : std::nullopt;
+  unsigned blocks = width <= 64 ? 4 : width > 192 ? 2 : p.from && p.to ? 3 : 0;
+  return {plan.warps * 32, plan.warps == 1 ? 1u : blocks, plan.split};
 }
 
 class Flash {
@@ -71,23 +40,8 @@ public:
   LogicalResult build();
 
 private:
-  struct Tile {
-    Value base; // global pointer of the head
-    Expr rowStride, columnStride;
-    Value rows;      // how many there are in all
-    int64_t columns; // d or e
-    unsigned count, chunks;
-  };
-  /// Copies rows [first, first + count) into shared memory at `slot`.
-  void load(const Tile &t, Value first, Value slot);
   Values scores(Value slotK);
   LogicalResult combineStage(artifact::Variant &variant, Expr splits);
-  Value pack(Value x, Value y) {
-    Value v = LLVM::UndefOp::create(k.b, k.loc, k.vec(2, type));
-    v = LLVM::InsertElementOp::create(k.b, k.loc, v, k.convert(x, type), k.c(0));
-    v = LLVM::InsertElementOp::create(k.b, k.loc, v, k.convert(y, type), k.c(1));
-    return LLVM::BitcastOp::create(k.b, k.loc, k.i32, v);
-  }
   Expr rowsInAll() { return p.b * p.h * p.i; }
 
   KernelSink &sink;
@@ -100,43 +54,6 @@ private:
   unsigned chunksD, chunksE;
   Value slotQ, lane, warp;
 };
-
-void Flash::load(const Tile &t, Value first, Value slot) {
-  unsigned used = padTo16(t.columns) / 8, threads = plan.warps * 32;
-  auto copyChunk = [&](Value q, bool all) {
-    Value r = k.div(q, used), c = k.rem(q, used), row = k.add(first, r);
-    auto copy = [&] {
-      Value to = k.sptr(k.add(slot, swizzle(k, t.chunks, r, c)));
-      Value inRow = k.lt(row, t.rows), column = k.shl(c, 3);
-      Value offset = k.mul(row, k.size(t.rowStride));
-      if (plan.aligned) {
-        Value inside = k.and_(inRow, k.lt(column, t.columns));
-        return k.cpAsync16(to, k.at(t.base, k.add(offset, column), 2), k.sel(inside, k.c(16), k.c(0)));
-      }
-      Values elements;
-      for (unsigned e = 0; e < 8; ++e) {
-        Value x = k.add(column, e), inside = k.and_(inRow, k.lt(x, t.columns));
-        Value from = k.at(t.base, k.add(offset, k.mul(x, k.size(t.columnStride))), 2);
-        elements.push_back(k.ifElse(
-            inside, type, [&]() -> Values { return {k.loadElement(from, type)}; },
-            [&]() -> Values { return {k.zero(type)}; })[0]);
-      }
-      k.storeElements(elements, to);
-    };
-    if (all)
-      copy();
-    else
-      k.ifThen(k.lt(q, t.count * used), copy);
-  };
-  // Few threads have many chunks: a loop keeps their addresses out of the registers.
-  if (t.count * used > 8 * threads) {
-    k.forLoop(k.tid(), k.c(t.count * used), k.c(threads), {},
-              [&](Value q, ValueRange) -> Values { return copyChunk(q, true), Values(); });
-    return;
-  }
-  for (unsigned at = 0; at < t.count * used; at += threads)
-    copyChunk(k.add(k.tid(), at), at + threads <= t.count * used);
-}
 
 /// q k^T of this warp's rows and a block of keys: eight accumulator tiles of 16x8.
 Values Flash::scores(Value slotK) {
@@ -186,15 +103,16 @@ LogicalResult Flash::build() {
     return k.at(k.buffer(operand), headOffset(k, strides, b, hh), 2);
   };
   Value sizeJ = k.size(p.j);
-  load({head(0, p.query, h), p.query[2], p.query[3], k.size(p.i), p.d, rows, chunksD}, i0, slotQ);
+  copyRows(k, {head(0, p.query, h), p.query[2], p.query[3], k.size(p.i), p.d}, type, i0, rows, slotQ, chunksD,
+           plan.aligned);
   Value lastRow = k.sub(k.min(k.add(i0, rows), k.size(p.i)), 1);
   KeyRange some = seenBySome(k, p, i0, lastRow), all = seenByAll(k, p, i0, lastRow);
   Value endJ = p.low ? sizeJ : some.end;
-  Tile tileK{head(1, p.key, g), p.key[2], p.key[3], endJ, p.d, kKeys, chunksD};
-  Tile tileV{head(2, p.value, g), p.value[2], p.value[3], endJ, p.e, kKeys, chunksE};
+  HeadRows keys{head(1, p.key, g), p.key[2], p.key[3], endJ, p.d};
+  HeadRows values{head(2, p.value, g), p.value[2], p.value[3], endJ, p.e};
   auto loadKeys = [&](Value j0, Value slot) {
-    load(tileK, j0, slot);
-    load(tileV, j0, k.add(slot, bytesK));
+    copyRows(k, keys, type, j0, kKeys, slot, chunksD, plan.aligned);
+    copyRows(k, values, type, j0, kKeys, k.add(slot, bytesK), chunksE, plan.aligned);
     k.cpAsyncCommit();
   };
 
@@ -221,7 +139,7 @@ LogicalResult Flash::build() {
   auto walkBlock = [&](Value, ValueRange args) {
     Values out(args.take_front(tilesE * 4));
     ValueRange rest = args.drop_front(tilesE * 4);
-    Values most{rest[0], rest[1]}, sum{rest[2], rest[3]};
+    RunningRows running{{rest[0], rest[1]}, {rest[2], rest[3]}};
     Value slot = rest[4], j0 = rest[5], nextSlot = slot, nextJ = k.add(j0, kKeys);
     if (ring) {
       nextSlot = k.sub(k.add(k.shl(ring0, 1), slotBytes), slot);
@@ -274,30 +192,7 @@ LogicalResult Flash::build() {
       };
       s = k.ifElse(border, SmallVector<Type>(s.size(), k.f32), mask, [&] { return s; });
     }
-    Values factor;
-    for (unsigned r = 0; r < 2; ++r) {
-      Value m = most[r];
-      for (unsigned j = 0; j < kKeys / 8; ++j)
-        m = k.maxf(k.maxf(m, s[j * 4 + r * 2]), s[j * 4 + r * 2 + 1]);
-      m = k.maxf(m, k.shuffleXor(m, 1));
-      m = k.maxf(m, k.shuffleXor(m, 2));
-      // A row without any score yet keeps a finite shift, so that exponentials are zero and not NaN.
-      Value none = arith::CmpFOp::create(k.b, k.loc, arith::CmpFPredicate::OEQ, m, minus);
-      Value top = k.sel(none, k.cf(0), m), shift = k.subf(k.cf(0), k.mulf(top, toPower));
-      // Next to the largest, which counts as one, what would be a denormal is nothing.
-      auto power = [&](Value x) {
-        return k.exp2Flushed(lowest ? k.mulf(k.subf(x, top), toPower) : k.fma(x, toPower, shift));
-      };
-      factor.push_back(power(most[r]));
-      Value total = k.mulf(sum[r], factor[r]);
-      for (unsigned j = 0; j < kKeys / 8; ++j)
-        for (unsigned e = 0; e < 2; ++e) {
-          Value &x = s[j * 4 + r * 2 + e];
-          x = power(x);
-          total = k.addf(total, x);
-        }
-      most[r] = m, sum[r] = total;
-    }
+    Values factor = takeScores(k, s, running, toPower, lowest);
     for (unsigned q = 0; q < out.size(); ++q)
       out[q] = k.mulf(out[q], factor[q / 2 % 2]);
     Value v = k.add(k.add(slot, bytesK), swizzle(k, chunksE, k.and_(lane, 15), k.shr(lane, 4)));
@@ -305,7 +200,7 @@ LogicalResult Flash::build() {
       Values fa;
       for (unsigned half = 0; half < 2; ++half)
         for (unsigned r = 0; r < 2; ++r)
-          fa.push_back(pack(s[(j * 2 + half) * 4 + r * 2], s[(j * 2 + half) * 4 + r * 2 + 1]));
+          fa.push_back(packHalves(k, type, s[(j * 2 + half) * 4 + r * 2], s[(j * 2 + half) * 4 + r * 2 + 1]));
       for (unsigned e = 0; e < tilesE / 2; ++e) {
         Values fb = k.ldmatrix4(k.gep(k.sptr(k.xor_(v, e * 32)), j * 16 * chunksE * 16), true);
         for (unsigned half = 0; half < 2; ++half) {
@@ -316,7 +211,7 @@ LogicalResult Flash::build() {
       }
     }
     k.barrier();
-    out.append({most[0], most[1], sum[0], sum[1], nextSlot, nextJ});
+    out.append({running.most[0], running.most[1], running.sum[0], running.sum[1], nextSlot, nextJ});
     return out;
   };
   auto walk = [&](Value firstJ, Value count, ValueRange sums) {
@@ -353,15 +248,16 @@ LogicalResult Flash::build() {
     Value total = rest[2 + r];
     total = k.addf(total, k.shuffleXor(total, 1));
     total = k.addf(total, k.shuffleXor(total, 2));
-    Value i = k.add(row0, r * 8), inverse = inverseOfSum(k, p, total);
+    Value i = k.add(row0, r * 8), most = k.mulf(rest[r], k.cf(plain.value_or(1))), inverse;
+    if (!plan.split) // the second stage knows the whole sum
+      inverse = inverseOfSum(k, p, most, total, {b, h, k.min(i, lastI)});
     k.ifThen(k.lt(i, k.size(p.i)), [&] {
       Value row = k.add(k.mul(k.add(k.mul(b, k.size(p.h)), h), k.size(p.i)), i);
       Value slot = k.add(k.mul(row, plan.split ? k.gridY() : k.c(1)), plan.split ? k.ctaY() : k.c(0));
       if (plan.split)
         // Unnormalised sums of e columns, then the maximum and the sum of exponentials.
         k.ifThen(k.cmp(Pred::eq, k.and_(lane, 3), 0), [&] {
-          k.storeElements({k.mulf(rest[r], k.cf(plain.value_or(1))), total},
-                          k.gep(k.at(k.workspace(), slot, (padTo16(p.e) + 2) * 4), padTo16(p.e) * 4));
+          k.storeElements({most, total}, k.gep(k.at(k.workspace(), slot, (padTo16(p.e) + 2) * 4), padTo16(p.e) * 4));
         });
       for (unsigned e = 0; e < tilesE; ++e) {
         Value x = out[e * 4 + r * 2], y = out[e * 4 + r * 2 + 1], col = k.add(column, e * 8);
@@ -430,8 +326,8 @@ LogicalResult Flash::combineStage(artifact::Variant &variant, Expr splits) {
       next.push_back(most);
       return next;
     });
-    Value inverse = inverseOfSum(k, p, sums[each]);
     Values at = delinearize(k, row, {p.b, p.h, p.i});
+    Value inverse = inverseOfSum(k, p, sums[each + 1], sums[each], at);
     Value place = k.add(headOffset(k, p.result, at[0], at[1]), k.mul(at[2], k.size(p.result[2])));
     for (unsigned c = 0; c < each; ++c) {
       Value e = k.add(lane, c * 32);

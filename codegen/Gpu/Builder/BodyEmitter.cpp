@@ -126,7 +126,10 @@ Values BodyEmitter::emit(ArrayRef<Values> leading, ArrayRef<Value> indices, int 
       return once[0];
     };
     Values first = leading.empty() ? Values() : leading[lane];
-    results.push_back(codegen::inlineBody(k.b, region, first, operands.size(), at, {read, size, bounded})[0]);
+    Values yielded(codegen::inlineBody(k.b, region, first, operands.size(), at, {read, size, bounded}));
+    results.push_back(yielded[0]);
+    if (lane == 0)
+      second = yielded.size() > 1 ? yielded[1] : Value();
   }
   return results;
 }

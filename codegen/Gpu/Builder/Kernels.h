@@ -52,6 +52,7 @@ private:
 };
 
 llvm::LogicalResult buildGeneric(KernelSink &sink, GenericOp op);
+llvm::LogicalResult buildUpdate(KernelSink &sink, UpdateOp op);
 /// A body that only permutes, along `turned`.
 llvm::LogicalResult buildTranspose(KernelSink &sink, GenericOp op, unsigned turned);
 llvm::LogicalResult buildReduce(KernelSink &sink, ReduceOp op);

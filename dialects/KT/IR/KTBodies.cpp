@@ -15,11 +15,15 @@ using namespace kt;
 #include "dialects/KT/IR/KTInterfaces.cpp.inc"
 
 SmallVector<BodyRef> GenericOp::bodies() { return {{&getBody(), 0}}; }
+SmallVector<BodyRef> UpdateOp::bodies() { return {{&getBody(), 0}}; }
 SmallVector<BodyRef> ReduceOp::bodies() { return {{&getBody(), 0}, {&getEpilogue(), 1}}; }
 SmallVector<BodyRef> NormalizeOp::bodies() { return {{&getBody(), 0}, {&getEpilogue(), 1}}; }
 SmallVector<BodyRef> MatmulOp::bodies() { return {{&getEpilogue(), (unsigned)getParts()}}; }
 SmallVector<BodyRef> ConvOp::bodies() { return {{&getEpilogue(), 1}}; }
-SmallVector<BodyRef> AttentionOp::bodies() { return {{&getScore(), 1}}; }
+SmallVector<BodyRef> AttentionOp::bodies() {
+  return getSink().empty() ? SmallVector<BodyRef>{{&getScore(), 1}}
+                           : SmallVector<BodyRef>{{&getSink(), 0}, {&getScore(), 1}};
+}
 
 unsigned MatmulOp::numFactors() { return 2; }
 unsigned ConvOp::numFactors() { return 2; }

@@ -43,6 +43,12 @@ namespace kt {
 constexpr int64_t kPanel = 16;
 /// The most products that one may be made of.
 constexpr uint64_t kMostParts = 2;
+/// On an argument and a result of a graph: the number of the other, which a session may keep in the same memory.
+constexpr llvm::StringLiteral kTied = "kt.tied";
+/// The symbol of how many elements a session has room for along the dimension in which its state grows; 0 where it
+/// keeps none.
+constexpr llvm::StringLiteral kCapacity = "@capacity";
+
 /// On an arith.truncf in a body: the model asks for this rounding, so it is no detail of storage that fusion may drop.
 constexpr llvm::StringLiteral kRounds = "kt.rounds";
 /// A score of an attention that is no larger than kMaskedScore weighs exactly nothing beside one above kSeenScore: the

@@ -23,7 +23,7 @@ def KT_ComputeOpInterface : OpInterface<"ComputeOpInterface"> {
   let extraSharedClassDeclaration = [{
     /// Tiled loops over products, the longest kernels to compile.
     bool isProduct() { return $_op.numFactors() > 0; }
-    /// Scalar code is all that there is to it: kt.generic, kt.reduce, kt.normalize.
+    /// Scalar code is all that there is to it: kt.generic, kt.update, kt.reduce, kt.normalize.
     bool isStructured() { return $_op.numFactors() == 0 && !$_op.bodies().empty(); }
   }];
 }

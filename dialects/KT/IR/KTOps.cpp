@@ -15,6 +15,25 @@ LogicalResult GenericOp::verify() {
   return verifyBody(*this, getBody(), "body", {}, getInputs(), type.getRank(), type.scalarType());
 }
 
+SmallVector<Expr> UpdateOp::window() {
+  SmallVector<Expr> sizes = getResult().getType().sizes();
+  sizes[getAxis()] = getCount();
+  return sizes;
+}
+
+LogicalResult UpdateOp::verify() {
+  SymTensorType type = getResult().getType();
+  if ((int64_t)getAxis() < 0 || (int64_t)getAxis() >= type.getRank())
+    return emitOpError() << "expected an axis below " << type.getRank() << " but got " << (int64_t)getAxis();
+  if (alwaysBelow(*this, type.dim(getAxis()), Expr(getFrom()) + getCount()))
+    return emitOpError() << "expected a window within " << type.dim(getAxis()).str() << " but it ends at "
+                         << (Expr(getFrom()) + getCount()).str();
+  YieldOp yield = yieldOf(getBody());
+  if (yield && yield.getValues().size() == 2 && !yield.getValues()[1].getType().isIndex())
+    return emitOpError() << "expected to move elements by an index but got " << yield.getValues()[1].getType();
+  return verifyBody(*this, getBody(), "body", {}, getInputs(), type.getRank(), type.scalarType(), 2);
+}
+
 LogicalResult ReduceOp::verify() {
   SymTensorType type = getResult().getType();
   Expr zero = Expr::constant(getContext(), 0);

@@ -45,6 +45,30 @@ def KT_GenericOp : KT_ComputeOp<"generic", ["bodies"]> {
   let assemblyFormat = "(`ins` `(` $inputs^ `:` type($inputs) `)`)? attr-dict `->` type($result) $body";
 }
 
+def KT_UpdateOp : KT_ComputeOp<"update", ["bodies"]> {
+  let summary = "Computes a window of a tensor, whose other elements stay as they are in memory";
+  let description = [{
+    As kt.generic, for the elements whose index along dimension `axis` is `from` to `from + count - 1`. The body's index of that dimension counts from
+    the window's begin. A second yielded value, an index that is the same for all elements of a row along the last dimension, moves an element further along `axis`; what
+    would lie outside is not stored.
+
+    It makes what a graph returns in place of an argument (`kt.tied`). Where a session keeps both in one piece of memory, the other elements are there
+    already; where not, the window is all there is. Both are said by one expression, of the symbol `@capacity` (see kt.capacity), so that one kernel serves both.
+
+    ```mlir
+    %r = kt.update axis 1 from <select(eq(0, @capacity), 0, past)> count <select(eq(0, @capacity), past + seq, seq)> ins(..) -> !kt.tensor<[b, c, 64] x f16> {..}
+    ```
+  }];
+  let arguments = (ins Variadic<KT_SymTensorType>:$inputs, I64Attr:$axis, KT_ExprAttr:$from, KT_ExprAttr:$count);
+  let results = (outs KT_SymTensorType:$result);
+  let regions = (region SizedRegion<1>:$body);
+  let assemblyFormat = "`axis` $axis `from` $from `count` $count (`ins` `(` $inputs^ `:` type($inputs) `)`)? attr-dict `->` type($result) $body";
+  let extraClassDeclaration = [{
+    /// How many elements of each dimension are computed.
+    ::llvm::SmallVector<::kt::Expr> window();
+  }];
+}
+
 def KT_ReduceOp : KT_ComputeOp<"reduce", ["bodies", "epilogueRegion", "mayNarrow"]> {
   let summary = "Combines the elements of a reduction space for each element of the result";
   let description = [{
@@ -151,7 +175,9 @@ def KT_AttentionOp : KT_ComputeOp<"attention", ["bodies", "numFactors"]> {
     `maps` are four projected permutations: (b, h, i, d) -> query indices, (b, g, j, d) -> key indices, (b, g, j, e) -> value indices,
     (b, h, i, e) -> result indices, with g = h floordiv `group`; query, key and value are their operands seen through `views`, where there are any. `sizes` holds the expressions of b, h, i, j, d, e. The `score` region's
     arguments: the f32 product q.k, `extras`, and the indices b, h, i, j; it yields the f32 score (scale, masks and biases are in it).
-    A row whose scores are all minus infinity gives zeros with `zero_empty`, else NaN; without keys (j = 0) all rows are zeros.
+    With a `sink`, whose arguments are `extras` and the indices b, h, i, each row's softmax has one score more than there are keys, the f32 that the region
+    yields: it adds to the sum that all are divided by, and there is no value for it.
+    A row whose scores (the sink is one) are all minus infinity gives zeros with `zero_empty`, else NaN; without keys (j = 0) all rows are zeros.
     Row i sees the keys i + `span_from` <= j < i + `span_to`, where these are given: the scores of others are minus infinity, whatever the region yields.
     With `span_low` they are what the region yields, which is below -1e30: nothing beside a score above -1e29, but a row without one is made of all keys.
   }];
@@ -165,10 +191,10 @@ def KT_AttentionOp : KT_ComputeOp<"attention", ["bodies", "numFactors"]> {
     build($_builder, $_state, result, query, key, value, extras, maps, sizes, group, zero_empty, views, nullptr, nullptr, nullptr);
   }]>];
   let results = (outs KT_SymTensorType:$result);
-  let regions = (region SizedRegion<1>:$score);
+  let regions = (region SizedRegion<1>:$score, MaxSizedRegion<1>:$sink);
   let assemblyFormat = [{
     $query `,` $key `,` $value (`extras` `(` $extras^ `:` type($extras) `)`)? attr-dict
-    `:` type($query) `,` type($key) `,` type($value) `->` type($result) `score` $score
+    `:` type($query) `,` type($key) `,` type($value) `->` type($result) `score` $score (`sink` $sink^)?
   }];
 }
 
@@ -260,6 +286,22 @@ def KT_ReshapeOp : KT_Op<"reshape", [Pure]> {
   let results = (outs KT_SymTensorType:$result);
   let assemblyFormat = "$source attr-dict `:` type($source) `->` type($result)";
   let hasFolder = 1;
+  let hasVerifier = 1;
+}
+
+def KT_CapacityOp : KT_Op<"capacity", [Pure]> {
+  let summary = "The same memory with another extent of one dimension";
+  let description = [{
+    A tensor that a session keeps has room for more than it holds: `@capacity` elements along the dimension that grows. `@capacity` is 0 for a session
+    that keeps nothing, where a tensor is as large as what it holds. Elements beyond the smaller of both extents are not read.
+
+    ```mlir
+    %0 = kt.capacity %past : <[b, past, 64] x f16> -> <[b, select(eq(0, @capacity), past, @capacity), 64] x f16>
+    ```
+  }];
+  let arguments = (ins KT_SymTensorType:$source);
+  let results = (outs KT_SymTensorType:$result);
+  let assemblyFormat = "$source attr-dict `:` type($source) `->` type($result)";
   let hasVerifier = 1;
 }
 
@@ -364,7 +406,7 @@ def KT_BoundedOp : KT_Op<"bounded", [NoMemoryEffect]> {
 
 def KT_YieldOp : KT_Op<"yield", [
     Pure, Terminator, ReturnLike,
-    ParentOneOf<["GenericOp", "ReduceOp", "NormalizeOp", "MatmulOp", "ConvOp", "AttentionOp", "IfOp", "LoopOp", "KernelOp"]>]> {
+    ParentOneOf<["GenericOp", "UpdateOp", "ReduceOp", "NormalizeOp", "MatmulOp", "ConvOp", "AttentionOp", "IfOp", "LoopOp", "KernelOp"]>]> {
   let summary = "Ends a region";
   let arguments = (ins Variadic<AnyType>:$values);
   let assemblyFormat = "($values^ `:` type($values))? attr-dict";

@@ -232,5 +232,7 @@ LogicalResult AttentionOp::verify() {
   if (getSpanLow() && !getSpanFrom() && !getSpanTo())
     return emitOpError() << "expected span_from or span_to with span_low";
   Type f32 = Float32Type::get(getContext());
+  if (!getSink().empty() && failed(verifyBody(*this, getSink(), "sink", {}, getExtras(), 3, f32)))
+    return failure();
   return verifyBody(*this, getScore(), "score", {f32}, getExtras(), 4, f32);
 }

@@ -58,6 +58,17 @@ LogicalResult ReshapeOp::verify() {
   return success();
 }
 
+LogicalResult CapacityOp::verify() {
+  SymTensorType from = getSource().getType(), to = getResult().getType();
+  unsigned differ = 0;
+  if (from.getRank() == to.getRank())
+    for (int64_t i = 0; i < from.getRank(); ++i)
+      differ += from.dim(i) != to.dim(i);
+  if (from.getElementType() != to.getElementType() || from.getRank() != to.getRank() || differ > 1)
+    return emitOpError() << "expected types that differ in one dimension but got " << from << " and " << to;
+  return success();
+}
+
 //===----------------------------------------------------------------------===//
 // Inside bodies
 //===----------------------------------------------------------------------===//

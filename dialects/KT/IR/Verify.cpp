@@ -95,7 +95,7 @@ static LogicalResult verifyBodyOps(Operation *op, Block &block, StringRef what) 
 }
 
 LogicalResult kt::verifyBody(Operation *op, Region &region, StringRef what, TypeRange leading, ValueRange operands,
-                             unsigned indices, Type yields) {
+                             unsigned indices, Type yields, unsigned most) {
   Block &block = region.front();
   unsigned expected = leading.size() + operands.size() + indices;
   if (block.getNumArguments() != expected)
@@ -113,8 +113,8 @@ LogicalResult kt::verifyBody(Operation *op, Region &region, StringRef what, Type
       return op->emitOpError() << what << " argument " << at << " expected 'index' but got "
                                << block.getArgument(at).getType();
   YieldOp yield = yieldOf(region);
-  if (!yield || yield.getValues().size() != 1)
-    return op->emitOpError() << what << " expected to end in a kt.yield of one value";
+  if (!yield || yield.getValues().empty() || yield.getValues().size() > most)
+    return op->emitOpError() << what << " expected to end in a kt.yield of one value" << (most > 1 ? " or two" : "");
   if (yields && yield.getValues()[0].getType() != yields)
     return op->emitOpError() << what << " expected to yield " << yields << " but yields "
                              << yield.getValues()[0].getType();

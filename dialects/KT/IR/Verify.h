@@ -42,9 +42,9 @@ YieldOp yieldOf(mlir::Region &region);
 /// The type of the one scalar that a body yields; null if it does not.
 mlir::Type bodyYield(mlir::Region &region);
 /// Checks a body: its arguments are `leading` scalars, the operands and the indices, it holds scalar arithmetic and
-/// reads, and yields one value of type `yields` (null: any).
+/// reads, and yields one value of type `yields` (null: any), or up to `most` values.
 mlir::LogicalResult verifyBody(mlir::Operation *op, mlir::Region &region, llvm::StringRef what, mlir::TypeRange leading,
-                               mlir::ValueRange operands, unsigned indices, mlir::Type yields);
+                               mlir::ValueRange operands, unsigned indices, mlir::Type yields, unsigned most = 1);
 
 } // namespace kt
 

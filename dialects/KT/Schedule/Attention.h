@@ -26,6 +26,11 @@ struct AttentionProblem {
   bool canAlign(Alignment &copies) const;
 };
 
+/// Attention of few queries: rows of a tile, keys of a block, blocks in shared memory, and shares of a row's keys.
+constexpr unsigned kDecodeRows = 16, kDecodeKeys = 64, kDecodeStages = 3, kMostDecodeShares = 64;
+/// Widest heads whose sums fit into registers, and a ring of keys and values into shared memory.
+constexpr int64_t kMostDecodeWidth = 128;
+
 /// Fails when a head's dimensions are not constants.
 mlir::FailureOr<AttentionProblem> analyzeAttention(AttentionOp op);
 

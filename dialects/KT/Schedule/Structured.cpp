@@ -51,8 +51,8 @@ std::optional<unsigned> kt::turnedDimension(GenericOp op) {
 }
 
 /// A vector of lanes a thread; short bodies get the 16 bytes that the memory system likes, long ones fewer.
-static unsigned flatLanes(BodyLanes &body, GenericOp op, unsigned inner) {
-  unsigned lanes = vectorLanes(body.contiguousReads(inner), op.getResult().getType().getElementType());
+static unsigned flatLanes(BodyLanes &body, SymTensorType type, unsigned inner) {
+  unsigned lanes = vectorLanes(body.contiguousReads(inner), type.getElementType());
   unsigned size = length(body);
   return size > 300 ? 1 : size > 100 ? std::min(lanes, 2u) : size > 50 ? std::min(lanes, 4u) : lanes;
 }
@@ -63,13 +63,23 @@ void kt::alignFlat(GenericOp op, Alignment &alignment) {
   MergedDims space(dims(type, 0, type.getRank()), {{&body, 0u}});
   if (type.getRank() == 0)
     return;
-  unsigned inner = type.getRank() - 1, lanes = flatLanes(body, op, inner);
+  unsigned inner = type.getRank() - 1, lanes = flatLanes(body, type, inner);
   // One merged dimension needs no divisibility: its last vector may be a partial one.
   if (lanes > 1 && space.groups.size() == 1)
     alignment.lanes = lanes;
   else if (!takeVectors(alignment, lanes, space.groups))
     return;
   body.assumeAligned(inner, alignment);
+}
+
+void kt::alignUpdate(UpdateOp op, Alignment &alignment) {
+  SymTensorType type = op.getResult().getType();
+  BodyLanes body(op.getBody(), 0);
+  unsigned inner = type.getRank() - 1;
+  alignment.lanes = 1;
+  // A window of the innermost dimension begins anywhere.
+  if (op.getAxis() != inner && takeVectors(alignment, flatLanes(body, type, inner), type.dim(inner)))
+    body.assumeAligned(inner, alignment);
 }
 
 /// Of a vector's lane and a thread, together: 256 threads with 8 lanes each take no more than the 48 KB that any block

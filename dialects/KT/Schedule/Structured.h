@@ -42,6 +42,7 @@ FollowedRows followedRows(NormalizeOp op, unsigned threads, std::optional<int64_
 
 /// Sets `lanes`, and what has to be a multiple of them.
 void alignFlat(GenericOp op, Alignment &alignment);
+void alignUpdate(UpdateOp op, Alignment &alignment);
 void alignRows(ReduceOp op, Alignment &alignment);
 void alignColumns(ReduceOp op, Alignment &alignment);
 void alignRows(NormalizeOp op, Alignment &alignment);

@@ -7,7 +7,14 @@
 //   (*session)->run({{"x", kt::DataType::f32, {2, 3}, data}});
 //   kt::TensorView y = (*session)->outputs()[0];
 //
-// Nothing throws. A Model is shared and immutable; a Session has the memory of one run at a time.
+// Memory of the GPU, and a stream of one's own:
+//
+//   (*session)->enqueue({kt::Binding::input("x", {"", kt::DataType::f32, {2, 3}, onGpu, kt::Memory::device}),
+//                        kt::Binding::output("y", alsoOnGpu, bytes, kt::Memory::device)}, stream);
+//   ... more work for the stream ...
+//   (*session)->wait();
+//
+// Nothing throws. A Model is shared and immutable; a Session does one run after the other.
 //
 //===----------------------------------------------------------------------===//
 
@@ -65,12 +72,17 @@ KT_API uint32_t byteSize(DataType type);
 /// "f32", "i64", "bool". The text is static. Thread-safe.
 KT_API const char *name(DataType type);
 
-/// A dense row-major tensor in host memory. Does not own `data`.
+/// Where memory is. `device` is the GPU that the session runs on: what cuMemAlloc, cudaMalloc and others over them
+/// give, a CUdeviceptr as a pointer.
+enum class Memory : uint8_t { host, device };
+
+/// A dense row-major tensor. Does not own `data`.
 struct TensorView {
   std::string name;
   DataType type = DataType::f32;
   std::vector<int64_t> dims;
   const void *data = nullptr;
+  Memory memory = Memory::host;
 
   /// Number of elements times the size of one.
   uint64_t bytes() const {
@@ -81,12 +93,41 @@ struct TensorView {
   }
 };
 
+/// What a run does with one of its inputs or outputs.
+struct Binding {
+  enum class Port : uint8_t { input, output } port = Port::input;
+  /// The port's name. Of an input its type, dimensions and memory; of an output memory and, unless the session owns it,
+  /// `data`. Memory of the device begins at a multiple of 16 bytes.
+  TensorView tensor = {};
+  /// Of an output that is given memory: the bytes there are, at least those of the result.
+  uint64_t capacity = 0;
+  /// Of an output: the session has memory for it.
+  bool owned = false;
+
+  /// `value` may be an output of the run before, as it stands in Session::outputs().
+  static Binding input(const std::string &name, TensorView value) {
+    value.name = name;
+    return {Port::input, std::move(value)};
+  }
+  static Binding output(const std::string &name, void *data, uint64_t capacity, Memory memory) {
+    return {Port::output, {name, DataType::f32, {}, data, memory}, capacity};
+  }
+  static Binding ownedOutput(const std::string &name, Memory memory) {
+    return {Port::output, {name, DataType::f32, {}, nullptr, memory}, 0, true};
+  }
+};
+
 /// What a model says about an input or output.
 struct PortInfo {
   std::string name;
   DataType type = DataType::f32;
   std::vector<int64_t> dims;     // -1 where the dimension is not constant
   std::vector<std::string> text; // the dimensions as people read them: "768", "batch", "4 * seq"
+  /// Of an output that is one of the inputs with more behind it, as caches are: that input's name; of this input the
+  /// output's. Else empty. A session may keep such pairs (SessionOptions).
+  std::string tied = {};
+  /// The dimension in which an output goes on where its input ends, of both; else -1.
+  int64_t grows = -1;
 };
 
 struct Options {
@@ -107,10 +148,20 @@ struct Options {
   std::string tuning = {};
 };
 
+struct SessionOptions {
+  /// Not 0: the session keeps its state, the inputs that outputs continue (PortInfo::tied), and has room for so many
+  /// elements along the dimension that grows. It begins with none; each run adds to it in place. Such inputs are not
+  /// given to runs, and such outputs not asked for: outputs() has their dimensions, but no data. A run that would not
+  /// fit fails with Code::usage and changes nothing. Code::usage for a model without state.
+  uint64_t capacity = 0;
+};
+
 /// Counters of a session since it began; memory figures are of the model with all its sessions.
 struct Stats {
   uint64_t runs = 0, plans = 0, launches = 0, graphReplays = 0;
   uint64_t onceLaunches = 0;        // those of the launches that a plan did once for all its runs
+  uint64_t graphRecordings = 0;     // graphs that were recorded
+  uint64_t graphPatches = 0;        // their nodes that were given other addresses, integers or grids
   uint64_t graphFailures = 0;       // graphs that the device would not record or replay: those runs took place without
   uint64_t arenaBytes = 0;          // for the values of the latest run
   uint64_t residentWeightBytes = 0; // weights that stay on the device
@@ -131,6 +182,27 @@ struct ProfileEvent {
 
 class Model;
 
+/// A place in the work that was enqueued in a session. It may outlive the session. Thread-safe but for its end.
+class KT_API Event {
+public:
+  ~Event();
+  Event(const Event &) = delete;
+  Event &operator=(const Event &) = delete;
+
+  /// Blocks until the work is done. Code::failed where the device failed, or where a run of the session has met an
+  /// index that is out of its range: what outputs hold then means nothing, and Session::wait says which index it was.
+  [[nodiscard]] Status wait();
+  /// What `stream`, a CUstream of the session's GPU, is given from now on waits for the work. Does not block.
+  /// Code::usage for a stream of another context and on a session on the host.
+  [[nodiscard]] Status delay(void *stream);
+
+private:
+  friend class Session;
+  struct Impl;
+  explicit Event(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl;
+};
+
 /// One stream of runs with its own memory. Not thread-safe: one thread at a time; different sessions run side by side.
 class KT_API Session {
 public:
@@ -141,16 +213,55 @@ public:
   /// Runs the model. `inputs` come in any order, each of the model's inputs once; their data is borrowed until the call
   /// returns. Blocks until the outputs are in host memory. Code::usage for a wrong name, type or shape.
   [[nodiscard]] Status run(std::span<const TensorView> inputs);
-  /// Runs once more on the inputs of the latest run, which are still on the device, and leaves the outputs there: the
-  /// time it takes is the model's own. Host inputs that were used in place have to live still. outputs() is empty
-  /// afterwards. Code::usage before a first run.
+  /// Enqueues a run with the memory that its caller binds to inputs and outputs, and returns when that is done. Each of
+  /// the model's inputs is bound once; outputs that are not bound are not brought anywhere.
+  ///
+  /// Inputs in host memory are borrowed for the call. Those on the device are used where they are and have to stay as
+  /// they are until the run is done. An output that is given memory is written there, by the program itself where it
+  /// can: it cannot where the output is an input, a weight or another output under a second name, where its size or
+  /// what it is follows from data, or where an input that is used in place lies in the same memory, and is copied then.
+  /// An output that the session owns is in host memory until the next run, or on the device until the run after the
+  /// next: a run may take as inputs what the run before it owns, without a copy, and has other memory for its own
+  /// outputs. outputs() says at once where they are and how large, once the run is done they hold the results.
+  ///
+  /// `stream` is a CUstream of the GPU's primary context, or null. The run begins when the stream is done with what it
+  /// has been given, and what it is given later begins when the run is done; with null the order is that of the session
+  /// alone, whose runs follow one another whatever their streams. The session works on a stream of its own, so the
+  /// caller's may go, or be captured, once the call has returned.
+  ///
+  /// The call blocks where the program has steps that depend on data or kernels that run on the host, where weights are
+  /// streamed, where shapes have changed, and where inputs in host memory follow those of an earlier run that is still
+  /// under way. On the host everything is done when it returns; memory has to be Memory::host then, and outputs that
+  /// the session owns stay until the run after the next.
+  ///
+  /// Code::usage for wrong names, types and shapes, for memory and streams that are not of this GPU, for addresses that
+  /// are no multiple of 16, for memory that is too small or that outputs share. What goes wrong on the device is told
+  /// by wait().
+  [[nodiscard]] Status enqueue(std::span<const Binding> bindings, void *stream = nullptr);
+  /// Blocks until all that was enqueued is done. Code::failed where something went wrong in it; outputs() is empty
+  /// then.
+  [[nodiscard]] Status wait();
+  /// The place behind what was enqueued, to be waited for by the host or by streams.
+  Result<std::unique_ptr<Event>> record();
+  /// Runs once more on the inputs of the latest run, which are still where it put them, and leaves the outputs there:
+  /// the time it takes is the model's own. Memory of the caller that was used in place has to live still. outputs() is
+  /// empty afterwards. Code::usage before a first run.
   [[nodiscard]] Status repeat();
+  /// How much of the session's state is held: elements along the dimension that grows, as of the latest run; 0 for a
+  /// session without a capacity. Not what a run added in which something went wrong, once that is known.
+  uint64_t held() const;
+  /// Forgets all of the state but the first `length` elements; 0 begins anew, and the next run may then have another
+  /// batch. Does not wait. Code::usage where less is held.
+  [[nodiscard]] Status truncate(uint64_t length);
+  /// A session of its own that goes on from a copy of this one's state. Waits for what was enqueued.
+  Result<std::unique_ptr<Session>> fork();
   /// Ends the run in progress, or the next one where none is, with Code::failed: before the next instruction of its
   /// program, so a loop ends within an iteration. The session may be used afterwards. From any thread, as long as the
   /// session lives.
   void cancel();
-  /// Of the latest run, in the model's order. The data belongs to the session and stays until its next run; empty after
-  /// a failure. Where an output is an input unchanged, its data is the caller's.
+  /// Of the latest run, in the model's order. After `run` the data belongs to the session and stays until its next run;
+  /// where an output is an input unchanged, it is the caller's. After `enqueue` it is where its binding wanted it, null
+  /// where there was none. Empty after a failure.
   std::span<const TensorView> outputs() const;
   /// Of this session's runs so far; another session may be running meanwhile.
   Stats stats() const;
@@ -163,6 +274,7 @@ private:
   struct Impl;
   explicit Session(std::unique_ptr<Impl> impl);
   Status runOn(std::span<const TensorView> inputs);
+  Status enqueueOn(std::span<const Binding> bindings, void *stream);
   std::unique_ptr<Impl> impl;
 };
 
@@ -186,14 +298,14 @@ public:
   /// "host (AVX-512, 8 threads)"
   std::string device() const;
   /// A session keeps its model alive. The caller owns the session.
-  Result<std::unique_ptr<Session>> createSession();
+  Result<std::unique_ptr<Session>> createSession(const SessionOptions &options = {});
 
 private:
   friend class Session;
   struct Impl;
   explicit Model(std::unique_ptr<Impl> impl);
   static Result<std::shared_ptr<Model>> loadModel(const std::string &path, const Options &options);
-  Result<std::unique_ptr<Session>> makeSession();
+  Result<std::unique_ptr<Session>> makeSession(const SessionOptions &options);
   std::unique_ptr<Impl> impl;
 };
 

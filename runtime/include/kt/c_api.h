@@ -23,6 +23,7 @@ extern "C" {
 
 typedef struct kt_model kt_model;
 typedef struct kt_session kt_session;
+typedef struct kt_event kt_event;
 
 typedef enum { KT_OK = 0, KT_FAILED = 1, KT_USAGE = 2, KT_REJECTED = 4 } kt_status;
 
@@ -65,6 +66,20 @@ typedef struct {
   const void *data;
 } kt_tensor;
 
+/* Where memory is. KT_DEVICE is the GPU that the session runs on: a CUdeviceptr as a pointer. */
+typedef enum { KT_HOST, KT_DEVICE } kt_memory;
+typedef enum { KT_INPUT, KT_OUTPUT } kt_port;
+
+/* What a run does with one of its inputs or outputs. Of an input `tensor` has all fields; of an output its name and,
+ * unless the session owns it, its memory. Memory of the device begins at a multiple of 16 bytes. */
+typedef struct {
+  kt_port port;
+  kt_memory memory; /* where tensor.data is, or is to be */
+  kt_tensor tensor;
+  uint64_t capacity; /* of an output that is given memory: its bytes; the runtime writes to tensor.data */
+  int owned;         /* 1: an output that the session has memory for; tensor.data is null */
+} kt_binding;
+
 /* Zero-initialise; a zero field means its default. */
 typedef struct {
   const char *device;     /* "auto" (default), "host", "cuda:N" */
@@ -102,12 +117,31 @@ KT_C_API void kt_session_free(kt_session *session);
 /* Runs with each input once, in any order; blocks until the outputs are in host memory. Inputs are borrowed for the
  * call. */
 KT_C_API int kt_session_run(kt_session *session, const kt_tensor *inputs, uint32_t count);
+/* Enqueues a run behind what `stream`, a CUstream or null, has been given, and returns; what the stream is given later
+ * waits for it. Each input is bound once, outputs as they are wanted; memory on the device is the caller's until the
+ * run is done. What the session owns on the device may be an input of the next run. Session::enqueue in Runtime.h says
+ * all of it. */
+KT_C_API int kt_session_enqueue(kt_session *session, const kt_binding *bindings, uint32_t count, void *stream);
+/* Blocks until all that was enqueued is done; KT_FAILED where something went wrong in it. */
+KT_C_API int kt_session_wait(kt_session *session);
+/* The place behind what was enqueued. *event is the caller's, to be given to kt_event_free; it may outlive the session.
+ */
+KT_C_API int kt_session_record(kt_session *session, kt_event **event);
+/* Blocks until what comes before the event is done. Thread-safe. */
+KT_C_API int kt_event_wait(kt_event *event);
+/* What `stream`, a CUstream, is given from now on waits for the event. Thread-safe. */
+KT_C_API int kt_event_delay(kt_event *event, void *stream);
+KT_C_API void kt_event_free(kt_event *event);
 /* Ends the run in progress, or the next one where none is, with KT_FAILED: a loop ends within an iteration. The session
  * may be used afterwards. From any thread, as long as the session lives. Null is allowed. */
 KT_C_API void kt_session_cancel(kt_session *session);
 /* Output `index` of the latest run. Name, dims and data belong to the session and stay until its next run. KT_USAGE
  * when there is none. */
 KT_C_API int kt_session_output(const kt_session *session, uint32_t index, kt_tensor *output);
+/* The same with the place of its data, and its bytes as `capacity`: after kt_session_enqueue, where its binding wanted
+ * it; data is null where there was none. `port` is KT_INPUT, so that it may be bound to an input of the next run under
+ * that one's name. */
+KT_C_API int kt_session_output_binding(const kt_session *session, uint32_t index, kt_binding *output);
 
 #ifdef __cplusplus
 }

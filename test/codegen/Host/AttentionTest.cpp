@@ -16,7 +16,24 @@ struct Options {
   std::string d = "p4", e = "p5", i = "p2";
   bool from = false, to = false; // a span instead of a mask, with these ends
   bool low = false;              // the span of a mask of a very low number
+  bool sink = false;             // query i of head h has the score 0.5 * h - i more; head 2 has one of minus infinity
 };
+
+constexpr const char *kSink = R"( sink {
+ ^bb0(%b: index, %h: index, %i: index):
+   %two = arith.constant 2 : index
+   %half = arith.constant 0.5 : f32
+   %low = arith.constant 0xFF800000 : f32
+   %0 = arith.index_cast %h : index to i64
+   %1 = arith.sitofp %0 : i64 to f32
+   %2 = arith.mulf %1, %half : f32
+   %3 = arith.index_cast %i : index to i64
+   %4 = arith.sitofp %3 : i64 to f32
+   %5 = arith.subf %2, %4 : f32
+   %6 = arith.cmpi eq, %h, %two : index
+   %7 = arith.select %6, %low, %5 : f32
+   kt.yield %7 : f32
+ })";
 
 /// p0 b, p1 key heads, p2 i, p3 j, p4 d, p5 e. Causal with an offset, so some rows see nothing; or keys i - p6 <= j < i
 /// + p7
@@ -49,7 +66,7 @@ std::string text(const Options &o) {
    %2 = arith.cmpi sle, %1, %i : index
    %3 = arith.select %2, %0, %low : f32
    kt.yield %)" +
-         (o.from || o.to ? "0" : "3") + " : f32\n }\n kt.yield %y : " + r;
+         (o.from || o.to ? "0" : "3") + " : f32\n }" + (o.sink ? kSink : "") + "\n kt.yield %y : " + r;
 }
 
 template <typename T> T encode(float v) { return v; }
@@ -82,13 +99,14 @@ void check(const HostKernel &kernel, const Options &o, int64_t b, int64_t g, int
     for (int64_t head = 0; head < h; ++head)
       for (int64_t i = 0; i < ni; ++i) {
         std::vector<double> s(nj);
-        double max = -INFINITY, sum = 0;
+        double sink = o.sink && head != 2 ? 0.5 * head - i : -INFINITY, max = sink;
         for (int64_t j = 0; j < nj; ++j) {
           for (int64_t l = 0; l < d; ++l)
             s[j] += (double)decode(q[at(h, ni, d, x, head, i) + l]) * decode(k[at(g, nj, d, x, head / o.group, j) + l]);
           s[j] = seen(i, j) ? s[j] * 0.3 : o.low ? -3e38 : -INFINITY;
           max = std::max(max, s[j]);
         }
+        double sum = max == -INFINITY ? 0 : std::exp(sink - max);
         for (double &p : s)
           sum += p = max == -INFINITY ? 0 : std::exp(p - max);
         for (int64_t l = 0; l < e; ++l) {
@@ -147,6 +165,19 @@ TEST(HostAttention, half_storage_and_one_row) {
   ASSERT_TRUE(one.ok());
   std::printf("compile one row %.1f ms\n", one.compileMs);
   check<uint16_t>(one, o, 2, 2, 1, 150, 64, 64);
+}
+
+TEST(HostAttention, counts_a_sink) {
+  for (bool zeroEmpty : {false, true}) {
+    Options o;
+    o.sink = true, o.group = 3, o.zeroEmpty = zeroEmpty;
+    HostKernel kernel(text(o), 6);
+    ASSERT_TRUE(kernel.ok());
+    check<float>(kernel, o, 1, 1, 1, 1, 8, 8);
+    check<float>(kernel, o, 2, 1, 7, 150, 8, 9); // the first rows see no key: the sink is all that they have
+    check<float>(kernel, o, 1, 2, 60, 300, 16, 24);
+    check<float>(kernel, o, 1, 1, 3, 0, 8, 8);
+  }
 }
 
 TEST(HostAttention, walks_spans_of_keys) {

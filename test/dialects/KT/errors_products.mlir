@@ -617,6 +617,24 @@ func.func @attention_groups_divide_the_heads(%q: !kt.tensor<[b, 8, s, 64] x f16>
 
 // -----
 
+func.func @attention_sink_sees_no_key(%q: !kt.tensor<[b, 8, s, 64] x f16>, %k: !kt.tensor<[b, 4, t, 64] x f16>, %v: !kt.tensor<[b, 4, t, 32] x f16>) {
+  // expected-error @+1 {{'kt.attention' op sink expected 3 arguments but got 4}}
+  %r = kt.attention %q, %k, %v
+       {maps = [affine_map<(b, h, i, d) -> (b, h, i, d)>, affine_map<(b, h, i, d) -> (b, h, i, d)>, affine_map<(b, h, i, d) -> (b, h, i, d)>, affine_map<(b, h, i, d) -> (b, h, i, d)>],
+        sizes = [#kt.expr<b>, #kt.expr<8>, #kt.expr<s>, #kt.expr<t>, #kt.expr<64>, #kt.expr<32>], group = 2 : i64}
+       : !kt.tensor<[b, 8, s, 64] x f16>, !kt.tensor<[b, 4, t, 64] x f16>, !kt.tensor<[b, 4, t, 32] x f16> -> !kt.tensor<[b, 8, s, 32] x f16> score {
+  ^bb0(%p: f32, %bi: index, %h: index, %i: index, %j: index):
+    kt.yield %p : f32
+  } sink {
+  ^bb0(%bi: index, %h: index, %i: index, %j: index):
+    %zero = arith.constant 0.0 : f32
+    kt.yield %zero : f32
+  }
+  return
+}
+
+// -----
+
 func.func @attention_key_has_the_heads(%q: !kt.tensor<[b, 8, s, 64] x f16>, %k: !kt.tensor<[b, 8, t, 64] x f16>, %v: !kt.tensor<[b, 4, t, 32] x f16>) {
   // expected-error @+1 {{'kt.attention' op expected dimension 1 of key to be 4 but got 8}}
   %r = kt.attention %q, %k, %v

@@ -88,7 +88,28 @@ func.func @conv(%x: !kt.tensor<[n, 8, 8, 3] x f32>, %w: !kt.tensor<[1, 1, 9, 3, 
   return %r : !kt.tensor<[n, 4, 4, 16] x f32>
 }
 
-// CHECK-LABEL: @attention
+// CHECK-LABEL: @attention_with_a_sink
+// CHECK: kt.attention {{.*}} score {
+// CHECK: } sink {
+// CHECK-NEXT: ^bb0(%{{.*}}: !kt.tensor<[8] x f32>, %{{.*}}: index, %[[H:.*]]: index, %{{.*}}: index):
+// CHECK-NEXT: kt.read %{{.*}}[%[[H]]]
+func.func @attention_with_a_sink(%q: !kt.tensor<[b, 8, s, 64] x f16>, %k: !kt.tensor<[b, 4, t, 64] x f16>, %z: !kt.tensor<[8] x f32>) -> !kt.tensor<[b, 8, s, 64] x f16> {
+  %r = kt.attention %q, %k, %k extras(%z : !kt.tensor<[8] x f32>)
+       {maps = [affine_map<(b, h, i, d) -> (b, h, i, d)>, affine_map<(b, g, j, d) -> (b, g, j, d)>,
+                affine_map<(b, g, j, e) -> (b, g, j, e)>, affine_map<(b, h, i, e) -> (b, h, i, e)>],
+        sizes = [#kt.expr<b>, #kt.expr<8>, #kt.expr<s>, #kt.expr<t>, #kt.expr<64>, #kt.expr<64>], group = 2 : i64}
+       : !kt.tensor<[b, 8, s, 64] x f16>, !kt.tensor<[b, 4, t, 64] x f16>, !kt.tensor<[b, 4, t, 64] x f16> -> !kt.tensor<[b, 8, s, 64] x f16> score {
+  ^bb0(%p: f32, %Z: !kt.tensor<[8] x f32>, %bi: index, %h: index, %i: index, %j: index):
+    kt.yield %p : f32
+  } sink {
+  ^bb0(%Z: !kt.tensor<[8] x f32>, %bi: index, %h: index, %i: index):
+    %0 = kt.read %Z[%h] : !kt.tensor<[8] x f32> -> f32
+    kt.yield %0 : f32
+  }
+  return %r : !kt.tensor<[b, 8, s, 64] x f16>
+}
+
+// CHECK-LABEL: @attention(
 // CHECK: kt.attention %{{.*}}, %{{.*}}, %{{.*}} {group = 2 : i64, {{.*}}, span_from = #kt.expr<s * -1 + t + -127>, span_to = #kt.expr<s * -1 + t + 1>, zero_empty} : {{.*}} score {
 func.func @attention(%q: !kt.tensor<[b, 8, s, 64] x f16>, %k: !kt.tensor<[b, 4, t, 64] x f16>, %v: !kt.tensor<[b, 4, t, 64] x f16>) -> !kt.tensor<[b, 8, s, 64] x f16> {
   %r = kt.attention %q, %k, %v

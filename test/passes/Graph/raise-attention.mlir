@@ -348,3 +348,76 @@ func.func @leaves_the_scale_of_what_others_read(%x: !q, %k: !k, %v: !k) -> (!q, 
   }
   return %o, %q : !q, !q
 }
+
+!w = !kt.tensor<[b, 4, s, t + 1] x f32>
+!z = !kt.tensor<[4] x f32>
+
+// A column behind the scores takes part in the softmax and is dropped: it is the sink.
+// CHECK-LABEL: @a_score_more
+// CHECK: %[[R:.*]] = kt.attention %arg0, %arg1, %arg2 extras(%arg3 : !kt.tensor<[4] x f32>)
+// CHECK: ^bb0(%[[ACC:.*]]: f32,
+// CHECK-NEXT: kt.yield %[[ACC]] : f32
+// CHECK-NEXT: } sink {
+// CHECK-NEXT: ^bb0(%[[Z:.*]]: !kt.tensor<[4] x f32>, %{{.*}}: index, %[[H:.*]]: index, %{{.*}}: index):
+// CHECK: %[[SINK:.*]] = kt.read %[[Z]][%[[H]]] : <[4] x f32> -> f32
+// CHECK: kt.yield %[[SINK]] : f32
+// CHECK-NOT: kt.normalize
+// CHECK: return %[[R]]
+func.func @a_score_more(%q: !q, %k: !k, %v: !k, %z: !z) -> !q {
+  %s = kt.matmul %q, %k {depth = #kt.expr<32>, maps = [#q, #k, #s]} : !q, !k -> !s epilogue {
+  ^bb0(%acc: f32, %b: index, %h: index, %i: index, %j: index):
+    kt.yield %acc : f32
+  }
+  %p = kt.normalize softmax ins(%s, %z : !s, !z) {axes = 1 : i64, epsilon = 0.0 : f64} -> !w {
+  ^bb0(%S: !s, %Z: !z, %b: index, %h: index, %i: index, %j: index):
+    %0 = kt.read %Z[%h] : !z -> f32
+    %1 = kt.read %S[%b, %h, %i, %j] else %0 : f32 {check = array<i64: 3>} : !s -> f32
+    kt.yield %1 : f32
+  } epilogue {
+  ^bb0(%y: f32, %S: !s, %Z: !z, %b: index, %h: index, %i: index, %j: index):
+    kt.yield %y : f32
+  }
+  %c = kt.generic ins(%p : !w) -> !s {
+  ^bb0(%P: !w, %b: index, %h: index, %i: index, %j: index):
+    %0 = kt.read %P[%b, %h, %i, %j] : !w -> f32
+    kt.yield %0 : f32
+  }
+  %o = kt.matmul %c, %v {depth = #kt.expr<t>, maps = [#p, #v, #o]} : !s, !k -> !q epilogue {
+  ^bb0(%acc: f32, %b: index, %h: index, %i: index, %j: index):
+    kt.yield %acc : f32
+  }
+  return %o : !q
+}
+
+// What is dropped is the first score, what is left has the column behind them in it.
+// CHECK-LABEL: @leaves_another_slice_alone
+// CHECK-NOT: kt.attention
+// CHECK: kt.normalize
+// CHECK: return
+func.func @leaves_another_slice_alone(%q: !q, %k: !k, %v: !k, %z: !z) -> !q {
+  %s = kt.matmul %q, %k {depth = #kt.expr<32>, maps = [#q, #k, #s]} : !q, !k -> !s epilogue {
+  ^bb0(%acc: f32, %b: index, %h: index, %i: index, %j: index):
+    kt.yield %acc : f32
+  }
+  %p = kt.normalize softmax ins(%s, %z : !s, !z) {axes = 1 : i64, epsilon = 0.0 : f64} -> !w {
+  ^bb0(%S: !s, %Z: !z, %b: index, %h: index, %i: index, %j: index):
+    %0 = kt.read %Z[%h] : !z -> f32
+    %1 = kt.read %S[%b, %h, %i, %j] else %0 : f32 {check = array<i64: 3>} : !s -> f32
+    kt.yield %1 : f32
+  } epilogue {
+  ^bb0(%y: f32, %S: !s, %Z: !z, %b: index, %h: index, %i: index, %j: index):
+    kt.yield %y : f32
+  }
+  %c = kt.generic ins(%p : !w) -> !s {
+  ^bb0(%P: !w, %b: index, %h: index, %i: index, %j: index):
+    %one = arith.constant 1 : index
+    %1 = arith.addi %j, %one : index
+    %0 = kt.read %P[%b, %h, %i, %1] : !w -> f32
+    kt.yield %0 : f32
+  }
+  %o = kt.matmul %c, %v {depth = #kt.expr<t>, maps = [#p, #v, #o]} : !s, !k -> !q epilogue {
+  ^bb0(%acc: f32, %b: index, %h: index, %i: index, %j: index):
+    kt.yield %acc : f32
+  }
+  return %o : !q
+}

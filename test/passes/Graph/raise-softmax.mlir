@@ -146,3 +146,60 @@ func.func @leaves_another_sum_alone(%x: !x) -> !x {
   }
   return %r : !x
 }
+
+// A softmax does that itself.
+// CHECK-LABEL: @drops_the_maximum
+// CHECK-NEXT: %[[R:.*]] = kt.normalize softmax ins(%arg0 : !kt.tensor<[s, t] x f32>)
+// CHECK-NEXT: ^bb0(%[[X:.*]]: !kt.tensor<[s, t] x f32>, %[[I:.*]]: index, %[[J:.*]]: index):
+// CHECK-NEXT: %[[V:.*]] = kt.read %[[X]][%[[I]], %[[J]]]
+// CHECK-NEXT: kt.yield %[[V]]
+// CHECK: return %[[R]]
+func.func @drops_the_maximum(%x: !x) -> !x {
+  %m = kt.reduce max over [#kt.expr<t>] ins(%x : !x) -> !r {
+  ^bb0(%X: !x, %i: index, %j: index):
+    %0 = kt.read %X[%i, %j] : !x -> f32
+    kt.yield %0 : f32
+  } epilogue {
+  ^bb0(%a: f32, %X: !x, %i: index):
+    kt.yield %a : f32
+  }
+  %r = kt.normalize softmax ins(%x, %m : !x, !r) {axes = 1 : i64, epsilon = 0.0 : f64} -> !x {
+  ^bb0(%X: !x, %M: !r, %i: index, %j: index):
+    %0 = kt.read %X[%i, %j] : !x -> f32
+    %1 = kt.read %M[%i] : !r -> f32
+    %2 = arith.subf %0, %1 : f32
+    kt.yield %2 : f32
+  } epilogue {
+  ^bb0(%y: f32, %X: !x, %M: !r, %i: index, %j: index):
+    kt.yield %y : f32
+  }
+  return %r : !x
+}
+
+// A sum instead of a maximum may be anything, also infinite where no element is.
+// CHECK-LABEL: @leaves_the_sum_of_a_row
+// CHECK: kt.reduce add
+// CHECK: kt.normalize softmax
+// CHECK: arith.subf
+// CHECK: return
+func.func @leaves_the_sum_of_a_row(%x: !x) -> !x {
+  %m = kt.reduce add over [#kt.expr<t>] ins(%x : !x) -> !r {
+  ^bb0(%X: !x, %i: index, %j: index):
+    %0 = kt.read %X[%i, %j] : !x -> f32
+    kt.yield %0 : f32
+  } epilogue {
+  ^bb0(%a: f32, %X: !x, %i: index):
+    kt.yield %a : f32
+  }
+  %r = kt.normalize softmax ins(%x, %m : !x, !r) {axes = 1 : i64, epsilon = 0.0 : f64} -> !x {
+  ^bb0(%X: !x, %M: !r, %i: index, %j: index):
+    %0 = kt.read %X[%i, %j] : !x -> f32
+    %1 = kt.read %M[%i] : !r -> f32
+    %2 = arith.subf %0, %1 : f32
+    kt.yield %2 : f32
+  } epilogue {
+  ^bb0(%y: f32, %X: !x, %M: !r, %i: index, %j: index):
+    kt.yield %y : f32
+  }
+  return %r : !x
+}

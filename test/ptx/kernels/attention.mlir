@@ -328,3 +328,181 @@ kt.kernel @attention_span_low_f32 ["p0", "p1", "p2", "p3"] computes {
   }
   kt.yield %r : !kt.tensor<[p0, 4, p1, 16] x f32>
 }
+
+kt.kernel @attention_sink ["p0", "p1", "p2"] computes {
+^bb0(%q: !kt.tensor<[p0, 4, p1, 64] x f16>, %k: !kt.tensor<[p0, 2, p2, 64] x f16>, %v: !kt.tensor<[p0, 2, p2, 64] x f16>,
+     %z: !kt.tensor<[4] x f32>):
+  %r = kt.attention %q, %k, %v extras(%z : !kt.tensor<[4] x f32>)
+      {maps = [#bhid, #bgjd, #bgje, #bhie],
+       sizes = [#kt.expr<p0>, #kt.expr<4>, #kt.expr<p1>, #kt.expr<p2>, #kt.expr<64>, #kt.expr<64>], group = 2 : i64, zero_empty}
+      : !kt.tensor<[p0, 4, p1, 64] x f16>, !kt.tensor<[p0, 2, p2, 64] x f16>, !kt.tensor<[p0, 2, p2, 64] x f16>
+      -> !kt.tensor<[p0, 4, p1, 64] x f16> score {
+  ^bb0(%s: f32, %Z: !kt.tensor<[4] x f32>, %b: index, %h: index, %i: index, %j: index):
+    %c = arith.constant 0.125000000 : f32
+    %0 = arith.mulf %s, %c : f32
+    kt.yield %0 : f32
+  } sink {
+  ^bb0(%Z: !kt.tensor<[4] x f32>, %b: index, %h: index, %i: index):
+    %0 = kt.read %Z[%h] : !kt.tensor<[4] x f32> -> f32
+    kt.yield %0 : f32
+  }
+  kt.yield %r : !kt.tensor<[p0, 4, p1, 64] x f16>
+}
+
+kt.kernel @attention_sink_mask ["p0", "p1", "p2"] computes {
+^bb0(%q: !kt.tensor<[p0, p1, 2, 32] x bf16>, %k: !kt.tensor<[p0, p2, 2, 32] x bf16>, %v: !kt.tensor<[p0, p2, 2, 48] x bf16>,
+     %m: !kt.tensor<[p0, 1, p1, p2] x bf16>, %z: !kt.tensor<[2] x f32>):
+  %r = kt.attention %q, %k, %v extras(%m, %z : !kt.tensor<[p0, 1, p1, p2] x bf16>, !kt.tensor<[2] x f32>)
+      {maps = [#bihd, #bjgd, #bjge, #bihe],
+       sizes = [#kt.expr<p0>, #kt.expr<2>, #kt.expr<p1>, #kt.expr<p2>, #kt.expr<32>, #kt.expr<48>], group = 1 : i64}
+      : !kt.tensor<[p0, p1, 2, 32] x bf16>, !kt.tensor<[p0, p2, 2, 32] x bf16>, !kt.tensor<[p0, p2, 2, 48] x bf16>
+      -> !kt.tensor<[p0, p1, 2, 48] x bf16> score {
+  ^bb0(%s: f32, %M: !kt.tensor<[p0, 1, p1, p2] x bf16>, %Z: !kt.tensor<[2] x f32>, %b: index, %h: index, %i: index, %j: index):
+    %c = arith.constant 0.176776695 : f32
+    %0 = arith.mulf %s, %c : f32
+    %zero = arith.constant 0 : index
+    %1 = kt.read %M[%b, %zero, %i, %j] : !kt.tensor<[p0, 1, p1, p2] x bf16> -> bf16
+    %2 = arith.extf %1 : bf16 to f32
+    %3 = arith.addf %0, %2 : f32
+    kt.yield %3 : f32
+  } sink {
+  ^bb0(%M: !kt.tensor<[p0, 1, p1, p2] x bf16>, %Z: !kt.tensor<[2] x f32>, %b: index, %h: index, %i: index):
+    %0 = kt.read %Z[%h] : !kt.tensor<[2] x f32> -> f32
+    kt.yield %0 : f32
+  }
+  kt.yield %r : !kt.tensor<[p0, p1, 2, 48] x bf16>
+}
+
+kt.kernel @attention_sink_f32 ["p0", "p1", "p2"] computes {
+^bb0(%q: !kt.tensor<[p0, p1, 4, 16] x f32>, %k: !kt.tensor<[p0, p2, 2, 16] x f32>, %v: !kt.tensor<[p0, p2, 2, 24] x f32>,
+     %m: !kt.tensor<[p0, 1, p1, p2] x f32>, %z: !kt.tensor<[4] x f32>):
+  %r = kt.attention %q, %k, %v extras(%m, %z : !kt.tensor<[p0, 1, p1, p2] x f32>, !kt.tensor<[4] x f32>)
+      {maps = [#bihd, #bjgd, #bjge, #bihe],
+       sizes = [#kt.expr<p0>, #kt.expr<4>, #kt.expr<p1>, #kt.expr<p2>, #kt.expr<16>, #kt.expr<24>], group = 2 : i64, zero_empty}
+      : !kt.tensor<[p0, p1, 4, 16] x f32>, !kt.tensor<[p0, p2, 2, 16] x f32>, !kt.tensor<[p0, p2, 2, 24] x f32>
+      -> !kt.tensor<[p0, p1, 4, 24] x f32> score {
+  ^bb0(%s: f32, %M: !kt.tensor<[p0, 1, p1, p2] x f32>, %Z: !kt.tensor<[4] x f32>, %b: index, %h: index, %i: index, %j: index):
+    %c = arith.constant 0.250000000 : f32
+    %0 = arith.mulf %s, %c : f32
+    %zero = arith.constant 0 : index
+    %1 = kt.read %M[%b, %zero, %i, %j] : !kt.tensor<[p0, 1, p1, p2] x f32> -> f32
+    %3 = arith.addf %0, %1 : f32
+    kt.yield %3 : f32
+  } sink {
+  ^bb0(%M: !kt.tensor<[p0, 1, p1, p2] x f32>, %Z: !kt.tensor<[4] x f32>, %b: index, %h: index, %i: index):
+    %0 = kt.read %Z[%h] : !kt.tensor<[4] x f32> -> f32
+    kt.yield %0 : f32
+  }
+  kt.yield %r : !kt.tensor<[p0, p1, 4, 24] x f32>
+}
+
+kt.kernel @attention_decode_alone ["p0", "p1", "p2"] computes {
+^bb0(%q: !kt.tensor<[p0, 2, p1, 128] x bf16>, %k: !kt.tensor<[p0, 2, p2, 128] x bf16>, %v: !kt.tensor<[p0, 2, p2, 128] x bf16>):
+  %r = kt.attention %q, %k, %v
+      {maps = [#bhid, #bgjd, #bgje, #bhie],
+       sizes = [#kt.expr<p0>, #kt.expr<2>, #kt.expr<p1>, #kt.expr<p2>, #kt.expr<128>, #kt.expr<128>], group = 1 : i64, zero_empty}
+      : !kt.tensor<[p0, 2, p1, 128] x bf16>, !kt.tensor<[p0, 2, p2, 128] x bf16>, !kt.tensor<[p0, 2, p2, 128] x bf16>
+      -> !kt.tensor<[p0, 2, p1, 128] x bf16> score {
+  ^bb0(%s: f32, %b: index, %h: index, %i: index, %j: index):
+    %c = arith.constant 0.088388348 : f32
+    %0 = arith.mulf %s, %c : f32
+    kt.yield %0 : f32
+  }
+  kt.yield %r : !kt.tensor<[p0, 2, p1, 128] x bf16>
+}
+
+kt.kernel @attention_decode_sink ["p0", "p1", "p2"] computes {
+^bb0(%q: !kt.tensor<[p0, 8, p1, 128] x f16>, %k: !kt.tensor<[p0, 2, p2, 128] x f16>, %v: !kt.tensor<[p0, 2, p2, 128] x f16>,
+     %z: !kt.tensor<[8] x f32>):
+  %r = kt.attention %q, %k, %v extras(%z : !kt.tensor<[8] x f32>)
+      {maps = [#bhid, #bgjd, #bgje, #bhie],
+       sizes = [#kt.expr<p0>, #kt.expr<8>, #kt.expr<p1>, #kt.expr<p2>, #kt.expr<128>, #kt.expr<128>], group = 4 : i64, zero_empty}
+      : !kt.tensor<[p0, 8, p1, 128] x f16>, !kt.tensor<[p0, 2, p2, 128] x f16>, !kt.tensor<[p0, 2, p2, 128] x f16>
+      -> !kt.tensor<[p0, 8, p1, 128] x f16> score {
+  ^bb0(%s: f32, %Z: !kt.tensor<[8] x f32>, %b: index, %h: index, %i: index, %j: index):
+    %c = arith.constant 0.088388348 : f32
+    %0 = arith.mulf %s, %c : f32
+    kt.yield %0 : f32
+  } sink {
+  ^bb0(%Z: !kt.tensor<[8] x f32>, %b: index, %h: index, %i: index):
+    %0 = kt.read %Z[%h] : !kt.tensor<[8] x f32> -> f32
+    kt.yield %0 : f32
+  }
+  kt.yield %r : !kt.tensor<[p0, 8, p1, 128] x f16>
+}
+
+kt.kernel @attention_decode_seven ["p0", "p1", "p2"] computes {
+^bb0(%q: !kt.tensor<[p0, 14, p1, 96] x f16>, %k: !kt.tensor<[p0, 2, p2, 96] x f16>, %v: !kt.tensor<[p0, 2, p2, 96] x f16>,
+     %m: !kt.tensor<[p0, 1, p1, p2] x f16>):
+  %r = kt.attention %q, %k, %v extras(%m : !kt.tensor<[p0, 1, p1, p2] x f16>)
+      {maps = [#bhid, #bgjd, #bgje, #bhie],
+       sizes = [#kt.expr<p0>, #kt.expr<14>, #kt.expr<p1>, #kt.expr<p2>, #kt.expr<96>, #kt.expr<96>], group = 7 : i64, zero_empty}
+      : !kt.tensor<[p0, 14, p1, 96] x f16>, !kt.tensor<[p0, 2, p2, 96] x f16>, !kt.tensor<[p0, 2, p2, 96] x f16>
+      -> !kt.tensor<[p0, 14, p1, 96] x f16> score {
+  ^bb0(%s: f32, %M: !kt.tensor<[p0, 1, p1, p2] x f16>, %b: index, %h: index, %i: index, %j: index):
+    %c = arith.constant 0.102062073 : f32
+    %0 = arith.mulf %s, %c : f32
+    %zero = arith.constant 0 : index
+    %1 = kt.read %M[%b, %zero, %i, %j] : !kt.tensor<[p0, 1, p1, p2] x f16> -> f16
+    %2 = arith.extf %1 : f16 to f32
+    %3 = arith.addf %0, %2 : f32
+    kt.yield %3 : f32
+  }
+  kt.yield %r : !kt.tensor<[p0, 14, p1, 96] x f16>
+}
+
+kt.kernel @attention_decode_eight ["p0", "p1", "p2", "p3"] computes {
+^bb0(%q: !kt.tensor<[p0, 8, p1, 64] x bf16>, %k: !kt.tensor<[p0, 1, p2, 64] x bf16>, %v: !kt.tensor<[p0, 1, p2, 64] x bf16>,
+     %z: !kt.tensor<[8] x f32>):
+  %r = kt.attention %q, %k, %v extras(%z : !kt.tensor<[8] x f32>)
+      {maps = [#bhid, #bgjd, #bgje, #bhie],
+       sizes = [#kt.expr<p0>, #kt.expr<8>, #kt.expr<p1>, #kt.expr<p2>, #kt.expr<64>, #kt.expr<64>], group = 8 : i64, span_to = #kt.expr<p3 + 1>}
+      : !kt.tensor<[p0, 8, p1, 64] x bf16>, !kt.tensor<[p0, 1, p2, 64] x bf16>, !kt.tensor<[p0, 1, p2, 64] x bf16>
+      -> !kt.tensor<[p0, 8, p1, 64] x bf16> score {
+  ^bb0(%s: f32, %Z: !kt.tensor<[8] x f32>, %b: index, %h: index, %i: index, %j: index):
+    %c = arith.constant 0.125000000 : f32
+    %0 = arith.mulf %s, %c : f32
+    kt.yield %0 : f32
+  } sink {
+  ^bb0(%Z: !kt.tensor<[8] x f32>, %b: index, %h: index, %i: index):
+    %0 = kt.read %Z[%h] : !kt.tensor<[8] x f32> -> f32
+    kt.yield %0 : f32
+  }
+  kt.yield %r : !kt.tensor<[p0, 8, p1, 64] x bf16>
+}
+
+kt.kernel @attention_decode_window ["p0", "p1", "p2", "p3"] computes {
+^bb0(%q: !kt.tensor<[p0, 8, p1, 64] x f16>, %k: !kt.tensor<[p0, 2, p2, 64] x f16>, %v: !kt.tensor<[p0, 2, p2, 64] x f16>,
+     %z: !kt.tensor<[8] x f32>):
+  %r = kt.attention %q, %k, %v extras(%z : !kt.tensor<[8] x f32>)
+      {maps = [#bhid, #bgjd, #bgje, #bhie],
+       sizes = [#kt.expr<p0>, #kt.expr<8>, #kt.expr<p1>, #kt.expr<p2>, #kt.expr<64>, #kt.expr<64>], group = 4 : i64, zero_empty, span_from = #kt.expr<p3 + -300>, span_to = #kt.expr<p3 + 1>}
+      : !kt.tensor<[p0, 8, p1, 64] x f16>, !kt.tensor<[p0, 2, p2, 64] x f16>, !kt.tensor<[p0, 2, p2, 64] x f16>
+      -> !kt.tensor<[p0, 8, p1, 64] x f16> score {
+  ^bb0(%s: f32, %Z: !kt.tensor<[8] x f32>, %b: index, %h: index, %i: index, %j: index):
+    %c = arith.constant 0.125000000 : f32
+    %0 = arith.mulf %s, %c : f32
+    kt.yield %0 : f32
+  } sink {
+  ^bb0(%Z: !kt.tensor<[8] x f32>, %b: index, %h: index, %i: index):
+    %0 = kt.read %Z[%h] : !kt.tensor<[8] x f32> -> f32
+    kt.yield %0 : f32
+  }
+  kt.yield %r : !kt.tensor<[p0, 8, p1, 64] x f16>
+}
+
+kt.kernel @attention_decode_cache ["p0", "p1", "p2", "p3"] computes {
+^bb0(%q: !kt.tensor<[p0, 8, p1, 64] x f16>, %k: !kt.tensor<[p0, 2, p3, 64] x f16>, %v: !kt.tensor<[p0, 2, p3, 64] x f16>):
+  %r = kt.attention %q, %k, %v
+      {maps = [#bhid, #bgjd, #bgje, #bhie],
+       sizes = [#kt.expr<p0>, #kt.expr<8>, #kt.expr<p1>, #kt.expr<p2>, #kt.expr<64>, #kt.expr<64>], group = 4 : i64,
+       views = [#kt.view<none>, #kt.view<[p0, 2, p2, 64] strides [p3 * 128, p3 * 64, 64, 1] offset 0>, #kt.view<[p0, 2, p2, 64] strides [p3 * 128, p3 * 64, 64, 1] offset 0>]}
+      : !kt.tensor<[p0, 8, p1, 64] x f16>, !kt.tensor<[p0, 2, p3, 64] x f16>, !kt.tensor<[p0, 2, p3, 64] x f16>
+      -> !kt.tensor<[p0, 8, p1, 64] x f16> score {
+  ^bb0(%s: f32, %b: index, %h: index, %i: index, %j: index):
+    %c = arith.constant 0.125000000 : f32
+    %0 = arith.mulf %s, %c : f32
+    kt.yield %0 : f32
+  }
+  kt.yield %r : !kt.tensor<[p0, 8, p1, 64] x f16>
+}

@@ -1,0 +1,346 @@
+//===- AttentionDecode.cpp - attention of few queries in half precision ---===//
+//
+// The queries of the heads that share keys are the rows of one tile, so that keys and values are read once for all of
+// them; what counts is how fast they come. A block walks a share of the keys through a ring in shared memory, each warp
+// with 16 keys of every 64 and with sums of its own. In the end the block adds up those of its warps, and the last
+// block of a tile those of all shares, in their order: whoever comes last, the result is the same.
+//
+//===----------------------------------------------------------------------===//
+
+#include "codegen/Gpu/Attention/FlashTiles.h"
+#include "codegen/Gpu/Product/Gemm.h"
+
+using namespace mlir;
+using namespace kt;
+using namespace kt::gpu;
+
+namespace {
+
+constexpr unsigned kRows = kDecodeRows, kWarps = kDecodeKeys / 16, kThreads = kWarps * 32, kStages = kDecodeStages,
+                   kMostShares = kMostDecodeShares;
+static_assert(kDecodeKeys == kKeys);
+
+class Decode {
+public:
+  Decode(KernelSink &sink, const AttentionProblem &p)
+      : sink(sink), p(p), op(p.op),
+        k(sink.kernel, sink.entryName(), {kThreads, p.d + p.e > 128 ? 2u : 4u, /*workspace=*/true, /*counters=*/true}),
+        type(op.getQuery().getType().scalarType()),
+        score(k, op.getScore(), 1, extraPointers(k, 3, op.getExtras().size())), chunksD(rowChunks(p.d)),
+        chunksE(rowChunks(p.e)), bytesK(kKeys * chunksD * 16), slotBytes(bytesK + kKeys * chunksE * 16),
+        tilesE(padTo16(p.e) / 8), pitch((padTo16(p.e) + 4) * 4) {}
+  LogicalResult build();
+
+private:
+  /// Sums of a row that belong together: its exponentials' products with values, and behind those the score that they
+  /// are distances from and their own sum.
+  using Place = llvm::function_ref<Value(Value part, Value row)>;
+  using Emit = llvm::function_ref<void(Value row, Value column, ValueRange four, Value most, Value sum)>;
+  /// Adds up `count` parts, at most `most`, of each of the tile's rows, and emits four columns at a time.
+  void addUp(Value count, unsigned most, Place place, Emit emit);
+
+  void locate();
+  void loadQueries();
+  void walkKeys();
+  /// What the last four keys' blocks of a share come to: scores of this warp's keys in the block at `slot`.
+  Values scores(Value slot, Value j0);
+  void keepWarp();
+  void store(Value row, Value column, ValueRange four, Value most, Value sum);
+
+  Expr rowsOfGroup() { return p.i * p.group; }
+  Expr groups() { return Expr::floorDiv(p.h, sink.number(p.group)); }
+  Expr tiles() { return Expr::ceilDiv(rowsOfGroup(), sink.number(kRows)); }
+  /// Batch, head and query of a row of the tile.
+  Values at(Value row) {
+    Value r = k.add(row0, row);
+    return {batch, k.add(k.mul(group, p.group), k.rem(r, p.group)), k.div(r, p.group)};
+  }
+
+  KernelSink &sink;
+  const AttentionProblem &p;
+  AttentionOp op;
+  KernelBuilder k;
+  Type type;
+  BodyEmitter score;
+  unsigned chunksD, chunksE, bytesK, slotBytes, tilesE, pitch;
+
+  Value ring, weights, tails; // in shared memory
+  Value lane, warp, batch, group, row0, rows;
+  Values own[2];  // where a thread's rows are
+  Values queries; // fragments
+  Values out;
+  RunningRows running;
+};
+
+void Decode::locate() {
+  lane = k.and_(k.tid(), 31), warp = k.shr(k.tid(), 5);
+  ring = k.shared(), weights = k.add(ring, kWarps * kRows * pitch), tails = k.add(weights, kRows * kMostShares * 4);
+  Values block = delinearize(k, k.ctaX(), {p.b, groups(), tiles()});
+  batch = block[0], group = block[1], row0 = k.mul(block[2], kRows);
+  rows = k.min(k.sub(k.size(rowsOfGroup()), row0), kRows);
+  for (unsigned r = 0; r < 2; ++r)
+    own[r] = at(k.min(k.add(k.shr(lane, 2), r * 8), k.sub(rows, 1)));
+}
+
+/// They are read where they are used: each thread its elements of the products' left side.
+void Decode::loadQueries() {
+  Value column = k.shl(k.and_(lane, 3), 1), start[2];
+  for (unsigned r = 0; r < 2; ++r) {
+    Value row = k.add(headOffset(k, p.query, batch, own[r][1]), k.mul(own[r][2], k.size(p.query[2])));
+    start[r] = k.at(k.buffer(0), k.add(row, column), 2);
+  }
+  for (unsigned c = 0; c < padTo16(p.d); c += 8)
+    for (unsigned r = 0; r < 2; ++r)
+      queries.push_back(c < p.d ? k.load(k.gep(start[r], c * 2), k.i32, 4) : k.c(0));
+}
+
+Values Decode::scores(Value slot, Value j0) {
+  Values s(8, k.cf(0));
+  Value row = k.add(k.shl(warp, 4), k.add(k.and_(lane, 7), k.shl(k.shr(lane, 4), 3)));
+  Value keys = k.add(slot, swizzle(k, chunksD, row, k.and_(k.shr(lane, 3), 1)));
+  for (unsigned step = 0; step < padTo16(p.d) / 16; ++step) {
+    Values right = k.ldmatrix4(k.sptr(k.xor_(keys, step * 32)), false);
+    for (unsigned half = 0; half < 2; ++half) {
+      Values next = k.mma(ArrayRef(queries).slice(step * 4, 4), ArrayRef(right).slice(half * 2, 2),
+                          ArrayRef(s).slice(half * 4, 4), type);
+      llvm::copy(next, s.begin() + half * 4);
+    }
+  }
+  // The region sees indices that are always inside; what is not seen counts as minus infinity.
+  Alignment provable;
+  provable.lanes = 2, provable.mayAssume = false;
+  Value sizeJ = k.size(p.j), lastJ = k.sub(sizeJ, 1);
+  Value first = k.add(k.add(j0, k.shl(warp, 4)), k.shl(k.and_(lane, 3), 1));
+  bool plain = plainScale(op).has_value();
+  for (unsigned r = 0; r < 2; ++r) {
+    KeyRange seen = seenByAll(k, p, own[r][2], own[r][2]);
+    for (unsigned half = 0; half < 2; ++half) {
+      Value *two = &s[half * 4 + r * 2], j = k.add(first, half * 8);
+      Values where(own[r]);
+      if (plain) {
+        // nothing to do
+      } else if (p.j.isMultipleOf(2)) {
+        where.push_back(k.sel(k.lt(j, sizeJ), j, k.c(0)));
+        llvm::copy(score.emit({Values{two[0]}, Values{two[1]}}, where, 3, 2, provable), two);
+      } else {
+        where.push_back({});
+        for (unsigned e = 0; e < 2; ++e) {
+          where.back() = k.min(k.add(j, e), lastJ);
+          two[e] = score.emit(two[e], where);
+        }
+      }
+      for (unsigned e = 0; e < 2; ++e)
+        two[e] = k.sel(seen.holds(k, k.add(j, e)), two[e], k.cf(-INFINITY));
+    }
+  }
+  return s;
+}
+
+void Decode::walkKeys() {
+  KeyRange some = seenBySome(k, p, k.div(row0, p.group), k.div(k.add(row0, k.sub(rows, 1)), p.group));
+  Value begin = some.begin ? k.div(some.begin, kKeys) : k.c(0);
+  Value blocks = k.sub(k.div(k.add(some.end, kKeys - 1), kKeys), begin);
+  if (some.begin)
+    blocks = k.sel(k.lt(some.begin, some.end), blocks, k.c(0));
+  // Shares differ by a block of keys at most.
+  auto shareBefore = [&](Value share) { return k.div(k.mul(blocks, share), k.gridY()); };
+  Value before = shareBefore(k.ctaY()), count = k.sub(shareBefore(k.add(k.ctaY(), 1)), before);
+  Value first = k.mul(k.add(begin, before), kKeys);
+  // Nothing is read behind the share, and nothing before any key was seen.
+  Value end = k.min(some.end, k.add(first, k.mul(count, kKeys)));
+  auto head = [&](unsigned operand, ArrayRef<Expr> strides, int64_t columns) -> HeadRows {
+    return {k.at(k.buffer(operand), headOffset(k, strides, batch, group), 2), strides[2], strides[3], end, columns};
+  };
+  HeadRows keys = head(1, p.key, p.d), values = head(2, p.value, p.e);
+  auto load = [&](Value j0, Value slot) {
+    copyRows(k, keys, type, j0, kKeys, slot, chunksD, /*aligned=*/true);
+    copyRows(k, values, type, j0, kKeys, k.add(slot, bytesK), chunksE, /*aligned=*/true);
+    k.cpAsyncCommit();
+  };
+  for (unsigned stage = 0; stage + 1 < kStages; ++stage)
+    load(k.add(first, stage * kKeys), k.add(ring, stage * slotBytes));
+
+  bool lowest = mayBeLowest(op);
+  Value toPower = k.cf(plainScale(op).value_or(1) * kLog2e), minus = k.cf(-INFINITY);
+  Values inits(tilesE * 4, k.cf(0));
+  inits.append({minus, minus, k.cf(0), k.cf(0), ring, first});
+  Values last = k.forLoop(k.c(0), count, k.c(1), inits, [&](Value, ValueRange now) {
+    Values sums(now.take_front(tilesE * 4));
+    ValueRange rest = now.drop_front(tilesE * 4);
+    RunningRows both{{rest[0], rest[1]}, {rest[2], rest[3]}};
+    Value slot = rest[4], j0 = rest[5];
+    auto ahead = [&](unsigned stages) {
+      Value next = k.add(slot, stages * slotBytes), ringEnd = k.add(ring, kStages * slotBytes);
+      return k.sel(k.lt(next, ringEnd), next, k.sub(next, kStages * slotBytes));
+    };
+    k.cpAsyncWait(kStages - 2);
+    k.barrier(); // all have the block, and are done with the one before, whose slot is the next one's to fill
+    load(k.add(j0, (kStages - 1) * kKeys), ahead(kStages - 1));
+    Values s = scores(slot, j0), factor = takeScores(k, s, both, toPower, lowest);
+    for (unsigned q = 0; q < sums.size(); ++q)
+      sums[q] = k.mulf(sums[q], factor[q / 2 % 2]);
+    Values left;
+    for (unsigned q = 0; q < 8; q += 2)
+      left.push_back(packHalves(k, type, s[q], s[q + 1]));
+    Value row = k.add(k.shl(warp, 4), k.and_(lane, 15));
+    Value v = k.add(k.add(slot, bytesK), swizzle(k, chunksE, row, k.shr(lane, 4)));
+    for (unsigned e = 0; e < tilesE / 2; ++e) {
+      Values right = k.ldmatrix4(k.sptr(k.xor_(v, e * 32)), true);
+      for (unsigned half = 0; half < 2; ++half) {
+        unsigned q = (e * 2 + half) * 4;
+        llvm::copy(k.mma(left, ArrayRef(right).slice(half * 2, 2), ArrayRef(sums).slice(q, 4), type), &sums[q]);
+      }
+    }
+    sums.append({both.most[0], both.most[1], both.sum[0], both.sum[1], ahead(1), k.add(j0, kKeys)});
+    return sums;
+  });
+  k.cpAsyncWait(0);
+  out.assign(last.begin(), last.begin() + tilesE * 4);
+  Value *rest = &last[tilesE * 4];
+  running = {{rest[0], rest[1]}, {rest[2], rest[3]}};
+}
+
+/// Leaves what the warp has in shared memory.
+void Decode::keepWarp() {
+  k.barrier(); // nobody reads keys and values any more
+  Value place = k.add(ring, k.mul(warp, kRows * pitch)), column = k.shl(k.and_(lane, 3), 1);
+  for (unsigned r = 0; r < 2; ++r) {
+    Value total = k.addf(running.sum[r], k.shuffleXor(running.sum[r], 1));
+    total = k.addf(total, k.shuffleXor(total, 2));
+    Value row = k.add(place, k.mul(k.add(k.shr(lane, 2), r * 8), pitch));
+    for (unsigned e = 0; e < tilesE; ++e)
+      k.storeElements({out[e * 4 + r * 2], out[e * 4 + r * 2 + 1]}, k.sptr(k.add(row, k.shl(k.add(column, e * 8), 2))));
+    k.ifThen(k.cmp(Pred::eq, k.and_(lane, 3), 0), [&] {
+      Value most = k.mulf(running.most[r], k.cf(plainScale(op).value_or(1)));
+      k.storeElements({most, total}, k.gep(k.sptr(row), tilesE * 32));
+    });
+  }
+  k.barrier();
+}
+
+void Decode::addUp(Value count, unsigned most, Place place, Emit emit) {
+  // A warp finds what each part of a row counts, one in a lane.
+  k.forLoop(warp, rows, k.c(kWarps), {}, [&](Value row, ValueRange) -> Values {
+    Values tops, sums;
+    for (unsigned first = 0; first < most; first += 32) {
+      Value part = k.add(lane, first), there = k.lt(part, count);
+      Values pair = k.ifElse(
+          there, {k.f32, k.f32},
+          [&]() -> Values { return k.loadElements(k.gep(place(part, row), tilesE * 32), k.f32, 2); },
+          [&]() -> Values { return {k.cf(-INFINITY), k.cf(0)}; });
+      tops.push_back(pair[0]), sums.push_back(pair[1]);
+    }
+    Value top = tops[0];
+    for (Value other : ArrayRef(tops).drop_front())
+      top = k.maxf(top, other);
+    for (unsigned mask = 1; mask < 32; mask *= 2)
+      top = k.maxf(top, k.shuffleXor(top, mask));
+    Value none = arith::CmpFOp::create(k.b, k.loc, arith::CmpFPredicate::OEQ, top, k.cf(-INFINITY));
+    Value from = k.sel(none, k.cf(0), top), total = k.cf(0);
+    for (auto [number, pair] : llvm::enumerate(llvm::zip(tops, sums))) {
+      Value weight = k.exp2Flushed(k.mulf(k.subf(std::get<0>(pair), from), k.cf(kLog2e)));
+      total = k.fma(std::get<1>(pair), weight, total);
+      Value slot = k.add(k.mul(row, kMostShares), k.add(lane, number * 32));
+      k.store(weight, k.at(k.sptr(weights), slot, 4), 4);
+    }
+    for (unsigned mask = 1; mask < 32; mask *= 2)
+      total = k.addf(total, k.shuffleXor(total, mask));
+    k.ifThen(k.cmp(Pred::eq, lane, 0), [&] { k.storeElements({top, total}, k.at(k.sptr(tails), row, 8)); });
+    return {};
+  });
+  k.barrier();
+  constexpr unsigned kTogether = 8; // on their way at a time
+  unsigned fours = p.e / 4, together = std::min(most, kTogether);
+  k.forLoop(k.tid(), k.mul(rows, fours), k.c(kThreads), {}, [&](Value item, ValueRange) -> Values {
+    Value row = k.div(item, fours), column = k.shl(k.rem(item, fours), 2);
+    Values sums = k.forLoop(k.c(0), count, k.c(together), Values(4, k.cf(0)), [&](Value first, ValueRange now) {
+      Values next(now), loaded[kTogether], weight;
+      for (unsigned i = 0; i < together; ++i) {
+        Value part = k.add(first, i), there = k.lt(part, count), safe = k.sel(there, part, k.c(0));
+        weight.push_back(k.load(k.at(k.sptr(weights), k.add(k.mul(row, kMostShares), part), 4), k.f32, 4));
+        for (Value v : k.loadElements(k.gep(place(safe, row), k.ext(k.shl(column, 2))), k.f32, 4))
+          loaded[i].push_back(k.sel(there, v, k.cf(0)));
+      }
+      for (unsigned i = 0; i < together; ++i)
+        for (unsigned c = 0; c < 4; ++c)
+          next[c] = k.fma(loaded[i][c], weight[i], next[c]);
+      return next;
+    });
+    Values tail = k.loadElements(k.at(k.sptr(tails), row, 8), k.f32, 2);
+    emit(row, column, sums, tail[0], tail[1]);
+    return {};
+  });
+}
+
+void Decode::store(Value row, Value column, ValueRange four, Value most, Value sum) {
+  Values where = at(row);
+  Value inverse = inverseOfSum(k, p, most, sum, where);
+  Value start = k.add(headOffset(k, p.result, where[0], where[1]), k.mul(where[2], k.size(p.result[2])));
+  Type resultType = op.getResult().getType().scalarType();
+  Values list;
+  for (Value v : four)
+    list.push_back(k.convert(k.mulf(v, inverse), resultType));
+  bool together = p.result[3].isConstant(1) &&
+                  llvm::all_of(ArrayRef(p.result).take_front(3), [](Expr stride) { return stride.isMultipleOf(4); });
+  for (unsigned c = 0; c < 4; c += together ? 4 : 1) {
+    Value place = k.add(start, k.mul(k.add(column, c), k.size(p.result[3])));
+    k.storeElements(ArrayRef(list).slice(c, together ? 4 : 1), k.at(k.result(0), place, elementBytes(resultType)));
+  }
+}
+
+LogicalResult Decode::build() {
+  locate();
+  loadQueries();
+  walkKeys();
+  keepWarp();
+  Value share = k.mul(k.ext(k.gridY()), pitch), isSplit = k.lt(k.c(1), k.gridY());
+  // The tile's first row; rows are as far apart as all shares of one take.
+  Value tileRow = k.add(k.mul(k.add(k.mul(batch, k.size(groups())), group), k.size(rowsOfGroup())), row0);
+  Value left = k.gep(k.workspace(), k.bin<arith::MulIOp>(k.ext(tileRow), share));
+  auto ofShare = [&](Value part, Value row) {
+    return k.gep(k.gep(left, k.bin<arith::MulIOp>(k.ext(row), share)), k.mul(k.ext(part), pitch));
+  };
+  auto ofWarp = [&](Value part, Value row) {
+    return k.sptr(k.add(ring, k.add(k.mul(part, kRows * pitch), k.mul(row, pitch))));
+  };
+  auto finish = [&](Value row, Value column, ValueRange four, Value most, Value sum) {
+    store(row, column, four, most, sum);
+  };
+  addUp(k.c(kWarps), kWarps, ofWarp, [&](Value row, Value column, ValueRange four, Value most, Value sum) {
+    auto keep = [&]() -> Values {
+      Value place = ofShare(k.ctaY(), row);
+      k.storeElements(four, k.gep(place, k.ext(k.shl(column, 2))));
+      k.ifThen(k.cmp(Pred::eq, column, 0), [&] { k.storeElements({most, sum}, k.gep(place, tilesE * 32)); });
+      return {};
+    };
+    auto whole = [&]() -> Values {
+      finish(row, column, four, most, sum);
+      return {};
+    };
+    k.ifElse(isSplit, ArrayRef<Type>(), keep, whole);
+  });
+  k.ifThen(isSplit, [&] {
+    k.ifThen(k.isLastBlock(k.ctaX(), k.gridY()), [&] { addUp(k.gridY(), kMostShares, ofShare, finish); });
+  });
+
+  artifact::Variant variant;
+  variant.schedule = "attention decode rows=" + std::to_string(kRows) + " keys=" + std::to_string(kKeys) +
+                     " stages=" + std::to_string(kStages) + " split";
+  Expr shares = sink.candidate.getSplits(), none = sink.number(0), blocks = p.b * groups() * tiles();
+  variant.workspace = sink.pool.add(Expr::select(Expr::lt(sink.one(), shares), shares * p.b * p.h * p.i * pitch, none));
+  variant.counters = sink.pool.add(blocks * 4);
+  int64_t shared = std::max(kStages * slotBytes, kWarps * kRows * pitch + kRows * (kMostShares + 2) * 4);
+  if (failed(sink.addStage(variant, k, {blocks, shares, sink.one()}, shared)))
+    return failure();
+  sink.addVariant(std::move(variant));
+  return success();
+}
+
+} // namespace
+
+LogicalResult kt::gpu::buildAttentionDecode(KernelSink &sink, const AttentionProblem &p) {
+  AttentionProblem mine = p;
+  if (p.low) // a share does not know what the others see
+    mine.from = mine.to = Expr(), mine.low = false;
+  return Decode(sink, mine).build();
+}

@@ -1,0 +1,52 @@
+//===- FlashTiles.h - what tensor-core attention kernels share ------------===//
+//
+// Tiles of 16-byte chunks in shared memory, their rows a power of two apart and swizzled, and the step of a softmax
+// that takes the scores of a block of keys into what the keys before have come to.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef KT_CODEGEN_GPU_ATTENTION_FLASHTILES_H
+#define KT_CODEGEN_GPU_ATTENTION_FLASHTILES_H
+
+#include "codegen/Gpu/Attention/Attention.h"
+
+namespace kt::gpu {
+
+constexpr unsigned kKeys = 64; // a block of keys
+constexpr double kLog2e = 1.4426950408889634;
+
+inline unsigned padTo16(int64_t n) { return (n + 15) / 16 * 16; }
+/// 16-byte chunks between two rows of a tile: a power of two, so that the swizzle stays inside.
+unsigned rowChunks(int64_t n);
+
+/// Scores may be so low that log2(e) times one is no number any more, and with it its distance from another.
+bool mayBeLowest(AttentionOp op);
+/// The positive number that scores are multiplied with, if that is all that is done to them.
+std::optional<double> plainScale(AttentionOp op);
+
+/// Rows of a head in global memory.
+struct HeadRows {
+  Value base;
+  Expr rowStride, columnStride;
+  Value rows;      // those from here on are zeros
+  int64_t columns; // d or e
+};
+/// Copies `count` rows from `first` on into shared memory at `slot`, `chunks` between two of them: by asynchronous
+/// copies, which nobody has waited for yet, where all is `aligned`.
+void copyRows(KernelBuilder &k, const HeadRows &from, Type type, Value first, unsigned count, Value slot,
+              unsigned chunks, bool aligned);
+
+/// Two floats as one register of halves.
+Value packHalves(KernelBuilder &k, Type type, Value x, Value y);
+
+/// The running maxima and sums of exponentials of the two rows that a thread has scores of.
+struct RunningRows {
+  Value most[2], sum[2];
+};
+/// Takes in scores in accumulator tiles of 16x8, which become exponentials. Answers for each row what has been summed
+/// up before has to be multiplied with. `toPower` makes exponents of two of scores.
+Values takeScores(KernelBuilder &k, mlir::MutableArrayRef<Value> scores, RunningRows &rows, Value toPower, bool lowest);
+
+} // namespace kt::gpu
+
+#endif

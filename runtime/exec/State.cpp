@@ -1,0 +1,170 @@
+//===- State.cpp - what a session keeps from run to run -------------------===//
+//
+// Inputs that outputs continue, such as the caches of attention. Each pair lies in one piece of memory with room for
+// the session's capacity: a run computes what is new behind what is held, and nothing is copied.
+//
+//===----------------------------------------------------------------------===//
+
+#include "runtime/artifact/Print.h"
+#include "runtime/exec/Executor.h"
+
+#include <algorithm>
+
+namespace kt::exec {
+
+using namespace artifact;
+
+/// Finds what there is to keep. Before the first run.
+Status Executor::keepState(uint64_t room) {
+  if (room > static_cast<uint64_t>(INT64_MAX))
+    return Status::usage("a capacity of " + std::to_string(room) + " is too large");
+  keptBy.assign(m.inputs.size(), kNone);
+  for (uint32_t i = 0; i < m.outputs.size(); ++i) {
+    const Port &port = m.outputs[i];
+    if (port.tied == kNone)
+      continue;
+    BufferId root = program.info->outputRoots[i];
+    if (root == kNone)
+      return Status::rejected("output '" + escaped(port.name) + "' continues an input but has no memory of its own");
+    keptBy[port.tied] = static_cast<uint32_t>(kept.size());
+    kept.push_back({port.tied, i, port.axis, root});
+  }
+  if (kept.empty())
+    return Status::usage("a capacity is given but the model keeps no state: no output of it continues an input");
+  capacity = room;
+  for (SymbolId s = 0; s < m.symbols.size(); ++s)
+    if (m.symbols[s].kind == Symbol::Kind::Capacity)
+      newSymbolValues[s] = static_cast<int64_t>(room);
+  homes.assign(m.buffers.size(), nullptr);
+  return {};
+}
+
+/// The sizes of what is kept, as far as inputs do not say them: `bindSymbol` takes one.
+Status Executor::bindKept(const std::function<Status(size_t, SymbolId, int64_t)> &bindSymbol) {
+  for (const Kept &k : kept)
+    for (size_t d = 0; d < m.inputs[k.input].dims.size(); ++d) {
+      const Expr &e = m.exprs[m.inputs[k.input].dims[d]];
+      if (e.op != Expr::Op::Symbol)
+        continue;
+      SymbolId s = static_cast<SymbolId>(e.imm);
+      if (d == k.axis)
+        KT_RETURN_IF_ERROR(bindSymbol(k.input, s, k.held));
+      else if (!symbolSeen[s] && !k.memory)
+        return Status::usage("input '" + escaped(m.inputs[k.input].name) +
+                             "' is kept by the session, but no input says " + "what '" + escaped(m.symbols[s].name) +
+                             "' is");
+      else if (!symbolSeen[s])
+        KT_RETURN_IF_ERROR(bindSymbol(k.input, s, k.dims[d]));
+    }
+  return {};
+}
+
+/// Whether what a run adds fits, before anything of it happens; memory for what is kept where there is none yet.
+Status Executor::prepareKept() {
+  for (Kept &k : kept) {
+    const Port &from = m.inputs[k.input], &to = m.outputs[k.output];
+    auto text = [&] { return "input '" + escaped(from.name) + "', which the session keeps"; };
+    std::vector<int64_t> dims;
+    for (size_t d = 0; d < from.dims.size(); ++d) {
+      auto dim = d == k.axis ? Result<int64_t>(static_cast<int64_t>(capacity)) : values.get(from.dims[d]);
+      if (!dim.ok())
+        return std::move(dim).status().in(text());
+      dims.push_back(*dim);
+    }
+    auto next = values.get(to.dims[k.axis]);
+    if (!next.ok())
+      return std::move(next).status().in(text());
+    if (*next > static_cast<int64_t>(capacity))
+      return Status::usage(text() + ": " + std::to_string(k.held) + " of " + std::to_string(capacity) + " are taken, " +
+                           std::to_string(static_cast<int64_t>(capacity) - k.held) + " more fit but this run adds " +
+                           std::to_string(*next - k.held));
+    k.next = *next;
+    if (k.memory && k.dims == dims)
+      continue;
+    if (k.memory && k.held)
+      return Status::usage(text() + ": expected " + shapeText(from.type, k.dims) + " but this run needs " +
+                           shapeText(from.type, dims) + "; reset the session to begin with another shape");
+    KT_RETURN_IF_ERROR(giveHome(k, dims));
+  }
+  return {};
+}
+
+Status Executor::giveHome(Kept &k, const std::vector<int64_t> &dims) {
+  const Port &port = m.inputs[k.input];
+  auto bytes = tensorBytes(port.type, dims);
+  if (!bytes)
+    return Status::usage("input '" + escaped(port.name) + "', which the session keeps, would be " +
+                         shapeText(port.type, dims) + ", which is too large");
+  KT_RETURN_IF_ERROR(settle());
+  program.account->release(k.memory, k.bytes);
+  k.memory = nullptr;
+  auto fresh = program.account->allocate(*bytes, "what the session keeps");
+  if (!fresh.ok()) { // weights make room
+    KT_RETURN_IF_ERROR(program.moveWeights(*bytes));
+    fresh = program.account->allocate(*bytes, "what the session keeps");
+  }
+  if (!fresh.ok())
+    return std::move(fresh).status();
+  k.memory = *fresh;
+  k.bytes = *bytes;
+  k.dims = dims;
+  planned = false;
+  homes[m.inputs[k.input].buffer] = homes[k.root] = k.memory;
+  // What no run has written is not read, but for blocks of kernels that reach over the end, which weigh it with zero.
+  return stream->zero(k.memory, k.bytes);
+}
+
+/// Both names of what is kept, in the plan at hand.
+void Executor::placeKept() {
+  for (const Kept &k : kept)
+    for (BufferId id : {m.inputs[k.input].buffer, k.root}) {
+      place(id, k.memory);
+      fixed[id].bytes = k.bytes;
+      fixed[id].deviceValid = true;
+    }
+}
+
+uint64_t Executor::held() const {
+  int64_t most = 0;
+  for (const Kept &k : kept)
+    most = std::max(most, k.held);
+  return static_cast<uint64_t>(most);
+}
+
+Status Executor::truncate(uint64_t length) {
+  if (!capacity)
+    return Status::usage("the session keeps no state: it was created without a capacity");
+  for (const Kept &k : kept)
+    if (length > static_cast<uint64_t>(k.held))
+      return Status::usage("cannot keep the first " + std::to_string(length) + " of " + std::to_string(k.held));
+  for (Kept &k : kept)
+    k.held = k.certain = std::min(k.held, static_cast<int64_t>(length));
+  return {};
+}
+
+/// What was added behind a fault means nothing.
+void Executor::settleKept(bool well) {
+  for (Kept &k : kept)
+    (well ? k.certain : k.held) = well ? k.held : k.certain;
+}
+
+Status Executor::copyKept(Executor &from) {
+  KT_RETURN_IF_ERROR(from.wait());
+  for (size_t i = 0; i < kept.size(); ++i) {
+    const Kept &theirs = from.kept[i];
+    Kept &ours = kept[i];
+    ours.held = ours.certain = theirs.held;
+    if (!theirs.memory)
+      continue;
+    KT_RETURN_IF_ERROR(giveHome(ours, theirs.dims));
+    KT_RETURN_IF_ERROR(stream->copy(ours.memory, theirs.memory, theirs.bytes));
+  }
+  return stream->synchronize(); // the other session may go on, or go
+}
+
+void Executor::releaseKept() {
+  for (Kept &k : kept)
+    program.account->release(k.memory, k.bytes);
+}
+
+} // namespace kt::exec
