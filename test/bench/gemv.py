@@ -73,7 +73,7 @@ def read_bandwidth(work, size=2 << 30):
         f.write(reading_kernel())
     function = gpu.function(path, 'read', 0)
     source, sink = gpu.alloc(size), gpu.alloc(16)
-    gpu.call('cuMemsetD32_v2', ctypes.c_uint64(source), ctypes.c_uint(0), ctypes.c_size_t(size // 4))
+    gpu.call('cuMemsetD32_v2', ctypes.c_uint64(source), ctypes.c_uint(0x3C5A2B17), ctypes.c_size_t(size // 4))
     best = 0
     for blocks in (gpu.sms * 2, gpu.sms * 4, gpu.sms * 8):
         piece = blocks * THREADS * 16 * LOADS
@@ -132,14 +132,16 @@ def measure(args, work, chain, label, read):
         np.save(f'{work}/x.npy', x[:rows])
         more = ['--tuning', args.tuning] if args.tuning else []
         done = subprocess.run([args.ktrun, f'{work}/{label}.ktm', '--device', 'cuda:0', '--input', f'x=@{work}/x.npy', '--output', f'{name}=@{work}/y.npy', '--resident',
-                               '--benchmark', str(args.seconds), '--benchmark-format', 'json', *more], check=True, capture_output=True, text=True)
+                               '--benchmark', str(args.seconds), '--benchmark-format', 'json', '--profile', f'{work}/trace.json', *more], check=True, capture_output=True, text=True)
         nanoseconds = json.loads(done.stdout)['benchmarks'][0]['real_time'] * 1e6
         got = np.load(f'{work}/y.npy').astype(np.float64)[:, columns]
         error = np.abs(got - want[:rows]).max() / np.abs(want[:rows]).max()
         right = bool(error <= TOLERANCE)
         wrong += not right
         rate = chain.bytes / nanoseconds
-        print(f'{label:>18} {rows:5} {nanoseconds / 1000:10.1f} {nanoseconds / 1000 / len(chain.weights):9.2f} {rate:8.0f} {100 * rate / read:6.1f} % {error:9.1e}{"" if right else "  WRONG"}', flush=True)
+        with open(f'{work}/trace.json') as f:
+            ran = sorted({e['args']['schedule'] for e in json.load(f)['traceEvents']})
+        print(f'{label:>18} {rows:5} {nanoseconds / 1000:10.1f} {nanoseconds / 1000 / len(chain.weights):9.2f} {rate:8.0f} {100 * rate / read:6.1f} % {error:9.1e}  {", ".join(ran)}{"" if right else "  WRONG"}', flush=True)
     return wrong
 
 
@@ -157,7 +159,7 @@ def main():
     with tempfile.TemporaryDirectory(dir=args.work) as work:
         read, name = read_bandwidth(work)
         print(f'{name}: a plain read gives {read:.0f} GB/s')
-        print(f'{"chain":>18} {"rows":>5} {"us":>10} {"us/layer":>9} {"GB/s":>8} {"of read":>8} {"error":>9}')
+        print(f'{"chain":>18} {"rows":>5} {"us":>10} {"us/layer":>9} {"GB/s":>8} {"of read":>8} {"error":>9}  variants')
         wrong = measure(args, work, Chain((4096, 4096), args.layers, work), '4096x4096', read)
         wrong += measure(args, work, Chain((4096, 14336, 4096), max(2, args.layers // 7 * 2), work), '4096x14336x4096', read)
     return 1 if wrong else 0

@@ -2,8 +2,9 @@
 that lie apart, blocks that share the depth, and norms of the rows."""
 import re
 import numpy as np
+from cases_conv import conv_case
 from cases_matmul import pack, pack_parts, product
-from cases_rows import row_runs
+from cases_rows import AT_ONCE, ONE_BY_ONE, row_runs
 from cases_structured import randn, rng
 from harness import Case, Tensor
 
@@ -19,8 +20,8 @@ def on_their_way(ints, kernel, ptx):
     return f'{ahead} bytes before the first product, {after} behind' if ahead < 32 or ahead != after else None
 
 
-def gemv(name, runs, tolerance=None, tag='gemv'):
-    return Case(f'{name}_{tag}', runs, tolerance, flags=FLAGS, check=on_their_way, kernel=name, only='gemv')
+def gemv(name, runs, tolerance=None, tag='gemv', only='gemv', **more):
+    return Case(f'{name}_{tag}', runs, tolerance, flags=FLAGS, check=on_their_way, kernel=name, only=only, **more)
 
 
 def packed(w):
@@ -87,7 +88,8 @@ def batch_runs(kind, shapes, n, k):
 
 
 def gemv_cases():
-    exact = 4e-6
+    exact, sharing = 4e-6, 'gemv rows=8 panels=1.* blocks share the norm'
+    eight = row_runs('f32', False, 75, 300, (8,))
     return [gemv('linear_f16_136_200', linear_runs('f16', 136, 200, MANY)),
             gemv('linear_bf16_72_64', linear_runs('bf16', 72, 64, MANY)),
             gemv('linear_f16_72_2048', linear_runs('f16', 72, 2048, (1, 12, 32))),  # blocks share the depth
@@ -107,4 +109,8 @@ def gemv_cases():
             gemv('rows_apart_f32', apart_runs('f32', ((1, 1), (2, 3), (4, 2)), 72, 48), exact),
             gemv('columns_first_f16', batch_runs('f16', ((1, 1), (3, 7), (2, 32)), 72, 48)),
             gemv('rows_f16_200_1536', row_runs('f16', True, 200, 1536, (1, 7, 30))),
-            gemv('rows_f32_75_300', row_runs('f32', False, 75, 300, (1, 3, 8)), 2e-5)]
+            gemv('rows_f32_75_300', row_runs('f32', False, 75, 300, (1, 3, 8)), 2e-5),
+            gemv('rows_f32_75_300', eight, 2e-5, 'gemv_one_by_one', sharing, order=ONE_BY_ONE),
+            gemv('rows_f32_75_300', eight, 2e-5, 'gemv_at_once', sharing, order=AT_ONCE),
+            # Positions of an image are rows too; this one has 25.
+            gemv('conv1x1_f16', conv_case('conv1x1_f16', 'f16', 1, [5, 5], 24, 32, [1, 1]).runs, None, 'gemv', 'gemv rows=32')]

@@ -6,7 +6,8 @@ from cases_matmul import pack, product
 from cases_structured import randn
 from harness import Case, Tensor
 
-SHARING = 'blocks share the norm'
+# Tiles that go through shared memory; cases_gemv.py has the others.
+TILES, SHARING = 'tile=', 'tile=.*blocks share the norm'
 ONE_BY_ONE, AT_ONCE = {'batch_threads': 1}, {'batch_threads': 1, 'turn': 25}
 
 
@@ -28,10 +29,10 @@ def row_cases():
         return Case(f'{name}_{label}', runs, tolerance, flags=('--variants=all',), kernel=name, **more)
     half, full, long = 'rows_f16_200_1536', 'rows_f32_75_300', 'rows_f32_4104_8'
     short_runs, long_runs = row_runs('f32', False, 75, 300, (1, 7, 70)), row_runs('f32', False, 4104, 8, (1, 5))
-    return [case('all', half, row_runs('f16', True, 200, 1536, (1, 7, 70)), None),
+    return [case('all', half, row_runs('f16', True, 200, 1536, (1, 7, 70)), None, only=TILES),
             case('warpgroups', half, row_runs('f16', True, 200, 1536, (7, 70)), None, only='tile=64x128x64 warps=4x1 stages=8 wgmma', target='sm_90a'),
-            case('all', full, short_runs, 2e-5),
-            case('one_by_one', full, short_runs[::2], 2e-5, only=SHARING, order=ONE_BY_ONE),
-            case('at_once', full, short_runs[::2], 2e-5, only=SHARING, order=AT_ONCE),
-            case('all', long, long_runs, 2e-5),
+            case('all', full, short_runs, 2e-5, only=TILES),
+            case('one_by_one', full, short_runs[-1:], 2e-5, only=SHARING, order=ONE_BY_ONE),
+            case('at_once', full, short_runs[-1:], 2e-5, only=SHARING, order=AT_ONCE),
+            case('all', long, long_runs, 2e-5, only=TILES),
             case('at_once', long, long_runs, 2e-5, only=SHARING, order=AT_ONCE)]

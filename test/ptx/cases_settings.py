@@ -1,5 +1,5 @@
 """Kernels of half-precision operands under other settings of the compiler: without tensor cores, with them where rows are many and aligned,
-with one variant for all shapes, and with all that there are. The results are the same; which instructions compute them is not."""
+with one variant for all shapes, and with all that there are but those for few rows. The results are the same; which instructions compute them is not."""
 import cases_attention
 import cases_conv
 import cases_matmul
@@ -15,6 +15,8 @@ MANY = ('conv3x3_f16', 'conv_groups_f16', 'conv_int8_f16', 'conv1x1_f16', 'atten
 # What runs every tile that there is, whether it may win or not.
 ALL = ('linear_f16_136_200', 'linear_f16_72_2048', 'int8_f16', 'scores_f16', 'context_f16', 'linear_f32', 'conv3x3_f16', 'conv_stem_f16', 'conv_groups_f16',
        'conv_int8_f16', 'conv1x1_f16', 'attention_f16_64', 'rows_apart_f16', 'both_in_one_f16', 'right_columns_f16', 'conv_channels_f16')
+
+NO_GEMV = '^(?!.* gemv )'  # cases_gemv.py has those
 
 # What has warpgroups multiply: operands in panels and in rows, converted on the way, rows that lie apart, a norm behind.
 WARPGROUPS = ('linear_f16_136_200', 'linear_bf16_72_64', 'linear_f16_72_2048', 'int8_f16', 'scores_f16', 'rows_apart_f16', 'both_in_one_f16',
@@ -45,7 +47,7 @@ def settings_cases():
     for c in cases_matmul.matmul_cases() + cases_conv.conv_cases() + cases_attention.attention_cases() + cases_views.view_cases():
         if c.name in ALL:
             every = c.compiled_with('all', ['--variants=all'], None)
-            every.runs = every.runs[:3]
+            every.runs, every.only = every.runs[:3], NO_GEMV
             cases.append(every)
         if c.name in WARPGROUPS:
             hopper = c.compiled_with('warpgroups', ['--variants=all'], None)

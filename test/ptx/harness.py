@@ -1,6 +1,7 @@
 """Compiles the kernels of cases and runs every variant against a numpy reference, in the interpreter or on what else is a runner."""
 import json
 import os
+import re
 import subprocess
 import numpy as np
 import interp
@@ -52,7 +53,7 @@ def evaluate(exprs, ints, facts):
 class Case:
     """One kernel of kernels/*.mlir, of the case's name unless `kernel` is another. `runs` are its (ints, inputs, expected): the sizes p0, p1, ... and
     tensors; or (ints, inputs, expected, faults): the (index, limit, site) of which it has to report one, and the results say nothing. What `banks`
-    lists is free of bank conflicts. Variants without `only` in their schedule are left out; the interpreter runs blocks in the `order` that interp.launch
+    lists is free of bank conflicts. Variants whose schedule the expression `only` does not match are left out; the interpreter runs blocks in the `order` that interp.launch
     is given. It is compiled with `flags`, for `target` if that is not left to who runs it; `check(ints, kernel, ptx)` says what is wrong with the code of a variant that a run may
     get, or nothing."""
 
@@ -135,7 +136,7 @@ def run_case(case, kernel, runner, target='sm_89'):
     """Runs every variant of the case's code, for `target` unless the case says for which, whose guard holds, on every set of inputs, as each device
     would that does not launch what another one does. Answers the number of runs. That is all right only where each function of each variant was launched:
     a variant that no run of its case takes is either not tested or dead code."""
-    launched = {(number, at): False for number, v in enumerate(kernel['variants']) if case.only in v['schedule'] for at in range(len(v['stages']))}
+    launched = {(number, at): False for number, v in enumerate(kernel['variants']) if re.search(case.only, v['schedule']) for at in range(len(v['stages']))}
     if not launched:
         raise AssertionError(f'{case.name}: no GPU code')
     count, seen = 0, set()
@@ -147,7 +148,7 @@ def run_case(case, kernel, runner, target='sm_89'):
                 raise AssertionError(f'{case.name} {list(ints)}: no variant takes these sizes')
             for number, variant in enumerate(kernel['variants']):
                 launch = (which, number, *(values[g] for stage in variant['stages'] for g in stage['grid']))
-                if case.only in variant['schedule'] and fits[number] and launch not in seen:
+                if re.search(case.only, variant['schedule']) and fits[number] and launch not in seen:
                     seen.add(launch)
                     for at in run_variant(case, kernel, number, runner, values, facts, ints, inputs, expected, faults):
                         launched[number, at] = True

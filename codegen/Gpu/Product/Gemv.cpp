@@ -320,7 +320,10 @@ LogicalResult kt::gpu::buildGemv(KernelSink &sink, const GemmProblem &p, StringR
   const GemvTile &t = *tile;
   bool split = (bool)sink.candidate.getSplits();
   TileShape shape{t.rows, t.columns(), t.threads()};
-  KernelBuilder k(sink.kernel, sink.entryName(), {t.threads(), 0, split, split || followOf(sink, p) != Follow::stage});
+  // Left alone, ptxas saves registers for a second block where many rows leave no room for it, and spills.
+  unsigned minCtas = t.rows > 16 ? 1 : 0;
+  KernelBuilder k(sink.kernel, sink.entryName(),
+                  {t.threads(), minCtas, split, split || followOf(sink, p) != Follow::stage});
   GemmEpilogue epilogue(k, p);
   Alignment alignment = sink.alignment();
 
