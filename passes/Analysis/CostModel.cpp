@@ -81,6 +81,22 @@ CostModel::Block CostModel::block(const SimtTile &t, unsigned accBytes, bool vec
   return {t.bm, t.bn, t.bk, t.threads(), std::max(lanes, 4u), timesOf(full, alone, resident, store)};
 }
 
+CostModel::Block CostModel::block(const GemvTile &t, const Product &p) const {
+  // A round of the block's warps, a unit each.
+  unsigned bytes = elementBytes(p.rhsType), depth = t.warps * GemvTile::kUnit;
+  int64_t weights = (int64_t)t.columns() * depth * bytes, left = (int64_t)t.rows * depth * elementBytes(p.lhsType);
+  int64_t flops = 2ll * t.rows * t.columns() * depth;
+  auto full = [&](const CardModel &c) {
+    return std::max(per(weights + left, c.l2), t.mma ? per(flops, c.mma) : per(flops, c.fma) * 3 / 2);
+  };
+  // Each warp waits for memory, but for several rounds at a time.
+  auto alone = [&](const CardModel &c) { return std::max(full(c), c.latency / t.ahead); };
+  auto resident = [&](const CardModel &c) { return c.resident(t.sharedBytes(), t.threads(), t.registers(bytes)); };
+  // A thread adds up all warps' sums of a column.
+  BlockTimes times = timesOf(full, alone, resident, 60 + 10 * t.warps);
+  return {t.rows, t.columns(), depth, t.threads(), 4, times, t.onTheWay(bytes)};
+}
+
 Expr CostModel::addingUp(const Product &p, const Block &b, Expr splits) const {
   // What blocks write counts twice: in a cache full of other things, something has to leave for it. The last block of a
   // tile then reads all of the tile's sums. Its threads wait for one after the other, in a cache that answers in a
@@ -126,8 +142,17 @@ CostModel::ProductCost CostModel::contraction(const Product &p, const Block &b, 
   Expr result = p.m * p.resultColumns *
                 (elementBytes(cast<SymTensorType>(p.op->getResult(0).getType()).getElementType()) + beside);
   Expr moved = memory(p.batches() * (left + result) + (sharedRight ? right : p.batches() * right));
-  auto launched = [&](Expr work) { return Expr::max(work, moved) + target.constants().launch; };
-  Expr alone = launched(rounds(tiles, slabs, times));
+  // Panels that go straight into registers come a tenth faster than through shared memory. Memory that is asked for
+  // little at a time gives less: a quarter of what its latency holds is lost to waiting.
+  auto waited = [&](Expr blocks) {
+    if (!b.onTheWay)
+      return moved;
+    Expr perSm = Expr::min(Expr::floorDiv(blocks * b.onTheWay, smCount()), times.resident * b.onTheWay);
+    Expr lost = moved * pick([](const CardModel &c) { return c.latency * c.dram / 4000; });
+    return Expr::floorDiv(moved * 9, number(10)) + Expr::floorDiv(lost, Expr::max(perSm, one));
+  };
+  auto launched = [&](Expr work, Expr blocks) { return Expr::max(work, waited(blocks)) + target.constants().launch; };
+  Expr alone = launched(rounds(tiles, slabs, times), tiles);
   // Blocks that share a depth fill the device at most once, so they change nothing here.
   Expr turns = Expr::ceilDiv(tiles, smCount() * times.resident);
   if (!mayShare)
@@ -140,7 +165,7 @@ CostModel::ProductCost CostModel::contraction(const Product &p, const Block &b, 
   // not slower. Grids and workspaces ask this too: a comparison of both whole times would be too long for them.
   Expr saved = (slabs - share) * times.alone, above = slabs * times.alone + times.epilogue + start() - moved;
   Expr pays = Expr::lt(adding, Expr::min(saved, above));
-  Expr together = launched(rounds(tiles * most, share, times)) + adding;
+  Expr together = launched(rounds(tiles * most, share, times), tiles * most) + adding;
   return {nanoseconds(Expr::select(pays, together, alone)), Expr::select(pays, most, one), turns};
 }
 
@@ -152,6 +177,10 @@ CostModel::ProductCost CostModel::product(const Product &p, const MmaTile &t, bo
 CostModel::ProductCost CostModel::product(const Product &p, const SimtTile &t, bool vectors, unsigned lanes,
                                           bool mayShare) const {
   return contraction(p, block(t, elementBytes(p.accType), vectors, lanes), mayShare);
+}
+
+CostModel::ProductCost CostModel::product(const Product &p, const GemvTile &t, bool mayShare) const {
+  return contraction(p, block(t, p), mayShare);
 }
 
 CostModel::BlockTimes CostModel::flashTimes(const AttentionProblem &p, unsigned warps, bool async) const {

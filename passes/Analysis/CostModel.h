@@ -28,6 +28,7 @@ public:
   /// takes, as many as fill the device without a further round.
   ProductCost product(const Product &p, const MmaTile &t, bool async, unsigned lanes, bool mayShare) const;
   ProductCost product(const Product &p, const SimtTile &t, bool vectors, unsigned lanes, bool mayShare) const;
+  ProductCost product(const Product &p, const GemvTile &t, bool mayShare) const;
 
   /// Attention on tensor cores, `warps` times 16 rows a block; the number of splits of its keys.
   Expr keySplits(const AttentionProblem &p, unsigned warps) const;
@@ -54,6 +55,7 @@ private:
   struct Block {
     unsigned bm, bn, bk, threads, width;
     BlockTimes times;
+    int64_t onTheWay = 0; // bytes at a time, where that bounds what memory gives; 0: it does not
   };
   Block block(const MmaTile &t, bool async, unsigned lanes) const;
   using OfCard = llvm::function_ref<int64_t(const CardModel &)>;
@@ -63,6 +65,7 @@ private:
   BlockTimes decodeTimes(const AttentionProblem &p) const;
   BlockTimes warpgroupTimes(const MmaTile &t, unsigned lanes) const;
   Block block(const SimtTile &t, unsigned accBytes, bool vectors, unsigned lanes) const;
+  Block block(const GemvTile &t, const Product &p) const;
   ProductCost contraction(const Product &p, const Block &b, bool mayShare) const;
   /// What partial sums of several blocks take on top of the blocks' own work.
   Expr addingUp(const Product &p, const Block &b, Expr splits) const;

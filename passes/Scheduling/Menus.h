@@ -36,6 +36,8 @@ private:
   void addProduct(llvm::StringRef path, mlir::DictionaryAttr config, const Product &p, const CostModel &cost,
                   const TileShape &tile, Expr guard, const CostModel::ProductCost &expected);
   void tensorCoreProducts(const Product &p, const CostModel &cost, const TargetModel &model);
+  /// Of few rows by panels.
+  void gemvProducts(const Product &p, const CostModel &cost, const TargetModel &model);
   void cudaCoreProducts(const Product &p, const CostModel &cost, const TargetModel &model);
   void attention(AttentionOp op, const CostModel &cost);
   void reduce(ReduceOp op, const CostModel &cost);

@@ -28,6 +28,16 @@ constexpr MmaTile kConvTiles[] = {{64, 64, 32, 2, 2, 4, 0}, {128, 64, 32, 2, 2, 
 /// Of operands that come an element at a time.
 constexpr MmaTile kPlainTile{64, 64, 32, 2, 2, 2, 1}, kElementsTile{64, 64, 32, 2, 2, 4, 0};
 
+/// Of few rows: rows, panels, warps, units ahead. More panels a warp are fewer reads of the left side, more warps or
+/// units ahead are more of the weights on their way, fewer panels more blocks.
+constexpr GemvTile kGemvTiles[] = {
+    {8, 1, 8, 4, true},  {8, 1, 16, 2, true}, {8, 2, 8, 2, true},  {8, 2, 16, 2, true},
+    {8, 4, 8, 1, true},  {8, 4, 8, 2, true},  {8, 4, 16, 1, true}, {16, 2, 8, 2, true},
+    {16, 4, 8, 1, true}, {32, 2, 8, 2, true}, {32, 4, 8, 1, true},
+};
+constexpr GemvTile kGemvCoreTiles[] = {{1, 1, 8, 2}, {2, 1, 8, 2}, {4, 1, 8, 2}, {8, 1, 8, 2},
+                                       {1, 2, 8, 2}, {2, 2, 8, 1}, {4, 2, 8, 1}, {8, 2, 8, 1}};
+
 /// Left alone, ptxas saves registers for more blocks than few rows have, and spills.
 constexpr SimtTile kFew{16, 64, 32, 2, 4, 4}, kLarge{128, 128, 8, 8, 8}, kSmall{64, 64, 16, 4, 4};
 
@@ -41,6 +51,7 @@ constexpr int64_t kRowNanoseconds = 1200, kFurtherRowNanoseconds = 300, kLastNan
 void Menu::products(const Product &p, const CostModel &cost, const TargetModel &model) {
   if (p.left == Product::Left::depthwise)
     return add(path::kDepthwise, makeConfig(context, {}), {}, cost.stream(bytes(), 40));
+  gemvProducts(p, cost, model);
   bool elements = p.left == Product::Left::elements;
   if (p.isHalf() && tensorCores != TensorCorePriority::low && (!elements || tensorCores == TensorCorePriority::high))
     tensorCoreProducts(p, cost, model);
@@ -81,6 +92,37 @@ void Menu::addProduct(StringRef path, DictionaryAttr config, const Product &p, c
     add(path, with(Follow::sharing), guard, time + waits * expected.turns, splits);
   }
   add(path, with(Follow::stage), guard, time + number(kStageNanoseconds) + cost.stream(moved, 80), splits);
+}
+
+void Menu::gemvProducts(const Product &p, const CostModel &cost, const TargetModel &model) {
+  unsigned bytes = elementBytes(p.rhsType);
+  bool floats = isa<FloatType>(p.lhsType) && elementBytes(p.lhsType) <= 4;
+  bool weights = p.rhsType.isInteger(8) || (isa<FloatType>(p.rhsType) && (bytes == 2 || bytes == 4));
+  if (!p.packed || p.left != Product::Left::strided || !p.accType.isF32() || !floats || !weights)
+    return;
+  auto tryTile = [&](const GemvTile &wanted, Expr guard) {
+    std::optional<GemvTile> tile = GemvTile::get(wanted, bytes, sharedPerBlock(0));
+    Expr few = Expr::lt(p.m, number(wanted.rows + 1));
+    // Parts have their panels by turns: a block has all of a column's.
+    if (!tile || tile->panels % p.parts != 0)
+      return;
+    // Where blocks of few columns do not fill the device, those of many do so still less.
+    bool deep = p.canSplit(kLeastDepth) && tile->panels <= 2 && tile->warps == 8;
+    for (bool mayShare : {false, true})
+      if (!mayShare || deep)
+        addProduct(path::kGemv, gemvConfig(context, *tile), p, cost, {tile->rows, tile->columns(), tile->threads()},
+                   allOf({guard, few}), cost.product(p, *tile, mayShare));
+  };
+  Alignment copies;
+  bool tensor = p.isHalf() && tensorCores == TensorCorePriority::high,
+       aligned = tensor && p.canAlign(copies) && copies.multiple(p.k);
+  Expr copied = copies.condition(context);
+  if (aligned && launches.ever(copied))
+    for (const GemvTile &tile : kGemvTiles)
+      tryTile(tile, copied);
+  if (!aligned || !launches.always(copied))
+    for (const GemvTile &tile : kGemvCoreTiles)
+      tryTile(tile, number(1));
 }
 
 void Menu::tensorCoreProducts(const Product &p, const CostModel &cost, const TargetModel &model) {

@@ -63,6 +63,7 @@ Result<std::shared_ptr<Model>> Model::loadModel(const std::string &path, const O
       continue;
     impl->outputs.back().tied = model.inputs[port.tied].name;
     impl->inputs[port.tied].tied = port.name;
+    impl->outputs.back().grows = impl->inputs[port.tied].grows = port.axis;
   }
   return std::shared_ptr<Model>(new Model(std::move(impl)));
 }

@@ -324,7 +324,7 @@ std::string printProgram(const Model &model) {
 }
 
 std::string print(const Model &m) {
-  static const char *symbolKinds[] = {"input", "data", "induction"};
+  static const char *symbolKinds[] = {"input", "data", "induction", "capacity"};
   static const char *bufferKinds[] = {"temporary", "input", "output", "weight"};
   static const char *moduleKinds[] = {"ptx", "cubin", "image"};
   std::string text = "model " + escaped(m.name) + " by " + escaped(m.producer) + "\n";
@@ -341,11 +341,12 @@ std::string print(const Model &m) {
   }
   for (const Port &p : m.inputs)
     text += "input " + escaped(p.name) + " " + printPort(m, p) + " in " + buffer(p.buffer) + "\n";
-  for (const Port &p : m.outputs)
-    text +=
-        "output " + escaped(p.name) + " " + printPort(m, p) + " in " + buffer(p.buffer) +
-        (p.tied == kNone ? "" : ", continues " + escaped(m.inputs[p.tied].name) + " along " + std::to_string(p.axis)) +
-        "\n";
+  for (const Port &p : m.outputs) {
+    text += "output " + escaped(p.name) + " " + printPort(m, p) + " in " + buffer(p.buffer);
+    if (p.tied != kNone)
+      text += ", continues " + escaped(m.inputs[p.tied].name) + " along " + std::to_string(p.axis);
+    text += "\n";
+  }
   for (size_t i = 0; i < m.weights.size(); ++i) {
     const Weight &w = m.weights[i];
     text += "weight w" + std::to_string(i) + " " + escaped(w.name) + " " + name(w.type) + "[";

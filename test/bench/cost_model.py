@@ -140,6 +140,8 @@ def random_products(rng, count, step):
 
 ROWS = (1, 8, 16, 48, 128, 256, 512, 1024, 2048, 4096)
 SIDES = ((768, 3072), (3072, 768), (1024, 4096), (4096, 1024), (4096, 11008), (14336, 4096), (512, 2048), (2048, 256))
+# Of a step of a decoder, columns and depth; the largest last.
+DECODE = ((512, 2048), (2048, 2048), (4096, 4096), (2048, 8192), (3072, 768), (768, 3072), (6144, 4096), (16384, 2048), (14336, 4096), (4096, 14336))
 
 
 def sets():
@@ -152,6 +154,8 @@ def sets():
     return {
         'few': [('f16 packed', products(few, half, True)), ('f16 rows', products(few, half, False)), ('f32 rows', products(few, single, False))],
         'grid': [('f16 packed', products(grid, half, True)), ('f16 rows', products(grid[::2], half, False))],
+        'decode': [('f16 packed', products([(m, n, k) for n, k in DECODE for m in (1, 2, 4, 8, 16, 32)], half, True)),
+                   ('f32 packed', products([(m, n, k) for n, k in DECODE[:4] for m in (1, 2, 4, 8)], single, True))],
         'single': [('f32 packed', products([s for s in grid[::3] if s[0] <= 2048], single, True))],
         'attention': [(f'attention h16 d{d}', attentions(keys, 16, d)) for d in (64, 128)],
         'followed': [(f'f16 {n} {k} norm', followed([(m, n, k) for m in (1, 17, 62, 130, 400, 1000, 3000, 8000)]))

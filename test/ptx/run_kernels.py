@@ -10,11 +10,13 @@ import time
 import cases_attention
 import cases_conv
 import cases_faults
+import cases_gemv
 import cases_matmul
 import cases_order
 import cases_results
 import cases_rows
 import cases_settings
+import cases_states
 import cases_structured
 import cases_views
 import harness
@@ -23,8 +25,9 @@ import kernels as kernel_files
 import report
 
 FAMILIES = {'generic': cases_structured.generic_cases, 'reduce': cases_structured.reduce_cases, 'normalize': cases_structured.normalize_cases,
-            'matmul': cases_matmul.matmul_cases, 'conv': cases_conv.conv_cases, 'attention': cases_attention.attention_cases, 'views': cases_views.view_cases,
-            'order': cases_order.order_cases, 'rows': cases_rows.row_cases, 'results': cases_results.result_cases, 'faults': cases_faults.fault_cases, 'settings': cases_settings.settings_cases}
+            'matmul': cases_matmul.matmul_cases, 'gemv': cases_gemv.gemv_cases, 'conv': cases_conv.conv_cases, 'attention': cases_attention.attention_cases,
+            'views': cases_views.view_cases, 'order': cases_order.order_cases, 'rows': cases_rows.row_cases, 'results': cases_results.result_cases,
+            'states': cases_states.state_cases, 'faults': cases_faults.fault_cases, 'settings': cases_settings.settings_cases}
 
 
 def families(only=''):

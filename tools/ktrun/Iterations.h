@@ -47,7 +47,7 @@ private:
   const kt::Model &model;
   kt::Session &session;
   std::vector<Carry> carries;
-  kt::Memory memory; // where the model runs
+  kt::Memory memory;                      // where the model runs
   std::vector<kt::Binding> given, inputs; // by input: at first, and in the next run
   std::vector<kt::Binding> outputs;       // that stay where the model runs
   std::unique_ptr<kt::device::Device> device;

@@ -11,6 +11,7 @@
 #include "runtime/text/Grammar.h"
 #include "tools/ktrun/Benchmark.h"
 #include "tools/ktrun/Compare.h"
+#include "tools/ktrun/Generate.h"
 #include "tools/ktrun/Inputs.h"
 
 #include <CLI/CLI.hpp>
@@ -186,8 +187,10 @@ int main(int argc, char **argv) {
     (void)kt::os::writeAll(2, "error: " + kt::os::oneLine(status.message()) + "\n");
     return status.exitStatus();
   };
+  if (argc > 1 && std::string_view(argv[1]) == "generate")
+    return ktrun::generate(argc - 1, argv + 1);
   Arguments a;
-  CLI::App app("Runs a compiled model (.ktm).", "ktrun");
+  CLI::App app("Runs a compiled model (.ktm). `ktrun generate` has a language model write.", "ktrun");
   CLI::Validator positive(
       [](std::string &text) {
         double value = 0;

@@ -252,17 +252,12 @@ Value KernelBuilder::convert(Value x, Type to) {
 // Memory
 //===----------------------------------------------------------------------===//
 
-struct KernelBuilder::At {
-  At(KernelBuilder &k, Where where) : k(k), before(k.loc) {
-    // Without what lies before the project's folders, which is different on each machine.
-    StringRef file = where.file_name();
-    file = file.substr(std::min(file.rfind("codegen/"), file.size()));
-    k.loc = FileLineColLoc::get(k.b.getContext(), file, where.line(), where.column());
-  }
-  ~At() { k.loc = before; }
-  KernelBuilder &k;
-  Location before;
-};
+KernelBuilder::At::At(KernelBuilder &k, Where where) : k(k), before(k.loc) {
+  // Without what lies before the project's folders, which is different on each machine.
+  StringRef file = where.file_name();
+  file = file.substr(std::min(file.rfind("codegen/"), file.size()));
+  k.loc = FileLineColLoc::get(k.b.getContext(), file, where.line(), where.column());
+}
 
 Value KernelBuilder::gep(Value ptr, int64_t bytes) {
   if (!bytes)
@@ -443,103 +438,6 @@ Value KernelBuilder::shuffleIdx(Value value, Value lane, Where where) {
   return shuffleBits(value, [&](Value v) -> Value {
     return NVVM::ShflOp::create(b, loc, v.getType(), c(-1), v, lane, c(31), NVVM::ShflKind::idx, UnitAttr());
   });
-}
-
-//===----------------------------------------------------------------------===//
-// Copies and tensor cores
-//===----------------------------------------------------------------------===//
-
-void KernelBuilder::cpAsync16(Value dst, Value src, Value bytes, Where where) {
-  At here(*this, where);
-  NVVM::CpAsyncOp::create(b, loc, dst, src, 16, NVVM::LoadCacheModifierKind::CG, bytes);
-}
-void KernelBuilder::cpAsyncCommit(Where where) {
-  At here(*this, where);
-  NVVM::CpAsyncCommitGroupOp::create(b, loc);
-}
-void KernelBuilder::cpAsyncWait(unsigned pending, Where where) {
-  At here(*this, where);
-  NVVM::CpAsyncWaitGroupOp::create(b, loc, pending);
-}
-
-Values KernelBuilder::ldmatrix4(Value ptr, bool transpose, Where where) {
-  At here(*this, where);
-  Type four = LLVM::LLVMStructType::getLiteral(b.getContext(), {i32, i32, i32, i32});
-  StringRef name =
-      transpose ? "llvm.nvvm.ldmatrix.sync.aligned.m8n8.x4.trans.b16" : "llvm.nvvm.ldmatrix.sync.aligned.m8n8.x4.b16";
-  Value all = LLVM::CallIntrinsicOp::create(b, loc, four, b.getStringAttr(name), ptr).getResult(0);
-  Values values;
-  for (int64_t i = 0; i < 4; ++i)
-    values.push_back(LLVM::ExtractValueOp::create(b, loc, all, i));
-  return values;
-}
-
-Values KernelBuilder::mma(ArrayRef<Value> a, ArrayRef<Value> bs, ArrayRef<Value> acc, Type type, Where where) {
-  At here(*this, where);
-  Type four = LLVM::LLVMStructType::getLiteral(b.getContext(), {f32, f32, f32, f32});
-  Values args;
-  for (ArrayRef<Value> list : {a, bs})
-    for (Value v : list)
-      args.push_back(type == f16 ? Value(LLVM::BitcastOp::create(b, loc, vec(2, f16), v)) : v);
-  args.append(acc.begin(), acc.end());
-  StringRef name = type == f16 ? "llvm.nvvm.mma.m16n8k16.row.col.f32.f32" : "llvm.nvvm.mma.m16n8k16.row.col.bf16";
-  Value all = LLVM::CallIntrinsicOp::create(b, loc, four, b.getStringAttr(name), args).getResult(0);
-  Values values;
-  for (int64_t i = 0; i < 4; ++i)
-    values.push_back(LLVM::ExtractValueOp::create(b, loc, all, i));
-  return values;
-}
-
-void KernelBuilder::fenceAsyncProxy(Where where) {
-  At here(*this, where);
-  assembly("fence.proxy.async.shared::cta;", "", {}, {});
-}
-void KernelBuilder::wgmmaFence(Where where) {
-  At here(*this, where);
-  NVVM::WgmmaFenceAlignedOp::create(b, loc);
-}
-void KernelBuilder::wgmmaCommit(Where where) {
-  At here(*this, where);
-  NVVM::WgmmaGroupSyncAlignedOp::create(b, loc);
-}
-
-Values KernelBuilder::wgmma(Value a, Value bs, bool columns, ValueRange acc, Type type, Where where) {
-  At here(*this, where);
-  std::string element = type == f16 ? "f16" : "bf16", list, first = std::to_string(2 * acc.size());
-  for (size_t i = 0; i < acc.size(); ++i)
-    list += (i ? ", $" : "$") + std::to_string(i);
-  std::string text = "{ .reg .pred p; setp.eq.u32 p, 0, 0; wgmma.mma_async.sync.aligned.m64n" + first + "k16.f32." +
-                     element + "." + element + " {" + list + "}, $" + std::to_string(acc.size()) + ", $" +
-                     std::to_string(acc.size() + 1) + ", p, 1, 1, 0, " + (columns ? "1" : "0") + "; }";
-  return assembly(text, "l,l", {a, bs}, acc);
-}
-
-Values KernelBuilder::wgmmaWait(unsigned pending, ValueRange acc, Where where) {
-  At here(*this, where);
-  return assembly("wgmma.wait_group.sync.aligned " + std::to_string(pending) + ";", "", {}, acc);
-}
-
-Values KernelBuilder::assembly(StringRef text, StringRef inputs, ValueRange values, ValueRange updated) {
-  // Updated registers are results and, tied to them, the last operands.
-  std::string constraints, tied;
-  for (size_t i = 0; i < updated.size(); ++i)
-    constraints += "=f,", tied += std::to_string(i) + ",";
-  constraints += inputs.str() + (inputs.empty() ? "" : ",") + tied + "~{memory}";
-  Values operands(values);
-  operands.append(updated.begin(), updated.end());
-  SmallVector<Type> types(updated.getTypes());
-  Type type = types.empty()       ? Type(LLVM::LLVMVoidType::get(b.getContext()))
-              : types.size() == 1 ? types[0]
-                                  : LLVM::LLVMStructType::getLiteral(b.getContext(), types);
-  auto op = LLVM::InlineAsmOp::create(b, loc, types.empty() ? TypeRange() : TypeRange(type), operands, text,
-                                      constraints, /*has_side_effects=*/true, /*is_align_stack=*/false,
-                                      LLVM::TailCallKind::None, LLVM::AsmDialectAttr(), ArrayAttr());
-  Values results;
-  if (types.size() == 1)
-    results.push_back(op->getResult(0));
-  for (size_t i = 0; i < types.size() && types.size() > 1; ++i)
-    results.push_back(LLVM::ExtractValueOp::create(b, loc, op->getResult(0), i));
-  return results;
 }
 
 //===----------------------------------------------------------------------===//

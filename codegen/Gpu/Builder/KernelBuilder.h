@@ -120,6 +120,8 @@ public:
   Value sel(Value c, Value x, Value y) { return b.createOrFold<mlir::arith::SelectOp>(loc, c, x, y); }
   Value ext(Value x) { return b.createOrFold<mlir::arith::ExtUIOp>(loc, i64, x); }
   Value sext(Value x) { return b.createOrFold<mlir::arith::ExtSIOp>(loc, i64, x); }
+  /// Four of the eight bytes of x and y; each digit of `selector` says which, the lowest first, from 4 on y's.
+  Value permute(Value x, Value y, unsigned selector);
   Value toIndex(Value x);
   Value fromIndex(Value x);
 
@@ -154,6 +156,10 @@ public:
     return loadElements(ptr, scalar, 1, where)[0];
   }
   void storeElement(Value value, Value ptr, Where where = Where::current()) { storeElements(value, ptr, where); }
+  /// `n` neighbours (1, 2 or 4, aligned together) of 16 or 32 bits in memory that no thread of the launch writes; zeros
+  /// where `when` does not hold. No branch keeps the next load from being on its way as well. `once`: no thread reads
+  /// them again, so the first-level cache keeps nothing.
+  Values loadWhen(Value when, Value ptr, Type scalar, unsigned n, bool once, Where where = Where::current());
   /// Elements of result `number` from its element `at` on. What is narrower than a byte fills one, with its sign if its
   /// type has one.
   void storeResult(unsigned number, Value at, ValueRange values, Where where = Where::current());
@@ -222,7 +228,12 @@ private:
   template <typename Op> Value special() { return Op::create(b, loc, i32); }
   Value shuffle(Value value, int64_t operand, mlir::NVVM::ShflKind kind, Where where);
   /// Sets `loc` for as long as it lives.
-  struct At;
+  struct At {
+    At(KernelBuilder &k, Where where);
+    ~At() { k.loc = before; }
+    KernelBuilder &k;
+    mlir::Location before;
+  };
   /// PTX that stands as it is; `updated` registers are read and written.
   Values assembly(mlir::StringRef text, mlir::StringRef inputs, ValueRange values, ValueRange updated);
   Value shuffleBits(Value value, llvm::function_ref<Value(Value)> one);

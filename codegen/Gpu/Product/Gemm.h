@@ -112,9 +112,13 @@ llvm::LogicalResult addProduct(KernelSink &sink, const GemmProblem &p, KernelBui
 /// free of bank conflicts.
 Value swizzle(KernelBuilder &k, unsigned chunks, Value row, Value chunk);
 
+/// Two of the four 8-bit integers of `word`, the first or the second two, as two elements of `type` in one register.
+Value widenBytes(KernelBuilder &k, Value word, unsigned pair, Type type);
+
 /// One variant, for the sink's candidate; `family` names it.
 llvm::LogicalResult buildProduct(KernelSink &sink, const GemmProblem &p, llvm::StringRef family);
 llvm::LogicalResult buildMatmulTensorCore(KernelSink &sink, const GemmProblem &p, llvm::StringRef family);
+llvm::LogicalResult buildGemv(KernelSink &sink, const GemmProblem &p, llvm::StringRef family);
 llvm::LogicalResult buildMatmulCudaCore(KernelSink &sink, const GemmProblem &p, llvm::StringRef family);
 
 } // namespace kt::gpu

@@ -7,6 +7,8 @@ using namespace kt;
 using namespace kt::gpu;
 
 LogicalResult kt::gpu::buildProduct(KernelSink &sink, const GemmProblem &p, StringRef family) {
+  if (sink.has(path::kGemv))
+    return buildGemv(sink, p, family);
   return sink.has(path::kMma) || sink.has(path::kWgmma) ? buildMatmulTensorCore(sink, p, family)
                                                         : buildMatmulCudaCore(sink, p, family);
 }

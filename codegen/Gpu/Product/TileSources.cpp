@@ -174,7 +174,7 @@ public:
     for (unsigned w = 0; w < 4; ++w) {
       Value word = LLVM::ExtractElementOp::create(k.b, k.loc, fetched[0], k.c(w));
       for (unsigned pair = 0; pair < 2; ++pair)
-        words.push_back(widen(word, pair));
+        words.push_back(widenBytes(k, word, pair, type));
     }
     for (unsigned h = 0; h < 2; ++h) {
       ArrayRef<Value> part = ArrayRef(words).slice(h * 4, 4);
@@ -183,27 +183,6 @@ public:
   }
 
 private:
-  /// Two of the four bytes of `word` as two elements in one register.
-  Value widen(Value word, unsigned pair) {
-    if (type == k.f16) {
-      // The byte plus 128 below the exponent of 1024 is 1152 plus the value.
-      Value biased = k.xor_(word, k.c((int32_t)0x80808080));
-      Value bits = LLVM::CallIntrinsicOp::create(k.b, k.loc, k.i32, k.b.getStringAttr("llvm.nvvm.prmt"),
-                                                 ValueRange{biased, k.c(0x64646464), k.c(pair ? 0x4342 : 0x4140)})
-                       .getResult(0);
-      Value v = LLVM::BitcastOp::create(k.b, k.loc, k.vec(2, k.f16), bits);
-      Value offset = arith::ConstantOp::create(
-          k.b, k.loc, DenseElementsAttr::get(cast<ShapedType>(k.vec(2, k.f16)), k.b.getF16FloatAttr(1152).getValue()));
-      return LLVM::BitcastOp::create(k.b, k.loc, k.i32, k.subf(v, offset));
-    }
-    Value v = LLVM::UndefOp::create(k.b, k.loc, k.vec(2, type));
-    for (unsigned e = 0; e < 2; ++e) {
-      Value byte = arith::TruncIOp::create(k.b, k.loc, k.i8, k.shr(word, (pair * 2 + e) * 8));
-      v = LLVM::InsertElementOp::create(k.b, k.loc, v, k.convert(k.convert(k.convert(byte, k.i32), k.f32), type),
-                                        k.c(e));
-    }
-    return LLVM::BitcastOp::create(k.b, k.loc, k.i32, v);
-  }
   Type type;
 };
 
@@ -246,6 +225,24 @@ private:
 };
 
 } // namespace
+
+Value kt::gpu::widenBytes(KernelBuilder &k, Value word, unsigned pair, Type type) {
+  if (type == k.f16) {
+    // The byte plus 128 below the exponent of 1024 is 1152 plus the value.
+    Value biased = k.xor_(word, k.c((int32_t)0x80808080));
+    Value bits = k.permute(biased, k.c(0x64646464), pair ? 0x4342 : 0x4140);
+    Value v = LLVM::BitcastOp::create(k.b, k.loc, k.vec(2, k.f16), bits);
+    Value offset = arith::ConstantOp::create(
+        k.b, k.loc, DenseElementsAttr::get(cast<ShapedType>(k.vec(2, k.f16)), k.b.getF16FloatAttr(1152).getValue()));
+    return LLVM::BitcastOp::create(k.b, k.loc, k.i32, k.subf(v, offset));
+  }
+  Value v = LLVM::UndefOp::create(k.b, k.loc, k.vec(2, type));
+  for (unsigned e = 0; e < 2; ++e) {
+    Value byte = arith::TruncIOp::create(k.b, k.loc, k.i8, k.shr(word, (pair * 2 + e) * 8));
+    v = LLVM::InsertElementOp::create(k.b, k.loc, v, k.convert(k.convert(k.convert(byte, k.i32), k.f32), type), k.c(e));
+  }
+  return LLVM::BitcastOp::create(k.b, k.loc, k.i32, v);
+}
 
 std::unique_ptr<TileSource> kt::gpu::asyncRows(KernelBuilder &k, unsigned rows, unsigned bk, unsigned threads,
                                                OperandView v) {

@@ -29,6 +29,12 @@ DictionaryAttr kt::makeConfig(MLIRContext *context, const SimtTile &t, bool vect
       {{"tile", {t.bm, t.bn, t.bk}}, {"thread", {t.tm, t.tn}}, {"min_ctas", {t.minCtas}}, {"vectors", {vectors}}});
 }
 
+DictionaryAttr kt::gemvConfig(MLIRContext *context, const GemvTile &t) {
+  return makeConfig(
+      context,
+      {{"rows", {t.rows}}, {"panels", {t.panels}}, {"warps", {t.warps}}, {"ahead", {t.ahead}}, {"mma", {t.mma}}});
+}
+
 SmallVector<CandidateAttr> kt::candidatesFor(KernelOp kernel, StringRef target) {
   SmallVector<CandidateAttr> found;
   if (std::optional<ArrayAttr> all = kernel.getCandidates())
@@ -77,4 +83,10 @@ std::optional<SimtTile> kt::simtTileOf(CandidateAttr candidate, unsigned accByte
   auto tile = list(candidate, "tile", 3), thread = list(candidate, "thread", 2);
   SimtTile wanted{tile[0], tile[1], tile[2], thread[0], thread[1], size(candidate, "min_ctas")};
   return SimtTile::get(wanted, accBytes, sharedFor(candidate), why);
+}
+
+std::optional<GemvTile> kt::gemvTileOf(CandidateAttr candidate, unsigned bytes, std::string *why) {
+  GemvTile wanted{size(candidate, "rows"), size(candidate, "panels"), size(candidate, "warps"),
+                  size(candidate, "ahead"), configured(candidate, "mma") != 0};
+  return GemvTile::get(wanted, bytes, sharedFor(candidate), why);
 }

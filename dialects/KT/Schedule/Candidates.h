@@ -27,6 +27,7 @@ constexpr llvm::StringLiteral kMma = "mma", // products on tensor cores: `tile` 
     kWgmma = "wgmma",                       // the same by warpgroups of four warps
     kSimt = "simt",                         // products and attention on CUDA cores; products: `tile`, `thread` (rows,
                                             // columns), `min_ctas`, `vectors`
+    kGemv = "gemv",                         // products of few rows: `rows`, `panels`, `warps`, `ahead`, `mma`
     kDepthwise = "depthwise",               // convolutions of one channel a group
                                             // products with a norm of their rows: `follow`, a Follow
     kFlash = "flash",                       // attention on tensor cores: `warps`, `async`
@@ -50,6 +51,7 @@ using Config = llvm::ArrayRef<ConfigEntry>;
 mlir::DictionaryAttr makeConfig(mlir::MLIRContext *context, Config entries);
 mlir::DictionaryAttr makeConfig(mlir::MLIRContext *context, const MmaTile &tile, bool async);
 mlir::DictionaryAttr makeConfig(mlir::MLIRContext *context, const SimtTile &tile, bool vectors);
+mlir::DictionaryAttr gemvConfig(mlir::MLIRContext *context, const GemvTile &tile);
 
 /// A kernel's candidates for one target, best first.
 llvm::SmallVector<CandidateAttr> candidatesFor(KernelOp kernel, llvm::StringRef target);
@@ -58,6 +60,7 @@ int64_t configured(CandidateAttr candidate, llvm::StringRef name, int64_t otherw
 /// The tile of a candidate for a product, checked; nothing, and `why`, where it says none that can be built.
 std::optional<MmaTile> mmaTileOf(CandidateAttr candidate, std::string *why = nullptr);
 std::optional<SimtTile> simtTileOf(CandidateAttr candidate, unsigned accBytes, std::string *why = nullptr);
+std::optional<GemvTile> gemvTileOf(CandidateAttr candidate, unsigned bytes, std::string *why = nullptr);
 
 } // namespace kt
 

@@ -136,3 +136,41 @@ std::optional<SimtTile> SimtTile::get(SimtTile t, unsigned accBytes, int64_t sha
 std::string SimtTile::str() const {
   return "tile=" + number(bm) + "x" + number(bn) + "x" + number(bk) + " thread=" + number(tm) + "x" + number(tn);
 }
+
+std::optional<GemvTile> GemvTile::get(GemvTile t, unsigned bytes, int64_t shared, std::string *why) {
+  Checks c;
+  c.require(t.rows && t.panels && t.warps && t.ahead, "a size of 0");
+  c.require(std::max({t.rows, t.panels, t.ahead}) <= 32, "a size beyond 32");
+  if (!c.ok(why))
+    return std::nullopt;
+  checkThreads(c, t.threads(), 0);
+  c.require(llvm::isPowerOf2_32(t.rows), number(t.rows) + " rows, expected a power of two");
+  // Eight lanes share the columns of the panels, each at least 4 bytes and at most 16.
+  if (t.mma) {
+    c.require(bytes <= 2, "tensor cores take weights of 1 or 2 bytes, not of " + number(bytes));
+    c.require(t.panels * bytes >= 2, "a panel of 8-bit weights is too narrow for a warp");
+    c.require(t.rows >= 8, number(t.rows) + " rows, expected whole fragments of 8");
+    c.require(llvm::isPowerOf2_32(t.panels) && t.panels <= 4, number(t.panels) + " panels, expected 1, 2 or 4");
+  }
+  unsigned registers = t.registers(bytes);
+  c.require(registers <= kMostRegisters,
+            "about " + number(registers) + " registers a thread, expected at most " + number(kMostRegisters));
+  c.require(registers * t.threads() <= kRegisters, "about " + number(registers * t.threads()) + " registers a block");
+  c.require(t.sharedBytes() <= shared,
+            number(t.sharedBytes()) + " bytes of shared memory, expected at most " + number(shared));
+  return c.ok(why) ? std::optional(t) : std::nullopt;
+}
+
+int64_t GemvTile::sharedBytes() const { return std::max<int64_t>((int64_t)warps * rows * pitch() * 4, 4096); }
+
+unsigned GemvTile::registers(unsigned bytes) const {
+  unsigned weights = panels * kUnit * 16 * bytes / 128;
+  if (mma) // fragments on top
+    return panels * rows / 2 + ahead * (weights + rows / 2) + panels * rows / 4 + 20;
+  return panels * rows * 16 / bytes + ahead * (weights + rows * bytes) + 48;
+}
+
+std::string GemvTile::str() const {
+  return "gemv rows=" + number(rows) + " panels=" + number(panels) + " warps=" + number(warps) +
+         " ahead=" + number(ahead) + (mma ? " mma" : "");
+}

@@ -126,6 +126,8 @@ struct PortInfo {
   /// Of an output that is one of the inputs with more behind it, as caches are: that input's name; of this input the
   /// output's. Else empty. A session may keep such pairs (SessionOptions).
   std::string tied = {};
+  /// The dimension in which an output goes on where its input ends, of both; else -1.
+  int64_t grows = -1;
 };
 
 struct Options {

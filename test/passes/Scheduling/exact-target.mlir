@@ -40,7 +40,7 @@ kt.kernel @prefill ["p0"] computes {
 // CHECK-NOT: "sm_90a"
 // CHECK: kt.kernel @full
 // ALONE-LABEL: kt.kernel @decode
-// ALONE-SAME: "sm_90a" "mma"
+// ALONE-SAME: "sm_90a" "gemv"
 kt.kernel @decode ["p0"] computes {
 ^bb0(%a: !kt.tensor<[p0, 4096] x f16>, %b: !kt.tensor<[256, 4096, 16] x f16>):
   %r = kt.matmul %a, %b {maps = [#mk, #nk, #mn], depth = #kt.expr<4096>, packed}

@@ -15,10 +15,10 @@
 
 module attributes {kt.bounds = {rows = array<i64: 4096, 8192>}} {
 
-// One row of a decoder: the smallest tile on every card. What the host can is behind it, the better instructions first.
+// One row of a decoder: its weights straight into registers on every card. What the host can is behind it, the better instructions first.
 // CHECK-LABEL: kt.kernel @decode
-// CHECK-SAME: candidates = [#kt.candidate<"sm_89" "mma" {{{.*}} tile = array<i64: 16, 64, 128>, {{[^}]*}}}
-// CHECK-NOT: "mma"
+// CHECK-SAME: candidates = [#kt.candidate<"sm_89" "gemv" {{{[^}]*}}mma = 1 : i64, panels = 1 : i64, rows = 8 : i64, {{[^}]*}}}
+// CHECK-NOT: "sm_89"
 // CHECK-SAME: #kt.candidate<"host-v4" "host" {}
 // CHECK-SAME: #kt.candidate<"host-v3" "host" {}
 // CHECK-NOT: #kt.candidate
@@ -27,7 +27,16 @@ module attributes {kt.bounds = {rows = array<i64: 4096, 8192>}} {
 // ONE-SAME: "host-v3"
 // ONE-NOT: "host-v4"
 // LOW-LABEL: kt.kernel @decode
-// LOW-SAME: "simt"
+// LOW-SAME: "gemv" {{{[^}]*}}mma = 0 : i64, {{[^}]*}}rows = 1 : i64
+// Tiles for few rows come with as many rows as they hold, those of few columns with their depth shared as well.
+// ALL-LABEL: kt.kernel @decode
+// ALL-SAME: "gemv" {ahead = 4 : i64, mma = 1 : i64, panels = 1 : i64, rows = 8 : i64, warps = 8 : i64} if <lt(p0, 9)>
+// ALL-SAME: "gemv" {ahead = 4 : i64, mma = 1 : i64, panels = 1 : i64, rows = 8 : i64, warps = 8 : i64} splits <
+// ALL-SAME: "gemv" {ahead = 1 : i64, mma = 1 : i64, panels = 4 : i64, rows = 16 : i64, warps = 8 : i64} if <lt(p0, 17)>
+// ALL-SAME: "gemv" {ahead = 1 : i64, mma = 1 : i64, panels = 4 : i64, rows = 32 : i64, warps = 8 : i64} if <lt(p0, 33)>
+// ALL-NOT: "gemv"
+// ALL-SAME: "mma"
+// ALL-NOT: mma = 0
 kt.kernel @decode ["p0"] computes {
 ^bb0(%a: !kt.tensor<[p0, 4096] x f16>, %b: !kt.tensor<[256, 4096, 16] x f16>):
   %r = kt.matmul %a, %b {maps = [#mk, #nk, #mn], depth = #kt.expr<4096>, packed}
@@ -116,9 +125,16 @@ kt.kernel @alone ["p0", "p1"] computes {
   kt.yield %r : !kt.tensor<[p0, p1] x f16>
 }
 
-// A norm of a product's rows: by all blocks of a band, or by the last one where tiles are so large that bands of them do not come one after the other,
+// Nothing for few rows of a right side that is not packed.
+// ALL-LABEL: kt.kernel @ragged
+// ALL-NOT: "gemv"
+// ALL: kt.kernel @alone
+
+// A norm of a product's rows: of a few by the last block, else by all blocks of a band, or by the last one where tiles are so large that bands of them do not come one after the other,
 // and never by a launch of its own. Each way is there for each tile.
 // CHECK-LABEL: kt.kernel @rows
+// CHECK-SAME: "gemv" {{{[^}]*}}follow = 1 : i64, {{[^}]*}}rows = 8 : i64
+// CHECK-SAME: "gemv" {{{[^}]*}}follow = 2 : i64, {{[^}]*}}rows = 32 : i64
 // CHECK-SAME: "mma" {async = 1 : i64, follow = 2 : i64, {{[^}]*}} tile = array<i64: 32, 64, 128>,
 // CHECK-NOT: follow = {{[01]}}
 // CHECK-SAME: follow = 2 : i64, {{[^}]*}} tile = array<i64: 128, 128, 64>,

@@ -10,6 +10,7 @@
 #bmk = affine_map<(b, m, n, k) -> (b, m, k)>
 #b_nk = affine_map<(b, m, n, k) -> (n, k)>
 #bmn = affine_map<(b, m, n, k) -> (b, m, n)>
+#bnm = affine_map<(b, m, n, k) -> (b, n, m)>
 #bmhk = affine_map<(b, h, m, n, k) -> (b, m, h, k)>
 #bnhk = affine_map<(b, h, m, n, k) -> (b, n, h, k)>
 #bhmn = affine_map<(b, h, m, n, k) -> (b, h, m, n)>
@@ -232,6 +233,19 @@ kt.kernel @positions_f16 ["p0", "p1"] computes {
     kt.yield %e : f16
   }
   kt.yield %r : !kt.tensor<[p0, p1, 24] x f16>
+}
+
+// Batches that are no rows of one matrix, because the result has columns between them.
+kt.kernel @columns_first_f16 ["p0", "p1"] computes {
+^bb0(%a: !kt.tensor<[p0, p1, 48] x f16>, %b: !kt.tensor<[5, 48, 16] x f16>):
+  %r = kt.matmul %a, %b
+      {maps = [#bmk, #b_nk, #bnm], depth = #kt.expr<48>, packed}
+      : !kt.tensor<[p0, p1, 48] x f16>, !kt.tensor<[5, 48, 16] x f16> -> !kt.tensor<[p0, 72, p1] x f16> epilogue {
+  ^bb0(%acc: f32, %i0: index, %i1: index, %i2: index):
+    %e = arith.truncf %acc : f32 to f16
+    kt.yield %e : f16
+  }
+  kt.yield %r : !kt.tensor<[p0, 72, p1] x f16>
 }
 
 kt.kernel @left_transposed_f32 ["p0"] computes {

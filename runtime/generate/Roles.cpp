@@ -1,0 +1,63 @@
+//===- Roles.cpp - what the ports of a language model are for -------------===//
+
+#include "runtime/generate/Roles.h"
+
+#include <algorithm>
+
+namespace kt::generate {
+
+namespace {
+std::optional<size_t> named(const std::vector<PortInfo> &ports, const std::string &name) {
+  auto it = std::find_if(ports.begin(), ports.end(), [&](const PortInfo &p) { return p.name == name; });
+  return it == ports.end() ? std::nullopt : std::optional<size_t>(it - ports.begin());
+}
+
+bool isInteger(DataType type) { return type == DataType::i64 || type == DataType::i32; }
+
+std::string quoted(const std::string &text) { return "'" + text + "'"; }
+} // namespace
+
+Result<Roles> findRoles(const Model &model, const GenerationPorts &ports) {
+  const std::vector<PortInfo> &inputs = model.inputs(), &outputs = model.outputs();
+  Roles roles;
+  auto find = [&](const std::vector<PortInfo> &among, const char *kind, const std::string &given,
+                  const char *usual) -> Result<std::optional<size_t>> {
+    auto found = named(among, given.empty() ? usual : given);
+    if (!found && !given.empty())
+      return Status::usage(std::string("the model has no ") + kind + " " + quoted(given));
+    return found;
+  };
+  auto ids = find(inputs, "input", ports.ids, "input_ids"), mask = find(inputs, "input", ports.mask, "attention_mask"),
+       positions = find(inputs, "input", ports.positions, "position_ids"),
+       logits = find(outputs, "output", ports.logits, "logits");
+  for (auto *role : {&ids, &mask, &positions, &logits})
+    if (!role->ok())
+      return std::move(*role).status();
+  if (!*ids)
+    return Status::usage("no input is called 'input_ids': it is not known where tokens go");
+  if (!*logits)
+    return Status::usage("no output is called 'logits': it is not known where the next token is said");
+  roles.ids = **ids, roles.logits = **logits, roles.mask = *mask, roles.positions = *positions;
+  for (auto port : {std::optional(roles.ids), roles.positions})
+    if (port && (!isInteger(inputs[*port].type) || inputs[*port].dims.size() != 2))
+      return Status::usage("input " + quoted(inputs[*port].name) + " is " + name(inputs[*port].type) + " of rank " +
+                           std::to_string(inputs[*port].dims.size()) + ", expected integers of rank 2");
+  if (roles.mask && inputs[*roles.mask].dims.size() != 2)
+    return Status::usage("input " + quoted(inputs[*roles.mask].name) + " has rank " +
+                         std::to_string(inputs[*roles.mask].dims.size()) + ", expected 2");
+  size_t rank = outputs[roles.logits].dims.size();
+  if (rank < 2 || rank > 3 || outputs[roles.logits].dims.back() < 1)
+    return Status::usage("output " + quoted(outputs[roles.logits].name) +
+                         " has another shape than [batch, tokens, vocabulary] or [batch, vocabulary]");
+  for (size_t i = 0; i < outputs.size(); ++i)
+    if (!outputs[i].tied.empty())
+      roles.states.emplace_back(*named(inputs, outputs[i].tied), i);
+  for (size_t i = 0; i < inputs.size(); ++i)
+    if (i != roles.ids && i != roles.mask && i != roles.positions &&
+        std::none_of(roles.states.begin(), roles.states.end(), [&](auto &s) { return s.first == i; }))
+      return Status::usage("input " + quoted(inputs[i].name) + " is no tokens, no mask, no positions, and no output " +
+                           "continues it: it is not known what to give");
+  return roles;
+}
+
+} // namespace kt::generate

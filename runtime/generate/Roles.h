@@ -1,0 +1,26 @@
+//===- Roles.h - what the ports of a language model are for ---------------===//
+
+#ifndef KT_RUNTIME_GENERATE_ROLES_H
+#define KT_RUNTIME_GENERATE_ROLES_H
+
+#include "kt/Generate.h"
+
+#include <optional>
+
+namespace kt::generate {
+
+/// Numbers among the model's inputs and outputs.
+struct Roles {
+  size_t ids = 0, logits = 0;
+  std::optional<size_t> mask, positions;
+  /// Inputs and the outputs that go on where they end.
+  std::vector<std::pair<size_t, size_t>> states;
+};
+
+/// By the given names, else by usual ones. Code::usage where one is missing, where a given one is no port, and where an
+/// input is left that is none of these.
+Result<Roles> findRoles(const Model &model, const GenerationPorts &ports);
+
+} // namespace kt::generate
+
+#endif

@@ -1,0 +1,134 @@
+// RUN: kt-opt --pass-pipeline='builtin.module(func.func(kt-tie-states))' %s -o %t
+// RUN: FileCheck %s < %t
+// RUN: kt-opt --pass-pipeline='builtin.module(func.func(kt-tie-states))' %t | diff %t -
+
+!past = !kt.tensor<[b, past, 64] x f16>
+!new = !kt.tensor<[b, seq, 64] x f16>
+!all = !kt.tensor<[b, past + seq, 64] x f16>
+!length = !kt.tensor<[b] x i64>
+
+// A concatenation as import leaves it. The window begins where the argument ends, and who else reads the result sees what
+// is held.
+// CHECK-LABEL: @concat(
+// CHECK-SAME: {kt.tied = 0 : i64}, %arg1
+// CHECK-SAME: -> ({{.*}} {kt.tied = 0 : i64},
+// CHECK: %[[STORED:.*]] = kt.capacity %arg0 : {{.*}} -> <[b, select(eq(0, @capacity), past, @capacity), 64] x f16>
+// CHECK: %[[ALL:.*]] = kt.update axis 1 from <select(eq(0, @capacity), 0, past)> count <select(eq(0, @capacity), past + seq, seq)> ins(%[[STORED]], %arg1 :
+// CHECK-SAME: -> <[b, select(eq(0, @capacity), past + seq, @capacity), 64] x f16> {
+// CHECK: ^bb0(%{{.*}}, %[[N:.*]]: {{.*}}, %[[B:.*]]: index, %[[I:.*]]: index, %[[D:.*]]: index):
+// CHECK: %[[FROM:.*]] = kt.size <select(eq(0, @capacity), 0, past)>
+// CHECK: %[[J:.*]] = arith.addi %[[I]], %[[FROM]]
+// CHECK: kt.yield %{{[0-9]+}} : f16
+// CHECK: %[[OUT:.*]] = kt.capacity %[[ALL]] : {{.*}} -> <[b, past + seq, 64] x f16>
+// CHECK: %[[HELD:.*]] = kt.generic ins(%[[ALL]] : {{.*}}) -> <[b, past + seq, 64] x f16> {
+// CHECK: kt.reduce add {{.*}}ins(%[[HELD]] :
+// CHECK: return %[[OUT]], %
+func.func @concat(%past: !past, %new: !new) -> (!all, !length) {
+  %r = kt.generic ins(%past, %new : !past, !new) -> !all {
+  ^bb0(%P: !past, %N: !new, %b: index, %j: index, %d: index):
+    %zero = arith.constant 0.0 : f16
+    %0 = kt.read %P[%b, %j, %d] else %zero : f16 {check = array<i64: 1>} : !past -> f16
+    %size = kt.size #kt.expr<past>
+    %i = arith.subi %j, %size : index
+    %1 = kt.read %N[%b, %i, %d] else %0 : f16 {check = array<i64: 1>} : !new -> f16
+    kt.yield %1 : f16
+  }
+  %sum = kt.reduce add over [#kt.expr<past + seq>, #kt.expr<64>] ins(%r : !all) -> !length {
+  ^bb0(%R: !all, %b: index, %j: index, %d: index):
+    %0 = kt.read %R[%b, %j, %d] : !all -> f16
+    %1 = arith.fptosi %0 : f16 to i64
+    kt.yield %1 : i64
+  } epilogue {
+  ^bb0(%v: i64, %R: !all, %b: index):
+    kt.yield %v : i64
+  }
+  return %r, %sum : !all, !length
+}
+
+// A choice by comparison, and what is new computed in the body: two results, each with an argument of its own.
+// CHECK-LABEL: @chosen(
+// CHECK-SAME: {kt.tied = 1 : i64}, {{.*}}{kt.tied = 0 : i64}
+// CHECK-COUNT-2: kt.update axis 1 from <select(eq(0, @capacity), 0, past)>
+// CHECK-NOT: kt.generic
+func.func @chosen(%keys: !past, %values: !past, %new: !new) -> (!all, !all) {
+  %v = kt.generic ins(%new, %values : !new, !past) -> !all {
+  ^bb0(%N: !new, %P: !past, %b: index, %j: index, %d: index):
+    %size = kt.size #kt.expr<past>
+    %count = kt.size #kt.expr<seq>
+    %zero = arith.constant 0.0 : f16
+    %i = arith.subi %j, %size : index
+    %is = arith.cmpi ult, %i, %count : index
+    %0 = kt.read %N[%b, %i, %d] else %zero : f16 {check = array<i64: 1>} : !new -> f16
+    %1 = arith.addf %0, %0 : f16
+    %2 = kt.read %P[%b, %j, %d] else %zero : f16 {check = array<i64: 1>} : !past -> f16
+    %3 = arith.select %is, %1, %2 : f16
+    kt.yield %3 : f16
+  }
+  %k = kt.generic ins(%new, %keys : !new, !past) -> !all {
+  ^bb0(%N: !new, %P: !past, %b: index, %j: index, %d: index):
+    %size = kt.size #kt.expr<past>
+    %count = kt.size #kt.expr<seq>
+    %zero = arith.constant 0.0 : f16
+    %i = arith.subi %j, %size : index
+    %is = arith.cmpi ult, %i, %count : index
+    %0 = kt.read %N[%b, %i, %d] else %zero : f16 {check = array<i64: 1>} : !new -> f16
+    %1 = kt.read %P[%b, %j, %d] else %zero : f16 {check = array<i64: 1>} : !past -> f16
+    %2 = arith.select %is, %0, %1 : f16
+    kt.yield %2 : f16
+  }
+  return %v, %k : !all, !all
+}
+
+// Where each sequence ends is data: elements move by what the body says.
+// CHECK-LABEL: @lengths(
+// CHECK: kt.update axis 1 from <0> count <select(eq(0, @capacity), past + seq, seq)>
+// CHECK: %[[KEPT:.*]] = kt.size <select(eq(0, @capacity), 0, 1)>
+// CHECK: %[[IS:.*]] = arith.cmpi ne, %[[KEPT]]
+// CHECK: %[[MOVED:.*]] = arith.select %[[IS]]
+// CHECK: kt.yield %{{[0-9]+}}, %[[MOVED]] : f16, index
+func.func @lengths(%past: !past, %new: !new, %lengths: !length) -> !all {
+  %r = kt.generic ins(%past, %new, %lengths : !past, !new, !length) -> !all {
+  ^bb0(%P: !past, %N: !new, %L: !length, %b: index, %j: index, %d: index):
+    %zero = arith.constant 0.0 : f16
+    %0 = kt.read %P[%b, %j, %d] else %zero : f16 {check = array<i64: 1>} : !past -> f16
+    %length = kt.read %L[%b] : !length -> i64
+    %at = arith.index_cast %length : i64 to index
+    %i = arith.subi %j, %at : index
+    %1 = kt.read %N[%b, %i, %d] else %0 : f16 {check = array<i64: 1>} : !new -> f16
+    kt.yield %1 : f16
+  }
+  return %r : !all
+}
+
+// Not up to some position the argument: in another place, with another element, or behind what is new.
+// CHECK-LABEL: @moved(
+// CHECK-NOT: kt.update
+func.func @moved(%past: !past, %new: !new) -> !all {
+  %r = kt.generic ins(%past, %new : !past, !new) -> !all {
+  ^bb0(%P: !past, %N: !new, %b: index, %j: index, %d: index):
+    %zero = arith.constant 0.0 : f16
+    %0 = kt.read %N[%b, %j, %d] else %zero : f16 {check = array<i64: 1>} : !new -> f16
+    %twice = arith.addf %0, %0 : f16
+    %size = kt.size #kt.expr<seq>
+    %i = arith.subi %j, %size : index
+    %1 = kt.read %P[%b, %i, %d] else %twice : f16 {check = array<i64: 1>} : !past -> f16
+    kt.yield %1 : f16
+  }
+  return %r : !all
+}
+
+// CHECK-LABEL: @changed(
+// CHECK-NOT: kt.update
+func.func @changed(%past: !past, %new: !new) -> !all {
+  %r = kt.generic ins(%past, %new : !past, !new) -> !all {
+  ^bb0(%P: !past, %N: !new, %b: index, %j: index, %d: index):
+    %zero = arith.constant 0.0 : f16
+    %0 = kt.read %P[%b, %j, %d] else %zero : f16 {check = array<i64: 1>} : !past -> f16
+    %scaled = arith.addf %0, %0 : f16
+    %size = kt.size #kt.expr<past>
+    %i = arith.subi %j, %size : index
+    %1 = kt.read %N[%b, %i, %d] else %scaled : f16 {check = array<i64: 1>} : !new -> f16
+    kt.yield %1 : f16
+  }
+  return %r : !all
+}

@@ -1,0 +1,45 @@
+"""Windows of tensors with room for more: kernels/update.mlir. Each runs as a session has it that keeps nothing, where the window is the whole result, and as one
+with a capacity has it, where all beside the window stays as it is (harness fills results with ones)."""
+import numpy as np
+from cases_structured import randn
+from harness import Case, Tensor
+
+rng = np.random.default_rng(11)
+
+
+def untouched(shape, kind):
+    t = Tensor(np.zeros(shape), kind)
+    t.bits.reshape(-1).view(np.uint8)[:] = 0xFF
+    return t
+
+
+def window_runs(kind, last, shapes, columns=False, lengths=False):
+    """Shapes are (rows, heads, held, new, capacity)."""
+    runs = []
+    for b, h, past, seq, capacity in shapes:
+        for room in (0, capacity):
+            stored, total = room or past, room or past + seq
+            held = Tensor(randn(b, h, stored, last), kind)
+            new = Tensor(randn(b, seq, h, last), kind)
+            at = rng.integers(0, past + 1, b) if lengths else np.full(b, past)
+            if columns:
+                held, new = Tensor(held.values[..., 0].copy(), kind), Tensor(new.values[..., 0].swapaxes(1, 2).copy(), kind)
+            result = untouched((b, h, total) + (() if columns else (last,)), kind)
+            if not room:
+                result.bits[:, :, :past] = held.bits
+                result.bits[:, :, past:] = 0  # what neither has
+            for i, begin in enumerate(at):
+                result.bits[i, :, begin:begin + seq] = new.bits[i] if columns else new.bits[i].swapaxes(0, 1)
+            inputs = [held, new] + ([Tensor(at, 'i64')] if lengths else [])
+            begin, count = (past, seq) if room else (0, past + seq)
+            flag = int(room > 0) if lengths else past
+            runs.append(((b, h, stored, total, begin, count, flag, seq), inputs, [result]))
+    return runs
+
+
+def state_cases():
+    shapes = ((1, 2, 5, 1, 9), (2, 3, 0, 7, 7), (2, 1, 197, 4, 509), (1, 8, 64, 1, 128))
+    return [Case('window_f16', window_runs('f16', 64, shapes)),
+            Case('window_f32_odd', window_runs('f32', 5, shapes)),
+            Case('window_columns', window_runs('f16', 1, shapes, columns=True)),
+            Case('window_bf16_lengths', window_runs('bf16', 64, shapes, lengths=True))]

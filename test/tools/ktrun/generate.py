@@ -1,0 +1,72 @@
+"""Artifacts of language models with caches generate the same tokens in every way that ktrun generate has, and as a loop over plain runs does."""
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import numpy as np
+
+PROMPT, COUNT = [3, 5, 7, 11, 13], 40
+WAYS = [[], ['--plain'], ['--piece', '1'], ['--piece', '3'], ['--capacity', '131'], ['--guess', '3'], ['--guess', '5', '--lookup', '1', '--piece', '2'], ['--no-graphs', '--threads', '1']]
+
+
+def generate(artifact, *more):
+    run = subprocess.run(['ktrun', 'generate', artifact, '--device', 'host', '--tokens', ','.join(map(str, PROMPT)), '--max-new', str(COUNT), '--format', 'json',
+                          *more], capture_output=True, text=True)
+    if run.returncode:
+        raise SystemExit(f'{artifact} {more}: {run.stderr}')
+    return json.loads(run.stdout)['tokens']
+
+
+def ports(artifact):
+    """Names, types and shapes of the inputs, and which output continues which, as ktc inspect prints them."""
+    inputs, tied = {}, {}
+    for line in subprocess.run(['ktc', 'inspect', artifact], capture_output=True, text=True, check=True).stdout.splitlines():
+        words = line.split()
+        if words[:1] == ['input']:
+            kind, dims = line.split(' ', 2)[2].split(' in %')[0].rstrip(']').split('[')
+            inputs[words[1]] = (kind.strip(), [d.strip() for d in dims.split(',')])
+        elif ', continues ' in line:
+            tied[line.split(', continues ')[1].split(' along ')[0]] = words[1]
+    return inputs, tied
+
+
+def by_plain_runs(artifact, count):
+    """Each run a process of its own, caches in files."""
+    inputs, tied = ports(artifact)
+    state = {i: np.zeros([int(d) if d.isdigit() else 1 if k == 0 else 0 for k, d in enumerate(dims)], np.float32) for i, (_, dims) in inputs.items() if i in tied}
+    tokens, held, out = list(PROMPT), 0, []
+    with tempfile.TemporaryDirectory() as work:
+        while len(out) < count:
+            feeds = dict(state)
+            for name in inputs:
+                if 'position' in name:
+                    feeds[name] = np.arange(held, held + len(tokens), dtype=np.int64)[None]
+                elif 'mask' in name:
+                    feeds[name] = np.ones((1, held + len(tokens)), np.int64)
+                elif name not in tied:
+                    feeds[name] = np.array([tokens], np.int64)
+            np.savez(os.path.join(work, 'in.npz'), **feeds)
+            subprocess.run(['ktrun', artifact, '--device', 'host', '--input', f'@{work}/in.npz', '--output', f'@{work}/out.npz'], check=True)
+            with np.load(os.path.join(work, 'out.npz')) as result:
+                held += len(tokens)
+                state = {i: result[o] for i, o in tied.items()}
+                tokens = [int(result['logits'].reshape(-1, result['logits'].shape[-1])[-1].argmax())]
+            out += tokens
+    return out
+
+
+for artifact in sys.argv[1:]:
+    first = generate(artifact)
+    if len(first) != COUNT or len(set(first)) == 1 and 'gpt2' not in artifact:
+        raise SystemExit(f'{artifact}: {first}')
+    for way in WAYS[1:]:
+        if (tokens := generate(artifact, *way)) != first:
+            raise SystemExit(f'{artifact} {way}: {tokens} instead of {first}')
+    if (tokens := by_plain_runs(artifact, 9)) != first[:9]:
+        raise SystemExit(f'{artifact}: {first[:9]} instead of {tokens}')
+    drawn = [generate(artifact, '--temperature', '2', '--seed', seed) for seed in ('1', '1', '2')]
+    if drawn[0] != drawn[1] or drawn[0] == drawn[2] or drawn[0] == first:
+        raise SystemExit(f'{artifact}: drawn {drawn}')
+    if generate(artifact, '--temperature', '2', '--top-k', '1') != first or generate(artifact, '--temperature', '0.5', '--top-p', '0') != first:
+        raise SystemExit(f'{artifact}: the likeliest token is not the only one drawn')
