@@ -3,6 +3,7 @@
 
 decode.py compile DIR [kt-compile-kernel]   writes PTX (no GPU needed)
 decode.py time DIR                          every variant that fits, `*` for the one that a run would take, and a read of as many bytes
+decode.py shares DIR                        the kernel for few queries with other numbers of blocks that share the keys of a head
 
 Keys and values are other ones in each launch, so that none is in the second-level cache. Every result is compared with numpy's."""
 import ctypes
@@ -19,6 +20,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 LIBRARY = kernels.Library([f'{HERE}/gpu_kernels.mlir', *sorted(glob.glob(f'{kernels.FOLDER}/*.mlir'))])
 HEADS, KEY_HEADS, WIDTHS = 32, 8, (128, 64)
 SHAPES = ((1, 32768), (16, 1024), (1, 1024))  # streams, keys of each
+SWEEP = (1, 2, 3, 4, 8, 12, 16, 24, 32, 48, 64)
 COLD = 512 << 20  # bytes that go through the cache before the same are read again
 TOLERANCE = 3e-3
 
@@ -97,11 +99,12 @@ class Setting:
         self.queries, self.result = gpu.alloc(self.q.nbytes), gpu.alloc(self.q.nbytes)
         gpu.upload(self.queries, self.q)
 
-    def launches_of(self, kernel, variant, values, folder):
-        """For each pair what one run of the variant launches, and buffers that it needs."""
+    def launches_of(self, variant, values, folder, shares=0):
+        """For each pair what one run of the variant launches, and buffers that it needs; with `shares` splits if that is not left to the variant."""
         own = []
         if variant['workspace'] >= 0:
-            own.append(self.gpu.alloc(values[variant['workspace']]))
+            floats = shares * self.ints[0] * HEADS * (self.q.shape[-1] + 16)
+            own.append(self.gpu.alloc(max(values[variant['workspace']], floats * 4)))
         if variant['counters'] >= 0:
             own.append(self.gpu.alloc(values[variant['counters']]))
             self.gpu.upload(own[-1], np.zeros(values[variant['counters']], np.uint8))
@@ -112,7 +115,8 @@ class Setting:
             for s in variant['stages']:
                 shared = values[s['shared']] if s['shared'] >= 0 else 0
                 function = self.gpu.function(f"{folder}/{s['file']}", s['entry'], shared)
-                launches.append((function, args, [values[g] for g in s['grid']], s['block'], shared))
+                grid = [values[g] for g in s['grid']]
+                launches.append((function, args, [grid[0], shares or grid[1], grid[2]], s['block'], shared))
         return launches, own
 
     def difference(self, launches):
@@ -139,8 +143,8 @@ class Setting:
             self.gpu.free(p)
 
 
-def time_all(gpu, folder, shapes=SHAPES, cold=COLD):
-    """Prints a line for each variant; answers how many were wrong."""
+def time_all(gpu, folder, shapes=SHAPES, cold=COLD, sweep=(0,)):
+    """Prints a line for each variant, or for each number of splits of those that can have any; answers how many were wrong."""
     facts = {0: gpu.sms, 1: 227 * 1024, 2: gpu.capability, 3: 50 << 20}
     described = harness.load_kernels([harness.Case(name_of(w), []) for w in WIDTHS], folder)
     wrong = 0
@@ -153,10 +157,10 @@ def time_all(gpu, folder, shapes=SHAPES, cold=COLD):
             values = harness.evaluate(kernel['exprs'], setting.ints, facts)
             fitting = [v for v in kernel['variants'] if v['guard'] < 0 or values[v['guard']]]
             best = min(fitting, key=lambda v: values[v['cost']])
-            for v in fitting:
-                launches, own = setting.launches_of(kernel, v, values, folder)
+            for v, shares in [(v, n) for v in fitting for n in sweep if not n or ' decode ' in v['schedule']]:
+                launches, own = setting.launches_of(v, values, folder, shares)
                 off = setting.difference(launches)
-                rate, shares = setting.rate(launches), values[v['stages'][0]['grid'][1]]
+                rate, shares = setting.rate(launches), launches[0][2][1]
                 right = off <= TOLERANCE
                 wrong += not right
                 print(f"{'*' if v is best else ' '} {rate:6.0f} GB/s {rate / plain:5.0%} {setting.bytes / rate / 1e3:8.1f} us, {values[v['cost']] / 1e3:.1f} expected, {shares} splits  "
@@ -176,7 +180,7 @@ def main(argv):
             f.write(read_kernel())
         return 0
     from device import Device
-    return time_all(Device(), folder)
+    return time_all(Device(), folder, sweep=SWEEP if mode == 'shares' else (0,))
 
 
 if __name__ == '__main__':
