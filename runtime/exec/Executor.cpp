@@ -183,10 +183,11 @@ Status Executor::bind(std::span<const InputView> inputs, bool &changed) {
 Status Executor::plan() {
   graphIsStale = true;
   graphFailed = false;
-  prologueDone = false;
   runsOfPlan = 0;
-  KT_RETURN_IF_ERROR(settle());
   KT_RETURN_IF_ERROR(shapes.compute(program, values, keepInputs, /*keepOnce=*/true, homes));
+  prologueDone = prologueDone && shapes.keptPrologue;
+  if (!shapes.keptPlaces)
+    KT_RETURN_IF_ERROR(settle());
   // Before the first launch, and before anything is recorded: no code may be loaded while a graph is.
   KT_RETURN_IF_ERROR(shapes.makeReady(program, values));
   ++counts.plans;
@@ -216,6 +217,8 @@ Status Executor::plan() {
   }
   counts.arenaBytes = shapes.arenaBytes;
   for (BufferId b = 0; b < m.buffers.size(); ++b) {
+    if (prologueDone && program.info->definedOnce[b])
+      continue;
     pool.dropMirror(fixed[b]);
     fixed[b] = Storage();
     if (!shapes.placed[b])

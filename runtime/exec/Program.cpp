@@ -10,6 +10,7 @@
 #include "runtime/exec/Tuning.h"
 
 #include <algorithm>
+#include <bit>
 #include <charconv>
 
 namespace kt::exec {
@@ -421,15 +422,15 @@ Status ShapePlan::compute(const Program &program, const ExprValues &values, bool
                           std::span<void *const> homes) {
   const Model &m = program.model();
   const ProgramInfo &info = *program.info;
+  keptPlaces = laidOut && keep == keepInputs;
   keepInputs = keep;
-  elsewhere.assign(m.buffers.size(), 0);
-  for (size_t b = 0; b < homes.size(); ++b)
+  elsewhere.resize(m.buffers.size());
+  for (size_t b = 0; b < homes.size(); ++b) {
+    keptPlaces = keptPlaces && elsewhere[b] == (homes[b] != nullptr);
     elsewhere[b] = homes[b] != nullptr;
+  }
   sizes.assign(m.buffers.size(), 0);
   placed.assign(m.buffers.size(), 0);
-  launches.resize(info.numLaunches);
-  allPrepared = true;
-
   bool inputsToo = !program.device->isHost();
   for (BufferId b = 0; b < m.buffers.size(); ++b) {
     if (!info.planned[b] && !(inputsToo && m.buffers[b].kind == Buffer::Kind::Input))
@@ -441,16 +442,72 @@ Status ShapePlan::compute(const Program &program, const ExprValues &values, bool
     placed[b] = 1;
     sizes[b] = static_cast<uint64_t>(bytes.value);
   }
-  forEachLaunch(m.program, info.top, [&](const Launch &launch, uint32_t number) {
+  prepare(program, values);
+  keptPlaces = keptPlaces && fits(program);
+  keptPrologue = keptPrologue && keptPlaces;
+  return keptPlaces ? Status() : layOut(program, keepOnce);
+}
+
+/// Chooses variants for the launches whose integers are known. What has the integers that it had is left as it is, and
+/// layers are alike.
+void ShapePlan::prepare(const Program &program, const ExprValues &values) {
+  const ProgramInfo &info = *program.info;
+  launches.resize(info.numLaunches);
+  latest.assign(program.model().kernels.size(), nullptr);
+  allPrepared = keptPrologue = true;
+  usesFallback = false;
+  auto one = [&](const Launch &launch, uint32_t number) -> bool {
     PreparedLaunch &prepared = launches[number];
-    prepared.candidate = nullptr;
-    prepared.plannedWorkspace = nullptr;
-    if (!info.launchIsEarly[number] || !prepareLaunch(program, launch, values, scratch, prepared).ok()) {
-      prepared.candidate = nullptr;
-      allPrepared = false;
+    if (!info.launchIsEarly[number])
+      return false;
+    ints.clear();
+    for (ExprId id : launch.ints) {
+      Value value = values.peek(id);
+      if (!value.ok())
+        return false;
+      ints.push_back(value.value);
     }
+    if (!prepared.candidate || prepared.ints != ints) {
+      keptPrologue = keptPrologue && !launch.once;
+      if (const PreparedLaunch *alike = latest[launch.kernel]; alike && alike->ints == ints)
+        prepared = *alike;
+      else if (!prepareLaunch(program, launch, values, scratch, prepared).ok())
+        return false;
+    }
+    latest[launch.kernel] = &prepared;
+    return true;
+  };
+  forEachLaunch(program.model().program, info.top, [&](const Launch &launch, uint32_t number) {
+    if (!one(launch, number)) {
+      launches[number].candidate = nullptr;
+      allPrepared = keptPrologue = false;
+    }
+    launches[number].plannedWorkspace = nullptr;
   });
-  return layOut(program, keepOnce);
+}
+
+/// Whether everything has room where it lies.
+bool ShapePlan::fits(const Program &program) const {
+  if (placed != placedBefore || !allPrepared)
+    return false;
+  size_t buffers = placed.size();
+  for (size_t b = 0; b < buffers; ++b)
+    if (placed[b] && !elsewhere[b] && sizes[b] > room[b])
+      return false;
+  for (size_t i = 0; i < launches.size(); ++i) {
+    const PreparedLaunch &launch = launches[i];
+    if (launch.candidate->fallback ||
+        (launch.hasWorkspace && (workspaceOffsets[i] == kNoOffset || launch.workspace > room[buffers + i])))
+      return false;
+  }
+  return true;
+}
+
+/// An eighth at most, where plans follow one another.
+uint64_t ShapePlan::withRoom(uint64_t bytes) const {
+  bool grows = std::any_of(elsewhere.begin(), elsewhere.end(), [](uint8_t there) { return there; });
+  uint64_t step = std::max<uint64_t>(device::kAlignment, std::bit_floor(bytes) / 8);
+  return grows && bytes <= UINT64_MAX / 2 ? (bytes + step - 1) / step * step : bytes;
 }
 
 Status ShapePlan::layOut(const Program &program, bool keepOnce) {
@@ -472,8 +529,10 @@ Status ShapePlan::layOut(const Program &program, bool keepOnce) {
 Status ShapePlan::place(const Program &program, bool keepOnce) {
   const Model &m = program.model();
   const ProgramInfo &info = *program.info;
+  laidOut = false;
   items.clear();
   owners.clear();
+  room.assign(m.buffers.size() + info.numLaunches, 0);
   offsets.assign(m.buffers.size(), 0);
   workspaceOffsets.assign(info.numLaunches, kNoOffset);
   usesFallback = false;
@@ -484,7 +543,8 @@ Status ShapePlan::place(const Program &program, bool keepOnce) {
     Lifetime lifetime = keepOnce && info.definedOnce[b] ? info.lifetimeInPrologue(b) : info.lifetimes[b];
     if (keepInputs && m.buffers[b].kind == Buffer::Kind::Input)
       lifetime.end = kForever;
-    items.push_back({sizes[b], lifetime});
+    room[b] = withRoom(sizes[b]);
+    items.push_back({room[b], lifetime});
     owners.emplace_back(b, 0);
   }
   forEachLaunch(m.program, info.top, [&](const Launch &launch, uint32_t number) {
@@ -497,7 +557,8 @@ Status ShapePlan::place(const Program &program, bool keepOnce) {
     if (prepared.hasWorkspace && !prepared.candidate->fallback && at >= 0) {
       if (before)
         at = info.timeInPrologue(at);
-      items.push_back({prepared.workspace, {at, at}});
+      uint64_t &bytes = room[m.buffers.size() + number] = withRoom(prepared.workspace);
+      items.push_back({bytes, {at, at}});
       owners.emplace_back(number, 1);
     }
   });
@@ -507,6 +568,8 @@ Status ShapePlan::place(const Program &program, bool keepOnce) {
   arenaBytes = *total;
   for (size_t i = 0; i < items.size(); ++i)
     (owners[i].second ? workspaceOffsets : offsets)[owners[i].first] = items[i].offset;
+  placedBefore = placed;
+  laidOut = true;
   return {};
 }
 

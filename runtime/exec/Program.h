@@ -119,9 +119,12 @@ struct ShapePlan {
   bool keepsOnce = false;    // the prologue's results stay, and runs leave it out
   static constexpr uint64_t kNoOffset = UINT64_MAX;
 
-  /// Computes the plan from the symbols in `values`, keeping memory of an earlier one. With `keep` nothing of the
-  /// run takes the place of an input that is no longer read.
-  /// Buffers that have a place among `homes`, by buffer where there are any, get none.
+  bool keptPlaces = false;   // everything lies where the plan before had it
+  bool keptPrologue = false; // and what that did once need not be done again
+  /// Computes the plan from the symbols in `values`, keeping memory of an earlier one and what of it is still right.
+  /// With `keep` nothing of the run takes the place of an input that is no longer read. Buffers that have a place among
+  /// `homes`, by buffer where there are any, get none, and others then have room to grow a little: a session with state
+  /// has a plan for each length.
   Status compute(const Program &program, const ExprValues &values, bool keep = false, bool keepOnce = true,
                  std::span<void *const> homes = {});
   /// Gives places to what `compute` has found, with the results of the prologue kept for all runs or made in each.
@@ -133,8 +136,15 @@ struct ShapePlan {
 
 private:
   Status place(const Program &program, bool keepOnce);
-  bool keepInputs = false;
-  std::vector<uint8_t> elsewhere; // by buffer: it has memory of its own
+  void prepare(const Program &program, const ExprValues &values);
+  bool fits(const Program &program) const;
+  uint64_t withRoom(uint64_t bytes) const;
+  bool laidOut = false, keepInputs = false;
+  std::vector<uint8_t> elsewhere;             // by buffer: it has memory of its own
+  std::vector<uint8_t> placedBefore;          // as it was laid out
+  std::vector<uint64_t> room;                 // by buffer, bytes; by launch behind that, of its workspace
+  std::vector<const PreparedLaunch *> latest; // by kernel
+  std::vector<int64_t> ints;
   std::vector<ArenaItem> items;
   std::vector<std::pair<uint32_t, uint32_t>> owners; // buffer or launch (second: 1)
   std::vector<Value> scratch;

@@ -280,6 +280,6 @@ void Generator::reset() {
   impl->begin();
 }
 
-Stats Generator::stats() const { return impl->session->stats(); }
+Session &Generator::session() { return *impl->session; }
 
 } // namespace kt

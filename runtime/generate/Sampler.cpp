@@ -19,6 +19,30 @@ float halfToFloat(uint16_t h) {
     return std::ldexp(static_cast<float>(mantissa), -24) * (sign ? -1.0f : 1.0f);
   return std::bit_cast<float>(sign | (exponent + 112) << 23 | mantissa << 13);
 }
+
+/// Bits of a floating-point number as an unsigned one in the same order; 0 for what is not a number. `infinity` are the
+/// bits of that.
+template <typename Bits> Bits ordered(Bits bits, Bits infinity) {
+  constexpr auto sign = static_cast<Bits>(Bits(1) << (8 * sizeof(Bits) - 1));
+  auto magnitude = static_cast<Bits>(bits & ~sign);
+  Bits key = magnitude == 0 ? sign : bits & sign ? static_cast<Bits>(~bits) : static_cast<Bits>(bits | sign);
+  return magnitude > infinity ? Bits(0) : key;
+}
+
+/// A hundred thousand and more a token: a loop that vectorises, and one that ends at the first.
+template <typename Bits> int64_t largest(const Bits *values, size_t count, Bits infinity) {
+  Bits most = 0;
+  for (size_t i = 0; i < count; ++i)
+    most = std::max(most, ordered(values[i], infinity));
+  for (size_t i = 0; most && i < count; ++i)
+    if (ordered(values[i], infinity) == most)
+      return static_cast<int64_t>(i);
+  return -1;
+}
+
+Status unsupported(DataType type) {
+  return Status::usage(std::string("logits are ") + name(type) + ", expected f32, f16 or bf16");
+}
 } // namespace
 
 Status widen(DataType type, const void *data, size_t count, std::vector<float> &to) {
@@ -29,22 +53,33 @@ Status widen(DataType type, const void *data, size_t count, std::vector<float> &
     return {};
   }
   if (type != DataType::f16 && type != DataType::bf16)
-    return Status::usage(std::string("logits are ") + name(type) + ", expected f32, f16 or bf16");
+    return unsupported(type);
   const auto *half = static_cast<const uint16_t *>(data);
   for (size_t i = 0; i < count; ++i)
     to[i] = type == DataType::f16 ? halfToFloat(half[i]) : std::bit_cast<float>(uint32_t(half[i]) << 16);
   return {};
 }
 
+Result<int64_t> likeliest(DataType type, const void *logits, size_t count) {
+  switch (type) {
+  case DataType::f32:
+    return largest(static_cast<const uint32_t *>(logits), count, uint32_t(0x7f800000));
+  case DataType::f16:
+    return largest(static_cast<const uint16_t *>(logits), count, uint16_t(0x7c00));
+  case DataType::bf16:
+    return largest(static_cast<const uint16_t *>(logits), count, uint16_t(0x7f80));
+  default:
+    return unsupported(type);
+  }
+}
+
 Result<int64_t> Sampler::next(DataType type, const void *logits, size_t count) {
-  KT_RETURN_IF_ERROR(widen(type, logits, count, values));
-  // What is not a number is never the likeliest.
-  auto best = std::max_element(values.begin(), values.end(),
-                               [](float a, float b) { return std::isnan(a) ? !std::isnan(b) : a < b; });
-  if (best == values.end() || std::isnan(*best))
+  auto best = likeliest(type, logits, count);
+  if (best.ok() && *best < 0)
     return Status::failed("no logit is a number");
-  if (sampling.temperature <= 0)
-    return best - values.begin();
+  if (!best.ok() || sampling.temperature <= 0)
+    return best;
+  KT_RETURN_IF_ERROR(widen(type, logits, count, values));
   return draw();
 }
 

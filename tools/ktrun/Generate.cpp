@@ -8,6 +8,7 @@
 #include "runtime/os/OutputFile.h"
 #include "runtime/os/Process.h"
 #include "runtime/text/Grammar.h"
+#include "tools/ktrun/Benchmark.h"
 #include "tools/ktrun/GenaiConfig.h"
 
 #include <CLI/CLI.hpp>
@@ -22,7 +23,7 @@ using kt::Status;
 namespace {
 
 struct Arguments {
-  std::string path, device = "auto", memory, prompt, stop, format = "text";
+  std::string path, device = "auto", memory, prompt, stop, trace, format = "text";
   std::optional<float> temperature, topP;
   std::optional<uint32_t> topK;
   uint64_t maxNew = 64, seed = 0, piece = 0, capacity = 0;
@@ -121,6 +122,10 @@ Status run(const Arguments &a) {
       return std::move(bytes).status().in("--device-memory '" + a.memory + "'");
     options.deviceMemory = *bytes;
   }
+  kt::os::KeptFiles keptFiles;
+  keptFiles.add(config.artifact);
+  if (!a.trace.empty())
+    KT_RETURN_IF_ERROR(keptFiles.mayWrite(a.trace));
   auto model = kt::Model::load(config.artifact, options);
   if (!model.ok())
     return std::move(model).status();
@@ -135,10 +140,13 @@ Status run(const Arguments &a) {
   auto generator = kt::Generator::create(*model, generatorOptions);
   if (!generator.ok())
     return std::move(generator).status();
+  (*generator)->session().profile(!a.trace.empty());
   auto result = (*generator)->generate(request);
   if (!result.ok())
     return std::move(result).status();
-  kt::Stats stats = (*generator)->stats();
+  if (!a.trace.empty())
+    KT_RETURN_IF_ERROR(writeTrace((*generator)->session(), a.trace));
+  kt::Stats stats = (*generator)->session().stats();
   KT_RETURN_IF_ERROR(kt::os::writeOutput(report(*result, stats, a.format == "json")));
   if (a.stats)
     return kt::os::writeAll(2, "runs " + std::to_string(stats.runs) + "\nplans " + std::to_string(stats.plans) +
@@ -179,6 +187,7 @@ int generate(int argc, char **argv) {
   app.add_option("--device-memory", a.memory, "bytes of device memory for weights; the rest is streamed");
   app.add_option("--threads", a.threads, "threads of the host's pool; all unless given")->check(CLI::Range(0, 1024));
   app.add_option("--format", a.format, "text or json")->check(CLI::IsMember({"text", "json"}));
+  app.add_option("--profile", a.trace, "write a Chrome trace of all launches");
   app.add_flag("--stats", a.stats, "print counters to standard error");
   app.add_flag("--no-graphs", a.noGraphs, "never record repeated runs as graphs");
   try {

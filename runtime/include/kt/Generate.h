@@ -80,7 +80,8 @@ public:
   /// Tokens that the state has.
   uint64_t held() const;
   void reset();
-  Stats stats() const;
+  /// What it generates with, to be asked for counters and profiles.
+  Session &session();
 
 private:
   struct Impl;
