@@ -271,8 +271,8 @@ Expr CostModel::decodeShares(const AttentionProblem &p) const {
 Expr CostModel::decode(const AttentionProblem &p, Expr shares) const {
   Expr tiles = decodeTiles(p), slabs = Expr::ceilDiv(Expr::ceilDiv(walkedBy(p), number(kDecodeKeys)), shares);
   Expr work = rounds(tiles * shares, slabs, decodeTimes(p));
-  // The last block of a tile waits for all shares of a row, eight at a time, and knows by then that it is the last.
-  Expr adding = pick([](const CardModel &c) { return c.latency / 3; }) * Expr::ceilDiv(shares, number(8)) +
+  // The last block of a tile waits for all shares of a row, sixteen at a time, and knows by then that it is the last.
+  Expr adding = pick([](const CardModel &c) { return c.latency / 3; }) * Expr::ceilDiv(shares, number(16)) +
                 target.constants().arrival;
   return nanoseconds(Expr::max(work, memory(keyBytes(p))) +
                      Expr::select(Expr::lt(number(1), shares), adding, number(0)) + target.constants().launch);

@@ -42,7 +42,7 @@ private:
   void locate();
   void loadQueries();
   void walkKeys();
-  /// What the last four keys' blocks of a share come to: scores of this warp's keys in the block at `slot`.
+  /// Scores of this warp's keys in the block at `slot`, whose first one is `j0`.
   Values scores(Value slot, Value j0);
   void keepWarp();
   void store(Value row, Value column, ValueRange four, Value most, Value sum);
@@ -249,7 +249,7 @@ void Decode::addUp(Value count, unsigned most, Place place, Emit emit) {
     return {};
   });
   k.barrier();
-  constexpr unsigned kTogether = 8; // on their way at a time
+  constexpr unsigned kTogether = 16; // on their way at a time
   unsigned fours = p.e / 4, together = std::min(most, kTogether);
   k.forLoop(k.tid(), k.mul(rows, fours), k.c(kThreads), {}, [&](Value item, ValueRange) -> Values {
     Value row = k.div(item, fours), column = k.shl(k.rem(item, fours), 2);
