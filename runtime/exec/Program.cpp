@@ -443,7 +443,10 @@ Status ShapePlan::compute(const Program &program, const ExprValues &values, bool
     sizes[b] = static_cast<uint64_t>(bytes.value);
   }
   prepare(program, values);
-  keptPlaces = keptPlaces && fits(program);
+  // What memory was too short to keep from run to run may be kept with smaller sizes, but not with those that only
+  // grow.
+  bool mayKeepMore = !keepsOnce && !info.prologue.empty() && !grows();
+  keptPlaces = keptPlaces && !mayKeepMore && fits(program);
   keptPrologue = keptPrologue && keptPlaces;
   return keptPlaces ? Status() : layOut(program, keepOnce);
 }
@@ -503,11 +506,15 @@ bool ShapePlan::fits(const Program &program) const {
   return true;
 }
 
-/// An eighth at most, where plans follow one another.
+/// Whether plans follow one another, for a session with state.
+bool ShapePlan::grows() const {
+  return std::any_of(elsewhere.begin(), elsewhere.end(), [](uint8_t there) { return there; });
+}
+
+/// An eighth at most, where sizes grow.
 uint64_t ShapePlan::withRoom(uint64_t bytes) const {
-  bool grows = std::any_of(elsewhere.begin(), elsewhere.end(), [](uint8_t there) { return there; });
   uint64_t step = std::max<uint64_t>(device::kAlignment, std::bit_floor(bytes) / 8);
-  return grows && bytes <= UINT64_MAX / 2 ? (bytes + step - 1) / step * step : bytes;
+  return grows() && bytes <= UINT64_MAX / 2 ? (bytes + step - 1) / step * step : bytes;
 }
 
 Status ShapePlan::layOut(const Program &program, bool keepOnce) {

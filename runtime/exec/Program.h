@@ -138,6 +138,7 @@ private:
   Status place(const Program &program, bool keepOnce);
   void prepare(const Program &program, const ExprValues &values);
   bool fits(const Program &program) const;
+  bool grows() const;
   uint64_t withRoom(uint64_t bytes) const;
   bool laidOut = false, keepInputs = false;
   std::vector<uint8_t> elsewhere;             // by buffer: it has memory of its own

@@ -113,6 +113,8 @@ Status Executor::streamSlice(size_t slice) {
 Status Executor::runPrologue() {
   if (prologueDone || !shapes.keepsOnce)
     return {};
+  if (unfinished && program.weights->anyStreamed())
+    KT_RETURN_IF_ERROR(settle()); // runs of the plan before may be reading the staging memory that this copies to
   bindGiven();
   size_t slice = SIZE_MAX;
   for (uint32_t i : program.info->prologue) {

@@ -8,6 +8,8 @@
 #include "test/runtime/CudaFixture.h"
 
 #include <algorithm>
+#include <atomic>
+#include <thread>
 
 namespace kt::test {
 namespace {
@@ -337,6 +339,63 @@ TEST_P(Cuda, StreamedWeightsGoOnFromRunToRun) {
   EXPECT_OK(session->wait());
   for (int i = 0; i < 4; ++i)
     EXPECT_EQ(caller.read(y[i], 100), std::vector<float>(100, chained(6, static_cast<float>(i))));
+}
+
+TEST_P(Cuda, EventsAreWaitedForByAnotherThread) {
+  constexpr size_t kCount = 20, kRuns = 12;
+  auto session = *chainModel(2)->createSession();
+  Caller caller;
+  std::vector<float *> y;
+  for (size_t i = 0; i < kRuns; ++i)
+    y.push_back(caller.floats(std::vector<float>(kCount)));
+  std::vector<std::unique_ptr<Event>> events(kRuns);
+  std::atomic<size_t> recorded{0};
+  std::thread other([&] {
+    for (size_t i = 0; i < kRuns; ++i) {
+      while (recorded.load() <= i)
+        std::this_thread::yield();
+      EXPECT_OK(events[i]->wait());
+      EXPECT_EQ(caller.read(y[i], kCount), std::vector<float>(kCount, chained(2, static_cast<float>(i))));
+    }
+  });
+  for (size_t i = 0; i < kRuns; ++i) {
+    std::vector<float> x(kCount, static_cast<float>(i));
+    EXPECT_OK(session->enqueue(
+        std::vector{Binding::input("x", tensor("", x)), Binding::output("y", y[i], kCount * 4, Memory::device)}));
+    events[i] = *session->record();
+    recorded.store(i + 1);
+    if (i % 5 == 4)
+      EXPECT_OK(session->wait());
+  }
+  other.join();
+  EXPECT_OK(session->wait());
+}
+
+/// Shapes that grow make weights move, which the other session's runs that are under way still read.
+TEST_P(Cuda, SessionsEnqueueSideBySide) {
+  constexpr size_t kLayers = 8;
+  fake().freeBytes = 12400;
+  auto model = chainModel(kLayers);
+  ASSERT_TRUE(model);
+  std::atomic<uint64_t> right{0};
+  auto use = [&](size_t first) {
+    auto session = *model->createSession();
+    for (size_t i = 0; i < 60; ++i) {
+      std::vector<float> x(10 + 6 * ((first + i) % 40), 1);
+      Status status;
+      for (int again = 0; again < 3 && status.ok(); ++again)
+        status =
+            session->enqueue(std::vector{Binding::input("x", tensor("", x)), Binding::ownedOutput("y", Memory::host)});
+      if (!status.ok() || !session->wait().ok())
+        continue; // it may well be told that memory is too small
+      EXPECT_EQ(floats(session->outputs()[0]), std::vector<float>(x.size(), chained(kLayers, 1)));
+      ++right;
+    }
+  };
+  std::thread one(use, 0), two(use, 20);
+  one.join();
+  two.join();
+  EXPECT_GT(right.load(), 0u);
 }
 
 TEST_P(Cuda, RepeatsWithMemoryOfTheCaller) {

@@ -161,6 +161,27 @@ TEST_P(Cuda, ThePrologueStreamsItsWeights) {
     }
 }
 
+/// Plans that leave everything in its place follow one another while runs are under way.
+TEST_P(Cuda, ThePrologueWaitsForRunsThatReadStagedWeights) {
+  auto model = loadModel(tables({Entry::add, Entry::scale}).model,
+                         {.device = "cuda:0", .threads = 2, .deviceMemory = 2 * kWeight});
+  ASSERT_TRUE(model);
+  auto session = *model->createSession();
+  Caller caller;
+  std::vector<std::pair<float *, size_t>> made;
+  for (size_t n : {256, 200, 150, 30}) {
+    std::vector<float> x(n, 1);
+    made.emplace_back(caller.floats(x), n);
+    Status status =
+        session->enqueue(std::vector{Binding::input("x", tensor("", x)), Binding::input("unused", tensor("", x)),
+                                     Binding::output("y", made.back().first, n * sizeof(float), Memory::device)});
+    ASSERT_TRUE(status.ok()) << status.message();
+  }
+  EXPECT_TRUE(session->wait().ok());
+  for (auto [y, n] : made)
+    EXPECT_EQ(caller.read(y, n), std::vector<float>(n, 1 + 6 * ((1 << kLayers) - 1)));
+}
+
 /// Ordinary launches that read streamed weights too come right after it.
 TEST_P(Cuda, TheFirstRunDoesNotOverwriteWhatThePrologueReads) {
   ModelBuilder b = tables({Entry::add, Entry::scale});
