@@ -137,6 +137,6 @@ func.func @constant_has_a_resource() {
 // -----
 
 func.func @yields_are_in_regions() {
-  // expected-error @+1 {{'kt.yield' op expects parent op to be one of 'kt.generic, kt.reduce, kt.normalize, kt.matmul, kt.conv, kt.attention, kt.if, kt.loop, kt.kernel'}}
+  // expected-error @+1 {{'kt.yield' op expects parent op to be one of 'kt.generic, kt.update, kt.reduce, kt.normalize, kt.matmul, kt.conv, kt.attention, kt.if, kt.loop, kt.kernel'}}
   kt.yield
 }
