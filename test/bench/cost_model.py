@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Holds the model of cost against measured times.
 
-    cost_model.py run --ktc KTC --ktrun KTRUN --out ROWS.csv [--work DIR] [--device cuda:0] [--target sm_90] [--sets SET ...]
+    cost_model.py run --ktc KTC --ktrun KTRUN --out ROWS.csv [--work DIR] [--device cuda:0] [--target sm_90] [--sets SET ...] [--most-rows N] [--kinds REGEX]
     cost_model.py report ROWS.csv
     cost_model.py predict ROWS.csv --ktc KTC --out ROWS.csv [--cost-model MODEL.json] [--sets SET ...]
     cost_model.py expect FACTS --ktc KTC --out ROWS.csv [--sets SET ...]
@@ -75,7 +75,7 @@ class Builder:
         return wire.model(self.nodes, self.inputs, self.outputs, self.initializers)
 
 
-def products(shapes, kind, packed):
+def all_products(shapes, kind, packed):
     """Rows are symbols and the other sizes known, as in models. Returns the model and which shape given integers mean."""
     b, known = Builder(), {}
     for m, n, k in shapes:
@@ -112,7 +112,7 @@ def norms(shapes):
     return b, lambda row: next((known[i] for i in row['ints'] if i in known), None)
 
 
-def followed(shapes):
+def all_followed(shapes):
     """Products whose rows a norm goes on with, as in encoders."""
     b, known, kind = Builder(), {}, wire.FLOAT16
     for m, n, k in shapes:
@@ -144,9 +144,10 @@ SIDES = ((768, 3072), (3072, 768), (1024, 4096), (4096, 1024), (4096, 11008), (1
 DECODE = ((512, 2048), (2048, 2048), (4096, 4096), (2048, 8192), (3072, 768), (768, 3072), (6144, 4096), (16384, 2048), (14336, 4096), (4096, 14336))
 
 
-def sets():
-    """Name and, for each model of it, its kind and how it is made."""
+def sets(most_rows=math.inf):
+    """Name and, for each model of it, its kind and how it is made; of products those of at most so many rows."""
     rng = random.Random(20)
+    products, followed = (lambda shapes, *more, make=make: make([s for s in shapes if s[0] <= most_rows], *more) for make in (all_products, all_followed))
     grid = [(m, n, k) for n, k in SIDES for m in ROWS]
     half, single = wire.FLOAT16, wire.FLOAT
     keys = [(b, i, j) for b in (2, 8, 33) for i, j in ((1, 513), (1, 4097), (64, 65), (129, 130), (512, 514), (2049, 2050))]
@@ -363,6 +364,8 @@ def main():
     run.add_argument('--ktrun', required=True)
     run.add_argument('--out', required=True)
     run.add_argument('--device', default='cuda:0')
+    run.add_argument('--most-rows', type=float, default=math.inf, help='only products of at most so many rows')
+    run.add_argument('--kinds', default='', help='only those whose kind has a match of this regular expression')
     again = sub.add_parser('predict')
     again.add_argument('rows')
     again.add_argument('--out', required=True)
@@ -397,9 +400,11 @@ def main():
             writer.writerows(rows)
     if args.mode == 'run':
         os.makedirs(args.work, exist_ok=True)
-        rows, machine, known = [], '', sets()
+        rows, machine, known = [], '', sets(args.most_rows)
         for name in args.sets or [name for name in known if name != 'few']:
             for number, (kind, built) in enumerate(known[name]):
+                if not re.search(args.kinds, kind):
+                    continue
                 try:
                     more, machine = measure(args, name, number, kind, built)
                 except subprocess.CalledProcessError as e:  # what others have measured is still worth having
