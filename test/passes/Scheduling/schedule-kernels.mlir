@@ -133,8 +133,8 @@ kt.kernel @alone ["p0", "p1"] computes {
 // A norm of a product's rows: of a few by the last block, else by all blocks of a band, or by the last one where tiles are so large that bands of them do not come one after the other,
 // and never by a launch of its own. Each way is there for each tile.
 // CHECK-LABEL: kt.kernel @rows
-// CHECK-SAME: "gemv" {{{[^}]*}}follow = 1 : i64, {{[^}]*}}rows = 8 : i64
-// CHECK-SAME: "gemv" {{{[^}]*}}follow = 2 : i64, {{[^}]*}}rows = 32 : i64
+// CHECK-SAME: "gemv" {{{[^}]*}}follow = 1 : i64, {{[^}]*}}rows = 16 : i64
+// CHECK-NOT: "gemv"
 // CHECK-SAME: "mma" {async = 1 : i64, follow = 2 : i64, {{[^}]*}} tile = array<i64: 32, 64, 128>,
 // CHECK-NOT: follow = {{[01]}}
 // CHECK-SAME: follow = 2 : i64, {{[^}]*}} tile = array<i64: 128, 128, 64>,
