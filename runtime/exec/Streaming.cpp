@@ -85,9 +85,8 @@ Status Executor::streamSlice(size_t slice) {
   if (store.streamed(slice).empty())
     return {};
   unsigned half = stagedSlice[0] == slice ? 0 : stagedSlice[1] == slice ? 1 : nextHalf;
-  // Without a fence: with two halves this is the beginning of a run for which no other has copied ahead, being the
-  // first or one that failed or another plan's, so whatever used staging memory before is done; or it is the prologue,
-  // and what was copied ahead into this half, behind a fence, is not what comes next.
+  // Without a fence: with two halves nothing has used staging memory yet, or nothing does any more; or it is a
+  // prologue, and what was copied ahead into this half, behind a fence, is not what comes next.
   if (stagedSlice[half] != slice)
     KT_RETURN_IF_ERROR(copySlice(slice, half));
   KT_RETURN_IF_ERROR(stream->join());
@@ -113,8 +112,6 @@ Status Executor::streamSlice(size_t slice) {
 Status Executor::runPrologue() {
   if (prologueDone || !shapes.keepsOnce)
     return {};
-  if (unfinished && program.weights->anyStreamed())
-    KT_RETURN_IF_ERROR(settle()); // runs of the plan before may be reading the staging memory that this copies to
   bindGiven();
   size_t slice = SIZE_MAX;
   for (uint32_t i : program.info->prologue) {

@@ -78,7 +78,7 @@ Status WeightStore::place(uint64_t reserve) {
         streams[s].push_back({w, offset});
         offset += bytesOf(w);
       }
-    stagingHalf = std::max(stagingHalf, offset);
+    stagingHalf = std::max(stagingHalf.load(), offset);
     streamedTotal += offset;
   }
   Status status = upload();

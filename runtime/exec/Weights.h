@@ -35,6 +35,7 @@ public:
   void *resident(artifact::WeightId weight) const { return addresses[canonicals[weight]]; }
   /// What has to be copied before a slice, by slice.
   const std::vector<Streamed> &streamed(size_t slice) const { return streams[slice]; }
+  /// Thread-safe.
   bool anyStreamed() const { return stagingHalf > 0; }
   /// Bytes of one staging half and how many halves a session needs.
   uint64_t stagingBytes() const { return stagingHalf; }
@@ -66,7 +67,8 @@ private:
   std::vector<std::vector<Streamed>> streams;
   std::vector<void *> pinned; // by canonical weight; null: from the file
   void *block = nullptr;      // of all resident weights, when the device is not the host
-  uint64_t blockBytes = 0, stagingHalf = 0, residentTotal = 0, streamedTotal = 0, version = 0;
+  uint64_t blockBytes = 0, residentTotal = 0, streamedTotal = 0, version = 0;
+  std::atomic<uint64_t> stagingHalf{0}; // asked for beside the move of weights too: anyStreamed
   unsigned halves = 1;
   bool isPlaced = false;
 };

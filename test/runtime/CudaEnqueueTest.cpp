@@ -325,6 +325,19 @@ TEST_P(Cuda, WeightsMoveOnceWorkIsDone) {
   EXPECT_EQ(caller.read(first->outputs()[0].data, 10), std::vector<float>(10, chained(kLayers, 1)));
 }
 
+/// The values of a run move to more memory once they are used no more.
+TEST_P(Cuda, LargerShapesWaitForTheRunBefore) {
+  auto session = *chainModel(3)->createSession();
+  Caller caller;
+  for (size_t n : {10, 250, 100, 256}) {
+    std::vector<float> x(n, 1);
+    EXPECT_OK(
+        session->enqueue(std::vector{Binding::input("x", tensor("", x)), Binding::ownedOutput("y", Memory::device)}));
+  }
+  EXPECT_OK(session->wait());
+  EXPECT_EQ(caller.read(session->outputs()[0].data, 256), std::vector<float>(256, chained(3, 1)));
+}
+
 TEST_P(Cuda, StreamedWeightsGoOnFromRunToRun) {
   auto model = loadModel(chain(6, {Entry::add, Entry::scale}).model, {.device = "cuda:0", .deviceMemory = 2048});
   auto session = *model->createSession();

@@ -162,7 +162,7 @@ TEST_P(Cuda, ThePrologueStreamsItsWeights) {
 }
 
 /// Plans that leave everything in its place follow one another while runs are under way.
-TEST_P(Cuda, ThePrologueWaitsForRunsThatReadStagedWeights) {
+TEST_P(Cuda, ThePrologueLeavesStagedWeightsToRunsThatReadThem) {
   auto model = loadModel(tables({Entry::add, Entry::scale}).model,
                          {.device = "cuda:0", .threads = 2, .deviceMemory = 2 * kWeight});
   ASSERT_TRUE(model);
