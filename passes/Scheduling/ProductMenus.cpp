@@ -29,12 +29,9 @@ constexpr MmaTile kConvTiles[] = {{64, 64, 32, 2, 2, 4, 0}, {128, 64, 32, 2, 2, 
 constexpr MmaTile kPlainTile{64, 64, 32, 2, 2, 2, 1}, kElementsTile{64, 64, 32, 2, 2, 4, 0};
 
 /// Of few rows: rows, panels, warps, units ahead. More panels a warp are fewer reads of the left side, more warps or
-/// units ahead are more of the weights on their way, fewer panels more blocks.
-constexpr GemvTile kGemvTiles[] = {
-    {8, 1, 8, 4, true},  {8, 1, 16, 2, true}, {8, 2, 8, 2, true},  {8, 2, 16, 2, true},
-    {8, 4, 8, 1, true},  {8, 4, 8, 2, true},  {8, 4, 16, 1, true}, {16, 2, 8, 2, true},
-    {16, 4, 8, 1, true}, {32, 2, 8, 2, true}, {32, 4, 8, 1, true},
-};
+/// units ahead are more of the weights on their way, fewer panels more blocks. Of eleven that were measured on an H200
+/// for 111 shapes these are as good as all: with them the expected best one loses 3 % on average.
+constexpr GemvTile kGemvTiles[] = {{8, 1, 16, 2, true}, {8, 4, 8, 2, true}, {16, 2, 8, 2, true}};
 constexpr GemvTile kGemvCoreTiles[] = {{1, 1, 8, 2}, {2, 1, 8, 2}, {4, 1, 8, 2}, {8, 1, 8, 2},
                                        {1, 2, 8, 2}, {2, 2, 8, 1}, {4, 2, 8, 1}, {8, 2, 8, 1}};
 

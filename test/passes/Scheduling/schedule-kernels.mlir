@@ -30,10 +30,10 @@ module attributes {kt.bounds = {rows = array<i64: 4096, 8192>}} {
 // LOW-SAME: "gemv" {{{[^}]*}}mma = 0 : i64, {{[^}]*}}rows = 1 : i64
 // Tiles for few rows come with as many rows as they hold, those of few columns with their depth shared as well.
 // ALL-LABEL: kt.kernel @decode
-// ALL-SAME: "gemv" {ahead = 4 : i64, mma = 1 : i64, panels = 1 : i64, rows = 8 : i64, warps = 8 : i64} if <lt(p0, 9)>
-// ALL-SAME: "gemv" {ahead = 4 : i64, mma = 1 : i64, panels = 1 : i64, rows = 8 : i64, warps = 8 : i64} splits <
-// ALL-SAME: "gemv" {ahead = 1 : i64, mma = 1 : i64, panels = 4 : i64, rows = 16 : i64, warps = 8 : i64} if <lt(p0, 17)>
-// ALL-SAME: "gemv" {ahead = 1 : i64, mma = 1 : i64, panels = 4 : i64, rows = 32 : i64, warps = 8 : i64} if <lt(p0, 33)>
+// ALL-SAME: "gemv" {ahead = 2 : i64, mma = 1 : i64, panels = 1 : i64, rows = 8 : i64, warps = 16 : i64} if <lt(p0, 9)>
+// ALL-SAME: "gemv" {ahead = 2 : i64, mma = 1 : i64, panels = 4 : i64, rows = 8 : i64, warps = 8 : i64} if <lt(p0, 9)>
+// ALL-SAME: "gemv" {ahead = 2 : i64, mma = 1 : i64, panels = 2 : i64, rows = 16 : i64, warps = 8 : i64} if <lt(p0, 17)>
+// ALL-SAME: "gemv" {ahead = 2 : i64, mma = 1 : i64, panels = 2 : i64, rows = 16 : i64, warps = 8 : i64} splits <
 // ALL-NOT: "gemv"
 // ALL-SAME: "mma"
 // ALL-NOT: mma = 0
