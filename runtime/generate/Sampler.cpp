@@ -106,10 +106,10 @@ int64_t Sampler::draw() {
     kept += weights[count++];
   // 53 bits of a double in [0, 1).
   double at = static_cast<double>(random() >> 11) * 0x1p-53 * kept;
-  for (size_t i = 0; i + 1 < count; ++i)
-    if ((at -= weights[i]) < 0)
-      return order[i];
-  return order[count - 1];
+  size_t chosen = 0;
+  for (; chosen + 1 < count && at >= weights[chosen]; ++chosen)
+    at -= weights[chosen];
+  return order[chosen];
 }
 
 } // namespace kt::generate
