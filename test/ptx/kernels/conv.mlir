@@ -176,6 +176,22 @@ kt.kernel @conv1x1_f16 ["p0"] computes {
   kt.yield %r : !kt.tensor<[p0, 5, 5, 32] x f16>
 }
 
+kt.kernel @conv1x1_few_f16 ["p0"] computes {
+^bb0(%x: !kt.tensor<[p0, 4, 4, 24] x f16>, %w: !kt.tensor<[1, 2, 1, 24, 16] x f16>, %b: !kt.tensor<[32] x f16>):
+  %r = kt.conv %x, %w extras(%b : !kt.tensor<[32] x f16>)
+      {kernel = array<i64: 1, 1>, strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, input_dilations = array<i64: 1, 1>,
+       pads = [#kt.expr<0>, #kt.expr<0>], groups = 1 : i64}
+      : !kt.tensor<[p0, 4, 4, 24] x f16>, !kt.tensor<[1, 2, 1, 24, 16] x f16> -> !kt.tensor<[p0, 4, 4, 32] x f16> epilogue {
+  ^bb0(%acc: f32, %B: !kt.tensor<[32] x f16>, %i0: index, %i1: index, %i2: index, %i3: index):
+    %0 = kt.read %B[%i3] : !kt.tensor<[32] x f16> -> f16
+    %1 = arith.extf %0 : f16 to f32
+    %2 = arith.addf %acc, %1 : f32
+    %e = arith.truncf %2 : f32 to f16
+    kt.yield %e : f16
+  }
+  kt.yield %r : !kt.tensor<[p0, 4, 4, 32] x f16>
+}
+
 kt.kernel @conv1x1_stride_f16 ["p0"] computes {
 ^bb0(%x: !kt.tensor<[p0, 6, 6, 24] x f16>, %w: !kt.tensor<[1, 2, 1, 24, 16] x f16>, %b: !kt.tensor<[32] x f16>):
   %r = kt.conv %x, %w extras(%b : !kt.tensor<[32] x f16>)
