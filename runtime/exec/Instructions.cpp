@@ -4,6 +4,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "runtime/artifact/Half.h"
 #include "runtime/artifact/Print.h"
 #include "runtime/exec/Executor.h"
 
@@ -246,15 +247,6 @@ Status Executor::step(const Copy &i, const InstructionInfo &info) {
 }
 
 namespace {
-
-float halfToFloat(uint16_t h) {
-  uint32_t sign = uint32_t(h & 0x8000) << 16, exponent = h >> 10 & 31, mantissa = h & 1023;
-  if (exponent == 31)
-    return std::bit_cast<float>(sign | 0x7f800000u | mantissa << 13);
-  if (exponent == 0)
-    return std::ldexp(static_cast<float>(mantissa), -24) * (sign ? -1.0f : 1.0f);
-  return std::bit_cast<float>(sign | (exponent + 112) << 23 | mantissa << 13);
-}
 
 int64_t truncated(double value) {
   if (std::isnan(value))

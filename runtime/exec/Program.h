@@ -103,6 +103,8 @@ Status prepareLaunch(const Program &program, const artifact::Launch &launch, con
 /// pool for them.
 Status prepareVariant(const Program &program, const artifact::Kernel &kernel, const Candidate &candidate,
                       const std::vector<Value> &values, PreparedLaunch &prepared);
+/// Adds the device's modules that a variant needs and that are not ready.
+void addMissing(const Program &program, const Candidate &candidate, std::vector<uint32_t> &to);
 /// Whether GPU code, which counts in 32 bits, can number the elements of all buffers.
 bool countsFit(const artifact::Kernel &kernel, const std::vector<Value> &values);
 

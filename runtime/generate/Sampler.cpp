@@ -1,6 +1,7 @@
 //===- Sampler.cpp - one token from logits --------------------------------===//
 
 #include "runtime/generate/Sampler.h"
+#include "runtime/artifact/Half.h"
 
 #include <algorithm>
 #include <bit>
@@ -11,15 +12,6 @@
 namespace kt::generate {
 
 namespace {
-float halfToFloat(uint16_t h) {
-  uint32_t sign = uint32_t(h & 0x8000) << 16, exponent = h >> 10 & 31, mantissa = h & 1023;
-  if (exponent == 31)
-    return std::bit_cast<float>(sign | 0x7f800000u | mantissa << 13);
-  if (exponent == 0)
-    return std::ldexp(static_cast<float>(mantissa), -24) * (sign ? -1.0f : 1.0f);
-  return std::bit_cast<float>(sign | (exponent + 112) << 23 | mantissa << 13);
-}
-
 /// Bits of a floating-point number as an unsigned one in the same order; 0 for what is not a number. `infinity` are the
 /// bits of that.
 template <typename Bits> Bits ordered(Bits bits, Bits infinity) {
@@ -56,7 +48,7 @@ Status widen(DataType type, const void *data, size_t count, std::vector<float> &
     return unsupported(type);
   const auto *half = static_cast<const uint16_t *>(data);
   for (size_t i = 0; i < count; ++i)
-    to[i] = type == DataType::f16 ? halfToFloat(half[i]) : std::bit_cast<float>(uint32_t(half[i]) << 16);
+    to[i] = type == DataType::f16 ? artifact::halfToFloat(half[i]) : std::bit_cast<float>(uint32_t(half[i]) << 16);
   return {};
 }
 
