@@ -27,6 +27,16 @@ ExprId ExprPool::constant(int64_t value) { return leaf(nodes, known, Op::Const, 
 ExprId ExprPool::symbol(int64_t id) { return leaf(nodes, known, Op::Symbol, id); }
 ExprId ExprPool::fact(artifact::Fact fact) { return leaf(nodes, known, Op::Fact, (int64_t)fact); }
 
+std::vector<ExprId> ExprPool::add(llvm::ArrayRef<artifact::Expr> others) {
+  std::vector<ExprId> places;
+  auto place = [&](ExprId id) { return id == kNone ? kNone : places[id]; };
+  for (const artifact::Expr &e : others) {
+    bool isLeaf = e.a == kNone;
+    places.push_back(isLeaf ? leaf(nodes, known, e.op, e.imm) : op(e.op, place(e.a), place(e.b), place(e.c)));
+  }
+  return places;
+}
+
 ExprId ExprPool::add(Expr e) {
   return add(e, [](llvm::StringRef name) {
     int64_t number = 0;

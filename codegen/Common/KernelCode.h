@@ -28,6 +28,8 @@ public:
   artifact::ExprId add(Expr e, llvm::function_ref<int64_t(llvm::StringRef)> symbolId);
   /// For a kernel's expressions, whose symbols are p0, p1, ...
   artifact::ExprId add(Expr e);
+  /// Adds another pool's nodes; the place of each in this one.
+  std::vector<artifact::ExprId> add(llvm::ArrayRef<artifact::Expr> others);
   std::vector<artifact::Expr> take() { return std::move(nodes); }
   const std::vector<artifact::Expr> &get() const { return nodes; }
 
@@ -41,6 +43,7 @@ private:
 struct KernelCode {
   std::vector<artifact::Variant> variants;
   std::vector<artifact::Module> modules;
+  std::vector<artifact::Expr> exprs; // that `variants` refer to
 };
 
 } // namespace kt::codegen

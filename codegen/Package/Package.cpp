@@ -19,19 +19,30 @@ void codegen::loadCodegenDialects(MLIRContext &context) {
 }
 
 namespace {
-struct Compiled {
-  artifact::Kernel kernel;
-  std::vector<artifact::Module> modules;
-  bool ok = true;
+/// The variants of one kernel for one target.
+struct Part {
+  size_t kernel, target;
+  FailureOr<KernelCode> code = failure();
 };
 
-void append(Compiled &out, KernelCode code) {
-  for (artifact::Variant &v : code.variants) {
-    for (artifact::Stage &s : v.stages)
-      s.module += out.modules.size();
-    out.kernel.variants.push_back(std::move(v));
+/// Puts a part's variants behind those that `kernel` has.
+void append(artifact::Kernel &kernel, std::vector<artifact::Module> &modules, ExprPool &exprs, KernelCode part) {
+  std::vector<artifact::ExprId> places = exprs.add(part.exprs);
+  auto move = [&](artifact::ExprId &id) {
+    if (id != artifact::kNone)
+      id = places[id];
+  };
+  for (artifact::Variant &v : part.variants) {
+    for (artifact::ExprId *id : {&v.guard, &v.cost, &v.workspace, &v.counters})
+      move(*id);
+    for (artifact::Stage &s : v.stages) {
+      s.module += modules.size();
+      for (artifact::ExprId *id : {&s.grid[0], &s.grid[1], &s.grid[2], &s.shared, &s.scratch})
+        move(*id);
+    }
+    kernel.variants.push_back(std::move(v));
   }
-  std::move(code.modules.begin(), code.modules.end(), std::back_inserter(out.modules));
+  std::move(part.modules.begin(), part.modules.end(), std::back_inserter(modules));
 }
 
 /// The host's variants, which know their instruction sets only, with the costs of their candidates.
@@ -66,25 +77,25 @@ std::vector<artifact::ExprId> countsOf(KernelOp kernel, ExprPool &pool) {
   return counts;
 }
 
-/// Kernels fail in any order, and one cause may fail many of them. What threads say while they compile a kernel is
-/// kept, and of the errors only the first kernel's first one is told.
+/// Parts of kernels fail in any order, and one cause may fail many of them. What threads say while they compile one is
+/// kept, and of the errors only the first part's first one is told.
 class FirstError {
 public:
   explicit FirstError(MLIRContext *context)
       : handler(context, [this](Diagnostic &d) {
           std::lock_guard lock(mutex);
-          auto at = kernels.find(llvm::get_threadid());
-          if (d.getSeverity() != DiagnosticSeverity::Error || at == kernels.end())
+          auto at = parts.find(llvm::get_threadid());
+          if (d.getSeverity() != DiagnosticSeverity::Error || at == parts.end())
             return failure(); // the next handler's
-          if (!error || at->second < kernel)
-            kernel = at->second, error = std::move(d);
+          if (!error || at->second < part)
+            part = at->second, error = std::move(d);
           return success();
         }) {}
 
-  /// This thread compiles kernel number `i` from here on.
+  /// This thread compiles part number `i` from here on.
   void enter(size_t i) {
     std::lock_guard lock(mutex);
-    kernels[llvm::get_threadid()] = i;
+    parts[llvm::get_threadid()] = i;
   }
 
   /// After all threads are done: what is left to say. `handler` must be gone, so that somebody else hears it.
@@ -92,53 +103,61 @@ public:
 
 private:
   std::mutex mutex;
-  DenseMap<uint64_t, size_t> kernels;
+  DenseMap<uint64_t, size_t> parts;
   std::optional<Diagnostic> error;
-  size_t kernel = 0;
+  size_t part = 0;
   ScopedDiagnosticHandler handler;
 };
+
+/// What takes long is begun first, so that no thread is left with it at the end: products. Of them the host's code
+/// comes last, but for one: what they all call is compiled with it, and the others need not wait for each other.
+SmallVector<size_t> inOrder(ArrayRef<Part> parts, ArrayRef<KernelOp> kernels, ArrayRef<std::string> targets) {
+  auto turn = [&](size_t i) {
+    if (KernelOp kernel = kernels[parts[i].kernel]; !isProduct(kernel.compute()))
+      return 2;
+    return targets[parts[i].target] == "host" ? 1 : 0;
+  };
+  auto order = llvm::to_vector(llvm::seq<size_t>(0, parts.size()));
+  llvm::stable_sort(order, [&](size_t a, size_t b) { return turn(a) < turn(b); });
+  if (auto host = llvm::find_if(order, [&](size_t i) { return turn(i) == 1; }); host != order.end())
+    std::rotate(order.begin(), host, host + 1);
+  return order;
+}
 
 } // namespace
 
 llvm::FailureOr<artifact::Model> codegen::package(ModuleOp module, const PackageOptions &options) {
   SmallVector<KernelOp> kernels(module.getOps<KernelOp>());
-  std::vector<Compiled> compiled(kernels.size());
   for (KernelOp kernel : kernels)
     if (!kernel.getCandidates()) {
       kernel.emitError("expected candidates, which kt-schedule-kernels writes");
       return failure();
     }
+  std::vector<Part> parts;
+  for (size_t k = 0; k < kernels.size(); ++k)
+    for (size_t t = 0; t < options.targets.size(); ++t)
+      parts.push_back({k, t});
   std::mutex mutex;
   unsigned done = 0;
   SharedCode library;
   std::optional<Diagnostic> error;
   {
     FirstError errors(module.getContext());
-    // What takes long is begun first, so that no thread is left with it at the end.
-    auto order = llvm::to_vector(llvm::seq<size_t>(0, kernels.size()));
-    llvm::stable_sort(
-        order, [&](size_t a, size_t b) { return isProduct(kernels[a].compute()) && !isProduct(kernels[b].compute()); });
     llvm::DefaultThreadPool pool(llvm::hardware_concurrency(options.threads));
-    for (size_t i : order)
-      pool.async([&, i, kernel = kernels[i]]() mutable {
+    for (size_t i : inOrder(parts, kernels, options.targets))
+      pool.async([&, i, &part = parts[i]]() {
         errors.enter(i);
-        Compiled &out = compiled[i];
+        KernelOp kernel = kernels[part.kernel];
+        const std::string &target = options.targets[part.target];
         ExprPool exprs;
-        for (const std::string &target : options.targets) {
-          FailureOr<KernelCode> code = target == "host" ? hostCode(kernel, library, exprs)
-                                                        : compileGpuKernel(kernel, target, exprs, options.code);
-          if (failed(code)) {
-            out.ok = false;
-            break;
-          }
-          append(out, std::move(*code));
-        }
-        out.kernel.counts = countsOf(kernel, exprs);
-        out.kernel.exprs = exprs.take();
+        part.code =
+            target == "host" ? hostCode(kernel, library, exprs) : compileGpuKernel(kernel, target, exprs, options.code);
+        if (succeeded(part.code))
+          part.code->exprs = exprs.take();
         std::lock_guard lock(mutex);
         ++done;
         if (options.progress)
-          options.progress(done, kernels.size());
+          options.progress(done, parts.size());
       });
     pool.wait();
     error = errors.take();
@@ -147,24 +166,28 @@ llvm::FailureOr<artifact::Model> codegen::package(ModuleOp module, const Package
     module.getContext()->getDiagEngine().emit(std::move(*error));
   artifact::Model model;
   llvm::StringMap<uint32_t> numbers;
-  for (auto [kernel, c] : llvm::zip(kernels, compiled)) {
-    if (!c.ok) {
-      if (!error) // every failure says why; this one did not
-        kernel.emitError("no code for ") << kernel.compute()->getName();
-      return failure();
+  auto part = parts.begin();
+  for (auto [number, kernel] : llvm::enumerate(kernels)) {
+    artifact::Kernel out;
+    ExprPool exprs;
+    for (; part != parts.end() && part->kernel == number; ++part) {
+      if (failed(part->code)) {
+        if (!error) // every failure says why; this one did not
+          kernel.emitError("no code for ") << kernel.compute()->getName();
+        return failure();
+      }
+      append(out, model.modules, exprs, std::move(*part->code));
     }
-    c.kernel.name = kernel.getSymName().str();
-    c.kernel.family = kernel.compute()->getName().stripDialect().str();
-    c.kernel.numResults = kernel.getBody().front().getTerminator()->getNumOperands();
-    c.kernel.numBuffers = kernel.getBody().getNumArguments() + c.kernel.numResults;
-    c.kernel.numInts = kernel.getParams().size();
-    c.kernel.reportsFaults = kernel.reportsFaults();
-    for (artifact::Variant &v : c.kernel.variants)
-      for (artifact::Stage &s : v.stages)
-        s.module += model.modules.size();
-    std::move(c.modules.begin(), c.modules.end(), std::back_inserter(model.modules));
+    out.name = kernel.getSymName().str();
+    out.family = kernel.compute()->getName().stripDialect().str();
+    out.numResults = kernel.getBody().front().getTerminator()->getNumOperands();
+    out.numBuffers = kernel.getBody().getNumArguments() + out.numResults;
+    out.numInts = kernel.getParams().size();
+    out.reportsFaults = kernel.reportsFaults();
+    out.counts = countsOf(kernel, exprs);
+    out.exprs = exprs.take();
     numbers[kernel.getSymName()] = model.kernels.size();
-    model.kernels.push_back(std::move(c.kernel));
+    model.kernels.push_back(std::move(out));
   }
   model.targets = options.targets;
   if (auto name = module->getAttrOfType<StringAttr>("kt.name"))

@@ -6,6 +6,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "mlir/IR/Threading.h"
 #include "passes/Analysis/ExprProgram.h"
 #include "passes/Passes.h"
 #include "passes/Scheduling/Menus.h"
@@ -86,6 +87,7 @@ public:
   /// Drops, one after the other, what costs least time for its code to be without.
   void prune() {
     while (true) {
+      findWinners();
       int64_t code = 0;
       for (size_t c = given; c < all.size(); ++c)
         code += alive[c] ? codeOf(all[c]) : 0;
@@ -149,23 +151,38 @@ private:
   static constexpr int64_t kNever = INT64_MAX / 4;
   static constexpr size_t kRare = 50; // one in so many samples counts half
 
+  struct Winners {
+    int64_t best = kNever;                   // of all, dropped or not
+    int64_t first = kNever, second = kNever; // of those alive
+    size_t winner = SIZE_MAX;                // whose `first` is
+  };
+
+  /// The two cheapest that are alive, for each sample; all that `lossWithout` asks of the others.
+  void findWinners() {
+    winners.assign(rows.size(), {});
+    for (auto [row, w] : llvm::zip_equal(rows, winners))
+      for (size_t c = 0; c < all.size(); ++c) {
+        w.best = std::min(w.best, row[c]);
+        if (!alive[c] || row[c] >= w.second)
+          continue;
+        w.second = row[c];
+        if (w.second < w.first)
+          std::swap(w.first, w.second), w.winner = c;
+      }
+  }
+
   /// What sampled launches would lose, in hundredths of a percent of what they take at best: the most, where the few
   /// that lose still more count half. Those are sizes just behind the end of a round, on one card or two.
   int64_t lossWithout(size_t without) const {
     losses.clear();
-    for (const Row &row : rows) {
-      int64_t best = kNever, left = kNever;
-      for (size_t c = 0; c < all.size(); ++c) {
-        best = std::min(best, row[c]);
-        if (alive[c] && c != without)
-          left = std::min(left, row[c]);
-      }
-      if (best == kNever)
+    for (const Winners &w : winners) {
+      if (w.best == kNever)
         continue;
+      int64_t left = w.winner == without ? w.second : w.first;
       if (left == kNever)
         return kNever;
-      int64_t lost = std::max<int64_t>(0, left - best - kUnsure);
-      losses.push_back((int64_t)((double)lost * 10'000.0 / (double)std::max<int64_t>(1, best)));
+      int64_t lost = std::max<int64_t>(0, left - w.best - kUnsure);
+      losses.push_back((int64_t)((double)lost * 10'000.0 / (double)std::max<int64_t>(1, w.best)));
     }
     if (losses.empty())
       return 0;
@@ -180,6 +197,7 @@ private:
   ExprProgram program;
   std::vector<int> guards, costs; // places in the program; -1: none
   std::vector<Row> rows;          // a sample each
+  std::vector<Winners> winners;   // of each
   mutable std::vector<int64_t> losses;
   std::vector<bool> alive;
 };
@@ -193,7 +211,9 @@ struct ScheduleKernelsPass : kt::impl::ScheduleKernelsBase<ScheduleKernelsPass> 
       return signalPassFailure();
     }
     auto bounds = getOperation()->getAttrOfType<DictionaryAttr>("kt.bounds");
-    for (auto &[kernel, launches] : launchesOf(getOperation())) {
+    auto kernels = launchesOf(getOperation());
+    parallelForEach(&getContext(), kernels, [&](auto &each) {
+      auto &[kernel, launches] = each;
       SmallVector<Attribute> kept;
       SmallVector<CandidateAttr> offered;
       std::vector<KernelLaunches::Sample> samples = launches.samples(bounds);
@@ -204,7 +224,7 @@ struct ScheduleKernelsPass : kt::impl::ScheduleKernelsBase<ScheduleKernelsPass> 
           schedule(kernel, target, launches, samples, offered, kept);
       KernelOp scheduled = kernel;
       scheduled.setCandidatesAttr(ArrayAttr::get(&getContext(), kept));
-    }
+    });
   }
 
   void scheduleHost(KernelOp kernel, const KernelLaunches &launches, SmallVectorImpl<Attribute> &kept) {

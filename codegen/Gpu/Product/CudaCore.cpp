@@ -8,6 +8,8 @@ using namespace kt::gpu;
 
 namespace {
 
+constexpr unsigned kFmasInARow = 128;
+
 class PanelFetch : public SlabFetch {
 public:
   PanelFetch(KernelBuilder &k, Type element, Value base, Value columns, Value depth) : k(k), base(base), depth(depth) {
@@ -133,24 +135,32 @@ Values kt::gpu::emitSimtLoop(KernelBuilder &k, const SimtTile &t, SlabFetch &a, 
     // The last slab fetches what nobody uses, nothing at all past the end.
     Value k0 = k.add(start, k.mul(k.add(s, 1), t.bk));
     Values nextA = moveA.fetch(m0, k0), nextB = moveB.fetch(n0, k0);
-    auto load = [&](Value base, unsigned pitch, unsigned kk, Value thread, unsigned each, unsigned size) {
+    auto load = [&](Value base, unsigned pitch, Value first, unsigned step, Value thread, unsigned each,
+                    unsigned size) {
       Values all;
       unsigned group = std::min(each, 4u);
+      Value row = k.add(base, k.mul(first, pitch * bytes));
       for (unsigned i = 0; i < each; i += group) {
-        Value p = k.at(k.sptr(base), spread(k, thread, i, each, size), bytes);
-        all.append(k.loadElements(k.gep(p, kk * pitch * bytes), acc, group));
+        Value p = k.at(k.sptr(row), spread(k, thread, i, each, size), bytes);
+        all.append(k.loadElements(k.gep(p, step * pitch * bytes), acc, group));
       }
       return all;
     };
-    for (unsigned kk = 0; kk < t.bk; ++kk) {
-      Values x = load(slot, t.pitchA(), kk, ty, t.tm, t.bm),
-             y = load(k.add(slot, offsetB), t.pitchB(), kk, tx, t.tn, t.bn);
-      for (unsigned i = 0; i < t.tm; ++i)
-        for (unsigned j = 0; j < t.tn; ++j) {
-          Value &sum = sums[i * t.tn + j];
-          sum = isFloat ? k.fma(x[i], y[j], sum) : k.add(sum, k.mul(x[i], y[j]));
-        }
-    }
+    // As many steps in a row as keep a warp busy; all of a slab's would only be more code.
+    unsigned steps = std::min(t.bk, std::max(1u, kFmasInARow / (t.tm * t.tn)));
+    sums = k.forLoop(k.c(0), k.c(t.bk), k.c(steps), sums, [&](Value first, ValueRange before) {
+      Values after(before);
+      for (unsigned step = 0; step < steps; ++step) {
+        Values x = load(slot, t.pitchA(), first, step, ty, t.tm, t.bm),
+               y = load(k.add(slot, offsetB), t.pitchB(), first, step, tx, t.tn, t.bn);
+        for (unsigned i = 0; i < t.tm; ++i)
+          for (unsigned j = 0; j < t.tn; ++j) {
+            Value &sum = after[i * t.tn + j];
+            sum = isFloat ? k.fma(x[i], y[j], sum) : k.add(sum, k.mul(x[i], y[j]));
+          }
+      }
+      return after;
+    });
     moveA.put(nextA, next);
     moveB.put(nextB, k.add(next, offsetB));
     k.barrier();
