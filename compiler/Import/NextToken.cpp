@@ -234,10 +234,12 @@ Value Draw::result() {
         return b.select(equal, b.integer(i64, 1), b.integer(i64, 0));
       },
       few);
-  Value token = n.reduce(
-      n.tensor({rows}, i64), ReduceKind::argmax, {width}, {logits, top, in.temperature, in.seed, in.step, limit, last},
+  // Beside a row's only result lie no others, so that blocks walk along rows.
+  return n.reduce(
+      n.tensor({rows, n.expr(1)}, i64), ReduceKind::argmax, {width},
+      {logits, top, in.temperature, in.seed, in.step, limit, last},
       [&](Body &b) {
-        Value row = b.index(0), column = b.index(1), x = logit(b, row, column), k = key(b, row, column);
+        Value row = b.index(0), column = b.index(2), x = logit(b, row, column), k = key(b, row, column);
         Value most = b.read(1, row), t = b.read(2, b.idx(0)), least = b.read(5, {row, b.idx(0)});
         auto words = [&](Value wide) -> std::pair<Value, Value> {
           return {b.convert(wide, i64, i32), b.convert(b.math<arith::ShRUIOp>(wide, b.integer(i64, 32)), i64, i32)};
@@ -254,7 +256,6 @@ Value Draw::result() {
         return b.select(b.logicalAnd(left, b.logicalNot(b.isNan(x))), ordered(b, score), b.integer(i32, INT32_MIN));
       },
       [&](Body &b) { return tokenOf(b, logit(b, b.index(0), b.toIndex(b.scalar(0)))); });
-  return n.reshape(token, {rows, n.expr(1)});
 }
 
 } // namespace
