@@ -235,13 +235,16 @@ int kt::ktcMain(int argc, char **argv) {
       ->add_option("--candidates", c.candidates,
                    "variants of each kernel: one for all shapes, few that may win, or all, to be measured")
       ->check(CLI::IsMember({"one", "few", "all"}));
-  compileApp
-      ->add_option("--sample", c.sample,
-                   "an output next_token: greedy, the likeliest token behind each, or drawn, one behind the last as "
-                   "inputs sampling.* say")
-      ->check(CLI::IsMember({"greedy", "drawn"}));
+  CLI::Option *sample =
+      compileApp
+          ->add_option(
+              "--sample", c.sample,
+              "an output next_token: greedy, the likeliest token behind each, or drawn, one behind the last as "
+              "inputs sampling.* say")
+          ->check(CLI::IsMember({"greedy", "drawn"}));
   compileApp->add_option("--logits", c.options.logits, "with --sample: the output that tokens are chosen from (logits)")
-      ->check(named);
+      ->check(named)
+      ->needs(sample);
   compileApp->add_option("--cost-model", c.costModel, "numbers of the model of cost, in place of those built in")
       ->check(named);
   compileApp->add_option("--compile-to", c.options.compileTo, "stop after a phase and write its IR")
