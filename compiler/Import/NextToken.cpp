@@ -201,7 +201,9 @@ Value Draw::limits(Value wantK, Value foundK, Value tallyK, Value wantP, Value f
 }
 
 Value Draw::result() {
-  if ((tokens && failed(n.requireSome(tokens, rows, "a token"))) || failed(n.requireSome(width, rows, "a logit")))
+  // As many as can be added up: each weighs 2^40 at most, and counts are of 32 bits.
+  if ((tokens && failed(n.requireSome(tokens, rows, "a token"))) || failed(n.requireSome(width, rows, "a logit")) ||
+      failed(n.requireAtMost(width, n.expr(int64_t(1) << 22), "logits to draw from")))
     return {};
   Value top = largest();
   auto keyOf = [&](Body &b, Value row, Value column) { return key(b, row, column); };
@@ -253,7 +255,8 @@ Value Draw::result() {
         Value score = b.select(b.cmp(Cmp::gt, t, zero), b.add(distance, gumbel(b, word)), x);
         Value first = b.cmp(Cmp::ge, b.sub(b.integer(i32, -1), b.fromIndex(column, i32)), b.read(6, {row, b.idx(0)}));
         Value left = b.logicalOr(b.cmp(Cmp::gt, k, least), b.logicalAnd(b.cmp(Cmp::eq, k, least), first));
-        return b.select(b.logicalAnd(left, b.logicalNot(b.isNan(x))), ordered(b, score), b.integer(i32, INT32_MIN));
+        // What is no number has no score either, and comes last.
+        return b.select(left, ordered(b, score), b.integer(i32, INT32_MIN));
       },
       [&](Body &b) { return tokenOf(b, logit(b, b.index(0), b.toIndex(b.scalar(0)))); });
 }
