@@ -162,8 +162,10 @@ Result<GenerateResult> Generator::Impl::generate(const GenerateRequest &request)
     auto token = runs.token(said, said.rows - 1, sampler);
     if (!token.ok())
       return std::move(token).status();
-    return runs.choosesItself() && !request.guesses ? follow(request, *token, more, result)
-                                                    : followGuessing(request, *token, more, sampler, result);
+    KT_RETURN_IF_ERROR(runs.choosesItself() && !request.guesses
+                           ? follow(request, *token, more, result)
+                           : followGuessing(request, *token, more, sampler, result));
+    return runs.get().wait(); // what runs that were only looked at have met is known now
   };
   if (Status status = all(); !status.ok()) {
     (void)runs.get().wait(); // nothing goes on in what the next request fills
