@@ -2,6 +2,7 @@
 
 #include "runtime/generate/Runs.h"
 
+#include <algorithm>
 #include <cstring>
 
 namespace kt::generate {
@@ -30,12 +31,18 @@ void Runs::begin() {
 Status Runs::prepare(const GenerateRequest &request, uint64_t room) {
   // One that draws says only what comes behind the last token, one that does not what is likeliest.
   chooses = roles.next && (roles.sampling ? request.guesses == 0 : request.sampling.temperature <= 0);
+  if (options.inPlace) // nobody says how long the others become
+    KT_RETURN_IF_ERROR(reserve(room));
+  device::CallerContext keep;
+  return roles.sampling ? tables.setSampling(request.sampling) : Status();
+}
+
+Status Runs::reserve(uint64_t count) {
   const std::vector<PortInfo> &inputs = model->inputs();
   device::CallerContext keep;
-  KT_RETURN_IF_ERROR(tables.reserve(room, roles.mask ? inputs[*roles.mask].type : DataType::i64,
-                                    roles.positions ? inputs[*roles.positions].type : DataType::i64,
-                                    [&] { return session->wait(); }));
-  return roles.sampling ? tables.setSampling(request.sampling) : Status();
+  return tables.reserve(count, roles.mask ? inputs[*roles.mask].type : DataType::i64,
+                        roles.positions ? inputs[*roles.positions].type : DataType::i64,
+                        [&] { return session->wait(); });
 }
 
 Status Runs::run(std::span<const int64_t> tokens, uint64_t step) {
@@ -54,6 +61,7 @@ Status Runs::goOn(uint64_t step) {
 Status Runs::enqueue(const Binding &tokens, int64_t count, uint64_t step) {
   const std::vector<PortInfo> &inputs = model->inputs(), &outputs = model->outputs();
   auto before = static_cast<int64_t>(held());
+  KT_RETURN_IF_ERROR(reserve(std::max<uint64_t>(static_cast<uint64_t>(before + count), step + 1)));
   std::vector<Binding> bindings = {tokens};
   auto give = [&](size_t port, std::vector<int64_t> dims, const void *data) {
     bindings.push_back(

@@ -47,6 +47,8 @@ public:
   Session &get() { return *session; }
 
 private:
+  /// Masks and positions for so many tokens.
+  Status reserve(uint64_t count);
   Status enqueue(const Binding &ids, int64_t count, uint64_t step);
 
   std::shared_ptr<Model> model;
