@@ -36,6 +36,7 @@ static const OpTable &definitions() {
     registerMisc(table);
     registerSelect(table);
     registerSequence(table);
+    registerStates(table);
     registerRandom(table);
     registerSignal(table);
     return table;

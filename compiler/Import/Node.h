@@ -78,6 +78,7 @@ void registerSampling(OpTable &table);
 void registerMisc(OpTable &table);
 void registerSelect(OpTable &table);
 void registerSequence(OpTable &table);
+void registerStates(OpTable &table);
 void registerRandom(OpTable &table);
 void registerSignal(OpTable &table);
 
