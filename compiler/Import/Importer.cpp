@@ -37,6 +37,7 @@ static const OpTable &definitions() {
     registerSelect(table);
     registerSequence(table);
     registerStates(table);
+    registerPaged(table);
     registerRandom(table);
     registerSignal(table);
     return table;
@@ -474,6 +475,9 @@ LogicalResult Importer::importGraph(const onnx::GraphProto &graph) {
   for (const auto &info : graph.output())
     outputNames.push_back(named(info.name()));
   func.setAllResultAttrs(outputNames);
+  for (auto [i, v] : llvm::enumerate(results))
+    if (auto past = dyn_cast_or_null<BlockArgument>(nextStates.lookup(v)); past && past.getOwner() == entry)
+      func.setResultAttr(i, kNextOf, b.getI64IntegerAttr(past.getArgNumber()));
   return success();
 }
 

@@ -47,7 +47,7 @@ LogicalResult tensorScatter(Node &n) {
       site = *found;
     }
   }
-  return n.set(n.generic(n.type(0), in, [&](Body &b) {
+  Value present = n.generic(n.type(0), in, [&](Body &b) {
     SmallVector<Value> at = b.indices(), from(at);
     if (in.size() == 3) {
       Value start = b.read(2, at[0]);
@@ -62,7 +62,8 @@ LogicalResult tensorScatter(Node &n) {
       from[*axis] = circular ? b.select(b.cmp(Cmp::lt, by, b.idx(0)), b.add(by, b.size(room)), by) : by;
     }
     return b.readOr(1, from, b.read(0, at), {*axis});
-  }));
+  });
+  return n.setState(0, present, 0);
 }
 
 /// input [batch, channels, length], weight [channels, 1, taps], bias, past_state [batch, channels, (taps - 1) *
@@ -137,7 +138,7 @@ LogicalResult causalConv(Node &n) {
     at[length] = b.add(at[length], b.size(fresh));
     return read(b, at);
   });
-  return failed(n.set(0, n.reshape(y, whole))) ? failure() : n.set(1, n.reshape(state, held));
+  return failed(n.set(0, n.reshape(y, whole))) ? failure() : n.setState(1, n.reshape(state, held), 3);
 }
 
 /// query, key, value [batch, tokens, heads * size], past_state [batch, kvHeads, dk, dv], decay, beta. With S the state
@@ -256,7 +257,7 @@ LogicalResult linearAttention(Node &n) {
     return failure();
   Value y = n.transpose((*results)[1], {1, 0, 2, 3});
   return failed(n.set(0, n.reshape(y, {batch, tokens, dv * outHeads}))) ? failure()
-                                                                        : n.set(1, n.cast((*results)[0], kept));
+                                                                        : n.setState(1, n.cast((*results)[0], kept), 3);
 }
 
 } // namespace

@@ -352,8 +352,7 @@ Status Executor::enqueueOnce(std::span<const InputView> inputs, std::span<const 
   unfinished = true;
   KT_RETURN_IF_ERROR(execute());
   KT_RETURN_IF_ERROR(collectOutputs(requests));
-  for (Kept &k : kept)
-    k.held = k.next;
+  advanceKept();
   return {};
 }
 

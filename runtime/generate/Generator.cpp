@@ -20,17 +20,23 @@ struct Generator::Impl {
   GeneratorOptions options;
   std::unique_ptr<Session> session;
 
-  // Of a model whose caches go in and out: what they are and how much they hold.
+  uint64_t length = 0; // tokens that the state has
+  // Of a model whose caches go in and out: what they are, and what they begin with.
   std::vector<TensorView> carried;
-  uint64_t carriedLength = 0;
+  std::vector<std::vector<std::byte>> zeros;
 
   std::vector<int64_t> history; // all tokens of the state, and the latest, which the model has yet to read
   std::optional<int64_t> unread;
-  std::vector<std::byte> ids, mask, positions;
+  std::vector<std::byte> ids, mask, positions, writes, lengths;
 
-  uint64_t held() const { return options.inPlace ? session->held() : carriedLength; }
+  uint64_t held() const { return length; }
+  /// Whether a state is one that `which` says.
+  bool anyState(bool (*which)(const PortInfo &)) const {
+    return std::any_of(roles.states.begin(), roles.states.end(),
+                       [&](auto &state) { return which(model->inputs()[state.first]); });
+  }
   Status run(std::span<const int64_t> tokens);
-  Status forget(uint64_t length);
+  Status forget(uint64_t behind);
   void begin();
   Result<size_t> rows() const;
   Result<int64_t> choose(Sampler &sampler, size_t row) const;
@@ -75,14 +81,21 @@ template <typename Fn> void fill(std::vector<std::byte> &to, DataType type, size
 void Generator::Impl::begin() {
   history.clear();
   unread.reset();
-  carriedLength = 0;
+  length = 0;
   carried.clear();
+  zeros.clear();
   for (auto [input, output] : roles.states) {
     const PortInfo &port = model->inputs()[input];
     TensorView empty{port.name, port.type, port.dims};
     for (int64_t d = 0; d < static_cast<int64_t>(empty.dims.size()); ++d)
       if (empty.dims[d] < 0)
-        empty.dims[d] = d == port.grows ? 0 : 1;
+        empty.dims[d] = d == port.grows ? 0 : d == port.written ? static_cast<int64_t>(options.capacity) : 1;
+    if (!options.inPlace && port.grows < 0) {
+      size_t bytes = byteSize(port.type);
+      for (int64_t dim : empty.dims)
+        bytes *= static_cast<size_t>(dim);
+      empty.data = zeros.emplace_back(bytes).data();
+    }
     carried.push_back(std::move(empty));
   }
 }
@@ -92,15 +105,21 @@ Status Generator::Impl::run(std::span<const int64_t> tokens) {
   const std::vector<PortInfo> &inputs = model->inputs(), &outputs = model->outputs();
   auto count = static_cast<int64_t>(tokens.size()), before = static_cast<int64_t>(held());
   std::vector<Binding> bindings;
-  auto give = [&](size_t port, std::vector<std::byte> &data, int64_t length, auto &&value) {
-    fill(data, inputs[port].type, static_cast<size_t>(length), value);
-    bindings.push_back(Binding::input(inputs[port].name, {"", inputs[port].type, {1, length}, data.data()}));
+  auto give = [&](size_t port, std::vector<std::byte> &data, int64_t elements, auto &&value) {
+    fill(data, inputs[port].type, static_cast<size_t>(elements), value);
+    std::vector<int64_t> dims(inputs[port].dims.size(), 1);
+    dims.back() = elements;
+    bindings.push_back(Binding::input(inputs[port].name, {"", inputs[port].type, dims, data.data()}));
   };
   give(roles.ids, ids, count, [&](size_t i) { return tokens[i]; });
   if (roles.mask)
     give(*roles.mask, mask, before + count, [](size_t) { return 1; });
   if (roles.positions)
     give(*roles.positions, positions, count, [&](size_t i) { return before + static_cast<int64_t>(i); });
+  if (roles.writes)
+    give(*roles.writes, writes, 1, [&](size_t) { return before; });
+  if (roles.lengths)
+    give(*roles.lengths, lengths, 1, [&](size_t) { return before + count; });
   bindings.push_back(Binding::ownedOutput(outputs[roles.logits].name, Memory::host));
   bool onHost = model->device().starts_with("host");
   if (!options.inPlace)
@@ -111,20 +130,21 @@ Status Generator::Impl::run(std::span<const int64_t> tokens) {
     }
   KT_RETURN_IF_ERROR(session->enqueue(bindings));
   KT_RETURN_IF_ERROR(session->wait());
-  if (!options.inPlace) {
+  if (!options.inPlace)
     for (size_t i = 0; i < roles.states.size(); ++i)
       carried[i] = session->outputs()[roles.states[i].second];
-    carriedLength += tokens.size();
-  }
+  length += tokens.size();
   return {};
 }
 
-/// All behind the first `length` tokens.
-Status Generator::Impl::forget(uint64_t length) {
-  if (options.inPlace)
-    return session->truncate(length);
-  if (length != carriedLength)
+/// All behind the first `behind` tokens.
+Status Generator::Impl::forget(uint64_t behind) {
+  if (options.inPlace) {
+    KT_RETURN_IF_ERROR(session->truncate(behind));
+    length = behind;
+  } else if (behind != length) {
     begin();
+  }
   return {};
 }
 
@@ -165,6 +185,9 @@ Result<GenerateResult> Generator::Impl::generate(const GenerateRequest &request)
     return Status::usage("the prompt has no tokens");
   if (request.guesses && (request.sampling.temperature > 0 || !options.inPlace))
     return Status::usage("guesses need a temperature of 0 and caches in place");
+  if (request.guesses && anyState([](const PortInfo &p) { return p.grows < 0 && p.written < 0; }))
+    return Status::usage("guesses need a state that can go back to what it was before them, but each run replaces "
+                         "a part of this model's");
   std::vector<int64_t> prompt;
   if (unread)
     prompt.push_back(*unread);
@@ -236,8 +259,9 @@ Result<GenerateResult> Generator::Impl::generate(const GenerateRequest &request)
     return {};
   };
   if (Status status = all(); !status.ok()) {
-    // As it was, as far as caches that are carried along can be.
-    KT_RETURN_IF_ERROR(forget(before));
+    // As it was, as far as caches that are carried along, and states that do not grow, can be.
+    bool goesBack = !anyState([](const PortInfo &p) { return p.grows < 0; });
+    KT_RETURN_IF_ERROR(forget(goesBack ? before : 0));
     history = std::move(historyBefore);
     unread = history.empty() ? std::nullopt : std::optional(history.back());
     return status;

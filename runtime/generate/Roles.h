@@ -13,6 +13,8 @@ namespace kt::generate {
 struct Roles {
   size_t ids = 0, logits = 0;
   std::optional<size_t> mask, positions;
+  /// Of caches of fixed size: where the new tokens go, and how many there are then.
+  std::optional<size_t> writes, lengths;
   /// Inputs and the outputs that go on where they end.
   std::vector<std::pair<size_t, size_t>> states;
 };
