@@ -38,6 +38,7 @@ static const OpTable &definitions() {
     registerSequence(table);
     registerStates(table);
     registerPaged(table);
+    registerExperts(table);
     registerRandom(table);
     registerSignal(table);
     return table;

@@ -80,6 +80,7 @@ void registerSelect(OpTable &table);
 void registerSequence(OpTable &table);
 void registerStates(OpTable &table);
 void registerPaged(OpTable &table);
+void registerExperts(OpTable &table);
 void registerRandom(OpTable &table);
 void registerSignal(OpTable &table);
 
