@@ -65,7 +65,7 @@ def expected(i):
 
 
 SETS = [dict(new=[3, 1, 4], past=[5, 0, 9], pages=4, blocks=15), dict(new=[1, 1], past=[6, 3], pages=2, blocks=5), dict(new=[7], past=[0], pages=3, blocks=4),
-        dict(new=[2, 0, 3], past=[1, 4, 2], pages=2, blocks=9, behind=2)]
+        dict(new=[3, 0, 2], past=[1, 4, 2], pages=2, blocks=9, behind=2)]
 
 
 def main(model, *options):

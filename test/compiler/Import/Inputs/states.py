@@ -23,7 +23,7 @@ def numbers(sizes, seed):
     b, c, room, new, seq = sizes
     draw = lambda *shape: random.standard_normal(shape).astype(np.float32)
     at = random.integers(0, room - new + 1, b)
-    return dict(cache=draw(b, 2, room, 3), update=draw(b, 2, new, 3), at=at, flatcache=draw(b, room, 5).astype(np.float16), flatupdate=draw(b, new, 5).astype(np.float16),
+    return dict(cache=draw(b, 2, room, 3), update=draw(b, 2, new, 3), at=at, anywhere=np.resize([room - 1, -2, 3 * room + 1], b), flatcache=draw(b, room, 5).astype(np.float16), flatupdate=draw(b, new, 5).astype(np.float16),
                 x=draw(b, c, seq), w=draw(c, 1, 4), bias=draw(c), conv=draw(b, c, 3), y=draw(b, seq, c), last=draw(b, 6, c), q=draw(b, seq, 16), k=draw(b, seq, 8) / 2,
                 v=draw(b, seq, 6), state=draw(b, 2, 4, 3), decay=-abs(draw(b, seq, 2)), decays=-abs(draw(b, seq, 8)), beta=abs(draw(b, seq, 1)) / 2)
 
@@ -69,7 +69,7 @@ def expected(i):
     pairs = dict(silu=(silu / (1 + np.exp(-silu)), silu_state), dilated=(turned(dilated), turned(dilated_state)),
                  gated_delta=attention(i, i["q"], i["state"], i["decay"], i["beta"]), delta=attention(i, i["q"], zero, None, i["beta"], 0.25),
                  gated=attention(i, i["q"], i["state"], i["decays"]), plain=attention(i, i["q"], i["state"]), shared=attention(i, i["q"][..., :4], i["state"]))
-    out = dict(linear_cache=scatter(i["cache"], i["update"], i["at"]), ring=scatter(i["cache"], i["update"], i["at"], True),
+    out = dict(linear_cache=scatter(i["cache"], i["update"], i["at"]), ring=scatter(i["cache"], i["update"], i["anywhere"], True),
                flat=scatter(i["flatcache"], i["flatupdate"], 0 * i["at"]))
     for name, (y, state) in pairs.items():
         out[name], out[name + "_state"] = y, state
