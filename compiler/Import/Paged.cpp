@@ -266,9 +266,11 @@ LogicalResult Paged::run() {
       return failure();
     Expr rotated = n.type(8).dim(1) * 2;
     int64_t width = rotated == q.size() ? 0 : rotated.asConstant().value_or(0);
-    for (Heads *x : {&q, &k})
-      if (!(x->v = rotate(n, *x, n.in(8), n.in(9), positions, n.attrInt("rotary_interleaved", 0) != 0, width)))
+    for (Heads *x : {&q, &k}) {
+      x->v = rotate(n, *x, n.in(8), n.in(9), positions, n.attrInt("rotary_interleaved", 0) != 0, width);
+      if (!x->v)
         return failure();
+    }
   }
   Value to = slots();
   if (!to)
