@@ -198,16 +198,18 @@ func.func @read_elsewhere(%past: !cache, %new: !new) -> (!cache, !cache) {
   return %r, %twice : !cache, !cache
 }
 
-// All of it is replaced: the operator says whose next state it is, or both names do. Not where nothing of the argument is in the result.
+// All of it is replaced: the operator says whose next state it is, or both names do. Not where nothing of the argument is in the result, nor
+// where the result is the argument: nobody else would give that.
 // CHECK-LABEL: @replaced(
 // CHECK-SAME: {kt.name = "s", kt.tied = 0 : i64}
 // CHECK-SAME: {kt.name = "past_key_values.0.conv_state", kt.tied = 1 : i64}
 // CHECK-SAME: {kt.name = "past_other"}
 // CHECK-SAME: {kt.name = "past_plain"}
-// CHECK-SAME: -> ({{.*}} {kt.name = "t", kt.next_of = 0 : i64, kt.tied = 0 : i64}, {{.*}} {kt.name = "present.0.conv_state", kt.tied = 1 : i64}, {{.*}} {kt.name = "present_other"}, {{.*}} {kt.name = "plain"})
+// CHECK-SAME: {kt.name = "past_encoder"}
+// CHECK-SAME: -> ({{.*}} {kt.name = "t", kt.next_of = 0 : i64, kt.tied = 0 : i64}, {{.*}} {kt.name = "present.0.conv_state", kt.tied = 1 : i64}, {{.*}} {kt.name = "present_other"}, {{.*}} {kt.name = "plain"}, {{.*}} {kt.name = "present_encoder"})
 func.func @replaced(%s: !length {kt.name = "s"}, %c: !length {kt.name = "past_key_values.0.conv_state"}, %o: !length {kt.name = "past_other"},
-    %p: !length {kt.name = "past_plain"}) -> (!length {kt.name = "t", kt.next_of = 0 : i64}, !length {kt.name = "present.0.conv_state"},
-    !length {kt.name = "present_other"}, !length {kt.name = "plain"}) {
+    %p: !length {kt.name = "past_plain"}, %e: !length {kt.name = "past_encoder"}) -> (!length {kt.name = "t", kt.next_of = 0 : i64}, !length {kt.name = "present.0.conv_state"},
+    !length {kt.name = "present_other"}, !length {kt.name = "plain"}, !length {kt.name = "present_encoder"}) {
   %0 = kt.generic ins(%s : !length) -> !length {
   ^bb0(%S: !length, %b: index):
     %v = kt.read %S[%b] : !length -> i64
@@ -221,5 +223,5 @@ func.func @replaced(%s: !length {kt.name = "s"}, %c: !length {kt.name = "past_ke
     %w = arith.addi %v, %u : i64
     kt.yield %w : i64
   }
-  return %0, %1, %1, %0 : !length, !length, !length, !length
+  return %0, %1, %1, %0, %e : !length, !length, !length, !length, !length
 }
