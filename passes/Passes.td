@@ -217,11 +217,13 @@ def MergeGenerics : Pass<"kt-merge-generics", "::mlir::func::FuncOp"> {
 }
 
 def TieStates : Pass<"kt-tie-states", "::mlir::func::FuncOp"> {
-  let summary = "Recognises results that are an argument with more behind it";
+  let summary = "Recognises results that go on where an argument ends";
   let description = [{
     **Requires** fused bodies. **Guarantees** that a result of the graph which is one of its arguments up to a position, and as large but in that dimension, is made by a
     `kt.update` of what is new and that both say so (`kt.tied`: the number of the other); that who else reads them reads what is held of a tensor with room for
-    `@capacity` elements. **Does not** ask for names.
+    `@capacity` elements. A result of an argument's own shape that differs from it in a window alone is made the same way, and nobody else reads the argument. What remains is tied without
+    a window (no `kt.tied_axis`): a result of an argument's type, computed from it, which the operator that made it (`kt.next_of`) or the names of both, `past..` and `present..`, say is its next
+    state. **Does not** ask for names where there is a window.
 
     ```mlir
     %present = kt.generic { j - past < seq ? new[j - past] : past[j] }

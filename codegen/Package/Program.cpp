@@ -292,10 +292,8 @@ LogicalResult ProgramBuilder::run(func::FuncOp func, DictionaryAttr bounds, Arra
     port.buffer = model.buffers.size() - 1;
     if (auto tied = func.getResultAttrOfType<IntegerAttr>(i, kTied)) {
       port.tied = tied.getInt();
-      auto from = cast<SymTensorType>(func.getArgument(port.tied).getType());
-      for (int64_t d = 0; d < from.getRank(); ++d)
-        if (from.dim(d) != type.dim(d))
-          port.axis = d;
+      if (auto axis = func.getResultAttrOfType<IntegerAttr>(i, kTiedAxis))
+        port.axis = axis.getInt();
     }
     if (inPlace)
       buffers[source] = port.buffer;

@@ -36,6 +36,9 @@ static const OpTable &definitions() {
     registerMisc(table);
     registerSelect(table);
     registerSequence(table);
+    registerStates(table);
+    registerPaged(table);
+    registerExperts(table);
     registerRandom(table);
     registerSignal(table);
     return table;
@@ -485,6 +488,9 @@ LogicalResult Importer::importGraph(const onnx::GraphProto &graph) {
   };
   func.setAllArgAttrs(named(inputNames));
   func.setAllResultAttrs(named(outputNames));
+  for (auto [i, v] : llvm::enumerate(results))
+    if (auto past = dyn_cast_or_null<BlockArgument>(nextStates.lookup(v)); past && past.getOwner() == entry)
+      func.setResultAttr(i, kNextOf, b.getI64IntegerAttr(past.getArgNumber()));
   return success();
 }
 

@@ -118,6 +118,9 @@ public:
   /// A size with what was learnt. Layer after layer says the same of it, and would in terms of what the last one said.
   Expr known(Expr size) const;
 
+  /// `present` is the next state of `past`, should these be a result and an argument of the model.
+  void goesOn(mlir::Value past, mlir::Value present) { nextStates[present] = past; }
+
   /// Inside a branch or a loop: what is imported runs only if the region does.
   bool mayNotRun() const { return levels.size() > 1; }
 
@@ -185,6 +188,7 @@ private:
   std::optional<std::string> batchOfOne; // the dimension that dynamic_batching fixes; empty: every unnamed leading one
   llvm::StringMap<int64_t> siteNumbers;
   llvm::SmallVector<mlir::Attribute> sites;
+  llvm::DenseMap<mlir::Value, mlir::Value> nextStates; // to what they follow
   mlir::Block *entry = nullptr;
   int depth = 0;
   int64_t budget = 0; // of nodes to import

@@ -35,6 +35,12 @@ LogicalResult Node::set(unsigned i, Value v) {
   return success();
 }
 
+LogicalResult Node::setState(unsigned i, Value v, unsigned input) {
+  if (v && wants(i) && has(input))
+    importer.goesOn(in(input), v);
+  return set(i, v);
+}
+
 //===----------------------------------------------------------------------===//
 // Attributes
 //===----------------------------------------------------------------------===//

@@ -78,6 +78,9 @@ void registerSampling(OpTable &table);
 void registerMisc(OpTable &table);
 void registerSelect(OpTable &table);
 void registerSequence(OpTable &table);
+void registerStates(OpTable &table);
+void registerPaged(OpTable &table);
+void registerExperts(OpTable &table);
 void registerRandom(OpTable &table);
 void registerSignal(OpTable &table);
 
@@ -161,6 +164,8 @@ public:
   // Results.
   llvm::LogicalResult set(unsigned i, mlir::Value v);
   llvm::LogicalResult set(mlir::Value v) { return set(0, v); }
+  /// The same of a result that is the next state of an input, which may not be there.
+  llvm::LogicalResult setState(unsigned i, mlir::Value v, unsigned input);
   /// Reports an error on this node.
   llvm::LogicalResult error(const llvm::Twine &message);
   /// The same where the answer is an optional one.

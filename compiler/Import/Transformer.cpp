@@ -238,6 +238,42 @@ LogicalResult multiHeadAttention(Node &n) {
   return y.v ? n.set(n.reshape(y.v, {q.batch(), q.sequence(), q.heads() * v.size()})) : failure();
 }
 
+/// Caches of `capacity` places that hold the latest tokens from the front, at least as many as the `window` sees. What
+/// is beyond is given up so many tokens at once that there is room for the next ones.
+struct LatestTokens {
+  Node &n;
+  Expr batch, capacity;
+  int64_t window;
+  Value before, after; // [batch]: tokens of a row without the new ones, and with them
+
+  /// How many of `total` tokens are held.
+  Value held(Body &b, Value total) const {
+    Value room = b.size(capacity), step = b.size(capacity - window + 1);
+    Value beyond = b.sub(b.add(b.sub(total, room), step), b.idx(1));
+    Value given = b.mul(step, b.math<arith::DivUIOp>(beyond, b.max(b.idx(1), step)));
+    return b.select(b.cmp(Cmp::le, total, room), total, b.sub(total, given));
+  }
+  /// The cache after this run, of new tokens [batch, tokens, heads, size] or heads first.
+  Value next(Heads fresh, Value cache) const {
+    Value tokens = headsFirst(n, fresh);
+    return n.generic(n.type(cache), {cache, tokens, before, after}, [&](Body &b) {
+      SmallVector<Value> at = b.indices(), from(at), old(at);
+      Value past = b.toIndex(b.read(2, at[0])), total = b.toIndex(b.read(3, at[0]));
+      Value position = b.add(b.sub(total, held(b, total)), at[2]);
+      from[2] = b.sub(position, past);
+      old[2] = b.sub(position, b.sub(past, held(b, past)));
+      return b.readOr(1, from, b.readOr(0, old, b.zero(b.result.scalarType()), {2}), {2});
+    });
+  }
+  /// The position in its row of key j of a cache and the new tokens behind it; a place that holds none has a position
+  /// behind all.
+  Value position(Body &b, Value j, Value past) const {
+    Value room = b.size(capacity), kept = held(b, past), far = b.idx(int64_t(1) << 30);
+    Value old = b.select(b.cmp(Cmp::lt, j, kept), b.add(b.sub(past, kept), j), far);
+    return b.select(b.cmp(Cmp::lt, j, room), old, b.add(past, b.sub(j, room)));
+  }
+};
+
 /// com.microsoft GroupQueryAttention: query, key, value, past_key, past_value, seqlens_k, total_sequence_length,
 /// cos_cache, sin_cache, position_ids, attention_bias, head_sink. The caches hold each row's tokens from the front; new
 /// ones go behind them.
@@ -251,6 +287,11 @@ LogicalResult groupQueryAttention(Node &n) {
   int64_t window = n.attrInt("local_window_size", -1);
   if (window < -1 || window == 0)
     return n.error("expected a positive local_window_size or -1 but got " + Twine(window));
+  bool sliding = n.attrInt("sliding_window_cache", 0) != 0;
+  if (sliding && (window < 0 || !n.has(3) || !n.has(4)))
+    return n.error("expected a local_window_size and caches with sliding_window_cache");
+  if (sliding && n.has(10))
+    return n.error("unsupported attention_bias with sliding_window_cache");
   if (failed(n.expectRank(0, 3)))
     return failure();
   Value query = n.in(0), key = n.in(1), value = n.in(2);
@@ -266,7 +307,7 @@ LogicalResult groupQueryAttention(Node &n) {
     return failure();
   Type i64 = n.b.getI64Type();
   Expr fresh = q.sequence(), batch = q.batch(), whole = *total;
-  Expr past = n.has(3) ? n.type(3).dim(2) : n.expr(0), present = Expr::max(past, whole);
+  Expr past = n.has(3) ? n.type(3).dim(2) : n.expr(0), present = sliding ? whole : Expr::max(past, whole);
   if (failed(n.require(k.sequence(), fresh, "lengths of keys and queries")) ||
       failed(n.require(k.batch(), batch, "batches of keys and queries")) ||
       failed(n.require(v.batch(), batch, "batches of values and queries")) ||
@@ -277,6 +318,8 @@ LogicalResult groupQueryAttention(Node &n) {
     for (auto [d, e] : llvm::enumerate(SmallVector<Expr>{batch, n.expr(kvHeads), past, k.size()}))
       if (n.has(i) && failed(n.require(n.type(i).dim(d), e, "dimension " + Twine(d) + " of a cache")))
         return failure();
+  if (sliding && failed(n.requireAtMost(n.expr(window), past, "the window and the caches")))
+    return failure();
   auto last = n.site(n.in(5), present, "the last position of a sequence", false);
   if (failed(last))
     return failure();
@@ -320,10 +363,23 @@ LogicalResult groupQueryAttention(Node &n) {
                       }),
             true};
   };
-  k = extend(k, n.in(3));
-  v = extend(v, n.in(4));
-  if ((n.wants(1) && failed(n.set(1, k.v))) || (n.wants(2) && failed(n.set(2, v.v))))
-    return failure();
+  LatestTokens latest{n, batch, past, window, before, {}};
+  if (sliding) {
+    latest.after = n.generic(n.tensor({batch}, i64), n.reshape(n.in(5), {batch}), [&](Body &b) {
+      Value at = b.bounded(b.read(0, b.index(0)), present, *last, false);
+      return b.add(b.fromIndex(at, i64), b.integer(i64, 1));
+    });
+    if ((n.wants(1) && failed(n.setState(1, latest.next(k, n.in(3)), 3))) ||
+        (n.wants(2) && failed(n.setState(2, latest.next(v, n.in(4)), 4))))
+      return failure();
+    k = {n.concat({n.in(3), headsFirst(n, k)}, 2), true};
+    v = {n.concat({n.in(4), headsFirst(n, v)}, 2), true};
+  } else {
+    k = extend(k, n.in(3));
+    v = extend(v, n.in(4));
+    if ((n.wants(1) && failed(n.set(1, k.v))) || (n.wants(2) && failed(n.set(2, v.v))))
+      return failure();
+  }
   if (n.wants(3))
     return n.error("unsupported output 3 (output_qk) of GroupQueryAttention");
   SmallVector<Value> extras{before};
@@ -349,8 +405,10 @@ LogicalResult groupQueryAttention(Node &n) {
     if (bias)
       x = b.add(x, b.convert(readMask(b, 1, k.sequence(), b.zero(b.type(1).scalarType())),
                              n.type(bias).getElementType(), x.getType()));
-    Value at = b.add(b.index(2), b.toIndex(b.read(0, b.index(0)))), j = b.index(3),
+    Value held = b.toIndex(b.read(0, b.index(0))), at = b.add(b.index(2), held), j = b.index(3),
           least = b.constant(x.getType(), -INFINITY);
+    if (sliding)
+      j = latest.position(b, j, held);
     x = b.select(b.cmp(Cmp::le, j, at), x, least);
     // The window counts the query's own token, as in onnxruntime since 1.23.
     return window > 0 ? b.select(b.cmp(Cmp::lt, b.sub(at, j), b.idx(window)), x, least) : x;
@@ -452,7 +510,7 @@ void import::registerTransformer(OpTable &t) {
       Definition{embedLayerNorm, {0, 2, 3, 5, 6}}.understanding(9, "epsilon mask_index_type");
   t["com.microsoft.GroupQueryAttention"] = Definition{groupQueryAttention, {0, 5, 6}}.understanding(
       12, "causal=1 do_rotary k_quant_type kv_cache_bit_width kv_num_heads local_window_size num_heads qk_norm_epsilon "
-          "qk_output=0 rotary_interleaved scale sliding_window_cache=0 smooth_softmax softcap v_quant_type");
+          "qk_output=0 rotary_interleaved scale sliding_window_cache smooth_softmax softcap v_quant_type");
   t["com.microsoft.MultiHeadAttention"] =
       Definition(multiHeadAttention).understanding(8, "mask_filter_value num_heads scale unidirectional");
 }

@@ -5,7 +5,8 @@
 //
 // A cache is an argument and a result with more of the same. Nothing in a graph says so but this: up to some position
 // the result is the argument. What is new is a window; who keeps argument and result in one piece of memory computes
-// that alone.
+// that alone. In a cache of fixed size the window is written over what was there. A state that each run replaces is one
+// by the operator that makes it, or by the names of both.
 //
 //===----------------------------------------------------------------------===//
 
@@ -31,6 +32,12 @@ struct Window {
   Value shift; // a value of the body, which does not depend on the axis or on the last dimension
 };
 
+void tie(func::FuncOp func, unsigned argument, unsigned result) {
+  Builder b(func.getContext());
+  func.setArgAttr(argument, kTied, b.getI64IntegerAttr(result));
+  func.setResultAttr(result, kTied, b.getI64IntegerAttr(argument));
+}
+
 class Tie {
 public:
   Tie(func::FuncOp func, func::ReturnOp ret, unsigned result) : func(func), ret(ret), result(result) {}
@@ -39,18 +46,27 @@ public:
     made = ret.getOperand(result).getDefiningOp<GenericOp>();
     if (!made || made->getBlock() != &func.getBody().front())
       return false;
-    for (auto [i, v] : llvm::enumerate(made.getInputs()))
-      if (auto arg = dyn_cast<BlockArgument>(v); arg && grows(arg)) {
-        argument = arg, operand = i;
-        if (std::optional<Window> window = match()) {
-          rewrite(*window);
-          return true;
-        }
+    for (auto [i, v] : llvm::enumerate(made.getInputs())) {
+      argument = dyn_cast<BlockArgument>(v), operand = i;
+      if (!argument || isTied(argument))
+        continue;
+      fixed = argument.getType() == type();
+      std::optional<Window> window;
+      if (fixed)
+        for (axis = 0; axis < type().getRank() && !(window = match());)
+          ++axis;
+      else if (grows(argument))
+        window = match();
+      if (window) {
+        rewrite(*window);
+        return true;
       }
+    }
     return false;
   }
 
 private:
+  bool isTied(BlockArgument arg) { return (bool)func.getArgAttr(arg.getArgNumber(), kTied); }
   SymTensorType type() { return made.getResult().getType(); }
   Block &body() { return made.getBody().front(); }
   Value indexArgument(unsigned dim) { return body().getArgument(made.getInputs().size() + dim); }
@@ -59,8 +75,7 @@ private:
   /// Whether the result is as large as `arg` but in one dimension, in which the argument is a symbol. Sets `axis`.
   bool grows(BlockArgument arg) {
     auto from = cast<SymTensorType>(arg.getType());
-    if (func.getArgAttr(arg.getArgNumber(), kTied) || from.getElementType() != type().getElementType() ||
-        from.getRank() != type().getRank())
+    if (from.getElementType() != type().getElementType() || from.getRank() != type().getRank())
       return false;
     unsigned differ = 0;
     for (int64_t d = 0; d < from.getRank(); ++d)
@@ -113,8 +128,12 @@ private:
         if (!read.getOtherwise() || !read.getCheck() || read.getCheck()->size() != 1)
           return std::nullopt;
         int64_t checked = read.getCheck()->front();
-        if (Value by = offset(read.getIndices()[checked]))
-          found = windowAt(by, read.getTensor().getType().dim(checked));
+        Value index = read.getIndices()[checked];
+        Expr count = read.getTensor().getType().dim(checked);
+        if (Value by = offset(index))
+          found = windowAt(by, count);
+        else if (fixed && index == indexArgument(axis))
+          found = Window{Expr::constant(context(), 0), count, {}};
         v = read.getOtherwise();
       } else if (auto select = v.getDefiningOp<arith::SelectOp>()) {
         auto compare = select.getCondition().getDefiningOp<arith::CmpIOp>();
@@ -129,8 +148,9 @@ private:
         return std::nullopt;
       window = found;
     }
-    // Without a reader of its own an element may be overwritten; where that depends on data nobody may rely on it.
-    if (window && window->shift && !argument.hasOneUse())
+    // Without a reader of its own an element may be overwritten; where that depends on data, or is so in any case,
+    // nobody may rely on it.
+    if (window && (fixed || window->shift) && !argument.hasOneUse())
       return std::nullopt;
     return window;
   }
@@ -141,6 +161,8 @@ private:
     return Expr::select(Expr::eq(zero, capacity), plain, kept);
   }
   SymTensorType withCapacity(SymTensorType from) {
+    if (fixed)
+      return from;
     SmallVector<ExprAttr> dims(from.getDims());
     dims[axis] = either(from.dim(axis), Expr::symbol(context(), kCapacity)).attr();
     return SymTensorType::get(context(), dims, from.getElementType());
@@ -162,7 +184,9 @@ private:
     SymTensorType full = type();
     OpBuilder b(context());
     b.setInsertionPointToStart(&func.getBody().front());
-    Value stored = CapacityOp::create(b, loc, withCapacity(was), argument);
+    Value stored = argument;
+    if (!fixed)
+      stored = CapacityOp::create(b, loc, withCapacity(was), argument);
     Expr zero = Expr::constant(context(), 0);
     b.setInsertionPoint(made);
     SmallVector<Value> inputs(made.getInputs());
@@ -196,19 +220,20 @@ private:
     yields[0] = map.lookup(body().getTerminator()->getOperand(0));
     YieldOp::create(inner, loc, yields);
 
-    ret.setOperand(result, CapacityOp::create(b, loc, full, update.getResult()));
+    if (!fixed)
+      ret.setOperand(result, CapacityOp::create(b, loc, full, update.getResult()));
     if (!made.getResult().use_empty())
-      made.getResult().replaceAllUsesWith(heldBy(b, loc, update.getResult(), full));
+      made.getResult().replaceAllUsesWith(fixed ? update.getResult() : heldBy(b, loc, update.getResult(), full));
     cleanBodyOperands(update);
     made.erase();
-    if (!argument.hasOneUse()) {
+    if (!fixed && !argument.hasOneUse()) {
       b.setInsertionPointAfterValue(stored);
       argument.replaceAllUsesExcept(heldBy(b, loc, stored, was), stored.getDefiningOp());
     }
-    if (stored.use_empty())
+    if (stored.use_empty() && stored != argument)
       stored.getDefiningOp()->erase();
-    func.setArgAttr(argument.getArgNumber(), kTied, b.getI64IntegerAttr(result));
-    func.setResultAttr(result, kTied, b.getI64IntegerAttr(argument.getArgNumber()));
+    tie(func, argument.getArgNumber(), result);
+    func.setResultAttr(result, kTiedAxis, b.getI64IntegerAttr(axis));
   }
 
   func::FuncOp func;
@@ -217,8 +242,57 @@ private:
   GenericOp made;
   BlockArgument argument;
   unsigned operand = 0; // number of the argument among what is read
+  bool fixed = false;   // the argument is as large as the result
   int64_t axis = 0;
 };
+
+/// Whether `v` is computed from `from`. `seen` are values that are not.
+bool comesFrom(Value v, Value from, llvm::DenseSet<Value> &seen) {
+  if (v == from)
+    return true;
+  Operation *op = v.getDefiningOp();
+  if (!op || !seen.insert(v).second)
+    return false;
+  bool found = false;
+  op->walk([&](Operation *inner) {
+    found = found || llvm::any_of(inner->getOperands(), [&](Value x) { return comesFrom(x, from, seen); });
+  });
+  return found;
+}
+
+/// "past_conv" and "present_conv", "past_key_values.0.conv_state" and "present.0.conv_state".
+bool arePastAndPresent(StringRef past, StringRef present) {
+  for (StringRef word : {"past_key_values", "past"}) {
+    auto [before, behind] = past.split(word);
+    if (before.size() < past.size() && present == (before + "present" + behind).str())
+      return true;
+  }
+  return false;
+}
+
+/// The argument of which a result is the whole next state.
+std::optional<unsigned> replacedBy(func::FuncOp func, func::ReturnOp ret, unsigned result) {
+  Value made = ret.getOperand(result);
+  while (auto reshape = made.getDefiningOp<ReshapeOp>())
+    made = reshape.getOperand();
+  if (isa<BlockArgument>(made)) // handed through, such as what a decoder knows of its encoder: callers give that
+    return std::nullopt;
+  auto next = func.getResultAttrOfType<IntegerAttr>(result, kNextOf);
+  auto name = func.getResultAttrOfType<StringAttr>(result, "kt.name");
+  for (BlockArgument arg : func.getArguments()) {
+    unsigned i = arg.getArgNumber();
+    auto of = func.getArgAttrOfType<StringAttr>(i, "kt.name");
+    bool named = name && of && arePastAndPresent(of.getValue(), name.getValue());
+    if ((!named && !(next && next.getInt() == i)) || func.getArgAttr(i, kTied) ||
+        arg.getType() != ret.getOperand(result).getType())
+      continue;
+    // What does not follow from the argument may be computed once for all runs, which then do not hand it on.
+    llvm::DenseSet<Value> seen;
+    if (comesFrom(ret.getOperand(result), arg, seen))
+      return i;
+  }
+  return std::nullopt;
+}
 
 struct TieStatesPass : kt::impl::TieStatesBase<TieStatesPass> {
   void runOnOperation() override {
@@ -226,7 +300,9 @@ struct TieStatesPass : kt::impl::TieStatesBase<TieStatesPass> {
       return;
     auto ret = cast<func::ReturnOp>(getOperation().getBody().front().getTerminator());
     for (unsigned i = 0; i < ret.getNumOperands(); ++i)
-      Tie(getOperation(), ret, i).run();
+      if (!Tie(getOperation(), ret, i).run() && !getOperation().getResultAttr(i, kTied))
+        if (std::optional<unsigned> argument = replacedBy(getOperation(), ret, i))
+          tie(getOperation(), *argument, i);
   }
 };
 

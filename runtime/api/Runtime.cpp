@@ -63,7 +63,10 @@ Result<std::shared_ptr<Model>> Model::loadModel(const std::string &path, const O
       continue;
     impl->outputs.back().tied = model.inputs[port.tied].name;
     impl->inputs[port.tied].tied = port.name;
-    impl->outputs.back().grows = impl->inputs[port.tied].grows = port.axis;
+    if (port.axis != artifact::kNone)
+      (grows(model, port) ? impl->outputs.back().grows : impl->outputs.back().written) = port.axis;
+    impl->inputs[port.tied].grows = impl->outputs.back().grows;
+    impl->inputs[port.tied].written = impl->outputs.back().written;
   }
   return std::shared_ptr<Model>(new Model(std::move(impl)));
 }

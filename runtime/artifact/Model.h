@@ -117,8 +117,10 @@ struct Symbol {
 /// A graph input or output. `dims` of an input are constants or expressions; an input dimension that is a plain Symbol
 /// binds it, one that is another expression is checked once all symbols are bound. Outputs are evaluated.
 ///
-/// An output may be what an input holds with more behind it, along dimension `axis`: a cache. A session that keeps such
-/// state has both in one piece of memory, whose dimension `axis` is the Capacity symbol.
+/// An output may go on where an input ends. It is what the input holds with more behind it along dimension `axis`, a
+/// cache that grows: a session that keeps such state has both in one piece of memory, whose dimension `axis` is the
+/// Capacity symbol. Or it is as large as the input and differs from it in a window along `axis` alone, which is then
+/// written in place. Or, without an axis, it replaces the input: a session has two pieces of memory that take turns.
 struct Port {
   std::string name;
   DType type = DType::f32;
@@ -329,6 +331,12 @@ enum class HostExternal : uint32_t {
   pow,  // double (double, double)
   count
 };
+
+/// Whether `output`, which continues an input along an axis, is larger than that.
+inline bool grows(const Model &m, const Port &output) {
+  return output.axis != kNone &&
+         !(m.exprs[m.inputs[output.tied].dims[output.axis]] == m.exprs[output.dims[output.axis]]);
+}
 
 } // namespace kt::artifact
 

@@ -344,7 +344,10 @@ std::string print(const Model &m) {
   for (const Port &p : m.outputs) {
     text += "output " + escaped(p.name) + " " + printPort(m, p) + " in " + buffer(p.buffer);
     if (p.tied != kNone)
-      text += ", continues " + escaped(m.inputs[p.tied].name) + " along " + std::to_string(p.axis);
+      text += (grows(m, p)       ? ", continues "
+               : p.axis != kNone ? ", rewrites "
+                                 : ", replaces ") +
+              escaped(m.inputs[p.tied].name) + (p.axis == kNone ? "" : " along " + std::to_string(p.axis));
     text += "\n";
   }
   for (size_t i = 0; i < m.weights.size(); ++i) {

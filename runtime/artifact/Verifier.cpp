@@ -224,10 +224,11 @@ private:
       if (taken[p.tied])
         return reject("two outputs continue input " + quoted(from.name));
       taken[p.tied] = true;
-      bool alike = from.type == p.type && from.dims.size() == p.dims.size() && p.axis < p.dims.size();
+      bool alike =
+          from.type == p.type && from.dims.size() == p.dims.size() && (p.axis == kNone || p.axis < p.dims.size());
       for (size_t d = 0; alike && d < p.dims.size(); ++d)
-        alike = d == p.axis ? m.exprs[from.dims[d]].op == Expr::Op::Symbol && early[p.dims[d]]
-                            : m.exprs[from.dims[d]] == m.exprs[p.dims[d]];
+        alike = m.exprs[from.dims[d]] == m.exprs[p.dims[d]] ||
+                (d == p.axis && m.exprs[from.dims[d]].op == Expr::Op::Symbol && early[p.dims[d]]);
       if (!alike)
         return reject(what + " continues input " + quoted(from.name) + ", which is not of its shape");
       if (m.buffers[p.buffer].kind != Buffer::Kind::Output)

@@ -352,8 +352,7 @@ Status Executor::enqueueOnce(std::span<const InputView> inputs, std::span<const 
   unfinished = true;
   KT_RETURN_IF_ERROR(execute());
   KT_RETURN_IF_ERROR(collectOutputs(requests));
-  for (Kept &k : kept)
-    k.held = k.next;
+  advanceKept();
   return {};
 }
 
@@ -394,7 +393,9 @@ Status Executor::repeatOnce() {
   KT_RETURN_IF_ERROR(runPrologue());
   for (size_t i = 0; i < m.inputs.size(); ++i) {
     Storage &storage = fixed[m.inputs[i].buffer];
-    if (again && deviceInputs[i]) {
+    if (keepsInput(i)) {
+      storage.bytes = fixed[kept[keptBy[i]].root].bytes = kept[keptBy[i]].bytes; // where the latest run had it
+    } else if (again && deviceInputs[i]) {
       place(m.inputs[i].buffer, deviceInputs[i]);
     } else if (again) {
       storage.bytes = shapes.sizes[m.inputs[i].buffer];

@@ -95,9 +95,9 @@ public:
   bool keepsInput(size_t input) const { return capacity && keptBy[input] != artifact::kNone; }
   bool keepsOutput(size_t output) const { return capacity && m.outputs[output].tied != artifact::kNone; }
   uint64_t stateCapacity() const { return capacity; }
-  /// Elements that are held along the dimension that grows; the most, where that differs.
+  /// Elements that are held along the dimension that grows; the most, where that differs, and 0 where nothing grows.
   uint64_t held() const;
-  /// Forgets all but the first `length`.
+  /// Forgets all but the first `length`. Of what a run replaces there are none to go back to but the begin.
   Status truncate(uint64_t length);
   /// Takes over a copy of what another session of the same program and capacity keeps.
   Status copyKept(Executor &from);
@@ -147,15 +147,21 @@ private:
   Status copyToHost(std::span<const OutputRequest> requests);
 
   // State.cpp
-  /// An input that an output continues, in one piece of memory.
+  /// An input that an output continues: in one piece of memory, or, where all of it is replaced, in two that take
+  /// turns.
   struct Kept {
     uint32_t input, output, axis;
+    bool grows;
     artifact::BufferId root; // the output's memory
-    void *memory = nullptr;
-    uint64_t bytes = 0;
-    std::vector<int64_t> dims = {}; // of the memory
-    int64_t held = 0, next = 0;     // elements along `axis`, and after the run at hand
-    int64_t certain = 0;            // as of the latest wait
+    void *memory = nullptr, *other = nullptr;
+    uint64_t bytes = 0;                       // of one
+    std::vector<int64_t> dims = {};           // of the memory
+    int64_t held = 0, next = 0;               // elements along `axis`, and after the run at hand
+    int64_t certain = 0;                      // as of the latest wait
+    bool begun = false, begunCertain = false; // of one that does not grow: a run has written it
+    uint64_t ahead = 0;                       // runs since the latest wait
+    bool lost = false;                        // written over by a run that failed
+    bool replaced() const { return axis == artifact::kNone; }
   };
   Status keepState(uint64_t room);
   Status bindKept(const std::function<Status(size_t, artifact::SymbolId, int64_t)> &bindSymbol);
@@ -164,6 +170,9 @@ private:
   void placeKept();
   void settleKept(bool well);
   void releaseKept();
+  void release(Kept &k);
+  void advanceKept();
+  Status forget(Kept &k);
 
   // Replay.cpp
   Status walk();

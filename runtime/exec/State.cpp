@@ -1,7 +1,9 @@
 //===- State.cpp - what a session keeps from run to run -------------------===//
 //
 // Inputs that outputs continue, such as the caches of attention. Each pair lies in one piece of memory with room for
-// the session's capacity: a run computes what is new behind what is held, and nothing is copied.
+// the session's capacity: a run computes what is new behind what is held, and nothing is copied. Where nothing grows,
+// the window that a run writes is in place as well; a state that it replaces has two pieces of memory, which take
+// turns.
 //
 //===----------------------------------------------------------------------===//
 
@@ -9,6 +11,7 @@
 #include "runtime/exec/Executor.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace kt::exec {
 
@@ -27,7 +30,7 @@ Status Executor::keepState(uint64_t room) {
     if (root == kNone)
       return Status::rejected("output '" + escaped(port.name) + "' continues an input but has no memory of its own");
     keptBy[port.tied] = static_cast<uint32_t>(kept.size());
-    kept.push_back({port.tied, i, port.axis, root});
+    kept.push_back({port.tied, i, port.axis, grows(m, port), root});
   }
   if (kept.empty())
     return Status::usage("a capacity is given but the model keeps no state: no output of it continues an input");
@@ -47,8 +50,10 @@ Status Executor::bindKept(const std::function<Status(size_t, SymbolId, int64_t)>
       if (e.op != Expr::Op::Symbol)
         continue;
       SymbolId s = static_cast<SymbolId>(e.imm);
-      if (d == k.axis)
+      if (d == k.axis && k.grows)
         KT_RETURN_IF_ERROR(bindSymbol(k.input, s, k.held));
+      else if (d == k.axis && !symbolSeen[s]) // the room of a cache of fixed size, if no input says it
+        KT_RETURN_IF_ERROR(bindSymbol(k.input, s, static_cast<int64_t>(capacity)));
       else if (!symbolSeen[s] && !k.memory)
         return Status::usage("input '" + escaped(m.inputs[k.input].name) +
                              "' is kept by the session, but no input says " + "what '" + escaped(m.symbols[s].name) +
@@ -64,24 +69,28 @@ Status Executor::prepareKept() {
   for (Kept &k : kept) {
     const Port &from = m.inputs[k.input], &to = m.outputs[k.output];
     auto text = [&] { return "input '" + escaped(from.name) + "', which the session keeps"; };
+    if (k.lost)
+      return Status::usage(text() + ", was written over by a run that failed; reset the session to begin anew");
     std::vector<int64_t> dims;
     for (size_t d = 0; d < from.dims.size(); ++d) {
-      auto dim = d == k.axis ? Result<int64_t>(static_cast<int64_t>(capacity)) : values.get(from.dims[d]);
+      auto dim = d == k.axis && k.grows ? Result<int64_t>(static_cast<int64_t>(capacity)) : values.get(from.dims[d]);
       if (!dim.ok())
         return std::move(dim).status().in(text());
       dims.push_back(*dim);
     }
-    auto next = values.get(to.dims[k.axis]);
-    if (!next.ok())
-      return std::move(next).status().in(text());
-    if (*next > static_cast<int64_t>(capacity))
-      return Status::usage(text() + ": " + std::to_string(k.held) + " of " + std::to_string(capacity) + " are taken, " +
-                           std::to_string(static_cast<int64_t>(capacity) - k.held) + " more fit but this run adds " +
-                           std::to_string(*next - k.held));
-    k.next = *next;
+    if (k.grows) {
+      auto next = values.get(to.dims[k.axis]);
+      if (!next.ok())
+        return std::move(next).status().in(text());
+      if (*next > static_cast<int64_t>(capacity))
+        return Status::usage(text() + ": " + std::to_string(k.held) + " of " + std::to_string(capacity) +
+                             " are taken, " + std::to_string(static_cast<int64_t>(capacity) - k.held) +
+                             " more fit but this run adds " + std::to_string(*next - k.held));
+      k.next = *next;
+    }
     if (k.memory && k.dims == dims)
       continue;
-    if (k.memory && k.held)
+    if (k.memory && (k.held || k.begun))
       return Status::usage(text() + ": expected " + shapeText(from.type, k.dims) + " but this run needs " +
                            shapeText(from.type, dims) + "; reset the session to begin with another shape");
     KT_RETURN_IF_ERROR(giveHome(k, dims));
@@ -96,32 +105,53 @@ Status Executor::giveHome(Kept &k, const std::vector<int64_t> &dims) {
     return Status::usage("input '" + escaped(port.name) + "', which the session keeps, would be " +
                          shapeText(port.type, dims) + ", which is too large");
   KT_RETURN_IF_ERROR(settle());
-  program.account->release(k.memory, k.bytes);
-  k.memory = nullptr;
-  auto fresh = program.account->allocate(*bytes, "what the session keeps");
-  if (!fresh.ok()) { // weights make room
-    KT_RETURN_IF_ERROR(program.moveWeights(*bytes));
-    fresh = program.account->allocate(*bytes, "what the session keeps");
+  release(k);
+  for (void **memory : {&k.memory, &k.other}) {
+    if (memory == &k.other && !k.replaced())
+      break;
+    auto fresh = program.account->allocate(*bytes, "what the session keeps");
+    if (!fresh.ok()) { // weights make room
+      KT_RETURN_IF_ERROR(program.moveWeights(*bytes));
+      fresh = program.account->allocate(*bytes, "what the session keeps");
+    }
+    if (!fresh.ok())
+      return std::move(fresh).status();
+    *memory = *fresh;
+    k.bytes = *bytes;
   }
-  if (!fresh.ok())
-    return std::move(fresh).status();
-  k.memory = *fresh;
-  k.bytes = *bytes;
   k.dims = dims;
   planned = false;
-  homes[m.inputs[k.input].buffer] = homes[k.root] = k.memory;
-  // What no run has written is not read, but for blocks of kernels that reach over the end, which weigh it with zero.
+  // A state begins with zeros. What no run has written of a cache that grows is not read, but for blocks of kernels
+  // that reach over the end, which weigh it with zero.
   return stream->zero(k.memory, k.bytes);
+}
+
+void Executor::release(Kept &k) {
+  for (void **memory : {&k.memory, &k.other})
+    if (*memory)
+      program.account->release(std::exchange(*memory, nullptr), k.bytes);
 }
 
 /// Both names of what is kept, in the plan at hand.
 void Executor::placeKept() {
   for (const Kept &k : kept)
     for (BufferId id : {m.inputs[k.input].buffer, k.root}) {
-      place(id, k.memory);
+      homes[id] = id == k.root && k.replaced() ? k.other : k.memory;
+      place(id, homes[id]);
       fixed[id].bytes = k.bytes;
       fixed[id].deviceValid = true;
     }
+}
+
+/// A run that was enqueued has added to what is kept.
+void Executor::advanceKept() {
+  for (Kept &k : kept) {
+    k.held = k.next;
+    k.begun = true;
+    ++k.ahead;
+    if (k.replaced())
+      std::swap(k.memory, k.other);
+  }
 }
 
 uint64_t Executor::held() const {
@@ -135,17 +165,40 @@ Status Executor::truncate(uint64_t length) {
   if (!capacity)
     return Status::usage("the session keeps no state: it was created without a capacity");
   for (const Kept &k : kept)
-    if (length > static_cast<uint64_t>(k.held))
+    if (k.grows && length > static_cast<uint64_t>(k.held))
       return Status::usage("cannot keep the first " + std::to_string(length) + " of " + std::to_string(k.held));
-  for (Kept &k : kept)
-    k.held = k.certain = std::min(k.held, static_cast<int64_t>(length));
+  for (const Kept &k : kept)
+    if (k.replaced() && length && length != held())
+      return Status::usage("cannot keep the first " + std::to_string(length) + ": of input '" +
+                           escaped(m.inputs[k.input].name) + "' only the latest state is there");
+  for (Kept &k : kept) {
+    if (k.grows)
+      k.held = k.certain = std::min(k.held, static_cast<int64_t>(length));
+    else if (length == 0)
+      KT_RETURN_IF_ERROR(forget(k));
+  }
   return {};
+}
+
+/// What does not grow begins anew.
+Status Executor::forget(Kept &k) {
+  k.begun = k.begunCertain = k.lost = false;
+  k.ahead = 0;
+  return k.memory ? stream->zero(k.memory, k.bytes) : Status();
 }
 
 /// What was added behind a fault means nothing.
 void Executor::settleKept(bool well) {
-  for (Kept &k : kept)
+  for (Kept &k : kept) {
     (well ? k.certain : k.held) = well ? k.held : k.certain;
+    (well ? k.begunCertain : k.begun) = well ? k.begun : k.begunCertain;
+    bool undone = k.replaced() && k.ahead == 1; // the state before is still there
+    if (!well && undone)
+      std::swap(k.memory, k.other);
+    // A window may have gone anywhere: what faults is an index that is kept inside.
+    k.lost = k.lost || (!well && !k.grows && k.ahead && !undone);
+    k.ahead = 0;
+  }
 }
 
 Status Executor::copyKept(Executor &from) {
@@ -154,6 +207,8 @@ Status Executor::copyKept(Executor &from) {
     const Kept &theirs = from.kept[i];
     Kept &ours = kept[i];
     ours.held = ours.certain = theirs.held;
+    ours.begun = ours.begunCertain = theirs.begun;
+    ours.lost = theirs.lost;
     if (!theirs.memory)
       continue;
     KT_RETURN_IF_ERROR(giveHome(ours, theirs.dims));
@@ -164,7 +219,7 @@ Status Executor::copyKept(Executor &from) {
 
 void Executor::releaseKept() {
   for (Kept &k : kept)
-    program.account->release(k.memory, k.bytes);
+    release(k);
 }
 
 } // namespace kt::exec

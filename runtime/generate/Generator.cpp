@@ -61,7 +61,7 @@ std::vector<int64_t> Generator::Impl::guess(const GenerateRequest &request, uint
 Status Generator::Impl::follow(const GenerateRequest &request, int64_t token, const OnToken &more,
                                GenerateResult &result) {
   Sampler none({}); // tokens need none
-  size_t ahead = options.inPlace && request.ahead.value_or(!onHost) ? 1 : 0;
+  size_t ahead = options.inPlace && runs.goesBack() && request.ahead.value_or(!onHost) ? 1 : 0;
   std::deque<Said> open; // of runs that have not been looked at
   for (uint64_t made = 1; more(token);) {
     for (; open.size() <= ahead && made < request.maxNew; ++made, ++result.runs) {
@@ -125,6 +125,9 @@ Result<GenerateResult> Generator::Impl::generate(const GenerateRequest &request)
     return Status::usage("the prompt has no tokens");
   if (request.guesses && (request.sampling.temperature > 0 || !options.inPlace))
     return Status::usage("guesses need a temperature of 0 and caches in place");
+  if (request.guesses && !runs.goesBack())
+    return Status::usage("guesses need a state that can go back to what it was before them, but each run replaces "
+                         "a part of this model's");
   std::vector<int64_t> prompt;
   if (unread)
     prompt.push_back(*unread);
@@ -169,8 +172,8 @@ Result<GenerateResult> Generator::Impl::generate(const GenerateRequest &request)
   };
   if (Status status = all(); !status.ok()) {
     (void)runs.get().wait(); // nothing goes on in what the next request fills
-    // As it was, as far as caches that are carried along can be.
-    KT_RETURN_IF_ERROR(runs.forget(before));
+    // As it was, as far as caches that are carried along, and states that do not grow, can be.
+    KT_RETURN_IF_ERROR(runs.forget(runs.onlyGrows() ? before : 0));
     history = std::move(historyBefore);
     unread = history.empty() ? std::nullopt : std::optional(history.back());
     return status;

@@ -56,10 +56,15 @@ Result<Roles> findRoles(const Model &model, const GenerationPorts &ports) {
   if (!*logits)
     return Status::usage("no output is called 'logits': it is not known where the next token is said");
   roles.ids = **ids, roles.logits = **logits, roles.mask = *mask, roles.positions = *positions;
+  roles.writes = named(inputs, "write_indices"), roles.lengths = named(inputs, "nonpad_kv_seqlen");
   for (auto port : {std::optional(roles.ids), roles.positions})
     if (port && (!isInteger(inputs[*port].type) || inputs[*port].dims.size() != 2))
       return Status::usage("input " + quoted(inputs[*port].name) + " is " + name(inputs[*port].type) + " of rank " +
                            std::to_string(inputs[*port].dims.size()) + ", expected integers of rank 2");
+  for (auto port : {roles.writes, roles.lengths})
+    if (port && (inputs[*port].type != DataType::i64 || inputs[*port].dims.size() != 1))
+      return Status::usage("input " + quoted(inputs[*port].name) + " is " + name(inputs[*port].type) + " of rank " +
+                           std::to_string(inputs[*port].dims.size()) + ", expected i64 of rank 1");
   if (roles.mask && inputs[*roles.mask].dims.size() != 2)
     return Status::usage("input " + quoted(inputs[*roles.mask].name) + " has rank " +
                          std::to_string(inputs[*roles.mask].dims.size()) + ", expected 2");
@@ -79,7 +84,8 @@ Result<Roles> findRoles(const Model &model, const GenerationPorts &ports) {
                               i == roles.sampling->topP || i == roles.sampling->seed || i == roles.sampling->step);
   };
   for (size_t i = 0; i < inputs.size(); ++i)
-    if (i != roles.ids && !isSampling(i) && i != roles.mask && i != roles.positions &&
+    if (i != roles.ids && !isSampling(i) && i != roles.mask && i != roles.positions && i != roles.writes &&
+        i != roles.lengths &&
         std::none_of(roles.states.begin(), roles.states.end(), [&](auto &s) { return s.first == i; }))
       return Status::usage("input " + quoted(inputs[i].name) + " is no tokens, no mask, no positions, and no output " +
                            "continues it: it is not known what to give");

@@ -21,6 +21,8 @@ struct Roles {
   /// Where the model chooses tokens itself (`ktc compile --sample`), of the type that `ids` has.
   std::optional<size_t> next;
   std::optional<SamplingRoles> sampling;
+  /// Of caches of fixed size: where the new tokens go, and how many there are then.
+  std::optional<size_t> writes, lengths;
   /// Inputs and the outputs that go on where they end.
   std::vector<std::pair<size_t, size_t>> states;
 };

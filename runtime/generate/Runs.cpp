@@ -16,14 +16,21 @@ Runs::Runs(std::shared_ptr<Model> model, Roles roles, const GeneratorOptions &op
 
 /// Nothing in the state.
 void Runs::begin() {
-  carriedLength = 0;
+  length = 0;
   carried.clear();
+  zeros.clear();
   for (auto [input, output] : roles.states) {
     const PortInfo &port = model->inputs()[input];
     TensorView empty{port.name, port.type, port.dims};
     for (int64_t d = 0; d < static_cast<int64_t>(empty.dims.size()); ++d)
       if (empty.dims[d] < 0)
-        empty.dims[d] = d == port.grows ? 0 : 1;
+        empty.dims[d] = d == port.grows ? 0 : d == port.written ? static_cast<int64_t>(options.capacity) : 1;
+    if (!options.inPlace && port.grows < 0) {
+      size_t bytes = byteSize(port.type);
+      for (int64_t dim : empty.dims)
+        bytes *= static_cast<size_t>(dim);
+      empty.data = zeros.emplace_back(bytes).data();
+    }
     carried.push_back(std::move(empty));
   }
 }
@@ -61,7 +68,7 @@ Status Runs::goOn(uint64_t step) {
 Status Runs::enqueue(const Binding &tokens, int64_t count, uint64_t step) {
   const std::vector<PortInfo> &inputs = model->inputs(), &outputs = model->outputs();
   auto before = static_cast<int64_t>(held());
-  KT_RETURN_IF_ERROR(reserve(std::max<uint64_t>(static_cast<uint64_t>(before + count), step + 1)));
+  KT_RETURN_IF_ERROR(reserve(std::max<uint64_t>(static_cast<uint64_t>(before + count), step) + 1));
   std::vector<Binding> bindings = {tokens};
   auto give = [&](size_t port, std::vector<int64_t> dims, const void *data) {
     bindings.push_back(
@@ -71,6 +78,10 @@ Status Runs::enqueue(const Binding &tokens, int64_t count, uint64_t step) {
     give(*roles.mask, {1, before + count}, tables.ones());
   if (roles.positions)
     give(*roles.positions, {1, count}, tables.numbersFrom(static_cast<uint64_t>(before)));
+  if (roles.writes)
+    give(*roles.writes, {1}, tables.numbersFrom(static_cast<uint64_t>(before), /*wide=*/true));
+  if (roles.lengths)
+    give(*roles.lengths, {1}, tables.numbersFrom(static_cast<uint64_t>(before + count), /*wide=*/true));
   if (const std::optional<SamplingRoles> &s = roles.sampling) {
     give(s->temperature, {1}, tables.temperature());
     give(s->topK, {1}, tables.topK());
@@ -107,11 +118,10 @@ Status Runs::enqueue(const Binding &tokens, int64_t count, uint64_t step) {
     said.rows *= static_cast<size_t>(made.dims[d]);
   if (said.rows == 0)
     return Status::failed("output '" + made.name + "' is empty");
-  if (!options.inPlace) {
+  if (!options.inPlace)
     for (size_t i = 0; i < roles.states.size(); ++i)
       carried[i] = session->outputs()[roles.states[i].second];
-    carriedLength += static_cast<uint64_t>(count);
-  }
+  length += static_cast<uint64_t>(count);
   return {};
 }
 
@@ -139,12 +149,26 @@ Result<int64_t> Runs::token(const Said &of, size_t row, Sampler &sampler) {
   return token;
 }
 
-Status Runs::forget(uint64_t length) {
-  if (options.inPlace)
-    return session->truncate(length);
-  if (length != carriedLength)
+Status Runs::forget(uint64_t behind) {
+  if (options.inPlace) {
+    KT_RETURN_IF_ERROR(session->truncate(behind));
+    length = behind;
+  } else if (behind != length) {
     begin();
+  }
   return {};
+}
+
+bool Runs::goesBack() const {
+  return std::none_of(roles.states.begin(), roles.states.end(), [&](auto &state) {
+    const PortInfo &port = model->inputs()[state.first];
+    return port.grows < 0 && port.written < 0;
+  });
+}
+
+bool Runs::onlyGrows() const {
+  return std::none_of(roles.states.begin(), roles.states.end(),
+                      [&](auto &state) { return model->inputs()[state.first].grows < 0; });
 }
 
 } // namespace kt::generate

@@ -40,9 +40,14 @@ public:
   /// The token behind the one of number `row` that the run has read.
   Result<int64_t> token(const Said &of, size_t row, Sampler &sampler);
 
-  uint64_t held() const { return options.inPlace ? session->held() : carriedLength; }
-  /// All behind the first `length` tokens; where caches are carried along, everything, unless that is all there is.
-  Status forget(uint64_t length);
+  /// The tokens that the state has.
+  uint64_t held() const { return length; }
+  /// Whether a state in place can be again what it was some tokens before: no run replaces a part of it.
+  bool goesBack() const;
+  /// Whether nothing of a state is written over.
+  bool onlyGrows() const;
+  /// All behind the first `behind` tokens; where caches are carried along, everything, unless that is all there is.
+  Status forget(uint64_t behind);
   void begin();
   Session &get() { return *session; }
 
@@ -60,9 +65,10 @@ private:
   std::vector<std::byte> ids;
   Said said;
 
-  // Of a model whose caches go in and out: what they are and how much they hold.
+  uint64_t length = 0;
+  // Of a model whose caches go in and out: what they are, and what those begin with that are not empty.
   std::vector<TensorView> carried;
-  uint64_t carriedLength = 0;
+  std::vector<std::vector<std::byte>> zeros;
 };
 
 } // namespace kt::generate

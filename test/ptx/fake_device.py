@@ -74,7 +74,7 @@ class Gpu:
         try:
             self.check(self.runtime.kt_session_create(model, ctypes.byref(session)))
             for inputs in sets:
-                held = [np.ascontiguousarray(a) for a in inputs.values()]
+                held = [np.ascontiguousarray(a).reshape(a.shape) for a in inputs.values()]  # a scalar stays one
                 tensors = (Tensor * len(held))(*[
                     Tensor(name.encode(), next(i for i, t in enumerate(TYPES) if t == a.dtype), a.ndim, (ctypes.c_int64 * a.ndim)(*a.shape),
                            a.ctypes.data) for name, a in zip(inputs, held)])

@@ -45,6 +45,11 @@ constexpr int64_t kPanel = 16;
 constexpr uint64_t kMostParts = 2;
 /// On an argument and a result of a graph: the number of the other, which a session may keep in the same memory.
 constexpr llvm::StringLiteral kTied = "kt.tied";
+/// On such a result: the dimension along which a window of the argument is written. Without one a run replaces all of
+/// it.
+constexpr llvm::StringLiteral kTiedAxis = "kt.tied_axis";
+/// On a result of a graph: the number of the argument that it is the next state of, as the operator that made it says.
+constexpr llvm::StringLiteral kNextOf = "kt.next_of";
 /// The symbol of how many elements a session has room for along the dimension in which its state grows; 0 where it
 /// keeps none.
 constexpr llvm::StringLiteral kCapacity = "@capacity";

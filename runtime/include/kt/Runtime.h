@@ -125,11 +125,13 @@ struct PortInfo {
   DataType type = DataType::f32;
   std::vector<int64_t> dims;     // -1 where the dimension is not constant
   std::vector<std::string> text; // the dimensions as people read them: "768", "batch", "4 * seq"
-  /// Of an output that is one of the inputs with more behind it, as caches are: that input's name; of this input the
-  /// output's. Else empty. A session may keep such pairs (SessionOptions).
+  /// Of an output that is one of the inputs with more behind it, as caches are, or its next state: that input's name;
+  /// of this input the output's. Else empty. A session may keep such pairs (SessionOptions).
   std::string tied = {};
   /// The dimension in which an output goes on where its input ends, of both; else -1.
   int64_t grows = -1;
+  /// The dimension along which an output of its input's own size differs from it in a window, of both; else -1.
+  int64_t written = -1;
 };
 
 struct Options {
@@ -152,7 +154,8 @@ struct Options {
 
 struct SessionOptions {
   /// Not 0: the session keeps its state, the inputs that outputs continue (PortInfo::tied), and has room for so many
-  /// elements along the dimension that grows. It begins with none; each run adds to it in place. Such inputs are not
+  /// elements along the dimension that grows, or that a window is written along where no input says its size. It begins
+  /// with none, or with zeros of what does not grow; each run adds to it in place. Such inputs are not
   /// given to runs, and such outputs not asked for: outputs() has their dimensions, but no data. A run that would not
   /// fit fails with Code::usage and changes nothing. Code::usage for a model without state.
   uint64_t capacity = 0;
@@ -254,7 +257,8 @@ public:
   /// session without a capacity. Not what a run added in which something went wrong, once that is known.
   uint64_t held() const;
   /// Forgets all of the state but the first `length` elements; 0 begins anew, and the next run may then have another
-  /// batch. Does not wait. Code::usage where less is held.
+  /// batch. Does not wait. Code::usage where less is held, and for a length between where runs replace a part of the
+  /// state, of which only the latest is there.
   [[nodiscard]] Status truncate(uint64_t length);
   /// A session of its own that goes on from a copy of this one's state. Waits for what was enqueued.
   Result<std::unique_ptr<Session>> fork();

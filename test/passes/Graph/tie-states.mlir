@@ -11,7 +11,7 @@
 // is held.
 // CHECK-LABEL: @concat(
 // CHECK-SAME: {kt.tied = 0 : i64}, %arg1
-// CHECK-SAME: -> ({{.*}} {kt.tied = 0 : i64},
+// CHECK-SAME: -> ({{.*}} {kt.tied = 0 : i64, kt.tied_axis = 1 : i64},
 // CHECK: %[[STORED:.*]] = kt.capacity %arg0 : {{.*}} -> <[b, select(eq(0, @capacity), past, @capacity), 64] x f16>
 // CHECK: %[[ALL:.*]] = kt.update axis 1 from <select(eq(0, @capacity), 0, past)> count <select(eq(0, @capacity), past + seq, seq)> ins(%[[STORED]], %arg1 :
 // CHECK-SAME: -> <[b, select(eq(0, @capacity), past + seq, @capacity), 64] x f16> {
@@ -131,4 +131,97 @@ func.func @changed(%past: !past, %new: !new) -> !all {
     kt.yield %1 : f16
   }
   return %r : !all
+}
+
+!cache = !kt.tensor<[b, room, 64] x f16>
+
+// A cache of fixed size: data says where the window is, and it is all that is computed where a session has the cache in place. Who else reads the result reads it.
+// CHECK-LABEL: @window(
+// CHECK-SAME: {kt.tied = 0 : i64}, {{.*}} -> ({{.*}} {kt.tied = 0 : i64, kt.tied_axis = 1 : i64},
+// CHECK-NOT: kt.capacity
+// CHECK: %[[ALL:.*]] = kt.update axis 1 from <0> count <select(eq(0, @capacity), room, seq)> ins(%arg0, %arg1, %arg2 :
+// CHECK: kt.yield %{{[0-9]+}}, %{{[0-9]+}} : f16, index
+// CHECK: kt.reduce add {{.*}}ins(%[[ALL]] :
+// CHECK: return %[[ALL]], %
+func.func @window(%past: !cache, %new: !new, %at: !length) -> (!cache, !length) {
+  %r = kt.generic ins(%past, %new, %at : !cache, !new, !length) -> !cache {
+  ^bb0(%P: !cache, %N: !new, %A: !length, %b: index, %j: index, %d: index):
+    %0 = kt.read %P[%b, %j, %d] : !cache -> f16
+    %from = kt.read %A[%b] : !length -> i64
+    %at_ = arith.index_cast %from : i64 to index
+    %i = arith.subi %j, %at_ : index
+    %1 = kt.read %N[%b, %i, %d] else %0 : f16 {check = array<i64: 1>} : !new -> f16
+    kt.yield %1 : f16
+  }
+  %sum = kt.reduce add over [#kt.expr<room>, #kt.expr<64>] ins(%r : !cache) -> !length {
+  ^bb0(%R: !cache, %b: index, %j: index, %d: index):
+    %0 = kt.read %R[%b, %j, %d] : !cache -> f16
+    %1 = arith.fptosi %0 : f16 to i64
+    kt.yield %1 : i64
+  } epilogue {
+  ^bb0(%v: i64, %R: !cache, %b: index):
+    kt.yield %v : i64
+  }
+  return %r, %sum : !cache, !length
+}
+
+// The window is at the begin, along the last dimension.
+// CHECK-LABEL: @first(
+// CHECK-SAME: kt.tied_axis = 2 : i64
+// CHECK: kt.update axis 2 from <0> count <select(eq(0, @capacity), 64, 7)>
+func.func @first(%past: !cache, %new: !kt.tensor<[b, room, 7] x f16>) -> !cache {
+  %r = kt.generic ins(%past, %new : !cache, !kt.tensor<[b, room, 7] x f16>) -> !cache {
+  ^bb0(%P: !cache, %N: !kt.tensor<[b, room, 7] x f16>, %b: index, %j: index, %d: index):
+    %0 = kt.read %P[%b, %j, %d] : !cache -> f16
+    %1 = kt.read %N[%b, %j, %d] else %0 : f16 {check = array<i64: 2>} : !kt.tensor<[b, room, 7] x f16> -> f16
+    kt.yield %1 : f16
+  }
+  return %r : !cache
+}
+
+// Who reads the cache as it was would find it changed.
+// CHECK-LABEL: @read_elsewhere(
+// CHECK-NOT: kt.update
+func.func @read_elsewhere(%past: !cache, %new: !new) -> (!cache, !cache) {
+  %r = kt.generic ins(%past, %new : !cache, !new) -> !cache {
+  ^bb0(%P: !cache, %N: !new, %b: index, %j: index, %d: index):
+    %0 = kt.read %P[%b, %j, %d] : !cache -> f16
+    %1 = kt.read %N[%b, %j, %d] else %0 : f16 {check = array<i64: 1>} : !new -> f16
+    kt.yield %1 : f16
+  }
+  %twice = kt.generic ins(%past : !cache) -> !cache {
+  ^bb0(%P: !cache, %b: index, %j: index, %d: index):
+    %0 = kt.read %P[%b, %j, %d] : !cache -> f16
+    %1 = arith.addf %0, %0 : f16
+    kt.yield %1 : f16
+  }
+  return %r, %twice : !cache, !cache
+}
+
+// All of it is replaced: the operator says whose next state it is, or both names do. Not where nothing of the argument is in the result, nor
+// where the result is the argument: nobody else would give that.
+// CHECK-LABEL: @replaced(
+// CHECK-SAME: {kt.name = "s", kt.tied = 0 : i64}
+// CHECK-SAME: {kt.name = "past_key_values.0.conv_state", kt.tied = 1 : i64}
+// CHECK-SAME: {kt.name = "past_other"}
+// CHECK-SAME: {kt.name = "past_plain"}
+// CHECK-SAME: {kt.name = "past_encoder"}
+// CHECK-SAME: -> ({{.*}} {kt.name = "t", kt.next_of = 0 : i64, kt.tied = 0 : i64}, {{.*}} {kt.name = "present.0.conv_state", kt.tied = 1 : i64}, {{.*}} {kt.name = "present_other"}, {{.*}} {kt.name = "plain"}, {{.*}} {kt.name = "present_encoder"})
+func.func @replaced(%s: !length {kt.name = "s"}, %c: !length {kt.name = "past_key_values.0.conv_state"}, %o: !length {kt.name = "past_other"},
+    %p: !length {kt.name = "past_plain"}, %e: !length {kt.name = "past_encoder"}) -> (!length {kt.name = "t", kt.next_of = 0 : i64}, !length {kt.name = "present.0.conv_state"},
+    !length {kt.name = "present_other"}, !length {kt.name = "plain"}, !length {kt.name = "present_encoder"}) {
+  %0 = kt.generic ins(%s : !length) -> !length {
+  ^bb0(%S: !length, %b: index):
+    %v = kt.read %S[%b] : !length -> i64
+    %w = arith.addi %v, %v : i64
+    kt.yield %w : i64
+  }
+  %1 = kt.generic ins(%c, %p : !length, !length) -> !length {
+  ^bb0(%C: !length, %P: !length, %b: index):
+    %v = kt.read %C[%b] : !length -> i64
+    %u = kt.read %P[%b] : !length -> i64
+    %w = arith.addi %v, %u : i64
+    kt.yield %w : i64
+  }
+  return %0, %1, %1, %0, %e : !length, !length, !length, !length, !length
 }

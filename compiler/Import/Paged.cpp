@@ -1,0 +1,303 @@
+//===- Paged.cpp - attention over caches in pages -------------------------===//
+//
+// com.microsoft PagedAttention: the tokens of several sequences behind one another, keys and values in blocks that a
+// table assigns to sequences. New ones go to their slots; then each sequence's blocks are gathered, and its queries
+// padded to the longest, for a plain attention.
+//
+//===----------------------------------------------------------------------===//
+
+#include "compiler/Import/Shared.h"
+
+using namespace mlir;
+using namespace kt;
+using namespace kt::import;
+using Cmp = Body::Cmp;
+
+namespace {
+
+/// query, key, value, key_cache, value_cache, cumulative_sequence_length, past_seqlens, block_table, cos_cache,
+/// sin_cache, slot_mapping, head_sink, q_norm_weight, k_norm_weight, k_scale, v_scale, attention_metadata.
+class Paged {
+public:
+  explicit Paged(Node &n) : n(n), i64(n.b.getI64Type()) {}
+  LogicalResult run();
+
+private:
+  LogicalResult readInputs();
+  LogicalResult readSequences();
+  std::optional<Expr> longest();
+  Value slots();
+  Value written(unsigned cache, Value fresh, Value writer);
+  Heads gathered(Value cache, unsigned port, Expr keys);
+  Value attended(Heads k, Heads v, Expr most);
+
+  /// Of the sequence of token t: its number, which is `batch` behind the last one.
+  Value rowOf(Body &b, unsigned operand, Value t) { return b.toIndex(b.read(operand, t)); }
+  Value inside(Body &b, Value row) { return b.min(row, b.size(batch - 1)); }
+
+  Node &n;
+  Type i64, element;
+  int64_t heads = 0, kvHeads = 0;
+  Heads q, k, v;                                // [1, tokens, heads, size]
+  Expr tokens, batch, pages, blocks, blockSize; // pages: of a sequence
+  Value starts, before, counts;                 // [batch]: first token, tokens in the cache, new tokens
+  Value rows, positions;                        // [tokens]: number of the sequence, place in it
+  std::optional<SmallVector<Expr>> limits;      // of new tokens and of keys of a sequence, where they are given
+  Site tableSite;
+};
+
+LogicalResult Paged::readInputs() {
+  heads = n.attrInt("num_heads", 0), kvHeads = n.attrInt("kv_num_heads", 0);
+  if (heads < 1 || kvHeads < 1 || heads % kvHeads)
+    return n.error("expected num_heads and a divisor of it as kv_num_heads but got " + Twine(heads) + " and " +
+                   Twine(kvHeads));
+  for (auto [name, only] :
+       {std::pair("kv_cache_layout", "SEPARATE"), std::pair("k_quant_type", "NONE"), std::pair("v_quant_type", "NONE"),
+        std::pair("k_cache_dtype", ""), std::pair("v_cache_dtype", "")})
+    if (std::string word = n.attrString(name, only); word != only)
+      return n.error("unsupported " + Twine(name) + " = '" + word + "' of PagedAttention: expected '" + only + "'");
+  if (n.has(14) || n.has(15))
+    return n.error("unsupported scales of quantised caches");
+  if (!n.wants(1) || !n.wants(2))
+    return n.error("expected outputs for both caches: they are written nowhere else");
+  if (n.has(1) != n.has(2))
+    return n.error("expected a key and a value, or neither");
+  for (auto [input, rank] :
+       {std::pair(0u, 2), std::pair(3u, 4), std::pair(4u, 4), std::pair(5u, 1), std::pair(6u, 1), std::pair(7u, 2)})
+    if (failed(n.expectRank(input, rank)))
+      return failure();
+  element = n.element(0);
+  tokens = n.type(0).dim(0), batch = n.type(7).dim(0), pages = n.type(7).dim(1);
+  blocks = n.type(3).dim(0), blockSize = n.type(3).dim(1);
+  Expr size = n.type(3).dim(3), one = n.expr(1);
+  for (unsigned cache : {3u, 4u}) {
+    if (n.element(cache) != element)
+      return n.error("expected caches of the query's type but got " + n.typeText(cache) + " and " + n.typeText(0));
+    for (auto [d, e] : llvm::zip(n.dims(n.in(cache)), SmallVector<Expr>{blocks, blockSize, n.expr(kvHeads), size}))
+      if (failed(n.require(d, e, "dimensions of the caches")))
+        return failure();
+  }
+  if (failed(n.require(n.type(5).dim(0), batch + 1, "cumulative lengths and sequences")) ||
+      failed(n.require(n.type(6).dim(0), batch, "past lengths and sequences")) ||
+      failed(n.requireSome(batch, tokens, "a sequence")) || failed(n.requireSome(pages, tokens, "a block of it")) ||
+      failed(n.requireSome(blocks * blockSize, tokens, "a slot")))
+    return failure();
+  // Columns [begin, begin + count) of heads of an input, as heads.
+  auto part = [&](unsigned i, Expr begin, int64_t count) -> Heads {
+    if (failed(n.expectRank(i, 2)) || failed(n.require(n.type(i).dim(0), tokens, "tokens of queries, keys and values")))
+      return {};
+    Value x = n.slice(n.in(i), {n.expr(0), begin}, {tokens, size * count}, {1, 1});
+    return splitHeads(n, n.reshape(x, {one, tokens, size * count}), count);
+  };
+  bool packed = !n.has(1);
+  if (failed(n.require(n.type(0).dim(1), size * (packed ? heads + 2 * kvHeads : heads), "columns of the query")))
+    return failure();
+  for (unsigned i : {1u, 2u})
+    if (!packed && failed(n.require(n.type(i).dim(1), size * kvHeads, "columns of keys and values")))
+      return failure();
+  q = part(0, n.expr(0), heads);
+  k = packed ? part(0, size * heads, kvHeads) : part(1, n.expr(0), kvHeads);
+  v = packed ? part(0, size * (heads + kvHeads), kvHeads) : part(2, n.expr(0), kvHeads);
+  if (!q.v || !k.v || !v.v)
+    return failure();
+  for (auto [x, weight] : {std::pair(&q, 12u), std::pair(&k, 13u)})
+    if (n.has(weight)) {
+      if (failed(n.expectRank(weight, 1)) || failed(n.require(n.type(weight).dim(0), size, "a norm's weights")))
+        return failure();
+      x->v = normWith(n, x->v, NormKind::rms, 1, n.attrFloat("qk_norm_epsilon", 1e-6), n.in(weight), {}, element);
+      if (!x->v)
+        return failure();
+    }
+  if (n.has(16) && n.type(16).numElements().asConstant())
+    limits = n.symbolicInts(n.in(16), "attention_metadata");
+  return limits && limits->size() < 2 ? n.error("expected two limits or more as attention_metadata") : success();
+}
+
+/// Where each sequence's tokens are, and what each token is of which.
+LogicalResult Paged::readSequences() {
+  auto ends = n.site(n.in(5), tokens + 1, "a cumulative length", /*wraps=*/false);
+  auto lengths = n.site(n.in(6), pages * blockSize + 1, "the past length of a sequence", /*wraps=*/false);
+  auto table = n.site(n.in(7), blocks, "a block of a sequence", /*wraps=*/false);
+  if (failed(ends) || failed(lengths) || failed(table))
+    return failure();
+  tableSite = *table;
+  SymTensorType perSequence = n.tensor({batch}, i64), perToken = n.tensor({tokens}, i64);
+  auto end = [&](Body &b, Value i) { return b.bounded(b.read(0, i), tokens + 1, *ends, /*wraps=*/false); };
+  starts = n.generic(perSequence, n.in(5), [&](Body &b) { return b.fromIndex(end(b, b.index(0)), i64); });
+  counts = n.generic(perSequence, n.in(5), [&](Body &b) {
+    Value i = b.index(0);
+    return b.fromIndex(b.max(b.idx(0), b.sub(end(b, b.add(i, b.idx(1))), end(b, i))), i64);
+  });
+  before = n.generic(perSequence, n.in(6), [&](Body &b) {
+    return b.fromIndex(b.bounded(b.read(0, b.index(0)), pages * blockSize + 1, *lengths, /*wraps=*/false), i64);
+  });
+  // As many sequences as have ended.
+  rows = n.reduce(perToken, ReduceKind::add, {batch}, {starts, counts},
+                  [&](Body &b) {
+                    Value behind = b.add(b.read(0, b.index(1)), b.read(1, b.index(1)));
+                    Value ended = b.cmp(Cmp::le, behind, b.fromIndex(b.index(0), i64));
+                    return b.select(ended, b.integer(i64, 1), b.integer(i64, 0));
+                  },
+                  {});
+  positions = n.generic(n.tensor({n.expr(1), tokens}, i64), {rows, starts, before}, [&](Body &b) {
+    Value row = rowOf(b, 0, b.index(1)), at = inside(b, row);
+    Value position = b.add(b.read(2, at), b.sub(b.fromIndex(b.index(1), i64), b.read(1, at)));
+    return b.select(b.cmp(Cmp::lt, row, b.size(batch)), position, b.integer(i64, 0));
+  });
+  return success();
+}
+
+/// The most tokens that a sequence adds; who gives a limit for it saves a look at the data before the run goes on.
+std::optional<Expr> Paged::longest() {
+  if (batch.isConstant(1))
+    return tokens;
+  if (limits)
+    return Expr::max(n.expr(0), Expr::min(limits->front(), tokens));
+  Value most = n.reduce(n.tensor({n.expr(1)}, i64), ReduceKind::max, {batch}, counts,
+                        [&](Body &b) { return b.read(0, b.index(1)); }, {});
+  auto item = most ? n.symbolicInt(most, "the longest sequence") : std::nullopt;
+  return item ? std::optional(Expr::max(n.expr(0), Expr::min(*item, tokens))) : std::nullopt;
+}
+
+/// Of each token the slot that its key goes to, or, where it goes nowhere, the one behind the last.
+Value Paged::slots() {
+  Expr all = blocks * blockSize;
+  SymTensorType type = n.tensor({tokens, n.expr(1)}, i64);
+  if (n.has(10)) {
+    if (failed(n.expectRank(10, 1)) || failed(n.require(n.type(10).dim(0), tokens, "slots and tokens")))
+      return {};
+    auto site = n.site(n.in(10), all, "a slot", /*wraps=*/false);
+    if (failed(site))
+      return {};
+    return n.generic(type, n.in(10), [&](Body &b) {
+      Value slot = b.read(0, b.index(0)), there = b.cmp(Cmp::ne, slot, b.integer(slot.getType(), -1));
+      Value to = b.bounded(slot, all, *site, /*wraps=*/false, there);
+      return b.fromIndex(b.select(there, to, b.size(all)), i64);
+    });
+  }
+  auto site = n.site(positions, pages * blockSize, "the position of a token", /*wraps=*/false);
+  if (failed(site))
+    return {};
+  return n.generic(type, {rows, positions, n.in(7)}, [&](Body &b) {
+    Value row = rowOf(b, 0, b.index(0)), there = b.cmp(Cmp::lt, row, b.size(batch));
+    Value position = b.bounded(b.read(1, {b.idx(0), b.index(0)}), pages * blockSize, *site, /*wraps=*/false, there);
+    Value size = b.max(b.idx(1), b.size(blockSize));
+    Value page = b.math<arith::DivUIOp>(position, size), offset = b.math<arith::RemUIOp>(position, size);
+    Value block = b.bounded(b.read(2, {inside(b, row), page}), blocks, tableSite, /*wraps=*/false, there);
+    return b.fromIndex(b.select(there, b.add(b.mul(block, size), offset), b.size(all)), i64);
+  });
+}
+
+/// The cache with the new elements in their slots. `writer` has each slot's token, or -1.
+Value Paged::written(unsigned cache, Value fresh, Value writer) {
+  return n.generic(n.type(cache), {n.in(cache), fresh, writer}, [&](Body &b) {
+    SmallVector<Value> at = b.indices();
+    Value token = b.toIndex(b.read(2, b.add(b.mul(at[0], b.size(blockSize)), at[1])));
+    return b.readOr(1, {b.idx(0), token, at[2], at[3]}, b.read(0, at), {1});
+  });
+}
+
+/// [batch, keys, heads, size]: each sequence's tokens, and zeros behind them.
+Heads Paged::gathered(Value cache, unsigned port, Expr keys) {
+  Expr size = n.type(port).dim(3);
+  return {n.generic(n.tensor({batch, keys, n.expr(kvHeads), size}, element), {cache, n.in(7), before, counts},
+                    [&](Body &b) {
+                      Value row = b.index(0), j = b.index(1), width = b.max(b.idx(1), b.size(blockSize));
+                      Value there = b.cmp(Cmp::lt, b.fromIndex(j, i64), b.add(b.read(2, row), b.read(3, row)));
+                      Value page = b.math<arith::DivUIOp>(j, width), offset = b.math<arith::RemUIOp>(j, width);
+                      Value block = b.bounded(b.read(1, {row, page}), blocks, tableSite, /*wraps=*/false, there);
+                      Value x = b.read(0, {block, offset, b.index(2), b.index(3)});
+                      return b.select(there, x, b.zero(b.result.scalarType()));
+                    }),
+          false};
+}
+
+/// [tokens, heads * size]
+Value Paged::attended(Heads k, Heads v, Expr most) {
+  Expr size = q.size();
+  Heads padded{n.generic(n.tensor({batch, most, n.expr(heads), size}, element), {q.v, starts},
+                         [&](Body &b) {
+                           Value t = b.add(b.toIndex(b.read(1, b.index(0))), b.index(1));
+                           return b.readOr(0, {b.idx(0), t, b.index(2), b.index(3)}, b.zero(b.result.scalarType()),
+                                           {1});
+                         }),
+               false};
+  int64_t window = n.attrInt("local_window_size", -1);
+  bool causal = n.attrInt("is_causal", 1) != 0, smooth = n.attrInt("smooth_softmax", 0) > 0;
+  SmallVector<Value> extras{before, counts};
+  Value sinks = n.in(11);
+  if (sinks) {
+    if (failed(n.expectRank(11, 1)) || failed(n.require(n.type(11).dim(0), n.expr(heads), "sinks and heads")))
+      return {};
+    extras.push_back(sinks);
+  }
+  auto sink = [&](Body &b) {
+    Type f32 = n.b.getF32Type();
+    return sinks ? b.convert(b.read(2, b.index(1)), n.element(11), f32) : b.zero(f32);
+  };
+  auto score = [&](Body &b, Value product) {
+    Value x = scaled(b, product, n.attrFloat("scale", 0), size, n.attrFloat("softcap", 0));
+    Value past = b.toIndex(b.read(0, b.index(0))), at = b.add(b.index(2), past), j = b.index(3);
+    Value least = b.constant(x.getType(), -INFINITY);
+    x = b.select(b.cmp(Cmp::lt, j, b.add(past, b.toIndex(b.read(1, b.index(0))))), x, least);
+    if (causal)
+      x = b.select(b.cmp(Cmp::le, j, at), x, least);
+    // The window counts the query's own token, as GroupQueryAttention's.
+    return window > 0 ? b.select(b.cmp(Cmp::lt, b.sub(at, j), b.idx(window)), x, least) : x;
+  };
+  Heads y = attend(n, padded, k, v, extras, /*zeroEmpty=*/true, score, sinks || smooth ? SinkFn(sink) : SinkFn());
+  if (!y.v)
+    return {};
+  Value packed = n.generic(n.tensor({tokens, n.expr(heads), v.size()}, element), {y.v, rows, starts}, [&](Body &b) {
+    Value row = rowOf(b, 1, b.index(0)), begin = b.toIndex(b.read(2, inside(b, row)));
+    Value at = b.select(b.cmp(Cmp::lt, row, b.size(batch)), b.sub(b.index(0), begin), b.idx(-1));
+    return b.readOr(0, {inside(b, row), at, b.index(1), b.index(2)}, b.zero(b.result.scalarType()), {1});
+  });
+  return n.reshape(packed, {tokens, v.size() * heads});
+}
+
+LogicalResult Paged::run() {
+  if (failed(readInputs()) || failed(readSequences()))
+    return failure();
+  if (n.attrInt("do_rotary", 0)) {
+    if (!n.has(8) || !n.has(9))
+      return n.error("expected cos_cache and sin_cache");
+    if (failed(n.expectRank(8, 2)))
+      return failure();
+    Expr rotated = n.type(8).dim(1) * 2;
+    int64_t width = rotated == q.size() ? 0 : rotated.asConstant().value_or(0);
+    for (Heads *x : {&q, &k}) {
+      x->v = rotate(n, *x, n.in(8), n.in(9), positions, n.attrInt("rotary_interleaved", 0) != 0, width);
+      if (!x->v)
+        return failure();
+    }
+  }
+  Value to = slots();
+  if (!to)
+    return failure();
+  Expr all = blocks * blockSize;
+  Value none = n.generic(n.tensor({all + 1}, i64), {}, [&](Body &b) { return b.integer(i64, -1); });
+  Value numbers = n.generic(n.tensor({tokens}, i64), {}, [&](Body &b) { return b.fromIndex(b.index(0), i64); });
+  Value writer = ScatterOp::create(n.b, n.loc, none.getType(), none, to, numbers,
+                                   ScatterKindAttr::get(n.context, ScatterKind::assign), IntegerAttr())
+                     .getResult();
+  Value keys = written(3, k.v, writer), values = written(4, v.v, writer);
+  auto most = longest();
+  if (!most)
+    return failure();
+  Expr reach = pages * blockSize;
+  if (limits)
+    reach = Expr::min(reach, Expr::max(n.expr(0), (*limits)[1]));
+  Value y = attended(gathered(keys, 3, reach), gathered(values, 4, reach), *most);
+  return failed(n.set(0, y)) || failed(n.setState(1, keys, 3)) ? failure() : n.setState(2, values, 4);
+}
+
+} // namespace
+
+void import::registerPaged(OpTable &t) {
+  auto run = [](Node &n) { return Paged(n).run(); };
+  t["com.microsoft.PagedAttention"] = Definition{Lowering(run), {0, 3, 4, 5, 6, 7}}.understanding(
+      17, "do_rotary is_causal k_cache_dtype k_quant_type kv_cache_bit_width kv_cache_layout kv_num_heads "
+          "local_window_size num_heads qk_norm_epsilon rotary_interleaved rotary_offset=0 scale smooth_softmax softcap "
+          "v_cache_dtype v_quant_type");
+}

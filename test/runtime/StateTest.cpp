@@ -1,0 +1,102 @@
+//===- StateTest.cpp - states that do not grow ----------------------------===//
+//
+// What a session keeps where an output is as large as the input that it continues: written in place, or in two pieces
+// of memory that take turns. (test/tools/ktrun/generate.test has caches that grow.)
+//
+//===----------------------------------------------------------------------===//
+
+#include "runtime/artifact/Verifier.h"
+#include "test/runtime/TestModel.h"
+
+namespace kt::test {
+namespace {
+
+constexpr size_t kCount = 20;
+
+/// y = x + one and z = 2 y over [room]; y continues x, along `axis` or, kNone, as a whole. Where `step`, one is an
+/// input.
+ModelBuilder counting(uint32_t axis, bool step) {
+  ModelBuilder b;
+  ExprId n = b.value(b.symbol("room", Symbol::Kind::Input, 0, 1000));
+  BufferId x = b.input("x", DType::f32, n);
+  BufferId one = step ? b.input("one", DType::f32, n) : b.weight("one", std::vector<float>(kCount, 1));
+  BufferId y = b.output("y", DType::f32, n), z = b.output("z", DType::f32, n);
+  b.emit(b.add(x, one, y, n), b.scale(y, z, n, b.constant(2)));
+  b.model.outputs[0].tied = 0;
+  b.model.outputs[0].axis = axis;
+  return b;
+}
+
+/// What z is after a run, of one number.
+float next(Session &session, const std::vector<TensorView> &inputs) {
+  Status status = session.run(inputs);
+  EXPECT_TRUE(status.ok()) << status.message();
+  if (!status.ok())
+    return -1;
+  std::vector<float> z = floats(session.outputs()[1]);
+  EXPECT_EQ(z, std::vector<float>(z.size(), z[0]));
+  return z[0];
+}
+
+TEST(State, WhatIsReplacedTakesTurns) {
+  auto model = loadModel(counting(kNone, true).model);
+  EXPECT_EQ(model->outputs()[0].tied, "x");
+  EXPECT_EQ(model->outputs()[0].grows, -1);
+  EXPECT_EQ(model->outputs()[0].written, -1);
+  auto session = *model->createSession({.capacity = 1});
+  std::vector<float> ones(kCount, 1);
+  std::vector<TensorView> inputs{tensor("one", ones)};
+  for (float want : {2, 4, 6, 8, 10})
+    EXPECT_EQ(next(*session, inputs), want);
+  EXPECT_EQ(session->outputs()[0].data, nullptr);
+  EXPECT_EQ(session->held(), 0u);
+
+  auto other = *session->fork();
+  EXPECT_EQ(next(*session, inputs), 12);
+  EXPECT_EQ(next(*other, inputs), 12);
+  EXPECT_EQ(next(*other, inputs), 14);
+
+  Status back = session->truncate(3);
+  EXPECT_EQ(back.code(), Code::usage);
+  EXPECT_EQ(back.message(), "cannot keep the first 3: of input 'x' only the latest state is there");
+  EXPECT_EQ(next(*session, inputs), 14);
+  std::vector<float> fewer(kCount - 1, 1);
+  std::vector<TensorView> another{tensor("one", fewer)};
+  EXPECT_EQ(session->run(another).message(), "input 'x', which the session keeps: expected f32[20] but this run needs "
+                                             "f32[19]; reset the session to begin with another shape");
+  EXPECT_EQ(next(*session, inputs), 16);
+  ASSERT_TRUE(session->truncate(0).ok());
+  EXPECT_EQ(next(*session, another), 2);
+  EXPECT_EQ(next(*session, another), 4);
+}
+
+TEST(State, AWindowIsWrittenInPlace) {
+  auto model = loadModel(counting(0, false).model);
+  EXPECT_EQ(model->outputs()[0].grows, -1);
+  EXPECT_EQ(model->outputs()[0].written, 0);
+  auto session = *model->createSession({.capacity = kCount}); // no input says how much room there is
+  for (float want : {2, 4, 6})
+    EXPECT_EQ(next(*session, {}), want);
+  ASSERT_TRUE(session->truncate(7).ok()); // who writes knows where
+  EXPECT_EQ(next(*session, {}), 8);
+  ASSERT_TRUE(session->truncate(0).ok());
+  EXPECT_EQ(next(*session, {}), 2);
+
+  // Without a capacity it goes in and out as any input does.
+  auto plain = *model->createSession();
+  std::vector<float> x(kCount, 5);
+  std::vector<TensorView> inputs{tensor("x", x)};
+  EXPECT_EQ(next(*plain, inputs), 12);
+  EXPECT_EQ(next(*plain, inputs), 12);
+}
+
+TEST(State, WhatIsReplacedHasOneShape) {
+  ModelBuilder b = counting(kNone, true);
+  b.model.outputs[0].dims[0] = b.constant(3);
+  Status status = verifyModel(b.model);
+  EXPECT_EQ(status.code(), Code::rejected);
+  EXPECT_EQ(status.message(), "output 'y' continues input 'x', which is not of its shape");
+}
+
+} // namespace
+} // namespace kt::test
