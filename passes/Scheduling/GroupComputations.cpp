@@ -3,6 +3,7 @@
 #include "passes/Scheduling/GroupComputations.h"
 #include "dialects/KT/Schedule/Structured.h"
 #include "passes/Analysis/Bodies.h"
+#include "passes/Analysis/Once.h"
 #include "llvm/ADT/MapVector.h"
 
 using namespace mlir;
@@ -15,6 +16,10 @@ constexpr int64_t kLongestRow = 16384;
 
 /// No more reductions are looked at for one to share its pass with.
 constexpr size_t kMostCandidates = 64;
+/// A kernel has no more computations beside one another: each is code that all others' blocks step over.
+constexpr size_t kMostBeside = 4;
+/// None of them comes earlier than so many computations: what it makes is in memory for longer.
+constexpr size_t kMostEarlier = 16;
 
 static int64_t sliceOf(Operation *op) {
   auto slice = op->getAttrOfType<IntegerAttr>("kt.slice");
@@ -108,6 +113,92 @@ static SmallVector<ReduceOp> reductionsOfPass(ReduceOp first, ArrayRef<ReduceOp>
   return found;
 }
 
+/// Elementwise work and windows, which threads do an element or some neighbours of. What is turned around goes through
+/// shared memory, and what is no number has no code for GPUs.
+static bool isOfElements(Operation *op) {
+  auto plain = [](Type type) { return cast<SymTensorType>(type).getElementType().isIntOrFloat(); };
+  auto generic = dyn_cast<GenericOp>(op);
+  return (generic ? !turnedDimension(generic) : isa<UpdateOp>(op)) && llvm::all_of(op->getOperandTypes(), plain) &&
+         llvm::all_of(op->getResultTypes(), plain);
+}
+
+/// Computations behind one another that nothing keeps in their order but what they read: no number that a run finds
+/// out and no check comes between them.
+using Stretch = SmallVector<Operation *>;
+
+static SmallVector<Stretch> stretchesOf(ArrayRef<Operation *> work) {
+  llvm::SmallSetVector<Block *, 4> blocks;
+  for (Operation *op : work)
+    blocks.insert(op->getBlock());
+  SmallVector<Stretch> all;
+  for (Block *block : blocks) {
+    all.emplace_back();
+    for (Operation &op : *block)
+      if (isa<ComputeOpInterface>(op))
+        all.back().push_back(&op);
+      else if (isa<ItemOp, AssertOp, IfOp, LoopOp>(op))
+        all.emplace_back();
+  }
+  return all;
+}
+
+/// Brings views that `next` reads before `first`; answers false, and moves nothing, where what they are of is made
+/// later.
+static bool bringViews(Operation *first, Operation *next) {
+  SmallVector<Operation *> views;
+  for (Value v : next->getOperands()) {
+    for (auto view = v.getDefiningOp<ReshapeOp>();
+         view && view->getBlock() == first->getBlock() && first->isBeforeInBlock(view);
+         v = view.getSource(), view = v.getDefiningOp<ReshapeOp>())
+      views.push_back(view);
+    Operation *def = v.getDefiningOp();
+    if (def && def->getBlock() == first->getBlock() && !def->isBeforeInBlock(first))
+      return false;
+  }
+  for (Operation *view : llvm::reverse(views))
+    if (first->isBeforeInBlock(view))
+      view->moveBefore(first);
+  return true;
+}
+
+/// Computations of `later` that are launched with `first`, beside it: those whose operands are there, and which no run
+/// has to repeat either if it has not.
+static SmallVector<Operation *> besides(Operation *first, ArrayRef<Operation *> later, const OnceFacts &facts) {
+  SmallVector<Operation *> found;
+  unsigned ops = bodyOps(first->getRegion(0));
+  for (Operation *next : later) {
+    if (found.size() + 1 == kMostBeside)
+      break;
+    if (!isOfElements(next) || facts.isOnce(first) != facts.isOnce(next) ||
+        ops + bodyOps(next->getRegion(0)) > kMostBodyOps || !bringViews(first, next) || !mayJoin({first}, next))
+      continue;
+    ops += bodyOps(next->getRegion(0));
+    found.push_back(next);
+  }
+  return found;
+}
+
+/// What is left alone by other rules goes beside what comes before it.
+static void joinBeside(ArrayRef<Operation *> work, Followers &followers, llvm::SmallPtrSetImpl<Operation *> &joined) {
+  llvm::DenseMap<Operation *, OnceFacts> ofGraph;
+  for (Stretch &stretch : stretchesOf(work)) {
+    for (auto [i, first] : llvm::enumerate(stretch)) {
+      if (joined.contains(first) || followers.contains(first) || !isOfElements(first))
+        continue;
+      Stretch later;
+      for (Operation *next : ArrayRef(stretch).drop_front(i + 1).take_front(kMostEarlier))
+        if (!joined.contains(next) && !followers.contains(next))
+          later.push_back(next);
+      auto graph = first->getParentOfType<func::FuncOp>();
+      const OnceFacts &facts = ofGraph.try_emplace(graph, graph).first->second;
+      for (Operation *next : besides(first, later, facts)) {
+        followers[first].push_back(next);
+        joined.insert(next);
+      }
+    }
+  }
+}
+
 Followers kt::groupComputations(SmallVectorImpl<Operation *> &work) {
   Followers followers;
   llvm::SmallPtrSet<Operation *, 16> joined;
@@ -131,6 +222,7 @@ Followers kt::groupComputations(SmallVectorImpl<Operation *> &work) {
         join(norm);
     }
   }
+  joinBeside(work, followers, joined);
   llvm::erase_if(work, [&](Operation *op) { return joined.contains(op); });
   return followers;
 }
