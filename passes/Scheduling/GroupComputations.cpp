@@ -26,14 +26,18 @@ static int64_t sliceOf(Operation *op) {
   return slice ? slice.getInt() : 0;
 }
 
-/// Whether all operands of `next` that none of `group` makes are there where the group is launched, and weights among
-/// them are loaded then or soon.
+/// Whether weights that `next` reads are loaded where `first` is launched, or soon.
+static bool weightsAreLoaded(Operation *first, Operation *next) {
+  return sliceOf(next) <= sliceOf(first) + 1 ||
+         llvm::none_of(next->getOperands(), [](Value v) { return v.getDefiningOp<ConstantOp>(); });
+}
+
+/// Whether all operands of `next` that none of `group` makes are there where the group is launched.
 static bool mayJoin(ArrayRef<Operation *> group, Operation *next) {
   Operation *first = group.front();
-  return next->getBlock() == first->getBlock() && llvm::all_of(next->getOperands(), [&](Value operand) {
+  return next->getBlock() == first->getBlock() && weightsAreLoaded(first, next) &&
+         llvm::all_of(next->getOperands(), [&](Value operand) {
            Operation *def = operand.getDefiningOp();
-           if (isa_and_nonnull<ConstantOp>(def) && sliceOf(next) > sliceOf(first) + 1)
-             return false;
            return !def || llvm::is_contained(group, def) || def->getBlock() != first->getBlock() ||
                   def->isBeforeInBlock(first);
          });
@@ -142,62 +146,84 @@ static SmallVector<Stretch> stretchesOf(ArrayRef<Operation *> work) {
   return all;
 }
 
-/// Brings views that `next` reads before `first`; answers false, and moves nothing, where what they are of is made
-/// later.
-static bool bringViews(Operation *first, Operation *next) {
-  SmallVector<Operation *> views;
-  for (Value v : next->getOperands()) {
-    for (auto view = v.getDefiningOp<ReshapeOp>();
-         view && view->getBlock() == first->getBlock() && first->isBeforeInBlock(view);
-         v = view.getSource(), view = v.getDefiningOp<ReshapeOp>())
-      views.push_back(view);
-    Operation *def = v.getDefiningOp();
-    if (def && def->getBlock() == first->getBlock() && !def->isBeforeInBlock(first))
-      return false;
+namespace {
+/// Joins what is left alone by other rules to what comes before it.
+class Besides {
+public:
+  explicit Besides(Followers &followers) : followers(followers) {
+    for (auto &[op, group] : followers)
+      joined.insert_range(group);
   }
-  for (Operation *view : llvm::reverse(views))
-    if (first->isBeforeInBlock(view))
-      view->moveBefore(first);
-  return true;
-}
 
-/// Computations of `later` that are launched with `first`, beside it: those whose operands are there, and which no run
-/// has to repeat either if it has not.
-static SmallVector<Operation *> besides(Operation *first, ArrayRef<Operation *> later, const OnceFacts &facts) {
-  SmallVector<Operation *> found;
-  unsigned ops = bodyOps(first->getRegion(0));
-  for (Operation *next : later) {
-    if (found.size() + 1 == kMostBeside)
-      break;
-    if (!isOfElements(next) || facts.isOnce(first) != facts.isOnce(next) ||
-        ops + bodyOps(next->getRegion(0)) > kMostBodyOps || !bringViews(first, next) || !mayJoin({first}, next))
-      continue;
-    ops += bodyOps(next->getRegion(0));
-    found.push_back(next);
+  void run(SmallVectorImpl<Operation *> &work) {
+    for (Stretch &stretch : stretchesOf(work))
+      for (auto [i, first] : llvm::enumerate(stretch))
+        if (isAlone(first) && isOfElements(first))
+          join(first, ArrayRef(stretch).drop_front(i + 1).take_front(kMostEarlier));
+    llvm::erase_if(work, [&](Operation *op) { return launched.contains(op); });
   }
-  return found;
-}
 
-/// What is left alone by other rules goes beside what comes before it.
-static void joinBeside(ArrayRef<Operation *> work, Followers &followers, llvm::SmallPtrSetImpl<Operation *> &joined) {
-  llvm::DenseMap<Operation *, OnceFacts> ofGraph;
-  for (Stretch &stretch : stretchesOf(work)) {
-    for (auto [i, first] : llvm::enumerate(stretch)) {
-      if (joined.contains(first) || followers.contains(first) || !isOfElements(first))
+private:
+  bool isAlone(Operation *op) const { return !joined.contains(op) && !followers.contains(op); }
+  bool isOnce(Operation *op) {
+    auto graph = op->getParentOfType<func::FuncOp>();
+    return graph && facts.try_emplace(graph, graph).first->second.isOnce(op);
+  }
+
+  void join(Operation *first, ArrayRef<Operation *> later) {
+    SmallVector<Operation *> found;
+    unsigned ops = bodyOps(first->getRegion(0));
+    for (Operation *next : later) {
+      if (found.size() + 1 == kMostBeside)
+        break;
+      if (!isAlone(next) || !isOfElements(next) || !weightsAreLoaded(first, next) || isOnce(first) != isOnce(next) ||
+          ops + bodyOps(next->getRegion(0)) > kMostBodyOps || !bringViews(first, next))
         continue;
-      Stretch later;
-      for (Operation *next : ArrayRef(stretch).drop_front(i + 1).take_front(kMostEarlier))
-        if (!joined.contains(next) && !followers.contains(next))
-          later.push_back(next);
-      auto graph = first->getParentOfType<func::FuncOp>();
-      const OnceFacts &facts = ofGraph.try_emplace(graph, graph).first->second;
-      for (Operation *next : besides(first, later, facts)) {
-        followers[first].push_back(next);
-        joined.insert(next);
+      ops += bodyOps(next->getRegion(0));
+      found.push_back(next);
+      launched[next] = first;
+      joined.insert(next);
+    }
+    if (!found.empty())
+      followers[first] = found;
+  }
+
+  /// Whether `v` is made, in its block or around it, before `first` is launched.
+  bool isThere(Value v, Operation *first) const {
+    Operation *def = v.getDefiningOp();
+    if (Operation *with = def ? launched.lookup(def) : nullptr)
+      def = with;
+    return !def || def->getBlock() != first->getBlock() || def->isBeforeInBlock(first);
+  }
+
+  /// Has the views that `next` reads before `first`; answers false, and leaves all as it is, where what they are of is
+  /// made later.
+  bool bringViews(Operation *first, Operation *next) {
+    for (Value v : next->getOperands()) {
+      while (!isThere(v, first) && v.getDefiningOp<ReshapeOp>())
+        v = v.getDefiningOp<ReshapeOp>().getSource();
+      if (!isThere(v, first))
+        return false;
+    }
+    for (OpOperand &operand : next->getOpOperands()) {
+      SmallVector<Operation *> views;
+      for (Value v = operand.get(); !isThere(v, first); v = v.getDefiningOp<ReshapeOp>().getSource())
+        views.push_back(v.getDefiningOp());
+      // A move would have all of the block numbered again.
+      for (Operation *view : llvm::reverse(views)) {
+        view->replaceAllUsesWith(OpBuilder(first).clone(*view));
+        view->erase();
       }
     }
+    return true;
   }
-}
+
+  Followers &followers;
+  llvm::SmallPtrSet<Operation *, 16> joined;         // by whatever rule
+  llvm::DenseMap<Operation *, Operation *> launched; // beside which one
+  llvm::DenseMap<Operation *, OnceFacts> facts;      // of each graph
+};
+} // namespace
 
 Followers kt::groupComputations(SmallVectorImpl<Operation *> &work) {
   Followers followers;
@@ -222,7 +248,8 @@ Followers kt::groupComputations(SmallVectorImpl<Operation *> &work) {
         join(norm);
     }
   }
-  joinBeside(work, followers, joined);
   llvm::erase_if(work, [&](Operation *op) { return joined.contains(op); });
   return followers;
 }
+
+void kt::joinBeside(SmallVectorImpl<Operation *> &work, Followers &followers) { Besides(followers).run(work); }
