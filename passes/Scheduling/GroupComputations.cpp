@@ -18,6 +18,8 @@ constexpr int64_t kLongestRow = 16384;
 constexpr size_t kMostCandidates = 64;
 /// A kernel has no more computations beside one another: each is code that all others' blocks step over.
 constexpr size_t kMostBeside = 4;
+/// Bodies of more ops than these are more code than a launch is worth.
+constexpr unsigned kMostBesideOps = 256;
 /// None of them comes earlier than so many computations: what it makes is in memory for longer.
 constexpr size_t kMostEarlier = 16;
 
@@ -177,7 +179,7 @@ private:
       if (found.size() + 1 == kMostBeside)
         break;
       if (!isAlone(next) || !isOfElements(next) || !weightsAreLoaded(first, next) || isOnce(first) != isOnce(next) ||
-          ops + bodyOps(next->getRegion(0)) > kMostBodyOps || !bringViews(first, next))
+          ops + bodyOps(next->getRegion(0)) > kMostBesideOps || !bringViews(first, next))
         continue;
       ops += bodyOps(next->getRegion(0));
       found.push_back(next);
