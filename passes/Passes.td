@@ -10,7 +10,8 @@ def OutlineKernels : Pass<"kt-outline-kernels", "::mlir::ModuleOp"> {
     **Requires** compute ops anywhere in functions. **Guarantees** none is left there: each is a `kt.kernel` beside the functions and a `kt.launch`. In a
     kernel every symbolic size is a positional parameter, so computations that differ only in sizes' names share one. **Does not** look into
     what they compute. With `group` ops of one shape that share what they read or make
-    become one kernel with several results: a norm joins the product or the elementwise work that makes its rows, reductions join the first of those that share a pass.
+    become one kernel with several results: a norm joins the product or the elementwise work that makes its rows, reductions join the first of those that share a pass. So do
+    elementwise work and windows, of any shapes, that do not read each other and between which nothing is checked or found out.
 
     ```mlir
     %r = kt.generic ins(%x : !kt.tensor<[batch, 8] x f32>) -> ...
@@ -80,7 +81,7 @@ def FuseBodies : Pass<"kt-fuse-bodies", "::mlir::func::FuncOp"> {
   let summary = "Inlines producers into the scalar bodies that read them";
   let description = [{
     **Requires** nothing. **Guarantees** that element movement (transpositions, slices, concatenations, gathers) and cheap or singly used elementwise work
-    has no kernel of its own where its reader has a body, unless that would become too large. **Does not** compute anything expensive twice.
+    has no kernel of its own where its reader has a body, unless that would become too large. Of a window what is new counts. **Does not** compute anything expensive twice.
 
     ```mlir
     %a = kt.generic ... { exp(x[i]) }

@@ -181,6 +181,8 @@ public:
   llvm::SmallVector<StagePlan> stages;
   Expr workspace; // bytes; null: none
   std::string schedule;
+  /// The next stage's tasks are behind those of the last one, in one stage: neither needs what the other makes.
+  bool beside = false;
   /// Set by families whose own code (not what they share) differs between instruction sets.
   bool usesIsa = false;
 
@@ -200,6 +202,8 @@ private:
     std::function<void(CodeBuilder &, llvm::StringRef)> build;
   };
   llvm::SmallVector<Shared> requests;
+  unsigned workers = 0;
+  mlir::Operation *call = nullptr; // of the last worker
 };
 
 // One function a family: fills `kernel` with stages.

@@ -43,7 +43,7 @@ static LogicalResult buildOne(KernelBuilder &kernel) {
       .Default([&](Operation *op) { return op->emitOpError("has no host kernel"); });
 }
 
-/// Computations of one kernel follow each other as stages, but for those that are done at once: a norm, and what makes
+/// Computations of one kernel follow each other, but for those that are done at once: a norm, and what makes
 /// its rows; reductions that share a pass.
 static SmallVector<SmallVector<Operation *>> stagesOf(KernelOp kernel) {
   SmallVector<SmallVector<Operation *>> stages;
@@ -62,6 +62,8 @@ static SmallVector<SmallVector<Operation *>> stagesOf(KernelOp kernel) {
 
 static LogicalResult build(KernelBuilder &kernel) {
   std::string schedules;
+  SmallVector<Operation *> all = kernel.kernel.computes();
+  kernel.beside = all.size() > 1 && besideOf(all[0]).size() == all.size();
   for (SmallVector<Operation *> &stage : stagesOf(kernel.kernel)) {
     kernel.computes = stage;
     if (failed(buildOne(kernel)))

@@ -246,8 +246,14 @@ LLVM::LLVMFuncOp CodeBuilder::function(StringRef name, ArrayRef<Type> arguments,
 }
 
 void KernelBuilder::stage(StagePlan plan, function_ref<void(StageEmitter &)> body) {
-  unsigned number = stages.size();
-  stages.push_back(plan);
+  Expr first = constant(0);
+  bool joins = beside && !stages.empty();
+  if (joins) {
+    first = stages.back().tasks;
+    stages.back().tasks = first + plan.tasks;
+  } else {
+    stages.push_back(plan);
+  }
   auto yield = cast<YieldOp>(kernel.getBody().front().getTerminator());
   unsigned numBuffers = kernel.getBody().getNumArguments() + yield.getValues().size();
   unsigned numParams = kernel.getParams().size();
@@ -257,7 +263,7 @@ void KernelBuilder::stage(StagePlan plan, function_ref<void(StageEmitter &)> bod
   SmallVector<Type> types(numBuffers + 4, pointer);
   types.append(numParams + 2, index);
   LLVM::LLVMFuncOp worker =
-      function(("stage" + Twine(number)).str(), types, [&](Emitter &outer, ValueRange args) -> Value {
+      function(("worker" + Twine(workers++)).str(), types, [&](Emitter &outer, ValueRange args) -> Value {
         StageEmitter e(outer.b, computes.front()->getLoc());
         unsigned next = numBuffers;
         e.scratch = args[next++];
@@ -281,17 +287,29 @@ void KernelBuilder::stage(StagePlan plan, function_ref<void(StageEmitter &)> bod
             e.results.push_back(tensor(v));
         }
         e.anchor = e.idx(0).getDefiningOp();
+        if (beside) { // of the tasks of all, its own
+          e.begin = e.max(e.sub(e.begin, e.expr(first)), e.idx(0));
+          e.end = e.min(e.sub(e.end, e.expr(first)), e.expr(plan.tasks));
+        }
         body(e);
         e.reportFaults();
         return {};
       });
+
+  if (joins) {
+    Operation *also = call->clone();
+    cast<LLVM::CallOp>(also).setCallee(worker.getName());
+    call->getBlock()->getOperations().insertAfter(call->getIterator(), also);
+    call = also;
+    return;
+  }
 
   // The entry: HostArgs in, the worker's parameters out. Offsets follow artifact::HostArgs.
   OpBuilder::InsertionGuard guard(builder);
   builder.setInsertionPointToEnd(module->getBody());
   Location loc = kernel.getLoc();
   auto type = LLVM::LLVMFunctionType::get(LLVM::LLVMVoidType::get(context()), {pointer});
-  auto entry = LLVM::LLVMFuncOp::create(builder, loc, ("entry" + Twine(number)).str(), type);
+  auto entry = LLVM::LLVMFuncOp::create(builder, loc, ("entry" + Twine(stages.size() - 1)).str(), type);
   Block *block = entry.addEntryBlock(builder);
   builder.setInsertionPointToStart(block);
   Emitter e(builder, loc);
@@ -313,6 +331,6 @@ void KernelBuilder::stage(StagePlan plan, function_ref<void(StageEmitter &)> bod
     values.push_back(field(ints, 8 * i, i64));
   values.push_back(field(host, offsetof(Args, begin), i64));
   values.push_back(field(host, offsetof(Args, end), i64));
-  LLVM::CallOp::create(builder, loc, worker, values);
+  call = LLVM::CallOp::create(builder, loc, worker, values);
   LLVM::ReturnOp::create(builder, loc, ValueRange());
 }

@@ -34,6 +34,7 @@ static bool supported(KernelOp kernel) {
 static size_t computedTogether(KernelOp kernel) {
   SmallVector<Operation *> all = kernel.computes();
   return llvm::TypeSwitch<Operation *, size_t>(kernel.compute())
+      .Case<GenericOp, UpdateOp>([&](Operation *op) { return kt::besideOf(op).size(); })
       .Case([&](ReduceOp op) { return kt::sharedPass(op).size(); })
       .Case([&](NormalizeOp op) { return kt::makerOfRows(op) == all[0] ? 2 : 1; })
       .Case([&](MatmulOp) { return all.size() > 1 && isa<NormalizeOp>(all[1]) ? 2 : 1; })
@@ -44,7 +45,7 @@ static size_t computedTogether(KernelOp kernel) {
 static LogicalResult build(kt::gpu::KernelSink &sink, Operation *op) {
   return llvm::TypeSwitch<Operation *, LogicalResult>(op)
       .Case([&](GenericOp op) { return kt::gpu::buildGeneric(sink, op); })
-      .Case([&](UpdateOp op) { return kt::gpu::buildUpdate(sink, op); })
+      .Case([&](UpdateOp op) { return kt::gpu::buildElements(sink, op); })
       .Case([&](ReduceOp op) { return kt::gpu::buildReduce(sink, op); })
       .Case([&](NormalizeOp op) { return kt::gpu::buildNormalize(sink, op); })
       .Case([&](AttentionOp op) { return kt::gpu::buildAttention(sink, op); })

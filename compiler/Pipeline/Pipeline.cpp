@@ -73,10 +73,11 @@ void kt::buildPhase(OpPassManager &pm, Phase phase, const PipelineOptions &optio
       pm.addNestedPass<func::FuncOp>(createSpanScores());
       pm.addNestedPass<func::FuncOp>(createMergeProducts());
       pm.addNestedPass<func::FuncOp>(createFuseBodies()); // slices join their readers
-      pm.addNestedPass<func::FuncOp>(createMergeGenerics());
-      pm.addNestedPass<func::FuncOp>(createFuseBodies());
+      // What goes into a state is computed where it is stored, rather than with what it is like.
       pm.addNestedPass<func::FuncOp>(createTieStates());
       pm.addNestedPass<func::FuncOp>(createFuseBodies()); // what is held of a state joins its readers
+      pm.addNestedPass<func::FuncOp>(createMergeGenerics());
+      pm.addNestedPass<func::FuncOp>(createFuseBodies());
     }
     pm.addNestedPass<func::FuncOp>(createPackWeights());
     if (options.optLevel > 0)

@@ -29,17 +29,47 @@ constexpr unsigned kCheapCost = 6;  // may be computed again rather than stored
 constexpr int64_t kMostWasted = 4;  // elements for one that a guarded read wants: a part of a head, not one of a cache
 constexpr unsigned kScoreCost = 32; // may be computed for each score, beside a product of some 64 numbers and more
 
+/// Whether `v` is computed from the argument `on`.
+bool dependsOn(Value v, Value on) {
+  SmallVector<Value> stack = {v};
+  llvm::SmallPtrSet<Operation *, 16> seen;
+  while (!stack.empty()) {
+    Value top = stack.pop_back_val();
+    if (top == on)
+      return true;
+    if (Operation *def = top.getDefiningOp(); def && seen.insert(def).second)
+      llvm::append_range(stack, def->getOperands());
+  }
+  return false;
+}
+
+/// The index along which the window of a state goes; null: `consumer` has none.
+Value windowIndex(Operation *consumer) {
+  auto update = dyn_cast<UpdateOp>(consumer);
+  return update ? update.getBody().getArgument(update.getInputs().size() + update.getAxis()) : Value();
+}
+
+/// What is moved on by a number or a size, as are parts beside one another; in a window by anything, such as the length
+/// of a row, that is the same all along it.
+Value beforeMoves(Value v, Value window) {
+  while (Operation *moved = v.getDefiningOp()) {
+    if (!isa<arith::AddIOp, arith::SubIOp>(moved))
+      break;
+    Value from = moved->getOperand(0), by = moved->getOperand(1);
+    if (!isa_and_present<arith::ConstantOp, SizeOp>(by.getDefiningOp()) &&
+        !(window && dependsOn(from, window) && !dependsOn(by, window)))
+      break;
+    v = from;
+  }
+  return v;
+}
+
 /// Every element of the operand is read at most once a body evaluation sweep: the indices are distinct plain indices of
 /// the body.
-bool isInjective(ReadOp read, Block *block, unsigned firstIndex, unsigned numIndices) {
+bool isInjective(ReadOp read, Block *block, unsigned firstIndex, unsigned numIndices, Value window) {
   llvm::SmallBitVector seen(numIndices);
   for (Value v : read.getIndices()) {
-    // Of parts beside one another each is further on by a number or a size.
-    if (Operation *moved = v.getDefiningOp();
-        read.getOtherwise() && isa_and_present<arith::AddIOp, arith::SubIOp>(moved))
-      if (Operation *by = moved->getOperand(1).getDefiningOp(); isa_and_present<arith::ConstantOp, SizeOp>(by))
-        v = moved->getOperand(0);
-    auto i = plainIndex(v, block, firstIndex);
+    auto i = plainIndex(read.getOtherwise() ? beforeMoves(v, window) : v, block, firstIndex);
     if (!i) {
       APInt c;
       if (matchPattern(v, m_ConstantInt(&c)))
@@ -80,12 +110,18 @@ bool isCheaperMade(GenericOp producer) {
 }
 
 /// What a guarded read does not want is computed too and dropped: a part of a head, beside what is not rotated of it,
-/// but not what is new beside a cache, which may be anything.
-bool wastesLittle(GenericOp producer, Operation *consumer, const BodyRef &body) {
+/// but not what is new beside a cache, which may be anything. A window is what is new where a session keeps the rest;
+/// elsewhere that is copied, which waits for memory and leaves time to compute what is dropped.
+bool wastesLittle(GenericOp producer, ReadOp read, Operation *consumer, const BodyRef &body) {
   if (bodyCost(producer.getBody()) > kScoreCost)
     return false;
+  SmallVector<Expr> extents = extentsOf(consumer, body);
+  if (Value window = windowIndex(consumer))
+    for (auto [d, v] : llvm::enumerate(read.getIndices()))
+      if (dependsOn(v, window))
+        extents[cast<UpdateOp>(consumer).getAxis()] = producer.getResult().getType().dim(d);
   Expr all = Expr::constant(consumer->getContext(), 1);
-  for (Expr extent : extentsOf(consumer, body))
+  for (Expr extent : extents)
     all = all * extent;
   auto ratio = exactQuotient(all, producer.getResult().getType().numElements());
   return ratio && ratio->asConstant() && *ratio->asConstant() <= kMostWasted;
@@ -133,8 +169,8 @@ bool shouldInline(GenericOp producer, Operation *consumer, unsigned number, bool
     if (&body.region->front() == first->getBlock()) {
       unsigned firstIndex = body.leading + consumer->getNumOperands() - firstBodyOperand(consumer);
       unsigned indices = body.region->getNumArguments() - firstIndex;
-      return isInjective(first, first->getBlock(), firstIndex, indices) &&
-             (!first.getOtherwise() || (!epilogue && wastesLittle(producer, consumer, body)));
+      return isInjective(first, first->getBlock(), firstIndex, indices, windowIndex(consumer)) &&
+             (!first.getOtherwise() || (!epilogue && wastesLittle(producer, first, consumer, body)));
     }
   return false;
 }

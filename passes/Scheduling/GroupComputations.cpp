@@ -3,6 +3,7 @@
 #include "passes/Scheduling/GroupComputations.h"
 #include "dialects/KT/Schedule/Structured.h"
 #include "passes/Analysis/Bodies.h"
+#include "passes/Analysis/Once.h"
 #include "llvm/ADT/MapVector.h"
 
 using namespace mlir;
@@ -15,20 +16,30 @@ constexpr int64_t kLongestRow = 16384;
 
 /// No more reductions are looked at for one to share its pass with.
 constexpr size_t kMostCandidates = 64;
+/// A kernel has no more computations beside one another: each is code that all others' blocks step over.
+constexpr size_t kMostBeside = 4;
+/// Bodies of more ops than these are more code than a launch is worth.
+constexpr unsigned kMostBesideOps = 256;
+/// None of them comes earlier than so many computations: what it makes is in memory for longer.
+constexpr size_t kMostEarlier = 16;
 
 static int64_t sliceOf(Operation *op) {
   auto slice = op->getAttrOfType<IntegerAttr>("kt.slice");
   return slice ? slice.getInt() : 0;
 }
 
-/// Whether all operands of `next` that none of `group` makes are there where the group is launched, and weights among
-/// them are loaded then or soon.
+/// Whether weights that `next` reads are loaded where `first` is launched, or soon.
+static bool weightsAreLoaded(Operation *first, Operation *next) {
+  return sliceOf(next) <= sliceOf(first) + 1 ||
+         llvm::none_of(next->getOperands(), [](Value v) { return v.getDefiningOp<ConstantOp>(); });
+}
+
+/// Whether all operands of `next` that none of `group` makes are there where the group is launched.
 static bool mayJoin(ArrayRef<Operation *> group, Operation *next) {
   Operation *first = group.front();
-  return next->getBlock() == first->getBlock() && llvm::all_of(next->getOperands(), [&](Value operand) {
+  return next->getBlock() == first->getBlock() && weightsAreLoaded(first, next) &&
+         llvm::all_of(next->getOperands(), [&](Value operand) {
            Operation *def = operand.getDefiningOp();
-           if (isa_and_nonnull<ConstantOp>(def) && sliceOf(next) > sliceOf(first) + 1)
-             return false;
            return !def || llvm::is_contained(group, def) || def->getBlock() != first->getBlock() ||
                   def->isBeforeInBlock(first);
          });
@@ -108,6 +119,114 @@ static SmallVector<ReduceOp> reductionsOfPass(ReduceOp first, ArrayRef<ReduceOp>
   return found;
 }
 
+/// Elementwise work and windows, which threads do an element or some neighbours of. What is turned around goes through
+/// shared memory, and what is no number has no code for GPUs.
+static bool isOfElements(Operation *op) {
+  auto plain = [](Type type) { return cast<SymTensorType>(type).getElementType().isIntOrFloat(); };
+  auto generic = dyn_cast<GenericOp>(op);
+  return (generic ? !turnedDimension(generic) : isa<UpdateOp>(op)) && llvm::all_of(op->getOperandTypes(), plain) &&
+         llvm::all_of(op->getResultTypes(), plain);
+}
+
+/// Computations behind one another that nothing keeps in their order but what they read: no number that a run finds
+/// out and no check comes between them.
+using Stretch = SmallVector<Operation *>;
+
+static SmallVector<Stretch> stretchesOf(ArrayRef<Operation *> work) {
+  llvm::SmallSetVector<Block *, 4> blocks;
+  for (Operation *op : work)
+    blocks.insert(op->getBlock());
+  SmallVector<Stretch> all;
+  for (Block *block : blocks) {
+    all.emplace_back();
+    for (Operation &op : *block)
+      if (isa<ComputeOpInterface>(op))
+        all.back().push_back(&op);
+      else if (isa<ItemOp, AssertOp, IfOp, LoopOp>(op))
+        all.emplace_back();
+  }
+  return all;
+}
+
+namespace {
+/// Joins what is left alone by other rules to what comes before it.
+class Besides {
+public:
+  explicit Besides(Followers &followers) : followers(followers) {
+    for (auto &[op, group] : followers)
+      joined.insert_range(group);
+  }
+
+  void run(SmallVectorImpl<Operation *> &work) {
+    for (Stretch &stretch : stretchesOf(work))
+      for (auto [i, first] : llvm::enumerate(stretch))
+        if (isAlone(first) && isOfElements(first))
+          join(first, ArrayRef(stretch).drop_front(i + 1).take_front(kMostEarlier));
+    llvm::erase_if(work, [&](Operation *op) { return launched.contains(op); });
+  }
+
+private:
+  bool isAlone(Operation *op) const { return !joined.contains(op) && !followers.contains(op); }
+  bool isOnce(Operation *op) {
+    auto graph = op->getParentOfType<func::FuncOp>();
+    return graph && facts.try_emplace(graph, graph).first->second.isOnce(op);
+  }
+
+  void join(Operation *first, ArrayRef<Operation *> later) {
+    SmallVector<Operation *> found;
+    unsigned ops = bodyOps(first->getRegion(0));
+    for (Operation *next : later) {
+      if (found.size() + 1 == kMostBeside)
+        break;
+      if (!isAlone(next) || !isOfElements(next) || !weightsAreLoaded(first, next) || isOnce(first) != isOnce(next) ||
+          ops + bodyOps(next->getRegion(0)) > kMostBesideOps || !bringViews(first, next))
+        continue;
+      ops += bodyOps(next->getRegion(0));
+      found.push_back(next);
+      launched[next] = first;
+      joined.insert(next);
+    }
+    if (!found.empty())
+      followers[first] = found;
+  }
+
+  /// Whether `v` is made, in its block or around it, before `first` is launched.
+  bool isThere(Value v, Operation *first) const {
+    Operation *def = v.getDefiningOp();
+    if (Operation *with = def ? launched.lookup(def) : nullptr)
+      def = with;
+    return !def || def->getBlock() != first->getBlock() || def->isBeforeInBlock(first);
+  }
+
+  /// Has the views that `next` reads before `first`; answers false, and leaves all as it is, where what they are of is
+  /// made later.
+  bool bringViews(Operation *first, Operation *next) {
+    for (Value v : next->getOperands()) {
+      while (!isThere(v, first) && v.getDefiningOp<ReshapeOp>())
+        v = v.getDefiningOp<ReshapeOp>().getSource();
+      if (!isThere(v, first))
+        return false;
+    }
+    for (OpOperand &operand : next->getOpOperands()) {
+      SmallVector<Operation *> views;
+      for (Value v = operand.get(); !isThere(v, first); v = v.getDefiningOp<ReshapeOp>().getSource())
+        views.push_back(v.getDefiningOp());
+      // A move would have all of the block numbered again.
+      for (Operation *view : llvm::reverse(views)) {
+        view->replaceAllUsesWith(OpBuilder(first).clone(*view));
+        view->erase();
+      }
+    }
+    return true;
+  }
+
+  Followers &followers;
+  llvm::SmallPtrSet<Operation *, 16> joined;         // by whatever rule
+  llvm::DenseMap<Operation *, Operation *> launched; // beside which one
+  llvm::DenseMap<Operation *, OnceFacts> facts;      // of each graph
+};
+} // namespace
+
 Followers kt::groupComputations(SmallVectorImpl<Operation *> &work) {
   Followers followers;
   llvm::SmallPtrSet<Operation *, 16> joined;
@@ -134,3 +253,5 @@ Followers kt::groupComputations(SmallVectorImpl<Operation *> &work) {
   llvm::erase_if(work, [&](Operation *op) { return joined.contains(op); });
   return followers;
 }
+
+void kt::joinBeside(SmallVectorImpl<Operation *> &work, Followers &followers) { Besides(followers).run(work); }

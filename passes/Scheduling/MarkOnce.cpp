@@ -8,10 +8,9 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "mlir/IR/AttrTypeSubElements.h"
 #include "passes/Analysis/Bodies.h"
+#include "passes/Analysis/Once.h"
 #include "passes/Passes.h"
-#include "llvm/ADT/StringSet.h"
 
 namespace kt {
 #define GEN_PASS_DEF_MARKONCE
@@ -32,23 +31,10 @@ struct MarkOncePass : kt::impl::MarkOnceBase<MarkOncePass> {
   }
 
   void mark(func::FuncOp func, const SymbolTable &symbols) {
-    Block &body = func.getBody().front();
-    // Sizes of inputs are all that is known when a run is planned; other symbols are bound while it runs.
-    llvm::StringSet<> sizes;
-    for (Type type : body.getArgumentTypes())
-      for (ExprAttr dim : cast<SymTensorType>(type).getDims())
-        if (Expr e(dim); e.kind() == Expr::Kind::Symbol)
-          sizes.insert(e.name());
-    auto known = [&](ExprAttr attr) {
-      bool all = true;
-      (void)Expr(attr).substitute([&](StringRef name) {
-        all = all && sizes.contains(name);
-        return Expr::symbol(&getContext(), name);
-      });
-      return all;
-    };
+    OnceFacts facts(func);
+    auto known = [&](ExprAttr e) { return facts.known(e); };
     llvm::DenseSet<Value> once;
-    for (auto launch : body.getOps<LaunchOp>()) {
+    for (auto launch : func.getBody().front().getOps<LaunchOp>()) {
       auto kernel = symbols.lookup<KernelOp>(launch.getKernel());
       // A fault is of the run that meets it: each has to look.
       bool marked = kernel && !kernel.reportsFaults() && llvm::all_of(launch.getInts().getAsRange<ExprAttr>(), known) &&

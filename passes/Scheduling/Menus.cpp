@@ -25,17 +25,18 @@ void Menu::add(StringRef path, DictionaryAttr config, Expr guard, Expr cost, Exp
                                           attr(guard), attr(cost)));
 }
 
-Expr Menu::bytes() {
+Expr Menu::bytesOf(TypeRange types) {
   Expr all = number(0);
-  auto count = [&](Type type) {
+  for (Type type : types) {
     auto tensor = cast<SymTensorType>(type);
     all = all + tensor.numElements() * tensor.elementBytes();
-  };
-  for (Type type : kernel.getBody().getArgumentTypes())
-    count(type);
-  for (Type type : kernel.getBody().front().getTerminator()->getOperandTypes())
-    count(type);
+  }
   return all;
+}
+
+Expr Menu::bytes() {
+  return bytesOf(kernel.getBody().getArgumentTypes()) +
+         bytesOf(kernel.getBody().front().getTerminator()->getOperandTypes());
 }
 
 SmallVector<Menu::Level> Menu::levels(unsigned most, function_ref<unsigned(Alignment &, unsigned)> align) const {
@@ -78,17 +79,33 @@ void Menu::vectored(StringRef path, Config config, function_ref<void(Alignment &
     add(path, with(0), guard, cost * 2);
 }
 
-void Menu::generic(GenericOp op, const CostModel &cost) {
-  if (turnedDimension(op))
-    return add(path::kDirect, makeConfig(context, {}), {}, cost.stream(bytes(), 70));
-  vectored(path::kFlat, {}, [&](Alignment &a) { alignFlat(op, a); }, number(1), cost.stream(bytes(), 80), true);
+Expr Menu::bytesOf(Operation *op) {
+  auto update = dyn_cast<UpdateOp>(op);
+  if (!update)
+    return bytesOf(op->getOperandTypes()) + bytesOf(op->getResultTypes());
+  Expr computed = number(update.getResult().getType().elementBytes() * 2); // read and written
+  for (Expr extent : update.window())
+    computed = computed * extent;
+  return computed;
 }
 
-void Menu::update(UpdateOp op, const CostModel &cost) {
-  Expr computed = number(op.getResult().getType().elementBytes() * 2); // read and written
-  for (Expr extent : op.window())
-    computed = computed * extent;
-  vectored(path::kFlat, {}, [&](Alignment &a) { alignUpdate(op, a); }, number(1), cost.stream(computed, 80), true);
+void Menu::elements(Operation *op, const CostModel &cost) {
+  SmallVector<Operation *> parts = besideOf(op);
+  if (auto generic = dyn_cast<GenericOp>(op); generic && parts.size() == 1 && turnedDimension(generic))
+    return add(path::kDirect, makeConfig(context, {}), {}, cost.stream(bytes(), 70));
+  Expr computed = number(0), aligned = number(1);
+  int64_t vectors = 0;
+  for (Operation *part : parts) {
+    Alignment a;
+    alignElements(part, a);
+    computed = computed + bytesOf(part);
+    aligned = allOf({aligned, a.condition(context)});
+    vectors |= a.lanes > 1;
+  }
+  Expr time = cost.stream(computed, 80);
+  add(path::kFlat, makeConfig(context, {{"vectors", {vectors}}}), aligned, time);
+  if (!launches.always(aligned) && !aligned.isConstant(1))
+    add(path::kFlat, makeConfig(context, {{"vectors", {0}}}), {}, time * 2);
 }
 
 void Menu::reduce(ReduceOp op, const CostModel &cost) {
@@ -192,8 +209,7 @@ void Menu::fill(const TargetModel &model) {
       .Case([&](AttentionOp op) { attention(op, cost); })
       .Case([&](ReduceOp op) { reduce(op, cost); })
       .Case([&](NormalizeOp op) { normalize(op, cost); })
-      .Case([&](GenericOp op) { generic(op, cost); })
-      .Case([&](UpdateOp op) { update(op, cost); })
+      .Case<GenericOp, UpdateOp>([&](Operation *op) { elements(op, cost); })
       .Case([&](SortOp op) { sort(op, cost); })
       .Default([&](Operation *) { add(path::kDirect, makeConfig(context, {}), {}, cost.stream(bytes(), 20)); });
 }

@@ -42,8 +42,8 @@ private:
   void attention(AttentionOp op, const CostModel &cost);
   void reduce(ReduceOp op, const CostModel &cost);
   void normalize(NormalizeOp op, const CostModel &cost);
-  void generic(GenericOp op, const CostModel &cost);
-  void update(UpdateOp op, const CostModel &cost);
+  /// Elementwise work and windows, one or several beside one another.
+  void elements(mlir::Operation *op, const CostModel &cost);
   void sort(SortOp op, const CostModel &cost);
   /// How wide a thread may store under which conditions: `align` fills an alignment for at most so many columns.
   llvm::SmallVector<Level> levels(unsigned most, llvm::function_ref<unsigned(Alignment &, unsigned)> align) const;
@@ -54,6 +54,9 @@ private:
   Expr number(int64_t v) const { return Expr::constant(context, v); }
   /// Bytes of all operands and results.
   Expr bytes();
+  Expr bytesOf(mlir::TypeRange types);
+  /// Those that one computation of the kernel reads and writes: of a tensor with a window, the window.
+  Expr bytesOf(mlir::Operation *op);
 
   KernelOp kernel;
   mlir::MLIRContext *context;

@@ -39,9 +39,17 @@ public:
       });
     if (mayGroup)
       followers = groupComputations(work);
+    SmallVector<Operation *> apart(work);
+    Followers ofApart(followers);
+    if (mayGroup)
+      joinBeside(work, followers);
+    // Where there are many kernels, pairs of them may be more.
     if (!collect(work)) {
-      anyNumbers = true;
-      collect(work);
+      work = apart, followers = ofApart;
+      if (!collect(work)) {
+        anyNumbers = true;
+        collect(work);
+      }
     }
     OpBuilder atEnd = OpBuilder::atBlockEnd(module.getBody());
     llvm::StringMap<unsigned> counts;

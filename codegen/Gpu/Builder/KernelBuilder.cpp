@@ -43,7 +43,8 @@ KernelBuilder::KernelBuilder(KernelOp kernel, StringRef entryName, LaunchBounds 
   function =
       LLVM::LLVMFuncOp::create(b, loc, entry, LLVM::LLVMFunctionType::get(LLVM::LLVMVoidType::get(context), types),
                                LLVM::Linkage::External, false, LLVM::CConv::C, SymbolRefAttr(), attributes);
-  bool apart = !isa<UpdateOp>(kernel.compute()); // a session's state is written where it is read
+  bool apart =
+      !llvm::any_of(kernel.computes(), llvm::IsaPred<UpdateOp>); // a session's state is written where it is read
   for (unsigned i = 0; i < numPointers; ++i) {
     function.setArgAttr(i, "llvm.align", b.getI64IntegerAttr(16));
     if (!apart)

@@ -52,7 +52,8 @@ private:
 };
 
 llvm::LogicalResult buildGeneric(KernelSink &sink, GenericOp op);
-llvm::LogicalResult buildUpdate(KernelSink &sink, UpdateOp op);
+/// Elementwise work and windows, an element or some neighbours a thread: `op`, and what the kernel has beside it.
+llvm::LogicalResult buildElements(KernelSink &sink, mlir::Operation *op);
 /// A body that only permutes, along `turned`.
 llvm::LogicalResult buildTranspose(KernelSink &sink, GenericOp op, unsigned turned);
 llvm::LogicalResult buildReduce(KernelSink &sink, ReduceOp op);

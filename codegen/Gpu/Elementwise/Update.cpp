@@ -5,48 +5,52 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "codegen/Gpu/Builder/Kernels.h"
-#include "dialects/KT/Schedule/Structured.h"
+#include "codegen/Gpu/Elementwise/Elements.h"
 
 using namespace mlir;
 using namespace kt;
 using namespace kt::gpu;
 
-static constexpr unsigned kThreads = 256;
+namespace {
 
-LogicalResult kt::gpu::buildUpdate(KernelSink &sink, UpdateOp op) {
-  KernelBuilder k(sink.kernel, sink.entryName(), {kThreads});
-  BodyEmitter body(k, op.getBody(), 0, k.operandBuffers());
-  SymTensorType type = op.getResult().getType();
-  unsigned inner = type.getRank() - 1, axis = op.getAxis();
-  Alignment alignment = sink.alignment();
-  if (sink.configured("vectors"))
-    alignUpdate(op, alignment);
-  unsigned lanes = alignment.lanes;
-  SmallVector<Expr> extents = op.window();
-  if (lanes > 1)
-    extents.back() = Expr::ceilDiv(extents.back(), sink.number(lanes));
-  Expr items = sink.one();
-  for (Expr e : extents)
-    items = items * e;
+class UpdatePart : public ElementsPart {
+public:
+  UpdatePart(KernelBuilder &k, KernelSink &sink, UpdateOp op)
+      : k(k), op(op), body(k, op.getBody(), 0, operandBuffers(k, op)), alignment(alignmentOf(sink, op)),
+        extents(op.window()) {
+    name = "update", lanes = alignment.lanes;
+    if (lanes > 1)
+      extents.back() = Expr::ceilDiv(extents.back(), sink.number(lanes));
+    items = sink.one();
+    for (Expr e : extents)
+      items = items * e;
+  }
 
-  Value item = k.add(k.mul(k.ctaX(), kThreads), k.tid());
-  k.ifThen(k.lt(item, k.size(items)), [&] {
+  void emit(Value item) override {
+    SymTensorType type = op.getResult().getType();
+    unsigned inner = type.getRank() - 1, axis = op.getAxis();
     Values at = delinearize(k, item, extents);
     if (lanes > 1)
       at.back() = k.mul(at.back(), lanes);
     Values values = body.emit({}, at, inner, lanes, alignment), place(at);
     place[axis] = k.add(place[axis], k.size(op.getFrom()));
-    auto store = [&] { k.storeResult(0, linearIndex(k, type, place), values); };
+    auto store = [&] { k.storeResult(k.resultNumber(op.getResult()), linearIndex(k, type, place), values); };
     if (!body.second)
       return store();
     place[axis] = k.add(place[axis], k.fromIndex(body.second));
     k.ifThen(k.cmp(Pred::ult, place[axis], k.size(type.dim(axis))), store);
-  });
-  artifact::Variant variant;
-  variant.schedule = "update lanes=" + std::to_string(lanes) + " threads=" + std::to_string(kThreads);
-  if (failed(sink.addStage(variant, k, {Expr::ceilDiv(items, sink.number(kThreads)), sink.one(), sink.one()})))
-    return failure();
-  sink.addVariant(std::move(variant));
-  return success();
+  }
+
+private:
+  KernelBuilder &k;
+  UpdateOp op;
+  BodyEmitter body;
+  Alignment alignment;
+  SmallVector<Expr> extents;
+};
+
+} // namespace
+
+std::unique_ptr<ElementsPart> kt::gpu::updatePart(KernelBuilder &k, KernelSink &sink, UpdateOp op) {
+  return std::make_unique<UpdatePart>(k, sink, op);
 }

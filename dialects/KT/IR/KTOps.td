@@ -419,8 +419,8 @@ def KT_YieldOp : KT_Op<"yield", [
 def KT_KernelOp : KT_Op<"kernel", [Symbol, IsolatedFromAbove, SingleBlock]> {
   let summary = "One computation, shared by every launch that does the same";
   let description = [{
-    It holds one compute op, or several of one shape that are computed together, and a yield of all results: a product and a norm of its rows, elementwise work and a norm of what
-    it makes, reductions that share a pass. The body's arguments are the operands that none of them makes, in order; what an earlier one has as an operand too
+    It holds one compute op, or several that are computed together, and a yield of all results: of one shape a product and a norm of its rows, elementwise work and a norm of what
+    it makes, reductions that share a pass; of any shapes elementwise work and windows beside one another. The body's arguments are the operands that none of them makes, in order; what an earlier one has as an operand too
     comes once. Every symbol in it is one of `params`, positional
     integer arguments p0, p1, ... `candidates` are the ways to run it, each target's best first, once the kernel is scheduled.
   }];
@@ -430,7 +430,7 @@ def KT_KernelOp : KT_Op<"kernel", [Symbol, IsolatedFromAbove, SingleBlock]> {
   let hasVerifier = 1;
   let extraClassDeclaration = [{
     /// The op that the kernel computes; of several the one that says how: the product, the norm of what elementwise work before it makes, the
-    /// first reduction.
+    /// first reduction, the first window or else the first of what is beside one another.
     ::mlir::Operation *compute();
     /// All of them, in order.
     ::llvm::SmallVector<::mlir::Operation *> computes();

@@ -82,6 +82,23 @@ void kt::alignUpdate(UpdateOp op, Alignment &alignment) {
     body.assumeAligned(inner, alignment);
 }
 
+void kt::alignElements(Operation *op, Alignment &alignment) {
+  if (auto generic = dyn_cast<GenericOp>(op))
+    alignFlat(generic, alignment);
+  else
+    alignUpdate(cast<UpdateOp>(op), alignment);
+}
+
+SmallVector<Operation *> kt::besideOf(Operation *op) {
+  auto kernel = dyn_cast_or_null<KernelOp>(op->getParentOp());
+  SmallVector<Operation *> all = kernel ? kernel.computes() : SmallVector<Operation *>{op};
+  for (Operation *part : all)
+    if (!isa<GenericOp, UpdateOp>(part) ||
+        llvm::any_of(part->getOperands(), [](Value v) { return v.getDefiningOp<ComputeOpInterface>(); }))
+      return {op};
+  return all;
+}
+
 /// Of a vector's lane and a thread, together: 256 threads with 8 lanes each take no more than the 48 KB that any block
 /// may have.
 static constexpr int64_t kMostStateBytes = 24;

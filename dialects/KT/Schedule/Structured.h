@@ -29,6 +29,9 @@ GenericOp makerOfRows(NormalizeOp op);
 bool sharesPass(llvm::ArrayRef<ReduceOp> before, ReduceOp next);
 /// The reductions of a reduction's kernel, where all share one pass; else it alone.
 llvm::SmallVector<ReduceOp> sharedPass(ReduceOp op);
+/// What a kernel computes beside one another where that is elementwise work and windows, of any shapes, none of which
+/// reads what another makes: each is a part of the grid. Else `op` alone.
+llvm::SmallVector<mlir::Operation *> besideOf(mlir::Operation *op);
 /// How the threads of a product's block go on with the rows of a band of its tiles: short ones by a warp each, long
 /// ones by all threads.
 struct FollowedRows {
@@ -43,6 +46,8 @@ FollowedRows followedRows(NormalizeOp op, unsigned threads, std::optional<int64_
 /// Sets `lanes`, and what has to be a multiple of them.
 void alignFlat(GenericOp op, Alignment &alignment);
 void alignUpdate(UpdateOp op, Alignment &alignment);
+/// The one or the other.
+void alignElements(mlir::Operation *op, Alignment &alignment);
 void alignRows(ReduceOp op, Alignment &alignment);
 void alignColumns(ReduceOp op, Alignment &alignment);
 void alignRows(NormalizeOp op, Alignment &alignment);

@@ -336,3 +336,52 @@ TEST(HostGeneric, reports_indices_outside) {
       EXPECT_EQ(y, expected) << bad;
     }
 }
+
+TEST(HostGeneric, shares_tasks_with_what_is_beside_it) {
+  HostKernel k(R"(
+^bb0(%x: !kt.tensor<[p0] x f32>, %y: !kt.tensor<[p1, p2] x f32>):
+  %a = kt.generic ins(%x : !kt.tensor<[p0] x f32>) -> !kt.tensor<[p0] x f32> {
+  ^bb0(%X: !kt.tensor<[p0] x f32>, %i: index):
+    %0 = kt.read %X[%i] : !kt.tensor<[p0] x f32> -> f32
+    %1 = arith.addf %0, %0 : f32
+    kt.yield %1 : f32
+  }
+  %b = kt.update axis 0 from #kt.expr<p3> count #kt.expr<p1> ins(%y : !kt.tensor<[p1, p2] x f32>) -> !kt.tensor<[p1 + p3, p2] x f32> {
+  ^bb0(%Y: !kt.tensor<[p1, p2] x f32>, %i: index, %j: index):
+    %0 = kt.read %Y[%i, %j] : !kt.tensor<[p1, p2] x f32> -> f32
+    %1 = arith.negf %0 : f32
+    kt.yield %1 : f32
+  }
+  %c = kt.generic ins(%y : !kt.tensor<[p1, p2] x f32>) -> !kt.tensor<[p2, p1] x f32> {
+  ^bb0(%Y: !kt.tensor<[p1, p2] x f32>, %i: index, %j: index):
+    %0 = kt.read %Y[%j, %i] : !kt.tensor<[p1, p2] x f32> -> f32
+    kt.yield %0 : f32
+  }
+  kt.yield %a, %b, %c : !kt.tensor<[p0] x f32>, !kt.tensor<[p1 + p3, p2] x f32>, !kt.tensor<[p2, p1] x f32>)",
+               4);
+  ASSERT_TRUE(k.ok());
+  EXPECT_EQ(k.getCode().variants[0].stages.size(), 1u);
+  for (auto [n, rows, columns, held] : {std::array<int64_t, 4>{1, 1, 1, 1},
+                                        {100000, 300, 197, 2},
+                                        {0, 5, 7, 3},
+                                        {33000, 0, 7, 4},
+                                        {0, 0, 0, 0},
+                                        {3, 2, 70000, 0}}) {
+    auto x = randomVector(n), y = randomVector(rows * columns, -1, 1, 2);
+    std::vector<float> b((rows + held) * columns, -7), twice(n), window(b), turned(y.size());
+    for (int64_t i = 0; i < n; ++i)
+      twice[i] = x[i] + x[i];
+    for (int64_t i = 0; i < rows; ++i)
+      for (int64_t j = 0; j < columns; ++j) {
+        window[(i + held) * columns + j] = -y[i * columns + j];
+        turned[j * rows + i] = y[i * columns + j];
+      }
+    for (int threads : {0, 1, 3}) {
+      std::vector<float> va(n), vb(b), vc(y.size());
+      k.run({x.data(), y.data(), va.data(), vb.data(), vc.data()}, {n, rows, columns, held}, threads);
+      EXPECT_EQ(va, twice);
+      EXPECT_EQ(vb, window);
+      EXPECT_EQ(vc, turned);
+    }
+  }
+}

@@ -514,3 +514,72 @@ func.func @makes_parts_of_heads_where_they_are_joined(%x: !head, %past: !past) -
   }
   return %r, %s : !head, !all8
 }
+
+// What is new of a cache is computed in its window, wherever that begins: a session that keeps the rest computes nothing else.
+// CHECK-LABEL: @into_its_window
+// CHECK-NEXT: kt.update axis 1 {{.*}} ins(%arg0, %arg1 :
+// CHECK-NEXT: ^bb0(%[[P:.*]]: !kt.tensor<[2, room, 8] x f32>, %[[M:.*]]: !kt.tensor<[seq, 6, 8] x f32>, %[[H:.*]]: index, %[[I:.*]]: index, %[[D:.*]]: index):
+// CHECK: %[[NEW:.*]] = arith.subi
+// CHECK: %[[IS:.*]] = arith.cmpi ult, %[[NEW]], %{{.*}} : index
+// CHECK: %[[AT:.*]] = arith.select %[[IS]], %[[NEW]], %{{.*}} : index
+// CHECK: kt.read %[[M]][%[[AT]],
+// CHECK: arith.mulf
+func.func @into_its_window(%past: !kt.tensor<[2, room, 8] x f32>, %m: !kt.tensor<[seq, 6, 8] x f32>) -> !kt.tensor<[2, more, 8] x f32> {
+  %k = kt.generic ins(%m : !kt.tensor<[seq, 6, 8] x f32>) -> !kt.tensor<[seq, 2, 8] x f32> {
+  ^bb0(%M: !kt.tensor<[seq, 6, 8] x f32>, %i: index, %h: index, %d: index):
+    %c2 = arith.constant 2 : index
+    %head = arith.addi %h, %c2 : index
+    %x = kt.read %M[%i, %head, %d] : !kt.tensor<[seq, 6, 8] x f32> -> f32
+    %a = math.exp %x : f32
+    %b = arith.mulf %a, %x : f32
+    kt.yield %b : f32
+  }
+  %r = kt.update axis 1 from #kt.expr<from> count #kt.expr<count> ins(%past, %k : !kt.tensor<[2, room, 8] x f32>, !kt.tensor<[seq, 2, 8] x f32>) -> !kt.tensor<[2, more, 8] x f32> {
+  ^bb0(%P: !kt.tensor<[2, room, 8] x f32>, %K: !kt.tensor<[seq, 2, 8] x f32>, %h: index, %i: index, %d: index):
+    %from = kt.size #kt.expr<from>
+    %j = arith.addi %i, %from : index
+    %zero = arith.constant 0.0 : f32
+    %old = kt.read %P[%h, %j, %d] else %zero : f32 {check = array<i64: 1>} : !kt.tensor<[2, room, 8] x f32> -> f32
+    %held = kt.size #kt.expr<past>
+    %new = arith.subi %j, %held : index
+    %x = kt.read %K[%new, %h, %d] else %old : f32 {check = array<i64: 0>} : !kt.tensor<[seq, 2, 8] x f32> -> f32
+    kt.yield %x : f32
+  }
+  return %r : !kt.tensor<[2, more, 8] x f32>
+}
+
+// Rows that end where data says are no different, but each head's element would be computed for all of them here.
+// CHECK-LABEL: @into_rows_of_a_window
+// CHECK-NEXT: %[[L:.*]] = kt.generic ins(%arg2 :
+// CHECK: kt.update axis 2 {{.*}} ins(%arg0, %[[L]], %arg3, %arg1 :
+// CHECK: kt.yield %{{.*}}, %{{.*}} : f32, index
+func.func @into_rows_of_a_window(%past: !kt.tensor<[b, 16, room, 8] x f32>, %m: !kt.tensor<[b, seq, 16, 8] x f32>, %t: !kt.tensor<[b, seq, 8] x f32>, %l: !kt.tensor<[b] x i64>) -> !kt.tensor<[b, 16, more, 8] x f32> {
+  %k = kt.generic ins(%m : !kt.tensor<[b, seq, 16, 8] x f32>) -> !kt.tensor<[b, 16, seq, 8] x f32> {
+  ^bb0(%M: !kt.tensor<[b, seq, 16, 8] x f32>, %n: index, %h: index, %i: index, %d: index):
+    %x = kt.read %M[%n, %i, %h, %d] : !kt.tensor<[b, seq, 16, 8] x f32> -> f32
+    %a = math.exp %x : f32
+    %b = arith.mulf %a, %x : f32
+    kt.yield %b : f32
+  }
+  %once = kt.generic ins(%t : !kt.tensor<[b, seq, 8] x f32>) -> !kt.tensor<[b, seq, 8] x f32> {
+  ^bb0(%T: !kt.tensor<[b, seq, 8] x f32>, %n: index, %i: index, %d: index):
+    %x = kt.read %T[%n, %i, %d] : !kt.tensor<[b, seq, 8] x f32> -> f32
+    %a = math.exp %x : f32
+    %b = arith.mulf %a, %x : f32
+    kt.yield %b : f32
+  }
+  %r = kt.update axis 2 from #kt.expr<0> count #kt.expr<count> ins(%past, %k, %once, %l : !kt.tensor<[b, 16, room, 8] x f32>, !kt.tensor<[b, 16, seq, 8] x f32>, !kt.tensor<[b, seq, 8] x f32>, !kt.tensor<[b] x i64>) -> !kt.tensor<[b, 16, more, 8] x f32> {
+  ^bb0(%P: !kt.tensor<[b, 16, room, 8] x f32>, %K: !kt.tensor<[b, 16, seq, 8] x f32>, %O: !kt.tensor<[b, seq, 8] x f32>, %L: !kt.tensor<[b] x i64>, %n: index, %h: index, %i: index, %d: index):
+    %length = kt.read %L[%n] : !kt.tensor<[b] x i64> -> i64
+    %at = arith.index_cast %length : i64 to index
+    %j = arith.addi %i, %at : index
+    %zero = arith.constant 0.0 : f32
+    %old = kt.read %P[%n, %h, %j, %d] else %zero : f32 {check = array<i64: 2>} : !kt.tensor<[b, 16, room, 8] x f32> -> f32
+    %new = arith.subi %j, %at : index
+    %x = kt.read %K[%n, %h, %new, %d] else %old : f32 {check = array<i64: 2>} : !kt.tensor<[b, 16, seq, 8] x f32> -> f32
+    %o = kt.read %O[%n, %new, %d] else %zero : f32 {check = array<i64: 1>} : !kt.tensor<[b, seq, 8] x f32> -> f32
+    %s = arith.addf %x, %o : f32
+    kt.yield %s, %at : f32, index
+  }
+  return %r : !kt.tensor<[b, 16, more, 8] x f32>
+}

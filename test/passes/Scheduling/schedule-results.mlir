@@ -50,3 +50,22 @@ kt.kernel @extremes ["p0"] computes {
   }
   kt.yield %a, %b : !v, !v
 }
+
+// Parts of a grid: 12 bytes for each element of the one, 8 of a window of the other, however large that is. Vectors where columns are whole ones.
+// CHECK: kt.kernel @beside ["p0", "p1", "p2"] attributes {candidates = [#kt.candidate<"sm_89" "flat" {vectors = 1 : i64} if <eq(0, p1 mod 4)> costs <((((p0 * p1 * 12000 + p1 * 8000)
+// CHECK-SAME: "flat" {vectors = 0 : i64} costs
+kt.kernel @beside ["p0", "p1", "p2"] computes {
+^bb0(%x: !kt.tensor<[p0, p1] x f32>, %y: !kt.tensor<[p1] x f32>):
+  %a = kt.generic ins(%x : !kt.tensor<[p0, p1] x f32>) -> !kt.tensor<[p0, p1] x i64> {
+  ^bb0(%X: !kt.tensor<[p0, p1] x f32>, %i: index, %j: index):
+    %0 = kt.read %X[%i, %j] : !kt.tensor<[p0, p1] x f32> -> f32
+    %1 = arith.fptosi %0 : f32 to i64
+    kt.yield %1 : i64
+  }
+  %b = kt.update axis 0 from #kt.expr<p2> count #kt.expr<1> ins(%y : !kt.tensor<[p1] x f32>) -> !kt.tensor<[p2 + 1, p1] x f32> {
+  ^bb0(%Y: !kt.tensor<[p1] x f32>, %i: index, %j: index):
+    %0 = kt.read %Y[%j] : !kt.tensor<[p1] x f32> -> f32
+    kt.yield %0 : f32
+  }
+  kt.yield %a, %b : !kt.tensor<[p0, p1] x i64>, !kt.tensor<[p2 + 1, p1] x f32>
+}
