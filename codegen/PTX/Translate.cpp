@@ -3,6 +3,7 @@
 #include "codegen/PTX/Lower.h"
 #include "mlir/Target/LLVMIR/Export.h"
 #include "mlir/Target/LLVMIR/ModuleTranslation.h"
+#include "runtime/artifact/Model.h"
 #include "llvm/IR/LegacyPassManager.h"
 #include "llvm/IR/Module.h"
 #include "llvm/IR/Verifier.h"
@@ -60,6 +61,20 @@ static std::string withoutPadding(StringRef ptx) {
   return brief;
 }
 
+/// The same entry with a label at its start (artifact::kBeginLabel).
+static std::string withLabel(std::string ptx) {
+  size_t at = ptx.find("\n{\n");
+  if (at == std::string::npos)
+    return ptx;
+  at += 3;
+  auto declares = [&](StringRef line) {
+    return line.starts_with(".reg") || line.starts_with(".local") || line.starts_with(".shared");
+  };
+  while (declares(StringRef(ptx).drop_front(at)))
+    at = ptx.find('\n', at) + 1;
+  return ptx.insert(at, artifact::kBeginLabel + std::string(":\n"));
+}
+
 FailureOr<std::string> kt::gpu::lowerToPtx(ModuleOp module, StringRef targetName, LowerOptions lowering) {
   if (failed(lowerToLLVMDialect(module, lowering.halfResults)))
     return failure();
@@ -108,5 +123,5 @@ FailureOr<std::string> kt::gpu::lowerToPtx(ModuleOp module, StringRef targetName
                                    /*DisableVerify=*/true))
     return failure();
   passes.run(*code);
-  return withoutPadding(text);
+  return withLabel(withoutPadding(text));
 }

@@ -28,7 +28,7 @@ std::string listOfTargets(const std::string &last) {
 }
 
 struct CompileCommand {
-  std::string input, output, precision = "model", quant = "none", maxSliceMem, config, candidates, costModel,
+  std::string input, output, precision = "model", quant = "none", maxSliceMem, config, candidates, costModel, sample,
                              diagnostics = "text";
   std::vector<std::string> targets, dims;
   CompileOptions options;
@@ -63,6 +63,8 @@ Status finish(CompileCommand &c) {
                                         : Precision::model;
   if (!c.candidates.empty())
     o.candidates = c.candidates == "all" ? Variants::all : c.candidates == "few" ? Variants::few : Variants::one;
+  if (!c.sample.empty())
+    o.nextToken = c.sample == "greedy" ? import::NextToken::greedy : import::NextToken::drawn;
   o.quant = c.quant == "int8" ? Quant::int8 : Quant::none;
   std::vector<std::string> given;
   if (!c.maxSliceMem.empty()) {
@@ -233,6 +235,16 @@ int kt::ktcMain(int argc, char **argv) {
       ->add_option("--candidates", c.candidates,
                    "variants of each kernel: one for all shapes, few that may win, or all, to be measured")
       ->check(CLI::IsMember({"one", "few", "all"}));
+  CLI::Option *sample =
+      compileApp
+          ->add_option(
+              "--sample", c.sample,
+              "an output next_token: greedy, the likeliest token behind each, or drawn, one behind the last as "
+              "inputs sampling.* say")
+          ->check(CLI::IsMember({"greedy", "drawn"}));
+  compileApp->add_option("--logits", c.options.logits, "with --sample: the output that tokens are chosen from (logits)")
+      ->check(named)
+      ->needs(sample);
   compileApp->add_option("--cost-model", c.costModel, "numbers of the model of cost, in place of those built in")
       ->check(named);
   compileApp->add_option("--compile-to", c.options.compileTo, "stop after a phase and write its IR")

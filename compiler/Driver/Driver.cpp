@@ -161,6 +161,8 @@ Status kt::compile(const std::string &input, const std::string &output, const Co
   for (auto &[name, range] : options.dims)
     importOptions.dims[name] = {range.first, range.second};
   importOptions.dynamicBatching = options.dynamicBatching;
+  importOptions.nextToken = options.nextToken;
+  importOptions.logits = options.logits;
   codegen::loadCodegenDialects(context);
   OwningOpRef<ModuleOp> module = import::importModel(&context, **file, importOptions);
   if (!module || mlir::failed(mlir::verify(*module)))
@@ -267,6 +269,8 @@ Status kt::compile(const std::string &input, const std::string &output, const Co
     model->options += std::string(" candidates=") + (*options.candidates == Variants::all   ? "all"
                                                      : *options.candidates == Variants::few ? "few"
                                                                                             : "one");
+  if (options.nextToken != import::NextToken::none)
+    model->options += std::string(" sample=") + (options.nextToken == import::NextToken::greedy ? "greedy" : "drawn");
   progress("write", 0, 0);
   if (Status s = artifact::write(*model, output, unchanged); !s.ok())
     return failedWith(s);

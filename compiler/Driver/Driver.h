@@ -7,6 +7,7 @@
 #ifndef KT_COMPILER_DRIVER_DRIVER_H
 #define KT_COMPILER_DRIVER_DRIVER_H
 
+#include "compiler/Import/NextToken.h"
 #include "dialects/KT/Schedule/Options.h"
 #include "runtime/include/kt/Status.h"
 #include <cstdint>
@@ -33,6 +34,9 @@ struct CompileOptions {
   /// False: the leading dimension that the inputs share is fixed at 1. True: it stays as the model has it, and a
   /// warning names the inputs that fix it. Not set: as the model has it.
   std::optional<bool> dynamicBatching;
+  /// Whether the artifact has an output more, `next_token`, chosen from the output `logits`.
+  import::NextToken nextToken = import::NextToken::none;
+  std::string logits = "logits";
   TensorCorePriority tensorCores = TensorCorePriority::high;
   /// How many variants a kernel has; not set: as `optLevel` says.
   std::optional<Variants> candidates;

@@ -432,12 +432,9 @@ LogicalResult Importer::importGraph(const onnx::GraphProto &graph) {
   entry = func.addEntryBlock();
   levels.front()->block = entry;
   b.setInsertionPointToStart(entry);
-  // All at once: each set of them is kept as long as the context.
-  auto named = [&](StringRef name) { return b.getDictionaryAttr(b.getNamedAttr("kt.name", b.getStringAttr(name))); };
-  SmallVector<DictionaryAttr> inputNames, outputNames;
+  SmallVector<std::string> inputNames, outputNames;
   for (const onnx::ValueInfoProto *info : inputs)
-    inputNames.push_back(named(info->name()));
-  func.setAllArgAttrs(inputNames);
+    inputNames.push_back(info->name());
   for (auto [info, arg] : llvm::zip(inputs, entry->getArguments())) {
     if (scopes.back().values.count(info->name()))
       return emitError(b.getUnknownLoc()) << "graph input '" << info->name() << "' is defined twice";
@@ -467,12 +464,27 @@ LogicalResult Importer::importGraph(const onnx::GraphProto &graph) {
       choices.declaredRanks &= info.type().tensor_type().shape().dim_size() == Node::type(v).getRank();
     results.push_back(v);
     resultTypes.push_back(v.getType());
+    outputNames.push_back(info.name());
+  }
+  if (options.nextToken != NextToken::none) {
+    FailureOr<Value> token = nextToken(graph, types, inputNames);
+    if (mlir::failed(token))
+      return failure();
+    results.push_back(*token);
+    resultTypes.push_back(token->getType());
+    outputNames.push_back("next_token");
   }
   func::ReturnOp::create(b, b.getUnknownLoc(), results);
   func.setFunctionType(b.getFunctionType(types, resultTypes));
-  for (const auto &info : graph.output())
-    outputNames.push_back(named(info.name()));
-  func.setAllResultAttrs(outputNames);
+  // All at once: each set of them is kept as long as the context.
+  auto named = [&](ArrayRef<std::string> names) {
+    SmallVector<DictionaryAttr> all;
+    for (const std::string &name : names)
+      all.push_back(b.getDictionaryAttr(b.getNamedAttr("kt.name", b.getStringAttr(name))));
+    return all;
+  };
+  func.setAllArgAttrs(named(inputNames));
+  func.setAllResultAttrs(named(outputNames));
   return success();
 }
 

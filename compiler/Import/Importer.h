@@ -8,6 +8,7 @@
 #ifndef KT_COMPILER_IMPORT_IMPORTER_H
 #define KT_COMPILER_IMPORT_IMPORTER_H
 
+#include "compiler/Import/NextToken.h"
 #include "compiler/Import/Node.h"
 #include "compiler/Import/Proto.h"
 #include "compiler/Import/Schema.h"
@@ -26,6 +27,9 @@ struct ImportOptions {
   llvm::StringMap<DimRange> dims;
   /// False: the leading dimension that the inputs share is 1 unless `dims` has it. True: warn where none is symbolic.
   std::optional<bool> dynamicBatching;
+  /// Whether the graph has an output more, `next_token`, and the name of the output that it is chosen from.
+  NextToken nextToken = NextToken::none;
+  std::string logits = "logits";
 };
 
 /// Imports the model: one func.func @main whose arguments and results carry `kt.name`, with the module attributes
@@ -150,6 +154,10 @@ private:
   llvm::LogicalResult checkSequences(const onnx::NodeProto &node, const Definition &definition, mlir::Location loc);
   int64_t opsetOf(llvm::StringRef domain);
   SymTensorType inputType(const onnx::ValueInfoProto &info);
+  /// The output that `options.nextToken` asks for; types and names of the inputs that it needs are added
+  /// (NextToken.cpp).
+  llvm::FailureOr<mlir::Value> nextToken(const onnx::GraphProto &graph, llvm::SmallVectorImpl<mlir::Type> &types,
+                                         llvm::SmallVectorImpl<std::string> &names);
   void settleBatch(llvm::ArrayRef<const onnx::ValueInfoProto *> inputs);
   void evaluateNew(mlir::Block *block, mlir::Operation *last);
   llvm::LogicalResult checkSizes(mlir::Operation *op, mlir::Location loc);

@@ -288,6 +288,10 @@ Expr CostModel::stream(Expr bytes, int64_t percent) const {
   return nanoseconds(Expr::floorDiv(memory(bytes) * 100, number(percent)) + target.constants().launch);
 }
 
+Expr CostModel::waits(Expr times) const {
+  return nanoseconds(times * pick([](const CardModel &c) { return c.latency; }));
+}
+
 Expr CostModel::cached(Expr bytes) const {
   return Expr::floorDiv(bytes, smCount() * pick([](const CardModel &c) { return c.l2; }));
 }

@@ -42,6 +42,8 @@ public:
   Expr stream(Expr bytes, int64_t percent) const;
   /// The same of what the second-level cache holds, without a launch.
   Expr cached(Expr bytes) const;
+  /// What a thread takes that waits for memory so many times, one after the other.
+  Expr waits(Expr times) const;
 
 private:
   /// What a block takes, in picoseconds.

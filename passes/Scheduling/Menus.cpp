@@ -117,11 +117,17 @@ void Menu::reduce(ReduceOp op, const CostModel &cost) {
         path::kColumns, {{"across", {across}}}, [&](Alignment &a) { alignColumns(op, a); }, number(1), time, true);
   }
   auto align = [&](Alignment &a) { alignRows(op, a); };
-  // Few long rows leave most of the device idle: blocks share them. Short ones are a warp's.
+  // Few long rows leave most of the device idle: blocks share them, of which the last waits for its counter and the
+  // others' results. Short ones are a warp's.
   Expr few = Expr::lt(outputs, number(64)) * Expr::lt(number(16383), length), brief = Expr::lt(length, number(2049));
-  vectored(path::kRows, {{"threads", {256}}, {"split", {1}}}, align, few, time, false);
+  constexpr int64_t kShares = 64;
+  Alignment a;
+  align(a);
+  auto turns = [&](int64_t blocks) { return Expr::ceilDiv(length, number(256 * a.lanes * blocks)); };
+  vectored(path::kRows, {{"threads", {256}}, {"splits", {kShares}}}, align, few, time + cost.waits(turns(kShares) + 3),
+           false);
   vectored(path::kRows, {{"threads", {32}}}, align, brief, time, false);
-  vectored(path::kRows, {{"threads", {256}}}, align, number(1), time + 500, true);
+  vectored(path::kRows, {{"threads", {256}}}, align, number(1), time + cost.waits(turns(1)) + 500, true);
 }
 
 void Menu::normalize(NormalizeOp op, const CostModel &cost) {

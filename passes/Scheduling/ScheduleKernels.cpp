@@ -43,7 +43,7 @@ int64_t codeOf(CandidateAttr c) {
     kilobytes += t->ahead * (2 + t->rows * t->panels / 16);
   if (c.getConfig().contains("follow"))
     kilobytes += (Follow)configured(c, "follow") == Follow::stage ? 6 : 30;
-  return kilobytes + (c.getSplits() || configured(c, "split") ? 4 : 0);
+  return kilobytes + (c.getSplits() || configured(c, "splits") ? 4 : 0);
 }
 
 /// The time that a launch may lose for code that is not there, in percent: the more code a kernel has, the more.

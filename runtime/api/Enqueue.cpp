@@ -34,7 +34,7 @@ void Session::Impl::begin() {
   valid = false;
   for (exec::InputView &view : views)
     view = {};
-  requests.assign(outputs.size(), {Place::none, nullptr, 0});
+  requests.assign(outputs.size(), {.place = Place::none});
 }
 
 Status Session::Impl::takeInput(const TensorView &tensor) {
@@ -81,14 +81,19 @@ Status Session::Impl::takeOutput(const Binding &binding) {
     if (tensor.data)
       return wrong("is to be the session's but is given memory");
     request.place = onHost || onDevice ? Place::session : Place::host;
+    if (binding.copied && request.place != Place::session)
+      return wrong("is to be copied to the host but is wanted there alone");
+    request.copied = binding.copied;
     return {};
   }
+  if (binding.copied)
+    return wrong("is given memory, expected none for an output that is copied to the host as well");
   if (!onHost && !onDevice)
     return wrong(
         "is given memory of the host, expected memory of the device, or none for an output that the session owns");
   if (!tensor.data && binding.capacity)
     return wrong("has no memory");
-  request = {Place::caller, const_cast<void *>(tensor.data), binding.capacity};
+  request = {.place = Place::caller, .data = const_cast<void *>(tensor.data), .capacity = binding.capacity};
   return {};
 }
 

@@ -124,6 +124,10 @@ std::span<const TensorView> Session::outputs() const {
   return impl->valid ? std::span<const TensorView>(impl->outputs) : std::span<const TensorView>();
 }
 
+const void *Session::copyOf(size_t output) const {
+  return impl->valid && output < impl->outputs.size() ? impl->executor->outputs()[output].copy : nullptr;
+}
+
 Stats Session::stats() const {
   const exec::Counters &counters = impl->executor->counters();
   exec::Program &program = *impl->model->impl->program;

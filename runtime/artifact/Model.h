@@ -146,6 +146,11 @@ struct Weight {
   std::shared_ptr<const void> keep;
 };
 
+/// Labels in entries of PTX that nothing jumps to, in whose places GPUs that can overlap launches get instructions.
+/// From `kBeginLabel` on, at the start of each entry, blocks of the next launch may come. An entry with `kWaitLabel`
+/// may be such a next launch: only behind the label it reads what launches before it have written, and writes itself.
+constexpr char kBeginLabel[] = "$kt_begin", kWaitLabel[] = "$kt_wait";
+
 /// Code for one target. The bytes are PTX text (no terminating zero), a cubin, or a flat position-independent x86-64
 /// image without relocations whose entries are offsets.
 struct Module {

@@ -96,7 +96,7 @@ public:
   Status load(const artifact::Model &model) override {
     for (const artifact::Module &module : model.modules)
       runnable.push_back(preference(module.target) > 0 && runsCubin(module));
-    modules.emplace(driver, context, model, runnable, known.sharedPerBlock);
+    modules.emplace(driver, context, model, runnable, known);
     return {};
   }
   bool runs(uint32_t module) const override { return runnable[module]; }

@@ -1,7 +1,7 @@
 //===- CudaDriver.h - the CUDA driver, loaded at run time -----------------===//
 //
 // Own declarations of the few driver functions that are used (CUDA Driver API reference; the ABI is stable since CUDA
-// 4, for what is new since 10 or 11.3), so that building needs no toolkit and starting needs no driver.
+// 4, for what is new since 10 or 11.8), so that building needs no toolkit and starting needs no driver.
 //
 //===----------------------------------------------------------------------===//
 
@@ -27,6 +27,17 @@ using Graph = struct GraphOpaque *;
 using GraphNode = struct GraphNodeOpaque *;
 using GraphExec = struct GraphExecOpaque *;
 
+// CUlaunchConfig and CUlaunchAttribute, whose value is a union of 64 bytes.
+struct LaunchAttribute {
+  int id;
+  alignas(8) int value[16];
+};
+struct LaunchConfig {
+  unsigned grid[3], block[3], shared;
+  Stream stream;
+  LaunchAttribute *attributes;
+  unsigned numAttributes;
+};
 // CUDA_KERNEL_NODE_PARAMS_v1, CUDA_MEMCPY3D_v2 and CUDA_MEMSET_NODE_PARAMS_v1.
 struct KernelNodeParams {
   Function function;
@@ -56,6 +67,8 @@ struct MemsetNodeParams {
 constexpr int kMaxSharedPerBlock = 8, kMultiprocessors = 16, kL2Bytes = 38, kMajor = 75, kMinor = 76, kSharedOptIn = 97;
 // CUfunction_attribute
 constexpr int kFunctionMaxDynamicShared = 8;
+// CUlaunchAttributeID
+constexpr int kProgrammaticStreamSerialization = 6;
 // CUjit_option
 constexpr int kJitInfoLog = 3, kJitInfoLogBytes = 4, kJitErrorLog = 5, kJitErrorLogBytes = 6;
 // CUpointer_attribute and CUmemorytype
@@ -95,6 +108,7 @@ constexpr int kCaptureThreadLocal = 1;
   F(FuncSetAttribute, "cuFuncSetAttribute", (Function, int, int))                                                      \
   F(LaunchKernel, "cuLaunchKernel",                                                                                    \
     (Function, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, Stream, void **, void **))        \
+  F(LaunchKernelEx, "cuLaunchKernelEx", (const LaunchConfig *, Function, void **, void **))                            \
   F(StreamCreate, "cuStreamCreate", (Stream *, unsigned))                                                              \
   F(StreamDestroy, "cuStreamDestroy_v2", (Stream))                                                                     \
   F(StreamSynchronize, "cuStreamSynchronize", (Stream))                                                                \

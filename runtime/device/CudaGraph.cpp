@@ -13,7 +13,7 @@ namespace kt::device {
 static cuda::DevicePointer address(const void *memory) { return reinterpret_cast<cuda::DevicePointer>(memory); }
 
 void KernelCall::set(const StageLaunch &stage, const LaunchArguments &a) {
-  function = reinterpret_cast<cuda::Function>(const_cast<void *>(stage.function));
+  function = static_cast<const CudaFunction *>(stage.function);
   for (size_t i = 0; i < 3; ++i)
     grid[i] = static_cast<unsigned>(stage.grid[i]);
   block = stage.stage->block;
@@ -101,7 +101,7 @@ Status CudaGraph::send() {
 }
 
 Status CudaGraph::send(const Node &node, KernelCall &call) {
-  cuda::KernelNodeParams params{call.function,
+  cuda::KernelNodeParams params{call.function->handle,
                                 {call.grid[0], call.grid[1], call.grid[2]},
                                 {call.block[0], call.block[1], call.block[2]},
                                 call.shared,

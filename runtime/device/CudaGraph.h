@@ -9,7 +9,7 @@
 #ifndef KT_RUNTIME_DEVICE_CUDAGRAPH_H
 #define KT_RUNTIME_DEVICE_CUDAGRAPH_H
 
-#include "runtime/device/CudaDriver.h"
+#include "runtime/device/CudaModules.h"
 #include "runtime/device/Device.h"
 
 #include <array>
@@ -18,7 +18,7 @@ namespace kt::device {
 
 /// A kernel's launch as the driver takes it.
 struct KernelCall {
-  cuda::Function function = nullptr;
+  const CudaFunction *function = nullptr;
   std::array<unsigned, 3> grid{}, block{};
   unsigned shared = 0;
   std::vector<uint64_t> values; // of the parameters; an integer is the lower half

@@ -7,6 +7,7 @@
 
 #include "runtime/device/CudaModules.h"
 #include "runtime/artifact/Print.h"
+#include "runtime/device/OverlapLaunches.h"
 #include "runtime/os/Thread.h"
 
 #include <algorithm>
@@ -15,8 +16,8 @@
 namespace kt::device {
 
 CudaModules::CudaModules(const cuda::Driver &driver, cuda::Context context, const artifact::Model &model,
-                         const std::vector<uint8_t> &runs, int64_t sharedPerBlock)
-    : driver(driver), context(context), model(model), sharedPerBlock(sharedPerBlock), slots(model.modules.size()) {
+                         const std::vector<uint8_t> &runs, const Facts &facts)
+    : driver(driver), context(context), model(model), facts(facts), slots(model.modules.size()) {
   for (const artifact::Kernel &kernel : model.kernels)
     for (const artifact::Variant &variant : kernel.variants)
       for (const artifact::Stage &stage : variant.stages)
@@ -34,7 +35,7 @@ CudaModules::~CudaModules() {
       driver.ModuleUnload(slot.module);
 }
 
-const void *CudaModules::function(const artifact::Stage &stage) const {
+const CudaFunction *CudaModules::function(const artifact::Stage &stage) const {
   auto found = functions.find(&stage);
   return found == functions.end() ? nullptr : found->second.function.load(std::memory_order_acquire);
 }
@@ -114,7 +115,9 @@ Status CudaModules::compile(uint32_t number, Slot &slot) {
   const Entry &user = *slot.entries.front().second;
   if (cuda::Result result = driver.CtxSetCurrent(context))
     return failed(cuda::wrap(driver, result, "cuCtxSetCurrent"), user);
-  if (Status status = load(module, slot.module); !status.ok())
+  std::string code(reinterpret_cast<const char *>(module.code.data()), module.code.size()); // PTX ends with a zero
+  bool overlaps = module.kind == artifact::Module::Kind::Ptx && overlapLaunches(code, facts.computeCapability);
+  if (Status status = load(code, slot.module); !status.ok())
     return failed(std::move(status), user);
   std::vector<cuda::Function> found;
   for (auto &[stage, entry] : slot.entries) {
@@ -129,17 +132,19 @@ Status CudaModules::compile(uint32_t number, Slot &slot) {
     found.push_back(function);
   }
   // Shown only now: a function whose module failed after all would be one of a module that is gone.
-  for (size_t i = 0; i < found.size(); ++i)
-    slot.entries[i].second->function.store(found[i], std::memory_order_release);
+  for (size_t i = 0; i < found.size(); ++i) {
+    Entry &entry = *slot.entries[i].second;
+    entry.made = {found[i], overlaps};
+    entry.function.store(&entry.made, std::memory_order_release);
+  }
   return {};
 }
 
-Status CudaModules::load(const artifact::Module &module, cuda::Module &to) const {
-  std::string text(reinterpret_cast<const char *>(module.code.data()), module.code.size()); // PTX ends with a zero
+Status CudaModules::load(const std::string &code, cuda::Module &to) const {
   char log[8192] = {};
   int options[] = {cuda::kJitErrorLog, cuda::kJitErrorLogBytes};
   void *values[] = {log, reinterpret_cast<void *>(sizeof(log) - 1)};
-  cuda::Result result = driver.ModuleLoadDataEx(&to, text.c_str(), 2, options, values);
+  cuda::Result result = driver.ModuleLoadDataEx(&to, code.c_str(), 2, options, values);
   if (result == 0)
     return {};
   to = nullptr;
@@ -148,7 +153,7 @@ Status CudaModules::load(const artifact::Module &module, cuda::Module &to) const
 }
 
 void CudaModules::allowShared(cuda::Function function) const {
-  for (int64_t bytes = sharedPerBlock; bytes > 48 * 1024; bytes -= 1024)
+  for (int64_t bytes = facts.sharedPerBlock; bytes > 48 * 1024; bytes -= 1024)
     if (driver.FuncSetAttribute(function, cuda::kFunctionMaxDynamicShared, static_cast<int>(bytes)) == 0)
       return;
 }

@@ -69,8 +69,19 @@ public:
     KT_RETURN_IF_ERROR(enter());
     // The driver copies the values out while it is called.
     call.set(stage, arguments);
-    KT_CUDA(driver, LaunchKernel, call.function, call.grid[0], call.grid[1], call.grid[2], call.block[0], call.block[1],
-            call.block[2], call.shared, compute, call.parameters(), nullptr);
+    if (!call.function->overlaps) {
+      KT_CUDA(driver, LaunchKernel, call.function->handle, call.grid[0], call.grid[1], call.grid[2], call.block[0],
+              call.block[1], call.block[2], call.shared, compute, call.parameters(), nullptr);
+      return recorded(call);
+    }
+    cuda::LaunchAttribute overlap{cuda::kProgrammaticStreamSerialization, {1}};
+    cuda::LaunchConfig config{{call.grid[0], call.grid[1], call.grid[2]},
+                              {call.block[0], call.block[1], call.block[2]},
+                              call.shared,
+                              compute,
+                              &overlap,
+                              1};
+    KT_CUDA(driver, LaunchKernelEx, &config, call.function->handle, call.parameters(), nullptr);
     return recorded(call);
   }
 

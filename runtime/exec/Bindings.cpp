@@ -291,6 +291,30 @@ Status Executor::collectOutputs(std::span<const OutputRequest> requests) {
     if (writtenInPlace[i])
       KT_RETURN_IF_ERROR(ensureOnDevice(*bound[m.outputs[i].buffer]));
   }
+  return copyToHost(requests);
+}
+
+/// Has host memory get what is to be copied there, beside what the run before has left.
+Status Executor::copyToHost(std::span<const OutputRequest> requests) {
+  bool onHost = program.device->isHost();
+  uint64_t total = 0;
+  for (size_t i = 0; i < requests.size(); ++i)
+    if (requests[i].copied && onHost)
+      results[i].copy = results[i].data;
+    else if (requests[i].copied)
+      total += alignedUp(results[i].bytes);
+  if (!total)
+    return {};
+  latestCopies ^= 1;
+  KT_RETURN_IF_ERROR(ensurePinned(copies[latestCopies], total));
+  char *host = static_cast<char *>(copies[latestCopies].memory);
+  for (size_t i = 0; i < requests.size(); ++i) {
+    if (!requests[i].copied)
+      continue;
+    KT_RETURN_IF_ERROR(stream->copyOut(host, results[i].data, results[i].bytes));
+    results[i].copy = host;
+    host += alignedUp(results[i].bytes);
+  }
   return {};
 }
 

@@ -89,7 +89,7 @@ Executor::~Executor() {
   program.account->release(arena, arenaCapacity);
   program.account->release(blockCounters, countersCapacity);
   program.account->release(staging, stagingCapacity);
-  for (Pinned *area : {&pinnedInputs, &pinnedOutputs})
+  for (Pinned *area : {&pinnedInputs, &pinnedOutputs, &copies[0], &copies[1]})
     if (area->memory)
       program.device->releaseStaging(area->memory);
   if (hostWorkspace)
@@ -329,7 +329,7 @@ Status Executor::settled(Status status, bool unfinishedBefore) {
 
 Status Executor::enqueueOnce(std::span<const InputView> inputs, std::span<const OutputRequest> requests, bool waits) {
   for (OutputView &view : results)
-    view.data = nullptr;
+    view.data = view.copy = nullptr;
   if (!unfinished)
     clearFault(); // of a run that failed in another way
   reset();
@@ -374,7 +374,7 @@ Status Executor::repeatOnce() {
   if (!planned || runsOfPlan == 0)
     return Status::usage("nothing to repeat: no run has succeeded with these shapes");
   for (OutputView &view : results)
-    view.data = nullptr;
+    view.data = view.copy = nullptr;
   if (!unfinished)
     clearFault();
   reset();

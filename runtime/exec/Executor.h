@@ -36,6 +36,7 @@ struct OutputRequest {
   } place = Place::host;
   void *data = nullptr;
   uint64_t capacity = 0;
+  bool copied = false; // with Place::session: host memory gets a copy that stays as long
 };
 
 /// An output where the request wanted it; null where there was none.
@@ -43,6 +44,7 @@ struct OutputView {
   std::vector<int64_t> dims;
   const void *data = nullptr;
   uint64_t bytes = 0;
+  const void *copy = nullptr; // in host memory, where one was asked for
 };
 
 /// "f32[2, 3]"
@@ -142,6 +144,7 @@ private:
   Status fetchOutput(size_t output, char *host);
   Status lendOutput(size_t output);
   Status copyOutput(size_t output, void *to);
+  Status copyToHost(std::span<const OutputRequest> requests);
 
   // State.cpp
   /// An input that an output continues, in one piece of memory.
@@ -242,6 +245,8 @@ private:
   };
   Status ensurePinned(Pinned &area, uint64_t bytes);
   Pinned pinnedInputs, pinnedOutputs;
+  Pinned copies[2]; // of what the session owns on the device; runs take turns
+  unsigned latestCopies = 0;
   std::vector<void *> inputCopies;  // by input, in pinnedInputs
   std::vector<void *> deviceInputs; // by input: the caller's memory, or null
   bool keepInputs = false;          // since a first repeat()

@@ -14,6 +14,24 @@ std::optional<size_t> named(const std::vector<PortInfo> &ports, const std::strin
 
 bool isInteger(DataType type) { return type == DataType::i64 || type == DataType::i32; }
 
+/// The inputs by which `ktc compile --sample drawn` has tokens drawn; all of them or none.
+std::optional<SamplingRoles> samplingRoles(const std::vector<PortInfo> &inputs) {
+  SamplingRoles roles;
+  const std::pair<const char *, std::pair<DataType, size_t *>> ports[] = {
+      {"sampling.temperature", {DataType::f32, &roles.temperature}},
+      {"sampling.top_k", {DataType::i32, &roles.topK}},
+      {"sampling.top_p", {DataType::f32, &roles.topP}},
+      {"sampling.seed", {DataType::i64, &roles.seed}},
+      {"sampling.step", {DataType::i64, &roles.step}}};
+  for (const auto &[name, port] : ports) {
+    auto found = named(inputs, name);
+    if (!found || inputs[*found].type != port.first || inputs[*found].dims != std::vector<int64_t>{1})
+      return std::nullopt;
+    *port.second = *found;
+  }
+  return roles;
+}
+
 std::string quoted(const std::string &text) { return "'" + text + "'"; }
 } // namespace
 
@@ -52,8 +70,16 @@ Result<Roles> findRoles(const Model &model, const GenerationPorts &ports) {
   for (size_t i = 0; i < outputs.size(); ++i)
     if (!outputs[i].tied.empty())
       roles.states.emplace_back(*named(inputs, outputs[i].tied), i);
+  roles.sampling = samplingRoles(inputs);
+  roles.next = named(outputs, "next_token");
+  if (roles.next && (outputs[*roles.next].type != inputs[roles.ids].type || outputs[*roles.next].dims.size() != 2))
+    roles.next.reset();
+  auto isSampling = [&](size_t i) {
+    return roles.sampling && (i == roles.sampling->temperature || i == roles.sampling->topK ||
+                              i == roles.sampling->topP || i == roles.sampling->seed || i == roles.sampling->step);
+  };
   for (size_t i = 0; i < inputs.size(); ++i)
-    if (i != roles.ids && i != roles.mask && i != roles.positions &&
+    if (i != roles.ids && !isSampling(i) && i != roles.mask && i != roles.positions &&
         std::none_of(roles.states.begin(), roles.states.end(), [&](auto &s) { return s.first == i; }))
       return Status::usage("input " + quoted(inputs[i].name) + " is no tokens, no mask, no positions, and no output " +
                            "continues it: it is not known what to give");

@@ -52,6 +52,8 @@ Status widen(DataType type, const void *data, size_t count, std::vector<float> &
   return {};
 }
 
+Status noNumber() { return Status::failed("no logit is a number"); }
+
 Result<int64_t> likeliest(DataType type, const void *logits, size_t count) {
   switch (type) {
   case DataType::f32:
@@ -68,7 +70,7 @@ Result<int64_t> likeliest(DataType type, const void *logits, size_t count) {
 Result<int64_t> Sampler::next(DataType type, const void *logits, size_t count) {
   auto best = likeliest(type, logits, count);
   if (best.ok() && *best < 0)
-    return Status::failed("no logit is a number");
+    return noNumber();
   if (!best.ok() || sampling.temperature <= 0)
     return best;
   KT_RETURN_IF_ERROR(widen(type, logits, count, values));

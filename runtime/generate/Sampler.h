@@ -28,6 +28,8 @@ private:
 
 /// The number of the largest element that is a number, the first of equals; -1 where none is. Types as below.
 Result<int64_t> likeliest(DataType type, const void *logits, size_t count);
+/// What is said where none of the logits is a number.
+Status noNumber();
 /// Elements of f32, f16 or bf16 as floats.
 Status widen(DataType type, const void *data, size_t count, std::vector<float> &to);
 

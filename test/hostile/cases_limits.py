@@ -74,12 +74,13 @@ def cases():
             if b.memory is None:
                 return "skip"
             cases_ktrun.artifact(b)
+            program = (10 << 20) + os.path.getsize(os.path.join(b.bin, command[0]))
             # From what the program needs to be loaded to what it needs to finish.
             for megabytes in [*range(2, 40, 2), *range(40, 400, 20), *range(400, 2000, 100)]:
                 r = b.run(*command, memory=megabytes << 20)
                 errors = [line for line in r.stderr.splitlines() if line.startswith("error:")]
                 loader = r.returncode == 127 and "shared libraries" in r.stderr
-                none = r.returncode == -11 and not r.stderr and megabytes < 10  # the kernel could not even map the program
+                none = r.returncode == -11 and not r.stderr and megabytes << 20 < program  # the kernel could not even map it
                 if not (r.returncode == 0 or r.returncode == 1 and len(errors) == 1 and "internal" not in r.stderr or loader or none):
                     return r, f"0 or one error with {megabytes} MB", ""
                 if r.returncode == 0:

@@ -45,6 +45,7 @@ class Machine(Arithmetic, Memory, Warps, Warpgroups):
             self.specials['%ctaid.' + axis] = np.repeat(np.array([b[d] for b in blocks], np.uint32), t)
             self.specials['%nctaid.' + axis] = np.full(n, grid[d], np.uint32)
         self.specials['%ntid.x'] = np.full(n, t, np.uint32)
+        self.specials['%smid'] = np.zeros(n, np.uint32)
         self.registers = {}
         self.prepare_memory(len(blocks), shared_bytes)
         self.prepare_warpgroups()
@@ -238,7 +239,7 @@ class Machine(Arithmetic, Memory, Warps, Warpgroups):
     def op_bra(self, i, mask):
         pass
 
-    op_ret = op_prefetch = op_bra
+    op_ret = op_prefetch = op_griddepcontrol = op_bra # launches run one after the other
 
 
 def launch(function, arguments, grid, shared_bytes=0, batch_threads=4096, turn=0):

@@ -71,9 +71,17 @@ class Code:
                 self.code.append(instruction(statement, scopes[-1], where))
         self.summarise()
 
+    def check_start(self):
+        """Before the label behind which a kernel may read what launches before it wrote, it reads weights and writes nothing."""
+        for i in self.code[:self.labels.get('$kt_wait', 0)]:
+            memory = 'global' in i.parts and not i.op.startswith('ld.global.nc.L1::no_allocate')
+            if memory or i.parts[0] in ('atom', 'red', 'bra', 'ret', 'bar', 'cp'):
+                raise PtxError(f'{i.op} before $kt_wait')
+
     def summarise(self):
         """What the machine wants to know before it runs anything."""
         self.fences = any(i.parts[0] in ('membar', 'fence') and i.parts[-1] in DEVICE for i in self.code)
+        self.check_start()
         self.smallest_shared = 4
         for i in self.code:
             if 'shared' in i.op and i.parts[0] in ('ld', 'st', 'atom'):

@@ -96,6 +96,60 @@ TEST_P(Cuda, OutputsGoOnAsInputs) {
   EXPECT_EQ(session->stats().graphPatches, 2 * (kRuns - 2));
 }
 
+/// The host looks at what a run has left when the next one, which reads it, has been enqueued; nobody waits for that.
+TEST_P(Cuda, CopiesOfWhatGoesOnAreThereForTheHost) {
+  constexpr size_t kCount = 40, kRuns = 7;
+  auto session = *chainModel(2)->createSession();
+  std::vector<float> first(kCount, 1);
+  TensorView value = tensor("x", first);
+  std::vector<std::unique_ptr<Event>> done;
+  std::vector<const void *> copies;
+  float expected = 1;
+  for (size_t i = 0; i <= kRuns; ++i) {
+    if (i == 3)
+      fake().calls.clear();
+    if (i < kRuns) {
+      std::vector<Binding> bindings{Binding::input("x", value), Binding::ownedOutput("y", Memory::device)};
+      bindings.back().copied = true;
+      EXPECT_OK(session->enqueue(bindings));
+      value = session->outputs()[0];
+      copies.push_back(session->copyOf(0));
+      done.push_back(*session->record());
+      EXPECT_NE(copies.back(), value.data);
+    }
+    if (i == 0)
+      continue;
+    EXPECT_OK(done[i - 1]->wait());
+    expected = chained(2, expected);
+    const auto *numbers = static_cast<const float *>(copies[i - 1]);
+    EXPECT_EQ(std::vector<float>(numbers, numbers + kCount), std::vector<float>(kCount, expected)) << i;
+  }
+  for (const char *call : {"cuMemAlloc", "cuMemHostAlloc", "cuStreamSynchronize", "cuMemcpyHtoDAsync"})
+    EXPECT_EQ(callsOf(call), 0u) << call;
+  EXPECT_OK(session->wait());
+  EXPECT_EQ(session->copyOf(1), nullptr) << "there is no such output";
+  EXPECT_OK(session->enqueue(std::vector{Binding::input("x", value)}));
+  EXPECT_EQ(session->copyOf(0), nullptr) << "nobody asked for it";
+  EXPECT_OK(session->wait());
+}
+
+TEST_P(Cuda, OnlyWhatTheSessionOwnsOnTheDeviceIsCopied) {
+  auto session = *chainModel(1)->createSession();
+  std::vector<float> x(20, 1);
+  Caller caller;
+  float *y = caller.floats(x);
+  for (auto [binding, why] :
+       {std::pair{Binding::output("y", y, 80, Memory::device),
+                  "output 'y' is given memory, expected none for an output that is copied to the host as well"},
+        std::pair{Binding::ownedOutput("y", Memory::host),
+                  "output 'y' is to be copied to the host but is wanted there alone"}}) {
+    binding.copied = true;
+    Status status = session->enqueue(std::vector{Binding::input("x", tensor("", x)), binding});
+    EXPECT_EQ(status.code(), Code::usage);
+    EXPECT_EQ(status.message(), why);
+  }
+}
+
 TEST_P(Cuda, OutputsOfTheRunBeforeTheLatestAreGone) {
   auto session = *chainModel(1)->createSession();
   std::vector<float> x(20, 1);

@@ -427,6 +427,28 @@ EXPORT int cuLaunchKernel(void *function, unsigned x, unsigned y, unsigned z, un
   state.blocks += uint64_t(x) * y * z;
   return enqueue(stream, std::move(work));
 }
+namespace {
+struct LaunchConfig { // CUlaunchConfig
+  unsigned grid[3], block[3], shared;
+  void *stream;
+  struct {
+    int id;
+    alignas(8) int value[16];
+  } *attributes;
+  unsigned numAttributes;
+};
+} // namespace
+EXPORT int cuLaunchKernelEx(const LaunchConfig *c, void *function, void **parameters, void **extra) {
+  CALL("cuLaunchKernelEx");
+  constexpr int kProgrammaticStreamSerialization = 6;
+  if (c->numAttributes != 1 || c->attributes->id != kProgrammaticStreamSerialization || c->attributes->value[0] != 1)
+    return kInvalidValue;
+  auto text = static_cast<LoadedModule *>(static_cast<Function *>(function)->module)->text;
+  if (state.computeCapability < 90 || text->find("griddepcontrol.wait;") == std::string::npos)
+    state.violations.push_back("a kernel that does not wait for launches before it overlaps them");
+  return cuLaunchKernel(function, c->grid[0], c->grid[1], c->grid[2], c->block[0], c->block[1], c->block[2], c->shared,
+                        c->stream, parameters, extra);
+}
 EXPORT int cuStreamCreate(void **stream, unsigned) {
   CALL("cuStreamCreate");
   *stream = new StreamHandle(queues.create(current));

@@ -28,6 +28,7 @@ struct Arguments {
   std::optional<uint32_t> topK;
   uint64_t maxNew = 64, seed = 0, piece = 0, capacity = 0;
   uint32_t guesses = 0, lookup = 2;
+  std::optional<bool> ahead;
   unsigned threads = 0;
   bool plain = false, noGraphs = false, stats = false;
 };
@@ -57,7 +58,7 @@ std::string listOf(const std::vector<int64_t> &tokens) {
 }
 
 /// Time after the first token is that of runs of one token, or of one and its guesses.
-std::string report(const kt::GenerateResult &result, const kt::Stats &stats, bool json) {
+std::string report(const kt::GenerateResult &result, uint64_t held, const kt::Stats &stats, bool json) {
   double rest = result.seconds - result.secondsToFirst;
   double later = result.tokens.empty() ? 0 : static_cast<double>(result.tokens.size() - 1);
   double rate = rest > 0 ? later / rest : 0;
@@ -69,7 +70,7 @@ std::string report(const kt::GenerateResult &result, const kt::Stats &stats, boo
     text << "{\"tokens\": [" << listOf(result.tokens) << "], \"seconds_to_first\": " << result.secondsToFirst
          << ", \"seconds\": " << result.seconds << ", \"tokens_per_second\": " << rate
          << ", \"weight_bytes_per_second\": " << bandwidth << ", \"runs\": " << result.runs
-         << ", \"accepted\": " << result.accepted << "}\n";
+         << ", \"accepted\": " << result.accepted << ", \"held\": " << held << "}\n";
   } else {
     text << listOf(result.tokens) << "\n";
     text.precision(4);
@@ -105,6 +106,7 @@ Status run(const Arguments &a) {
   request.piece = a.piece;
   request.guesses = a.guesses;
   request.lookup = a.lookup;
+  request.ahead = a.ahead;
   auto prompt = tokensOf(a.prompt, "--tokens"), stop = tokensOf(a.stop, "--stop");
   for (auto *list : {&prompt, &stop})
     if (!list->ok())
@@ -147,7 +149,7 @@ Status run(const Arguments &a) {
   if (!a.trace.empty())
     KT_RETURN_IF_ERROR(writeTrace((*generator)->session(), a.trace));
   kt::Stats stats = (*generator)->session().stats();
-  KT_RETURN_IF_ERROR(kt::os::writeOutput(report(*result, stats, a.format == "json")));
+  KT_RETURN_IF_ERROR(kt::os::writeOutput(report(*result, (*generator)->held(), stats, a.format == "json")));
   if (a.stats)
     return kt::os::writeAll(2, "runs " + std::to_string(stats.runs) + "\nplans " + std::to_string(stats.plans) +
                                    "\nlaunches " + std::to_string(stats.launches) + "\ngraph replays " +
@@ -182,6 +184,9 @@ int generate(int argc, char **argv) {
       ->check(CLI::Range(uint64_t(0), uint64_t(1) << 40));
   app.add_option("--guess", a.guesses, "tokens to guess at once from what followed the same tokens before (0)");
   app.add_option("--lookup", a.lookup, "how many tokens have to be the same for that (2)");
+  app.add_option("--ahead", a.ahead,
+                 "whether a run begins before the token of the one before is looked at, where the model chooses tokens "
+                 "itself; on a GPU unless given");
   app.add_flag("--plain", a.plain, "caches go in and out of each run instead of lying in place");
   app.add_option("--device", a.device, "auto, host or cuda:N");
   app.add_option("--device-memory", a.memory, "bytes of device memory for weights; the rest is streamed");

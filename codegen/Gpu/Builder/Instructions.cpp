@@ -5,6 +5,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "codegen/Gpu/Builder/KernelBuilder.h"
+#include "runtime/artifact/Model.h"
 
 using namespace mlir;
 using namespace kt;
@@ -40,6 +41,13 @@ Values KernelBuilder::loadWhen(Value when, Value ptr, Type scalar, unsigned n, b
     results.push_back(scalar == one ? v : Value(arith::BitcastOp::create(b, loc, scalar, v)));
   }
   return results;
+}
+
+void KernelBuilder::waitForLaunches() {
+  std::string label = "$" + std::string(artifact::kWaitLabel) + ":"; // a dollar of LLVM's text is two
+  LLVM::InlineAsmOp::create(b, loc, TypeRange(), ValueRange(), label, "~{memory}",
+                            /*has_side_effects=*/true, /*is_align_stack=*/false, LLVM::TailCallKind::None,
+                            LLVM::AsmDialectAttr(), ArrayAttr());
 }
 
 void KernelBuilder::cpAsync16(Value dst, Value src, Value bytes, Where where) {

@@ -160,6 +160,10 @@ public:
   /// where `when` does not hold. No branch keeps the next load from being on its way as well. `once`: no thread reads
   /// them again, so the first-level cache keeps nothing.
   Values loadWhen(Value when, Value ptr, Type scalar, unsigned n, bool once, Where where = Where::current());
+  /// What the launches before this one have written is there from here on. Before it only what no launch writes may be
+  /// read; all threads come here, once. For kernels that read much of that: one that says nothing is started when the
+  /// launch before it is done, and its blocks are spread better over the multiprocessors.
+  void waitForLaunches();
   /// Elements of result `number` from its element `at` on. What is narrower than a byte fills one, with its sign if its
   /// type has one.
   void storeResult(unsigned number, Value at, ValueRange values, Where where = Where::current());

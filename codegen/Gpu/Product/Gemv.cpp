@@ -36,8 +36,14 @@ public:
       : k(k), p(p), t(t), part(part), lane(k.and_(k.tid(), 31)) {}
   virtual ~Units() = default;
   virtual unsigned sumCount() const = 0;
-  /// The elements of the unit of the k's from `k0` on; zeros behind the end.
-  virtual Values load(Value k0) = 0;
+  /// The unit of the k's from `k0` on: its weights, then the rows' elements; zeros behind the end.
+  virtual Values loadWeights(Value k0) = 0;
+  virtual Values loadRows(Value k0) = 0;
+  Values load(Value k0) {
+    Values unit = loadWeights(k0);
+    unit.append(loadRows(k0));
+    return unit;
+  }
   virtual void multiply(ValueRange unit, Values &sums) = 0;
   /// Stores the warp's sums of rows that are there as [row][column] from `place` on.
   virtual void store(ValueRange sums, Value place) = 0;
@@ -77,14 +83,19 @@ public:
   }
   unsigned sumCount() const override { return t.panels * t.rows * columns; }
 
-  Values load(Value k0) override {
+  Values loadWeights(Value k0) override {
     Values unit;
-    unsigned leftBytes = elementBytes(p.lhsType);
     for (unsigned i = 0; i < bytes; ++i)
       for (unsigned q = 0; q < t.panels; ++q) {
         Value at = k.gep(panels[q], k.ext(k.mul(k.add(k0, i * deep), kPanel * bytes)));
         unit.append(k.loadWhen(k.lt(k.add(k0, k.add(depth, i * deep)), ends[q]), at, k.i32, 4, true));
       }
+    return unit;
+  }
+
+  Values loadRows(Value k0) override {
+    Values unit;
+    unsigned leftBytes = elementBytes(p.lhsType);
     for (unsigned i = 0; i < bytes; ++i) {
       Value kk = k.add(k.add(k0, depth), i * deep), there = k.lt(kk, part.end);
       Value offset = k.mul(k.ext(k.mul(kk, k.size(p.lhsK))), leftBytes);
@@ -176,11 +187,16 @@ public:
   }
   unsigned sumCount() const override { return t.rows / 8 * t.panels * 4; }
 
-  Values load(Value k0) override {
+  Values loadWeights(Value k0) override {
     Values unit;
     Value at = k.gep(weights, k.ext(k.mul(k0, kPanel * bytes)));
     for (unsigned i = 0; i < kLoads; ++i)
       unit.append(k.loadWhen(k.lt(k.add(k0, i / 2 * 8), end), k.gep(at, i * 4 * kPanel * bytes), k.i32, words, true));
+    return unit;
+  }
+
+  Values loadRows(Value k0) override {
+    Values unit;
     for (auto [row, behind] : llvm::zip(rows, rowEnds))
       unit.append(
           k.loadWhen(k.lt(k.add(k0, k.mul(third, 8)), behind), k.gep(row, k.ext(k.shl(k0, 1))), k.i32, 4, false));
@@ -256,16 +272,23 @@ private:
   Values rows, rowEnds;
 };
 
-/// The warp's sums of the block's rounds, a unit for each warp in each.
-Values emitLoop(KernelBuilder &k, const GemvTile &t, Units &units, Value first, Value rounds) {
+/// The warp's sums of the block's rounds, a unit for each warp in each. `early`: the kernel has touched nothing yet
+/// that launches before it may still use.
+Values emitLoop(KernelBuilder &k, const GemvTile &t, Units &units, Value begin, Value rounds, bool early) {
   unsigned step = t.warps * GemvTile::kUnit;
-  Value k0 = k.add(first, k.mul(k.shr(k.tid(), 5), GemvTile::kUnit));
+  Value k0 = k.add(begin, k.mul(k.shr(k.tid(), 5), GemvTile::kUnit));
   Values state(units.sumCount(), k.cf(0));
   unsigned size = 0;
+  // Nothing that runs writes weights: they are on their way while launches before this one end.
+  SmallVector<Values> first;
+  for (unsigned a = 0; a < t.ahead; ++a)
+    first.push_back(units.loadWeights(k.add(k0, a * step)));
+  if (early)
+    k.waitForLaunches();
   for (unsigned a = 0; a < t.ahead; ++a) {
-    Values unit = units.load(k.add(k0, a * step));
-    size = unit.size();
-    state.append(unit);
+    first[a].append(units.loadRows(k.add(k0, a * step)));
+    size = first[a].size();
+    state.append(first[a]);
   }
   state.push_back(k0);
   Values done = k.forLoop(k.c(0), rounds, k.c(t.ahead), state, [&](Value, ValueRange now) -> Values {
@@ -353,7 +376,8 @@ LogicalResult kt::gpu::buildGemv(KernelSink &sink, const GemmProblem &p, StringR
     units = std::make_unique<TensorUnits>(k, p, t, part);
   else
     units = std::make_unique<CoreUnits>(k, p, t, part);
-  Values sums = emitLoop(k, t, *units, first, rounds);
+  bool early = followOf(sink, p) != Follow::sharing; // whose blocks count themselves first
+  Values sums = emitLoop(k, t, *units, first, rounds, early);
   units->store(sums, k.gep(k.sptr(k.shared()), k.mul(k.shr(k.tid(), 5), t.rows * t.pitch() * 4)));
   k.barrier();
   emitColumns(k, p, t, epilogue, batch, n0, alignment, partial);

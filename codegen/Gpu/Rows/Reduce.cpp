@@ -1,8 +1,8 @@
 //===- Reduce.cpp - reductions --------------------------------------------===//
 //
 // Rows: a warp or a block walks the contiguous reduction space of one result element; few long rows are split over
-// blocks and a second stage adds up. Columns: a thread owns a few neighbouring result elements, and rows of threads
-// share a long reduction through shared memory.
+// blocks, of which the last to arrive combines what the others left. Columns: a thread owns a few neighbouring result
+// elements, and rows of threads share a long reduction through shared memory.
 //
 //===----------------------------------------------------------------------===//
 
@@ -17,7 +17,6 @@ using namespace kt::gpu;
 namespace {
 
 constexpr unsigned kThreads = 256;
-constexpr unsigned kSplits = 64;
 
 SmallVector<Expr> exprs(ArrayAttr list) {
   SmallVector<Expr> all;
@@ -161,13 +160,24 @@ struct Parts {
       return Values();
     });
   }
-  /// Addresses of partial states in the workspace: an array a member.
-  Values partials(Value slot) {
+  /// A row's states that its blocks have left, combined by each warp of the block that calls this.
+  Values combined(Value row, unsigned splits) {
+    Values state = neutral(), next;
+    Value lane = k.and_(k.tid(), 31);
+    for (unsigned s = 0; s < splits; s += 32, next.clear()) {
+      for (auto [t, place] : llvm::zip(types(), partials(row, k.add(lane, s), splits)))
+        next.push_back(k.loadElement(place, t));
+      state = combine(state, next);
+    }
+    return acrossLanes(state);
+  }
+  /// Addresses of one of a row's partial states in the workspace: an array a member.
+  Values partials(Value row, Value split, unsigned splits) {
     Values places;
-    Value base = k.workspace();
+    Value base = k.workspace(), slot = k.add(k.mul(row, splits), split);
     for (Type t : types()) {
       places.push_back(k.at(base, slot, elementBytes(t)));
-      base = k.at(base, k.mul(k.size(outputs), kSplits), elementBytes(t));
+      base = k.at(base, k.mul(k.size(outputs), splits), elementBytes(t));
     }
     return places;
   }
@@ -177,11 +187,12 @@ struct Parts {
 
 struct RowPlan {
   unsigned threadsPerRow;
-  bool vectors, split;
+  bool vectors;
+  unsigned splits; // a multiple of 32; 0: a row is one block's or one warp's
 };
 
 LogicalResult buildRows(KernelSink &sink, ReduceOp op, RowPlan plan) {
-  Parts p(sink, op, {kThreads, 0, plan.split});
+  Parts p(sink, op, {kThreads, 0, plan.splits > 0, plan.splits > 0});
   KernelBuilder &k = p.k;
   Alignment alignment = sink.alignment();
   if (plan.vectors)
@@ -194,51 +205,38 @@ LogicalResult buildRows(KernelSink &sink, ReduceOp op, RowPlan plan) {
   Value row = k.add(k.mul(k.ctaX(), rows), k.div(k.tid(), tpr)), lane = k.rem(k.tid(), tpr);
   k.ifThen(k.lt(row, k.size(p.outputs)), [&] {
     Values at = delinearize(k, row, p.out.groups);
-    Value first = lane, step = k.c(tpr);
-    if (plan.split) {
-      first = k.add(lane, k.mul(k.ctaY(), tpr));
-      step = k.c(tpr * kSplits);
+    Value begin = lane, step = k.c(tpr);
+    if (plan.splits) {
+      begin = k.add(lane, k.mul(k.ctaY(), tpr));
+      step = k.c(tpr * plan.splits);
     }
-    Values state = k.forLoop(first, k.size(items), step, p.neutral(),
+    Values state = k.forLoop(begin, k.size(items), step, p.neutral(),
                              [&](Value i, ValueRange now) { return p.step(at, i, lanes, alignment, now); });
     state = tpr == 32 ? p.acrossLanes(state) : p.acrossBlock(state, tpr);
-    k.ifThen(k.cmp(Pred::eq, lane, 0), [&] {
-      if (!plan.split)
-        return p.storeResults(state, at, row);
-      Value slot = k.add(k.mul(row, kSplits), k.ctaY());
-      for (auto [v, place] : llvm::zip(state, p.partials(slot)))
+    Value first = k.cmp(Pred::eq, lane, 0);
+    if (!plan.splits)
+      return k.ifThen(first, [&] { p.storeResults(state, at, row); });
+    k.ifThen(first, [&] {
+      for (auto [v, place] : llvm::zip(state, p.partials(row, k.ctaY(), plan.splits)))
         k.storeElement(v, place);
+    });
+    k.ifThen(k.isLastBlock(row, k.gridY()), [&] {
+      Values total = p.combined(row, plan.splits);
+      k.ifThen(first, [&] { p.storeResults(total, at, row); });
     });
   });
   artifact::Variant variant;
   variant.schedule = "reduce rows threads=" + std::to_string(tpr) + " lanes=" + std::to_string(lanes) + p.results();
+  if (plan.splits) {
+    variant.schedule += " splits=" + std::to_string(plan.splits);
+    variant.workspace = sink.pool.add(p.outputs * sink.number(plan.splits * p.bytes()));
+    variant.counters = sink.pool.add(p.outputs * sink.number(4));
+  }
   int64_t sharedBytes = tpr == 32 ? 0 : p.bytes() * 32;
   Expr blocks = Expr::ceilDiv(p.outputs, sink.number(rows));
-  if (failed(
-          sink.addStage(variant, k, {blocks, plan.split ? sink.number(kSplits) : sink.one(), sink.one()}, sharedBytes)))
+  if (failed(sink.addStage(variant, k, {blocks, plan.splits ? sink.number(plan.splits) : sink.one(), sink.one()},
+                           sharedBytes)))
     return failure();
-  if (plan.split) {
-    variant.schedule += " splits=" + std::to_string(kSplits);
-    variant.workspace = sink.pool.add(p.outputs * sink.number(kSplits * p.bytes()));
-    Parts q(sink, op, {kThreads, 0, true});
-    KernelBuilder &k = q.k;
-    Value row = k.add(k.mul(k.ctaX(), kThreads / 32), k.shr(k.tid(), 5)), lane = k.and_(k.tid(), 31);
-    k.ifThen(k.lt(row, k.size(q.outputs)), [&] {
-      Values state = q.neutral();
-      for (unsigned s = 0; s < kSplits; s += 32) {
-        Values next;
-        Value slot = k.add(k.add(k.mul(row, kSplits), lane), s);
-        for (auto [t, place] : llvm::zip(q.types(), q.partials(slot)))
-          next.push_back(k.loadElement(place, t));
-        state = q.combine(state, next);
-      }
-      state = q.acrossLanes(state);
-      k.ifThen(k.cmp(Pred::eq, lane, 0), [&] { q.storeResults(state, delinearize(k, row, q.out.groups), row); });
-    });
-    if (failed(
-            sink.addStage(variant, k, {Expr::ceilDiv(q.outputs, sink.number(kThreads / 32)), sink.one(), sink.one()})))
-      return failure();
-  }
   sink.addVariant(std::move(variant));
   return success();
 }
@@ -342,5 +340,5 @@ LogicalResult kt::gpu::buildReduce(KernelSink &sink, ReduceOp op) {
   bool vectors = sink.configured("vectors");
   if (sink.has(path::kColumns))
     return buildColumns(sink, op, sink.configured("across"), vectors);
-  return buildRows(sink, op, {(unsigned)sink.configured("threads"), vectors, sink.configured("split") != 0});
+  return buildRows(sink, op, {(unsigned)sink.configured("threads"), vectors, (unsigned)sink.configured("splits")});
 }

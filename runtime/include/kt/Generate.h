@@ -14,6 +14,7 @@
 #include "kt/Runtime.h"
 
 #include <functional>
+#include <optional>
 
 namespace kt {
 
@@ -53,6 +54,10 @@ struct GenerateRequest {
   /// agrees with: the tokens are the same as without. 0: no guesses. Only with a temperature of 0, a model that gives
   /// logits for all tokens, and caches in place.
   uint32_t guesses = 0, lookup = 2;
+  /// Of a model that chooses tokens itself (`ktc compile --sample`), with caches in place and no guesses: whether a run
+  /// begins before the token of the one before has been looked at, which the device need not wait for. Where that token
+  /// ends the generation, the run was one too many and is taken back. Not set: on a GPU.
+  std::optional<bool> ahead = {};
   /// Called with each token as soon as it is known; generation ends where it answers false.
   std::function<bool(int64_t)> onToken = {};
 };

@@ -103,6 +103,8 @@ struct Binding {
   uint64_t capacity = 0;
   /// Of an output: the session has memory for it.
   bool owned = false;
+  /// Of an output that the session owns on the device: host memory gets it as well (Session::copyOf).
+  bool copied = false;
 
   /// `value` may be an output of the run before, as it stands in Session::outputs().
   static Binding input(const std::string &name, TensorView value) {
@@ -264,6 +266,10 @@ public:
   /// where an output is an input unchanged, it is the caller's. After `enqueue` it is where its binding wanted it, null
   /// where there was none. Empty after a failure.
   std::span<const TensorView> outputs() const;
+  /// Where in host memory an output is, by its number, that the latest run owns and was bound to be copied; else null.
+  /// It is there once the run is done, and stays until the run after the next: a caller may look at what one run has
+  /// left while the device is busy with another. On the host it is the output itself.
+  const void *copyOf(size_t output) const;
   /// Of this session's runs so far; another session may be running meanwhile.
   Stats stats() const;
   /// Records each launch from now on; launches then wait for the device, so that times are true and the run is slower.
@@ -303,6 +309,7 @@ public:
 
 private:
   friend class Session;
+  friend class Generator;
   struct Impl;
   explicit Model(std::unique_ptr<Impl> impl);
   static Result<std::shared_ptr<Model>> loadModel(const std::string &path, const Options &options);

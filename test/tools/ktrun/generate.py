@@ -1,4 +1,5 @@
-"""Artifacts of language models with caches generate the same tokens in every way that ktrun generate has, and as a loop over plain runs does."""
+"""Artifacts of language models with caches generate the same tokens in every way that ktrun generate has, and as a loop over plain runs does. Beside each
+MODEL.ktm lie MODEL.ktm.greedy and MODEL.ktm.drawn, of the same model, which choose tokens themselves."""
 import json
 import os
 import subprocess
@@ -10,12 +11,51 @@ PROMPT, COUNT = [3, 5, 7, 11, 13], 40
 WAYS = [[], ['--plain'], ['--piece', '1'], ['--piece', '3'], ['--capacity', '131'], ['--guess', '3'], ['--guess', '5', '--lookup', '1', '--piece', '2'], ['--no-graphs', '--threads', '1']]
 
 
-def generate(artifact, *more):
+def report(artifact, *more):
     run = subprocess.run(['ktrun', 'generate', artifact, '--device', 'host', '--tokens', ','.join(map(str, PROMPT)), '--max-new', str(COUNT), '--format', 'json',
                           *more], capture_output=True, text=True)
     if run.returncode:
         raise SystemExit(f'{artifact} {more}: {run.stderr}')
-    return json.loads(run.stdout)['tokens']
+    return json.loads(run.stdout)
+
+
+def generate(artifact, *more):
+    return report(artifact, *more)['tokens']
+
+
+def check_stop(artifact, tokens, *more):
+    """A token that ends it is the last one, the state has what was read before it, and a run that was one too many is nowhere to be seen."""
+    stop = tokens[len(tokens) // 2]
+    count = tokens.index(stop) + 1
+    for ahead in '0', '1':
+        ended = report(artifact, '--stop', str(stop), '--ahead', ahead, *more)
+        if ended['tokens'] != tokens[:count] or ended['held'] != len(PROMPT) + count - 1 or ended['runs'] != count - 1:
+            raise SystemExit(f'{artifact} --ahead {ahead}: {ended} behind {stop} of {tokens}')
+
+
+def check_chosen(artifact, first):
+    """What chooses tokens itself says what the host makes of its logits, greedy; what it draws is the same in all ways."""
+    greedy, drawn = artifact + '.greedy', artifact + '.drawn'
+    for way in WAYS + [['--ahead', '0'], ['--ahead', '1'], ['--ahead', '1', '--piece', '2']]:
+        for chooses in greedy, drawn:
+            if (tokens := generate(chooses, *way)) != first:
+                raise SystemExit(f'{chooses} {way}: {tokens} instead of {first}')
+    check_stop(greedy, first)
+    draws = ['--temperature', '1.5', '--top-k', '40', '--top-p', '0.95', '--seed', '8']
+    wanted = generate(drawn, *draws)
+    for way in WAYS + [['--ahead', '1'], ['--threads', '3', '--ahead', '1', '--piece', '1']]:
+        if '--guess' not in way and (tokens := generate(drawn, *draws, *way)) != wanted:
+            raise SystemExit(f'{drawn} {way}: {tokens} instead of {wanted}')
+    check_stop(drawn, wanted, *draws)
+    if wanted == generate(drawn, *draws[:-1], '9') or wanted == first:
+        raise SystemExit(f'{drawn}: {wanted} whatever the seed')
+    if len(set(generate(drawn, '--temperature', '1000'))) < 10:
+        raise SystemExit(f'{drawn}: few tokens of many that are equally likely')
+    if generate(drawn, '--temperature', '2', '--top-k', '1') != first or generate(drawn, '--temperature', '0.5', '--top-p', '0') != first:
+        raise SystemExit(f'{drawn}: the likeliest token is not the only one drawn')
+    # At another temperature the host draws from the logits of what is greedy.
+    if generate(greedy, *draws) != generate(artifact, *draws):
+        raise SystemExit(f'{greedy}: draws other tokens than {artifact}')
 
 
 def ports(artifact):
@@ -70,3 +110,4 @@ for artifact in sys.argv[1:]:
         raise SystemExit(f'{artifact}: drawn {drawn}')
     if generate(artifact, '--temperature', '2', '--top-k', '1') != first or generate(artifact, '--temperature', '0.5', '--top-p', '0') != first:
         raise SystemExit(f'{artifact}: the likeliest token is not the only one drawn')
+    check_chosen(artifact, first)

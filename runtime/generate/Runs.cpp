@@ -1,0 +1,150 @@
+//===- Runs.cpp - the runs of a language model ----------------------------===//
+
+#include "runtime/generate/Runs.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace kt::generate {
+
+Runs::Runs(std::shared_ptr<Model> model, Roles roles, const GeneratorOptions &options, std::unique_ptr<Session> session,
+           device::Device &device, exec::MemoryAccount &account)
+    : model(std::move(model)), roles(std::move(roles)), options(options), session(std::move(session)),
+      tables(device, account) {
+  begin();
+}
+
+/// Nothing in the state.
+void Runs::begin() {
+  carriedLength = 0;
+  carried.clear();
+  for (auto [input, output] : roles.states) {
+    const PortInfo &port = model->inputs()[input];
+    TensorView empty{port.name, port.type, port.dims};
+    for (int64_t d = 0; d < static_cast<int64_t>(empty.dims.size()); ++d)
+      if (empty.dims[d] < 0)
+        empty.dims[d] = d == port.grows ? 0 : 1;
+    carried.push_back(std::move(empty));
+  }
+}
+
+Status Runs::prepare(const GenerateRequest &request, uint64_t room) {
+  // One that draws says only what comes behind the last token, one that does not what is likeliest.
+  chooses = roles.next && (roles.sampling ? request.guesses == 0 : request.sampling.temperature <= 0);
+  if (options.inPlace) // nobody says how long the others become
+    KT_RETURN_IF_ERROR(reserve(room));
+  device::CallerContext keep;
+  return roles.sampling ? tables.setSampling(request.sampling) : Status();
+}
+
+Status Runs::reserve(uint64_t count) {
+  const std::vector<PortInfo> &inputs = model->inputs();
+  device::CallerContext keep;
+  return tables.reserve(count, roles.mask ? inputs[*roles.mask].type : DataType::i64,
+                        roles.positions ? inputs[*roles.positions].type : DataType::i64,
+                        [&] { return session->wait(); });
+}
+
+Status Runs::run(std::span<const int64_t> tokens, uint64_t step) {
+  const PortInfo &port = model->inputs()[roles.ids];
+  ids.resize(tokens.size() * byteSize(port.type));
+  for (size_t i = 0; i < tokens.size(); ++i)
+    putNumber(ids.data() + i * byteSize(port.type), port.type, tokens[i]);
+  auto count = static_cast<int64_t>(tokens.size());
+  return enqueue(Binding::input(port.name, {"", port.type, {1, count}, ids.data()}), count, step);
+}
+
+Status Runs::goOn(uint64_t step) {
+  return enqueue(Binding::input(model->inputs()[roles.ids].name, session->outputs()[*roles.next]), 1, step);
+}
+
+Status Runs::enqueue(const Binding &tokens, int64_t count, uint64_t step) {
+  const std::vector<PortInfo> &inputs = model->inputs(), &outputs = model->outputs();
+  auto before = static_cast<int64_t>(held());
+  KT_RETURN_IF_ERROR(reserve(std::max<uint64_t>(static_cast<uint64_t>(before + count), step + 1)));
+  std::vector<Binding> bindings = {tokens};
+  auto give = [&](size_t port, std::vector<int64_t> dims, const void *data) {
+    bindings.push_back(
+        Binding::input(inputs[port].name, {"", inputs[port].type, std::move(dims), data, tables.memory()}));
+  };
+  if (roles.mask)
+    give(*roles.mask, {1, before + count}, tables.ones());
+  if (roles.positions)
+    give(*roles.positions, {1, count}, tables.numbersFrom(static_cast<uint64_t>(before)));
+  if (const std::optional<SamplingRoles> &s = roles.sampling) {
+    give(s->temperature, {1}, tables.temperature());
+    give(s->topK, {1}, tables.topK());
+    give(s->topP, {1}, tables.topP());
+    give(s->seed, {1}, tables.seed());
+    give(s->step, {1}, tables.numbersFrom(step, /*wide=*/true));
+  }
+  if (chooses) {
+    bindings.push_back(Binding::ownedOutput(outputs[*roles.next].name, tables.memory()));
+    bindings.back().copied = true;
+  } else {
+    bindings.push_back(Binding::ownedOutput(outputs[roles.logits].name, Memory::host));
+  }
+  if (!options.inPlace)
+    for (size_t i = 0; i < roles.states.size(); ++i) {
+      bindings.push_back(Binding::input(inputs[roles.states[i].first].name, carried[i]));
+      bindings.push_back(Binding::ownedOutput(outputs[roles.states[i].second].name, tables.memory()));
+    }
+  KT_RETURN_IF_ERROR(session->enqueue(bindings));
+  said = {};
+  size_t port = chooses ? *roles.next : roles.logits;
+  if (chooses) {
+    auto done = session->record();
+    if (!done.ok())
+      return std::move(done).status();
+    said.done = *std::move(done);
+    said.tokens = session->copyOf(port);
+  } else {
+    KT_RETURN_IF_ERROR(session->wait());
+  }
+  const TensorView &made = session->outputs()[port];
+  said.rows = 1;
+  for (size_t d = 0; d + (chooses ? 0 : 1) < made.dims.size(); ++d)
+    said.rows *= static_cast<size_t>(made.dims[d]);
+  if (said.rows == 0)
+    return Status::failed("output '" + made.name + "' is empty");
+  if (!options.inPlace) {
+    for (size_t i = 0; i < roles.states.size(); ++i)
+      carried[i] = session->outputs()[roles.states[i].second];
+    carriedLength += static_cast<uint64_t>(count);
+  }
+  return {};
+}
+
+Result<int64_t> Runs::token(const Said &of, size_t row, Sampler &sampler) {
+  if (!of.tokens) {
+    const TensorView &logits = session->outputs()[roles.logits];
+    auto width = static_cast<size_t>(logits.dims.back());
+    return sampler.next(logits.type, static_cast<const char *>(logits.data) + row * width * byteSize(logits.type),
+                        width);
+  }
+  if (Status status = of.done->wait(); !status.ok()) {
+    Status said = session->wait(); // says which index it was
+    return said.ok() ? status : said;
+  }
+  int64_t token = 0;
+  if (model->outputs()[*roles.next].type == DataType::i64) {
+    std::memcpy(&token, static_cast<const int64_t *>(of.tokens) + row, sizeof(token));
+  } else {
+    int32_t narrow = 0;
+    std::memcpy(&narrow, static_cast<const int32_t *>(of.tokens) + row, sizeof(narrow));
+    token = narrow;
+  }
+  if (token < 0)
+    return noNumber();
+  return token;
+}
+
+Status Runs::forget(uint64_t length) {
+  if (options.inPlace)
+    return session->truncate(length);
+  if (length != carriedLength)
+    begin();
+  return {};
+}
+
+} // namespace kt::generate

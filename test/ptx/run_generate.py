@@ -1,0 +1,89 @@
+#!/usr/bin/env python3
+"""Has language models write in the PTX interpreter, over a driver that does each piece of work as late as it may, and compares with the host:
+run_generate.py BUILD FOLDER...
+
+Each folder's model is compiled with `--sample greedy` and `--sample drawn`. What the device chooses, or draws for the same seed, is what the host does, while runs begin
+before the tokens of those before have been looked at, and also where the last one is one too many."""
+import concurrent.futures
+import ctypes
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import fake_device
+
+PROMPT, COUNT = '3,5,7,11,13', 5
+DRAWS = ['--temperature', '1.5', '--top-k', '20', '--top-p', '0.9', '--seed', '6']
+
+
+class Device:
+    def __init__(self, build):
+        self.gpu = fake_device.Gpu(build)
+        self.library = ctypes.CDLL(f'{build}/lib/libkt_generate.so')
+
+    def generate(self, arguments):
+        """What ktrun generate prints, on the interpreter's GPU."""
+        words = [w.encode() for w in ['generate', *arguments, '--device', 'cuda:0']]
+        self.gpu.wrong = None
+        with tempfile.TemporaryFile() as out:
+            stdout = os.dup(1)
+            os.dup2(out.fileno(), 1)
+            try:
+                status = self.library.ktrunGenerate(len(words), (ctypes.c_char_p * (len(words) + 1))(*words, None))
+            finally:
+                os.dup2(stdout, 1)
+                os.close(stdout)
+            self.gpu.check(self.gpu.wrong is not None)
+            if status:
+                raise AssertionError(f'{arguments}: exit status {status}')
+            if self.gpu.driver.fakeCudaViolations():
+                raise AssertionError('the runtime did what no correct user of the driver does')
+            out.seek(0)
+            return json.loads(out.read())
+
+
+def attempt(build, folder):
+    """What is wrong, or None; and what was done."""
+    device = Device(build)
+    with tempfile.TemporaryDirectory() as work:
+        for kind in 'greedy', 'drawn':
+            artifact = f'{work}/{kind}.ktm'
+            compiled = subprocess.run([f'{build}/bin/ktc', 'compile', f'{folder}/model.onnx', '-o', artifact, '--target', 'sm_89', '--sample', kind],
+                                      capture_output=True, text=True)
+            if compiled.returncode:
+                return compiled.stderr.strip(), ''
+            usual = [artifact, '--tokens', PROMPT, '--max-new', str(COUNT), '--format', 'json', *(DRAWS if kind == 'drawn' else [])]
+            host = subprocess.run([f'{build}/bin/ktrun', 'generate', *usual, '--device', 'host'], capture_output=True, text=True)
+            if host.returncode:
+                return host.stderr.strip(), ''
+            wanted = json.loads(host.stdout)['tokens']
+            stop = wanted[2]
+            ways = [([], wanted), (['--stop', str(stop)], wanted[:wanted.index(stop) + 1])]
+            for more, tokens in ways + ([(['--ahead', '0'], wanted), (['--plain'], wanted)] if kind == 'greedy' else []):
+                try:
+                    made = device.generate(usual + more)
+                except AssertionError as e:
+                    return f'{kind} {more}: {e}', ''
+                if made['tokens'] != tokens or made['held'] != len(PROMPT.split(',')) + len(tokens) - 1:
+                    return f'{kind} {more}: {made} instead of {tokens}', ''
+    return None, f'{device.gpu.launches} launches'
+
+
+def main(build, folders):
+    right = 0
+    with concurrent.futures.ProcessPoolExecutor(os.cpu_count()) as pool:
+        jobs = [(os.path.basename(folder), pool.submit(attempt, build, folder)) for folder in folders]
+        for name, job in jobs:
+            try:
+                wrong, done = job.result()
+            except Exception as e:  # such as a process that was killed
+                wrong, done = f'{type(e).__name__}: {e}', ''
+            right += wrong is None
+            print(f'ok   {name}: {done}' if wrong is None else f'FAIL {name}: {wrong}', flush=True)
+    print(f'{right} of {len(folders)} models right')
+    return 0 if right == len(folders) > 0 else 1
+
+
+if __name__ == '__main__':
+    sys.exit(main(sys.argv[1], sys.argv[2:]))
