@@ -34,17 +34,17 @@ def check_stop(artifact, tokens, *more):
             raise SystemExit(f'{artifact} --ahead {ahead}: {ended} behind {stop} of {tokens}')
 
 
-def check_chosen(artifact, first):
+def check_chosen(artifact, first, ways):
     """What chooses tokens itself says what the host makes of its logits, greedy; what it draws is the same in all ways."""
     greedy, drawn = artifact + '.greedy', artifact + '.drawn'
-    for way in WAYS + [['--ahead', '0'], ['--ahead', '1'], ['--ahead', '1', '--piece', '2']]:
+    for way in ways + [['--ahead', '0'], ['--ahead', '1'], ['--ahead', '1', '--piece', '2']]:
         for chooses in greedy, drawn:
             if (tokens := generate(chooses, *way)) != first:
                 raise SystemExit(f'{chooses} {way}: {tokens} instead of {first}')
     check_stop(greedy, first)
     draws = ['--temperature', '1.5', '--top-k', '40', '--top-p', '0.95', '--seed', '8']
     wanted = generate(drawn, *draws)
-    for way in WAYS + [['--ahead', '1'], ['--threads', '3', '--ahead', '1', '--piece', '1']]:
+    for way in ways + [['--ahead', '1'], ['--threads', '3', '--ahead', '1', '--piece', '1']]:
         if '--guess' not in way and (tokens := generate(drawn, *draws, *way)) != wanted:
             raise SystemExit(f'{drawn} {way}: {tokens} instead of {wanted}')
     check_stop(drawn, wanted, *draws)
@@ -106,7 +106,8 @@ for artifact in sys.argv[1:]:
     if len(first) != COUNT or len(set(first)) == 1 and 'gpt2' not in artifact:
         raise SystemExit(f'{artifact}: {first}')
     # What each run replaces has no way back to before a guess.
-    for way in [w for w in WAYS[1:] if not (ports(artifact)[2] and '--guess' in w)]:
+    ways = [w for w in WAYS if not (ports(artifact)[2] and '--guess' in w)]
+    for way in ways[1:]:
         if (tokens := generate(artifact, *way)) != first:
             raise SystemExit(f'{artifact} {way}: {tokens} instead of {first}')
     if (tokens := by_plain_runs(artifact, 9)) != first[:9]:
@@ -116,4 +117,4 @@ for artifact in sys.argv[1:]:
         raise SystemExit(f'{artifact}: drawn {drawn}')
     if generate(artifact, '--temperature', '2', '--top-k', '1') != first or generate(artifact, '--temperature', '0.5', '--top-p', '0') != first:
         raise SystemExit(f'{artifact}: the likeliest token is not the only one drawn')
-    check_chosen(artifact, first)
+    check_chosen(artifact, first, ways)
