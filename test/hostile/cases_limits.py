@@ -1,5 +1,6 @@
 """Absurd numbers, odd texts and little memory: each ends with one clear error, as a JSON object under --diagnostics json; see cases_files."""
 import json
+import os
 import subprocess
 
 import cases_ktc
