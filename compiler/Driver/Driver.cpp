@@ -96,11 +96,11 @@ static size_t mostKernels(const import::ModelFile &model) {
   return 500 + bytes / (16 << 10);
 }
 
-/// What compiling the kernels of a module costs, in those of elementwise work.
+/// What compiling the kernels of a module costs, in those of elementwise work; parts of one kernel are code each.
 static size_t costOfKernels(ModuleOp module) {
   size_t cost = 0;
   for (KernelOp kernel : module.getOps<KernelOp>())
-    cost += isProduct(kernel.compute()) ? 4 : 1;
+    cost += isProduct(kernel.compute()) ? 4 : kernel.computes().size();
   return cost;
 }
 

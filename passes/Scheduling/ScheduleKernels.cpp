@@ -150,11 +150,14 @@ private:
   using Row = SmallVector<int64_t>;
   static constexpr int64_t kNever = INT64_MAX / 4;
   static constexpr size_t kRare = 50; // one in so many samples counts half
+  /// Products of few rows are a decoder's steps: a loss there is one in each token.
+  static constexpr int64_t kStepsWeigh = 3;
 
   struct Winners {
     int64_t best = kNever;                   // of all, dropped or not
     int64_t first = kNever, second = kNever; // of those alive
     size_t winner = SIZE_MAX;                // whose `first` is
+    bool isStep = false;                     // `best` is for few rows
   };
 
   /// The two cheapest that are alive, for each sample; all that `lossWithout` asks of the others.
@@ -162,7 +165,8 @@ private:
     winners.assign(rows.size(), {});
     for (auto [row, w] : llvm::zip_equal(rows, winners))
       for (size_t c = 0; c < all.size(); ++c) {
-        w.best = std::min(w.best, row[c]);
+        if (row[c] < w.best)
+          w.best = row[c], w.isStep = gemvTileOf(all[c], 2).has_value();
         if (!alive[c] || row[c] >= w.second)
           continue;
         w.second = row[c];
@@ -183,6 +187,8 @@ private:
         return kNever;
       int64_t lost = std::max<int64_t>(0, left - w.best - kUnsure);
       losses.push_back((int64_t)((double)lost * 10'000.0 / (double)std::max<int64_t>(1, w.best)));
+      if (w.isStep)
+        losses.back() *= kStepsWeigh;
     }
     if (losses.empty())
       return 0;

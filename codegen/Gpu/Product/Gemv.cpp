@@ -272,9 +272,10 @@ private:
   Values rows, rowEnds;
 };
 
-/// The warp's sums of the block's rounds, a unit for each warp in each. `early`: the kernel has touched nothing yet
-/// that launches before it may still use.
-Values emitLoop(KernelBuilder &k, const GemvTile &t, Units &units, Value begin, Value rounds, bool early) {
+/// The warp's sums of the block's rounds, a unit for each warp in each. `wait` comes before anything is touched that
+/// launches before this one may still use.
+Values emitLoop(KernelBuilder &k, const GemvTile &t, Units &units, Value begin, Value rounds,
+                function_ref<void()> wait) {
   unsigned step = t.warps * GemvTile::kUnit;
   Value k0 = k.add(begin, k.mul(k.shr(k.tid(), 5), GemvTile::kUnit));
   Values state(units.sumCount(), k.cf(0));
@@ -283,8 +284,7 @@ Values emitLoop(KernelBuilder &k, const GemvTile &t, Units &units, Value begin, 
   SmallVector<Values> first;
   for (unsigned a = 0; a < t.ahead; ++a)
     first.push_back(units.loadWeights(k.add(k0, a * step)));
-  if (early)
-    k.waitForLaunches();
+  wait();
   for (unsigned a = 0; a < t.ahead; ++a) {
     first[a].append(units.loadRows(k.add(k0, a * step)));
     size = first[a].size();
@@ -357,7 +357,6 @@ LogicalResult kt::gpu::buildGemv(KernelSink &sink, const GemmProblem &p, StringR
     pid = k.sub(pid, k.mul(number, columnTiles));
     batch = delinearize(k, number, p.batch);
   }
-  startRows(k, sink, p, shape, m0);
   unsigned step = t.warps * GemvTile::kUnit;
   Value rounds = k.size(Expr::ceilDiv(p.k, p.number(step)));
   if (split) {
@@ -376,8 +375,10 @@ LogicalResult kt::gpu::buildGemv(KernelSink &sink, const GemmProblem &p, StringR
     units = std::make_unique<TensorUnits>(k, p, t, part);
   else
     units = std::make_unique<CoreUnits>(k, p, t, part);
-  bool early = followOf(sink, p) != Follow::sharing; // whose blocks count themselves first
-  Values sums = emitLoop(k, t, *units, first, rounds, early);
+  Values sums = emitLoop(k, t, *units, first, rounds, [&] {
+    k.waitForLaunches();
+    startRows(k, sink, p, shape, m0);
+  });
   units->store(sums, k.gep(k.sptr(k.shared()), k.mul(k.shr(k.tid(), 5), t.rows * t.pitch() * 4)));
   k.barrier();
   emitColumns(k, p, t, epilogue, batch, n0, alignment, partial);
