@@ -17,11 +17,11 @@ constexpr int64_t kFirstCapability = 90;
 
 /// No branch is taken there, but ptxas does not know that, and so moves no load from before the wait to behind it.
 constexpr std::string_view kWait = "{\n"
-                                   ".reg .pred %kt_none;\n"
-                                   ".reg .b32 %kt_sm;\n"
-                                   "mov.u32 %kt_sm, %smid;\n"
-                                   "setp.eq.u32 %kt_none, %kt_sm, 0xffffffff;\n"
-                                   "@%kt_none bra $kt_ready;\n"
+                                   ".reg .pred kt_none;\n"
+                                   ".reg .b32 kt_sm;\n"
+                                   "mov.u32 kt_sm, %smid;\n"
+                                   "setp.eq.u32 kt_none, kt_sm, 4294967295;\n"
+                                   "@kt_none bra $kt_ready;\n"
                                    "}\n"
                                    "griddepcontrol.wait;\n"
                                    "$kt_ready:\n";
