@@ -8,7 +8,7 @@ using namespace kt::gpu;
 
 namespace {
 
-constexpr unsigned kFmasInARow = 128;
+constexpr unsigned kFmasInARow = 256;
 
 class PanelFetch : public SlabFetch {
 public:
