@@ -16,6 +16,22 @@ using namespace kt::gpu;
 
 static constexpr unsigned kThreads = 256;
 
+void ElementsPart::divide(ArrayRef<Expr> sizes, KernelSink &sink) {
+  extents.assign(sizes.begin(), sizes.end());
+  if (lanes > 1)
+    extents.back() = Expr::ceilDiv(extents.back(), sink.number(lanes));
+  items = sink.one();
+  for (Expr e : extents)
+    items = items * e;
+}
+
+Values ElementsPart::firstOf(KernelBuilder &k, Value item) const {
+  Values at = delinearize(k, item, extents);
+  if (lanes > 1)
+    at.back() = k.mul(at.back(), lanes);
+  return at;
+}
+
 Values kt::gpu::operandBuffers(KernelBuilder &k, Operation *op) {
   Values all;
   for (Value v : op->getOperands())

@@ -17,6 +17,15 @@ public:
   llvm::StringRef name;
   unsigned lanes = 1;
   Expr items;
+
+protected:
+  /// An item for each `lanes` neighbours along the last of `sizes`.
+  void divide(llvm::ArrayRef<Expr> sizes, KernelSink &sink);
+  /// The first element of item number `item`, as indices.
+  Values firstOf(KernelBuilder &k, Value item) const;
+
+private:
+  llvm::SmallVector<Expr> extents;
 };
 
 std::unique_ptr<ElementsPart> genericPart(KernelBuilder &k, KernelSink &sink, GenericOp op);

@@ -20,21 +20,14 @@ public:
       : k(k), op(op), body(k, op.getBody(), 0, operandBuffers(k, op)),
         space(op.getResult().getType().sizes(), {{&body, 0u}}), alignment(alignmentOf(sink, op)) {
     name = "generic", lanes = alignment.lanes;
-    extents = space.groups;
     // One merged dimension needs no divisibility: its last vector may be a partial one.
-    partial = lanes > 1 && extents.size() == 1 && !extents[0].isMultipleOf(lanes);
+    partial = lanes > 1 && space.groups.size() == 1 && !space.groups[0].isMultipleOf(lanes);
     all = space.count();
-    if (lanes > 1)
-      extents.back() = Expr::ceilDiv(extents.back(), sink.number(lanes));
-    items = sink.one();
-    for (Expr e : extents)
-      items = items * e;
+    divide(space.groups, sink);
   }
 
   void emit(Value item) override {
-    Values at = delinearize(k, item, extents);
-    if (lanes > 1)
-      at.back() = k.mul(at.back(), lanes);
+    Values at = firstOf(k, item);
     if (!partial)
       return store(k.mul(item, lanes), at, lanes);
     Value left = k.sub(k.size(all), at.back());
@@ -62,7 +55,6 @@ private:
   BodyEmitter body;
   IndexSpace space;
   Alignment alignment;
-  SmallVector<Expr> extents;
   Expr all; // null where there is no dimension
   bool partial = false;
 };

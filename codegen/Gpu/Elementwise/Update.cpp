@@ -16,22 +16,15 @@ namespace {
 class UpdatePart : public ElementsPart {
 public:
   UpdatePart(KernelBuilder &k, KernelSink &sink, UpdateOp op)
-      : k(k), op(op), body(k, op.getBody(), 0, operandBuffers(k, op)), alignment(alignmentOf(sink, op)),
-        extents(op.window()) {
+      : k(k), op(op), body(k, op.getBody(), 0, operandBuffers(k, op)), alignment(alignmentOf(sink, op)) {
     name = "update", lanes = alignment.lanes;
-    if (lanes > 1)
-      extents.back() = Expr::ceilDiv(extents.back(), sink.number(lanes));
-    items = sink.one();
-    for (Expr e : extents)
-      items = items * e;
+    divide(op.window(), sink);
   }
 
   void emit(Value item) override {
     SymTensorType type = op.getResult().getType();
     unsigned inner = type.getRank() - 1, axis = op.getAxis();
-    Values at = delinearize(k, item, extents);
-    if (lanes > 1)
-      at.back() = k.mul(at.back(), lanes);
+    Values at = firstOf(k, item);
     Values values = body.emit({}, at, inner, lanes, alignment), place(at);
     place[axis] = k.add(place[axis], k.size(op.getFrom()));
     auto store = [&] { k.storeResult(k.resultNumber(op.getResult()), linearIndex(k, type, place), values); };
@@ -46,7 +39,6 @@ private:
   UpdateOp op;
   BodyEmitter body;
   Alignment alignment;
-  SmallVector<Expr> extents;
 };
 
 } // namespace
