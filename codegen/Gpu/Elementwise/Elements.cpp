@@ -48,7 +48,8 @@ Alignment kt::gpu::alignmentOf(KernelSink &sink, Operation *op) {
 }
 
 LogicalResult kt::gpu::buildElements(KernelSink &sink, Operation *op) {
-  KernelBuilder k(sink.kernel, sink.entryName(), {kThreads});
+  // Left alone, ptxas saves registers for one block more where few are missing, and spills.
+  KernelBuilder k(sink.kernel, sink.entryName(), {kThreads, /*minCtas=*/2});
   SmallVector<std::unique_ptr<ElementsPart>> parts;
   for (Operation *one : besideOf(op)) {
     auto generic = dyn_cast<GenericOp>(one);

@@ -8,7 +8,7 @@ using namespace kt::gpu;
 
 namespace {
 
-constexpr unsigned kFmasInARow = 256;
+constexpr unsigned kFmasInARow = 128;
 
 class PanelFetch : public SlabFetch {
 public:

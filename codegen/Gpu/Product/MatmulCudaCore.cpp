@@ -44,8 +44,8 @@ LogicalResult kt::gpu::buildMatmulCudaCore(KernelSink &sink, const GemmProblem &
   const SimtTile &t = *tile;
   bool vectors = sink.configured("vectors"), split = (bool)sink.candidate.getSplits();
   bool follows = followOf(sink, p) != Follow::stage;
-  // Left alone, ptxas saves registers for a third block where a norm's rows need a few more, and spills.
-  unsigned minCtas = t.minCtas ? t.minCtas : follows && accBytes == 4 ? 2 : 0;
+  // Left alone, ptxas saves registers for one block more where few are missing, and spills.
+  unsigned minCtas = t.minCtas ? t.minCtas : accBytes == 4 ? 2 : 0;
   KernelBuilder k(sink.kernel, sink.entryName(), {t.threads(), minCtas, split, split || follows});
   GemmEpilogue epilogue(k, p);
   Alignment stores = sink.alignment(), loads = sink.alignment();
