@@ -35,13 +35,13 @@ void Runs::begin() {
   }
 }
 
-Status Runs::prepare(const GenerateRequest &request, uint64_t room) {
+Status Runs::prepare(const Sampling &sampling, bool guessed, uint64_t room) {
   // One that draws says only what comes behind the last token, one that does not what is likeliest.
-  chooses = roles.next && (roles.sampling ? request.guesses == 0 : request.sampling.temperature <= 0);
+  chooses = roles.next && (roles.sampling ? !guessed : sampling.temperature <= 0);
   if (options.inPlace) // nobody says how long the others become
     KT_RETURN_IF_ERROR(reserve(room));
   device::CallerContext keep;
-  return roles.sampling ? tables.setSampling(request.sampling) : Status();
+  return roles.sampling ? tables.setSampling(sampling) : Status();
 }
 
 Status Runs::reserve(uint64_t count) {
@@ -59,6 +59,13 @@ Status Runs::run(std::span<const int64_t> tokens, uint64_t step) {
     putNumber(ids.data() + i * byteSize(port.type), port.type, tokens[i]);
   auto count = static_cast<int64_t>(tokens.size());
   return enqueue(Binding::input(port.name, {"", port.type, {1, count}, ids.data()}), count, step);
+}
+
+Status Runs::readAll(std::span<const int64_t> tokens, uint64_t piece) {
+  size_t most = piece ? piece : tokens.size();
+  for (size_t at = 0; at < tokens.size(); at += std::min(most, tokens.size() - at))
+    KT_RETURN_IF_ERROR(run(tokens.subspan(at, std::min(most, tokens.size() - at)), 0));
+  return {};
 }
 
 Status Runs::goOn(uint64_t step) {

@@ -10,6 +10,7 @@
 #include "runtime/os/Thread.h"
 #include "runtime/text/Grammar.h"
 #include "tools/ktrun/Benchmark.h"
+#include "tools/ktrun/CommandLine.h"
 #include "tools/ktrun/Compare.h"
 #include "tools/ktrun/Generate.h"
 #include "tools/ktrun/Inputs.h"
@@ -19,18 +20,16 @@
 #include <cmath>
 #include <condition_variable>
 #include <mutex>
-#include <sstream>
 
 namespace {
 
-struct Arguments {
-  std::string model, device = "auto", expected, memory, format = "text", trace, tune, tuning;
+struct Arguments : ktrun::RunArguments {
+  std::string model, expected, format = "text", tune;
   std::vector<std::string> inputs, outputs, dims, carry;
   std::optional<double> atol, rtol;
   double seconds = 0, timeout = 0;
-  unsigned threads = 0;
   uint64_t iterations = 1;
-  bool benchmark = false, stats = false, noGraphs = false, resident = false;
+  bool benchmark = false, resident = false;
 };
 
 kt::Status printOutputs(std::span<const kt::TensorView> outputs) {
@@ -117,19 +116,11 @@ kt::Status tune(const Arguments &arguments) {
 }
 
 kt::Status run(const Arguments &arguments) {
-  kt::Options options;
-  options.tuning = arguments.tuning;
-  options.device = arguments.device;
-  options.threads = arguments.threads;
-  options.cudaGraphs = !arguments.noGraphs;
-  if (!arguments.memory.empty()) {
-    auto bytes = kt::parseSize(arguments.memory);
-    if (!bytes.ok())
-      return std::move(bytes).status().in("--device-memory '" + arguments.memory + "'");
-    options.deviceMemory = *bytes;
-  }
+  auto options = arguments.options();
+  if (!options.ok())
+    return std::move(options).status();
   KT_RETURN_IF_ERROR(checkFiles(arguments));
-  auto model = kt::Model::load(arguments.model, options);
+  auto model = kt::Model::load(arguments.model, *options);
   if (!model.ok())
     return std::move(model).status();
   KT_RETURN_IF_ERROR(ktrun::checkOutputSpecs(**model, arguments.outputs));
@@ -183,10 +174,6 @@ kt::Status run(const Arguments &arguments) {
 
 int main(int argc, char **argv) {
   kt::os::prepareProcess(/*json=*/false);
-  auto fail = [](const kt::Status &status) {
-    (void)kt::os::writeAll(2, "error: " + kt::os::oneLine(status.message()) + "\n");
-    return status.exitStatus();
-  };
   if (argc > 1 && std::string_view(argv[1]) == "generate")
     return ktrun::generate(argc - 1, argv + 1);
   Arguments a;
@@ -198,18 +185,14 @@ int main(int argc, char **argv) {
         return ok ? "" : "expected a number of at least 0 but got '" + text + "'";
       },
       "NUMBER");
-  // An empty name is a variable that was not set; taking it for no option at all would lose what was asked for.
-  CLI::Validator named([](std::string &text) { return text.empty() ? "expected a name but got ''" : ""; }, "");
   app.add_option("model", a.model, "the artifact")->required();
-  app.add_option("--device", a.device, "auto, host or cuda:N");
+  ktrun::addRunOptions(app, a);
   // One value an option: names may begin with anything, and the model's path may follow.
   app.add_option("--input", a.inputs, "NAME=@x.npy, @all.npz or NAME=2x3xf32=1.5")->expected(1)->take_all();
   app.add_option("--output", a.outputs, "@out.npz or NAME=@y.npy")->expected(1)->take_all();
-  app.add_option("--expected", a.expected, "@outputs.npz to compare with")->check(named);
+  app.add_option("--expected", a.expected, "@outputs.npz to compare with")->check(ktrun::named());
   app.add_option("--atol", a.atol, "absolute tolerance; 1e-4 * max(1, max|expected|) unless given")->check(positive);
   app.add_option("--rtol", a.rtol, "relative tolerance; 1e-3 unless given")->check(positive);
-  app.add_option("--device-memory", a.memory, "bytes of device memory for weights, such as 24GB; the rest is streamed")
-      ->check(named);
   auto *benchmark =
       app.add_option("--benchmark", a.seconds, "measure, for so many seconds (2)")->expected(0, 1)->check(positive);
   benchmark->default_str("2");
@@ -225,31 +208,17 @@ int main(int argc, char **argv) {
          "follows the last")
       ->check(CLI::Range(uint64_t(1), uint64_t(1) << 40));
   app.add_option("--benchmark-format", a.format, "text or json")->check(CLI::IsMember({"text", "json"}));
-  app.add_option("--profile", a.trace, "write a Chrome trace of one run's launches")->check(named);
-  app.add_option("--threads", a.threads, "threads of the host's pool; all unless given")->check(CLI::Range(0, 1024));
   app.add_option("--timeout", a.timeout, "fail where the run takes more seconds than this")->check(positive);
-  app.add_flag("--stats", a.stats, "print counters to standard error");
-  app.add_flag("--no-graphs", a.noGraphs, "never record repeated runs as graphs");
-  app.add_option("--tuning", a.tuning, "measured times, by which variants are chosen")->check(named);
-  auto *tuneTo =
-      app.add_option("--tune", a.tune, "do not run but measure every variant, and write the times here")->check(named);
+  auto *tuneTo = app.add_option("--tune", a.tune, "do not run but measure every variant, and write the times here")
+                     ->check(ktrun::named());
   app.add_option("--dim", a.dims, "with --tune: NAME=N, a size; several of one name are measured one after the other")
       ->expected(1)
       ->take_all()
       ->needs(tuneTo);
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError &error) {
-    std::ostringstream out, err;
-    if (app.exit(error, out, err) == 0) {
-      kt::Status written = kt::os::writeOutput(out.str());
-      return written.ok() ? 0 : fail(written);
-    }
-    return fail(kt::Status::usage(std::string(error.what()) + " (ktrun --help says more)"));
-  }
-  a.benchmark = benchmark->count() > 0;
-  if (a.benchmark && a.seconds <= 0)
-    a.seconds = 2;
-  kt::Status status = a.tune.empty() ? run(a) : tune(a);
-  return status.ok() ? 0 : fail(status);
+  return ktrun::runCommand(app, argc, argv, "ktrun --help", [&] {
+    a.benchmark = benchmark->count() > 0;
+    if (a.benchmark && a.seconds <= 0)
+      a.seconds = 2;
+    return a.tune.empty() ? run(a) : tune(a);
+  });
 }
