@@ -114,7 +114,7 @@ int kt_generator_generate(kt_generator *generator, const kt_generate_request *re
 
 void kt_generator_cancel(kt_generator *generator) {
   if (generator)
-    generator->generator->session().cancel();
+    generator->generator->cancel();
 }
 
 uint64_t kt_generator_held(const kt_generator *generator) { return generator ? generator->generator->held() : 0; }

@@ -99,7 +99,7 @@ public:
         to.push_back(one.get<int64_t>());
   }
   /// There is nothing here that does otherwise.
-  void only(const std::string &path, double expected) {
+  void only(const std::string &path, int expected) {
     const json *value = at(path);
     if (value && !(value->is_number() && value->get<double>() == expected))
       wrong(path, json(expected).dump() + ", since nothing else is implemented,", *value);

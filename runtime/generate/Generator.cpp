@@ -186,7 +186,9 @@ Result<GenerateResult> Generator::Impl::generate(const GenerateRequest &request)
                            : followGuessing(request, *token, more, sampler, result));
     return runs->get().wait(); // what runs that were only looked at have met is known now
   };
-  if (Status status = all(); !status.ok()) {
+  Status status = all();
+  runs->endCancel();
+  if (!status.ok()) {
     (void)runs->get().wait(); // nothing goes on in what the next request fills
     // As it was, as far as caches that are carried along, and states that do not grow, can be.
     KT_RETURN_IF_ERROR(runs->forget(runs->onlyGrows() ? before : 0));
@@ -294,6 +296,8 @@ Result<GenerateResult> Generator::generate(const GenerateRequest &request) {
 uint64_t Generator::held() const { return impl->runs->held(); }
 uint64_t Generator::capacity() const { return impl->options.capacity; }
 uint64_t Generator::vocabulary() const { return impl->runs->vocabulary(); }
+
+void Generator::cancel() { impl->runs->cancel(); }
 
 void Generator::reset() {
   (void)impl->runs->forget(0); // the first none of what is held are always there

@@ -73,6 +73,8 @@ Status Runs::goOn(uint64_t step) {
 }
 
 Status Runs::enqueue(const Binding &tokens, int64_t count, uint64_t step) {
+  if (cancelled.load())
+    return Status::failed("the run was cancelled");
   const std::vector<PortInfo> &inputs = model->inputs(), &outputs = model->outputs();
   auto before = static_cast<int64_t>(held());
   KT_RETURN_IF_ERROR(reserve(std::max<uint64_t>(static_cast<uint64_t>(before + count), step) + 1));

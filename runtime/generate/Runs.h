@@ -11,6 +11,8 @@
 #include "runtime/generate/Sampler.h"
 #include "runtime/generate/Tables.h"
 
+#include <atomic>
+
 namespace kt::generate {
 
 /// What a run says comes next. The model itself has chosen where `tokens` is set, by its number `output`; else the
@@ -38,6 +40,13 @@ public:
   Status readAll(std::span<const int64_t> tokens, uint64_t piece);
   /// The same as `run` of the one token that the latest run has chosen, which stays where it is.
   Status goOn(uint64_t step);
+  /// The run in progress, or the next one, fails. From any thread.
+  void cancel() {
+    cancelled.store(true);
+    session->cancel();
+  }
+  /// What nobody has heeded is over.
+  void endCancel() { cancelled.store(false); }
   /// Once, of the latest run.
   Said takeSaid() { return std::move(said); }
   /// The token behind the one of number `row` that the run has read.
@@ -68,7 +77,8 @@ private:
   Roles roles;
   GeneratorOptions options;
   std::unique_ptr<Session> session;
-  Tables tables; // goes before the model does, and the session's runs over it are done
+  Tables tables;                      // goes before the model does, and the session's runs over it are done
+  std::atomic<bool> cancelled{false}; // the session's own is for its calls one by one
   bool chooses = false;
   std::vector<std::byte> ids;
   Said said;

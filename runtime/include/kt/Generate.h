@@ -125,6 +125,9 @@ public:
   uint64_t capacity() const;
   /// Tokens that the model knows, from 0 on.
   uint64_t vocabulary() const;
+  /// Ends the request in progress, or the next one where none is, with Code::failed. From any thread, as long as the
+  /// generator lives.
+  void cancel();
   /// Forgets everything.
   void reset();
   /// Forgets all but the first `length` tokens of the state, and the latest token. Code::usage where fewer are held,
