@@ -26,9 +26,9 @@ struct Generator::Impl {
   std::optional<int64_t> unread = {};
 
   /// Over a session that is there, or a new one.
-  static Result<std::unique_ptr<Runs>> makeRuns(std::shared_ptr<Model> model, const GeneratorOptions &options,
+  static Result<std::unique_ptr<Runs>> makeRuns(const std::shared_ptr<Model> &model, const GeneratorOptions &options,
                                                 std::unique_ptr<Session> session);
-  static Result<std::unique_ptr<Impl>> make(std::shared_ptr<Model> model, const GeneratorOptions &options,
+  static Result<std::unique_ptr<Impl>> make(const std::shared_ptr<Model> &model, const GeneratorOptions &options,
                                             std::unique_ptr<Session> session);
   Status addDraft();
   void begin();
@@ -207,7 +207,8 @@ Generator::~Generator() {
   impl.reset();
 }
 
-Result<std::unique_ptr<Runs>> Generator::Impl::makeRuns(std::shared_ptr<Model> model, const GeneratorOptions &options,
+Result<std::unique_ptr<Runs>> Generator::Impl::makeRuns(const std::shared_ptr<Model> &model,
+                                                        const GeneratorOptions &options,
                                                         std::unique_ptr<Session> session) {
   auto roles = findRoles(*model, options.ports);
   if (!roles.ok())
@@ -227,16 +228,16 @@ Result<std::unique_ptr<Runs>> Generator::Impl::makeRuns(std::shared_ptr<Model> m
                                 *program.account);
 }
 
-Result<std::unique_ptr<Generator::Impl>>
-Generator::Impl::make(std::shared_ptr<Model> model, const GeneratorOptions &options, std::unique_ptr<Session> session) {
-  bool onHost = model->impl->program->device->isHost();
-  auto runs = makeRuns(std::move(model), options, std::move(session));
+Result<std::unique_ptr<Generator::Impl>> Generator::Impl::make(const std::shared_ptr<Model> &model,
+                                                               const GeneratorOptions &options,
+                                                               std::unique_ptr<Session> session) {
+  auto runs = makeRuns(model, options, std::move(session));
   if (!runs.ok())
     return std::move(runs).status();
   if (options.vocabulary && options.vocabulary != (*runs)->vocabulary())
     return Status::usage("the vocabulary is said to have " + std::to_string(options.vocabulary) +
                          " tokens, but the model's logits have " + std::to_string((*runs)->vocabulary()));
-  std::unique_ptr<Impl> impl(new Impl{*std::move(runs), options, onHost});
+  std::unique_ptr<Impl> impl(new Impl{*std::move(runs), options, model->impl->program->device->isHost()});
   if (options.draft)
     KT_RETURN_IF_ERROR(impl->addDraft().in("the draft"));
   return impl;
@@ -267,7 +268,7 @@ Result<std::unique_ptr<Generator>> Generator::create(std::shared_ptr<Model> mode
   return guarded([&]() -> Result<std::unique_ptr<Generator>> {
     if (!model)
       return Status::usage("the model is null");
-    auto impl = Impl::make(std::move(model), options, nullptr);
+    auto impl = Impl::make(model, options, nullptr);
     if (!impl.ok())
       return std::move(impl).status();
     return std::unique_ptr<Generator>(new Generator(*std::move(impl)));
