@@ -207,6 +207,20 @@ def check_bad_requests(model, draft, folder):
     expect((lib.kt_generator_held(None), lib.kt_genai_config_artifact(None)), (0, b''))
 
 
+def check_cancelled(model, wanted, stays, **options):
+    """A request that ends on its way leaves the state as it was, or, where there is no way back, none."""
+    g = Generator(model, **options)
+    expect(g.generate(PROMPT, 6), wanted[:6])
+    seen = []
+    cancel = ON_TOKEN(lambda token, context: seen.append(token) or len(seen) < 4 or lib.kt_generator_cancel(g.handle) is not None)
+    refused(lib.kt_generator_generate(g.handle, byref(request([], 9, on_token=cancel)), None), 'the run was cancelled', FAILED)
+    expect((seen, g.held()), (wanted[6:10], 10 if stays else 0), options)
+    if not stays:
+        g.refuses('the prompt has no tokens', [], 4)
+    expect(g.generate([] if stays else PROMPT, 12), wanted[6:18] if stays else wanted[:12], options)
+    g.free()
+
+
 def check_config(folder, wanted):
     """What the file says, and nothing of what it does not say."""
     with open(f'{folder}/genai_config.json', 'w') as file:
@@ -333,6 +347,7 @@ def check_other_states(folder, artifact):
     else:
         expect(g.truncate(9), OK)
         expect(g.generate(wanted[4:5], 15), wanted[5:], f'{artifact} truncated')
+    check_cancelled(model, wanted, False, capacity=30)
     g.reset()
     expect(g.generate(PROMPT, 20), wanted, f'{artifact} anew')
     g.refuses('token 0 of the prompt is 61, expected 0 to 60', [61], 2)
@@ -351,6 +366,9 @@ def main(folder):
     check_ways(model, wanted, draft)
     check_state(model, wanted)
     check_bad_requests(model, draft, folder)
+    check_cancelled(model, wanted, True)
+    check_cancelled(model, wanted, True, draft=draft)
+    check_cancelled(model, wanted, False, plain=1)
     check_config(folder, wanted)
     check_sessions(folder)
     check_other_states(folder, 'static')
