@@ -69,7 +69,7 @@ struct GenerateRequest {
   /// ends the generation, the run was one too many and is taken back. Not set: on a GPU.
   std::optional<bool> ahead = {};
   /// Called with each token as soon as it is known; generation ends where it answers false. It throws nothing and does
-  /// not use the generator.
+  /// not use the generator but to cancel.
   std::function<bool(int64_t)> onToken = {};
 };
 

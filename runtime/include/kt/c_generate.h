@@ -46,7 +46,8 @@ typedef struct {
   uint64_t seed;
 } kt_sampling;
 
-/* Takes a token as soon as it is known; generation ends where it answers 0. It does not use the generator. */
+/* Takes a token as soon as it is known; generation ends where it answers 0. It does not use the generator but
+ * to cancel. */
 typedef int (*kt_on_token)(int64_t token, void *context);
 
 typedef struct {
