@@ -42,6 +42,15 @@ Status Tables::copyIn(void *to, const void *from, uint64_t count) {
   return (*stream)->synchronize();
 }
 
+/// A number may be the first of a part. So that this begins where vectors may, there is a copy for each place that it
+/// has in one, each with the numbers moved by one more; one copy where the streams' equal numbers fill vectors.
+uint64_t Tables::copiesOf(uint64_t size) const { return streams * size % kVector == 0 ? 1 : kVector / size; }
+
+/// Bytes of a copy of `count` numbers for each stream.
+uint64_t Tables::lineOf(uint64_t count, uint64_t size) const {
+  return ((count * streams + copiesOf(size)) * size + kApart - 1) / kApart * kApart;
+}
+
 Status Tables::fill(uint64_t count, DataType ones, DataType numbers) {
   account.release(tables, bytes);
   tables = nullptr;
@@ -49,22 +58,19 @@ Status Tables::fill(uint64_t count, DataType ones, DataType numbers) {
   count = std::bit_ceil(std::max<uint64_t>(count, 256));
   numberBytes = byteSize(numbers);
   auto up = [](uint64_t n) { return (n + kApart - 1) / kApart * kApart; };
-  // A number may be the first of a part. So that this begins where vectors may, there is a copy for each place that it
-  // has in one, each with the numbers moved by one more.
-  auto copies = [](uint32_t size) { return kVector / size; };
-  auto line = [&](uint32_t size) { return up((count + copies(size)) * size); };
   onesBegin = 0;
-  numbersBegin = up(count * byteSize(ones));
-  wideBegin = numberBytes == 8 ? numbersBegin : numbersBegin + copies(numberBytes) * line(numberBytes);
-  uint64_t total = wideBegin + copies(8) * line(8);
+  numbersBegin = up(count * streams * byteSize(ones));
+  wideBegin = numbersBegin + (numberBytes == 8 ? 0 : copiesOf(numberBytes) * lineOf(count, numberBytes));
+  uint64_t total = wideBegin + copiesOf(8) * lineOf(count, 8);
   std::vector<std::byte> made(total);
-  for (uint64_t i = 0; i < count; ++i)
+  for (uint64_t i = 0; i < count * streams; ++i)
     putNumber(made.data() + i * byteSize(ones), ones, 1);
   auto putCopies = [&](uint64_t begin, DataType type) {
     uint32_t size = byteSize(type);
-    for (uint64_t copy = 0; copy < copies(size); ++copy)
-      for (uint64_t i = 0; i < count; ++i)
-        putNumber(made.data() + begin + copy * line(size) + (i + copy) * size, type, static_cast<int64_t>(i));
+    for (uint64_t copy = 0; copy < copiesOf(size); ++copy)
+      for (uint64_t i = 0; i < count * streams; ++i)
+        putNumber(made.data() + begin + copy * lineOf(count, size) + (i + copy) * size, type,
+                  static_cast<int64_t>(i / streams));
   };
   putCopies(wideBegin, DataType::i64);
   if (numberBytes != 8)
@@ -80,10 +86,9 @@ Status Tables::fill(uint64_t count, DataType ones, DataType numbers) {
 }
 
 const void *Tables::numbersFrom(uint64_t begin, bool wide) const {
-  uint64_t size = wide ? 8 : numberBytes, copies = kVector / size;
-  uint64_t line = ((length + copies) * size + kApart - 1) / kApart * kApart;
-  uint64_t copy = (copies - begin % copies) % copies;
-  return at((wide ? wideBegin : numbersBegin) + copy * line + (begin + copy) * size);
+  uint64_t size = wide ? 8 : numberBytes, copies = copiesOf(size), first = begin * streams;
+  uint64_t copy = (copies - first % copies) % copies;
+  return at((wide ? wideBegin : numbersBegin) + copy * lineOf(length, size) + (first + copy) * size);
 }
 
 Status Tables::setSampling(const Sampling &sampling) {

@@ -20,12 +20,14 @@ public:
   Tables(const Tables &) = delete;
   Tables &operator=(const Tables &) = delete;
 
-  /// Room for numbers below `count` in these types. Memory that was there before is released where it is too small, so
-  /// nothing may be using it: `inUse` waits for that.
-  template <typename Wait> Status reserve(uint64_t count, DataType ones, DataType numbers, Wait &&inUse) {
-    if (count <= length)
+  /// Room for numbers below `count`, each of them once a stream, in these types. Memory that was there before is
+  /// released where it does not serve, so nothing may be using it: `inUse` waits for that.
+  template <typename Wait>
+  Status reserve(uint64_t count, uint64_t ofStreams, DataType ones, DataType numbers, Wait &&inUse) {
+    if (count <= length && ofStreams == streams)
       return {};
     KT_RETURN_IF_ERROR(inUse());
+    streams = ofStreams;
     return fill(count, ones, numbers);
   }
   /// Nothing may be using what was set before.
@@ -33,7 +35,8 @@ public:
 
   Memory memory() const { return device.isHost() ? Memory::host : Memory::device; }
   const void *ones() const { return at(onesBegin); }
-  /// `begin`, `begin` + 1, ... in the type that was asked for, or, `wide`, in i64. Begins at a multiple of 16 bytes.
+  /// `begin` for each stream, then `begin` + 1 for each, ... in the type that was asked for, or, `wide`, in i64. Begins
+  /// at a multiple of 16 bytes.
   const void *numbersFrom(uint64_t begin, bool wide = false) const;
   const void *temperature() const { return static_cast<const char *>(settings); }
   const void *topK() const { return static_cast<const char *>(settings) + kApart; }
@@ -45,13 +48,15 @@ private:
   static constexpr uint64_t kApart = 64, kVector = 16;
 
   Status fill(uint64_t count, DataType ones, DataType numbers);
+  uint64_t copiesOf(uint64_t size) const;
+  uint64_t lineOf(uint64_t count, uint64_t size) const;
   Status copyIn(void *to, const void *from, uint64_t bytes);
   const void *at(uint64_t offset) const { return static_cast<const char *>(tables) + offset; }
 
   device::Device &device;
   exec::MemoryAccount &account;
   void *tables = nullptr, *settings = nullptr;
-  uint64_t bytes = 0, length = 0;
+  uint64_t bytes = 0, length = 0, streams = 1;
   uint64_t onesBegin = 0, numbersBegin = 0, wideBegin = 0;
   uint32_t numberBytes = 8;
 };
