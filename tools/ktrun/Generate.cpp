@@ -74,7 +74,7 @@ kt::Result<std::vector<std::vector<int64_t>>> promptsOf(const std::vector<std::s
     return {};
   };
   for (const std::string &option : options) {
-    if (option.empty() || option[0] != '@') {
+    if (!option.starts_with('@')) {
       KT_RETURN_IF_ERROR(add(option));
       continue;
     }
@@ -162,6 +162,9 @@ kt::Result<std::unique_ptr<kt::Generator>> generatorOf(const Arguments &a, const
   for (const std::string &file : {config.artifact, draft.artifact, a.tuning})
     if (!file.empty())
       keptFiles.add(file);
+  for (const std::string &prompt : a.prompts)
+    if (prompt.starts_with('@'))
+      keptFiles.add(prompt.substr(1));
   if (!a.trace.empty())
     KT_RETURN_IF_ERROR(keptFiles.mayWrite(a.trace));
   auto model = kt::Model::load(config.artifact, *options);

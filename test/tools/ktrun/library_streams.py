@@ -1,7 +1,38 @@
 """Several streams through libktrt.so: library_streams.py LIBKTRT FOLDER. Prompts behind one another, memory and callbacks of each stream, and states of several."""
 import sys
 
-from library import ON_TOKEN, OK, PROMPT, Generator, c_uint64, expect, ints, lib, load
+from library import FAILED, ON_TOKEN, OK, PROMPT, Generator, byref, c_uint64, expect, ints, lib, load, refused, request
+
+
+def generate(g, prompts, count, **more):
+    """The tokens of each stream."""
+    room = max(len(prompts), lib.kt_generator_streams(g.handle))
+    made, tokens = (c_uint64 * room)(), ints([-1] * room * count)
+    g.generate(sum(prompts, []), count, streams=len(prompts), prompt_counts=(c_uint64 * len(prompts))(*map(len, prompts)) if prompts else None, counts=made, tokens=tokens,
+               room=len(tokens), **more)
+    return [tokens[i * count:i * count + made[i]] for i in range(room)]
+
+
+def check_goes_on(model, stays, **options):
+    """Streams that have ended at different lengths go on as they do alone, whatever the state can; a request that fails leaves it as it was, where that can be."""
+    prompts, more = [[3, 5, 7, 11, 13], [4, 6], [9, 8, 7]], [[1, 2, 3], [], [5]]
+    wanted = []
+    for prompt, behind in zip(prompts, more):
+        g = Generator(model, **options)
+        wanted.append([g.generate(prompt, 6), g.generate(behind, 6)])
+        g.free()
+    g = Generator(model, **options)
+    expect(generate(g, prompts, 6), [first for first, _ in wanted], options)
+    held, seen = g.held(), []
+    expect(held, 7 if stays else 0, options)
+    cancel = ON_TOKEN(lambda stream, token, context: seen.append(token) or len(seen) < 4 or lib.kt_generator_cancel(g.handle) is not None)
+    failing = request([], 9, on_token=cancel, tokens=None)
+    refused(lib.kt_generator_generate(g.handle, byref(failing), None), 'the run was cancelled', FAILED)
+    if lib.kt_generator_streams(g.handle) == 0:  # it holds nothing now
+        expect(generate(g, prompts, 6), [first for first, _ in wanted], options)
+    expect(g.held(), held, options)
+    expect(generate(g, more, 6, piece=2), [then for _, then in wanted], options)
+    g.free()
 
 
 def main(folder):
@@ -40,6 +71,10 @@ def main(folder):
         g.refuses(message, [3, 4, 5], 1, tokens=None, **more)
     expect(g.generate(PROMPT, 12), wanted[:12], 'one stream again')
     g.free(), f.free()
+    check_goes_on(model, True, capacity=40)
+    check_goes_on(model, False, plain=1)
+    check_goes_on(load(f'{folder}/static.ktm'), True, capacity=40)
+    check_goes_on(load(f'{folder}/hybrid.ktm'), False, capacity=40)
 
 
 main(sys.argv[2])
