@@ -106,19 +106,19 @@ Status Loop::follow() {
   uint64_t most = 0;
   for (size_t i = 0; i < streams.size(); ++i)
     most = std::max(most, open[i].ended ? 0 : request.maxNew - result.tokens[i].size());
-  std::deque<Said> under; // way: runs that have not been looked at
+  std::deque<Said> underWay; // runs that have not been looked at
   for (uint64_t begun = 0; goesOn();) {
-    for (; under.size() <= (ahead ? 1 : 0) && begun < most; ++begun, ++result.runs) {
+    for (; underWay.size() <= (ahead ? 1 : 0) && begun < most; ++begun, ++result.runs) {
       KT_RETURN_IF_ERROR(begun == 0 ? runs.run(next(1), step(false)) : runs.goOn(step(false)));
-      under.push_back(runs.takeSaid());
+      underWay.push_back(runs.takeSaid());
     }
-    KT_RETURN_IF_ERROR(takeAll(under.front(), runs.held() - under.size() + 1));
-    under.pop_front();
+    KT_RETURN_IF_ERROR(takeAll(underWay.front(), runs.held() - underWay.size() + 1));
+    underWay.pop_front();
   }
-  if (under.empty())
+  if (underWay.empty())
     return {};
   // What was one too many has read the last tokens, of which nothing has to be known, nor what went wrong in it.
-  result.runs -= under.size();
+  result.runs -= underWay.size();
   KT_RETURN_IF_ERROR(settle());
   (void)runs.get().wait();
   return {};
@@ -172,8 +172,12 @@ Status Loop::run() {
     while (std::all_of(streams.begin(), streams.end(), [&](const Tokens &s) { return s.size() > runs.held(); }))
       KT_RETURN_IF_ERROR(readOn());
   while (goesOn()) {
-    bool read = eachHasOneToRead();
-    KT_RETURN_IF_ERROR(read && request.guesses ? guess() : read && runs.choosesItself() ? follow() : readOn());
+    if (!eachHasOneToRead())
+      KT_RETURN_IF_ERROR(readOn());
+    else if (request.guesses)
+      KT_RETURN_IF_ERROR(guess());
+    else
+      KT_RETURN_IF_ERROR(runs.choosesItself() ? follow() : readOn());
   }
   KT_RETURN_IF_ERROR(settle());
   KT_RETURN_IF_ERROR(runs.get().wait()); // what runs that were only looked at have met is known now

@@ -81,7 +81,7 @@ ModelBuilder counter() {
 
 using Streams = std::vector<std::vector<int64_t>>;
 
-Streams tokensOf(Generator &generator, GenerateRequest request) {
+Streams tokensOf(Generator &generator, const GenerateRequest &request) {
   auto result = generator.generate(request);
   EXPECT_TRUE(result.ok()) << result.status().message();
   return result.ok() ? result->tokens : Streams();
