@@ -12,9 +12,12 @@ Result<std::vector<int64_t>> Lookup::propose(std::span<const int64_t> history, s
   auto latest = history.last(count);
   for (size_t at = history.size() - count; at-- > 0;)
     if (std::equal(latest.begin(), latest.end(), history.begin() + static_cast<ptrdiff_t>(at))) {
+      // Where that comes to the latest ones, it goes on as they do: a copy that overlaps, so that periods may be short.
       auto followed = history.subspan(at + count);
-      followed = followed.first(std::min(followed.size(), most));
-      return std::vector<int64_t>(followed.begin(), followed.end());
+      std::vector<int64_t> guesses(most);
+      for (size_t i = 0; i < most; ++i)
+        guesses[i] = i < followed.size() ? followed[i] : guesses[i - followed.size()];
+      return guesses;
     }
   return std::vector<int64_t>();
 }
