@@ -73,6 +73,7 @@ Status take(const kt_generate_request &from, uint64_t streams, kt::GenerateReque
   if (from.tokens && from.room / streams < from.max_new)
     return Status::usage("the memory for tokens has room for " + std::to_string(from.room) + ", expected at least " +
                          (streams == 1 ? "" : std::to_string(streams) + " times ") + std::to_string(from.max_new));
+  to.pad = from.pad != 0;
   to.maxNew = from.max_new;
   to.sampling = {from.sampling.temperature, from.sampling.top_k, from.sampling.top_p == 0 ? 1 : from.sampling.top_p,
                  from.sampling.seed};

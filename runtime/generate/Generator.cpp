@@ -3,6 +3,7 @@
 #include "kt/Generate.h"
 #include "runtime/api/Internal.h"
 #include "runtime/generate/Loop.h"
+#include "runtime/generate/Padding.h"
 
 #include <algorithm>
 #include <cmath>
@@ -18,6 +19,8 @@ struct Generator::Impl {
   std::unique_ptr<Draft> draft = {};
 
   std::vector<Tokens> streams = {};
+  std::vector<uint64_t> pads = {};           // of those, how many each begins with
+  std::optional<bool> mayPad = std::nullopt; // once it has been tried
 
   /// Over a session that is there, or a new one.
   static Result<std::unique_ptr<Runs>> makeRuns(const std::shared_ptr<Model> &model, const GeneratorOptions &options,
@@ -28,12 +31,14 @@ struct Generator::Impl {
   void begin();
   Status check(const GenerateRequest &request) const;
   Status checkPrompt(const GenerateRequest &request, const Tokens &prompt, uint64_t unread) const;
+  Status pad(std::vector<Tokens> &prompts, std::vector<uint64_t> &begins);
   Result<GenerateResult> generate(const GenerateRequest &request);
 };
 
 /// Nothing in the state.
 void Generator::Impl::begin() {
   streams.clear();
+  pads.clear();
   runs->begin();
 }
 
@@ -83,20 +88,52 @@ Status Generator::Impl::checkPrompt(const GenerateRequest &request, const Tokens
   return {};
 }
 
+/// Gives the shorter ones of the prompts as many tokens in front as they lack.
+Status Generator::Impl::pad(std::vector<Tokens> &prompts, std::vector<uint64_t> &begins) {
+  auto shorter = [](const Tokens &a, const Tokens &b) { return a.size() < b.size(); };
+  auto [least, most] = std::minmax_element(prompts.begin(), prompts.end(), shorter);
+  size_t length = most->size();
+  if (least->size() == length)
+    return {};
+  if (!mayPad) {
+    GeneratorOptions trial = options;
+    trial.capacity = kPaddingRoom;
+    auto made = makeRuns(runs->of(), trial, nullptr);
+    if (!made.ok())
+      return std::move(made).status();
+    mayPad = mayBePadded(**made, *most);
+  }
+  if (!*mayPad) {
+    std::string lengths;
+    for (const Tokens &prompt : prompts)
+      lengths += (lengths.empty() ? "" : ", ") + std::to_string(prompt.size());
+    return Status::usage("prompts of " + lengths + " tokens cannot be padded: " +
+                         (runs->hasMask() ? "behind pads that its mask hides the model says something else"
+                                          : "the model has no mask that hides pads"));
+  }
+  for (size_t i = 0; i < prompts.size(); ++i) {
+    begins[i] = length - prompts[i].size();
+    prompts[i].insert(prompts[i].begin(), begins[i], 0);
+  }
+  return {};
+}
+
 Result<GenerateResult> Generator::Impl::generate(const GenerateRequest &request) {
   KT_RETURN_IF_ERROR(check(request));
   uint64_t before = runs->held(), needs = 0;
   std::vector<Tokens> all = streams;
   all.resize(std::max(all.size(), request.prompts.size()));
-  for (size_t i = 0; i < all.size(); ++i) {
-    if (!request.prompts.empty())
-      all[i].insert(all[i].end(), request.prompts[i].begin(), request.prompts[i].end());
-    needs = std::max<uint64_t>(needs, all[i].size() + (request.maxNew ? request.maxNew - 1 : 0));
-  }
+  for (size_t i = 0; i < request.prompts.size(); ++i)
+    all[i].insert(all[i].end(), request.prompts[i].begin(), request.prompts[i].end());
+  std::vector<uint64_t> begins = pads;
+  begins.resize(all.size());
+  if (request.pad && streams.empty())
+    KT_RETURN_IF_ERROR(pad(all, begins));
+  for (const Tokens &stream : all)
+    needs = std::max<uint64_t>(needs, stream.size() + (request.maxNew ? request.maxNew - 1 : 0));
   bool goesBack = options.inPlace && runs->goesBack();
   Loop loop(request, *runs, all, draft.get(), goesBack, goesBack && request.ahead.value_or(!onHost));
-  KT_RETURN_IF_ERROR(
-      runs->prepare(all.size(), request.sampling, request.guesses > 0, std::max(needs, loop.mostSteps())));
+  KT_RETURN_IF_ERROR(runs->prepare(begins, request.sampling, request.guesses > 0, std::max(needs, loop.mostSteps())));
   if (draft && request.guesses)
     KT_RETURN_IF_ERROR(draft->prepare(needs, request.piece).in("the draft"));
   Status status = loop.run();
@@ -106,10 +143,11 @@ Result<GenerateResult> Generator::Impl::generate(const GenerateRequest &request)
     // As it was, as far as caches that are carried along, and states that do not grow, can be.
     KT_RETURN_IF_ERROR(runs->forget(runs->onlyGrows() ? before : 0));
     if (runs->held() != before)
-      streams.clear();
+      streams.clear(), pads.clear();
     return status;
   }
   streams = std::move(all);
+  pads = std::move(begins);
   return std::move(loop.result);
 }
 
@@ -197,6 +235,7 @@ Result<std::unique_ptr<Generator>> Generator::fork() {
       return std::move(other).status();
     (*other)->runs->goOnFrom(*impl->runs);
     (*other)->streams = impl->streams;
+    (*other)->pads = impl->pads;
     return std::unique_ptr<Generator>(new Generator(*std::move(other)));
   });
 }

@@ -24,7 +24,7 @@ Result<std::vector<int64_t>> Lookup::propose(std::span<const int64_t> history, s
 
 Status Draft::prepare(uint64_t room, uint64_t most) {
   piece = most;
-  return runs->prepare(1, {}, /*guessed=*/false, room);
+  return runs->prepare({0}, {}, /*guessed=*/false, room);
 }
 
 Result<std::vector<int64_t>> Draft::propose(std::span<const int64_t> history, size_t most) {

@@ -29,10 +29,11 @@ public:
   Runs(std::shared_ptr<Model> model, Roles roles, const GeneratorOptions &options, std::unique_ptr<Session> session,
        device::Device &device, exec::MemoryAccount &account);
 
-  /// Before the runs of a request, when nothing is under way. `streams` are as many as before unless nothing is held.
-  /// `guessed`: the tokens behind each one that is read are wanted, not only those behind the last. `room`: how many
-  /// tokens a stream will have at most.
-  Status prepare(uint64_t streams, const Sampling &sampling, bool guessed, uint64_t room);
+  /// Before the runs of a request, when nothing is under way. `pads`: how many tokens each stream begins with that the
+  /// mask hides and positions do not count; they and the streams are as before unless nothing is held. `guessed`: the
+  /// tokens behind each one that is read are wanted, not only those behind the last. `room`: how many tokens a stream
+  /// will have at most.
+  Status prepare(const std::vector<uint64_t> &pads, const Sampling &sampling, bool guessed, uint64_t room);
   /// Code::usage where the model is made for another number of streams.
   Status takes(uint64_t streams) const;
   /// Whether the model chooses the request's tokens.
@@ -56,6 +57,11 @@ public:
   /// The token behind the one of number `row` that the run has read of a stream.
   Result<int64_t> token(const Said &of, size_t stream, size_t row, Sampler &sampler);
 
+  /// The logits behind the last token of the only stream, where the model has not chosen.
+  Result<std::vector<float>> lastLogits(const Said &of) const;
+  /// Whether there is a mask, which may hide tokens.
+  bool hasMask() const { return roles.mask.has_value(); }
+
   /// Tokens that the model knows.
   uint64_t vocabulary() const { return static_cast<uint64_t>(model->outputs()[roles.logits].dims.back()); }
   /// The tokens that the state has of each stream.
@@ -68,7 +74,7 @@ public:
   Status forget(uint64_t behind);
   void begin();
   /// The session has been forked from that of `other`.
-  void goOnFrom(const Runs &other) { length = other.length, streams = other.streams; }
+  void goOnFrom(const Runs &other) { length = other.length, pads = other.pads; }
   Session &get() { return *session; }
   const std::shared_ptr<Model> &of() const { return model; }
 
@@ -77,6 +83,8 @@ private:
   Status reserve(uint64_t count);
   Status enqueue(const Binding &ids, int64_t count, uint64_t step);
   Binding countUp(const PortInfo &port, int64_t before, int64_t count);
+  Binding maskOf(const PortInfo &port, int64_t count);
+  bool padded() const;
 
   std::shared_ptr<Model> model;
   Roles roles;
@@ -85,10 +93,11 @@ private:
   Tables tables;                      // goes before the model does, and the session's runs over it are done
   std::atomic<bool> cancelled{false}; // the session's own is for its calls one by one
   bool chooses = false;
-  std::vector<std::byte> ids, places; // what the latest run was given of the host's
+  std::vector<std::byte> ids, places, hidden; // what the latest run was given of the host's
   Said said;
 
-  uint64_t length = 0, streams = 1;
+  uint64_t length = 0;
+  std::vector<uint64_t> pads = {0}; // of each stream
   // Of a model whose caches go in and out: what they are, and what those begin with that are not empty.
   std::vector<TensorView> carried;
   std::vector<std::vector<std::byte>> zeros;

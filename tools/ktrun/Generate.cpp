@@ -31,7 +31,7 @@ struct Arguments : RunArguments {
   uint64_t maxNew = 64, capacity = 0;
   uint32_t lookup = 2;
   std::optional<bool> ahead;
-  bool plain = false;
+  bool plain = false, pad = false;
 };
 
 /// Of a file of prompts.
@@ -136,6 +136,7 @@ kt::Result<kt::GenerateRequest> requestOf(const Arguments &a, const kt::GenaiCon
     request.sampling.topP = *a.topP;
   if (a.seed)
     request.sampling.seed = *a.seed;
+  request.pad = a.pad;
   request.maxNew = a.maxNew;
   request.piece = a.piece.value_or(config.piece);
   request.guesses = a.guesses.value_or(a.draft.empty() ? 0 : kDraftGuesses);
@@ -245,6 +246,8 @@ int generate(int argc, char **argv) {
   app.add_option("--ahead", a.ahead,
                  "whether a run begins before the token of the one before is looked at, where the model chooses tokens "
                  "itself; on a GPU unless given");
+  app.add_flag("--pad", a.pad,
+               "shorter prompts begin with pads, so that one run reads all; for models that heed their mask");
   app.add_flag("--plain", a.plain, "caches go in and out of each run instead of lying in place");
   addRunOptions(app, a);
   app.add_option("--format", a.format, "text or json")->check(CLI::IsMember({"text", "json"}));

@@ -60,6 +60,10 @@ struct GenerateRequest {
   /// longer ones are read on, so lengths that differ little cost little. None at all: every stream that there is goes
   /// on.
   std::vector<std::vector<int64_t>> prompts;
+  /// Begins the shorter prompts with pads, which the mask hides and positions do not count, so that one run reads all;
+  /// masks are copied in each run then. Not where a state goes on. Whether the model says the same behind pads is tried
+  /// once, in a session of its own; Code::usage where it does not.
+  bool pad = false;
   /// Of each stream.
   uint64_t maxNew = 64;
   /// Each stream draws from a sequence of its own, the first one as it does alone.
@@ -137,9 +141,9 @@ public:
   /// for other streams than the state has, or than the model is made for. The state is as before then; where a run
   /// fails on its way, so is a state that only grows, others begin anew.
   Result<GenerateResult> generate(const GenerateRequest &request);
-  /// Tokens that the state has of each stream: all so far but the latest, which the model has yet to read. Where
-  /// streams have ended at different lengths it is what the shortest has of them (nothing where the state cannot go
-  /// back); the next request has the model read the others' again.
+  /// Tokens that the state has of each stream, with its pads: all so far but the latest, which the model has yet to
+  /// read. Where streams have ended at different lengths it is what the shortest has of them (nothing where the state
+  /// cannot go back); the next request has the model read the others' again.
   uint64_t held() const;
   /// The streams that go on; 0: none yet, so that the next request says how many.
   size_t streams() const;
@@ -152,8 +156,9 @@ public:
   void cancel();
   /// Forgets everything.
   void reset();
-  /// Forgets all but the first `length` tokens of each stream, and the latest token. Code::usage where fewer are held,
-  /// and where the state cannot go back to what it was (caches that are not in place, states that runs replace).
+  /// Forgets all but the first `length` tokens of each stream, with its pads, and the latest token. Code::usage where
+  /// fewer are held, and where the state cannot go back to what it was (caches that are not in place, states that runs
+  /// replace).
   [[nodiscard]] Status truncate(uint64_t length);
   /// A generator that goes on from a copy of this one's state. Code::usage where caches are not in place.
   Result<std::unique_ptr<Generator>> fork();

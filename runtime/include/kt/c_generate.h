@@ -55,7 +55,8 @@ typedef struct {
   uint64_t prompt_count;         /* tokens of all of them; 0: what there is goes on */
   uint64_t streams;              /* prompts that the model reads side by side; 0: 1 */
   const uint64_t *prompt_counts; /* tokens of each; null: all have equally many */
-  uint64_t max_new;              /* of each stream; 0: only reads the prompts */
+  int pad;          /* 1: the shorter prompts begin with pads, where the model says the same behind them; 0: none do */
+  uint64_t max_new; /* of each stream; 0: only reads the prompts */
   kt_sampling sampling;
   const int64_t *stop; /* ends behind one of these */
   uint64_t stop_count;
