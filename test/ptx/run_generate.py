@@ -64,9 +64,11 @@ def attempt(build, folder):
                     return host.stderr.strip(), ''
                 by_host.append(json.loads(host.stdout))
             wanted = by_host[0]['tokens']
-            made = device.generate(several)
-            if any(made[what] != by_host[1][what] for what in ('tokens', 'held', 'runs')) or made['tokens'][0] != wanted:
-                return f'{kind} {several}: {made} instead of {by_host[1]}', ''
+            # Those that transformers exports read all prompts in one run when the shorter ones are padded.
+            for more in [[], ['--pad']] if kind == 'greedy' and 'optimum' in folder else [[]]:
+                made = device.generate(several + more)
+                if made['tokens'] != by_host[1]['tokens'] or made['tokens'][0] != wanted or made['runs'] != (COUNT - 1 if more else by_host[1]['runs']):
+                    return f'{kind} {several} {more}: {made} instead of {by_host[1]}', ''
             stop = wanted[2]
             ways = [([], wanted), (['--stop', str(stop)], wanted[:wanted.index(stop) + 1])]
             for more, tokens in ways + ([(['--ahead', '0'], wanted), (['--plain'], wanted), (['--draft', artifact, '--guess', '3'], wanted)] if kind == 'greedy' else []):

@@ -114,6 +114,21 @@ TEST_P(Cuda, StreamsCostTheLaunchesAndCopiesOfOne) {
   }
 }
 
+TEST_P(Cuda, PadsAreNoPositions) {
+  auto generator = *Generator::create(loadModel(counter().model, kGpu), {.capacity = 64});
+  for (size_t piece : {0, 2}) {
+    GenerateRequest request{.prompts = {{1, 0, 1}, {1}}, .pad = true, .maxNew = 4, .piece = piece};
+    EXPECT_EQ(tokensOf(*generator, request), (Streams{{3, 6, 10, 15}, {1, 2, 4, 7}}));
+    EXPECT_EQ(generator->held(), 6u);
+    auto fork = *generator->fork();
+    for (Generator *one : {generator.get(), fork.get()})
+      EXPECT_EQ(tokensOf(*one, {.maxNew = 2}), (Streams{{21, 28}, {11, 16}}));
+    generator->reset();
+    EXPECT_EQ(tokensOf(*generator, {.prompts = {{1}, {0}}, .pad = true, .maxNew = 3}), (Streams{{1, 2, 4}, {0, 1, 3}}));
+    generator->reset();
+  }
+}
+
 TEST_P(Cuda, StreamsHavePositionsOfTheirOwn) {
   auto generator = *Generator::create(loadModel(counter().model, kGpu), {.capacity = 64});
   for (bool ahead : {false, true}) {

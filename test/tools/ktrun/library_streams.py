@@ -13,6 +13,30 @@ def generate(g, prompts, count, **more):
     return [tokens[i * count:i * count + made[i]] for i in range(room)]
 
 
+def check_padded(model):
+    """What has pads in front goes on, is forked and truncated as other streams are."""
+    prompts, more = [[3, 5, 7, 11, 13], [4, 6], [9]], [[1, 2, 3], [], [5]]
+    alone, wanted = [Generator(model, capacity=40) for _ in prompts], []
+    for one, prompt, behind in zip(alone, prompts, more):
+        wanted.append([one.generate(prompt, 4), one.generate(behind, 4)])
+    g = Generator(model, capacity=40)
+    expect(generate(g, prompts, 4, pad=1), [first for first, _ in wanted], 'padded')
+    expect(g.held(), 8)
+    f = g.fork()
+    for one in g, f:
+        expect(generate(one, more, 4, pad=1), [then for _, then in wanted], 'goes on behind pads')
+    expect(g.truncate(6), OK)
+    for one, prompt in zip(alone, prompts):
+        expect(one.truncate(len(prompt) + 1), OK)
+    expect(generate(g, [[1, 2]] * 3, 4), [one.generate([1, 2], 4) for one in alone], 'truncated behind pads')
+    g.reset()
+    expect(generate(g, prompts[::-1], 4, pad=1), [first for first, _ in wanted[::-1]], 'padded otherwise')
+    g.reset()
+    expect(generate(g, prompts, 4), [first for first, _ in wanted], 'no pads any more')
+    for one in g, f, *alone:
+        one.free()
+
+
 def check_goes_on(model, stays, **options):
     """Streams that have ended at different lengths go on as they do alone, whatever the state can; a request that fails leaves it as it was, where that can be."""
     prompts, more = [[3, 5, 7, 11, 13], [4, 6], [9, 8, 7]], [[1, 2, 3], [], [5]]
@@ -71,6 +95,7 @@ def main(folder):
         g.refuses(message, [3, 4, 5], 1, tokens=None, **more)
     expect(g.generate(PROMPT, 12), wanted[:12], 'one stream again')
     g.free(), f.free()
+    check_padded(load(f'{folder}/draft.ktm'))
     check_goes_on(model, True, capacity=40)
     check_goes_on(model, False, plain=1)
     check_goes_on(load(f'{folder}/static.ktm'), True, capacity=40)
