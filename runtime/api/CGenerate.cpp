@@ -30,7 +30,7 @@ kt::GenerationPorts portsOf(const kt_generation_ports &from) {
 }
 
 /// More than any model reads.
-constexpr uint64_t kMostTokens = uint64_t(1) << 32;
+constexpr uint64_t kMostTokens = uint64_t(1) << 32, kMostStreams = uint64_t(1) << 20;
 
 /// A list of the caller's.
 Status take(const int64_t *from, uint64_t count, const char *what, std::vector<int64_t> &to) {
@@ -49,7 +49,10 @@ Status takePrompts(const kt_generate_request &from, uint64_t streams, std::vecto
   KT_RETURN_IF_ERROR(take(from.prompt, from.prompt_count, "the prompt", all));
   if (all.empty() && !from.streams)
     return {};
-  if (streams > kMostTokens || (!from.prompt_counts && all.size() % streams))
+  if (streams > kMostStreams)
+    return Status::usage("there are " + std::to_string(streams) + " prompts, expected at most " +
+                         std::to_string(kMostStreams));
+  if (!from.prompt_counts && all.size() % streams)
     return Status::usage("there are " + std::to_string(all.size()) + " tokens of " + std::to_string(streams) +
                          " prompts, but it is not said how many each has");
   uint64_t at = 0;

@@ -96,6 +96,7 @@ Status Generator::Impl::pad(std::vector<Tokens> &prompts, std::vector<uint64_t> 
   if (least->size() == length)
     return {};
   if (!mayPad) {
+    device::CallerContext keep; // what the trial had is released here
     GeneratorOptions trial = options;
     trial.capacity = kPaddingRoom;
     auto made = makeRuns(runs->of(), trial, nullptr);

@@ -89,7 +89,7 @@ def main(folder):
     refusals = [('there are 3 tokens of 2 prompts, but it is not said how many each has', dict(streams=2)),
                 ('prompt 1 has 3 tokens, but 2 are left of 3', dict(streams=2, prompt_counts=(c_uint64 * 2)(1, 3))),
                 ('the prompts have 2 tokens together, but there are 3', dict(streams=2, prompt_counts=(c_uint64 * 2)(1, 1))),
-                (f'there are 3 tokens of {2**60} prompts, but it is not said how many each has', dict(streams=2**60)),
+                (f'there are {2**60} prompts, expected at most {2**20}', dict(streams=2**60)),
                 ('guesses are for one prompt, but there are 3', dict(streams=3, guesses=2))]
     for message, more in refusals:
         g.refuses(message, [3, 4, 5], 1, tokens=None, **more)
