@@ -114,7 +114,7 @@ private:
       for (auto [a, b] : {std::pair(check.getLhs(), check.getRhs()), std::pair(check.getRhs(), check.getLhs())})
         if (Expr(a).kind() == Expr::Kind::Select && !Expr(b).asConstant() && clamp(check, a, b))
           return true;
-    return false;
+    return solveChoice();
   }
 
   using Equations = SmallVector<std::pair<Expr, Expr>>;
@@ -184,6 +184,88 @@ private:
       assumed = *next;
     }
     return values;
+  }
+
+  /// select(x == 1, y, x), as dimensions that broadcast are written, is x if checks say that y is 1 where x is. A mask
+  /// of `total` columns against past + s of them is none of 1 column where a product needs past + s of what they make.
+  bool solveChoice() {
+    Equations equations;
+    for (auto check : func.getBody().front().getOps<AssertOp>())
+      if (onlyInputs(check.getLhs()) && onlyInputs(check.getRhs()))
+        equations.push_back({check.getLhs(), check.getRhs()});
+    if (equations.empty() || equations.size() > kMostEquations)
+      return false;
+    for (Attribute attr : choicesOutsideChecks()) {
+      Expr choice(cast<ExprAttr>(attr)), x = choice.operand(2);
+      if (!sayOne(equations, x, choice.operand(1)))
+        continue;
+      OpBuilder b = OpBuilder::atBlockBegin(&func.getBody().front());
+      kept.insert(AssertOp::create(b, func.getLoc(), choice.attr(), x.attr(), "dimensions broadcast"));
+      apply({choice, x});
+      return true;
+    }
+    return false;
+  }
+
+  /// select(x == 1, y, x) of inputs' sizes in types and attributes of what is computed.
+  llvm::SetVector<Attribute> choicesOutsideChecks() {
+    llvm::SetVector<Attribute> found;
+    AttrTypeWalker walker;
+    walker.addWalk([&](ExprAttr attr) {
+      SmallVector<Expr> open{Expr(attr)};
+      while (!open.empty()) {
+        Expr e = open.pop_back_val();
+        if (e.kind() == Expr::Kind::Select && e.operand(0) == Expr::eq(e.operand(2), Expr::constant(context, 1)) &&
+            onlyInputs(e))
+          found.insert(e.attr());
+        for (unsigned i = 0; i < e.numOperands(); ++i)
+          open.push_back(e.operand(i));
+      }
+    });
+    func.walk([&](Operation *op) {
+      if (isa<AssertOp, func::FuncOp>(op))
+        return;
+      walker.walk(op->getAttrDictionary());
+      for (Type type : op->getResultTypes())
+        walker.walk(type);
+    });
+    return found;
+  }
+
+  /// Whether equations say that y is 1 where x is.
+  bool sayOne(Equations equations, Expr x, Expr y) {
+    for (unsigned round = 0; x && round < kMostRounds; ++round) {
+      Rewriter rewrite({x, Expr::constant(context, 1)});
+      y = rewrite(y);
+      if (y.isConstant(1))
+        return true;
+      x = Expr();
+      for (auto &[lhs, rhs] : equations) {
+        lhs = rewrite(lhs), rhs = rewrite(rhs);
+        if (!x)
+          x = onlyOne(lhs, rhs);
+      }
+    }
+    return false;
+  }
+
+  /// What has to be 1 for an equation to hold: c * z == c, and z also where select(z == 1, any, z) is 1.
+  Expr onlyOne(Expr lhs, Expr rhs) {
+    Poly poly = toPoly(lhs);
+    addTo(poly, toPoly(rhs), -1);
+    if (poly.poison || poly.size() != 2)
+      return {};
+    dropCommonFactors(poly);
+    auto constant = poly.find(Atoms());
+    if (constant == poly.end())
+      return {};
+    auto &[atoms, c] = *(poly.begin() == constant ? std::next(poly.begin()) : poly.begin());
+    if (atoms.size() != 1 || c + constant->second != 0)
+      return {};
+    Expr z = atoms[0], one = Expr::constant(context, 1);
+    while (z.kind() == Expr::Kind::Select && z.operand(0) == Expr::eq(z.operand(2), one))
+      z = z.operand(2);
+    return z;
   }
 
   /// Symbols that are a dimension of an input, numbered in order of appearance: binding inputs gives them values.
@@ -367,7 +449,9 @@ private:
     if ((!choice && a.kind() != Expr::Kind::Min && a.kind() != Expr::Kind::Max) || !onlyInputs(a) || !onlyInputs(b) ||
         (a.operand(choice) != b && a.operand(choice + 1) != b) || !kept.insert(check))
       return false;
-    check->moveBefore(&func.getBody().front(), func.getBody().front().begin());
+    if (!llvm::all_of(llvm::make_range(func.getBody().front().begin(), check->getIterator()),
+                      [](Operation &before) { return isa<AssertOp>(before); }))
+      check->moveBefore(&func.getBody().front(), func.getBody().front().begin());
     apply({a, b});
     if (a.kind() == Expr::Kind::Min)
       boundTerms(a.operand(a.operand(0) == b), b);
