@@ -195,19 +195,45 @@ private:
         equations.push_back({check.getLhs(), check.getRhs()});
     if (equations.empty() || equations.size() > kMostEquations)
       return false;
-    for (Attribute attr : choicesOutsideChecks()) {
+    llvm::SetVector<Attribute> choices = choicesOutsideChecks();
+    std::optional<Substitution> found;
+    for (auto &[lhs, rhs] : equations)
+      if (!found)
+        found = solveForChoice(lhs, rhs, choices);
+    for (Attribute attr : choices) {
       Expr choice(cast<ExprAttr>(attr)), x = choice.operand(2);
-      if (!sayOne(equations, x, choice.operand(1)))
-        continue;
-      OpBuilder b = OpBuilder::atBlockBegin(&func.getBody().front());
-      kept.insert(AssertOp::create(b, func.getLoc(), choice.attr(), x.attr(), "dimensions broadcast"));
-      apply({choice, x});
-      return true;
+      if (!found && choice.operand(0) == Expr::eq(x, Expr::constant(context, 1)) &&
+          sayOne(equations, x, choice.operand(1)))
+        found = Substitution{choice, x};
     }
-    return false;
+    if (!found)
+      return false;
+    OpBuilder b = OpBuilder::atBlockBegin(&func.getBody().front());
+    kept.insert(AssertOp::create(b, func.getLoc(), found->from.attr(), found->to.attr(), "dimensions broadcast"));
+    apply(*found);
+    return true;
   }
 
-  /// select(x == 1, y, x) of inputs' sizes in types and attributes of what is computed.
+  /// A choice that is there once, beside sizes of inputs: ±choice + the rest == 0.
+  std::optional<Substitution> solveForChoice(Expr lhs, Expr rhs, const llvm::SetVector<Attribute> &choices) {
+    Poly poly = primitive(lhs, rhs);
+    for (auto &[atoms, c] : poly) {
+      if (atoms.size() != 1 || (c != 1 && c != -1) || !choices.contains(atoms[0].attr()))
+        continue;
+      Poly rest = poly, value;
+      rest.erase(atoms);
+      if (llvm::any_of(rest, [](auto &term) {
+            return llvm::any_of(term.first, [](Expr e) { return e.kind() != Expr::Kind::Symbol; });
+          }))
+        continue;
+      addTo(value, rest, -c);
+      if (Expr to = fromPoly(context, value); !to.poison() && to.isNonNegative())
+        return Substitution{atoms[0], to};
+    }
+    return std::nullopt;
+  }
+
+  /// Choices between inputs' sizes in types and attributes of what is computed.
   llvm::SetVector<Attribute> choicesOutsideChecks() {
     llvm::SetVector<Attribute> found;
     AttrTypeWalker walker;
@@ -215,8 +241,7 @@ private:
       SmallVector<Expr> open{Expr(attr)};
       while (!open.empty()) {
         Expr e = open.pop_back_val();
-        if (e.kind() == Expr::Kind::Select && e.operand(0) == Expr::eq(e.operand(2), Expr::constant(context, 1)) &&
-            onlyInputs(e))
+        if (e.kind() == Expr::Kind::Select && onlyInputs(e))
           found.insert(e.attr());
         for (unsigned i = 0; i < e.numOperands(); ++i)
           open.push_back(e.operand(i));
@@ -251,13 +276,9 @@ private:
 
   /// What has to be 1 for an equation to hold: c * z == c, and z also where select(z == 1, any, z) is 1.
   Expr onlyOne(Expr lhs, Expr rhs) {
-    Poly poly = toPoly(lhs);
-    addTo(poly, toPoly(rhs), -1);
-    if (poly.poison || poly.size() != 2)
-      return {};
-    dropCommonFactors(poly);
+    Poly poly = primitive(lhs, rhs);
     auto constant = poly.find(Atoms());
-    if (constant == poly.end())
+    if (poly.size() != 2 || constant == poly.end())
       return {};
     auto &[atoms, c] = *(poly.begin() == constant ? std::next(poly.begin()) : poly.begin());
     if (atoms.size() != 1 || c + constant->second != 0)
@@ -295,21 +316,27 @@ private:
     for (auto [a, b] : {std::pair(lhs, rhs), std::pair(rhs, lhs)})
       if (a.kind() == Expr::Kind::Eq && b.isConstant(1))
         return solve(a.operand(0), a.operand(1));
-    Poly poly = toPoly(lhs);
-    addTo(poly, toPoly(rhs), -1);
-    if (poly.poison || poly.empty())
+    Poly poly = primitive(lhs, rhs);
+    if (poly.empty())
       return std::nullopt;
-    int64_t content = 0;
-    for (auto &[atoms, c] : poly)
-      content = std::gcd(content, c);
-    if (content == 0 || content == INT64_MIN)
-      return std::nullopt;
-    for (auto &[atoms, c] : poly)
-      c /= content;
-    dropCommonFactors(poly);
     if (auto ones = solveProductOfOne(poly))
       return ones;
     return solveLinear(poly);
+  }
+
+  /// lhs - rhs without factors that all terms have; empty where that is no equation.
+  Poly primitive(Expr lhs, Expr rhs) {
+    Poly poly = toPoly(lhs);
+    addTo(poly, toPoly(rhs), -1);
+    int64_t content = 0;
+    for (auto &[atoms, c] : poly)
+      content = std::gcd(content, c);
+    if (poly.poison || content == 0 || content == INT64_MIN)
+      return {};
+    for (auto &[atoms, c] : poly)
+      c /= content;
+    dropCommonFactors(poly);
+    return poly;
   }
 
   /// Sizes of inputs that are factors of every term: b * s * 64 == s * 64 says that b is 1. It need not be where s is

@@ -251,3 +251,17 @@ module {
     return %0 : !kt.tensor<[select(eq(1, s), t, s), 1] x f32>
   }
 }
+
+// -----
+
+// A mask's columns, t or what t broadcasts against, that a reshape makes those of past + s keys.
+// CHECK: func.func @choices_that_are_sums(
+// CHECK-NEXT: kt.assert <select(eq(1, t), past + s, t)> equals <past + s>, "dimensions broadcast"
+// CHECK: kt.reshape %{{.*}} : <[past + s] x f32> -> <[past + s, 1] x f32>
+module {
+  func.func @choices_that_are_sums(%x: !kt.tensor<[b, past, s] x f32>, %m: !kt.tensor<[t] x f32>, %sum: !kt.tensor<[past + s] x f32>) -> !kt.tensor<[select(eq(1, t), past + s, t), 1] x f32> {
+    kt.assert <b * select(eq(1, t), past + s, t) * 4> equals <b * past * 4 + b * s * 4>, "elements of a reshape are equal"
+    %0 = kt.reshape %sum : !kt.tensor<[past + s] x f32> -> !kt.tensor<[select(eq(1, t), past + s, t), 1] x f32>
+    return %0 : !kt.tensor<[select(eq(1, t), past + s, t), 1] x f32>
+  }
+}
