@@ -46,6 +46,7 @@ void kt::buildPhase(OpPassManager &pm, Phase phase, const PipelineOptions &optio
       pm.addNestedPass<func::FuncOp>(createTurnProducts());
       pm.addNestedPass<func::FuncOp>(createAbsorbLayouts());
       pm.addNestedPass<func::FuncOp>(createFuseBodies());
+      pm.addNestedPass<func::FuncOp>(createSplitProducts());
       pm.addNestedPass<func::FuncOp>(createFuseEpilogues());
       pm.addNestedPass<func::FuncOp>(createMergeEqual()); // bodies are simplified below
       pm.addNestedPass<func::FuncOp>(createHoistConstants());
