@@ -142,6 +142,22 @@ def TurnProducts : Pass<"kt-turn-products", "::mlir::func::FuncOp"> {
   }];
 }
 
+def CopyScatters : Pass<"kt-copy-scatters", "::mlir::func::FuncOp"> {
+  let summary = "Scatters that write a box are choices between two tensors";
+  let description = [{
+    **Requires** nothing. **Guarantees** that a scatter that assigns, whose index along each dimension is a number or counts up along one dimension of the updates, and is
+    inside whatever the sizes are, is a kt.generic of its updates and of what it writes over: x[2:, :] = u as exporters spell it. **Does not** look at data, or at
+    steps other than 1.
+
+    ```mlir
+    %i = kt.generic { k == 0 ? i + 2 : j } -> [r, c, 2]
+    %y = kt.scatter assign %x, %i, %u
+    // becomes
+    %y = kt.generic { u[i - 2, j] else x[i, j] }
+    ```
+  }];
+}
+
 def SplitProducts : Pass<"kt-split-products", "::mlir::func::FuncOp"> {
   let summary = "Halves of a product that are read together are products of their own";
   let description = [{
