@@ -206,8 +206,8 @@ private:
   std::vector<int> guards, costs; // places in the program; -1: none
   std::vector<int64_t> codes;     // kilobytes
   std::vector<bool> forFewRows;
-  std::vector<Row> rows;          // a sample each
-  std::vector<Winners> winners;   // of each
+  std::vector<Row> rows;        // a sample each
+  std::vector<Winners> winners; // of each
   mutable std::vector<int64_t> losses;
   std::vector<bool> alive;
 };
