@@ -114,11 +114,13 @@ int64_t Sampler::draw() {
   // 53 bits of a double in [0, 1).
   double at = static_cast<double>(random() >> 11) * 0x1p-53 * kept;
   size_t chosen = 0;
-  for (double own = weight(first), next; at >= own && chosen + 1 < count; own = next, ++chosen) {
+  double own = weight(first);
+  while (at >= own && chosen + 1 < count) {
     at -= own;
-    next = weight(ranked(chosen + 1));
-    if (next == 0) // the sum was rounded: what cannot be is not drawn
+    own = weight(ranked(chosen + 1));
+    if (own == 0) // the sum was rounded: what cannot be is not drawn
       break;
+    ++chosen;
   }
   return ranked(chosen);
 }
