@@ -158,6 +158,24 @@ def CopyScatters : Pass<"kt-copy-scatters", "::mlir::func::FuncOp"> {
   }];
 }
 
+def ScatterStates : Pass<"kt-scatter-states", "::mlir::func::FuncOp"> {
+  let summary = "Caches that are written at places that are data stay where they are";
+  let description = [{
+    **Requires** that scatters of boxes are no scatters any more (`kt-copy-scatters`). **Guarantees** that a result of the graph which is an argument with rows assigned at indices that are data,
+    seen through views or a transposition that brings one dimension to the front, is made by a `kt.update` and that both say so (`kt.tied`): of the rows alone where a session
+    keeps the argument, each moved to its place, of the whole where not. Of rows for one place the last one is written, and none whose index is outside. **Does not** touch an argument
+    that anything else reads, which might then find what was written over it, nor scatters of single numbers.
+
+    ```mlir
+    %next = kt.scatter assign %cache, %i, %u
+    // becomes
+    %writer = kt.scatter assign %none, %slots, %rows      // of <select(eq(0, @capacity), slots, 0)>
+    %place = kt.reduce max over [..]                      // of <select(eq(0, @capacity), 0, rows)>
+    %next = kt.update axis 0 from <0> count <select(eq(0, @capacity), slots, rows)> ins(%cache, %u, %writer, %place) { .. }
+    ```
+  }];
+}
+
 def SplitProducts : Pass<"kt-split-products", "::mlir::func::FuncOp"> {
   let summary = "Halves of a product that are read together are products of their own";
   let description = [{

@@ -27,7 +27,7 @@ private:
   LogicalResult readSequences();
   std::optional<Expr> longest();
   Value slots();
-  Value written(unsigned cache, Value fresh, Value writer);
+  Value written(unsigned cache, Value fresh, Value to);
   Heads gathered(Value cache, unsigned port, Expr keys);
   Value attended(Heads k, Heads v, Expr most);
 
@@ -188,13 +188,16 @@ Value Paged::slots() {
   });
 }
 
-/// The cache with the new elements in their slots. `writer` has each slot's token, or -1.
-Value Paged::written(unsigned cache, Value fresh, Value writer) {
-  return n.generic(n.type(cache), {n.in(cache), fresh, writer}, [&](Body &b) {
-    SmallVector<Value> at = b.indices();
-    Value token = b.toIndex(b.read(2, b.add(b.mul(at[0], b.size(blockSize)), at[1])));
-    return b.readOr(1, {b.idx(0), token, at[2], at[3]}, b.read(0, at), {1});
-  });
+/// The cache with the new elements in their slots.
+Value Paged::written(unsigned cache, Value fresh, Value to) {
+  Expr all = blocks * blockSize, size = n.type(cache).dim(3);
+  Value flat = n.reshape(n.in(cache), {all, n.expr(kvHeads), size});
+  Value rows = n.reshape(fresh, {tokens, n.expr(kvHeads), size});
+  if (!flat || !rows)
+    return {};
+  auto next = ScatterOp::create(n.b, n.loc, flat.getType(), flat, to, rows,
+                                ScatterKindAttr::get(n.context, ScatterKind::assign), IntegerAttr());
+  return n.reshape(next.getResult(), n.dims(n.in(cache)));
 }
 
 /// [batch, keys, heads, size]: each sequence's tokens, and zeros behind them.
@@ -275,13 +278,9 @@ LogicalResult Paged::run() {
   Value to = slots();
   if (!to)
     return failure();
-  Expr all = blocks * blockSize;
-  Value none = n.generic(n.tensor({all + 1}, i64), {}, [&](Body &b) { return b.integer(i64, -1); });
-  Value numbers = n.generic(n.tensor({tokens}, i64), {}, [&](Body &b) { return b.fromIndex(b.index(0), i64); });
-  Value writer = ScatterOp::create(n.b, n.loc, none.getType(), none, to, numbers,
-                                   ScatterKindAttr::get(n.context, ScatterKind::assign), IntegerAttr())
-                     .getResult();
-  Value keys = written(3, k.v, writer), values = written(4, v.v, writer);
+  Value keys = written(3, k.v, to), values = written(4, v.v, to);
+  if (!keys || !values)
+    return failure();
   auto most = longest();
   if (!most)
     return failure();

@@ -65,6 +65,7 @@ void kt::buildPhase(OpPassManager &pm, Phase phase, const PipelineOptions &optio
     // Without fusion what is left is what later phases read: folded constants and packed weights.
     if (options.optLevel > 0) {
       pm.addNestedPass<func::FuncOp>(createCopyScatters());
+      pm.addNestedPass<func::FuncOp>(createScatterStates());
       fuse();
       // What exporters spelled out is recognised in fused bodies, where spellings no longer differ; then its
       // surroundings fuse again.

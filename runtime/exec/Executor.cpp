@@ -350,8 +350,15 @@ Status Executor::enqueueOnce(std::span<const InputView> inputs, std::span<const 
   KT_RETURN_IF_ERROR(placeOutputs(inputs, requests));
   unfinishedBefore = unfinished;
   unfinished = true;
-  KT_RETURN_IF_ERROR(execute());
-  KT_RETURN_IF_ERROR(collectOutputs(requests));
+  for (Kept &k : kept)
+    k.touched = false;
+  Status done = execute();
+  if (done.ok())
+    done = collectOutputs(requests);
+  if (!done.ok()) {
+    abandonKept();
+    return done;
+  }
   advanceKept();
   return {};
 }

@@ -160,6 +160,7 @@ private:
     int64_t certain = 0;                      // as of the latest wait
     bool begun = false, begunCertain = false; // of one that does not grow: a run has written it
     uint64_t ahead = 0;                       // runs since the latest wait
+    bool touched = false;                     // the run at hand may have written it
     bool lost = false;                        // written over by a run that failed
     bool replaced() const { return axis == artifact::kNone; }
   };
@@ -168,6 +169,8 @@ private:
   Status prepareKept();
   Status giveHome(Kept &k, const std::vector<int64_t> &dims);
   void placeKept();
+  void touchKept(artifact::BufferId root);
+  void abandonKept();
   void settleKept(bool well);
   void releaseKept();
   void release(Kept &k);

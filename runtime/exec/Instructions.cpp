@@ -28,6 +28,8 @@ void Executor::unbind(BufferId id) { bindTo(id, nullptr); }
 
 Status Executor::define(BufferId id) {
   if (shapes.placed[id]) {
+    if (capacity && homes[id])
+      touchKept(id);
     pool.dropMirror(fixed[id]);
     fixed[id].deviceValid = true;
     bindTo(id, &fixed[id]);
@@ -317,8 +319,13 @@ Status Executor::step(const ReadScalar &i, const InstructionInfo &) {
     KT_RETURN_IF_ERROR(stream->copyOut(bytes, static_cast<const char *>(storage.data) + index * size, size));
     KT_RETURN_IF_ERROR(stream->synchronize());
   }
-  // What was computed past a fault says nothing, least of all how large something is.
-  KT_RETURN_IF_ERROR(takeFault());
+  // What was computed past a fault says nothing, least of all how large something is, and whichever of the runs that
+  // nobody has waited for it comes from, none of them has added anything.
+  if (Status fault = takeFault(); !fault.ok()) {
+    abandonKept();
+    settleKept(false);
+    return fault;
+  }
   values.set(i.symbol, decode(i.type, bytes));
   return {};
 }

@@ -187,6 +187,24 @@ Status Executor::forget(Kept &k) {
   return k.memory ? stream->zero(k.memory, k.bytes) : Status();
 }
 
+void Executor::touchKept(BufferId root) {
+  for (Kept &k : kept)
+    k.touched = k.touched || k.root == root;
+}
+
+/// A run has failed on its way, with whatever it had written by then. What grows is as long as before, and where two
+/// pieces take turns the latest is whole, but the one before it is not.
+void Executor::abandonKept() {
+  for (Kept &k : kept) {
+    if (!k.touched || k.grows)
+      continue;
+    if (!k.replaced())
+      k.lost = true;
+    else if (k.ahead)
+      ++k.ahead;
+  }
+}
+
 /// What was added behind a fault means nothing.
 void Executor::settleKept(bool well) {
   for (Kept &k : kept) {

@@ -2,23 +2,17 @@
 test/runtime/FakeCuda.cpp, which hands each launch to this process when its turn in its stream comes, as late as it may. Device memory is host memory: a launch changes it in
 place."""
 import ctypes
+import os
+import sys
 import numpy as np
 import interp
 import ptxtypes
 
-# kt_type of runtime/include/kt/c_api.h; what numpy lacks is kept as its bits.
-TYPES = [np.float32, np.float16, np.uint16, np.float64, np.int8, np.uint8, np.int16, np.uint16, np.int32, np.uint32, np.int64, np.uint64, np.bool_]
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..'))
+from sessions import Model
+
 LAUNCH = ctypes.CFUNCTYPE(None, ctypes.c_char_p, ctypes.c_char_p, ctypes.POINTER(ctypes.c_uint), ctypes.c_uint, ctypes.c_uint,
                           ctypes.POINTER(ctypes.c_uint64))
-
-
-class Tensor(ctypes.Structure):
-    _fields_ = [('name', ctypes.c_char_p), ('type', ctypes.c_int), ('rank', ctypes.c_uint32), ('dims', ctypes.POINTER(ctypes.c_int64)),
-                ('data', ctypes.c_void_p)]
-
-
-class Options(ctypes.Structure):
-    _fields_ = [('device', ctypes.c_char_p), ('threads', ctypes.c_uint32), ('device_memory', ctypes.c_uint64), ('no_graphs', ctypes.c_int)]
 
 
 class Gpu:
@@ -29,7 +23,6 @@ class Gpu:
         self.driver = ctypes.CDLL(f'{build}/test/runtime/fake/libcuda.so.1', mode=ctypes.RTLD_GLOBAL)
         self.runtime = ctypes.CDLL(f'{build}/lib/libktrt.so')
         self.runtime.kt_last_error.restype = ctypes.c_char_p
-        self.runtime.kt_model_output_count.argtypes = [ctypes.c_void_p]
         self.driver.fakeCudaBytesFrom.restype = self.driver.fakeCudaViolations.restype = ctypes.c_uint64
         self.driver.fakeCudaBytesFrom.argtypes = [ctypes.c_uint64]
         self.hook = LAUNCH(self.launch)
@@ -65,29 +58,16 @@ class Gpu:
         if self.driver.fakeCudaViolations():
             raise AssertionError('the runtime did what no correct user of the driver does')
 
+    def load(self, path):
+        self.wrong = None
+        return Model(self.runtime, path, 'cuda:0', graphs=False, check=self.check)
+
     def run(self, path, sets):
         """Loads an artifact and runs it on each set of inputs, {name: array}; answers the outputs of each."""
-        self.wrong = None
-        model, session = ctypes.c_void_p(), ctypes.c_void_p()
-        self.check(self.runtime.kt_model_load(path.encode(), ctypes.byref(Options(b'cuda:0', 1, 0, 1)), ctypes.byref(model)))
-        answers = []
+        model = self.load(path)
+        session = model.session()
         try:
-            self.check(self.runtime.kt_session_create(model, ctypes.byref(session)))
-            for inputs in sets:
-                held = [np.ascontiguousarray(a).reshape(a.shape) for a in inputs.values()]  # a scalar stays one
-                tensors = (Tensor * len(held))(*[
-                    Tensor(name.encode(), next(i for i, t in enumerate(TYPES) if t == a.dtype), a.ndim, (ctypes.c_int64 * a.ndim)(*a.shape),
-                           a.ctypes.data) for name, a in zip(inputs, held)])
-                self.check(self.runtime.kt_session_run(session, tensors, len(held)))
-                answers.append(dict(self.output(session, i) for i in range(self.runtime.kt_model_output_count(model))))
+            return [session.run(inputs) for inputs in sets]
         finally:
-            self.runtime.kt_session_free(session)
-            self.runtime.kt_model_free(model)
-        return answers
-
-    def output(self, session, number):
-        t = Tensor()
-        self.check(self.runtime.kt_session_output(session, number, ctypes.byref(t)))
-        dims, kind = t.dims[:t.rank], np.dtype(TYPES[t.type])
-        raw = ctypes.string_at(t.data, int(np.prod(dims, dtype=np.int64)) * kind.itemsize) if t.data else b''
-        return t.name.decode(), np.frombuffer(raw, kind).reshape(dims)
+            session.free()
+            model.free()

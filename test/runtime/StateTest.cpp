@@ -90,6 +90,55 @@ TEST(State, AWindowIsWrittenInPlace) {
   EXPECT_EQ(next(*plain, inputs), 12);
 }
 
+/// As `counting`, but only steps of one are allowed, which is looked at before x is written or behind that.
+ModelBuilder countingByOne(uint32_t axis, bool before) {
+  ModelBuilder b = counting(axis, true);
+  SymbolId step = b.symbol("step", Symbol::Kind::Data);
+  std::vector<Instruction> all = std::move(b.model.program.instructions);
+  b.model.program.instructions.clear();
+  auto look = [&] {
+    b.emit(ReadScalar{step, b.model.inputs[1].buffer, DType::f32, kNone},
+           Assert{b.value(step), b.constant(1), "a step", kNone});
+  };
+  if (before)
+    look();
+  for (Instruction &i : all)
+    b.emit(std::move(i));
+  if (!before)
+    look();
+  return b;
+}
+
+TEST(State, AWindowIsLostWhereTheRunThatWroteItFails) {
+  std::vector<float> ones(kCount, 1), twos(kCount, 2);
+  std::vector<TensorView> good{tensor("one", ones)}, bad{tensor("one", twos)};
+  for (bool before : {true, false}) {
+    auto model = loadModel(countingByOne(0, before).model);
+    auto session = *model->createSession({.capacity = kCount});
+    EXPECT_EQ(next(*session, good), 2);
+    EXPECT_EQ(session->run(bad).message(), "a node without a name: a step: 'step' is 2 but '1' is 1");
+    if (before) { // nothing has been written
+      EXPECT_EQ(next(*session, good), 4);
+      continue;
+    }
+    EXPECT_EQ(session->run(good).message(),
+              "input 'x', which the session keeps, was written over by a run that failed; "
+              "reset the session to begin anew");
+    ASSERT_TRUE(session->truncate(0).ok());
+    EXPECT_EQ(next(*session, good), 2);
+  }
+}
+
+TEST(State, WhatIsReplacedOutlivesARunThatFails) {
+  std::vector<float> ones(kCount, 1), twos(kCount, 2);
+  std::vector<TensorView> good{tensor("one", ones)}, bad{tensor("one", twos)};
+  auto model = loadModel(countingByOne(kNone, false).model);
+  auto session = *model->createSession({.capacity = 1});
+  EXPECT_EQ(next(*session, good), 2);
+  EXPECT_FALSE(session->run(bad).ok());
+  EXPECT_EQ(next(*session, good), 4);
+}
+
 TEST(State, WhatIsReplacedHasOneShape) {
   ModelBuilder b = counting(kNone, true);
   b.model.outputs[0].dims[0] = b.constant(3);
