@@ -29,7 +29,8 @@ namespace {
 /// `shift` further on where that is set.
 struct Window {
   Expr from, count;
-  Value shift; // a value of the body, which does not depend on the axis or on the last dimension
+  Value shift;       // a value of the body, which does not depend on the axis or on the last dimension
+  bool ring = false; // what would lie behind the end lies at the begin
 };
 
 void tie(func::FuncOp func, unsigned argument, unsigned result) {
@@ -97,6 +98,20 @@ private:
     return sub && sub.getLhs() == indexArgument(axis) ? sub.getRhs() : Value();
   }
 
+  /// In a ring, `offset` with one turn more where it is negative: what is to become of it.
+  Value ringOffset(Value index) {
+    auto select = index.getDefiningOp<arith::SelectOp>();
+    auto turn = select ? select.getTrueValue().getDefiningOp<arith::AddIOp>() : arith::AddIOp();
+    auto compare = select ? select.getCondition().getDefiningOp<arith::CmpIOp>() : arith::CmpIOp();
+    Value by = select ? select.getFalseValue() : Value();
+    auto room = turn ? turn.getRhs().getDefiningOp<SizeOp>() : SizeOp();
+    if (!room || Expr(room.getValue()) != Expr(type().dim(axis)) || turn.getLhs() != by || !compare ||
+        compare.getPredicate() != arith::CmpIPredicate::slt || compare.getLhs() != by ||
+        !matchPattern(compare.getRhs(), m_Zero()))
+      return {};
+    return offset(by);
+  }
+
   std::optional<Window> windowAt(Value offset, Expr count) {
     Expr zero = Expr::constant(context(), 0);
     if (auto size = offset.getDefiningOp<SizeOp>())
@@ -132,6 +147,8 @@ private:
         Expr count = read.getTensor().getType().dim(checked);
         if (Value by = offset(index))
           found = windowAt(by, count);
+        else if (Value by = fixed ? ringOffset(index) : Value(); by && (found = windowAt(by, count)))
+          found->ring = (bool)found->shift;
         else if (fixed && index == indexArgument(axis))
           found = Window{Expr::constant(context(), 0), count, {}};
         v = read.getOtherwise();
@@ -208,15 +225,32 @@ private:
       Value kept = arith::CmpIOp::create(inner, loc, arith::CmpIPredicate::ne,
                                          SizeOp::create(inner, loc, either(zero, zero + 1)),
                                          arith::ConstantIndexOp::create(inner, loc, 0));
-      begin = arith::SelectOp::create(inner, loc, kept, map.lookup(window.shift),
-                                      arith::ConstantIndexOp::create(inner, loc, 0));
+      Value shift = map.lookup(window.shift);
+      if (window.ring) { // Whatever the shift is: where two come to one place, the body makes the same of both.
+        Value room = SizeOp::create(inner, loc, full.dim(axis));
+        Value place = arith::AddIOp::create(inner, loc, block->getArgument(inputs.size() + axis), shift);
+        Value over = arith::CmpIOp::create(inner, loc, arith::CmpIPredicate::sge, place, room);
+        shift = arith::SelectOp::create(inner, loc, over, arith::SubIOp::create(inner, loc, shift, room), shift);
+      }
+      begin = arith::SelectOp::create(inner, loc, kept, shift, arith::ConstantIndexOp::create(inner, loc, 0));
       yields.push_back(begin);
     }
     Value index = block->getArgument(inputs.size() + axis);
     map.map(indexArgument(axis), arith::AddIOp::create(inner, loc, index, begin).getResult());
-    for (Operation &op : body().without_terminator())
-      if (!map.contains(op.getResult(0)))
-        inner.clone(op, map);
+    for (Operation &op : body().without_terminator()) {
+      if (map.contains(op.getResult(0)))
+        continue;
+      Operation *copy = inner.clone(op, map);
+      // A place that data says may be outside; nothing is stored there, nor read.
+      if (auto read = dyn_cast<ReadOp>(copy);
+          read && window.shift && !read.getOtherwise() && read.getTensor() == block->getArgument(operand)) {
+        inner.setInsertionPoint(read);
+        Value zero = arith::ConstantOp::create(inner, loc, inner.getZeroAttr(full.scalarType()));
+        read.getOtherwiseMutable().assign(zero);
+        read.setCheckAttr(inner.getDenseI64ArrayAttr(axis));
+        inner.setInsertionPointAfter(read);
+      }
+    }
     yields[0] = map.lookup(body().getTerminator()->getOperand(0));
     YieldOp::create(inner, loc, yields);
 

@@ -165,6 +165,37 @@ func.func @window(%past: !cache, %new: !new, %at: !length) -> (!cache, !length) 
   return %r, %sum : !cache, !length
 }
 
+// What would lie behind the end lies at the begin: the window's place is what the body makes the window's element of.
+// CHECK-LABEL: @ring(
+// CHECK: kt.update axis 1 from <0> count <select(eq(0, @capacity), room, seq)>
+// CHECK: ^bb0({{.*}}, %{{.*}}: index, %[[I:.*]]: index, %{{.*}}: index):
+// CHECK: %[[BY:.*]] = arith.index_cast
+// CHECK: %[[ROOM:.*]] = kt.size <room>
+// CHECK: %[[PLACE:.*]] = arith.addi %[[I]], %[[BY]]
+// CHECK: %[[OVER:.*]] = arith.cmpi sge, %[[PLACE]], %[[ROOM]]
+// CHECK: %[[BACK:.*]] = arith.subi %[[BY]], %[[ROOM]]
+// CHECK: %[[SHIFT:.*]] = arith.select %[[OVER]], %[[BACK]], %[[BY]]
+// CHECK: %[[BEGIN:.*]] = arith.select %{{.*}}, %[[SHIFT]], %
+// CHECK: kt.read %{{.*}}[{{.*}}] else %{{.*}} {check = array<i64: 1>} : <[b, room, 64] x f16>
+// CHECK: kt.yield %{{[0-9]+}}, %[[BEGIN]] : f16, index
+func.func @ring(%past: !cache, %new: !new, %at: !length) -> !cache {
+  %r = kt.generic ins(%past, %new, %at : !cache, !new, !length) -> !cache {
+  ^bb0(%P: !cache, %N: !new, %A: !length, %b: index, %j: index, %d: index):
+    %c0 = arith.constant 0 : index
+    %from = kt.read %A[%b] : !length -> i64
+    %at_ = arith.index_cast %from : i64 to index
+    %room = kt.size <room>
+    %by = arith.subi %j, %at_ : index
+    %before = arith.cmpi slt, %by, %c0 : index
+    %turned = arith.addi %by, %room : index
+    %i = arith.select %before, %turned, %by : index
+    %0 = kt.read %P[%b, %j, %d] : !cache -> f16
+    %1 = kt.read %N[%b, %i, %d] else %0 : f16 {check = array<i64: 1>} : !new -> f16
+    kt.yield %1 : f16
+  }
+  return %r : !cache
+}
+
 // The window is at the begin, along the last dimension.
 // CHECK-LABEL: @first(
 // CHECK-SAME: kt.tied_axis = 2 : i64

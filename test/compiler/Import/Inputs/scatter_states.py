@@ -10,17 +10,19 @@ import numpy as np
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), *['..'] * 3))
 from sessions import Failed, Model
 
-CACHES = dict(next='cache', rows_next='rows', turned_next='turned')
+CACHES = dict(next='cache', rows_next='rows', turned_next='turned', ring_next='ring')
 
 
 def empty(slots, b):
-    return dict(cache=np.zeros((slots, 6), np.float32), rows=np.zeros((b, slots, 4, 8), np.float16), turned=np.zeros((b, 4, slots, 8), np.float32))
+    return dict(cache=np.zeros((slots, 6), np.float32), rows=np.zeros((b, slots, 4, 8), np.float16), turned=np.zeros((b, 4, slots, 8), np.float32),
+                ring=np.zeros((b, 2, slots, 3), np.float32))
 
 
 def numbers(slots, b, n, random):
     draw = lambda *shape: random.standard_normal(shape).astype(np.float32)
     return dict(at=random.integers(-slots, slots, (n, 1)), pairs=np.stack([random.integers(0, b, n), random.integers(-slots, slots, n)], 1), new=draw(n, 6),
-                row=draw(n, 4, 8).astype(np.float16), column=draw(n, b, 4, 8))
+                row=draw(n, 4, 8).astype(np.float16), column=draw(n, b, 4, 8),
+                begin=random.integers(-3 * slots, 3 * slots, b), part=draw(b, 2, min(n, slots), 3))
 
 
 def written(caches, i):
@@ -30,11 +32,14 @@ def written(caches, i):
         c['cache'][i['at'][r, 0]] = i['new'][r]
         c['rows'][tuple(i['pairs'][r])] = i['row'][r]
         c['turned'][:, :, i['at'][r, 0]] = i['column'][r]
+    for b, begin in enumerate(i['begin']):
+        for t in range(i['part'].shape[2]):
+            c['ring'][b, :, (begin + t) % c['ring'].shape[2]] = i['part'][b, :, t]
     return c
 
 
 def same_sums(got, c):
-    for name, want in ('sums', c['cache'].sum(1)), ('row_sums', c['rows'].astype(np.float32).sum(3)), ('turned_sums', c['turned'].sum(3)):
+    for name, want in ('sums', c['cache'].sum(1)), ('row_sums', c['rows'].astype(np.float32).sum(3)), ('turned_sums', c['turned'].sum(3)), ('ring_sums', c['ring'].sum(3)):
         np.testing.assert_allclose(got[name], want, rtol=1e-5, atol=1e-5, err_msg=name)
 
 
