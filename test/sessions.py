@@ -15,7 +15,7 @@ class Options(ctypes.Structure):
     _fields_ = [('device', ctypes.c_char_p), ('threads', ctypes.c_uint32), ('device_memory', ctypes.c_uint64), ('no_graphs', ctypes.c_int)]
 
 
-class Failed(Exception):
+class Failed(AssertionError):
     """What the library says of a call that failed."""
 
 

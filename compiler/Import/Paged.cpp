@@ -2,7 +2,8 @@
 //
 // com.microsoft PagedAttention: the tokens of several sequences behind one another, keys and values in blocks that a
 // table assigns to sequences. New ones go to their slots; then each sequence's blocks are gathered, and its queries
-// padded to the longest, for a plain attention.
+// padded to the longest, for a plain attention. In the layout LATENT there is one cache, of one head: the values are
+// the first columns of its keys.
 //
 //===----------------------------------------------------------------------===//
 
@@ -23,13 +24,15 @@ public:
   LogicalResult run();
 
 private:
+  LogicalResult checkLayout();
   LogicalResult readInputs();
   LogicalResult readSequences();
-  std::optional<Expr> longest();
+  bool findLongest();
+  Value turned(Heads x);
   Value slots();
   Value written(unsigned cache, Value fresh, Value to);
-  Heads gathered(Value cache, unsigned port, Expr keys);
-  Value attended(Heads k, Heads v, Expr most);
+  Heads gathered(Value cache, unsigned port);
+  Value attended(Heads k, Heads v);
 
   /// Of the sequence of token t: its number, which is `batch` behind the last one.
   Value rowOf(Body &b, unsigned operand, Value t) { return b.toIndex(b.read(operand, t)); }
@@ -38,32 +41,59 @@ private:
   Node &n;
   Type i64, element;
   int64_t heads = 0, kvHeads = 0;
-  Heads q, k, v;                                // [1, tokens, heads, size]
+  Heads q, k, v; // [1, tokens, heads, size]
+  bool latent = false;
+  int64_t valueSize = 0;                        // of a head of LATENT's values
   Expr tokens, batch, pages, blocks, blockSize; // pages: of a sequence
+  Expr newLimit, keyLimit;                      // of one sequence
+  Expr longest, reach;                          // the most new tokens and keys that a sequence is taken to have
   Value starts, before, counts;                 // [batch]: first token, tokens in the cache, new tokens
   Value rows, positions;                        // [tokens]: number of the sequence, place in it
-  std::optional<SmallVector<Expr>> limits;      // of new tokens and of keys of a sequence, where they are given
   Site tableSite;
 };
 
-LogicalResult Paged::readInputs() {
+LogicalResult Paged::checkLayout() {
   heads = n.attrInt("num_heads", 0), kvHeads = n.attrInt("kv_num_heads", 0);
   if (heads < 1 || kvHeads < 1 || heads % kvHeads)
     return n.error("expected num_heads and a divisor of it as kv_num_heads but got " + Twine(heads) + " and " +
                    Twine(kvHeads));
-  for (auto [name, only] :
-       {std::pair("kv_cache_layout", "SEPARATE"), std::pair("k_quant_type", "NONE"), std::pair("v_quant_type", "NONE"),
-        std::pair("k_cache_dtype", ""), std::pair("v_cache_dtype", "")})
+  for (auto [name, only] : {std::pair("k_quant_type", "NONE"), std::pair("v_quant_type", "NONE"),
+                            std::pair("k_cache_dtype", ""), std::pair("v_cache_dtype", "")})
     if (std::string word = n.attrString(name, only); word != only)
       return n.error("unsupported " + Twine(name) + " = '" + word + "' of PagedAttention: expected '" + only + "'");
   if (n.has(14) || n.has(15))
     return n.error("unsupported scales of quantised caches");
-  if (!n.wants(1) || !n.wants(2))
-    return n.error("expected outputs for both caches: they are written nowhere else");
-  if (n.has(1) != n.has(2))
-    return n.error("expected a key and a value, or neither");
-  for (auto [input, rank] :
-       {std::pair(0u, 2), std::pair(3u, 4), std::pair(4u, 4), std::pair(5u, 1), std::pair(6u, 1), std::pair(7u, 2)})
+  if (n.has(12) != n.has(13))
+    return n.error("expected weights of both norms, of queries and of keys, or none");
+  auto layout = n.attrWord("kv_cache_layout", {"SEPARATE", "LATENT"});
+  if (!layout)
+    return failure();
+  latent = *layout == "LATENT";
+  valueSize = n.attrInt("v_head_size", 0);
+  if (!latent) {
+    if (valueSize)
+      return n.error("expected v_head_size with kv_cache_layout = 'LATENT' alone but got " + Twine(valueSize));
+    if (!n.has(4))
+      return n.error("expected a value_cache");
+    if (!n.wants(1) || !n.wants(2))
+      return n.error("expected outputs for both caches: they are written nowhere else");
+    return n.has(1) != n.has(2) ? n.error("expected a key and a value, or neither") : success();
+  }
+  if (kvHeads != 1)
+    return n.error("expected one head of keys with kv_cache_layout = 'LATENT' but got kv_num_heads = " +
+                   Twine(kvHeads));
+  if (n.has(2) || n.has(4) || n.wants(2))
+    return n.error("expected no value and no value_cache with kv_cache_layout = 'LATENT': values are the first columns "
+                   "of keys");
+  if (!n.has(1))
+    return n.error("expected a key with kv_cache_layout = 'LATENT'");
+  if (!n.wants(1))
+    return n.error("expected an output for the cache: it is written nowhere else");
+  return success();
+}
+
+LogicalResult Paged::readInputs() {
+  for (auto [input, rank] : {std::pair(0u, 2), std::pair(3u, 4), std::pair(5u, 1), std::pair(6u, 1), std::pair(7u, 2)})
     if (failed(n.expectRank(input, rank)))
       return failure();
   element = n.element(0);
@@ -71,6 +101,10 @@ LogicalResult Paged::readInputs() {
   blocks = n.type(3).dim(0), blockSize = n.type(3).dim(1);
   Expr size = n.type(3).dim(3), one = n.expr(1);
   for (unsigned cache : {3u, 4u}) {
+    if (!n.has(cache))
+      continue;
+    if (failed(n.expectRank(cache, 4)))
+      return failure();
     if (n.element(cache) != element)
       return n.error("expected caches of the query's type but got " + n.typeText(cache) + " and " + n.typeText(0));
     for (auto [d, e] : llvm::zip(n.dims(n.in(cache)), SmallVector<Expr>{blocks, blockSize, n.expr(kvHeads), size}))
@@ -93,13 +127,20 @@ LogicalResult Paged::readInputs() {
   if (failed(n.require(n.type(0).dim(1), size * (packed ? heads + 2 * kvHeads : heads), "columns of the query")))
     return failure();
   for (unsigned i : {1u, 2u})
-    if (!packed && failed(n.require(n.type(i).dim(1), size * kvHeads, "columns of keys and values")))
+    if (n.has(i) && failed(n.require(n.type(i).dim(1), size * kvHeads, "columns of keys and values")))
       return failure();
   q = part(0, n.expr(0), heads);
   k = packed ? part(0, size * heads, kvHeads) : part(1, n.expr(0), kvHeads);
-  v = packed ? part(0, size * (heads + kvHeads), kvHeads) : part(2, n.expr(0), kvHeads);
-  if (!q.v || !k.v || !v.v)
+  if (!latent)
+    v = packed ? part(0, size * (heads + kvHeads), kvHeads) : part(2, n.expr(0), kvHeads);
+  if (!q.v || !k.v || (!latent && !v.v))
     return failure();
+  if (valueSize) {
+    if (failed(n.requireAtMost(n.expr(valueSize), size, "v_head_size and columns of the cache")))
+      return failure();
+    if (size != n.expr(valueSize) && !n.attr("scale"))
+      return n.error("expected a scale, as values have " + Twine(valueSize) + " columns and keys " + size.str());
+  }
   for (auto [x, weight] : {std::pair(&q, 12u), std::pair(&k, 13u)})
     if (n.has(weight)) {
       if (failed(n.expectRank(weight, 1)) || failed(n.require(n.type(weight).dim(0), size, "a norm's weights")))
@@ -108,28 +149,65 @@ LogicalResult Paged::readInputs() {
       if (!x->v)
         return failure();
     }
-  if (n.has(16) && n.type(16).numElements().asConstant())
-    limits = n.symbolicInts(n.in(16), "attention_metadata");
-  return limits && limits->size() < 2 ? n.error("expected two limits or more as attention_metadata") : success();
+  newLimit = tokens, keyLimit = pages * blockSize;
+  if (!n.has(16) || !n.type(16).numElements().asConstant())
+    return success();
+  auto limits = n.symbolicInts(n.in(16), "attention_metadata");
+  if (!limits)
+    return failure();
+  if (limits->size() < 2)
+    return n.error("expected two limits or more as attention_metadata");
+  // What is not above 0 is not known.
+  auto limited = [&](Expr limit, Expr all) {
+    return Expr::select(Expr::lt(n.expr(0), limit), Expr::min(limit, all), all);
+  };
+  newLimit = longest = limited((*limits)[0], newLimit);
+  keyLimit = reach = limited((*limits)[1], keyLimit);
+  return success();
 }
 
 /// Where each sequence's tokens are, and what each token is of which.
 LogicalResult Paged::readSequences() {
+  SymTensorType perSequence = n.tensor({batch}, i64), perToken = n.tensor({tokens}, i64);
+  auto raw = [&](Body &b, unsigned operand, Value i) {
+    return b.convert(b.read(operand, i), b.type(operand).getElementType(), i64);
+  };
+  Value added = n.generic(perSequence, n.in(5), [&](Body &b) {
+    return b.sub(raw(b, 0, b.add(b.index(0), b.idx(1))), raw(b, 0, b.index(0)));
+  });
+  auto first = n.site(n.in(5), n.expr(1), "the first cumulative length", /*wraps=*/false);
   auto ends = n.site(n.in(5), tokens + 1, "a cumulative length", /*wraps=*/false);
   auto lengths = n.site(n.in(6), pages * blockSize + 1, "the past length of a sequence", /*wraps=*/false);
   auto table = n.site(n.in(7), blocks, "a block of a sequence", /*wraps=*/false);
-  if (failed(ends) || failed(lengths) || failed(table))
+  auto news = n.site(added, newLimit + 1, "the number of new tokens of a sequence", /*wraps=*/false);
+  if (failed(first) || failed(ends) || failed(lengths) || failed(table) || failed(news))
     return failure();
   tableSite = *table;
-  SymTensorType perSequence = n.tensor({batch}, i64), perToken = n.tensor({tokens}, i64);
-  auto end = [&](Body &b, Value i) { return b.bounded(b.read(0, i), tokens + 1, *ends, /*wraps=*/false); };
-  starts = n.generic(perSequence, n.in(5), [&](Body &b) { return b.fromIndex(end(b, b.index(0)), i64); });
-  counts = n.generic(perSequence, n.in(5), [&](Body &b) {
-    Value i = b.index(0);
-    return b.fromIndex(b.max(b.idx(0), b.sub(end(b, b.add(i, b.idx(1))), end(b, i))), i64);
+  auto within = [&](Body &b, Value x, Expr most) {
+    return b.logicalAnd(b.cmp(Cmp::le, b.integer(i64, 0), x), b.cmp(Cmp::le, x, b.fromIndex(b.size(most), i64)));
+  };
+  starts = n.generic(perSequence, n.in(5), [&](Body &b) {
+    Value i = b.index(0), end = b.read(0, i), isFirst = b.cmp(Cmp::eq, i, b.idx(0));
+    Value zero = b.bounded(end, n.expr(1), *first, /*wraps=*/false, isFirst);
+    Value start = b.bounded(end, tokens + 1, *ends, /*wraps=*/false, b.logicalNot(isFirst));
+    return b.fromIndex(b.select(isFirst, zero, start), i64);
   });
-  before = n.generic(perSequence, n.in(6), [&](Body &b) {
-    return b.fromIndex(b.bounded(b.read(0, b.index(0)), pages * blockSize + 1, *lengths, /*wraps=*/false), i64);
+  // Of ends that are outside nothing more is said.
+  counts = n.generic(perSequence, {n.in(5), added}, [&](Body &b) {
+    Value i = b.index(0), next = b.add(i, b.idx(1)), end = raw(b, 0, next);
+    Value last = b.bounded(end, tokens + 1, *ends, /*wraps=*/false);
+    Value known = b.logicalAnd(within(b, raw(b, 0, i), tokens), within(b, end, tokens));
+    return b.fromIndex(b.min(last, b.bounded(b.read(1, i), newLimit + 1, *news, /*wraps=*/false, known)), i64);
+  });
+  Value total = n.generic(perSequence, {n.in(6), counts},
+                          [&](Body &b) { return b.add(raw(b, 0, b.index(0)), b.read(1, b.index(0))); });
+  auto keys = n.site(total, keyLimit + 1, "the number of keys of a sequence", /*wraps=*/false);
+  if (failed(keys))
+    return failure();
+  before = n.generic(perSequence, {n.in(6), total}, [&](Body &b) {
+    Value i = b.index(0), past = raw(b, 0, i), known = within(b, past, pages * blockSize);
+    Value length = b.bounded(past, pages * blockSize + 1, *lengths, /*wraps=*/false);
+    return b.fromIndex(b.min(length, b.bounded(b.read(1, i), keyLimit + 1, *keys, /*wraps=*/false, known)), i64);
   });
   // As many sequences as have ended.
   rows = n.reduce(perToken, ReduceKind::add, {batch}, {starts, counts},
@@ -147,16 +225,27 @@ LogicalResult Paged::readSequences() {
   return success();
 }
 
-/// The most tokens that a sequence adds; who gives a limit for it saves a look at the data before the run goes on.
-std::optional<Expr> Paged::longest() {
+/// The most tokens that a sequence adds and the most keys that one has. Who gives limits for them saves a look at the
+/// data before the run goes on, and so does who has but one sequence.
+bool Paged::findLongest() {
   if (batch.isConstant(1))
-    return tokens;
-  if (limits)
-    return Expr::max(n.expr(0), Expr::min(limits->front(), tokens));
-  Value most = n.reduce(n.tensor({n.expr(1)}, i64), ReduceKind::max, {batch}, counts,
-                        [&](Body &b) { return b.read(0, b.index(1)); }, {});
-  auto item = most ? n.symbolicInt(most, "the longest sequence") : std::nullopt;
-  return item ? std::optional(Expr::max(n.expr(0), Expr::min(*item, tokens))) : std::nullopt;
+    longest = newLimit;
+  if (longest && !reach)
+    reach = keyLimit;
+  if (longest)
+    return true;
+  Value most = n.reduce(n.tensor({n.expr(2)}, i64), ReduceKind::max, {batch}, {counts, before},
+                        [&](Body &b) {
+                          Value count = b.read(0, b.index(1)), keys = b.add(count, b.read(1, b.index(1)));
+                          return b.select(b.cmp(Cmp::eq, b.index(0), b.idx(0)), count, keys);
+                        },
+                        {});
+  auto found = most ? n.symbolicInts(most, "the longest sequence") : std::nullopt;
+  if (!found)
+    return false;
+  auto kept = [&](Expr e, Expr limit) { return Expr::max(n.expr(0), Expr::min(e, limit)); };
+  longest = kept((*found)[0], newLimit), reach = kept((*found)[1], keyLimit);
+  return true;
 }
 
 /// Of each token the slot that its key goes to, or, where it goes nowhere, the one behind the last.
@@ -200,10 +289,10 @@ Value Paged::written(unsigned cache, Value fresh, Value to) {
   return n.reshape(next.getResult(), n.dims(n.in(cache)));
 }
 
-/// [batch, keys, heads, size]: each sequence's tokens, and zeros behind them.
-Heads Paged::gathered(Value cache, unsigned port, Expr keys) {
+/// [batch, reach, heads, size]: each sequence's tokens, and zeros behind them.
+Heads Paged::gathered(Value cache, unsigned port) {
   Expr size = n.type(port).dim(3);
-  return {n.generic(n.tensor({batch, keys, n.expr(kvHeads), size}, element), {cache, n.in(7), before, counts},
+  return {n.generic(n.tensor({batch, reach, n.expr(kvHeads), size}, element), {cache, n.in(7), before, counts},
                     [&](Body &b) {
                       Value row = b.index(0), j = b.index(1), width = b.max(b.idx(1), b.size(blockSize));
                       Value there = b.cmp(Cmp::lt, b.fromIndex(j, i64), b.add(b.read(2, row), b.read(3, row)));
@@ -216,9 +305,9 @@ Heads Paged::gathered(Value cache, unsigned port, Expr keys) {
 }
 
 /// [tokens, heads * size]
-Value Paged::attended(Heads k, Heads v, Expr most) {
+Value Paged::attended(Heads k, Heads v) {
   Expr size = q.size();
-  Heads padded{n.generic(n.tensor({batch, most, n.expr(heads), size}, element), {q.v, starts},
+  Heads padded{n.generic(n.tensor({batch, longest, n.expr(heads), size}, element), {q.v, starts},
                          [&](Body &b) {
                            Value t = b.add(b.toIndex(b.read(1, b.index(0))), b.index(1));
                            return b.readOr(0, {b.idx(0), t, b.index(2), b.index(3)}, b.zero(b.result.scalarType()),
@@ -259,44 +348,67 @@ Value Paged::attended(Heads k, Heads v, Expr most) {
   return n.reshape(packed, {tokens, v.size() * heads});
 }
 
+/// Heads with what the caches of sines and cosines say turned, from a column on; those before it, and those behind,
+/// stay.
+Value Paged::turned(Heads x) {
+  int64_t first = n.attrInt("rotary_offset", 0);
+  Expr size = x.size(), rotated = n.type(8).dim(1) * 2, rest = size - first;
+  if (first < 0 || first % 8)
+    return (void)n.error("expected a multiple of 8 as rotary_offset but got " + Twine(first)), Value();
+  if (failed(n.requireAtMost(rotated + first, size, "rotated columns and columns of a head")))
+    return {};
+  int64_t width = rotated == rest ? 0 : rotated.asConstant().value_or(0);
+  bool interleaved = n.attrInt("rotary_interleaved", 0) != 0;
+  if (!first)
+    return rotate(n, x, n.in(8), n.in(9), positions, interleaved, width);
+  SmallVector<Expr> sizes = n.dims(x.v), begin(4, n.expr(0));
+  sizes[3] = rest, begin[3] = n.expr(first);
+  Heads end{n.slice(x.v, begin, sizes, {1, 1, 1, 1}), x.headsFirst};
+  end.v = rotate(n, end, n.in(8), n.in(9), positions, interleaved, width);
+  if (!end.v)
+    return {};
+  return n.generic(n.type(x.v), {x.v, end.v}, [&](Body &b) {
+    SmallVector<Value> at = b.indices(), behind(at);
+    behind[3] = b.sub(at[3], b.idx(first));
+    return b.readOr(1, behind, b.read(0, at), {3});
+  });
+}
+
 LogicalResult Paged::run() {
-  if (failed(readInputs()) || failed(readSequences()))
+  if (failed(checkLayout()) || failed(readInputs()) || failed(readSequences()))
     return failure();
   if (n.attrInt("do_rotary", 0)) {
     if (!n.has(8) || !n.has(9))
       return n.error("expected cos_cache and sin_cache");
     if (failed(n.expectRank(8, 2)))
       return failure();
-    Expr rotated = n.type(8).dim(1) * 2;
-    int64_t width = rotated == q.size() ? 0 : rotated.asConstant().value_or(0);
-    for (Heads *x : {&q, &k}) {
-      x->v = rotate(n, *x, n.in(8), n.in(9), positions, n.attrInt("rotary_interleaved", 0) != 0, width);
-      if (!x->v)
+    for (Heads *x : {&q, &k})
+      if (!(x->v = turned(*x)))
         return failure();
-    }
   }
-  Value to = slots();
-  if (!to)
+  Value to = slots(), keys = to ? written(3, k.v, to) : Value(), values;
+  if (keys && !latent)
+    values = written(4, v.v, to);
+  if (!keys || (!latent && !values) || !findLongest())
     return failure();
-  Value keys = written(3, k.v, to), values = written(4, v.v, to);
-  if (!keys || !values)
+  Heads ofKeys = gathered(keys, 3), ofValues = ofKeys;
+  if (!latent)
+    ofValues = gathered(values, 4);
+  else if (valueSize)
+    ofValues.v = n.slice(ofKeys.v, SmallVector<Expr>(4, n.expr(0)), {batch, reach, n.expr(kvHeads), n.expr(valueSize)},
+                         {1, 1, 1, 1});
+  Value y = attended(ofKeys, ofValues);
+  if (!y || failed(n.set(0, y)) || failed(n.setState(1, keys, 3)))
     return failure();
-  auto most = longest();
-  if (!most)
-    return failure();
-  Expr reach = pages * blockSize;
-  if (limits)
-    reach = Expr::min(reach, Expr::max(n.expr(0), (*limits)[1]));
-  Value y = attended(gathered(keys, 3, reach), gathered(values, 4, reach), *most);
-  return failed(n.set(0, y)) || failed(n.setState(1, keys, 3)) ? failure() : n.setState(2, values, 4);
+  return latent ? success() : n.setState(2, values, 4);
 }
 
 } // namespace
 
 void import::registerPaged(OpTable &t) {
   auto run = [](Node &n) { return Paged(n).run(); };
-  t["com.microsoft.PagedAttention"] = Definition{Lowering(run), {0, 3, 4, 5, 6, 7}}.understanding(
+  t["com.microsoft.PagedAttention"] = Definition{Lowering(run), {0, 3, 5, 6, 7}}.understanding(
       17, "do_rotary is_causal k_cache_dtype k_quant_type kv_cache_bit_width kv_cache_layout kv_num_heads "
-          "local_window_size num_heads qk_norm_epsilon rotary_interleaved rotary_offset=0 scale smooth_softmax softcap "
-          "v_cache_dtype v_quant_type");
+          "local_window_size num_heads qk_norm_epsilon rotary_interleaved rotary_offset scale smooth_softmax softcap "
+          "v_cache_dtype v_head_size v_quant_type");
 }

@@ -9,7 +9,7 @@ import interp
 import ptxtypes
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..'))
-from sessions import Model
+from sessions import Failed, Model
 
 LAUNCH = ctypes.CFUNCTYPE(None, ctypes.c_char_p, ctypes.c_char_p, ctypes.POINTER(ctypes.c_uint), ctypes.c_uint, ctypes.c_uint,
                           ctypes.POINTER(ctypes.c_uint64))
@@ -53,8 +53,10 @@ class Gpu:
         return np.frombuffer((ctypes.c_uint8 * n).from_address(address), np.uint8) if n else np.zeros(0, np.uint8)
 
     def check(self, status):
-        if status or self.wrong:
-            raise AssertionError(self.wrong or self.runtime.kt_last_error().decode())
+        if self.wrong:
+            raise AssertionError(self.wrong)
+        if status:
+            raise Failed(self.runtime.kt_last_error().decode())
         if self.driver.fakeCudaViolations():
             raise AssertionError('the runtime did what no correct user of the driver does')
 

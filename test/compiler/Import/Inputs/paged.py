@@ -70,7 +70,8 @@ SETS = [dict(new=[3, 1, 4], past=[5, 0, 9], pages=4, blocks=15), dict(new=[1, 1]
 
 def main(model, *options):
     if options:
-        for name, at, value in (("table", (0, 1), 9), ("table", (0, 1), -1), ("past", 1, 17), ("ends", 2, 9), ("slots", 1, 36)):
+        for name, at, value in (("table", (0, 1), 9), ("table", (0, 1), -1), ("past", 1, 17), ("ends", 2, 9), ("slots", 1, 36), ("slots", 1, -2), ("ends", 0, 1), ("ends", 2, 2),
+                                ("past", 2, 13), ("limits", 0, 3), ("limits", 1, 12)):
             inputs = numbers([3, 1, 4], [5, 0, 9], 4, 12, 0)
             inputs["keycache"], inputs["valuecache"] = inputs["keycache"][:9], inputs["valuecache"][:9]
             inputs["table"] %= 9

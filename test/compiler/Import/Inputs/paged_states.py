@@ -70,19 +70,26 @@ def check(model):
         session.free()
 
 
-def main(library, artifact):
-    model = Model(ctypes.CDLL(library), artifact)
-    check(model)
-    session, random = model.session(BLOCKS), np.random.default_rng(5)
+def refusals(model):
+    """What is said of a table that points outside, and of the run after it."""
+    session, random, said = model.session(BLOCKS), np.random.default_rng(5), []
     first = step([2], [0], [[1]], random)
     session.run(first)
     for i in step([2], [2], [[12]], random), first:
         try:
             session.run(i)
         except Failed as e:
-            print(e)
+            said.append(str(e))
     session.reset()
     close(session.run(first)['y'], follow(empty(), first)[0])
+    session.free()
+    return said
+
+
+def main(library, artifact):
+    model = Model(ctypes.CDLL(library), artifact)
+    check(model)
+    print(*refusals(model), sep='\n')
 
 
 if __name__ == '__main__':
