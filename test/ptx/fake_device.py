@@ -16,7 +16,7 @@ LAUNCH = ctypes.CFUNCTYPE(None, ctypes.c_char_p, ctypes.c_char_p, ctypes.POINTER
 
 
 class Gpu:
-    """One a process. `wrong` is what the interpreter found in the latest run, `launches` counts them."""
+    """One a process. `wrong` is what the interpreter found in the latest run, `launches` and `threads` count what there has been of either."""
 
     def __init__(self, build):
         # The runtime asks the dynamic linker for libcuda.so.1, and gets what was loaded under this name before.
@@ -27,7 +27,7 @@ class Gpu:
         self.driver.fakeCudaBytesFrom.argtypes = [ctypes.c_uint64]
         self.hook = LAUNCH(self.launch)
         self.driver.fakeCudaRunKernels(self.hook)
-        self.functions, self.wrong, self.launches = {}, None, 0
+        self.functions, self.wrong, self.launches, self.threads = {}, None, 0, 0
 
     def launch(self, module, entry, grid, threads, shared, parameters):
         try:
@@ -44,6 +44,7 @@ class Gpu:
                 arguments.append(self.memory(value) if size == 8 else ctypes.c_int32(value).value)
             interp.launch(f, arguments, tuple(grid[:3]), shared, batch_threads=16384)
             self.launches += 1
+            self.threads += grid[0] * grid[1] * grid[2] * threads
         except Exception as e:  # it cannot pass through the driver's caller
             self.wrong = self.wrong or f'{type(e).__name__}: {e}'
 

@@ -31,6 +31,8 @@ def attempt(gpu, build, name, checks, arguments):
             said, host = checks.refusals(model), Model(gpu.runtime, artifact)
             assert said == checks.refusals(host) and len(said) == 2, said
             host.free()
+        if hasattr(checks, 'check_large'):
+            checks.check_large(model, lambda: gpu.threads)
         gpu.check(0)
         model.free()
         return gpu.launches - launches

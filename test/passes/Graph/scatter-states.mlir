@@ -17,11 +17,12 @@ module attributes {kt.sites = [{node = "s", what = "an index", wraps}]} {
 // CHECK-LABEL: @pages(
 // CHECK-SAME: {kt.tied = 0 : i64}
 // CHECK-SAME: {kt.tied = 0 : i64, kt.tied_axis = 0 : i64}
+// CHECK: %[[SLOT:.*]] = kt.generic ins(%arg1 : {{.*}} -> <[n] x i64>
+// CHECK: kt.bounded {{.*}} below <blocks * 16> site 0 {wraps} : i64
 // CHECK: kt.generic -> <[select(select(eq(0, @capacity), 0, lt(n, 1025)), 0, blocks * 16)] x i64>
-// CHECK: kt.bounded {{.*}} below <blocks * 16> site 0 {wraps} : i64
+// CHECK: kt.generic ins(%[[SLOT]] : {{.*}} -> <[select(select(eq(0, @capacity), 0, lt(n, 1025)), 0, n), 1] x i64>
 // CHECK: %[[WRITER:.*]] = kt.scatter assign {{.*}} -> <[select(select(eq(0, @capacity), 0, lt(n, 1025)), 0, blocks * 16)] x i64>
-// CHECK: kt.bounded {{.*}} below <blocks * 16> site 0 {wraps} : i64
-// CHECK: %[[PLACE:.*]] = kt.reduce max over [#kt.expr<select(select(eq(0, @capacity), 0, lt(n, 1025)), n, 0)>] {{.*}} -> <[select(eq(0, @capacity), 0, n)] x i64>
+// CHECK: %[[PLACE:.*]] = kt.reduce max over [#kt.expr<select(select(eq(0, @capacity), 0, lt(n, 1025)), n, 0)>] ins(%[[SLOT]], {{.*}} -> <[select(eq(0, @capacity), 0, n)] x i64>
 // CHECK: %[[CACHE:.*]] = kt.reshape %arg0 : {{.*}} -> <[blocks * 16, 64] x f16>
 // CHECK: %[[NEXT:.*]] = kt.update axis 0 from <0> count <select(eq(0, @capacity), blocks * 16, n)> ins(%[[CACHE]], %arg2, %[[WRITER]], %[[PLACE]] :
 // CHECK: kt.yield %{{[0-9]+}}, %{{[0-9]+}} : f16, index
@@ -60,6 +61,62 @@ func.func @turned(%cache: !cache, %at: !one, %new: !kt.tensor<[1, b, 4, 64] x f1
     kt.yield %1 : f16
   }
   return %next, %twice : !cache, !front
+}
+
+// Single elements, of whose indices one is data and the others count: each batch has slots of its own, which all of its heads and columns share. Where those that share
+// may be none, nothing is looked at.
+// CHECK-LABEL: @column(
+// CHECK-SAME: kt.tied_axis = 2 : i64
+// CHECK: kt.generic ins(%{{.*}} : !kt.tensor<[b, h, n, 8, 4] x i64>) -> <[b, select(eq(0, h), 0, n)] x i64> {
+// CHECK: ^bb0(%[[AT:.*]]: {{.*}}, %[[B:.*]]: index, %[[T:.*]]: index):
+// CHECK: %[[C0:.*]] = arith.constant 0
+// CHECK: %[[C2:.*]] = arith.constant 2
+// CHECK: kt.read %[[AT]][%[[B]], %{{.*}}, %[[T]], %{{.*}}, %[[C2]]]
+// CHECK: kt.scatter assign {{.*}} -> <[b, select(select(eq(0, @capacity), 0, lt(select(eq(0, h), 0, n), 1025)), 0, room)] x i64>
+// CHECK: kt.reduce max {{.*}} -> <[b, select(eq(0, @capacity), 0, select(eq(0, h), 0, n))] x i64>
+// CHECK: kt.update axis 2 from <0> count <select(eq(0, @capacity), room, select(eq(0, h), 0, n))>
+func.func @column(%cache: !kt.tensor<[b, h, room, 8] x f16>, %at: !kt.tensor<[b, n] x i64>, %new: !kt.tensor<[b, h, n, 8] x f16>) -> !kt.tensor<[b, h, room, 8] x f16> {
+  %i = kt.generic ins(%at : !kt.tensor<[b, n] x i64>) -> !kt.tensor<[b, h, n, 8, 4] x i64> {
+  ^bb0(%A: !kt.tensor<[b, n] x i64>, %b: index, %h: index, %t: index, %d: index, %k: index):
+    %0 = kt.read %A[%b, %t] : !kt.tensor<[b, n] x i64> -> i64
+    %c0 = arith.constant 0 : index
+    %c1 = arith.constant 1 : index
+    %c3 = arith.constant 3 : index
+    %i0 = arith.index_cast %b : index to i64
+    %i1 = arith.index_cast %h : index to i64
+    %i3 = arith.index_cast %d : index to i64
+    %is0 = arith.cmpi eq, %k, %c0 : index
+    %is1 = arith.cmpi eq, %k, %c1 : index
+    %is3 = arith.cmpi eq, %k, %c3 : index
+    %1 = arith.select %is0, %i0, %0 : i64
+    %2 = arith.select %is1, %i1, %1 : i64
+    %3 = arith.select %is3, %i3, %2 : i64
+    kt.yield %3 : i64
+  }
+  %rows = kt.reshape %i : !kt.tensor<[b, h, n, 8, 4] x i64> -> !kt.tensor<[b * h * n * 8, 4] x i64>
+  %flat = kt.reshape %new : !kt.tensor<[b, h, n, 8] x f16> -> !kt.tensor<[b * h * n * 8] x f16>
+  %next = kt.scatter assign %cache, %rows, %flat {site = 0 : i64} : !kt.tensor<[b, h, room, 8] x f16>, !kt.tensor<[b * h * n * 8, 4] x i64>, !kt.tensor<[b * h * n * 8] x f16>
+    -> !kt.tensor<[b, h, room, 8] x f16>
+  return %next : !kt.tensor<[b, h, room, 8] x f16>
+}
+
+// The slot is another one for each column.
+// CHECK-LABEL: @of_each_column(
+// CHECK-NOT: kt.update
+// CHECK: return
+func.func @of_each_column(%cache: !kt.tensor<[room, 8] x f16>, %at: !kt.tensor<[n, 8] x i64>, %new: !kt.tensor<[n * 8] x f16>) -> !kt.tensor<[room, 8] x f16> {
+  %i = kt.generic ins(%at : !kt.tensor<[n, 8] x i64>) -> !kt.tensor<[n, 8, 2] x i64> {
+  ^bb0(%A: !kt.tensor<[n, 8] x i64>, %t: index, %d: index, %k: index):
+    %0 = kt.read %A[%t, %d] : !kt.tensor<[n, 8] x i64> -> i64
+    %c0 = arith.constant 0 : index
+    %i1 = arith.index_cast %d : index to i64
+    %is0 = arith.cmpi eq, %k, %c0 : index
+    %1 = arith.select %is0, %0, %i1 : i64
+    kt.yield %1 : i64
+  }
+  %rows = kt.reshape %i : !kt.tensor<[n, 8, 2] x i64> -> !kt.tensor<[n * 8, 2] x i64>
+  %next = kt.scatter assign %cache, %rows, %new : !kt.tensor<[room, 8] x f16>, !kt.tensor<[n * 8, 2] x i64>, !kt.tensor<[n * 8] x f16> -> !kt.tensor<[room, 8] x f16>
+  return %next : !kt.tensor<[room, 8] x f16>
 }
 
 // Something else reads the cache as it was, before the scatter or beside it; a sum; a result in another order; single numbers; what is no argument.

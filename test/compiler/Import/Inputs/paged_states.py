@@ -70,6 +70,20 @@ def check(model):
         session.free()
 
 
+def check_large(model, threads):
+    """A run in a large cache takes no more threads than one in a small one, and far fewer than the cache has elements."""
+    random, used = np.random.default_rng(9), []
+    i = step([2, 1], [3, 0], [[0, 3], [1]], random)
+    for blocks in BLOCKS, 20000:
+        session = model.session(blocks)
+        session.run(i)
+        before = threads()
+        session.run(i)
+        used.append(threads() - before)
+        session.free()
+    assert used[0] == used[1] < 20000 * BLOCK, used
+
+
 def refusals(model):
     """What is said of a table that points outside, and of the run after it."""
     session, random, said = model.session(BLOCKS), np.random.default_rng(5), []

@@ -10,19 +10,20 @@ import numpy as np
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), *['..'] * 3))
 from sessions import Failed, Model
 
-CACHES = dict(next='cache', rows_next='rows', turned_next='turned', ring_next='ring')
+CACHES = dict(next='cache', rows_next='rows', turned_next='turned', ring_next='ring', elements_next='elements', full_next='full')
 
 
 def empty(slots, b):
     return dict(cache=np.zeros((slots, 6), np.float32), rows=np.zeros((b, slots, 4, 8), np.float16), turned=np.zeros((b, 4, slots, 8), np.float32),
-                ring=np.zeros((b, 2, slots, 3), np.float32))
+                ring=np.zeros((b, 2, slots, 3), np.float32), elements=np.zeros((b, 4, slots, 8), np.float32), full=np.zeros((b, 4, slots, 8), np.float32))
 
 
 def numbers(slots, b, n, random):
     draw = lambda *shape: random.standard_normal(shape).astype(np.float32)
     return dict(at=random.integers(-slots, slots, (n, 1)), pairs=np.stack([random.integers(0, b, n), random.integers(-slots, slots, n)], 1), new=draw(n, 6),
                 row=draw(n, 4, 8).astype(np.float16), column=draw(n, b, 4, 8),
-                begin=random.integers(-3 * slots, 3 * slots, b), part=draw(b, 2, min(n, slots), 3))
+                begin=random.integers(-3 * slots, 3 * slots, b), part=draw(b, 2, min(n, slots), 3), position=random.integers(-slots, slots, n),
+                positions=random.integers(-slots, slots, (b, n)), key=draw(b, 4, n, 8))
 
 
 def written(caches, i):
@@ -32,6 +33,9 @@ def written(caches, i):
         c['cache'][i['at'][r, 0]] = i['new'][r]
         c['rows'][tuple(i['pairs'][r])] = i['row'][r]
         c['turned'][:, :, i['at'][r, 0]] = i['column'][r]
+        c['elements'][:, :, i['position'][r]] = i['key'][:, :, r]
+        for b, positions in enumerate(i['positions']):
+            c['full'][b, :, positions[r]] = i['key'][b, :, r]
     for b, begin in enumerate(i['begin']):
         for t in range(i['part'].shape[2]):
             c['ring'][b, :, (begin + t) % c['ring'].shape[2]] = i['part'][b, :, t]
@@ -39,7 +43,8 @@ def written(caches, i):
 
 
 def same_sums(got, c):
-    for name, want in ('sums', c['cache'].sum(1)), ('row_sums', c['rows'].astype(np.float32).sum(3)), ('turned_sums', c['turned'].sum(3)), ('ring_sums', c['ring'].sum(3)):
+    for name, want in ('sums', c['cache'].sum(1)), ('row_sums', c['rows'].astype(np.float32).sum(3)), ('turned_sums', c['turned'].sum(3)), ('ring_sums', c['ring'].sum(3)), \
+            ('elements_sums', c['elements'].sum(3)), ('full_sums', c['full'].sum(3)):
         np.testing.assert_allclose(got[name], want, rtol=1e-5, atol=1e-5, err_msg=name)
 
 
