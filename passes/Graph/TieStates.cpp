@@ -98,14 +98,22 @@ private:
     return sub && sub.getLhs() == indexArgument(axis) ? sub.getRhs() : Value();
   }
 
+  /// A size, or a number that was one; null where it is neither.
+  std::optional<Expr> sizeOf(Value v) {
+    APInt constant;
+    if (matchPattern(v, m_ConstantInt(&constant)) && constant.isNonNegative())
+      return Expr::constant(context(), constant.getSExtValue());
+    auto size = v.getDefiningOp<SizeOp>();
+    return size ? std::optional<Expr>(size.getValue()) : std::nullopt;
+  }
+
   /// In a ring, `offset` with one turn more where it is negative: what is to become of it.
   Value ringOffset(Value index) {
     auto select = index.getDefiningOp<arith::SelectOp>();
     auto turn = select ? select.getTrueValue().getDefiningOp<arith::AddIOp>() : arith::AddIOp();
     auto compare = select ? select.getCondition().getDefiningOp<arith::CmpIOp>() : arith::CmpIOp();
     Value by = select ? select.getFalseValue() : Value();
-    auto room = turn ? turn.getRhs().getDefiningOp<SizeOp>() : SizeOp();
-    if (!room || Expr(room.getValue()) != Expr(type().dim(axis)) || turn.getLhs() != by || !compare ||
+    if (!turn || turn.getLhs() != by || sizeOf(turn.getRhs()) != Expr(type().dim(axis)) || !compare ||
         compare.getPredicate() != arith::CmpIPredicate::slt || compare.getLhs() != by ||
         !matchPattern(compare.getRhs(), m_Zero()))
       return {};
@@ -119,6 +127,18 @@ private:
     if (dependsOn(offset, indexArgument(axis)) || dependsOn(offset, indexArgument(type().getRank() - 1)))
       return std::nullopt;
     return Window{zero, count, offset};
+  }
+
+  /// Where a body makes something else where `index`, as it computes it, is below `count`.
+  std::optional<Window> windowOf(Value index, Expr count) {
+    if (Value by = offset(index))
+      return windowAt(by, count);
+    Value by = fixed ? ringOffset(index) : Value();
+    auto found = by ? windowAt(by, count) : std::nullopt;
+    if (!found || !found->shift) // what begins at a size is no window that could be moved
+      return std::nullopt;
+    found->ring = true;
+    return found;
   }
 
   /// Reads the argument where the result's element is.
@@ -145,20 +165,16 @@ private:
         int64_t checked = read.getCheck()->front();
         Value index = read.getIndices()[checked];
         Expr count = read.getTensor().getType().dim(checked);
-        if (Value by = offset(index))
-          found = windowAt(by, count);
-        else if (Value by = fixed ? ringOffset(index) : Value(); by && (found = windowAt(by, count)))
-          found->ring = (bool)found->shift;
-        else if (fixed && index == indexArgument(axis))
+        found = windowOf(index, count);
+        if (!found && fixed && index == indexArgument(axis))
           found = Window{Expr::constant(context(), 0), count, {}};
         v = read.getOtherwise();
       } else if (auto select = v.getDefiningOp<arith::SelectOp>()) {
         auto compare = select.getCondition().getDefiningOp<arith::CmpIOp>();
-        auto bound = compare ? compare.getRhs().getDefiningOp<SizeOp>() : SizeOp();
+        auto bound = compare ? sizeOf(compare.getRhs()) : std::nullopt;
         if (!bound || compare.getPredicate() != arith::CmpIPredicate::ult)
           return std::nullopt;
-        if (Value by = offset(compare.getLhs()))
-          found = windowAt(by, bound.getValue());
+        found = windowOf(compare.getLhs(), *bound);
         v = select.getFalseValue();
       }
       if (!found || window) // one window only

@@ -226,7 +226,11 @@ Status Runs::forget(uint64_t behind) {
 bool Runs::goesBack() const {
   return std::none_of(roles.states.begin(), roles.states.end(), [&](auto &state) {
     const PortInfo &port = model->inputs()[state.first];
-    return port.grows < 0 && port.written < 0;
+    if (port.grows >= 0)
+      return false;
+    // With fewer places than there may be tokens it is a ring, in which new ones lie where old ones were.
+    int64_t places = port.written < 0 ? 0 : port.dims[static_cast<size_t>(port.written)];
+    return places >= 0 && static_cast<uint64_t>(places) < options.capacity;
   });
 }
 

@@ -66,7 +66,8 @@ public:
   uint64_t vocabulary() const { return static_cast<uint64_t>(model->outputs()[roles.logits].dims.back()); }
   /// The tokens that the state has of each stream.
   uint64_t held() const { return length; }
-  /// Whether a state in place can be again what it was some tokens before: no run replaces a part of it.
+  /// Whether a state in place can be again what it was some tokens before: no run replaces a part of it, or writes over
+  /// what is older.
   bool goesBack() const;
   /// Whether nothing of a state is written over.
   bool onlyGrows() const;
