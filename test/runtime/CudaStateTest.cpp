@@ -15,14 +15,24 @@ namespace {
     EXPECT_TRUE(ktStatus.ok()) << ktStatus.message();                                                                  \
   } while (false)
 
-/// y = x + 2 step, which continues x, and z = y + y; a negative step is a fault.
-ModelBuilder counting(uint32_t axis) {
+enum class Look { never, first, last };
+
+/// y = x + 2 step, which continues x, and z = y + y; a negative step is a fault. A run looks at a number when it begins
+/// or at its end, and then at faults as well.
+ModelBuilder counting(uint32_t axis, Look look = Look::never) {
   ModelBuilder b;
   ExprId n = b.value(b.symbol("n", Symbol::Kind::Input, 1, 256));
   BufferId x = b.input("x", DType::f32, n), step = b.input("step", DType::f32, n);
   BufferId t = b.temporary(b.expr(Op::Mul, n, b.constant(4)));
   BufferId y = b.output("y", DType::f32, n), z = b.output("z", DType::f32, n);
+  SymbolId seen = b.symbol("seen", Symbol::Kind::Data);
+  if (look == Look::first) {
+    BufferId u = b.temporary(b.expr(Op::Mul, n, b.constant(4)));
+    b.emit(b.add(step, step, u, n), ReadScalar{seen, u, DType::f32, kNone});
+  }
   b.emit(b.scale(step, t, n, b.constant(2)), b.add(x, t, y, n), b.add(y, y, z, n));
+  if (look == Look::last)
+    b.emit(ReadScalar{seen, z, DType::f32, kNone});
   b.model.outputs[0].tied = 0;
   b.model.outputs[0].axis = axis;
   Kernel &kernel = b.model.kernels[b.kernel(Entry::scale)];
@@ -66,6 +76,37 @@ TEST_P(Cuda, AStateIsWhatItWasBeforeARunThatFailed) {
             "anew");
   EXPECT_OK(session->truncate(0));
   EXPECT_EQ(next(*session), 4);
+}
+
+TEST_P(Cuda, AWindowIsLostWhereTheRunItselfFindsTheFault) {
+  auto session = *loadModel(counting(0, Look::last).model, kGpu)->createSession({.capacity = 8});
+  for (float want : {4, 8})
+    EXPECT_EQ(next(*session), want);
+  EXPECT_FALSE(session->run(std::vector{tensor("step", kBad)}).ok());
+  EXPECT_EQ(session->run(std::vector{tensor("step", kGood)}).code(), Code::usage);
+  EXPECT_OK(session->truncate(0));
+  EXPECT_EQ(next(*session), 4);
+}
+
+TEST_P(Cuda, AFaultThatALaterRunFindsIsOfTheEarlierOne) {
+  for (uint32_t axis : {kNone, 0u}) {
+    auto session = *loadModel(counting(axis, Look::first).model, kGpu)->createSession({.capacity = 8});
+    for (float want : {4, 8})
+      EXPECT_EQ(next(*session), want);
+    auto enqueue = [&](const std::vector<float> &step) {
+      return session->enqueue(std::vector{Binding::input("step", tensor("", step))});
+    };
+    EXPECT_OK(enqueue(kBad));
+    EXPECT_EQ(enqueue(kGood).code(), Code::failed);
+    (void)session->wait();
+    if (axis == kNone) { // the later one had not begun to write
+      EXPECT_EQ(next(*session), 12);
+      continue;
+    }
+    EXPECT_EQ(session->run(std::vector{tensor("step", kGood)}).code(), Code::usage);
+    EXPECT_OK(session->truncate(0));
+    EXPECT_EQ(next(*session), 4);
+  }
 }
 
 TEST_P(Cuda, AWindowMayHaveGoneAnywhere) {
