@@ -109,6 +109,20 @@ TEST_P(Cuda, AFaultThatALaterRunFindsIsOfTheEarlierOne) {
   }
 }
 
+TEST_P(Cuda, ARunThatFailsOnItsWayLeavesNothingToGoBackTo) {
+  auto session =
+      *loadModel(counting(kNone).model, {.device = "cuda:0", .cudaGraphs = false})->createSession({.capacity = 1});
+  EXPECT_EQ(next(*session), 4);
+  EXPECT_OK(session->enqueue(std::vector{Binding::input("step", tensor("", kBad))}));
+  fake().failingLaunch = fake().launches + 3; // that of z, behind that of y
+  EXPECT_FALSE(session->enqueue(std::vector{Binding::input("step", tensor("", kGood))}).ok());
+  fake().failingLaunch = 0;
+  EXPECT_FALSE(session->wait().ok());
+  EXPECT_EQ(session->run(std::vector{tensor("step", kGood)}).code(), Code::usage);
+  EXPECT_OK(session->truncate(0));
+  EXPECT_EQ(next(*session), 4);
+}
+
 TEST_P(Cuda, AWindowMayHaveGoneAnywhere) {
   auto session = *loadModel(counting(0).model, kGpu)->createSession({.capacity = 8});
   for (float want : {4, 8, 12})
