@@ -273,7 +273,7 @@ def TieStates : Pass<"kt-tie-states", "::mlir::func::FuncOp"> {
   let description = [{
     **Requires** fused bodies. **Guarantees** that a result of the graph which is one of its arguments up to a position, and as large but in that dimension, is made by a
     `kt.update` of what is new and that both say so (`kt.tied`: the number of the other); that who else reads them reads what is held of a tensor with room for
-    `@capacity` elements. A result of an argument's own shape that differs from it in a window alone is made the same way, and nobody else reads the argument. What remains is tied without
+    `@capacity` elements. A result of an argument's own shape that differs from it in a window alone, which may go on at the begin of a ring, is made the same way, and nobody else reads the argument. What remains is tied without
     a window (no `kt.tied_axis`): a result of an argument's type, computed from it, which the operator that made it (`kt.next_of`) or the names of both, `past..` and `present..`, say is its next
     state. **Does not** ask for names where there is a window.
 
