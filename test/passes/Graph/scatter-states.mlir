@@ -10,6 +10,7 @@
 !front = !kt.tensor<[room, b, 4, 64] x f16>
 !column = !kt.tensor<[n, b, 4, 64] x f16>
 !one = !kt.tensor<[1, 1] x i64>
+!cube = !kt.tensor<[room, room, room, 8] x f16>
 
 module attributes {kt.sites = [{node = "s", what = "an index", wraps}]} {
 
@@ -98,6 +99,25 @@ func.func @column(%cache: !kt.tensor<[b, h, room, 8] x f16>, %at: !kt.tensor<[b,
   %next = kt.scatter assign %cache, %rows, %flat {site = 0 : i64} : !kt.tensor<[b, h, room, 8] x f16>, !kt.tensor<[b * h * n * 8, 4] x i64>, !kt.tensor<[b * h * n * 8] x f16>
     -> !kt.tensor<[b, h, room, 8] x f16>
   return %next : !kt.tensor<[b, h, room, 8] x f16>
+}
+
+// What comes out is turned once more, not back.
+// CHECK-LABEL: @turned_on(
+// CHECK-NOT: kt.update
+// CHECK: return
+func.func @turned_on(%cache: !cube, %at: !at, %new: !kt.tensor<[n, room, room, 8] x f16>) -> !cube {
+  %turned = kt.generic ins(%cache : !cube) -> !cube {
+  ^bb0(%C: !cube, %i: index, %j: index, %k: index, %d: index):
+    %0 = kt.read %C[%k, %i, %j, %d] : !cube -> f16
+    kt.yield %0 : f16
+  }
+  %s = kt.scatter assign %turned, %at, %new : !cube, !at, !kt.tensor<[n, room, room, 8] x f16> -> !cube
+  %next = kt.generic ins(%s : !cube) -> !cube {
+  ^bb0(%S: !cube, %i: index, %j: index, %k: index, %d: index):
+    %0 = kt.read %S[%k, %i, %j, %d] : !cube -> f16
+    kt.yield %0 : f16
+  }
+  return %next : !cube
 }
 
 // The slot is another one for each column.
