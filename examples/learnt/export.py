@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Writes the trained model as ONNX, as onnxruntime-genai's builder would for FP16: export.py WEIGHTS OUT [--float32]. WEIGHTS is the folder that train.py wrote; OUT gets
-model.onnx, its weights in files of at most 12 MiB beside it, and genai_config.json. Needs onnx and numpy.
+model.onnx, its weights in files of at most 12 MiB beside it, genai_config.json and tokenizer_config.json. Needs onnx and numpy.
 
 Query, key and value are one product; GroupQueryAttention has the caches and the rotation; a residual is added where the next norm is (SkipSimplifiedLayerNormalization);
 the embedding is the last product's weight, transposed."""
@@ -10,6 +10,8 @@ import sys
 
 import numpy as np
 from onnx import TensorProto, helper, numpy_helper
+
+from tokenizer import END
 
 MOST_BYTES = 12 << 20
 
@@ -147,9 +149,11 @@ def main(weights, out, *options):
     arrays = dict(np.load(os.path.join(weights, "weights.npz")))
     os.makedirs(out, exist_ok=True)
     write(model(config, arrays, np.float32 if "--float32" in options else np.float16), out)
-    with open(os.path.join(out, "genai_config.json"), "w", encoding="utf-8") as file:
-        json.dump(genai_config(config), file, indent=2)
-        file.write("\n")
+    tokenizer = {"tokenizer_class": "PreTrainedTokenizerFast", "bos_token": END, "eos_token": END}
+    for name, value in ("genai_config.json", genai_config(config)), ("tokenizer_config.json", tokenizer):
+        with open(os.path.join(out, name), "w", encoding="utf-8") as file:
+            json.dump(value, file, indent=2)
+            file.write("\n")
 
 
 if __name__ == "__main__":

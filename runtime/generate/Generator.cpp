@@ -93,6 +93,7 @@ Status Generator::Impl::followGuessing(const GenerateRequest &request, int64_t t
     for (int64_t guessed :
          request.guesses ? guess(request, request.maxNew - result.tokens.size() - 1) : std::vector<int64_t>())
       tokens.push_back(guessed);
+    result.guessed += tokens.size() - 1;
     uint64_t known = runs.held();
     KT_RETURN_IF_ERROR(runs.run(tokens, result.tokens.size()));
     ++result.runs;

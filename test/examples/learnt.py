@@ -73,13 +73,13 @@ def check_greedy(artifact, expected, tokenizer):
 def check_guesses(artifact, prompt):
     """Text with repeats is written in fewer runs, and is the same."""
     alone, guessing = (generate(artifact, prompt, "--max-new", str(WRITTEN), *more) for more in ([], ["--guess", "8"]))
-    tokens, runs, right = len(guessing["tokens"]), guessing["runs"], guessing["accepted"]
+    tokens, runs, guessed, right = len(guessing["tokens"]), guessing["runs"], guessing["guessed"], guessing["accepted"]
     faster = guessing["tokens_per_second"] / alone["tokens_per_second"]
-    print(f"guesses: {tokens} tokens in {runs} runs, {right} guesses were right, {faster:.2f} times the tokens a second")
+    print(f"guesses: {tokens} tokens in {runs} runs, {right} of {guessed} guesses were right, {faster:.2f} times the tokens a second")
     if guessing["tokens"] != alone["tokens"]:
         fail(f"guesses write {guessing['tokens']} instead of {alone['tokens']}")
-    if tokens != runs + right + 1 or tokens < 2 * runs:
-        fail(f"{tokens} tokens in {runs} runs with {right} right guesses")
+    if tokens != runs + right + 1 or not right <= guessed <= 8 * runs or tokens < 2 * runs:
+        fail(f"{tokens} tokens in {runs} runs with {right} right guesses of {guessed}")
 
 
 def check_draws(artifact, prompt):

@@ -70,14 +70,15 @@ std::string report(const kt::GenerateResult &result, uint64_t held, const kt::St
     text << "{\"tokens\": [" << listOf(result.tokens) << "], \"seconds_to_first\": " << result.secondsToFirst
          << ", \"seconds\": " << result.seconds << ", \"tokens_per_second\": " << rate
          << ", \"weight_bytes_per_second\": " << bandwidth << ", \"runs\": " << result.runs
-         << ", \"accepted\": " << result.accepted << ", \"held\": " << held << "}\n";
+         << ", \"guessed\": " << result.guessed << ", \"accepted\": " << result.accepted << ", \"held\": " << held
+         << "}\n";
   } else {
     text << listOf(result.tokens) << "\n";
     text.precision(4);
     text << "first token after " << result.secondsToFirst * 1e3 << " ms, then " << rate << " tokens/s, "
          << bandwidth * 1e-9 << " GB/s of weights\n";
-    if (result.accepted)
-      text << result.accepted << " guesses were right\n";
+    if (result.guessed)
+      text << result.accepted << " of " << result.guessed << " guesses were right\n";
   }
   return text.str();
 }

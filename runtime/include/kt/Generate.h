@@ -67,6 +67,7 @@ struct GenerateResult {
   double secondsToFirst = 0;   // from the request to the first token
   double seconds = 0;          // all of it
   uint64_t runs = 0;           // of the model after the first token
+  uint64_t guessed = 0;        // tokens that were guessed
   uint64_t accepted = 0;       // guesses that were right
 };
 
