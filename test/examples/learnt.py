@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""What a trained model has to be, compiled: learnt.py EXAMPLE MODEL ARTIFACT. EXAMPLE has tokenizer.py; MODEL is what examples/learnt/make.sh wrote; ARTIFACT is a folder with the
-compiled model and its genai_config.json."""
+"""What a trained model has to be, compiled: learnt.py EXAMPLE MODEL ARTIFACT [DEVICE]. EXAMPLE has tokenizer.py; MODEL is what examples/learnt/make.sh wrote; ARTIFACT is a folder with the
+compiled model and its genai_config.json; DEVICE is host unless given."""
 import collections
 import json
 import math
@@ -13,6 +13,7 @@ import numpy as np
 REPEATS = "And it came to pass on the day that Moses had fully set up the tabernacle"  # a chapter of the same gifts twelve times
 READ, WRITTEN = 720, 240
 TOLERANCE = 0.005
+DEVICE = (sys.argv[4:] or ["host"])[0]
 
 
 def fail(why):
@@ -20,7 +21,7 @@ def fail(why):
 
 
 def generate(artifact, tokens, *more):
-    run = subprocess.run(["ktrun", "generate", artifact, "--device", "host", "--tokens", ",".join(map(str, tokens)), "--format", "json", *more], capture_output=True, text=True)
+    run = subprocess.run(["ktrun", "generate", artifact, "--device", DEVICE, "--tokens", ",".join(map(str, tokens)), "--format", "json", *more], capture_output=True, text=True)
     if run.returncode:
         fail(run.stderr)
     return json.loads(run.stdout)
@@ -43,7 +44,7 @@ def check_perplexity(artifact, expected, tokens):
     inputs.update(input_ids=windows[:, :-1], attention_mask=np.ones((len(windows), size), np.int64))
     files = [os.path.join(artifact, name) for name in ("inputs.npz", "outputs.npz")]
     np.savez(files[0], **inputs)
-    subprocess.run(["ktrun", model, "--device", "host", "--input", f"@{files[0]}", "--output", f"@{files[1]}"], check=True)
+    subprocess.run(["ktrun", model, "--device", DEVICE, "--input", f"@{files[0]}", "--output", f"@{files[1]}"], check=True)
     with np.load(files[1]) as outputs:
         logits = outputs["logits"].astype(np.float32)
     if logits.shape[:2] != (len(windows), size):
@@ -89,7 +90,7 @@ def check_draws(artifact, prompt):
     print("draws depend on the seed")
 
 
-def main(example, model, artifact):
+def main(example, model, artifact, *_):
     sys.path.insert(0, example)
     from tokenizer import Tokenizer
     tokenizer = Tokenizer(os.path.join(model, "tokenizer.json"))
