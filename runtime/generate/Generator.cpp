@@ -42,7 +42,8 @@ void Generator::Impl::begin() {
   runs.begin();
 }
 
-/// What followed the latest tokens when they were there before, the last time.
+/// What followed the latest tokens when they were there before, the last time. Where that comes to the latest ones, it
+/// goes on as they do: what repeats is guessed to repeat, however short it is.
 std::vector<int64_t> Generator::Impl::guess(const GenerateRequest &request, uint64_t most) const {
   size_t n = request.lookup, count = history.size();
   if (n == 0 || count <= n)
@@ -50,8 +51,10 @@ std::vector<int64_t> Generator::Impl::guess(const GenerateRequest &request, uint
   for (size_t at = count - n; at-- > 0;)
     if (std::equal(history.begin() + static_cast<ptrdiff_t>(at), history.begin() + static_cast<ptrdiff_t>(at + n),
                    history.end() - static_cast<ptrdiff_t>(n))) {
-      size_t end = std::min<size_t>(count, at + n + std::min<uint64_t>(most, request.guesses));
-      return {history.begin() + static_cast<ptrdiff_t>(at + n), history.begin() + static_cast<ptrdiff_t>(end)};
+      std::vector<int64_t> guesses(std::min<uint64_t>(most, request.guesses));
+      for (size_t i = 0; i < guesses.size(); ++i)
+        guesses[i] = at + n + i < count ? history[at + n + i] : guesses[at + n + i - count];
+      return guesses;
     }
   return {};
 }
