@@ -69,8 +69,8 @@ def mlp(g, w, h, i):
     return g.product(g.op("Mul", [silu, up], f"{at}/Mul"), f"{at}/down_proj/MatMul", w[f"layers.{i}.mlp.down_proj.weight"])
 
 
-def model(c, w, type):
-    g = Graph(type)
+def model(c, w, type, graph=Graph):
+    g = graph(type)
     g.port(g.inputs, "input_ids", TensorProto.INT64, "batch_size", "sequence_length")
     pairs = np.arange(0, c["head_dim"], 2) / c["head_dim"]
     angles = np.outer(np.arange(c["max_position_embeddings"]), c["rope_theta"] ** -pairs)
@@ -97,9 +97,9 @@ def model(c, w, type):
                             f"/model/layers.{i + 1}/" + ("final_norm_layernorm" if last else "input_layernorm"), last)
     g.op("MatMul", [h, words], "/lm_head/MatMul", ["logits"])
     g.outputs.insert(0, helper.make_tensor_value_info("logits", g.kind, ("batch_size", "sequence_length", c["vocab_size"])))
-    graph = helper.make_graph(g.nodes, "main_graph", g.inputs, g.outputs, g.weights)
+    main = helper.make_graph(g.nodes, "main_graph", g.inputs, g.outputs, g.weights)
     opsets = [helper.make_opsetid("", 21), helper.make_opsetid("com.microsoft", 1)]
-    return helper.make_model(graph, ir_version=10, opset_imports=opsets)
+    return helper.make_model(main, ir_version=10, opset_imports=opsets)
 
 
 def write(model, out):
