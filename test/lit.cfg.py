@@ -14,6 +14,7 @@ config.environment["PATH"] = os.pathsep.join([config.kt_bin_dir, config.llvm_too
 # Sanitised programs report leaks of libraries that never free their registries.
 config.environment["ASAN_OPTIONS"] = "detect_leaks=0"
 config.substitutions.append(("%python", config.python))
+config.substitutions.append(("%ktrt", os.path.join(config.kt_lib_dir, "libktrt.so")))
 config.substitutions.append(("%models", os.path.join(config.test_source_root, "models")))
 if config.kt_asan:
     config.available_features.add("asan")

@@ -156,25 +156,25 @@ void AttentionEmitter::task(StageEmitter &e, Value number) {
   Value oneHead = e.lt(last, rows);
   Keys keys = seen(e, e.select(oneHead, first, e.idx(0)), e.select(oneHead, last, e.sub(rows, e.idx(1))), e.idx(0),
                    sizeOf(e, J));
-  auto walk = [&](Value begin, Value end, bool few) {
+  Value few = e.cmp(arith::CmpIPredicate::sle, numRows, e.idx(kFewRows));
+  // What differs between few rows and many is built twice, softmax once.
+  auto eitherWay = [&](llvm::function_ref<void(bool)> build) {
+    if (mayBeFew && mayBeMany)
+      e.ifElse(few, [&] { build(true); }, [&] { build(false); });
+    else
+      build(!mayBeMany);
+  };
+  auto walkKeys = [&](Value begin, Value end) {
+    prepareRows(e);
     e.loop(begin, end, e.idx(kKeys), [&](Value j0) {
       Value count = e.min(e.sub(end, j0), e.idx(kKeys));
-      scores(e, j0, count, few);
+      eitherWay([&](bool few) { scores(e, j0, count, few); });
       Value nothing = e.constant(e.b.getI1Type(), 0);
       Value any = e.loop(e.idx(0), numRows, e.idx(1), nothing, [&](Value r, ValueRange seen) {
         return SmallVector<Value>{e.op<arith::OrIOp>(seen[0], softmaxRow(e, r, j0, count))};
       })[0];
-      e.ifThen(any, [&] { accumulate(e, j0, count, few); });
+      e.ifThen(any, [&] { eitherWay([&](bool few) { accumulate(e, j0, count, few); }); });
     });
-  };
-  auto walkKeys = [&](Value begin, Value end) {
-    prepareRows(e);
-    if (mayBeFew && mayBeMany)
-      e.ifElse(
-          e.cmp(arith::CmpIPredicate::sle, numRows, e.idx(kFewRows)), [&] { walk(begin, end, true); },
-          [&] { walk(begin, end, false); });
-    else
-      walk(begin, end, !mayBeMany);
   };
   if (!op.getSpanLow()) {
     walkKeys(keys.begin, keys.end);

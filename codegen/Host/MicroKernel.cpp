@@ -177,18 +177,34 @@ void SpecBuilder::emitRows(Emitter &e, ValueRange args, int64_t rows) {
 
 } // namespace
 
-MicroKernel::MicroKernel(KernelBuilder &kernel, MicroKernelSpec spec) {
-  Type pointer = LLVM::LLVMPointerType::get(kernel.context()), index = IndexType::get(kernel.context());
-  Type i1 = IntegerType::get(kernel.context(), 1);
-  spec.mostRows = std::min<int64_t>(spec.mostRows, kSpareRows + 1); // more rows than this make no difference
+MicroKernelFunctions kt::codegen::host::functionsOf(MicroKernelSpec spec) {
+  // More rows than this make no difference.
+  spec.mostRows = std::min<int64_t>(spec.mostRows, MicroKernel::kSpareRows + 1);
   std::string name;
   llvm::raw_string_ostream(name) << "." << spec.mostRows << "." << spec.acc << "." << spec.rowElement << "."
                                  << spec.panelElement;
-  height = kernel.shared("height" + name, {index}, index,
-                         [spec](CodeBuilder &code, StringRef name) { SpecBuilder(code, spec).height(name); });
-  strip = kernel.shared("strip" + name,
+  return {{"height" + name, [spec](CodeBuilder &code, StringRef name) { SpecBuilder(code, spec).height(name); }},
+          {"strip" + name, [spec](CodeBuilder &code, StringRef name) { SpecBuilder(code, spec).strip(name); }}};
+}
+
+SmallVector<MicroKernelSpec> kt::codegen::host::usualSpecs(MLIRContext *context) {
+  Type f32 = Float32Type::get(context), f16 = Float16Type::get(context), bf16 = BFloat16Type::get(context);
+  SmallVector<MicroKernelSpec> specs = {{f32, f32, f32}};
+  for (Type half : {f16, bf16}) {
+    specs.push_back({f32, f32, half});
+    specs.push_back({f32, half, half});
+  }
+  return specs;
+}
+
+MicroKernel::MicroKernel(KernelBuilder &kernel, MicroKernelSpec spec) {
+  Type pointer = LLVM::LLVMPointerType::get(kernel.context()), index = IndexType::get(kernel.context());
+  Type i1 = IntegerType::get(kernel.context(), 1);
+  MicroKernelFunctions functions = functionsOf(spec);
+  height = kernel.shared(functions.height.name, {index}, index, functions.height.build);
+  strip = kernel.shared(functions.strip.name,
                         {index, pointer, index, index, index, index, pointer, index, index, index, pointer, index, i1},
-                        {}, [spec](CodeBuilder &code, StringRef name) { SpecBuilder(code, spec).strip(name); });
+                        {}, functions.strip.build);
 }
 
 void MicroKernel::call(Emitter &e, const Call &c) {

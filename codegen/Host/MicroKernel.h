@@ -20,6 +20,18 @@ struct MicroKernelSpec {
   int64_t mostRows = 1 << 20; // rows that can occur; fewer functions are made for less
 };
 
+/// A function of a spec, with the name that SharedCode knows it by.
+struct SharedFunction {
+  std::string name;
+  std::function<void(CodeBuilder &, llvm::StringRef)> build;
+};
+struct MicroKernelFunctions {
+  SharedFunction height, strip;
+};
+MicroKernelFunctions functionsOf(MicroKernelSpec spec);
+/// What nearly every model's products, convolutions and attention ask for.
+llvm::SmallVector<MicroKernelSpec> usualSpecs(mlir::MLIRContext *context);
+
 class MicroKernel {
 public:
   /// The widest step over columns: outputs need room for columns rounded up to it.

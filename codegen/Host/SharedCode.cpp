@@ -25,6 +25,18 @@ static llvm::Expected<Image> compile(ModuleOp module, const Isa &isa) {
   return makeImage(*object);
 }
 
+SharedCode::SharedCode(ArrayRef<PrebuiltCode> prebuilt) {
+  for (const PrebuiltCode &code : prebuilt) {
+    auto result = std::make_shared<Result>();
+    auto bytes = llvm::map_range(code.code, [](uint8_t byte) { return std::byte(byte); });
+    result->image.code.assign(bytes.begin(), bytes.end());
+    result->image.entries[code.name] = code.offset;
+    std::promise<std::shared_ptr<Result>> promise;
+    promise.set_value(std::move(result));
+    results[key(code.isa, code.name)] = promise.get_future().share();
+  }
+}
+
 llvm::Expected<const Image *> SharedCode::get(StringRef name, const Isa &isa,
                                               llvm::function_ref<OwningOpRef<ModuleOp>()> build) {
   std::promise<std::shared_ptr<Result>> promise;
@@ -32,7 +44,7 @@ llvm::Expected<const Image *> SharedCode::get(StringRef name, const Isa &isa,
   bool mine = false;
   {
     std::lock_guard lock(mutex);
-    auto [entry, added] = results.try_emplace((isa.target + "/" + name).str());
+    auto [entry, added] = results.try_emplace(key(isa.target, name));
     if (added) {
       entry->second = promise.get_future().share();
       mine = true;

@@ -2,6 +2,7 @@
 
 #include "codegen/Package/Package.h"
 #include "codegen/Host/Host.h"
+#include "codegen/Host/Prebuilt/Prebuilt.h"
 #include "codegen/PTX/PTX.h"
 #include "codegen/Package/Program.h"
 #include "dialects/KT/Schedule/Candidates.h"
@@ -139,7 +140,7 @@ llvm::FailureOr<artifact::Model> codegen::package(ModuleOp module, const Package
       parts.push_back({k, t});
   std::mutex mutex;
   unsigned done = 0;
-  SharedCode library;
+  SharedCode library(prebuiltCode());
   std::optional<Diagnostic> error;
   {
     FirstError errors(module.getContext());

@@ -4,9 +4,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "kt/Runtime.h"
-#include "kt/c_api.h"
-#include "runtime/api/Guard.h"
+#include "runtime/api/CInternal.h"
 
 #ifndef KT_VERSION
 #error "KT_VERSION comes from the build"
@@ -21,11 +19,6 @@ static_assert(static_cast<int>(kt::DataType::string) == KT_STRING &&
 /// More than any tensor has.
 constexpr uint32_t kMaxRank = 64;
 
-struct kt_model {
-  std::shared_ptr<kt::Model> model;
-  std::string device;
-};
-
 struct kt_session {
   std::shared_ptr<kt::Model> model;
   std::unique_ptr<kt::Session> session;
@@ -38,11 +31,9 @@ struct kt_event {
   std::unique_ptr<kt::Event> event;
 };
 
-namespace {
+static thread_local std::string lastError;
 
-thread_local std::string lastError;
-
-int report(const kt::Status &status) noexcept {
+int kt::c::report(const Status &status) noexcept {
   try {
     lastError = status.message();
   } catch (...) {
@@ -51,13 +42,10 @@ int report(const kt::Status &status) noexcept {
   return status.exitStatus();
 }
 
-/// What every call that can fail goes through: no exception comes out of C.
-template <typename Fn> int call(Fn &&fn) noexcept {
-  kt::Status status = kt::guarded(fn);
-  return status.ok() ? KT_OK : report(status);
-}
+namespace {
 
-kt::Status missing(const char *what) { return kt::Status::usage(std::string(what) + " is null"); }
+using kt::c::call;
+using kt::c::missing;
 
 void describe(const std::string &name, kt::DataType type, const std::vector<int64_t> &dims, const void *data,
               kt_tensor *to) {
@@ -81,7 +69,7 @@ int port(const kt_model *model, bool input, uint32_t index, kt_tensor *to) {
 kt::Status take(const kt_session &session, const kt_tensor &from, uint32_t number, kt::TensorView &to) {
   std::string what = "input " + std::to_string(number);
   if (!from.name)
-    return missing((what + "'s name").c_str());
+    return missing(what + "'s name");
   if (static_cast<unsigned>(from.type) > KT_STRING)
     return kt::Status::usage(what + " has the unknown type " + std::to_string(static_cast<unsigned>(from.type)));
   to.name = from.name;
@@ -93,7 +81,7 @@ kt::Status take(const kt_session &session, const kt_tensor &from, uint32_t numbe
     return kt::Status::usage(what + " has rank " + std::to_string(from.rank) + ", expected at most " +
                              std::to_string(kMaxRank));
   if (from.rank && !from.dims)
-    return missing((what + "'s dimensions").c_str());
+    return missing(what + "'s dimensions");
   to.type = static_cast<kt::DataType>(from.type);
   to.dims.assign(from.dims, from.dims + from.rank);
   to.data = from.data;
@@ -115,7 +103,7 @@ kt::Status take(const kt_session &session, const kt_binding &from, uint32_t numb
     KT_RETURN_IF_ERROR(take(session, from.tensor, number, to.tensor));
   } else {
     if (!from.tensor.name)
-      return missing((what + "'s name").c_str());
+      return missing(what + "'s name");
     to.tensor.name = from.tensor.name;
     to.tensor.dims.clear();
     to.tensor.data = from.tensor.data;
@@ -172,12 +160,30 @@ int kt_model_input(const kt_model *model, uint32_t index, kt_tensor *to) { retur
 int kt_model_output(const kt_model *model, uint32_t index, kt_tensor *to) { return port(model, false, index, to); }
 const char *kt_model_device(const kt_model *model) { return model ? model->device.c_str() : ""; }
 
-int kt_session_create(kt_model *model, kt_session **session) {
+int kt_model_output_state(const kt_model *model, uint32_t index, kt_state *state) {
+  return call([&]() -> kt::Status {
+    if (!model || !state)
+      return missing(model ? "the state" : "the model");
+    const std::vector<kt::PortInfo> &inputs = model->model->inputs(), &outputs = model->model->outputs();
+    if (index >= outputs.size())
+      return kt::Status::usage("port " + std::to_string(index) + " but there are " + std::to_string(outputs.size()));
+    const kt::PortInfo &output = outputs[index];
+    *state = {-1, static_cast<int32_t>(output.grows), static_cast<int32_t>(output.written)};
+    for (size_t i = 0; i < inputs.size(); ++i)
+      if (!output.tied.empty() && inputs[i].name == output.tied)
+        state->input = static_cast<int32_t>(i);
+    return {};
+  });
+}
+
+int kt_session_create(kt_model *model, kt_session **session) { return kt_session_create_with_state(model, 0, session); }
+
+int kt_session_create_with_state(kt_model *model, uint64_t capacity, kt_session **session) {
   return call([&]() -> kt::Status {
     if (!model || !session)
       return missing(model ? "where the session goes" : "the model");
     *session = nullptr;
-    auto created = model->model->createSession();
+    auto created = model->model->createSession({.capacity = capacity});
     if (!created.ok())
       return std::move(created).status();
     *session = new kt_session{model->model, *std::move(created), {}, {}};
@@ -186,6 +192,27 @@ int kt_session_create(kt_model *model, kt_session **session) {
 }
 
 void kt_session_free(kt_session *session) { delete session; }
+
+uint64_t kt_session_held(const kt_session *session) { return session ? session->session->held() : 0; }
+uint64_t kt_session_capacity(const kt_session *session) { return session ? session->session->capacity() : 0; }
+int kt_session_reset(kt_session *session) { return kt_session_truncate(session, 0); }
+
+int kt_session_truncate(kt_session *session, uint64_t length) {
+  return call([&]() -> kt::Status { return session ? session->session->truncate(length) : missing("the session"); });
+}
+
+int kt_session_fork(kt_session *session, kt_session **fork) {
+  return call([&]() -> kt::Status {
+    if (!session || !fork)
+      return missing(session ? "where the fork goes" : "the session");
+    *fork = nullptr;
+    auto forked = session->session->fork();
+    if (!forked.ok())
+      return std::move(forked).status();
+    *fork = new kt_session{session->model, *std::move(forked), {}, {}};
+    return {};
+  });
+}
 
 int kt_session_run(kt_session *session, const kt_tensor *inputs, uint32_t count) {
   return call([&]() -> kt::Status {

@@ -5,6 +5,7 @@
 namespace kt {
 
 uint64_t Session::held() const { return impl->executor->held(); }
+uint64_t Session::capacity() const { return impl->executor->stateCapacity(); }
 
 Status Session::truncate(uint64_t length) {
   device::CallerContext keep;

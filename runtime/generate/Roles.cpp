@@ -72,6 +72,10 @@ Result<Roles> findRoles(const Model &model, const GenerationPorts &ports) {
   if (rank < 2 || rank > 3 || outputs[roles.logits].dims.back() < 1)
     return Status::usage("output " + quoted(outputs[roles.logits].name) +
                          " has another shape than [batch, tokens, vocabulary] or [batch, vocabulary]");
+  DataType drawn = outputs[roles.logits].type;
+  if (drawn != DataType::f32 && drawn != DataType::f16 && drawn != DataType::bf16)
+    return Status::usage("output " + quoted(outputs[roles.logits].name) + " is " + name(drawn) +
+                         ", expected f32, f16 or bf16");
   for (size_t i = 0; i < outputs.size(); ++i)
     if (!outputs[i].tied.empty())
       roles.states.emplace_back(*named(inputs, outputs[i].tied), i);

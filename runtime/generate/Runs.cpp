@@ -35,13 +35,13 @@ void Runs::begin() {
   }
 }
 
-Status Runs::prepare(const GenerateRequest &request, uint64_t room) {
+Status Runs::prepare(const Sampling &sampling, bool guessed, uint64_t room) {
   // One that draws says only what comes behind the last token, one that does not what is likeliest.
-  chooses = roles.next && (roles.sampling ? request.guesses == 0 : request.sampling.temperature <= 0);
+  chooses = roles.next && (roles.sampling ? !guessed : sampling.temperature <= 0);
   if (options.inPlace) // nobody says how long the others become
     KT_RETURN_IF_ERROR(reserve(room));
   device::CallerContext keep;
-  return roles.sampling ? tables.setSampling(request.sampling) : Status();
+  return roles.sampling ? tables.setSampling(sampling) : Status();
 }
 
 Status Runs::reserve(uint64_t count) {
@@ -61,11 +61,20 @@ Status Runs::run(std::span<const int64_t> tokens, uint64_t step) {
   return enqueue(Binding::input(port.name, {"", port.type, {1, count}, ids.data()}), count, step);
 }
 
+Status Runs::readAll(std::span<const int64_t> tokens, uint64_t piece) {
+  size_t most = piece ? piece : tokens.size();
+  for (size_t at = 0; at < tokens.size(); at += std::min(most, tokens.size() - at))
+    KT_RETURN_IF_ERROR(run(tokens.subspan(at, std::min(most, tokens.size() - at)), 0));
+  return {};
+}
+
 Status Runs::goOn(uint64_t step) {
   return enqueue(Binding::input(model->inputs()[roles.ids].name, session->outputs()[*roles.next]), 1, step);
 }
 
 Status Runs::enqueue(const Binding &tokens, int64_t count, uint64_t step) {
+  if (cancelled.load())
+    return Status::failed("the run was cancelled");
   const std::vector<PortInfo> &inputs = model->inputs(), &outputs = model->outputs();
   auto before = static_cast<int64_t>(held());
   KT_RETURN_IF_ERROR(reserve(std::max<uint64_t>(static_cast<uint64_t>(before + count), step) + 1));

@@ -11,6 +11,8 @@
 #include "runtime/generate/Sampler.h"
 #include "runtime/generate/Tables.h"
 
+#include <atomic>
+
 namespace kt::generate {
 
 /// What a run says comes next. The model itself has chosen where `tokens` is set, by its number `output`; else the
@@ -26,20 +28,32 @@ public:
   Runs(std::shared_ptr<Model> model, Roles roles, const GeneratorOptions &options, std::unique_ptr<Session> session,
        device::Device &device, exec::MemoryAccount &account);
 
-  /// Before the runs of a request, when nothing is under way. `room`: how many tokens there will be at most.
-  Status prepare(const GenerateRequest &request, uint64_t room);
+  /// Before the runs of a request, when nothing is under way. `guessed`: the tokens behind each one that is read are
+  /// wanted, not only those behind the last. `room`: how many tokens there will be at most.
+  Status prepare(const Sampling &sampling, bool guessed, uint64_t room);
   /// Whether the model chooses the request's tokens.
   bool choosesItself() const { return chooses; }
   /// Has the model read tokens behind what the state holds. Where it chooses, what it draws is number `step`, and the
   /// run may be under way yet.
   Status run(std::span<const int64_t> tokens, uint64_t step);
-  /// The same of the one token that the latest run has chosen, which stays where it is.
+  /// The same of a prompt, of which at most `piece` tokens are read in one run; 0: all.
+  Status readAll(std::span<const int64_t> tokens, uint64_t piece);
+  /// The same as `run` of the one token that the latest run has chosen, which stays where it is.
   Status goOn(uint64_t step);
+  /// The run in progress, or the next one, fails. From any thread.
+  void cancel() {
+    cancelled.store(true);
+    session->cancel();
+  }
+  /// What nobody has heeded is over.
+  void endCancel() { cancelled.store(false); }
   /// Once, of the latest run.
   Said takeSaid() { return std::move(said); }
   /// The token behind the one of number `row` that the run has read.
   Result<int64_t> token(const Said &of, size_t row, Sampler &sampler);
 
+  /// Tokens that the model knows.
+  uint64_t vocabulary() const { return static_cast<uint64_t>(model->outputs()[roles.logits].dims.back()); }
   /// The tokens that the state has.
   uint64_t held() const { return length; }
   /// Whether a state in place can be again what it was some tokens before: no run replaces a part of it.
@@ -49,7 +63,10 @@ public:
   /// All behind the first `behind` tokens; where caches are carried along, everything, unless that is all there is.
   Status forget(uint64_t behind);
   void begin();
+  /// The session has been forked from one that holds so many tokens.
+  void goOnFrom(uint64_t held) { length = held; }
   Session &get() { return *session; }
+  const std::shared_ptr<Model> &of() const { return model; }
 
 private:
   /// Masks and positions for so many tokens.
@@ -60,7 +77,8 @@ private:
   Roles roles;
   GeneratorOptions options;
   std::unique_ptr<Session> session;
-  Tables tables; // goes before the model does, and the session's runs over it are done
+  Tables tables;                      // goes before the model does, and the session's runs over it are done
+  std::atomic<bool> cancelled{false}; // the session's own is for its calls one by one
   bool chooses = false;
   std::vector<std::byte> ids;
   Said said;

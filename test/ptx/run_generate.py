@@ -3,7 +3,7 @@
 run_generate.py BUILD FOLDER...
 
 Each folder's model is compiled with `--sample greedy` and `--sample drawn`. What the device chooses, or draws for the same seed, is what the host does, while runs begin
-before the tokens of those before have been looked at, and also where the last one is one too many."""
+before the tokens of those before have been looked at, and also where the last one is one too many; so does a model whose draft it is itself."""
 import concurrent.futures
 import ctypes
 import json
@@ -60,7 +60,7 @@ def attempt(build, folder):
             wanted = json.loads(host.stdout)['tokens']
             stop = wanted[2]
             ways = [([], wanted), (['--stop', str(stop)], wanted[:wanted.index(stop) + 1])]
-            for more, tokens in ways + ([(['--ahead', '0'], wanted), (['--plain'], wanted)] if kind == 'greedy' else []):
+            for more, tokens in ways + ([(['--ahead', '0'], wanted), (['--plain'], wanted), (['--draft', artifact, '--guess', '3'], wanted)] if kind == 'greedy' else []):
                 try:
                     made = device.generate(usual + more)
                 except AssertionError as e:

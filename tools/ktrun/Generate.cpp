@@ -5,11 +5,10 @@
 //===----------------------------------------------------------------------===//
 
 #include "tools/ktrun/Generate.h"
+#include "kt/Generate.h"
 #include "runtime/os/OutputFile.h"
-#include "runtime/os/Process.h"
-#include "runtime/text/Grammar.h"
 #include "tools/ktrun/Benchmark.h"
-#include "tools/ktrun/GenaiConfig.h"
+#include "tools/ktrun/CommandLine.h"
 
 #include <CLI/CLI.hpp>
 #include <charconv>
@@ -22,16 +21,19 @@ using kt::Status;
 
 namespace {
 
-struct Arguments {
-  std::string path, device = "auto", memory, prompt, stop, trace, format = "text";
+struct Arguments : RunArguments {
+  std::string path, draft, prompt, stop, format = "text";
   std::optional<float> temperature, topP;
-  std::optional<uint32_t> topK;
-  uint64_t maxNew = 64, seed = 0, piece = 0, capacity = 0;
-  uint32_t guesses = 0, lookup = 2;
+  std::optional<uint32_t> topK, guesses;
+  std::optional<uint64_t> seed, piece;
+  uint64_t maxNew = 64, capacity = 0;
+  uint32_t lookup = 2;
   std::optional<bool> ahead;
-  unsigned threads = 0;
-  bool plain = false, noGraphs = false, stats = false;
+  bool plain = false;
 };
+
+/// Guesses of a draft at once, unless that is said.
+constexpr uint32_t kDraftGuesses = 4;
 
 kt::Result<std::vector<int64_t>> tokensOf(const std::string &text, const char *option) {
   std::vector<int64_t> tokens;
@@ -59,9 +61,7 @@ std::string listOf(const std::vector<int64_t> &tokens) {
 
 /// Time after the first token is that of runs of one token, or of one and its guesses.
 std::string report(const kt::GenerateResult &result, uint64_t held, const kt::Stats &stats, bool json) {
-  double rest = result.seconds - result.secondsToFirst;
-  double later = result.tokens.empty() ? 0 : static_cast<double>(result.tokens.size() - 1);
-  double rate = rest > 0 ? later / rest : 0;
+  double rest = result.seconds - result.secondsToFirst, rate = result.tokensPerSecond();
   double bytes = static_cast<double>(stats.residentWeightBytes + stats.streamedWeightBytes);
   double bandwidth = rest > 0 ? bytes * static_cast<double>(result.runs) / rest : 0;
   std::ostringstream text;
@@ -83,17 +83,15 @@ std::string report(const kt::GenerateResult &result, uint64_t held, const kt::St
   return text.str();
 }
 
-Status run(const Arguments &a) {
-  GenaiConfig config;
+/// What a folder says, or nothing but which artifact it is.
+kt::Result<kt::GenaiConfig> configOf(const std::string &path) {
   std::error_code error;
-  if (std::filesystem::is_directory(a.path, error)) {
-    auto read = readGenaiConfig(a.path);
-    if (!read.ok())
-      return std::move(read).status();
-    config = *std::move(read);
-  } else {
-    config.artifact = a.path;
-  }
+  if (std::filesystem::is_directory(path, error))
+    return kt::readGenaiConfig(path);
+  return kt::GenaiConfig{.artifact = path};
+}
+
+kt::Result<kt::GenerateRequest> requestOf(const Arguments &a, const kt::GenaiConfig &config) {
   kt::GenerateRequest request;
   request.sampling = config.sampling;
   if (a.temperature)
@@ -102,10 +100,11 @@ Status run(const Arguments &a) {
     request.sampling.topK = *a.topK;
   if (a.topP)
     request.sampling.topP = *a.topP;
-  request.sampling.seed = a.seed;
+  if (a.seed)
+    request.sampling.seed = *a.seed;
   request.maxNew = a.maxNew;
-  request.piece = a.piece;
-  request.guesses = a.guesses;
+  request.piece = a.piece.value_or(config.piece);
+  request.guesses = a.guesses.value_or(a.draft.empty() ? 0 : kDraftGuesses);
   request.lookup = a.lookup;
   request.ahead = a.ahead;
   auto prompt = tokensOf(a.prompt, "--tokens"), stop = tokensOf(a.stop, "--stop");
@@ -114,59 +113,69 @@ Status run(const Arguments &a) {
       return std::move(*list).status();
   request.prompt = *std::move(prompt);
   request.stop = a.stop.empty() ? config.stop : *std::move(stop);
+  return request;
+}
 
-  kt::Options options;
-  options.device = a.device;
-  options.threads = a.threads;
-  options.cudaGraphs = !a.noGraphs;
-  if (!a.memory.empty()) {
-    auto bytes = kt::parseSize(a.memory);
-    if (!bytes.ok())
-      return std::move(bytes).status().in("--device-memory '" + a.memory + "'");
-    options.deviceMemory = *bytes;
-  }
+/// Loads the model, and the draft where there is one.
+kt::Result<std::unique_ptr<kt::Generator>> generatorOf(const Arguments &a, const kt::GenaiConfig &config,
+                                                       const kt::GenaiConfig &draft, uint64_t needs) {
+  auto options = a.options();
+  if (!options.ok())
+    return std::move(options).status();
   kt::os::KeptFiles keptFiles;
-  keptFiles.add(config.artifact);
+  for (const std::string &file : {config.artifact, draft.artifact, a.tuning})
+    if (!file.empty())
+      keptFiles.add(file);
   if (!a.trace.empty())
     KT_RETURN_IF_ERROR(keptFiles.mayWrite(a.trace));
-  auto model = kt::Model::load(config.artifact, options);
+  auto model = kt::Model::load(config.artifact, *options);
   if (!model.ok())
     return std::move(model).status();
   kt::GeneratorOptions generatorOptions;
   generatorOptions.ports = config.ports;
+  generatorOptions.vocabulary = config.vocabulary;
   generatorOptions.inPlace = !a.plain;
-  uint64_t needs = request.prompt.size() + a.maxNew;
-  generatorOptions.capacity = a.capacity ? a.capacity : needs;
-  if (config.contextLength && needs > *config.contextLength)
+  generatorOptions.capacity = a.capacity ? a.capacity : std::max<uint64_t>(needs, 1);
+  if (!draft.artifact.empty()) {
+    auto loaded = kt::Model::load(draft.artifact, *options);
+    if (!loaded.ok())
+      return std::move(loaded).status().in("the draft");
+    generatorOptions.draft = *std::move(loaded);
+    generatorOptions.draftPorts = draft.ports;
+  }
+  return kt::Generator::create(*std::move(model), generatorOptions);
+}
+
+Status run(const Arguments &a) {
+  auto config = configOf(a.path);
+  auto draft = a.draft.empty() ? kt::Result<kt::GenaiConfig>(kt::GenaiConfig{}) : configOf(a.draft);
+  for (auto *read : {&config, &draft})
+    if (!read->ok())
+      return std::move(*read).status();
+  auto request = requestOf(a, *config);
+  if (!request.ok())
+    return std::move(request).status();
+  uint64_t needs = request->prompt.size() + a.maxNew;
+  if (config->contextLength && needs > *config->contextLength)
     return Status::usage("the prompt and what follows it are " + std::to_string(needs) +
-                         " tokens, but 'model.context_length' is " + std::to_string(*config.contextLength));
-  auto generator = kt::Generator::create(*model, generatorOptions);
+                         " tokens, but 'model.context_length' is " + std::to_string(*config->contextLength));
+  auto generator = generatorOf(a, *config, *draft, needs);
   if (!generator.ok())
     return std::move(generator).status();
   (*generator)->session().profile(!a.trace.empty());
-  auto result = (*generator)->generate(request);
+  auto result = (*generator)->generate(*request);
   if (!result.ok())
     return std::move(result).status();
   if (!a.trace.empty())
     KT_RETURN_IF_ERROR(writeTrace((*generator)->session(), a.trace));
   kt::Stats stats = (*generator)->session().stats();
   KT_RETURN_IF_ERROR(kt::os::writeOutput(report(*result, (*generator)->held(), stats, a.format == "json")));
-  if (a.stats)
-    return kt::os::writeAll(2, "runs " + std::to_string(stats.runs) + "\nplans " + std::to_string(stats.plans) +
-                                   "\nlaunches " + std::to_string(stats.launches) + "\ngraph replays " +
-                                   std::to_string(stats.graphReplays) + "\ngraph patches " +
-                                   std::to_string(stats.graphPatches) + "\npeak device bytes " +
-                                   std::to_string(stats.peakDeviceBytes) + "\n");
-  return {};
+  return a.stats ? printStats((*generator)->model(), (*generator)->session()) : Status();
 }
 
 } // namespace
 
 int generate(int argc, char **argv) {
-  auto fail = [](const Status &status) {
-    (void)kt::os::writeAll(2, "error: " + kt::os::oneLine(status.message()) + "\n");
-    return status.exitStatus();
-  };
   Arguments a;
   CLI::App app("Generates tokens with a compiled language model.", "ktrun generate");
   app.add_option("model", a.path, "the artifact, or a folder with one and, if there is one, genai_config.json")
@@ -183,31 +192,18 @@ int generate(int argc, char **argv) {
   app.add_option("--piece", a.piece, "tokens of the prompt in one run; all unless given");
   app.add_option("--capacity", a.capacity, "tokens that there is room for; those that are needed unless given")
       ->check(CLI::Range(uint64_t(0), uint64_t(1) << 40));
-  app.add_option("--guess", a.guesses, "tokens to guess at once from what followed the same tokens before (0)");
+  app.add_option("--guess", a.guesses,
+                 "tokens to guess at once from what followed the same tokens before (0), or by the draft (4)");
+  app.add_option("--draft", a.draft, "a smaller model of the same vocabulary, which guesses; an artifact or a folder")
+      ->check(named());
   app.add_option("--lookup", a.lookup, "how many tokens have to be the same for that (2)");
   app.add_option("--ahead", a.ahead,
                  "whether a run begins before the token of the one before is looked at, where the model chooses tokens "
                  "itself; on a GPU unless given");
   app.add_flag("--plain", a.plain, "caches go in and out of each run instead of lying in place");
-  app.add_option("--device", a.device, "auto, host or cuda:N");
-  app.add_option("--device-memory", a.memory, "bytes of device memory for weights; the rest is streamed");
-  app.add_option("--threads", a.threads, "threads of the host's pool; all unless given")->check(CLI::Range(0, 1024));
+  addRunOptions(app, a);
   app.add_option("--format", a.format, "text or json")->check(CLI::IsMember({"text", "json"}));
-  app.add_option("--profile", a.trace, "write a Chrome trace of all launches");
-  app.add_flag("--stats", a.stats, "print counters to standard error");
-  app.add_flag("--no-graphs", a.noGraphs, "never record repeated runs as graphs");
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError &error) {
-    std::ostringstream out, err;
-    if (app.exit(error, out, err) == 0) {
-      Status written = kt::os::writeOutput(out.str());
-      return written.ok() ? 0 : fail(written);
-    }
-    return fail(Status::usage(std::string(error.what()) + " (ktrun generate --help says more)"));
-  }
-  Status status = run(a);
-  return status.ok() ? 0 : fail(status);
+  return runCommand(app, argc, argv, "ktrun generate --help", [&] { return run(a); });
 }
 
 } // namespace ktrun

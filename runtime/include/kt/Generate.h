@@ -1,10 +1,13 @@
 //===- Generate.h - language models, token by token -----------------------===//
 //
 // The loop around a compiled language model: a prompt goes in, tokens come out, and what the model keeps between them
-// stays where it runs.
+// stays where it runs. c_generate.h is the same in C.
 //
 //   auto generator = kt::Generator::create(model, {});
 //   auto result = (*generator)->generate({.prompt = {1, 5, 7}, .maxNew = 64});
+//
+// A folder with a genai_config.json says more (readGenaiConfig): which artifact it is, the names of its ports, how
+// tokens are drawn.
 //
 //===----------------------------------------------------------------------===//
 
@@ -18,7 +21,8 @@
 
 namespace kt {
 
-/// How the next token is drawn. With a temperature of 0 it is the likeliest, the first of equals.
+/// How the next token is drawn. With a temperature of 0 it is the likeliest, the first of equals. The temperature is
+/// finite and not negative, topP from 0 to 1.
 struct Sampling {
   float temperature = 0;
   /// Only so many of the likeliest are drawn from; 0: all.
@@ -40,6 +44,12 @@ struct GeneratorOptions {
   uint64_t capacity = 4096;
   /// Whether the session keeps the caches in place; else they go in and out of each run, on the device all the same.
   bool inPlace = true;
+  /// A smaller language model that guesses (GenerateRequest::guesses); null: guesses come from what is there already.
+  /// It has the same vocabulary, runs on the same device and has a state that can go back.
+  std::shared_ptr<Model> draft = {};
+  GenerationPorts draftPorts = {};
+  /// Tokens that the model is said to know; not 0: has to be what its logits say.
+  uint64_t vocabulary = 0;
 };
 
 struct GenerateRequest {
@@ -50,15 +60,16 @@ struct GenerateRequest {
   std::vector<int64_t> stop = {};
   /// At most so many tokens of the prompt in one run; 0: all.
   uint64_t piece = 0;
-  /// Guesses so many tokens at once from what followed the same `lookup` tokens earlier, and keeps those that the model
-  /// agrees with: the tokens are the same as without. 0: no guesses. Only with a temperature of 0, a model that gives
-  /// logits for all tokens, and caches in place.
+  /// Guesses so many tokens at once and keeps those that the model agrees with: the tokens are the same as without. The
+  /// generator's draft guesses, or, where it has none, what followed the same `lookup` tokens the last time. 0: no
+  /// guesses. Only with a temperature of 0, a model that gives logits for all tokens, and caches in place.
   uint32_t guesses = 0, lookup = 2;
   /// Of a model that chooses tokens itself (`ktc compile --sample`), with caches in place and no guesses: whether a run
   /// begins before the token of the one before has been looked at, which the device need not wait for. Where that token
   /// ends the generation, the run was one too many and is taken back. Not set: on a GPU.
   std::optional<bool> ahead = {};
-  /// Called with each token as soon as it is known; generation ends where it answers false.
+  /// Called with each token as soon as it is known; generation ends where it answers false. It throws nothing and does
+  /// not use the generator but to cancel.
   std::function<bool(int64_t)> onToken = {};
 };
 
@@ -69,7 +80,30 @@ struct GenerateResult {
   uint64_t runs = 0;           // of the model after the first token
   uint64_t guessed = 0;        // tokens that were guessed
   uint64_t accepted = 0;       // guesses that were right
+
+  /// Of the tokens after the first one; 0 where there are none.
+  double tokensPerSecond() const {
+    double rest = seconds - secondsToFirst;
+    return tokens.size() > 1 && rest > 0 ? static_cast<double>(tokens.size() - 1) / rest : 0;
+  }
 };
+
+/// The part of a folder's genai_config.json (onnxruntime-genai) that generating tokens needs. What is not said keeps
+/// its default.
+struct GenaiConfig {
+  std::string artifact; // the folder's .ktm
+  GenerationPorts ports = {};
+  Sampling sampling = {};
+  std::vector<int64_t> stop = {};
+  uint64_t piece = 0;
+  uint64_t vocabulary = 0; // 0: not said
+  std::optional<uint64_t> contextLength = {}, maxLength = {};
+};
+
+/// What a folder says, where it has a genai_config.json; its artifact in any case. Code::usage where the file is no
+/// JSON, where a field that matters here is missing, unknown, of another type, contradicts another one or asks for what
+/// is not there (beams, penalties), and where the folder has no artifact. Thread-safe.
+KT_API Result<GenaiConfig> readGenaiConfig(const std::string &folder);
 
 /// Not thread-safe. Sessions go on: what a request adds to the state is there for the next, until `reset`.
 class KT_API Generator {
@@ -78,16 +112,32 @@ public:
   Generator(const Generator &) = delete;
   Generator &operator=(const Generator &) = delete;
 
-  /// Code::usage where a port is missing, or one is there that nobody can fill, with its name.
+  /// Code::usage where a port is missing, or one is there that nobody can fill, with its name, for logits of a type
+  /// that nothing is drawn from, and for a draft that does not go with the model.
   static Result<std::unique_ptr<Generator>> create(std::shared_ptr<Model> model, const GeneratorOptions &options);
-  /// Code::usage for an empty prompt and for one that does not fit with what is to follow it; Code::failed for a token
-  /// that the model does not know. The state is as before then.
+  /// The prompt may be empty where the latest token of the request before goes on. Code::usage for an empty one
+  /// otherwise, for a token that the model does not know, and for a prompt that does not fit with what is to follow it.
+  /// The state is as before then; where a run fails on its way, so is a state that only grows, others begin anew.
   Result<GenerateResult> generate(const GenerateRequest &request);
-  /// Tokens that the state has.
+  /// Tokens that the state has: all so far but the latest, which the model has yet to read.
   uint64_t held() const;
+  /// Tokens that the state has room for.
+  uint64_t capacity() const;
+  /// Tokens that the model knows, from 0 on.
+  uint64_t vocabulary() const;
+  /// Ends the request in progress, or the next one where none is, with Code::failed. From any thread, as long as the
+  /// generator lives.
+  void cancel();
+  /// Forgets everything.
   void reset();
+  /// Forgets all but the first `length` tokens of the state, and the latest token. Code::usage where fewer are held,
+  /// and where the state cannot go back to what it was (caches that are not in place, states that runs replace).
+  [[nodiscard]] Status truncate(uint64_t length);
+  /// A generator that goes on from a copy of this one's state. Code::usage where caches are not in place.
+  Result<std::unique_ptr<Generator>> fork();
   /// What it generates with, to be asked for counters and profiles.
   Session &session();
+  const Model &model() const;
 
 private:
   struct Impl;

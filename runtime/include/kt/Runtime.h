@@ -256,10 +256,13 @@ public:
   /// How much of the session's state is held: elements along the dimension that grows, as of the latest run; 0 for a
   /// session without a capacity. Not what a run added in which something went wrong, once that is known.
   uint64_t held() const;
+  /// What there is room for, as the session was created; 0 without.
+  uint64_t capacity() const;
   /// Forgets all of the state but the first `length` elements; 0 begins anew, and the next run may then have another
   /// batch. Does not wait. Code::usage where less is held, and for a length between where runs replace a part of the
   /// state, of which only the latest is there.
   [[nodiscard]] Status truncate(uint64_t length);
+  [[nodiscard]] Status reset() { return truncate(0); }
   /// A session of its own that goes on from a copy of this one's state. Waits for what was enqueued.
   Result<std::unique_ptr<Session>> fork();
   /// Ends the run in progress, or the next one where none is, with Code::failed: before the next instruction of its

@@ -1,8 +1,8 @@
 /*===- c_api.h - run compiled models from C --------------------------------===*
  *
- * The C ABI of libktrt.so; Runtime.h is the same in C++. Handles are opaque. A function that can fail returns 0 or a
- * kt_status: the codes are the exit statuses of ktrun. Messages are read with kt_last_error, which is the calling
- * thread's own. A null handle or pointer where none is allowed gives KT_USAGE; counts give 0, texts "".
+ * The C ABI of libktrt.so, with c_generate.h; Runtime.h is the same in C++. Handles are opaque. A function that can
+ * fail returns 0 or a kt_status: the codes are the exit statuses of ktrun. Messages are read with kt_last_error, which
+ * is the calling thread's own. A null handle or pointer where none is allowed gives KT_USAGE; counts give 0, texts "".
  *
  *===----------------------------------------------------------------------===*/
 
@@ -80,6 +80,13 @@ typedef struct {
   int owned;         /* 1: an output that the session has memory for; tensor.data is null */
 } kt_binding;
 
+/* What an output has to do with an input that it continues, as caches do. -1: nothing, or no such dimension. */
+typedef struct {
+  int32_t input;   /* the input's number */
+  int32_t grows;   /* the dimension in which the output goes on where the input ends, of both */
+  int32_t written; /* the dimension along which an output of its input's size differs from it in a window */
+} kt_state;
+
 /* Zero-initialise; a zero field means its default. */
 typedef struct {
   const char *device;     /* "auto" (default), "host", "cuda:N" */
@@ -106,13 +113,28 @@ KT_C_API uint32_t kt_model_input_count(const kt_model *model);
 KT_C_API uint32_t kt_model_output_count(const kt_model *model);
 KT_C_API int kt_model_input(const kt_model *model, uint32_t index, kt_tensor *port);
 KT_C_API int kt_model_output(const kt_model *model, uint32_t index, kt_tensor *port);
+/* What output `index` continues. */
+KT_C_API int kt_model_output_state(const kt_model *model, uint32_t index, kt_state *state);
 /* The device as people read it. Belongs to the model. Thread-safe. */
 KT_C_API const char *kt_model_device(const kt_model *model);
 
 /* *session is the caller's, to be given to kt_session_free. Thread-safe; the session itself serves one thread at a
  * time. */
 KT_C_API int kt_session_create(kt_model *model, kt_session **session);
+/* The same of a session that keeps its state, the inputs that outputs continue, with room for `capacity` elements along
+ * the dimension that grows: they are not given to runs, and such outputs not asked for. A run that would not fit fails
+ * with KT_USAGE and changes nothing. 0: without. */
+KT_C_API int kt_session_create_with_state(kt_model *model, uint64_t capacity, kt_session **session);
 KT_C_API void kt_session_free(kt_session *session);
+/* How much of the state is held, and what there is room for; 0 for a session without one. */
+KT_C_API uint64_t kt_session_held(const kt_session *session);
+KT_C_API uint64_t kt_session_capacity(const kt_session *session);
+/* Forgets all of the state; all but the first `length` elements. KT_USAGE where fewer are held, where there is no
+ * state, and for a length between where runs replace a part of the state. */
+KT_C_API int kt_session_reset(kt_session *session);
+KT_C_API int kt_session_truncate(kt_session *session, uint64_t length);
+/* *fork is the caller's, a session of its own that goes on from a copy of the state. */
+KT_C_API int kt_session_fork(kt_session *session, kt_session **fork);
 
 /* Runs with each input once, in any order; blocks until the outputs are in host memory. Inputs are borrowed for the
  * call. */
