@@ -29,7 +29,8 @@ static uint64_t parse_tokens(const char *text, int64_t *tokens) {
   return 0;
 }
 
-static int print_token(int64_t token, void *context) {
+static int print_token(uint64_t stream, int64_t token, void *context) {
+  (void)stream; /* there is one */
   uint64_t *printed = context;
   printf("%s%" PRId64, (*printed)++ ? "," : "", token);
   fflush(stdout);

@@ -142,6 +142,39 @@ def TurnProducts : Pass<"kt-turn-products", "::mlir::func::FuncOp"> {
   }];
 }
 
+def CopyScatters : Pass<"kt-copy-scatters", "::mlir::func::FuncOp"> {
+  let summary = "Scatters that write a box are choices between two tensors";
+  let description = [{
+    **Requires** nothing. **Guarantees** that a scatter that assigns, whose index along each dimension is a number or counts up along one dimension of the updates, and is
+    inside whatever the sizes are, is a kt.generic of its updates and of what it writes over: x[2:, :] = u as exporters spell it. **Does not** look at data, or at
+    steps other than 1.
+
+    ```mlir
+    %i = kt.generic { k == 0 ? i + 2 : j } -> [r, c, 2]
+    %y = kt.scatter assign %x, %i, %u
+    // becomes
+    %y = kt.generic { u[i - 2, j] else x[i, j] }
+    ```
+  }];
+}
+
+def SplitProducts : Pass<"kt-split-products", "::mlir::func::FuncOp"> {
+  let summary = "Halves of a product that are read together are products of their own";
+  let description = [{
+    **Requires** nothing. **Guarantees** that a product of constant weights whose one reader takes an element of each half of its columns at a time, a gate and what it
+    multiplies, is two products, of which kt-fuse-epilogues and kt-merge-products make one of parts. **Does not** change what is read otherwise, or copy weights that others read.
+
+    ```mlir
+    %c = kt.matmul %x, %w -> [s, 128]
+    %r = kt.generic { silu(c[i, j]) * c[i, j + 64] } -> [s, 64]
+    // becomes
+    %g = kt.matmul %x, %w0 -> [s, 64]
+    %u = kt.matmul %x, %w1 -> [s, 64]
+    %r = kt.generic { silu(g[i, j]) * u[i, j] } -> [s, 64]
+    ```
+  }];
+}
+
 def AbsorbViews : Pass<"kt-absorb-views", "::mlir::func::FuncOp"> {
   let summary = "Products, convolutions and attention read their factors where they lie";
   let description = [{

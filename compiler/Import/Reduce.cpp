@@ -259,16 +259,49 @@ LogicalResult groupNorm(Node &n) {
                        n.opset < 21);
 }
 
+/// The mean of x or of its squared distance from `center` over everything but the channels.
+Value channelMean(Node &n, Value x, Value center, Type element) {
+  SmallVector<int64_t> axes;
+  for (int64_t i = 0; i < n.type(x).getRank(); ++i)
+    if (i != 1)
+      axes.push_back(i);
+  if (center) {
+    Type type = n.type(x).getElementType();
+    x = n.generic(n.tensor(n.dims(x), element), {x, center}, [&](Body &b) {
+      Value d = b.sub(b.toCompute(b.read(0, b.indices()), type), b.toCompute(b.read(1, b.index(1)), element));
+      return b.fromCompute(b.mul(d, d), element);
+    });
+  }
+  return x ? reduceOver(n, x, axes, false, ReduceKind::add, element, same,
+                        [&](Body &b, Value acc, Expr count) { return b.fromCompute(average(b, acc, count), element); })
+           : Value();
+}
+
 LogicalResult batchNorm(Node &n) {
-  if (n.attrInt("training_mode", 0))
-    return n.error("unsupported BatchNormalization in training mode");
   double epsilon = n.attrFloat("epsilon", 1e-5);
   Type type = n.element(0);
   if (n.rank(0) > 1)
     for (unsigned i = 1; i < 5; ++i)
       if (failed(n.require(n.type(i).numElements(), n.type(0).dim(1), "elements of a parameter and channels")))
         return failure();
-  return n.set(n.generic(n.type(0), {n.in(0), n.in(1), n.in(2), n.in(3), n.in(4)}, [&](Body &b) {
+  Value mean = n.in(3), variance = n.in(4);
+  if (n.attrInt("training_mode", 0)) { // standardised weights of convolutions are written so, too
+    if (n.rank(0) < 2)
+      return n.error("expected an input with channels but got rank " + Twine(n.rank(0)));
+    double momentum = n.attrFloat("momentum", 0.9);
+    mean = channelMean(n, n.in(0), {}, n.element(3));
+    variance = channelMean(n, n.in(0), mean, n.element(4));
+    for (auto [i, now] : {std::pair(1u, mean), std::pair(2u, variance)}) {
+      Type running = n.element(i + 2);
+      auto blend = [&](Body &b, ArrayRef<Value> x) {
+        return b.add(b.mul(x[0], b.constant(x[0].getType(), momentum)),
+                     b.mul(x[1], b.constant(x[1].getType(), 1 - momentum)));
+      };
+      if (n.wants(i) && failed(n.set(i, n.map(running, {n.in(i + 2), now}, blend))))
+        return failure();
+    }
+  }
+  return n.set(n.generic(n.type(0), {n.in(0), n.in(1), n.in(2), mean, variance}, [&](Body &b) {
     Value c = n.rank(0) > 1 ? b.index(1) : b.idx(0);
     auto at = [&](unsigned i) { return b.convert(b.read(i, c), n.element(i), b.computeType(type)); };
     Value x = b.toCompute(b.read(0, b.indices()), type);

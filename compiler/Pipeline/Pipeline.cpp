@@ -46,6 +46,7 @@ void kt::buildPhase(OpPassManager &pm, Phase phase, const PipelineOptions &optio
       pm.addNestedPass<func::FuncOp>(createTurnProducts());
       pm.addNestedPass<func::FuncOp>(createAbsorbLayouts());
       pm.addNestedPass<func::FuncOp>(createFuseBodies());
+      pm.addNestedPass<func::FuncOp>(createSplitProducts());
       pm.addNestedPass<func::FuncOp>(createFuseEpilogues());
       pm.addNestedPass<func::FuncOp>(createMergeEqual()); // bodies are simplified below
       pm.addNestedPass<func::FuncOp>(createHoistConstants());
@@ -63,6 +64,7 @@ void kt::buildPhase(OpPassManager &pm, Phase phase, const PipelineOptions &optio
     clean();
     // Without fusion what is left is what later phases read: folded constants and packed weights.
     if (options.optLevel > 0) {
+      pm.addNestedPass<func::FuncOp>(createCopyScatters());
       fuse();
       // What exporters spelled out is recognised in fused bodies, where spellings no longer differ; then its
       // surroundings fuse again.

@@ -25,9 +25,10 @@ namespace {
 
 constexpr unsigned kMaxBodyOps = 160; // beyond this a kernel's registers would not hold the body
 constexpr unsigned kMaxOperands = 14;
-constexpr unsigned kCheapCost = 6;  // may be computed again rather than stored
-constexpr int64_t kMostWasted = 4;  // elements for one that a guarded read wants: a part of a head, not one of a cache
-constexpr unsigned kScoreCost = 32; // may be computed for each score, beside a product of some 64 numbers and more
+constexpr unsigned kCheapCost = 6;   // may be computed again rather than stored
+constexpr int64_t kMostWasted = 4;   // elements for one that a guarded read wants: a part of a head, not one of a cache
+constexpr unsigned kMaxTurnOps = 64; // of elements that take turns, where they are moved again
+constexpr unsigned kScoreCost = 32;  // may be computed for each score, beside a product of some 64 numbers and more
 
 /// Whether `v` is computed from the argument `on`.
 bool dependsOn(Value v, Value on) {
@@ -269,55 +270,135 @@ Value throughUnitViews(Value v) {
   return v;
 }
 
-/// Dimensions with more than one element of what `read` reads, which is one of others with the same, in their order.
-/// Nothing where the read checks an index of another dimension.
-std::optional<SmallVector<int64_t>> unitViewDims(ReadOp read) {
-  SmallVector<int64_t> dims;
-  SymTensorType type = read.getTensor().getType();
-  for (int64_t d = 0; d < type.getRank(); ++d) {
-    bool checked = read.getOtherwise() && (!read.getCheck() || llvm::is_contained(*read.getCheck(), d));
-    if (!type.dim(d).isConstant(1))
-      dims.push_back(d);
-    else if (checked && !matchPattern(read.getIndices()[d], m_Zero()))
-      return std::nullopt;
-  }
-  return dims;
+bool isChecked(ReadOp read, int64_t dim) {
+  return read.getOtherwise() && (!read.getCheck() || llvm::is_contained(*read.getCheck(), dim));
 }
 
 /// Has `read` read `tensor`, of which what it reads is a view of other dimensions of one element.
 void readThroughView(ReadOp read, Value tensor) {
   OpBuilder b(read);
-  SymTensorType type = cast<SymTensorType>(tensor.getType());
-  SmallVector<int64_t> dims = *unitViewDims(read), check;
+  Location loc = read.getLoc();
+  SymTensorType type = cast<SymTensorType>(tensor.getType()), view = read.getTensor().getType();
+  SmallVector<int64_t> dims, check; // of the view, with more than one element
+  Value inside;                     // of those with one
+  for (int64_t d = 0; d < view.getRank(); ++d) {
+    if (!view.dim(d).isConstant(1)) {
+      dims.push_back(d);
+    } else if (isChecked(read, d) && !matchPattern(read.getIndices()[d], m_Zero())) {
+      Value zero = arith::ConstantIndexOp::create(b, loc, 0);
+      Value in = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, read.getIndices()[d], zero);
+      inside = inside ? arith::AndIOp::create(b, loc, inside, in).getResult() : in;
+    }
+  }
   SmallVector<Value> at;
   for (int64_t d = 0, next = 0; d < type.getRank(); ++d) {
     if (type.dim(d).isConstant(1)) {
-      at.push_back(arith::ConstantIndexOp::create(b, read.getLoc(), 0));
+      at.push_back(arith::ConstantIndexOp::create(b, loc, 0));
       continue;
     }
     int64_t from = dims[next++];
-    if (read.getOtherwise() && (!read.getCheck() || llvm::is_contained(*read.getCheck(), from)))
+    if (isChecked(read, from))
       check.push_back(d);
     at.push_back(read.getIndices()[from]);
   }
-  auto direct = ReadOp::create(b, read.getLoc(), tensor, at, check.empty() ? Value() : read.getOtherwise());
+  if (inside) {
+    Value outside = arith::ConstantIndexOp::create(b, loc, -1);
+    at[0] = arith::SelectOp::create(b, loc, inside, at[0], outside);
+    if (!llvm::is_contained(check, 0))
+      check.insert(check.begin(), 0);
+  }
+  auto direct = ReadOp::create(b, loc, tensor, at, check.empty() ? Value() : read.getOtherwise());
   if (!check.empty())
     direct.setCheckAttr(b.getDenseI64ArrayAttr(check));
   read.replaceAllUsesWith(direct.getResult());
   read.erase();
 }
 
+/// The movement whose result `v` shows with its last dimensions, of known sizes, merged or split; null where it is not
+/// read so alone. Elements that take turns, as in rotations of neighbours, are stacked and then seen as one dimension.
+GenericOp turnsBehind(Value v) {
+  auto view = v.getDefiningOp<ReshapeOp>();
+  auto producer = view ? view.getSource().getDefiningOp<GenericOp>() : GenericOp();
+  if (!producer || !v.hasOneUse() || !view.getSource().hasOneUse() || bodyOps(producer.getBody()) > kMaxTurnOps)
+    return {};
+  for (Operation &op : producer.getBody().front())
+    if (!isa<ReadOp, SizeOp, YieldOp, arith::ConstantOp, arith::SelectOp, arith::AddIOp, arith::SubIOp, arith::MulIOp,
+             arith::CmpIOp, arith::AndIOp, arith::NegFOp>(op))
+      return {};
+  return producer;
+}
+
+/// How many leading dimensions two shapes have in common, if all others are known and there are some.
+std::optional<unsigned> commonLead(SymTensorType a, SymTensorType b) {
+  unsigned lead = 0, least = std::min(a.getRank(), b.getRank());
+  while (lead < least && a.dim(lead) == b.dim(lead))
+    ++lead;
+  for (SymTensorType type : {a, b})
+    for (int64_t d = lead; d < type.getRank(); ++d)
+      if (!type.dim(d).asConstant() || type.dim(d).isConstant(0))
+        return std::nullopt;
+  return lead < least ? std::optional(lead) : std::nullopt;
+}
+
+/// Has a body read what is behind a view of other last dimensions.
+bool readTurns(GenericOp consumer, unsigned number) {
+  Value v = consumer.getInputs()[number];
+  GenericOp producer = turnsBehind(v);
+  if (!producer || producer->getBlock() != consumer->getBlock())
+    return false;
+  auto view = cast<SymTensorType>(v.getType());
+  SymTensorType type = producer.getResult().getType();
+  auto lead = commonLead(view, type);
+  SmallVector<ReadOp> reads = readsOf(consumer, number);
+  if (!lead || reads.size() != 1 || reads[0].getOtherwise() ||
+      bodyOps(consumer.getBody()) + bodyOps(producer.getBody()) > kMaxBodyOps ||
+      consumer.getInputs().size() + 1 + producer.getInputs().size() > kMaxOperands)
+    return false;
+  ReadOp read = reads[0];
+  OpBuilder b(read);
+  Location loc = read.getLoc();
+  auto constant = [&](int64_t c) -> Value { return arith::ConstantIndexOp::create(b, loc, c); };
+  SmallVector<Value> at(read.getIndices().take_front(*lead)), reversed;
+  Value linear = read.getIndices()[*lead];
+  for (int64_t d = *lead + 1; d < view.getRank(); ++d)
+    linear = arith::AddIOp::create(b, loc, arith::MulIOp::create(b, loc, linear, constant(*view.dim(d).asConstant())),
+                                   read.getIndices()[d]);
+  for (int64_t d = type.getRank(); d-- > *lead + 1;) {
+    Value size = constant(*type.dim(d).asConstant());
+    reversed.push_back(arith::RemUIOp::create(b, loc, linear, size));
+    linear = arith::DivUIOp::create(b, loc, linear, size);
+  }
+  reversed.push_back(linear);
+  at.append(reversed.rbegin(), reversed.rend());
+  unsigned direct = addBodyOperand(consumer, producer.getResult());
+  auto now = ReadOp::create(b, loc, consumer.getBody().getArgument(direct), at);
+  read.replaceAllUsesWith(now.getResult());
+  read.erase();
+  // Each element is read once, as it was.
+  SmallVector<unsigned> numbers;
+  for (Value input : producer.getInputs())
+    numbers.push_back(addBodyOperand(consumer, input));
+  SmallVector<Value> operands;
+  for (unsigned n : numbers)
+    operands.push_back(consumer.getBody().getArgument(n));
+  inlineAt(now, producer, operands);
+  return true;
+}
+
 bool fuseInto(Operation *consumer) {
   bool changed = false;
   for (unsigned number = 0; number < consumer->getNumOperands() - firstBodyOperand(consumer); ++number)
     changed |= readThroughViews(consumer, number);
+  if (auto generic = dyn_cast<GenericOp>(consumer); generic && !isMovement(generic))
+    for (unsigned number = 0; number < generic.getInputs().size(); ++number)
+      changed |= readTurns(generic, number);
   for (unsigned number = 0; number < consumer->getNumOperands() - firstBodyOperand(consumer); ++number) {
     Value v = consumer->getOperand(firstBodyOperand(consumer) + number), source = throughUnitViews(v);
     auto producer = source.getDefiningOp<GenericOp>();
     if (!producer || producer->getBlock() != consumer->getBlock())
       continue;
     SmallVector<ReadOp> reads = readsOf(consumer, number);
-    if (reads.empty() || (source != v && !llvm::all_of(reads, unitViewDims)))
+    if (reads.empty() || (source != v && cast<SymTensorType>(source.getType()).getRank() == 0))
       continue;
     bool onlyUser = true;
     for (Value x = v;; x = x.getDefiningOp<ReshapeOp>().getSource()) {

@@ -132,6 +132,14 @@ SmallVector<Expr> batchExtents(MatmulOp op) {
   return extents;
 }
 
+SmallVector<Expr> batchExtents(NormalizeOp norm) {
+  SymTensorType type = norm.getResult().getType();
+  SmallVector<Expr> extents;
+  for (ExprAttr d : type.getDims().drop_back(2))
+    extents.push_back(d);
+  return extents;
+}
+
 Expr product(MLIRContext *context, ArrayRef<Expr> list) {
   Expr p = Expr::constant(context, 1);
   for (Expr e : list)
@@ -197,11 +205,179 @@ void putQueriesLeft(MatmulOp second) {
   exchangeFactors(second);
 }
 
+/// The batch dimensions of both products and of the softmax between them, which all three have in one order, as the
+/// result has them; nothing where that is how they are. Windows of heads, say, may be heads of windows.
+SmallVector<unsigned> orderOfResult(MatmulOp first, NormalizeOp norm, MatmulOp second, Value scores) {
+  unsigned n = second.numBatch();
+  SmallVector<unsigned> order;
+  if (n < 3 || first.numBatch() != n || norm.getResult().getType().getRank() != n + 2 ||
+      second.getLhs() != norm.getResult() || first.getResult() != scores)
+    return order;
+  for (AffineExpr e : second.getMap(2).getResults())
+    if (unsigned d = cast<AffineDimExpr>(e).getPosition(); d < n)
+      order.push_back(d);
+  if (order.size() != n || llvm::is_sorted(order))
+    order.clear();
+  return order;
+}
+
+/// Puts batch dimension order[i] of all three in place i.
+void orderBatches(MatmulOp first, NormalizeOp norm, MatmulOp second, ArrayRef<unsigned> order) {
+  unsigned n = order.size(), rank = n + 2;
+  MLIRContext *context = norm.getContext();
+  SmallVector<unsigned> now(n + 3); // where what was there is
+  for (auto [to, from] : llvm::enumerate(order))
+    now[from] = to;
+  for (unsigned d = n; d < n + 3; ++d)
+    now[d] = d;
+  auto renumber = [&](MatmulOp op, unsigned scores) {
+    SmallVector<AffineExpr> dims;
+    for (unsigned d : now)
+      dims.push_back(getAffineDimExpr(d, context));
+    SmallVector<Attribute> maps;
+    for (unsigned i = 0; i < 3; ++i) {
+      AffineMap map = op.getMap(i);
+      SmallVector<AffineExpr> to;
+      for (auto [at, e] : llvm::enumerate(map.getResults()))
+        to.push_back(i == scores && at < n ? getAffineDimExpr(at, context)
+                                           : dims[cast<AffineDimExpr>(e).getPosition()]);
+      maps.push_back(AffineMapAttr::get(AffineMap::get(n + 3, 0, to, context)));
+    }
+    op.setMapsAttr(ArrayAttr::get(context, maps));
+  };
+  auto reorder = [&](SymTensorType type) {
+    SmallVector<ExprAttr> dims(type.getDims());
+    for (unsigned d = 0; d < n; ++d)
+      dims[d] = type.getDims()[order[d]];
+    return SymTensorType::get(context, dims, type.getElementType());
+  };
+  auto reindex = [&](Region &body) {
+    unsigned firstIndex = body.front().getNumArguments() - rank;
+    body.walk([&](Operation *op) {
+      for (OpOperand &use : op->getOpOperands())
+        if (auto arg = dyn_cast<BlockArgument>(use.get());
+            arg && arg.getOwner() == &body.front() && arg.getArgNumber() >= firstIndex)
+          use.set(body.front().getArgument(firstIndex + now[arg.getArgNumber() - firstIndex]));
+    });
+  };
+  renumber(first, 2);
+  renumber(second, 0);
+  reindex(first.getEpilogue());
+  reindex(norm.getBody());
+  reindex(norm.getEpilogue());
+  // The scores are still read where the softmax is.
+  Value scores = first.getResult();
+  scores.setType(reorder(first.getResult().getType()));
+  norm.getResult().setType(reorder(norm.getResult().getType()));
+  for (auto [i, v] : llvm::enumerate(norm.getInputs()))
+    if (v == scores) {
+      norm.getBody().front().getArgument(i).setType(scores.getType());
+      norm.getEpilogue().front().getArgument(i + 1).setType(scores.getType());
+      for (ReadOp read : readsOf(norm, i))
+        read.getIndicesMutable().assign(norm.getBody().front().getArguments().take_back(rank));
+    }
+}
+
 /// What the readers of `v` split its batch dimensions into: the number of heads, most likely.
 void guessHeads(Value v, SmallVectorImpl<Expr> &guesses) {
   for (Operation *user : v.getUsers())
     if (auto reshape = dyn_cast<ReshapeOp>(user); reshape && reshape.getResult().getType().getRank() == 4)
       guesses.push_back(reshape.getResult().getType().dim(1));
+}
+
+/// Where q, k and v lie, and how many of the batch positions are heads.
+std::optional<AttentionLayout> headsOf(MatmulOp first, NormalizeOp norm, MatmulOp second) {
+  MLIRContext *context = second.getContext();
+  unsigned rows = second.numBatch(), firstRows = first.numBatch();
+  AttentionFactor factors[] = {factorOf(first, 0, firstRows, firstRows + 2, /*scales=*/true),
+                               factorOf(first, 1, firstRows + 1, firstRows + 2, /*scales=*/true),
+                               factorOf(second, 1, rows + 2, rows + 1, /*scales=*/false)};
+  AttentionFactor plain[] = {plainFactorOf(first, 0, firstRows, firstRows + 2),
+                             plainFactorOf(first, 1, firstRows + 1, firstRows + 2),
+                             plainFactorOf(second, 1, rows + 2, rows + 1)};
+  SmallVector<Expr> natural, guesses;
+  for (const SmallVector<Expr> &batch : {batchExtents(norm), batchExtents(second), batchExtents(first)})
+    for (unsigned d = 1; d < batch.size(); ++d)
+      natural.push_back(product(context, ArrayRef(batch).drop_front(d)));
+  guessHeads(second.getResult(), guesses);
+  return findHeads(factors, plain, product(context, batchExtents(second)), natural, guesses);
+}
+
+/// The dimensions of an attention's result, with batches and heads as one each, and what they are in its iteration.
+struct ResultOrder {
+  SmallVector<AffineExpr> order;
+  SmallVector<ExprAttr> dims;
+  bool asIs = false; // a view of it is what the second product results in
+};
+
+/// The order that the product `second` has, or batches, heads, rows and columns where it has others between them.
+ResultOrder orderOf(MatmulOp second, const AttentionLayout &layout) {
+  MLIRContext *context = second.getContext();
+  unsigned rows = second.numBatch(), heads = 0; // the first batch dimension that is one of heads
+  SmallVector<Expr> batch = batchExtents(second);
+  while (heads <= rows && product(context, ArrayRef(batch).drop_front(heads)) != layout.heads)
+    ++heads;
+  auto dim = [&](unsigned d) { return getAffineDimExpr(d, context); };
+  ResultOrder result{{}, {}, true};
+  auto add = [&](unsigned d, Expr size) {
+    result.order.push_back(dim(d));
+    result.dims.push_back(size.attr());
+  };
+  // Both together where they are merged, or where there are none of one of them.
+  bool together = heads == 0 || heads >= rows;
+  unsigned begins[2] = {0, 0};
+  for (unsigned r = 0; r < second.getMap(2).getNumResults(); ++r) {
+    unsigned d = second.getMap(2).getDimPosition(r);
+    if (rows == 0 && r == 0)
+      add(0, layout.batches), add(1, layout.heads);
+    if (d >= rows) {
+      add(d - rows + 2, second.extent(d));
+      continue;
+    }
+    bool isHead = !together && d >= heads;
+    unsigned first = isHead ? heads : 0;
+    if (d == first) {
+      begins[isHead] = r;
+      if (!isHead)
+        add(0, layout.batches);
+      if (isHead || together)
+        add(1, layout.heads);
+    }
+    result.asIs &= r == begins[isHead] + (d - first) && llvm::is_contained(result.order, dim(isHead));
+  }
+  if (!result.asIs) {
+    result.order.clear(), result.dims.clear();
+    add(0, layout.batches), add(1, layout.heads);
+    add(2, second.extent(rows)), add(3, second.extent(rows + 1));
+  }
+  return result;
+}
+
+/// An attention's result as `second` had it: a view, or else moved.
+Value inOrderOf(OpBuilder &b, MatmulOp second, Value made, bool asIs) {
+  Location loc = second.getLoc();
+  MLIRContext *context = second.getContext();
+  Type element = cast<SymTensorType>(made.getType()).getElementType();
+  auto whole = SymTensorType::get(context, second.getResult().getType().getDims(), element);
+  auto view = [&](SymTensorType type) {
+    return made.getType() == type ? made : ReshapeOp::create(b, loc, type, made).getResult();
+  };
+  if (asIs)
+    return view(whole);
+  SmallVector<ExprAttr> dims;
+  for (unsigned d = 0; d < second.numBatch() + 2; ++d)
+    dims.push_back(second.extent(d).attr());
+  Value from = view(SymTensorType::get(context, dims, element));
+  auto op = GenericOp::create(b, loc, whole, from);
+  Block *block = addBody(op.getBody(), {}, from, whole.getRank());
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToStart(block);
+  SmallVector<Value> at(dims.size());
+  for (unsigned r = 0; r < dims.size(); ++r)
+    at[second.getMap(2).getDimPosition(r)] = block->getArgument(1 + r);
+  Value moved = ReadOp::create(b, loc, block->getArgument(0), at);
+  YieldOp::create(b, loc, moved);
+  return op.getResult();
 }
 
 /// Makes one op of `second` and of the softmax `norm` that it multiplies, with the score more that `parts` has of it,
@@ -228,57 +404,31 @@ bool raise(MatmulOp second, NormalizeOp norm, SinkSoftmax *parts) {
   if (rank < 2 || normType.dim(rank - 2) != i || normType.dim(rank - 1) != j || second.extent(rows) != i ||
       Expr(second.getDepth()) != j)
     return false;
-  SmallVector<Expr> firstBatch = batchExtents(first), secondBatch = batchExtents(second), normBatch;
-  for (int64_t d = 0; d + 2 < rank; ++d)
-    normBatch.push_back(normType.dim(d));
-  Expr total = product(context, secondBatch);
-  if (product(context, firstBatch) != total || product(context, normBatch) != total)
+  Expr total = product(context, batchExtents(second));
+  if (product(context, batchExtents(first)) != total || product(context, batchExtents(norm)) != total)
     return false;
 
-  AttentionFactor factors[] = {factorOf(first, 0, firstRows, firstRows + 2, /*scales=*/true),
-                               factorOf(first, 1, firstRows + 1, firstRows + 2, /*scales=*/true),
-                               factorOf(second, 1, rows + 2, rows + 1, /*scales=*/false)};
-  AttentionFactor plain[] = {plainFactorOf(first, 0, firstRows, firstRows + 2),
-                             plainFactorOf(first, 1, firstRows + 1, firstRows + 2),
-                             plainFactorOf(second, 1, rows + 2, rows + 1)};
-  SmallVector<Expr> natural, guesses;
-  for (ArrayRef<Expr> batch : {ArrayRef(normBatch), ArrayRef(secondBatch), ArrayRef(firstBatch)})
-    for (unsigned d = 1; d < batch.size(); ++d)
-      natural.push_back(product(context, batch.drop_front(d)));
-  guessHeads(second.getResult(), guesses);
-  auto layout = findHeads(factors, plain, total, natural, guesses);
-  if (!layout)
-    return false;
-  // The result with batches and heads apart; a view puts them together again.
-  AffineMap resultMap = second.getMap(2);
-  SmallVector<AffineExpr> order;
-  SmallVector<ExprAttr> dims;
-  SmallVector<unsigned> batchPositions;
-  bool same = rows == 2 && layout->heads == secondBatch[1];
-  for (unsigned r = 0; r < resultMap.getNumResults(); ++r) {
-    unsigned d = resultMap.getDimPosition(r);
-    if (d < rows && same) {
-      order.push_back(getAffineDimExpr(d, context));
-      dims.push_back(secondBatch[d].attr());
-      continue;
-    }
-    if (d < rows) {
-      batchPositions.push_back(r);
-      if (d + 1 != batchPositions.size() || batchPositions.front() + d != r)
-        return false;
-      if (d > 0)
-        continue;
-    }
-    bool none = rows == 0 && r == 0;
-    if (d < rows || none) {
-      order.append({getAffineDimExpr(0, context), getAffineDimExpr(1, context)});
-      dims.append({layout->batches.attr(), layout->heads.attr()});
-    }
-    if (d >= rows) {
-      order.push_back(getAffineDimExpr(d - rows + 2, context));
-      dims.push_back(second.extent(d).attr());
+  auto layout = headsOf(first, norm, second);
+  ResultOrder result;
+  if (layout)
+    result = orderOf(second, *layout);
+  SmallVector<unsigned> order;
+  if (!parts && !result.asIs)
+    order = orderOfResult(first, norm, second, scores);
+  if (!order.empty()) {
+    orderBatches(first, norm, second, order);
+    if (auto found = headsOf(first, norm, second)) {
+      layout = found;
+      result = orderOf(second, *layout);
+    } else {
+      SmallVector<unsigned> back(order.size());
+      for (auto [to, from] : llvm::enumerate(order))
+        back[from] = to;
+      orderBatches(first, norm, second, back);
     }
   }
+  if (!layout)
+    return false;
 
   std::optional<double> scale = takeScale(*layout, first);
   OpBuilder b(second);
@@ -292,12 +442,12 @@ bool raise(MatmulOp second, NormalizeOp norm, SinkSoftmax *parts) {
       if (!llvm::is_contained(extras, x))
         extras.push_back(x);
   auto identity = AffineMapAttr::get(AffineMap::getMultiDimIdentityMap(4, context));
-  Attribute maps[] = {identity, identity, identity, AffineMapAttr::get(AffineMap::get(4, 0, order, context))};
+  Attribute maps[] = {identity, identity, identity, AffineMapAttr::get(AffineMap::get(4, 0, result.order, context))};
   Attribute sizes[] = {layout->batches.attr(), layout->heads.attr(),          i.attr(), j.attr(),
                        first.getDepth(),       second.extent(rows + 1).attr()};
   bool plainEnd = isPlainEpilogue(second.getEpilogue());
   SymTensorType end = plainEnd ? second.getResult().getType() : second.getRhs().getType();
-  auto type = SymTensorType::get(context, dims, end.getElementType());
+  auto type = SymTensorType::get(context, result.dims, end.getElementType());
   auto op = AttentionOp::create(b, loc, type, first.getLhs(), first.getRhs(), second.getRhs(), extras,
                                 b.getArrayAttr(maps), b.getArrayAttr(sizes), b.getI64IntegerAttr(layout->group),
                                 *zeroEmpty ? b.getUnitAttr() : UnitAttr(), ArrayAttr());
@@ -322,25 +472,22 @@ bool raise(MatmulOp second, NormalizeOp norm, SinkSoftmax *parts) {
   Value s = block->getArgument(0);
   if (scale)
     s = arith::MulFOp::create(b, loc, s, arith::ConstantOp::create(b, loc, b.getFloatAttr(f32, *scale)));
-  s = inlineScore(b, first.getEpilogue(), 1, s, first, Value(), Value(), operandArg, indices(firstBatch));
-  s = inlineScore(b, norm.getBody(), 0, Value(), norm, scores, s, operandArg, indices(normBatch));
+  s = inlineScore(b, first.getEpilogue(), 1, s, first, Value(), Value(), operandArg, indices(batchExtents(first)));
+  s = inlineScore(b, norm.getBody(), 0, Value(), norm, scores, s, operandArg, indices(batchExtents(norm)));
   YieldOp::create(b, loc, s);
   if (parts) {
     begin(op.getSink(), {}, 3);
     ValueRange at = block->getArguments().take_back(3);
-    SmallVector<Value> list = batchIndices(b, loc, normBatch, at[0], at[1], *layout);
+    SmallVector<Value> list = batchIndices(b, loc, batchExtents(norm), at[0], at[1], *layout);
     list.append({at[2], arith::ConstantIndexOp::create(b, loc, 0)});
     YieldOp::create(b, loc,
                     inlineScore(b, parts->sink.getBody(), 0, Value(), parts->sink, Value(), Value(), operandArg, list));
   }
   b.setInsertionPointAfter(op);
-  Value result = op.getResult();
-  auto whole = SymTensorType::get(context, second.getResult().getType().getDims(), end.getElementType());
-  if (result.getType() != whole)
-    result = ReshapeOp::create(b, loc, whole, result);
+  Value made = inOrderOf(b, second, op.getResult(), result.asIs);
   if (!plainEnd)
-    result = withEpilogue(b, second, result);
-  second.replaceAllUsesWith(result);
+    made = withEpilogue(b, second, made);
+  second.replaceAllUsesWith(made);
   second.erase();
   cleanBodyOperands(op);
   return true;

@@ -56,6 +56,57 @@ struct CastBack final : OpRewritePattern<arith::IndexCastOp> {
   }
 };
 
+bool isSame(Value a, Value b) {
+  Attribute x, y;
+  return a == b || (matchPattern(a, m_Constant(&x)) && matchPattern(b, m_Constant(&y)) && x == y);
+}
+
+bool isChecked(ReadOp read, int64_t dim) {
+  return read.getOtherwise() && (!read.getCheck() || llvm::is_contained(*read.getCheck(), dim));
+}
+
+/// select(c, read x[select(c, i, -1)] else z, z) → that read, which is outside where c is not so.
+struct ChosenByIndex final : OpRewritePattern<arith::SelectOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(arith::SelectOp op, PatternRewriter &rewriter) const override {
+    auto read = op.getTrueValue().getDefiningOp<ReadOp>();
+    if (!read || !read.getOtherwise() || !isSame(read.getOtherwise(), op.getFalseValue()))
+      return rewriter.notifyMatchFailure(op, "not a read or what it is outside");
+    for (auto [d, index] : llvm::enumerate(read.getIndices())) {
+      auto choice = index.getDefiningOp<arith::SelectOp>();
+      APInt outside;
+      if (choice && choice.getCondition() == op.getCondition() && isChecked(read, d) &&
+          matchPattern(choice.getFalseValue(), m_ConstantInt(&outside)) && outside.isNegative()) {
+        rewriter.replaceOp(op, read.getResult());
+        return success();
+      }
+    }
+    return rewriter.notifyMatchFailure(op, "inside whatever the condition is");
+  }
+};
+
+/// select(c, read x[i] else z, read x[j] else z) → read x[select(c, i, j)] else z: a tensor that is rolled, as two
+/// slices behind one another, moves its elements once.
+struct ReadChosen final : OpRewritePattern<arith::SelectOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(arith::SelectOp op, PatternRewriter &rewriter) const override {
+    auto a = op.getTrueValue().getDefiningOp<ReadOp>(), b = op.getFalseValue().getDefiningOp<ReadOp>();
+    if (!a || !b || a == b || a.getTensor() != b.getTensor() || !a->hasOneUse() || !b->hasOneUse() ||
+        !a.getOtherwise() || !b.getOtherwise() || !isSame(a.getOtherwise(), b.getOtherwise()))
+      return rewriter.notifyMatchFailure(op, "not of two elements of a tensor");
+    SmallVector<Value> at;
+    SmallVector<int64_t> check;
+    for (auto [d, i, j] : llvm::enumerate(a.getIndices(), b.getIndices())) {
+      at.push_back(i == j ? i : rewriter.createOrFold<arith::SelectOp>(op.getLoc(), op.getCondition(), i, j));
+      if (isChecked(a, d) || isChecked(b, d))
+        check.push_back(d);
+    }
+    auto read = rewriter.replaceOpWithNewOp<ReadOp>(op, a.getTensor(), at, a.getOtherwise());
+    read.setCheckAttr(rewriter.getDenseI64ArrayAttr(check));
+    return success();
+  }
+};
+
 /// A read of a constant of one element → that constant.
 bool inlineScalars(Operation *op) {
   unsigned first = firstBodyOperand(op);
@@ -201,7 +252,7 @@ struct SimplifyBodiesPass : kt::impl::SimplifyBodiesBase<SimplifyBodiesPass> {
     if (!isGraph(getOperation()))
       return;
     RewritePatternSet owned(&getContext());
-    owned.add<WidenNarrowed, WidenChosen, CastBack>(&getContext());
+    owned.add<WidenNarrowed, WidenChosen, CastBack, ChosenByIndex, ReadChosen>(&getContext());
     FrozenRewritePatternSet patterns(std::move(owned));
     GreedyRewriteConfig config;
     config.setRegionSimplificationLevel(GreedySimplifyRegionLevel::Disabled); // bodies have one block

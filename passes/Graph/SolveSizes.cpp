@@ -114,7 +114,7 @@ private:
       for (auto [a, b] : {std::pair(check.getLhs(), check.getRhs()), std::pair(check.getRhs(), check.getLhs())})
         if (Expr(a).kind() == Expr::Kind::Select && !Expr(b).asConstant() && clamp(check, a, b))
           return true;
-    return false;
+    return solveChoice();
   }
 
   using Equations = SmallVector<std::pair<Expr, Expr>>;
@@ -186,6 +186,109 @@ private:
     return values;
   }
 
+  /// select(x == 1, y, x), as dimensions that broadcast are written, is x if checks say that y is 1 where x is. A mask
+  /// of `total` columns against past + s of them is none of 1 column where a product needs past + s of what they make.
+  bool solveChoice() {
+    Equations equations;
+    for (auto check : func.getBody().front().getOps<AssertOp>())
+      if (onlyInputs(check.getLhs()) && onlyInputs(check.getRhs()))
+        equations.push_back({check.getLhs(), check.getRhs()});
+    if (equations.empty() || equations.size() > kMostEquations)
+      return false;
+    llvm::SetVector<Attribute> choices = choicesOutsideChecks();
+    std::optional<Substitution> found;
+    for (auto &[lhs, rhs] : equations)
+      if (!found)
+        found = solveForChoice(lhs, rhs, choices);
+    for (Attribute attr : choices) {
+      Expr choice(cast<ExprAttr>(attr)), x = choice.operand(2);
+      if (!found && choice.operand(0) == Expr::eq(x, Expr::constant(context, 1)) &&
+          sayOne(equations, x, choice.operand(1)))
+        found = Substitution{choice, x};
+    }
+    if (!found)
+      return false;
+    OpBuilder b = OpBuilder::atBlockBegin(&func.getBody().front());
+    kept.insert(AssertOp::create(b, func.getLoc(), found->from.attr(), found->to.attr(), "dimensions broadcast"));
+    apply(*found);
+    return true;
+  }
+
+  /// A choice that is there once, beside sizes of inputs: ±choice + the rest == 0.
+  std::optional<Substitution> solveForChoice(Expr lhs, Expr rhs, const llvm::SetVector<Attribute> &choices) {
+    Poly poly = primitive(lhs, rhs);
+    for (auto &[atoms, c] : poly) {
+      if (atoms.size() != 1 || (c != 1 && c != -1) || !choices.contains(atoms[0].attr()))
+        continue;
+      Poly rest = poly, value;
+      rest.erase(atoms);
+      if (llvm::any_of(rest, [](auto &term) {
+            return llvm::any_of(term.first, [](Expr e) { return e.kind() != Expr::Kind::Symbol; });
+          }))
+        continue;
+      addTo(value, rest, -c);
+      if (Expr to = fromPoly(context, value); !to.poison() && to.isNonNegative())
+        return Substitution{atoms[0], to};
+    }
+    return std::nullopt;
+  }
+
+  /// Choices between inputs' sizes in types and attributes of what is computed.
+  llvm::SetVector<Attribute> choicesOutsideChecks() {
+    llvm::SetVector<Attribute> found;
+    AttrTypeWalker walker;
+    walker.addWalk([&](ExprAttr attr) {
+      SmallVector<Expr> open{Expr(attr)};
+      while (!open.empty()) {
+        Expr e = open.pop_back_val();
+        if (e.kind() == Expr::Kind::Select && onlyInputs(e))
+          found.insert(e.attr());
+        for (unsigned i = 0; i < e.numOperands(); ++i)
+          open.push_back(e.operand(i));
+      }
+    });
+    func.walk([&](Operation *op) {
+      if (isa<AssertOp, func::FuncOp>(op))
+        return;
+      walker.walk(op->getAttrDictionary());
+      for (Type type : op->getResultTypes())
+        walker.walk(type);
+    });
+    return found;
+  }
+
+  /// Whether equations say that y is 1 where x is.
+  bool sayOne(Equations equations, Expr x, Expr y) {
+    for (unsigned round = 0; x && round < kMostRounds; ++round) {
+      Rewriter rewrite({x, Expr::constant(context, 1)});
+      y = rewrite(y);
+      if (y.isConstant(1))
+        return true;
+      x = Expr();
+      for (auto &[lhs, rhs] : equations) {
+        lhs = rewrite(lhs), rhs = rewrite(rhs);
+        if (!x)
+          x = onlyOne(lhs, rhs);
+      }
+    }
+    return false;
+  }
+
+  /// What has to be 1 for an equation to hold: c * z == c, and z also where select(z == 1, any, z) is 1.
+  Expr onlyOne(Expr lhs, Expr rhs) {
+    Poly poly = primitive(lhs, rhs);
+    auto constant = poly.find(Atoms());
+    if (poly.size() != 2 || constant == poly.end())
+      return {};
+    auto &[atoms, c] = *(poly.begin() == constant ? std::next(poly.begin()) : poly.begin());
+    if (atoms.size() != 1 || c + constant->second != 0)
+      return {};
+    Expr z = atoms[0], one = Expr::constant(context, 1);
+    while (z.kind() == Expr::Kind::Select && z.operand(0) == Expr::eq(z.operand(2), one))
+      z = z.operand(2);
+    return z;
+  }
+
   /// Symbols that are a dimension of an input, numbered in order of appearance: binding inputs gives them values.
   llvm::StringMap<unsigned> inputSymbols() {
     llvm::StringMap<unsigned> symbols;
@@ -213,21 +316,27 @@ private:
     for (auto [a, b] : {std::pair(lhs, rhs), std::pair(rhs, lhs)})
       if (a.kind() == Expr::Kind::Eq && b.isConstant(1))
         return solve(a.operand(0), a.operand(1));
-    Poly poly = toPoly(lhs);
-    addTo(poly, toPoly(rhs), -1);
-    if (poly.poison || poly.empty())
+    Poly poly = primitive(lhs, rhs);
+    if (poly.empty())
       return std::nullopt;
-    int64_t content = 0;
-    for (auto &[atoms, c] : poly)
-      content = std::gcd(content, c);
-    if (content == 0 || content == INT64_MIN)
-      return std::nullopt;
-    for (auto &[atoms, c] : poly)
-      c /= content;
-    dropCommonFactors(poly);
     if (auto ones = solveProductOfOne(poly))
       return ones;
     return solveLinear(poly);
+  }
+
+  /// lhs - rhs without factors that all terms have; empty where that is no equation.
+  Poly primitive(Expr lhs, Expr rhs) {
+    Poly poly = toPoly(lhs);
+    addTo(poly, toPoly(rhs), -1);
+    int64_t content = 0;
+    for (auto &[atoms, c] : poly)
+      content = std::gcd(content, c);
+    if (poly.poison || content == 0 || content == INT64_MIN)
+      return {};
+    for (auto &[atoms, c] : poly)
+      c /= content;
+    dropCommonFactors(poly);
+    return poly;
   }
 
   /// Sizes of inputs that are factors of every term: b * s * 64 == s * 64 says that b is 1. It need not be where s is
@@ -367,7 +476,9 @@ private:
     if ((!choice && a.kind() != Expr::Kind::Min && a.kind() != Expr::Kind::Max) || !onlyInputs(a) || !onlyInputs(b) ||
         (a.operand(choice) != b && a.operand(choice + 1) != b) || !kept.insert(check))
       return false;
-    check->moveBefore(&func.getBody().front(), func.getBody().front().begin());
+    if (!llvm::all_of(llvm::make_range(func.getBody().front().begin(), check->getIterator()),
+                      [](Operation &before) { return isa<AssertOp>(before); }))
+      check->moveBefore(&func.getBody().front(), func.getBody().front().begin());
     apply({a, b});
     if (a.kind() == Expr::Kind::Min)
       boundTerms(a.operand(a.operand(0) == b), b);

@@ -66,6 +66,8 @@ public:
     for (CandidateAttr c : all) {
       guards.push_back(c.getGuard() ? (int)program.add(c.getGuard()) : -1);
       costs.push_back(c.getCost() ? (int)program.add(c.getCost()) : -1);
+      codes.push_back(codeOf(c));
+      forFewRows.push_back(gemvTileOf(c, 2).has_value());
     }
   }
 
@@ -90,7 +92,7 @@ public:
       findWinners();
       int64_t code = 0;
       for (size_t c = given; c < all.size(); ++c)
-        code += alive[c] ? codeOf(all[c]) : 0;
+        code += alive[c] ? codes[c] : 0;
       std::optional<size_t> drop;
       double least = 0;
       for (size_t c = given; c < all.size(); ++c) {
@@ -98,7 +100,7 @@ public:
         if (loss > toleratedLoss(code) * 100)
           continue;
         // Of equals, what is more code goes first, then what comes later.
-        double price = (double)(loss + 1) / (double)codeOf(all[c]);
+        double price = (double)(loss + 1) / (double)codes[c];
         if (!drop || price <= least)
           drop = c, least = price;
       }
@@ -166,7 +168,7 @@ private:
     for (auto [row, w] : llvm::zip_equal(rows, winners))
       for (size_t c = 0; c < all.size(); ++c) {
         if (row[c] < w.best)
-          w.best = row[c], w.isStep = gemvTileOf(all[c], 2).has_value();
+          w.best = row[c], w.isStep = forFewRows[c];
         if (!alive[c] || row[c] >= w.second)
           continue;
         w.second = row[c];
@@ -202,8 +204,10 @@ private:
   const KernelLaunches &launches;
   ExprProgram program;
   std::vector<int> guards, costs; // places in the program; -1: none
-  std::vector<Row> rows;          // a sample each
-  std::vector<Winners> winners;   // of each
+  std::vector<int64_t> codes;     // kilobytes
+  std::vector<bool> forFewRows;
+  std::vector<Row> rows;        // a sample each
+  std::vector<Winners> winners; // of each
   mutable std::vector<int64_t> losses;
   std::vector<bool> alive;
 };

@@ -30,7 +30,7 @@ kt::GenerationPorts portsOf(const kt_generation_ports &from) {
 }
 
 /// More than any model reads.
-constexpr uint64_t kMostTokens = uint64_t(1) << 32;
+constexpr uint64_t kMostTokens = uint64_t(1) << 32, kMostStreams = uint64_t(1) << 20;
 
 /// A list of the caller's.
 Status take(const int64_t *from, uint64_t count, const char *what, std::vector<int64_t> &to) {
@@ -43,12 +43,40 @@ Status take(const int64_t *from, uint64_t count, const char *what, std::vector<i
   return {};
 }
 
-Status take(const kt_generate_request &from, kt::GenerateRequest &to) {
-  KT_RETURN_IF_ERROR(take(from.prompt, from.prompt_count, "the prompt", to.prompt));
+/// The prompts, which lie behind one another. None where all streams just go on.
+Status takePrompts(const kt_generate_request &from, uint64_t streams, std::vector<std::vector<int64_t>> &to) {
+  std::vector<int64_t> all;
+  KT_RETURN_IF_ERROR(take(from.prompt, from.prompt_count, "the prompt", all));
+  if (all.empty() && !from.streams)
+    return {};
+  if (streams > kMostStreams)
+    return Status::usage("there are " + std::to_string(streams) + " prompts, expected at most " +
+                         std::to_string(kMostStreams));
+  if (!from.prompt_counts && all.size() % streams)
+    return Status::usage("there are " + std::to_string(all.size()) + " tokens of " + std::to_string(streams) +
+                         " prompts, but it is not said how many each has");
+  uint64_t at = 0;
+  for (uint64_t i = 0; i < streams; ++i) {
+    uint64_t count = from.prompt_counts ? from.prompt_counts[i] : all.size() / streams;
+    if (count > all.size() - at)
+      return Status::usage("prompt " + std::to_string(i) + " has " + std::to_string(count) + " tokens, but " +
+                           std::to_string(all.size() - at) + " are left of " + std::to_string(all.size()));
+    auto begin = all.begin() + static_cast<ptrdiff_t>(at);
+    to.emplace_back(begin, begin + static_cast<ptrdiff_t>(count));
+    at += count;
+  }
+  return at == all.size() ? Status()
+                          : Status::usage("the prompts have " + std::to_string(at) +
+                                          " tokens together, but there are " + std::to_string(all.size()));
+}
+
+Status take(const kt_generate_request &from, uint64_t streams, kt::GenerateRequest &to) {
+  KT_RETURN_IF_ERROR(takePrompts(from, streams, to.prompts));
   KT_RETURN_IF_ERROR(take(from.stop, from.stop_count, "the list of stop tokens", to.stop));
-  if (from.tokens && from.room < from.max_new)
+  if (from.tokens && from.room / streams < from.max_new)
     return Status::usage("the memory for tokens has room for " + std::to_string(from.room) + ", expected at least " +
-                         std::to_string(from.max_new));
+                         (streams == 1 ? "" : std::to_string(streams) + " times ") + std::to_string(from.max_new));
+  to.pad = from.pad != 0;
   to.maxNew = from.max_new;
   to.sampling = {from.sampling.temperature, from.sampling.top_k, from.sampling.top_p == 0 ? 1 : from.sampling.top_p,
                  from.sampling.seed};
@@ -58,7 +86,7 @@ Status take(const kt_generate_request &from, kt::GenerateRequest &to) {
   if (from.ahead)
     to.ahead = from.ahead > 0;
   if (from.on_token)
-    to.onToken = [&from](int64_t token) { return from.on_token(token, from.context) != 0; };
+    to.onToken = [&from](size_t stream, int64_t token) { return from.on_token(stream, token, from.context) != 0; };
   return {};
 }
 
@@ -99,15 +127,24 @@ int kt_generator_generate(kt_generator *generator, const kt_generate_request *re
     if (!generator || !request)
       return missing(generator ? "the request" : "the generator");
     kt::GenerateRequest taken;
-    KT_RETURN_IF_ERROR(take(*request, taken));
+    // Where no prompt is said, those that there are go on.
+    uint64_t streams = request->streams        ? request->streams
+                       : request->prompt_count ? 1
+                                               : std::max<uint64_t>(generator->generator->streams(), 1);
+    KT_RETURN_IF_ERROR(take(*request, streams, taken));
     auto made = generator->generator->generate(taken);
     if (!made.ok())
       return std::move(made).status();
-    if (request->tokens)
-      std::copy(made->tokens.begin(), made->tokens.end(), request->tokens);
+    for (uint64_t i = 0; i < streams; ++i) {
+      const std::vector<int64_t> &tokens = made->tokens[i];
+      if (request->tokens)
+        std::copy(tokens.begin(), tokens.end(), request->tokens + i * request->max_new);
+      if (request->counts)
+        request->counts[i] = tokens.size();
+    }
     if (result)
-      *result = {made->tokens.size(), made->secondsToFirst, made->seconds, made->tokensPerSecond(),
-                 made->runs,          made->guessed,        made->accepted};
+      *result = {made->count(), made->secondsToFirst, made->seconds, made->tokensPerSecond(),
+                 made->runs,    made->guessed,        made->accepted};
     return {};
   });
 }
@@ -118,6 +155,7 @@ void kt_generator_cancel(kt_generator *generator) {
 }
 
 uint64_t kt_generator_held(const kt_generator *generator) { return generator ? generator->generator->held() : 0; }
+uint64_t kt_generator_streams(const kt_generator *generator) { return generator ? generator->generator->streams() : 0; }
 uint64_t kt_generator_capacity(const kt_generator *generator) {
   return generator ? generator->generator->capacity() : 0;
 }

@@ -90,7 +90,7 @@ Status Executor::prepareKept() {
     }
     if (k.memory && k.dims == dims)
       continue;
-    if (k.memory && (k.held || k.begun))
+    if (k.memory && (k.grows ? k.held > 0 : k.begun)) // an empty one may have another shape
       return Status::usage(text() + ": expected " + shapeText(from.type, k.dims) + " but this run needs " +
                            shapeText(from.type, dims) + "; reset the session to begin with another shape");
     KT_RETURN_IF_ERROR(giveHome(k, dims));

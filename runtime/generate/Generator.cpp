@@ -2,19 +2,15 @@
 
 #include "kt/Generate.h"
 #include "runtime/api/Internal.h"
-#include "runtime/generate/Proposer.h"
+#include "runtime/generate/Loop.h"
+#include "runtime/generate/Padding.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
-#include <deque>
 
 namespace kt {
 
 using namespace generate;
-using Clock = std::chrono::steady_clock;
-/// Takes a token; answers whether another is wanted.
-using OnToken = std::function<bool(int64_t)>;
 
 struct Generator::Impl {
   std::unique_ptr<Runs> runs;
@@ -22,8 +18,9 @@ struct Generator::Impl {
   bool onHost;
   std::unique_ptr<Draft> draft = {};
 
-  std::vector<int64_t> history = {}; // all tokens of the state, and the latest, which the model has yet to read
-  std::optional<int64_t> unread = {};
+  std::vector<Tokens> streams = {};
+  std::vector<uint64_t> pads = {};           // of those, how many each begins with
+  std::optional<bool> mayPad = std::nullopt; // once it has been tried
 
   /// Over a session that is there, or a new one.
   static Result<std::unique_ptr<Runs>> makeRuns(const std::shared_ptr<Model> &model, const GeneratorOptions &options,
@@ -33,172 +30,126 @@ struct Generator::Impl {
   Status addDraft();
   void begin();
   Status check(const GenerateRequest &request) const;
+  Status checkPrompt(const GenerateRequest &request, const Tokens &prompt, uint64_t unread) const;
+  Status pad(std::vector<Tokens> &prompts, std::vector<uint64_t> &begins);
   Result<GenerateResult> generate(const GenerateRequest &request);
-  Status follow(const GenerateRequest &request, int64_t token, const OnToken &more, GenerateResult &result);
-  Status followGuessing(const GenerateRequest &request, int64_t token, const OnToken &more, Sampler &sampler,
-                        GenerateResult &result);
 };
-
-namespace {
-double since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
-} // namespace
 
 /// Nothing in the state.
 void Generator::Impl::begin() {
-  history.clear();
-  unread.reset();
+  streams.clear();
+  pads.clear();
   runs->begin();
-}
-
-/// The tokens behind the first one, which the model chooses. Each run reads what the one before has chosen where that
-/// lies, so that only the host waits for it: with `ahead`, when the device has the next run already.
-Status Generator::Impl::follow(const GenerateRequest &request, int64_t token, const OnToken &more,
-                               GenerateResult &result) {
-  Sampler none({}); // tokens need none
-  size_t ahead = options.inPlace && runs->goesBack() && request.ahead.value_or(!onHost) ? 1 : 0;
-  std::deque<Said> open; // of runs that have not been looked at
-  for (uint64_t made = 1; more(token);) {
-    for (; open.size() <= ahead && made < request.maxNew; ++made, ++result.runs) {
-      KT_RETURN_IF_ERROR(made == 1 ? runs->run(std::span(&token, 1), made) : runs->goOn(made));
-      open.push_back(runs->takeSaid());
-    }
-    auto next = runs->token(open.front(), open.front().rows - 1, none);
-    if (!next.ok())
-      return std::move(next).status();
-    token = *next;
-    open.pop_front();
-  }
-  if (open.empty())
-    return {};
-  // What was one too many has read the last token, of which nothing has to be known, nor what went wrong in it.
-  KT_RETURN_IF_ERROR(runs->forget(runs->held() - open.size()));
-  result.runs -= open.size();
-  (void)runs->get().wait();
-  return {};
-}
-
-/// The same where each token has to be known before the next run: those that are guessed, and those that are chosen
-/// here from logits.
-Status Generator::Impl::followGuessing(const GenerateRequest &request, int64_t token, const OnToken &more,
-                                       Sampler &sampler, GenerateResult &result) {
-  Lookup lookup(request.lookup);
-  Proposer &proposer = draft ? static_cast<Proposer &>(*draft) : lookup;
-  while (more(token)) {
-    std::vector<int64_t> tokens = {token};
-    // One token comes of what is read for sure; guesses may make it more, up to the last that is wanted.
-    if (uint64_t most = std::min<uint64_t>(request.guesses, request.maxNew - result.tokens.size() - 1)) {
-      auto guesses = proposer.propose(history, most);
-      if (!guesses.ok())
-        return std::move(guesses).status();
-      tokens.insert(tokens.end(), guesses->begin(), guesses->end());
-      result.guessed += guesses->size();
-    }
-    uint64_t known = runs->held();
-    KT_RETURN_IF_ERROR(runs->run(tokens, result.tokens.size()));
-    ++result.runs;
-    Said said = runs->takeSaid();
-    if (said.rows < tokens.size() && tokens.size() > 1)
-      return Status::usage("guesses need logits for all tokens, but the model gives them for the last one only");
-    size_t right = 0;
-    bool goesOn = true;
-    while (goesOn) {
-      auto next = runs->token(said, tokens.size() == 1 ? said.rows - 1 : right, sampler);
-      if (!next.ok())
-        return std::move(next).status();
-      token = *next;
-      if (right + 1 >= tokens.size() || token != tokens[right + 1])
-        break;
-      ++right, ++result.accepted;
-      goesOn = more(token);
-    }
-    if (right + 1 < tokens.size() || !goesOn)
-      KT_RETURN_IF_ERROR(runs->forget(known + right + (goesOn ? 1 : 0)));
-    if (!goesOn)
-      break;
-  }
-  return {};
 }
 
 /// Whether the request makes sense, before anything of it happens.
 Status Generator::Impl::check(const GenerateRequest &request) const {
-  if (request.prompt.empty() && !unread)
-    return Status::usage("the prompt has no tokens");
-  for (size_t i = 0; i < request.prompt.size(); ++i)
-    if (request.prompt[i] < 0 || static_cast<uint64_t>(request.prompt[i]) >= runs->vocabulary())
-      return Status::usage("token " + std::to_string(i) + " of the prompt is " + std::to_string(request.prompt[i]) +
-                           ", expected 0 to " + std::to_string(runs->vocabulary() - 1));
   const Sampling &sampling = request.sampling;
+  size_t count = request.prompts.empty() ? streams.size() : request.prompts.size();
+  if (count == 0)
+    return Status::usage("the prompt has no tokens");
+  if (!streams.empty() && count != streams.size())
+    return Status::usage("there are " + std::to_string(count) + " prompts, but the state has " +
+                         std::to_string(streams.size()) + (streams.size() == 1 ? " stream" : " streams"));
+  KT_RETURN_IF_ERROR(runs->takes(count));
+  for (size_t i = 0; i < count; ++i) {
+    Status status = checkPrompt(request, request.prompts.empty() ? Tokens() : request.prompts[i],
+                                streams.empty() ? 0 : streams[i].size() - runs->held());
+    KT_RETURN_IF_ERROR(count == 1 ? status : std::move(status).in("prompt " + std::to_string(i)));
+  }
   if (!std::isfinite(sampling.temperature) || sampling.temperature < 0)
     return Status::usage("the temperature is " + std::to_string(sampling.temperature) + ", expected at least 0");
   if (!(sampling.topP >= 0 && sampling.topP <= 1))
     return Status::usage("top-p is " + std::to_string(sampling.topP) + ", expected 0 to 1");
+  if (request.guesses && count > 1)
+    return Status::usage("guesses are for one prompt, but there are " + std::to_string(count));
   if (request.guesses && (request.sampling.temperature > 0 || !options.inPlace))
     return Status::usage("guesses need a temperature of 0 and caches in place");
   if (request.guesses && !runs->goesBack())
     return Status::usage("guesses need a state that can go back to what it was before them, but each run replaces "
                          "a part of this model's");
+  return {};
+}
+
+/// Of one stream, which has `unread` tokens that the model has yet to read.
+Status Generator::Impl::checkPrompt(const GenerateRequest &request, const Tokens &prompt, uint64_t unread) const {
+  if (prompt.empty() && !unread)
+    return Status::usage("the prompt has no tokens");
+  for (size_t i = 0; i < prompt.size(); ++i)
+    if (prompt[i] < 0 || static_cast<uint64_t>(prompt[i]) >= runs->vocabulary())
+      return Status::usage("token " + std::to_string(i) + " of the prompt is " + std::to_string(prompt[i]) +
+                           ", expected 0 to " + std::to_string(runs->vocabulary() - 1));
   // The last of the new tokens is not read.
-  uint64_t prompt = request.prompt.size() + (unread ? 1 : 0), room = options.capacity - runs->held();
-  if (options.inPlace && (prompt > room || (request.maxNew && request.maxNew - 1 > room - prompt)))
-    return Status::usage("the prompt of " + std::to_string(prompt) + " tokens and " + std::to_string(request.maxNew) +
+  uint64_t all = prompt.size() + unread, room = options.capacity - runs->held();
+  if (options.inPlace && (all > room || (request.maxNew && request.maxNew - 1 > room - all)))
+    return Status::usage("the prompt of " + std::to_string(all) + " tokens and " + std::to_string(request.maxNew) +
                          " new ones do not fit: there is room for " + std::to_string(room) + " of " +
                          std::to_string(options.capacity));
   return {};
 }
 
+/// Gives the shorter ones of the prompts as many tokens in front as they lack.
+Status Generator::Impl::pad(std::vector<Tokens> &prompts, std::vector<uint64_t> &begins) {
+  auto shorter = [](const Tokens &a, const Tokens &b) { return a.size() < b.size(); };
+  auto [least, most] = std::minmax_element(prompts.begin(), prompts.end(), shorter);
+  size_t length = most->size();
+  if (least->size() == length)
+    return {};
+  if (!mayPad) {
+    device::CallerContext keep; // what the trial had is released here
+    GeneratorOptions trial = options;
+    trial.capacity = kPaddingRoom;
+    auto made = makeRuns(runs->of(), trial, nullptr);
+    if (!made.ok())
+      return std::move(made).status();
+    mayPad = mayBePadded(**made, *most);
+  }
+  if (!*mayPad) {
+    std::string lengths;
+    for (const Tokens &prompt : prompts)
+      lengths += (lengths.empty() ? "" : ", ") + std::to_string(prompt.size());
+    return Status::usage("prompts of " + lengths + " tokens cannot be padded: " +
+                         (runs->hasMask() ? "behind pads that its mask hides the model says something else"
+                                          : "the model has no mask that hides pads"));
+  }
+  for (size_t i = 0; i < prompts.size(); ++i) {
+    begins[i] = length - prompts[i].size();
+    prompts[i].insert(prompts[i].begin(), begins[i], 0);
+  }
+  return {};
+}
+
 Result<GenerateResult> Generator::Impl::generate(const GenerateRequest &request) {
-  Clock::time_point start = Clock::now();
   KT_RETURN_IF_ERROR(check(request));
-  std::vector<int64_t> prompt;
-  if (unread)
-    prompt.push_back(*unread);
-  prompt.insert(prompt.end(), request.prompt.begin(), request.prompt.end());
-  uint64_t before = runs->held(), needs = before + prompt.size() + (request.maxNew ? request.maxNew - 1 : 0);
-  KT_RETURN_IF_ERROR(runs->prepare(request.sampling, request.guesses > 0, needs));
+  uint64_t before = runs->held(), needs = 0;
+  std::vector<Tokens> all = streams;
+  all.resize(std::max(all.size(), request.prompts.size()));
+  for (size_t i = 0; i < request.prompts.size(); ++i)
+    all[i].insert(all[i].end(), request.prompts[i].begin(), request.prompts[i].end());
+  std::vector<uint64_t> begins = pads;
+  begins.resize(all.size());
+  if (request.pad && streams.empty())
+    KT_RETURN_IF_ERROR(pad(all, begins));
+  for (const Tokens &stream : all)
+    needs = std::max<uint64_t>(needs, stream.size() + (request.maxNew ? request.maxNew - 1 : 0));
+  bool goesBack = options.inPlace && runs->goesBack();
+  Loop loop(request, *runs, all, draft.get(), goesBack, goesBack && request.ahead.value_or(!onHost));
+  KT_RETURN_IF_ERROR(runs->prepare(begins, request.sampling, request.guesses > 0, std::max(needs, loop.mostSteps())));
   if (draft && request.guesses)
     KT_RETURN_IF_ERROR(draft->prepare(needs, request.piece).in("the draft"));
-  std::vector<int64_t> historyBefore = history;
-  std::optional<int64_t> unreadBefore = unread;
-  GenerateResult result;
-  Sampler sampler(request.sampling);
-  auto more = [&](int64_t token) {
-    if (result.tokens.empty())
-      result.secondsToFirst = since(start);
-    result.tokens.push_back(token);
-    history.push_back(token);
-    unread = token;
-    bool wanted = !request.onToken || request.onToken(token);
-    return wanted && result.tokens.size() < request.maxNew &&
-           std::find(request.stop.begin(), request.stop.end(), token) == request.stop.end();
-  };
-  auto all = [&]() -> Status {
-    KT_RETURN_IF_ERROR(runs->readAll(prompt, request.piece));
-    history.insert(history.end(), request.prompt.begin(), request.prompt.end());
-    unread.reset();
-    if (request.maxNew == 0)
-      return runs->get().wait();
-    Said said = runs->takeSaid();
-    auto token = runs->token(said, said.rows - 1, sampler);
-    if (!token.ok())
-      return std::move(token).status();
-    KT_RETURN_IF_ERROR(runs->choosesItself() && !request.guesses
-                           ? follow(request, *token, more, result)
-                           : followGuessing(request, *token, more, sampler, result));
-    return runs->get().wait(); // what runs that were only looked at have met is known now
-  };
-  Status status = all();
+  Status status = loop.run();
   runs->endCancel();
   if (!status.ok()) {
     (void)runs->get().wait(); // nothing goes on in what the next request fills
     // As it was, as far as caches that are carried along, and states that do not grow, can be.
     KT_RETURN_IF_ERROR(runs->forget(runs->onlyGrows() ? before : 0));
-    bool asBefore = runs->held() == before;
-    history = asBefore ? std::move(historyBefore) : std::vector<int64_t>();
-    unread = asBefore ? unreadBefore : std::nullopt;
+    if (runs->held() != before)
+      streams.clear(), pads.clear();
     return status;
   }
-  result.seconds = since(start);
-  return result;
+  streams = std::move(all);
+  pads = std::move(begins);
+  return std::move(loop.result);
 }
 
 Generator::Generator(std::unique_ptr<Impl> impl) : impl(std::move(impl)) {}
@@ -283,9 +234,9 @@ Result<std::unique_ptr<Generator>> Generator::fork() {
     auto other = Impl::make(impl->runs->of(), impl->options, *std::move(session));
     if (!other.ok())
       return std::move(other).status();
-    (*other)->runs->goOnFrom(impl->runs->held());
-    (*other)->history = impl->history;
-    (*other)->unread = impl->unread;
+    (*other)->runs->goOnFrom(*impl->runs);
+    (*other)->streams = impl->streams;
+    (*other)->pads = impl->pads;
     return std::unique_ptr<Generator>(new Generator(*std::move(other)));
   });
 }
@@ -295,6 +246,7 @@ Result<GenerateResult> Generator::generate(const GenerateRequest &request) {
 }
 
 uint64_t Generator::held() const { return impl->runs->held(); }
+size_t Generator::streams() const { return impl->streams.size(); }
 uint64_t Generator::capacity() const { return impl->options.capacity; }
 uint64_t Generator::vocabulary() const { return impl->runs->vocabulary(); }
 
@@ -315,8 +267,10 @@ Status Generator::truncate(uint64_t length) {
       return Status::usage("cannot keep the first " + std::to_string(length) + " of " + std::to_string(held) +
                            " tokens: the caches are not in place");
     KT_RETURN_IF_ERROR(impl->runs->forget(length));
-    impl->history.resize(length);
-    impl->unread.reset();
+    for (Tokens &stream : impl->streams)
+      stream.resize(length);
+    if (length == 0)
+      impl->begin();
     return {};
   });
 }

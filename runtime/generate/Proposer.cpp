@@ -24,7 +24,7 @@ Result<std::vector<int64_t>> Lookup::propose(std::span<const int64_t> history, s
 
 Status Draft::prepare(uint64_t room, uint64_t most) {
   piece = most;
-  return runs->prepare({}, /*guessed=*/false, room);
+  return runs->prepare({0}, {}, /*guessed=*/false, room);
 }
 
 Result<std::vector<int64_t>> Draft::propose(std::span<const int64_t> history, size_t most) {
@@ -50,7 +50,7 @@ Result<std::vector<int64_t>> Draft::tryPropose(std::span<const int64_t> history,
     KT_RETURN_IF_ERROR(runs->readAll(next, piece));
     read.insert(read.end(), next.begin(), next.end());
     Said said = runs->takeSaid();
-    auto token = runs->token(said, said.rows - 1, likeliest);
+    auto token = runs->token(said, 0, said.rows - 1, likeliest);
     if (!token.ok())
       return std::move(token).status();
     proposed.push_back(*token);

@@ -1,6 +1,7 @@
 //===- Runs.h - the runs of a language model ------------------------------===//
 //
 // One run after the other over the caches: what is bound to the model's ports, and where the tokens are that it says.
+// The streams that a model reads side by side are its batch, and each run adds equally many tokens to all of them.
 //
 //===----------------------------------------------------------------------===//
 
@@ -20,7 +21,7 @@ namespace kt::generate {
 struct Said {
   std::unique_ptr<Event> done; // null: it is
   const void *tokens = nullptr;
-  size_t rows = 0;
+  size_t rows = 0; // of each stream: the tokens that were read, or the last one alone
 };
 
 class Runs {
@@ -28,17 +29,21 @@ public:
   Runs(std::shared_ptr<Model> model, Roles roles, const GeneratorOptions &options, std::unique_ptr<Session> session,
        device::Device &device, exec::MemoryAccount &account);
 
-  /// Before the runs of a request, when nothing is under way. `guessed`: the tokens behind each one that is read are
-  /// wanted, not only those behind the last. `room`: how many tokens there will be at most.
-  Status prepare(const Sampling &sampling, bool guessed, uint64_t room);
+  /// Before the runs of a request, when nothing is under way. `pads`: how many tokens each stream begins with that the
+  /// mask hides and positions do not count; they and the streams are as before unless nothing is held. `guessed`: the
+  /// tokens behind each one that is read are wanted, not only those behind the last. `room`: how many tokens a stream
+  /// will have at most.
+  Status prepare(const std::vector<uint64_t> &pads, const Sampling &sampling, bool guessed, uint64_t room);
+  /// Code::usage where the model is made for another number of streams.
+  Status takes(uint64_t streams) const;
   /// Whether the model chooses the request's tokens.
   bool choosesItself() const { return chooses; }
-  /// Has the model read tokens behind what the state holds. Where it chooses, what it draws is number `step`, and the
-  /// run may be under way yet.
+  /// Has the model read tokens behind what the state holds: equally many of each stream, one stream's behind another's.
+  /// Where it chooses, what it draws is number `step`, and the run may be under way yet.
   Status run(std::span<const int64_t> tokens, uint64_t step);
-  /// The same of a prompt, of which at most `piece` tokens are read in one run; 0: all.
+  /// The same of one stream's prompt, of which at most `piece` tokens are read in one run; 0: all.
   Status readAll(std::span<const int64_t> tokens, uint64_t piece);
-  /// The same as `run` of the one token that the latest run has chosen, which stays where it is.
+  /// The same as `run` of the one token of each stream that the latest run has chosen, which stays where it is.
   Status goOn(uint64_t step);
   /// The run in progress, or the next one, fails. From any thread.
   void cancel() {
@@ -49,12 +54,17 @@ public:
   void endCancel() { cancelled.store(false); }
   /// Once, of the latest run.
   Said takeSaid() { return std::move(said); }
-  /// The token behind the one of number `row` that the run has read.
-  Result<int64_t> token(const Said &of, size_t row, Sampler &sampler);
+  /// The token behind the one of number `row` that the run has read of a stream.
+  Result<int64_t> token(const Said &of, size_t stream, size_t row, Sampler &sampler);
+
+  /// The logits behind the last token of the only stream, where the model has not chosen.
+  Result<std::vector<float>> lastLogits(const Said &of) const;
+  /// Whether there is a mask, which may hide tokens.
+  bool hasMask() const { return roles.mask.has_value(); }
 
   /// Tokens that the model knows.
   uint64_t vocabulary() const { return static_cast<uint64_t>(model->outputs()[roles.logits].dims.back()); }
-  /// The tokens that the state has.
+  /// The tokens that the state has of each stream.
   uint64_t held() const { return length; }
   /// Whether a state in place can be again what it was some tokens before: no run replaces a part of it.
   bool goesBack() const;
@@ -63,8 +73,8 @@ public:
   /// All behind the first `behind` tokens; where caches are carried along, everything, unless that is all there is.
   Status forget(uint64_t behind);
   void begin();
-  /// The session has been forked from one that holds so many tokens.
-  void goOnFrom(uint64_t held) { length = held; }
+  /// The session has been forked from that of `other`.
+  void goOnFrom(const Runs &other) { length = other.length, pads = other.pads; }
   Session &get() { return *session; }
   const std::shared_ptr<Model> &of() const { return model; }
 
@@ -72,6 +82,9 @@ private:
   /// Masks and positions for so many tokens.
   Status reserve(uint64_t count);
   Status enqueue(const Binding &ids, int64_t count, uint64_t step);
+  Binding countUp(const PortInfo &port, int64_t before, int64_t count);
+  Binding maskOf(const PortInfo &port, int64_t count);
+  bool padded() const;
 
   std::shared_ptr<Model> model;
   Roles roles;
@@ -80,10 +93,11 @@ private:
   Tables tables;                      // goes before the model does, and the session's runs over it are done
   std::atomic<bool> cancelled{false}; // the session's own is for its calls one by one
   bool chooses = false;
-  std::vector<std::byte> ids;
+  std::vector<std::byte> ids, places, hidden; // what the latest run was given of the host's
   Said said;
 
   uint64_t length = 0;
+  std::vector<uint64_t> pads = {0}; // of each stream
   // Of a model whose caches go in and out: what they are, and what those begin with that are not empty.
   std::vector<TensorView> carried;
   std::vector<std::vector<std::byte>> zeros;

@@ -77,7 +77,8 @@ Result<int64_t> Sampler::next(DataType type, const void *logits, size_t count) {
   return draw();
 }
 
-/// A token of those that top-k and top-p leave, with the probability that it has among them.
+/// A token of those that top-k and top-p leave, with the probability that it has among them. Of a vocabulary's tokens
+/// only so many are sorted as it takes to come to the one that is drawn.
 int64_t Sampler::draw() {
   order.resize(values.size());
   std::iota(order.begin(), order.end(), 0u);
@@ -85,25 +86,43 @@ int64_t Sampler::draw() {
     float x = std::isnan(values[a]) ? -INFINITY : values[a], y = std::isnan(values[b]) ? -INFINITY : values[b];
     return x != y ? x > y : a < b;
   };
+  size_t sorted = 0;
+  auto ranked = [&](size_t i) {
+    while (i >= sorted) {
+      auto begin = order.begin() + static_cast<ptrdiff_t>(sorted);
+      sorted = std::min(order.size(), std::max<size_t>(64, 4 * sorted));
+      auto end = order.begin() + static_cast<ptrdiff_t>(sorted);
+      std::nth_element(begin, end - 1, order.end(), likelier);
+      std::sort(begin, end, likelier);
+    }
+    return order[i];
+  };
+  uint32_t first = ranked(0);
+  auto weight = [&](uint32_t token) {
+    double distance = (static_cast<double>(values[token]) - values[first]) / sampling.temperature;
+    return std::isnan(distance) ? (token == first ? 1 : 0) : std::exp(distance); // infinities less each other
+  };
   size_t most = sampling.topK ? std::min<size_t>(sampling.topK, order.size()) : order.size();
-  std::partial_sort(order.begin(), order.begin() + static_cast<ptrdiff_t>(most), order.end(), likelier);
-  double largest = values[order[0]], sum = 0;
-  std::vector<double> weights(most);
-  for (size_t i = 0; i < most; ++i) {
-    double distance = (values[order[i]] - largest) / sampling.temperature;
-    weights[i] = std::isnan(distance) ? (i == 0 ? 1 : 0) : std::exp(distance); // infinities less each other
-    sum += weights[i];
-  }
-  double kept = 0;
-  size_t count = 0;
-  while (count < most && (count == 0 || kept < sampling.topP * sum))
-    kept += weights[count++];
+  double sum = 0;
+  for (size_t i = 0; i < most; ++i)
+    sum += weight(sampling.topK ? ranked(i) : static_cast<uint32_t>(i));
+  double kept = sum;
+  size_t count = most;
+  if (sampling.topP < 1)
+    for (kept = 0, count = 0; count < most && (count == 0 || kept < sampling.topP * sum); ++count)
+      kept += weight(ranked(count));
   // 53 bits of a double in [0, 1).
   double at = static_cast<double>(random() >> 11) * 0x1p-53 * kept;
   size_t chosen = 0;
-  for (; chosen + 1 < count && at >= weights[chosen]; ++chosen)
-    at -= weights[chosen];
-  return order[chosen];
+  double own = weight(first);
+  while (at >= own && chosen + 1 < count) {
+    at -= own;
+    own = weight(ranked(chosen + 1));
+    if (own == 0) // the sum was rounded: what cannot be is not drawn
+      break;
+    ++chosen;
+  }
+  return ranked(chosen);
 }
 
 } // namespace kt::generate

@@ -13,7 +13,9 @@ namespace kt::generate {
 /// of its output here, since the standard leaves its distributions to libraries.
 class Sampler {
 public:
-  explicit Sampler(const Sampling &sampling) : sampling(sampling), random(sampling.seed) {}
+  /// Streams of one seed have sequences of their own.
+  explicit Sampler(const Sampling &sampling, uint64_t stream = 0)
+      : sampling(sampling), random(sampling.seed + stream * 0x9e3779b97f4a7c15) {}
   /// `logits` are `count` elements of a floating-point type. Code::failed where none of them is a number.
   Result<int64_t> next(DataType type, const void *logits, size_t count);
 

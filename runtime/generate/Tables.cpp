@@ -2,6 +2,7 @@
 
 #include "runtime/generate/Tables.h"
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 
@@ -42,6 +43,15 @@ Status Tables::copyIn(void *to, const void *from, uint64_t count) {
   return (*stream)->synchronize();
 }
 
+/// A number may be the first of a part. So that this begins where vectors may, there is a copy for each place that it
+/// has in one, each with the numbers moved by one more; one copy where the streams' equal numbers fill vectors.
+uint64_t Tables::copiesOf(uint64_t size) const { return pads.size() * size % kVector == 0 ? 1 : kVector / size; }
+
+/// Bytes of a copy of `count` numbers for each stream.
+uint64_t Tables::lineOf(uint64_t count, uint64_t size) const {
+  return ((count * pads.size() + copiesOf(size)) * size + kApart - 1) / kApart * kApart;
+}
+
 Status Tables::fill(uint64_t count, DataType ones, DataType numbers) {
   account.release(tables, bytes);
   tables = nullptr;
@@ -49,26 +59,25 @@ Status Tables::fill(uint64_t count, DataType ones, DataType numbers) {
   count = std::bit_ceil(std::max<uint64_t>(count, 256));
   numberBytes = byteSize(numbers);
   auto up = [](uint64_t n) { return (n + kApart - 1) / kApart * kApart; };
-  // A number may be the first of a part. So that this begins where vectors may, there is a copy for each place that it
-  // has in one, each with the numbers moved by one more.
-  auto copies = [](uint32_t size) { return kVector / size; };
-  auto line = [&](uint32_t size) { return up((count + copies(size)) * size); };
+  uint64_t streams = pads.size();
+  bool same = numberBytes == 8 && std::all_of(pads.begin(), pads.end(), [](uint64_t n) { return n == 0; });
   onesBegin = 0;
-  numbersBegin = up(count * byteSize(ones));
-  wideBegin = numberBytes == 8 ? numbersBegin : numbersBegin + copies(numberBytes) * line(numberBytes);
-  uint64_t total = wideBegin + copies(8) * line(8);
+  numbersBegin = up(count * streams * byteSize(ones));
+  wideBegin = numbersBegin + (same ? 0 : copiesOf(numberBytes) * lineOf(count, numberBytes));
+  uint64_t total = wideBegin + copiesOf(8) * lineOf(count, 8);
   std::vector<std::byte> made(total);
-  for (uint64_t i = 0; i < count; ++i)
+  for (uint64_t i = 0; i < count * streams; ++i)
     putNumber(made.data() + i * byteSize(ones), ones, 1);
-  auto putCopies = [&](uint64_t begin, DataType type) {
+  auto putCopies = [&](uint64_t begin, DataType type, bool padded) {
     uint32_t size = byteSize(type);
-    for (uint64_t copy = 0; copy < copies(size); ++copy)
-      for (uint64_t i = 0; i < count; ++i)
-        putNumber(made.data() + begin + copy * line(size) + (i + copy) * size, type, static_cast<int64_t>(i));
+    for (uint64_t copy = 0; copy < copiesOf(size); ++copy)
+      for (uint64_t i = 0; i < count * streams; ++i)
+        putNumber(made.data() + begin + copy * lineOf(count, size) + (i + copy) * size, type,
+                  static_cast<int64_t>(i / streams - (padded ? std::min(i / streams, pads[i % streams]) : 0)));
   };
-  putCopies(wideBegin, DataType::i64);
-  if (numberBytes != 8)
-    putCopies(numbersBegin, numbers);
+  putCopies(wideBegin, DataType::i64, /*padded=*/false);
+  if (!same)
+    putCopies(numbersBegin, numbers, /*padded=*/true);
   auto fresh = account.allocate(total, "masks and positions");
   if (!fresh.ok())
     return std::move(fresh).status();
@@ -79,11 +88,9 @@ Status Tables::fill(uint64_t count, DataType ones, DataType numbers) {
   return {};
 }
 
-const void *Tables::numbersFrom(uint64_t begin, bool wide) const {
-  uint64_t size = wide ? 8 : numberBytes, copies = kVector / size;
-  uint64_t line = ((length + copies) * size + kApart - 1) / kApart * kApart;
-  uint64_t copy = (copies - begin % copies) % copies;
-  return at((wide ? wideBegin : numbersBegin) + copy * line + (begin + copy) * size);
+const void *Tables::from(uint64_t table, uint64_t size, uint64_t begin) const {
+  uint64_t copies = copiesOf(size), first = begin * pads.size(), copy = (copies - first % copies) % copies;
+  return at(table + copy * lineOf(length, size) + (first + copy) * size);
 }
 
 Status Tables::setSampling(const Sampling &sampling) {

@@ -2,10 +2,11 @@
 """A decoder's tokens a second on a card, beside what the memory can: of the sizes of Llama 1B and 8B, in half precision, with random weights.
 
 decoders.py make DIR 1b|8b|tiny          writes the model as onnxruntime-genai's builder would and genai_config.json
-decoders.py time DIR --bin BIN [--device cuda:0] [--context 1024] [--new 128] [--sample greedy]
+decoders.py time DIR --bin BIN [--device cuda:0] [--context 1024] [--new 128] [--streams 8] [--sample greedy]
 
 `time` compiles it and prints a row each: the time to the first of a prompt of 200 tokens and to the tenth, milliseconds a token at the context, the share of the
-bandwidth of a plain read that the weights' bytes are, and whether plain caches and a prompt in pieces give the same tokens. Needs onnx and numpy."""
+bandwidth of a plain read that the weights' bytes are, whether plain caches and a prompt in pieces give the same tokens, and how many times the tokens several
+streams at once make. Needs onnx and numpy."""
 import argparse
 import json
 import os
@@ -90,9 +91,10 @@ def make(folder, size):
         json.dump(export.genai_config(config), file)
 
 
-def generate(options, prompt, new, *more):
-    command = [f'{options.bin}/ktrun', 'generate', options.folder, '--device', options.device, '--tokens', ','.join(map(str, prompt)), '--max-new', str(new),
-               '--stop', '', '--format', 'json', *more]
+def generate(options, prompts, new, *more):
+    tokens = [part for prompt in prompts for part in ('--tokens', ','.join(map(str, prompt)))]
+    command = [f'{options.bin}/ktrun', 'generate', options.folder, '--device', options.device, *tokens, '--max-new', str(new), '--stop', '', '--format', 'json',
+               *more]
     run = subprocess.run(command, check=True, capture_output=True, text=True)
     return json.loads(run.stdout)
 
@@ -113,19 +115,24 @@ def measure(options):
     print(f'compiled in {time.time() - begin:.1f} s', flush=True)
     with open(f'{options.folder}/genai_config.json', encoding='utf-8') as file:
         vocabulary = json.load(file)['model']['vocab_size']
-    prompt = np.random.default_rng(0).integers(1, vocabulary, options.context).tolist()
-    generate(options, prompt[:200], 10)  # the driver compiles what it does not have yet
-    ten = generate(options, prompt[:200], 10)
+    prompts = np.random.default_rng(0).integers(1, vocabulary, (options.streams, options.context)).tolist()
+    prompt = prompts[0]
+    generate(options, [prompt[:200]], 10)  # the driver compiles what it does not have yet
+    ten = generate(options, [prompt[:200]], 10)
     print(f'prompt of 200 tokens: the first after {ten["seconds_to_first"] * 1e3:.1f} ms, the tenth after {ten["seconds"] * 1e3:.1f} ms', flush=True)
     read = bandwidth(options.device)
-    first = None
+    first = one = None
     for name, more in (('in place', []), ('plain', ['--plain']), ('in pieces', ['--piece', '333'])):
-        rows = [generate(options, prompt, options.new, *more) for _ in range(2 if name == 'in place' else 1)]
+        rows = [generate(options, [prompt], options.new, *more) for _ in range(2 if name == 'in place' else 1)]
         best = max(rows, key=lambda row: row['tokens_per_second'])
-        first = first or best['tokens']
+        first, one = first or best['tokens'], one or best['tokens_per_second']
         rate = best['weight_bytes_per_second'] / 1e9
         share = f' = {100 * rate / read:.1f} % of {read:.0f}' if read else ''
         print(f'{name}: {1e3 / best["tokens_per_second"]:.3f} ms a token, {rate:.0f} GB/s{share}, tokens {"the same" if best["tokens"] == first else "DIFFER"}', flush=True)
+
+    many = max((generate(options, prompts, options.new) for _ in range(2)), key=lambda row: row['tokens_per_second'])
+    same = 'the same' if many['tokens'][0] == first else 'DIFFER'
+    print(f'{options.streams} streams: {many["tokens_per_second"] / one:.2f} times the tokens of one, the first one\'s {same}', flush=True)
 
 
 def main():
@@ -140,6 +147,7 @@ def main():
     timer.add_argument('--device', default='cuda:0')
     timer.add_argument('--context', type=int, default=1024)
     timer.add_argument('--new', type=int, default=128)
+    timer.add_argument('--streams', type=int, default=8)
     timer.add_argument('--sample')
     options = parser.parse_args()
     if options.command == 'make':

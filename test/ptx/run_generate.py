@@ -3,7 +3,8 @@
 run_generate.py BUILD FOLDER...
 
 Each folder's model is compiled with `--sample greedy` and `--sample drawn`. What the device chooses, or draws for the same seed, is what the host does, while runs begin
-before the tokens of those before have been looked at, and also where the last one is one too many; so does a model whose draft it is itself."""
+before the tokens of those before have been looked at, and also where the last one is one too many; so does a model whose draft it is itself, and one that reads
+several prompts at once."""
 import concurrent.futures
 import ctypes
 import json
@@ -14,6 +15,7 @@ import tempfile
 import fake_device
 
 PROMPT, COUNT = '3,5,7,11,13', 5
+SEVERAL = ['--tokens', PROMPT, '--tokens', '4,6,8', '--tokens', '20,1,9,33']
 DRAWS = ['--temperature', '1.5', '--top-k', '20', '--top-p', '0.9', '--seed', '6']
 
 
@@ -53,11 +55,20 @@ def attempt(build, folder):
                                       capture_output=True, text=True)
             if compiled.returncode:
                 return compiled.stderr.strip(), ''
-            usual = [artifact, '--tokens', PROMPT, '--max-new', str(COUNT), '--format', 'json', *(DRAWS if kind == 'drawn' else [])]
-            host = subprocess.run([f'{build}/bin/ktrun', 'generate', *usual, '--device', 'host'], capture_output=True, text=True)
-            if host.returncode:
-                return host.stderr.strip(), ''
-            wanted = json.loads(host.stdout)['tokens']
+            options = ['--max-new', str(COUNT), '--format', 'json', *(DRAWS if kind == 'drawn' else [])]
+            usual, several = [artifact, '--tokens', PROMPT, *options], [artifact, *SEVERAL, *options]
+            by_host = []
+            for arguments in usual, several:
+                host = subprocess.run([f'{build}/bin/ktrun', 'generate', *arguments, '--device', 'host'], capture_output=True, text=True)
+                if host.returncode:
+                    return host.stderr.strip(), ''
+                by_host.append(json.loads(host.stdout))
+            wanted = by_host[0]['tokens']
+            # Those that transformers exports read all prompts in one run when the shorter ones are padded.
+            for more in [[], ['--pad']] if kind == 'greedy' and 'optimum' in folder else [[]]:
+                made = device.generate(several + more)
+                if made['tokens'] != by_host[1]['tokens'] or made['tokens'][0] != wanted or made['runs'] != (COUNT - 1 if more else by_host[1]['runs']):
+                    return f'{kind} {several} {more}: {made} instead of {by_host[1]}', ''
             stop = wanted[2]
             ways = [([], wanted), (['--stop', str(stop)], wanted[:wanted.index(stop) + 1])]
             for more, tokens in ways + ([(['--ahead', '0'], wanted), (['--plain'], wanted), (['--draft', artifact, '--guess', '3'], wanted)] if kind == 'greedy' else []):

@@ -6,6 +6,7 @@
 
 #include "tools/ktrun/Generate.h"
 #include "kt/Generate.h"
+#include "runtime/os/File.h"
 #include "runtime/os/OutputFile.h"
 #include "tools/ktrun/Benchmark.h"
 #include "tools/ktrun/CommandLine.h"
@@ -22,16 +23,19 @@ using kt::Status;
 namespace {
 
 struct Arguments : RunArguments {
-  std::string path, draft, prompt, stop, format = "text";
+  std::string path, draft, stop, format = "text";
+  std::vector<std::string> prompts;
   std::optional<float> temperature, topP;
   std::optional<uint32_t> topK, guesses;
   std::optional<uint64_t> seed, piece;
   uint64_t maxNew = 64, capacity = 0;
   uint32_t lookup = 2;
   std::optional<bool> ahead;
-  bool plain = false;
+  bool plain = false, pad = false;
 };
 
+/// Of a file of prompts.
+constexpr size_t kMostBytes = size_t(1) << 30;
 /// Guesses of a draft at once, unless that is said.
 constexpr uint32_t kDraftGuesses = 4;
 
@@ -59,6 +63,32 @@ std::string listOf(const std::vector<int64_t> &tokens) {
   return text;
 }
 
+/// Prompts of one option each, or the lines of `@FILE`.
+kt::Result<std::vector<std::vector<int64_t>>> promptsOf(const std::vector<std::string> &options) {
+  std::vector<std::vector<int64_t>> prompts;
+  auto add = [&](const std::string &text) -> Status {
+    auto tokens = tokensOf(text, "--tokens");
+    if (!tokens.ok())
+      return std::move(tokens).status();
+    prompts.push_back(*std::move(tokens));
+    return {};
+  };
+  for (const std::string &option : options) {
+    if (!option.starts_with('@')) {
+      KT_RETURN_IF_ERROR(add(option));
+      continue;
+    }
+    auto text = kt::os::readText(option.substr(1), kMostBytes);
+    if (!text.ok())
+      return std::move(text).status();
+    std::istringstream lines(*text);
+    size_t number = 0;
+    for (std::string line; std::getline(lines, line);)
+      KT_RETURN_IF_ERROR(add(line).in("line " + std::to_string(++number) + " of '" + option.substr(1) + "'"));
+  }
+  return prompts;
+}
+
 /// Time after the first token is that of runs of one token, or of one and its guesses.
 std::string report(const kt::GenerateResult &result, uint64_t held, const kt::Stats &stats, bool json) {
   double rest = result.seconds - result.secondsToFirst, rate = result.tokensPerSecond();
@@ -67,13 +97,17 @@ std::string report(const kt::GenerateResult &result, uint64_t held, const kt::St
   std::ostringstream text;
   text.imbue(std::locale::classic());
   if (json) {
-    text << "{\"tokens\": [" << listOf(result.tokens) << "], \"seconds_to_first\": " << result.secondsToFirst
-         << ", \"seconds\": " << result.seconds << ", \"tokens_per_second\": " << rate
-         << ", \"weight_bytes_per_second\": " << bandwidth << ", \"runs\": " << result.runs
-         << ", \"guessed\": " << result.guessed << ", \"accepted\": " << result.accepted << ", \"held\": " << held
-         << "}\n";
+    std::string lists;
+    for (const std::vector<int64_t> &tokens : result.tokens)
+      lists += (lists.empty() ? "[" : ", [") + listOf(tokens) + "]";
+    text << "{\"tokens\": " << (result.tokens.size() == 1 ? lists : "[" + lists + "]")
+         << ", \"seconds_to_first\": " << result.secondsToFirst << ", \"seconds\": " << result.seconds
+         << ", \"tokens_per_second\": " << rate << ", \"weight_bytes_per_second\": " << bandwidth
+         << ", \"runs\": " << result.runs << ", \"guessed\": " << result.guessed
+         << ", \"accepted\": " << result.accepted << ", \"held\": " << held << "}\n";
   } else {
-    text << listOf(result.tokens) << "\n";
+    for (const std::vector<int64_t> &tokens : result.tokens)
+      text << listOf(tokens) << "\n";
     text.precision(4);
     text << "first token after " << result.secondsToFirst * 1e3 << " ms, then " << rate << " tokens/s, "
          << bandwidth * 1e-9 << " GB/s of weights\n";
@@ -102,16 +136,19 @@ kt::Result<kt::GenerateRequest> requestOf(const Arguments &a, const kt::GenaiCon
     request.sampling.topP = *a.topP;
   if (a.seed)
     request.sampling.seed = *a.seed;
+  request.pad = a.pad;
   request.maxNew = a.maxNew;
   request.piece = a.piece.value_or(config.piece);
   request.guesses = a.guesses.value_or(a.draft.empty() ? 0 : kDraftGuesses);
   request.lookup = a.lookup;
   request.ahead = a.ahead;
-  auto prompt = tokensOf(a.prompt, "--tokens"), stop = tokensOf(a.stop, "--stop");
-  for (auto *list : {&prompt, &stop})
-    if (!list->ok())
-      return std::move(*list).status();
-  request.prompt = *std::move(prompt);
+  auto prompts = promptsOf(a.prompts);
+  if (!prompts.ok())
+    return std::move(prompts).status();
+  auto stop = tokensOf(a.stop, "--stop");
+  if (!stop.ok())
+    return std::move(stop).status();
+  request.prompts = *std::move(prompts);
   request.stop = a.stop.empty() ? config.stop : *std::move(stop);
   return request;
 }
@@ -126,6 +163,9 @@ kt::Result<std::unique_ptr<kt::Generator>> generatorOf(const Arguments &a, const
   for (const std::string &file : {config.artifact, draft.artifact, a.tuning})
     if (!file.empty())
       keptFiles.add(file);
+  for (const std::string &prompt : a.prompts)
+    if (prompt.starts_with('@'))
+      keptFiles.add(prompt.substr(1));
   if (!a.trace.empty())
     KT_RETURN_IF_ERROR(keptFiles.mayWrite(a.trace));
   auto model = kt::Model::load(config.artifact, *options);
@@ -155,7 +195,9 @@ Status run(const Arguments &a) {
   auto request = requestOf(a, *config);
   if (!request.ok())
     return std::move(request).status();
-  uint64_t needs = request->prompt.size() + a.maxNew;
+  uint64_t needs = 0;
+  for (const std::vector<int64_t> &prompt : request->prompts)
+    needs = std::max(needs, prompt.size() + a.maxNew);
   if (config->contextLength && needs > *config->contextLength)
     return Status::usage("the prompt and what follows it are " + std::to_string(needs) +
                          " tokens, but 'model.context_length' is " + std::to_string(*config->contextLength));
@@ -180,8 +222,12 @@ int generate(int argc, char **argv) {
   CLI::App app("Generates tokens with a compiled language model.", "ktrun generate");
   app.add_option("model", a.path, "the artifact, or a folder with one and, if there is one, genai_config.json")
       ->required();
-  app.add_option("--tokens", a.prompt, "the prompt: 1,2,3")->required();
-  app.add_option("--max-new", a.maxNew, "tokens to generate (64)")->check(CLI::Range(uint64_t(0), uint64_t(1) << 30));
+  app.add_option("--tokens", a.prompts,
+                 "the prompt: 1,2,3; several, once for each, are read side by side, or @FILE has one a line")
+      ->required()
+      ->allow_extra_args(false);
+  app.add_option("--max-new", a.maxNew, "tokens to generate, for each prompt (64)")
+      ->check(CLI::Range(uint64_t(0), uint64_t(1) << 30));
   app.add_option("--stop", a.stop, "tokens that end it; those of genai_config.json unless given");
   app.add_option("--temperature", a.temperature, "0, the likeliest token, unless genai_config.json says otherwise")
       ->check(CLI::Range(0.0, 1e6));
@@ -200,6 +246,8 @@ int generate(int argc, char **argv) {
   app.add_option("--ahead", a.ahead,
                  "whether a run begins before the token of the one before is looked at, where the model chooses tokens "
                  "itself; on a GPU unless given");
+  app.add_flag("--pad", a.pad,
+               "shorter prompts begin with pads, so that one run reads all; for models that heed their mask");
   app.add_flag("--plain", a.plain, "caches go in and out of each run instead of lying in place");
   addRunOptions(app, a);
   app.add_option("--format", a.format, "text or json")->check(CLI::IsMember({"text", "json"}));

@@ -4,7 +4,10 @@
 // stays where it runs. c_generate.h is the same in C.
 //
 //   auto generator = kt::Generator::create(model, {});
-//   auto result = (*generator)->generate({.prompt = {1, 5, 7}, .maxNew = 64});
+//   auto result = (*generator)->generate({.prompts = {{1, 5, 7}}, .maxNew = 64});
+//
+// Several prompts are streams that the model reads side by side, one run for all of them. The tokens of each are those
+// that it has alone.
 //
 // A folder with a genai_config.json says more (readGenaiConfig): which artifact it is, the names of its ports, how
 // tokens are drawn.
@@ -53,38 +56,56 @@ struct GeneratorOptions {
 };
 
 struct GenerateRequest {
-  std::vector<int64_t> prompt;
+  /// One for each stream. They may have different lengths: what the shorter ones are followed by is generated while the
+  /// longer ones are read on, so lengths that differ little cost little. None at all: every stream that there is goes
+  /// on.
+  std::vector<std::vector<int64_t>> prompts;
+  /// Begins the shorter prompts with pads, which the mask hides and positions do not count, so that one run reads all;
+  /// masks are copied in each run then. Not where a state goes on. Whether the model says the same behind pads is tried
+  /// once, in a session of its own; Code::usage where it does not.
+  bool pad = false;
+  /// Of each stream.
   uint64_t maxNew = 64;
+  /// Each stream draws from a sequence of its own, the first one as it does alone.
   Sampling sampling = {};
-  /// Ends behind one of these, which is the last token of the result.
+  /// A stream ends behind one of these, which is the last of its tokens; the others go on.
   std::vector<int64_t> stop = {};
-  /// At most so many tokens of the prompt in one run; 0: all.
+  /// At most so many tokens of a prompt in one run; 0: all.
   uint64_t piece = 0;
   /// Guesses so many tokens at once and keeps those that the model agrees with: the tokens are the same as without. The
   /// generator's draft guesses, or, where it has none, what followed the same `lookup` tokens the last time. 0: no
-  /// guesses. Only with a temperature of 0, a model that gives logits for all tokens, and caches in place.
+  /// guesses. Only for one stream, with a temperature of 0, a model that gives logits for all tokens, and caches in
+  /// place.
   uint32_t guesses = 0, lookup = 2;
   /// Of a model that chooses tokens itself (`ktc compile --sample`), with caches in place and no guesses: whether a run
-  /// begins before the token of the one before has been looked at, which the device need not wait for. Where that token
-  /// ends the generation, the run was one too many and is taken back. Not set: on a GPU.
+  /// begins before the tokens of the one before have been looked at, which the device need not wait for. Where those
+  /// end the generation, the run was one too many and is taken back. Not set: on a GPU.
   std::optional<bool> ahead = {};
-  /// Called with each token as soon as it is known; generation ends where it answers false. It throws nothing and does
-  /// not use the generator but to cancel.
-  std::function<bool(int64_t)> onToken = {};
+  /// Called with each token, and the number of its stream, as soon as it is known; the stream ends where it answers
+  /// false. It throws nothing and does not use the generator but to cancel.
+  std::function<bool(size_t stream, int64_t token)> onToken = {};
 };
 
 struct GenerateResult {
-  std::vector<int64_t> tokens; // those that are new
-  double secondsToFirst = 0;   // from the request to the first token
-  double seconds = 0;          // all of it
-  uint64_t runs = 0;           // of the model after the first token
-  uint64_t guessed = 0;        // tokens that were guessed
-  uint64_t accepted = 0;       // guesses that were right
+  std::vector<std::vector<int64_t>> tokens; // those that are new, of each stream
+  double secondsToFirst = 0;                // from the request to the first token
+  double seconds = 0;                       // all of it
+  uint64_t first = 0;                       // tokens that came with the first one: of the shortest prompts
+  uint64_t runs = 0;                        // of the model after the first token
+  uint64_t guessed = 0;                     // tokens that were guessed
+  uint64_t accepted = 0;                    // guesses that were right
 
-  /// Of the tokens after the first one; 0 where there are none.
+  /// Tokens of all streams.
+  uint64_t count() const {
+    uint64_t all = 0;
+    for (const std::vector<int64_t> &stream : tokens)
+      all += stream.size();
+    return all;
+  }
+  /// Of all streams together, after those that came first; 0 where there are none.
   double tokensPerSecond() const {
     double rest = seconds - secondsToFirst;
-    return tokens.size() > 1 && rest > 0 ? static_cast<double>(tokens.size() - 1) / rest : 0;
+    return count() > first && rest > 0 ? static_cast<double>(count() - first) / rest : 0;
   }
 };
 
@@ -115,13 +136,18 @@ public:
   /// Code::usage where a port is missing, or one is there that nobody can fill, with its name, for logits of a type
   /// that nothing is drawn from, and for a draft that does not go with the model.
   static Result<std::unique_ptr<Generator>> create(std::shared_ptr<Model> model, const GeneratorOptions &options);
-  /// The prompt may be empty where the latest token of the request before goes on. Code::usage for an empty one
-  /// otherwise, for a token that the model does not know, and for a prompt that does not fit with what is to follow it.
-  /// The state is as before then; where a run fails on its way, so is a state that only grows, others begin anew.
+  /// A prompt may be empty where the latest token of the request before goes on. Code::usage for an empty one
+  /// otherwise, for a token that the model does not know, for a prompt that does not fit with what is to follow it, and
+  /// for other streams than the state has, or than the model is made for. The state is as before then; where a run
+  /// fails on its way, so is a state that only grows, others begin anew.
   Result<GenerateResult> generate(const GenerateRequest &request);
-  /// Tokens that the state has: all so far but the latest, which the model has yet to read.
+  /// Tokens that the state has of each stream, with its pads: all so far but the latest, which the model has yet to
+  /// read. Where streams have ended at different lengths it is what the shortest has of them (nothing where the state
+  /// cannot go back); the next request has the model read the others' again.
   uint64_t held() const;
-  /// Tokens that the state has room for.
+  /// The streams that go on; 0: none yet, so that the next request says how many.
+  size_t streams() const;
+  /// Tokens of each stream that the state has room for.
   uint64_t capacity() const;
   /// Tokens that the model knows, from 0 on.
   uint64_t vocabulary() const;
@@ -130,8 +156,9 @@ public:
   void cancel();
   /// Forgets everything.
   void reset();
-  /// Forgets all but the first `length` tokens of the state, and the latest token. Code::usage where fewer are held,
-  /// and where the state cannot go back to what it was (caches that are not in place, states that runs replace).
+  /// Forgets all but the first `length` tokens of each stream, with its pads, and the latest token. Code::usage where
+  /// fewer are held, and where the state cannot go back to what it was (caches that are not in place, states that runs
+  /// replace).
   [[nodiscard]] Status truncate(uint64_t length);
   /// A generator that goes on from a copy of this one's state. Code::usage where caches are not in place.
   Result<std::unique_ptr<Generator>> fork();

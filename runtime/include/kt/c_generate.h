@@ -46,14 +46,17 @@ typedef struct {
   uint64_t seed;
 } kt_sampling;
 
-/* Takes a token as soon as it is known; generation ends where it answers 0. It does not use the generator but
- * to cancel. */
-typedef int (*kt_on_token)(int64_t token, void *context);
+/* Takes a token of a stream, 0 unless there are several, as soon as it is known; the stream ends where it answers 0. It
+ * does not use the generator but to cancel. */
+typedef int (*kt_on_token)(uint64_t stream, int64_t token, void *context);
 
 typedef struct {
-  const int64_t *prompt;
-  uint64_t prompt_count;
-  uint64_t max_new; /* 0: only reads the prompt */
+  const int64_t *prompt;         /* one, or those of several streams, one behind another */
+  uint64_t prompt_count;         /* tokens of all of them; 0: what there is goes on */
+  uint64_t streams;              /* prompts that the model reads side by side; 0: 1 */
+  const uint64_t *prompt_counts; /* tokens of each; null: all have equally many */
+  int pad;          /* 1: the shorter prompts begin with pads, where the model says the same behind them; 0: none do */
+  uint64_t max_new; /* of each stream; 0: only reads the prompts */
   kt_sampling sampling;
   const int64_t *stop; /* ends behind one of these */
   uint64_t stop_count;
@@ -63,15 +66,16 @@ typedef struct {
   int ahead; /* whether a run begins before the token of the one before is looked at; 0: on a GPU, 1: yes, -1: no */
   kt_on_token on_token; /* may be null */
   void *context;
-  int64_t *tokens; /* where the new tokens go: room for max_new, said in `room`; may be null */
-  uint64_t room;
+  int64_t *tokens;  /* where the new tokens go, those of stream i from i * max_new on; may be null */
+  uint64_t room;    /* for max_new of each stream at least */
+  uint64_t *counts; /* where it is said how many each stream has; may be null */
 } kt_generate_request;
 
 typedef struct {
-  uint64_t count;           /* of new tokens */
+  uint64_t count;           /* of new tokens, of all streams */
   double seconds_to_first;  /* from the request to the first token */
   double seconds;           /* all of it */
-  double tokens_per_second; /* of those after the first */
+  double tokens_per_second; /* of all streams together, after the first */
   uint64_t runs;            /* of the model after the first token */
   uint64_t guessed, accepted;
 } kt_generate_result;
@@ -87,11 +91,12 @@ KT_C_API int kt_generator_generate(kt_generator *generator, const kt_generate_re
 /* Ends the request in progress, or the next one where none is, with KT_FAILED. From any thread, as long as the
  * generator lives. Null is allowed. */
 KT_C_API void kt_generator_cancel(kt_generator *generator);
-/* Tokens that the state has, that it has room for, and that the model knows. */
+/* Tokens that the state has of each stream, that it has room for, and that the model knows; streams that go on. */
 KT_C_API uint64_t kt_generator_held(const kt_generator *generator);
+KT_C_API uint64_t kt_generator_streams(const kt_generator *generator);
 KT_C_API uint64_t kt_generator_capacity(const kt_generator *generator);
 KT_C_API uint64_t kt_generator_vocabulary(const kt_generator *generator);
-/* Forgets everything; all but the first `length` tokens. */
+/* Forgets everything; all but the first `length` tokens of each stream. */
 KT_C_API int kt_generator_reset(kt_generator *generator);
 KT_C_API int kt_generator_truncate(kt_generator *generator, uint64_t length);
 /* *fork is the caller's and goes on from a copy of the state. */

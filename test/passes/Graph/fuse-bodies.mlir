@@ -340,7 +340,7 @@ func.func @reads_through_views_of_movements(%x: !rows, %y: !part) -> !part {
 // CHECK-LABEL: @views_across_rows_stay
 // CHECK: %[[T:.*]] = kt.generic ins(%arg0, %arg1
 // CHECK: %[[F:.*]] = kt.reshape %[[T]] : <[4, 3] x f32> -> <[12] x f32>
-// CHECK: kt.generic ins(%[[F]] : !kt.tensor<[12] x f32>) -> <[6] x f32>
+// CHECK: kt.generic ins(%arg2, %[[F]] : !kt.tensor<[2, 1, 3] x f32>, !kt.tensor<[12] x f32>) -> <[2, 1, 3] x f32>
 func.func @views_across_rows_stay(%x: !kt.tensor<[4] x f32>, %z: !kt.tensor<[3] x f32>, %y: !u) -> (!t, !u) {
   %t = kt.generic ins(%x, %z : !kt.tensor<[4] x f32>, !kt.tensor<[3] x f32>) -> !t {
   ^bb0(%X: !kt.tensor<[4] x f32>, %Z: !kt.tensor<[3] x f32>, %i: index, %j: index):
@@ -582,4 +582,96 @@ func.func @into_rows_of_a_window(%past: !kt.tensor<[b, 16, room, 8] x f32>, %m: 
     kt.yield %s, %at : f32, index
   }
   return %r : !kt.tensor<[b, 16, more, 8] x f32>
+}
+
+// Every other element twice, put side by side again: the dimension of one element that tells which is which is compared with 0.
+// CHECK-LABEL: @stacked(
+// CHECK-NEXT: kt.generic ins(%arg0 : !kt.tensor<[16] x f32>) -> <[8, 2] x f32>
+// CHECK: ^bb0(%{{.*}}: !kt.tensor<[16] x f32>, %[[I:.*]]: index, %[[J:.*]]: index):
+// CHECK: arith.cmpi eq, %[[J]], %{{.*}} : index
+// CHECK: kt.yield
+// CHECK-NEXT: }
+// CHECK-NEXT: return
+func.func @stacked(%x: !kt.tensor<[16] x f32>) -> !kt.tensor<[8, 2] x f32> {
+  %even = kt.generic ins(%x : !kt.tensor<[16] x f32>) -> !kt.tensor<[8] x f32> {
+  ^bb0(%t: !kt.tensor<[16] x f32>, %i: index):
+    %two = arith.constant 2 : index
+    %at = arith.muli %i, %two : index
+    %v = kt.read %t[%at] : !kt.tensor<[16] x f32> -> f32
+    kt.yield %v : f32
+  }
+  %odd = kt.generic ins(%x : !kt.tensor<[16] x f32>) -> !kt.tensor<[8] x f32> {
+  ^bb0(%t: !kt.tensor<[16] x f32>, %i: index):
+    %one = arith.constant 1 : index
+    %two = arith.constant 2 : index
+    %twice = arith.muli %i, %two : index
+    %at = arith.addi %twice, %one : index
+    %v = kt.read %t[%at] : !kt.tensor<[16] x f32> -> f32
+    kt.yield %v : f32
+  }
+  %a = kt.reshape %even : !kt.tensor<[8] x f32> -> !kt.tensor<[8, 1] x f32>
+  %b = kt.reshape %odd : !kt.tensor<[8] x f32> -> !kt.tensor<[8, 1] x f32>
+  %y = kt.generic ins(%a, %b : !kt.tensor<[8, 1] x f32>, !kt.tensor<[8, 1] x f32>) -> !kt.tensor<[8, 2] x f32> {
+  ^bb0(%s: !kt.tensor<[8, 1] x f32>, %t: !kt.tensor<[8, 1] x f32>, %i: index, %j: index):
+    %zero = arith.constant 0.0 : f32
+    %one = arith.constant 1 : index
+    %first = kt.read %s[%i, %j] else %zero : f32 {check = array<i64: 1>} : !kt.tensor<[8, 1] x f32> -> f32
+    %at = arith.subi %j, %one : index
+    %v = kt.read %t[%i, %at] else %first : f32 {check = array<i64: 1>} : !kt.tensor<[8, 1] x f32> -> f32
+    kt.yield %v : f32
+  }
+  return %y : !kt.tensor<[8, 2] x f32>
+}
+
+// Neighbours that change places, one of them negated, are stacked and then seen as one dimension again: the reader finds each by its own number.
+// CHECK-LABEL: @turned_neighbours(
+// CHECK-NEXT: kt.generic ins(%arg0
+// CHECK: ^bb0(%{{.*}}: !kt.tensor<[n, 8, 2] x f32>, %[[I:.*]]: index, %[[J:.*]]: index):
+// CHECK: %[[SECOND:.*]] = arith.remui %[[J]], %c2
+// CHECK: %[[PAIR:.*]] = arith.divui %[[J]], %c2
+// CHECK: %[[OTHER:.*]] = arith.subi %{{.*}}, %[[SECOND]]
+// CHECK: kt.read %{{.*}}[%[[I]], %[[PAIR]], %[[OTHER]]]
+// CHECK: math.exp
+// CHECK-NOT: kt.generic
+// What is computed is not moved into its reader so.
+// CHECK-LABEL: @computed_behind_a_view(
+// CHECK: math.tanh
+// CHECK: kt.reshape
+// CHECK: kt.generic
+func.func @turned_neighbours(%x: !kt.tensor<[n, 8, 2] x f32>) -> !kt.tensor<[n, 16] x f32> {
+  %t = kt.generic ins(%x : !kt.tensor<[n, 8, 2] x f32>) -> !kt.tensor<[n, 8, 2] x f32> {
+  ^bb0(%a: !kt.tensor<[n, 8, 2] x f32>, %i: index, %p: index, %k: index):
+    %zero = arith.constant 0 : index
+    %one = arith.constant 1 : index
+    %other = arith.subi %one, %k : index
+    %v = kt.read %a[%i, %p, %other] : !kt.tensor<[n, 8, 2] x f32> -> f32
+    %minus = arith.negf %v : f32
+    %first = arith.cmpi eq, %k, %zero : index
+    %y = arith.select %first, %minus, %v : f32
+    kt.yield %y : f32
+  }
+  %r = kt.reshape %t : !kt.tensor<[n, 8, 2] x f32> -> !kt.tensor<[n, 16] x f32>
+  %y = kt.generic ins(%r : !kt.tensor<[n, 16] x f32>) -> !kt.tensor<[n, 16] x f32> {
+  ^bb0(%a: !kt.tensor<[n, 16] x f32>, %i: index, %j: index):
+    %v = kt.read %a[%i, %j] : !kt.tensor<[n, 16] x f32> -> f32
+    %e = math.exp %v : f32
+    kt.yield %e : f32
+  }
+  return %y : !kt.tensor<[n, 16] x f32>
+}
+func.func @computed_behind_a_view(%x: !kt.tensor<[n, 8, 2] x f32>) -> !kt.tensor<[n, 16] x f32> {
+  %t = kt.generic ins(%x : !kt.tensor<[n, 8, 2] x f32>) -> !kt.tensor<[n, 8, 2] x f32> {
+  ^bb0(%a: !kt.tensor<[n, 8, 2] x f32>, %i: index, %p: index, %k: index):
+    %v = kt.read %a[%i, %p, %k] : !kt.tensor<[n, 8, 2] x f32> -> f32
+    %y = math.tanh %v : f32
+    kt.yield %y : f32
+  }
+  %r = kt.reshape %t : !kt.tensor<[n, 8, 2] x f32> -> !kt.tensor<[n, 16] x f32>
+  %y = kt.generic ins(%r : !kt.tensor<[n, 16] x f32>) -> !kt.tensor<[n, 16] x f32> {
+  ^bb0(%a: !kt.tensor<[n, 16] x f32>, %i: index, %j: index):
+    %v = kt.read %a[%i, %j] : !kt.tensor<[n, 16] x f32> -> f32
+    %e = math.exp %v : f32
+    kt.yield %e : f32
+  }
+  return %y : !kt.tensor<[n, 16] x f32>
 }

@@ -190,3 +190,48 @@ func.func @mask_in_half(%x: !kt.tensor<[n] x i1>) -> !f {
   }
   return %r : !f
 }
+
+// Rows 2 to 15 and then 0 and 1 of one tensor: an element is read once, where it is.
+// CHECK-LABEL: @rolled(
+// CHECK: kt.generic
+// CHECK-COUNT-1: kt.read {{.*}} else
+// CHECK-NOT: kt.read
+// Where the second read would give another number outside, both stay.
+// CHECK-LABEL: @other_outside(
+// CHECK-COUNT-2: kt.read {{.*}} else
+func.func @rolled(%x: !kt.tensor<[16] x f32>) -> !kt.tensor<[16] x f32> {
+  %y = kt.generic ins(%x : !kt.tensor<[16] x f32>) -> !kt.tensor<[16] x f32> {
+  ^bb0(%t: !kt.tensor<[16] x f32>, %i: index):
+    %outside = arith.constant -1 : index
+    %two = arith.constant 2 : index
+    %fourteen = arith.constant 14 : index
+    %zero = arith.constant 0.0 : f32
+    %first = arith.cmpi ult, %i, %fourteen : index
+    %up = arith.addi %i, %two : index
+    %at = arith.select %first, %up, %outside : index
+    %a = kt.read %t[%at] else %zero : f32 : !kt.tensor<[16] x f32> -> f32
+    %kept = arith.select %first, %a, %zero : f32
+    %down = arith.subi %i, %fourteen : index
+    %second = arith.cmpi ult, %down, %two : index
+    %from = arith.select %second, %down, %outside : index
+    %b = kt.read %t[%from] else %zero : f32 : !kt.tensor<[16] x f32> -> f32
+    %v = arith.select %second, %b, %kept : f32
+    kt.yield %v : f32
+  }
+  return %y : !kt.tensor<[16] x f32>
+}
+func.func @other_outside(%x: !kt.tensor<[16] x f32>) -> !kt.tensor<[20] x f32> {
+  %y = kt.generic ins(%x : !kt.tensor<[16] x f32>) -> !kt.tensor<[20] x f32> {
+  ^bb0(%t: !kt.tensor<[16] x f32>, %i: index):
+    %two = arith.constant 2 : index
+    %zero = arith.constant 0.0 : f32
+    %one = arith.constant 1.0 : f32
+    %up = arith.addi %i, %two : index
+    %a = kt.read %t[%up] else %zero : f32 : !kt.tensor<[16] x f32> -> f32
+    %b = kt.read %t[%i] else %one : f32 : !kt.tensor<[16] x f32> -> f32
+    %c = arith.cmpi ult, %i, %two : index
+    %v = arith.select %c, %a, %b : f32
+    kt.yield %v : f32
+  }
+  return %y : !kt.tensor<[20] x f32>
+}

@@ -208,3 +208,60 @@ module attributes {kt.bounds = {p = array<i64: 0, 9223372036854775807>, s = arra
     return %0 : !kt.tensor<[min(64, p), min(64, p + s) + min(64, p) * -1] x f32>
   }
 }
+
+// -----
+
+// Columns of a mask against past + s of them, which a product has to find: where past + s is 1, t is. That is checked first.
+// CHECK: func.func @choices_that_products_decide(
+// CHECK-NEXT: kt.assert <select(eq(1, past + s), t, past + s)> equals <past + s>, "dimensions broadcast"
+// CHECK: kt.reshape %{{.*}} : <[past + s] x f32> -> <[past + s, 1] x f32>
+module {
+  func.func @choices_that_products_decide(%x: !kt.tensor<[past, s, 4] x f32>, %m: !kt.tensor<[t] x f32>, %sum: !kt.tensor<[past + s] x f32>) -> !kt.tensor<[select(eq(1, past + s), t, past + s), 1] x f32> {
+    kt.assert <select(eq(1, t), 1, eq(t, select(eq(1, past + s), t, past + s)))> equals <1>, "dimensions broadcast"
+    kt.assert <select(eq(1, select(eq(1, past + s), t, past + s)), min(t, past + s), select(eq(1, past + s), t, past + s))> equals <past + s>, "inner dimensions of a product are equal"
+    %0 = kt.reshape %sum : !kt.tensor<[past + s] x f32> -> !kt.tensor<[select(eq(1, past + s), t, past + s), 1] x f32>
+    return %0 : !kt.tensor<[select(eq(1, past + s), t, past + s), 1] x f32>
+  }
+}
+
+// -----
+
+// Where s is 1 there is 1 position, because a reshape further on has s rows.
+// CHECK: func.func @choices_that_reshapes_decide(
+// CHECK-NEXT: kt.assert <select(eq(1, s), max(0, past * -1 + t), s)> equals <s>, "dimensions broadcast"
+// CHECK: kt.reshape %{{.*}} : <[s] x f32> -> <[s, 1] x f32>
+module {
+  func.func @choices_that_reshapes_decide(%x: !kt.tensor<[b, s] x f32>, %y: !kt.tensor<[past, t] x f32>, %z: !kt.tensor<[s] x f32>) -> !kt.tensor<[select(eq(1, s), max(0, past * -1 + t), s), 1] x f32> {
+    kt.assert <b * select(eq(1, max(0, past * -1 + t)), s, max(0, past * -1 + t)) * 48> equals <b * s * 48>, "elements of a reshape are equal"
+    %0 = kt.reshape %z : !kt.tensor<[s] x f32> -> !kt.tensor<[select(eq(1, s), max(0, past * -1 + t), s), 1] x f32>
+    return %0 : !kt.tensor<[select(eq(1, s), max(0, past * -1 + t), s), 1] x f32>
+  }
+}
+
+// -----
+
+// Whether y broadcasts is not known: t may be anything where s is 1.
+// CHECK: func.func @choices_that_nothing_decides(
+// CHECK-NOT: equals <s>
+// CHECK: kt.reshape %{{.*}} -> <[select(eq(1, s), t, s), 1] x f32>
+module {
+  func.func @choices_that_nothing_decides(%x: !kt.tensor<[s] x f32>, %y: !kt.tensor<[t] x f32>, %z: !kt.tensor<[select(eq(1, s), t, s)] x f32>) -> !kt.tensor<[select(eq(1, s), t, s), 1] x f32> {
+    kt.assert <select(eq(1, t), 1, eq(t, select(eq(1, s), t, s)))> equals <1>, "dimensions broadcast"
+    %0 = kt.reshape %z : !kt.tensor<[select(eq(1, s), t, s)] x f32> -> !kt.tensor<[select(eq(1, s), t, s), 1] x f32>
+    return %0 : !kt.tensor<[select(eq(1, s), t, s), 1] x f32>
+  }
+}
+
+// -----
+
+// A mask's columns, t or what t broadcasts against, that a reshape makes those of past + s keys.
+// CHECK: func.func @choices_that_are_sums(
+// CHECK-NEXT: kt.assert <select(eq(1, t), past + s, t)> equals <past + s>, "dimensions broadcast"
+// CHECK: kt.reshape %{{.*}} : <[past + s] x f32> -> <[past + s, 1] x f32>
+module {
+  func.func @choices_that_are_sums(%x: !kt.tensor<[b, past, s] x f32>, %m: !kt.tensor<[t] x f32>, %sum: !kt.tensor<[past + s] x f32>) -> !kt.tensor<[select(eq(1, t), past + s, t), 1] x f32> {
+    kt.assert <b * select(eq(1, t), past + s, t) * 4> equals <b * past * 4 + b * s * 4>, "elements of a reshape are equal"
+    %0 = kt.reshape %sum : !kt.tensor<[past + s] x f32> -> !kt.tensor<[select(eq(1, t), past + s, t), 1] x f32>
+    return %0 : !kt.tensor<[select(eq(1, t), past + s, t), 1] x f32>
+  }
+}

@@ -10,7 +10,7 @@ import numpy as np
 OK, FAILED, USAGE = 0, 1, 2
 F32, I64 = 0, 10
 PROMPT = [3, 5, 7, 11, 13]
-ON_TOKEN = ctypes.CFUNCTYPE(c_int, c_int64, c_void_p)
+ON_TOKEN = ctypes.CFUNCTYPE(c_int, c_uint64, c_int64, c_void_p)
 
 
 def structure(kind, /, **fields):
@@ -23,8 +23,8 @@ Options = structure('Options', device=c_char_p, threads=c_uint32, device_memory=
 Ports = structure('Ports', ids=c_char_p, mask=c_char_p, positions=c_char_p, logits=c_char_p)
 GeneratorOptions = structure('GeneratorOptions', ports=Ports, capacity=c_uint64, plain=c_int, draft=c_void_p, draft_ports=Ports, vocabulary=c_uint64)
 Sampling = structure('Sampling', temperature=c_float, top_k=c_uint32, top_p=c_float, seed=c_uint64)
-Request = structure('Request', prompt=POINTER(c_int64), prompt_count=c_uint64, max_new=c_uint64, sampling=Sampling, stop=POINTER(c_int64), stop_count=c_uint64,
-                    piece=c_uint64, guesses=c_uint32, lookup=c_uint32, ahead=c_int, on_token=ON_TOKEN, context=c_void_p, tokens=POINTER(c_int64), room=c_uint64)
+Request = structure('Request', prompt=POINTER(c_int64), prompt_count=c_uint64, streams=c_uint64, prompt_counts=POINTER(c_uint64), pad=c_int, max_new=c_uint64, sampling=Sampling, stop=POINTER(c_int64), stop_count=c_uint64,
+                    piece=c_uint64, guesses=c_uint32, lookup=c_uint32, ahead=c_int, on_token=ON_TOKEN, context=c_void_p, tokens=POINTER(c_int64), room=c_uint64, counts=POINTER(c_uint64))
 Result = structure('Result', count=c_uint64, seconds_to_first=c_double, seconds=c_double, tokens_per_second=c_double, runs=c_uint64, guessed=c_uint64,
                    accepted=c_uint64)
 
@@ -108,8 +108,8 @@ def check_ways(model, wanted, draft):
     g.reset()
     expect(g.held(), 0)
     seen = []
-    stop = ON_TOKEN(lambda token, context: seen.append((token, context)) or len(seen) < 3)
-    expect(g.generate(PROMPT, 30, on_token=stop, context=77, tokens=None, room=0, piece=2) or seen, [(token, 77) for token in wanted[:3]], 'callback')
+    stop = ON_TOKEN(lambda stream, token, context: seen.append((stream, token, context)) or len(seen) < 3)
+    expect(g.generate(PROMPT, 30, on_token=stop, context=77, tokens=None, room=0, piece=2) or seen, [(0, token, 77) for token in wanted[:3]], 'callback')
     expect(g.held(), 7)
     expect(g.generate([], 27), wanted[3:], 'goes on with the latest token')
     g.reset()
@@ -212,7 +212,7 @@ def check_cancelled(model, wanted, stays, **options):
     g = Generator(model, **options)
     expect(g.generate(PROMPT, 6), wanted[:6])
     seen = []
-    cancel = ON_TOKEN(lambda token, context: seen.append(token) or len(seen) < 4 or lib.kt_generator_cancel(g.handle) is not None)
+    cancel = ON_TOKEN(lambda stream, token, context: seen.append(token) or len(seen) < 4 or lib.kt_generator_cancel(g.handle) is not None)
     refused(lib.kt_generator_generate(g.handle, byref(request([], 9, on_token=cancel)), None), 'the run was cancelled', FAILED)
     expect((seen, g.held()), (wanted[6:10], 10 if stays else 0), options)
     if not stays:
@@ -375,4 +375,5 @@ def main(folder):
     check_other_states(folder, 'hybrid')
 
 
-main(sys.argv[2])
+if __name__ == '__main__':
+    main(sys.argv[2])
