@@ -20,5 +20,3 @@ if config.kt_asan:
     config.available_features.add("asan")
 examples = os.path.join(os.path.dirname(config.test_source_root), "examples")
 config.substitutions.append(("%examples", examples))
-if os.path.exists(os.path.join(examples, "learnt", "model", "model.onnx")):
-    config.available_features.add("learnt-model")
