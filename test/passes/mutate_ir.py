@@ -26,6 +26,7 @@ PIPELINES = [
     f"{CLEAN},func.func(kt-pack-weights),canonicalize,cse,{END}",
     f"{CLEAN},func.func(kt-pack-weights),{HALF},{END}",
     f"{CLEAN},{RAISE},func.func(kt-pack-weights),canonicalize,cse,{END}",
+    f"{CLEAN},func.func(kt-copy-scatters,kt-scatter-states),{RAISE},func.func(kt-tie-states,kt-fuse-bodies,kt-pack-weights),canonicalize,cse,{END}",
     f"{RAISE},func.func(kt-pack-weights),{HALF},func.func(kt-fuse-bodies,kt-simplify-bodies),{END}",
     f"func.func(kt-convert-precision{{to=fp32}},kt-fuse-bodies,kt-simplify-bodies),canonicalize,cse,{END}",
 ]
