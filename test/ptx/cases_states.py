@@ -37,9 +37,27 @@ def window_runs(kind, last, shapes, columns=False, lengths=False):
     return runs
 
 
+def place_runs(shapes):
+    """Shapes are (rows, places): the last place is written, the first is not, and two rows have none."""
+    runs = []
+    for rows, places in shapes:
+        new = Tensor(randn(rows, 3, 64), 'f16')
+        at = rng.permutation(np.arange(1, max(rows, places) + 1))[:rows]
+        at[:1], at[1:2], at[2:3] = places - 1, -1, places
+        result = untouched((places, 3, 64), 'f16')
+        for row, place in enumerate(at):
+            if 0 <= place < places and (row == 0 or place != places - 1):
+                result.bits[place] = new.bits[row]
+            elif row:
+                at[row] = places + 7  # nobody else has the last one
+        runs.append(((rows, places), [new, Tensor(at, 'i64')], [result]))
+    return runs
+
+
 def state_cases():
     shapes = ((1, 2, 5, 1, 9), (2, 3, 0, 7, 7), (2, 1, 197, 4, 509), (1, 8, 64, 1, 128))
     return [Case('window_f16', window_runs('f16', 64, shapes)),
             Case('window_f32_odd', window_runs('f32', 5, shapes)),
             Case('window_columns', window_runs('f16', 1, shapes, columns=True)),
-            Case('window_bf16_lengths', window_runs('bf16', 64, shapes, lengths=True))]
+            Case('window_bf16_lengths', window_runs('bf16', 64, shapes, lengths=True)),
+            Case('window_places', place_runs([(1, 9), (5, 40), (30, 7), (64, 257)]))]

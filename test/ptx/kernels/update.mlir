@@ -71,3 +71,17 @@ kt.kernel @window_columns ["p0", "p1", "p2", "p3", "p4", "p5", "p6", "p7"] compu
   }
   kt.yield %r : !kt.tensor<[p0, p1, p3] x f16>
 }
+
+// Each row goes where data says: p0 rows into p1 places. What is outside is not stored.
+kt.kernel @window_places ["p0", "p1"] computes {
+^bb0(%n: !kt.tensor<[p0, 3, 64] x f16>, %at: !kt.tensor<[p0] x i64>):
+  %r = kt.update axis 0 from #kt.expr<0> count #kt.expr<p0> ins(%n, %at : !kt.tensor<[p0, 3, 64] x f16>, !kt.tensor<[p0] x i64>) -> !kt.tensor<[p1, 3, 64] x f16> {
+  ^bb0(%N: !kt.tensor<[p0, 3, 64] x f16>, %A: !kt.tensor<[p0] x i64>, %i: index, %h: index, %d: index):
+    %0 = kt.read %N[%i, %h, %d] : !kt.tensor<[p0, 3, 64] x f16> -> f16
+    %1 = kt.read %A[%i] : !kt.tensor<[p0] x i64> -> i64
+    %place = arith.index_cast %1 : i64 to index
+    %moved = arith.subi %place, %i : index
+    kt.yield %0, %moved : f16, index
+  }
+  kt.yield %r : !kt.tensor<[p1, 3, 64] x f16>
+}
