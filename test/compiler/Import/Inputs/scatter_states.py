@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""What scatter-states.test's model makes of random inputs, run after run, against numpy: scatter_states.py LIBKTRT MODEL.ktm. Prints what is said of an index that is
-outside."""
+"""What scatter-states.test's model makes of random inputs, run after run, against numpy: scatter_states.py LIBKTRT MODEL.ktm [SLOTS,BATCH,ROWS]... Without sizes,
+also prints what is said of an index that is outside."""
 import ctypes
 import os
 import sys
@@ -95,11 +95,12 @@ def refusals(model):
 SIZES = (9, 2, 5), (7, 1, 30), (5, 2, 0), (40, 3, 1), (600, 1, 1500)
 
 
-def main(library, artifact):
+def main(library, artifact, *others):
     model = Model(ctypes.CDLL(library), artifact)
-    for seed, sizes in enumerate(SIZES):
+    for seed, sizes in enumerate([tuple(map(int, o.split(','))) for o in others] or SIZES):
         check(model, *sizes, runs=3, seed=seed)
-    print(*refusals(model), sep='\n')
+    if not others:
+        print(*refusals(model), sep='\n')
 
 
 if __name__ == '__main__':
