@@ -382,9 +382,11 @@ LogicalResult Paged::run() {
       return n.error("expected cos_cache and sin_cache");
     if (failed(n.expectRank(8, 2)))
       return failure();
-    for (Heads *x : {&q, &k})
-      if (!(x->v = turned(*x)))
+    for (Heads *x : {&q, &k}) {
+      x->v = turned(*x);
+      if (!x->v)
         return failure();
+    }
   }
   Value to = slots(), keys = to ? written(3, k.v, to) : Value(), values;
   if (keys && !latent)

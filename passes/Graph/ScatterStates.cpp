@@ -225,7 +225,7 @@ private:
   SmallVector<Value> pointOf(Scalars s, ValueRange line, Value row) {
     SmallVector<Value> point;
     for (auto [g, k] : llvm::enumerate(baseOf)) {
-      auto found = k < 0 ? lines.end() : llvm::find(lines, perm[k]);
+      auto *found = k < 0 ? lines.end() : llvm::find(lines, perm[k]);
       point.push_back((int64_t)g == rowDim ? row : found != lines.end() ? line[found - lines.begin()] : s.index(0));
     }
     return point;
