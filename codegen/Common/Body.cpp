@@ -6,14 +6,20 @@ using namespace mlir;
 using namespace kt;
 
 SmallVector<Value> codegen::inlineBody(OpBuilder &builder, Region &region, ValueRange leading, unsigned numOperands,
-                                       ValueRange indices, BodyHooks hooks) {
+                                       ValueRange indices, BodyHooks hooks, Operation *loop) {
   Block &block = region.front();
   IRMapping map;
+  auto isInLoop = [&](Value v) {
+    return loop->isProperAncestor(v.getParentBlock()->getParentOp()) || v.getParentBlock()->getParentOp() == loop;
+  };
   for (auto [i, v] : llvm::enumerate(leading))
     map.map(block.getArgument(i), v);
   for (auto [i, v] : llvm::enumerate(indices))
     map.map(block.getArgument(leading.size() + numOperands + i), v);
   for (Operation &op : block.without_terminator()) {
+    OpBuilder::InsertionGuard guard(builder);
+    if (loop && llvm::none_of(op.getOperands(), [&](Value v) { return map.contains(v) && isInLoop(map.lookup(v)); }))
+      builder.setInsertionPoint(loop);
     if (auto read = dyn_cast<ReadOp>(op)) {
       SmallVector<Value> at;
       for (Value v : read.getIndices())

@@ -29,9 +29,12 @@ struct BodyHooks {
 };
 
 /// Clones `region` at the builder's position with `leading` scalars and `indices` for its arguments; answers the
-/// yielded values.
+/// yielded values. What nothing in `loop`, which is around that position and takes a turn at least, changes comes
+/// before it: LLVM moves no loads of which it does not know that they take place, such as those behind a check of an
+/// index.
 llvm::SmallVector<mlir::Value> inlineBody(mlir::OpBuilder &builder, mlir::Region &region, mlir::ValueRange leading,
-                                          unsigned numOperands, mlir::ValueRange indices, BodyHooks hooks);
+                                          unsigned numOperands, mlir::ValueRange indices, BodyHooks hooks,
+                                          mlir::Operation *loop = nullptr);
 
 } // namespace kt::codegen
 

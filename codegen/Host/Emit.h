@@ -112,12 +112,14 @@ public:
     return load(tensor.pointer, tensor.element(), linear(tensor, indices));
   }
   /// Inlines a region of a compute op whose tensor arguments are operands [first, first + count).
-  Value inlineScalar(mlir::Region &region, ValueRange leading, unsigned first, unsigned count, ValueRange indices) {
-    return inlineAll(region, leading, first, count, indices)[0];
+  /// What does not change in `loop` comes before it (see inlineBody).
+  Value inlineScalar(mlir::Region &region, ValueRange leading, unsigned first, unsigned count, ValueRange indices,
+                     mlir::Operation *loop = nullptr) {
+    return inlineAll(region, leading, first, count, indices, loop)[0];
   }
   /// All that such a region yields.
   llvm::SmallVector<Value> inlineAll(mlir::Region &region, ValueRange leading, unsigned first, unsigned count,
-                                     ValueRange indices);
+                                     ValueRange indices, mlir::Operation *loop = nullptr);
   /// Sees to it that the stage reports a number outside [0, limit), or [-limit, limit) where that `wraps`, if it gets
   /// to see one while `when` (null: always) holds. What it costs in a loop is a minimum and a maximum, which vectorise;
   /// the comparison comes at the stage's end.

@@ -22,6 +22,7 @@
 #include "llvm/Transforms/Scalar/LoopDeletion.h"
 #include "llvm/Transforms/Scalar/LoopPassManager.h"
 #include "llvm/Transforms/Scalar/LoopRotation.h"
+#include "llvm/Transforms/Scalar/SimpleLoopUnswitch.h"
 #include "llvm/Transforms/Scalar/SimplifyCFG.h"
 #include "llvm/Transforms/Utils/Mem2Reg.h"
 #include "llvm/Transforms/Vectorize/LoopVectorize.h"
@@ -185,6 +186,19 @@ static void prepare(Module &module, const Isa &isa, TargetMachine &machine) {
   }
 }
 
+namespace {
+/// A loop for each outcome of a condition that it does not change, where the function's code asks for it: a row of a
+/// window that is copied from one place or from another is no more than a copy then.
+struct UnswitchMarked : PassInfoMixin<UnswitchMarked> {
+  PreservedAnalyses run(Loop &loop, LoopAnalysisManager &manager, LoopStandardAnalysisResults &results,
+                        LPMUpdater &updater) {
+    if (!loop.getHeader()->getParent()->hasFnAttribute(kUnswitch))
+      return PreservedAnalyses::all();
+    return SimpleLoopUnswitchPass(/*NonTrivial=*/true).run(loop, manager, results, updater);
+  }
+};
+} // namespace
+
 /// The part of LLVM's O2 that matters here, once: there is nothing to inline, loops come in a normal form, and what
 /// lies on the stack is arrays or, of checks of indices, single numbers. A third of the standard pipeline's time for
 /// the same code.
@@ -197,6 +211,7 @@ static FunctionPassManager functionPasses() {
   LoopPassManager hoist;
   hoist.addPass(LoopRotatePass());
   hoist.addPass(LICMPass(LICMOptions()));
+  hoist.addPass(UnswitchMarked());
   passes.addPass(createFunctionToLoopPassAdaptor(std::move(hoist), /*UseMemorySSA=*/true));
   LoopPassManager induction;
   induction.addPass(IndVarSimplifyPass());

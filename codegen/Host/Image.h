@@ -17,6 +17,9 @@
 
 namespace kt::codegen::host {
 
+/// On functions whose loops ask for conditions that do not change in them: a loop is made for each outcome.
+constexpr llvm::StringLiteral kUnswitch = "kt-unswitch";
+
 /// What code may assume of the machine.
 struct Isa {
   llvm::StringRef target; // "host-v3"

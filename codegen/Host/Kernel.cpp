@@ -87,7 +87,7 @@ Value StageEmitter::linear(const Tensor &tensor, ValueRange indices) {
 }
 
 SmallVector<Value> StageEmitter::inlineAll(Region &region, ValueRange leading, unsigned first, unsigned count,
-                                           ValueRange indices) {
+                                           ValueRange indices, Operation *loop) {
   auto read = [&](OpBuilder &, unsigned operand, ReadOp op, ArrayRef<Value> at, Value otherwise) -> Value {
     const Tensor &tensor = operands[first + operand];
     if (tensor.given)
@@ -116,7 +116,7 @@ SmallVector<Value> StageEmitter::inlineAll(Region &region, ValueRange leading, u
       number = select(lt(number, idx(0)), add(number, limit), number);
     return select(cmp(arith::CmpIPredicate::ult, number, limit), number, idx(0));
   };
-  return inlineBody(b, region, leading, count, indices, {read, size, bounded});
+  return inlineBody(b, region, leading, count, indices, {read, size, bounded}, loop);
 }
 
 void StageEmitter::watch(Value number, Expr limit, int64_t site, bool wraps, Value when) {
