@@ -13,6 +13,7 @@
 #include "llvm/IR/LegacyPassManager.h"
 #include "llvm/MC/TargetRegistry.h"
 #include "llvm/Passes/PassBuilder.h"
+#include "llvm/Support/TargetSelect.h"
 #include "llvm/Target/TargetMachine.h"
 #include "llvm/TargetParser/Triple.h"
 #include "llvm/Transforms/InstCombine/InstCombine.h"
@@ -28,11 +29,6 @@
 #include "llvm/Transforms/Vectorize/LoopVectorize.h"
 #include <map>
 #include <mutex>
-
-extern "C" void LLVMInitializeX86TargetInfo();
-extern "C" void LLVMInitializeX86Target();
-extern "C" void LLVMInitializeX86TargetMC();
-extern "C" void LLVMInitializeX86AsmPrinter();
 
 using namespace llvm;
 using namespace llvm::jitlink;

@@ -119,6 +119,37 @@ TEST(HostScatter, every_kind) {
   }
 }
 
+// Rows go where data says, and one that is told a place outside goes nowhere: before or behind the result there is
+// nothing that could be written.
+TEST(HostUpdate, places_that_are_data) {
+  HostKernel k(R"(
+^bb0(%n: !kt.tensor<[p0, 3, p2] x f32>, %at: !kt.tensor<[p0] x i64>):
+  %r = kt.update axis 0 from #kt.expr<0> count #kt.expr<p0> ins(%n, %at : !kt.tensor<[p0, 3, p2] x f32>, !kt.tensor<[p0] x i64>) -> !kt.tensor<[p1, 3, p2] x f32> {
+  ^bb0(%N: !kt.tensor<[p0, 3, p2] x f32>, %A: !kt.tensor<[p0] x i64>, %i: index, %h: index, %d: index):
+    %0 = kt.read %N[%i, %h, %d] : !kt.tensor<[p0, 3, p2] x f32> -> f32
+    %1 = kt.read %A[%i] : !kt.tensor<[p0] x i64> -> i64
+    %place = arith.index_cast %1 : i64 to index
+    %moved = arith.subi %place, %i : index
+    kt.yield %0, %moved : f32, index
+  }
+  kt.yield %r : !kt.tensor<[p1, 3, p2] x f32>
+)",
+               3);
+  ASSERT_TRUE(k.ok());
+  for (auto [rows, places, columns] : {std::array<int64_t, 3>{4, 5, 7}, {6, 3, 9000}, {1, 1, 1}, {0, 3, 5}}) {
+    auto rest = randomVector(rows * 3 * columns);
+    std::vector<int64_t> at;
+    for (int64_t i = 0; i < rows; ++i)
+      at.push_back(i == 1 ? -1 : i == 2 ? places : i == 3 ? places + 1000000 : i % 3 * 2);
+    std::vector<float> y(places * 3 * columns, 7), expected = y;
+    for (int64_t i = 0; i < rows; ++i)
+      for (int64_t j = 0; at[i] >= 0 && at[i] < places && j < 3 * columns; ++j)
+        expected[at[i] * 3 * columns + j] = rest[i * 3 * columns + j];
+    k.run({rest.data(), at.data(), y.data()}, {rows, places, columns});
+    EXPECT_EQ(y, expected);
+  }
+}
+
 TEST(HostNonzero, positions_and_count) {
   HostKernel k(R"(
 ^bb0(%x: !kt.tensor<[p0] x i1>):
