@@ -160,9 +160,11 @@ TEST(HostNonzero, positions_and_count) {
   for (int64_t n : {0, 1, 2, 1000}) {
     std::vector<uint8_t> x(n);
     std::vector<int64_t> p(n, 9), c(1, 9), expected;
-    for (int64_t i = 0; i < n; ++i)
-      if ((x[i] = i * 7 % 3 == 0 || n == 2))
+    for (int64_t i = 0; i < n; ++i) {
+      x[i] = i * 7 % 3 == 0 || n == 2;
+      if (x[i])
         expected.push_back(i);
+    }
     int64_t count = expected.size();
     expected.resize(n);
     k.run({x.data(), p.data(), c.data()}, {n});
