@@ -23,7 +23,7 @@ LogicalResult kt::codegen::host::buildUpdate(KernelBuilder &kernel, UpdateOp op)
     if (values.size() == 1)
       return store();
     along = e.add(along, values[1]);
-    e.ifThen(e.cmp(arith::CmpIPredicate::ult, along, e.expr(result.type.dim(op.getAxis()))), store);
+    e.ifThen(e.cmp(arith::CmpIPredicate::ult, along, e.extent(result, op.getAxis())), store);
   });
   return success();
 }

@@ -1,0 +1,29 @@
+//===- Pages.h - states that lie in pages ---------------------------------===//
+//
+// A session may keep what grows in pages of a pool: [page, ..., rows of a page, ...] in place of
+// [batch, ..., @capacity, ...]. Memory in one piece is the same with one page for each element of the batch, so what a
+// kernel for pages adds is a look-up of the page, by the batch's element and the row.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef KT_DIALECTS_KT_SCHEDULE_PAGES_H
+#define KT_DIALECTS_KT_SCHEDULE_PAGES_H
+
+#include "dialects/KT/IR/KTDialect.h"
+
+namespace kt {
+
+/// For the computations of one kernel: by operand and then by result, the dimension along which it is a state that
+/// grows, or -1. Nothing where none is one, or where code for pages could not reach all that they read and write:
+/// states are cut along a dimension between the batch and the last one, and read as keys and values, or by the update
+/// itself.
+std::optional<llvm::SmallVector<int64_t>> findPages(llvm::ArrayRef<mlir::Operation *> group,
+                                                    llvm::ArrayRef<mlir::Value> operands);
+
+/// Notes and answers that of a kernel.
+void setPages(KernelOp kernel, llvm::ArrayRef<int64_t> axes);
+llvm::ArrayRef<int64_t> pagesOf(KernelOp kernel);
+
+} // namespace kt
+
+#endif
