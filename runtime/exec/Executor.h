@@ -184,7 +184,6 @@ private:
   Status takePages(uint64_t held, uint64_t next, const std::string &text);
   Status givePages(uint64_t rows);
   Status copyPage(PagePool::Page from, PagePool::Page to);
-  Status clearPages(std::span<const PagePool::Page> fresh);
   Status sharePages(Executor &from, uint64_t held);
 
   // Replay.cpp

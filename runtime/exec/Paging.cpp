@@ -54,7 +54,8 @@ Status Executor::sendTable(uint64_t begin, uint64_t end) {
                         (end - begin) * sizeof(PagePool::Page));
 }
 
-/// Sees to it that rows [held, next) have pages that nobody else holds, before anything of a run happens.
+/// Sees to it that rows [held, next) have pages that nobody else holds, before anything of a run happens. What others
+/// have left in them stays there: kernels read no row that is not held.
 Status Executor::takePages(uint64_t held, uint64_t next, const std::string &text) {
   uint64_t batch = table.batch, begin = table.blocks * batch, end = std::max(begin, blocksOf(next) * batch);
   std::vector<uint64_t> shared; // entries that the run writes
@@ -76,8 +77,6 @@ Status Executor::takePages(uint64_t held, uint64_t next, const std::string &text
   Status status = settle();
   for (size_t k = 0; k < shared.size() && status.ok(); ++k)
     status = copyPage(table.copy[shared[k] + 1], fresh[k]);
-  if (status.ok() && end > begin)
-    status = clearPages(std::span(fresh).subspan(shared.size()));
   if (status.ok() && !shared.empty())
     status = settle(); // who holds the others may write in them from now on
   if (!status.ok()) {
@@ -109,18 +108,6 @@ Status Executor::copyPage(PagePool::Page from, PagePool::Page to) {
   for (const PagePool::State &state : pages->states()) {
     char *memory = static_cast<char *>(state.memory);
     KT_RETURN_IF_ERROR(stream->copy(memory + to * state.pageBytes, memory + from * state.pageBytes, state.pageBytes));
-  }
-  return {};
-}
-
-/// With zeros, as states begin: blocks of kernels may reach over the end, and what another session has left is its own.
-Status Executor::clearPages(std::span<const PagePool::Page> fresh) {
-  for (size_t first = 0, last = 0; first < fresh.size(); first = last) {
-    for (last = first + 1; last < fresh.size() && fresh[last] == fresh[last - 1] + 1;)
-      ++last; // neighbours at once
-    for (const PagePool::State &state : pages->states())
-      KT_RETURN_IF_ERROR(stream->zero(static_cast<char *>(state.memory) + fresh[first] * state.pageBytes,
-                                      (last - first) * state.pageBytes));
   }
   return {};
 }
