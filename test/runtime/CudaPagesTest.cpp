@@ -199,6 +199,24 @@ TEST_P(Cuda, ForksWriteInPagesOfTheirOwn) {
   b.add(200, 6000);
 }
 
+TEST_P(Cuda, ACopyIsMadeBeforeAnotherWritesThere) {
+  auto model = loadModel(appending().model, kGpu);
+  auto pool = *StatePool::create(model, 5);
+  Writer a{*model->createSession({.pool = pool})};
+  a.add(200, 1);
+  Writer b{*a.session->fork(), a.wanted};
+  b.truncate(100);
+  a.truncate(50);
+  // The page is the one's alone as soon as the other has a copy, and there is no order of their streams.
+  std::vector<float> more = numbers(3, 2000), then(b.wanted);
+  then.insert(then.end(), more.begin(), more.end());
+  EXPECT_OK(b.session->enqueue(
+      std::vector{Binding::input("new", tensor("", more)), Binding::ownedOutput("all", Memory::host)}));
+  a.add(20, 3000);
+  EXPECT_OK(b.session->wait());
+  EXPECT_EQ(floats(b.session->outputs()[1]), then);
+}
+
 TEST_P(Cuda, WhatCannotLieInPages) {
   auto message = [](const ModelBuilder &b, uint64_t pages = 2) {
     auto pool = StatePool::create(loadModel(b.model, kGpu), pages);
