@@ -88,6 +88,18 @@ def in_pages(name, *more, **kinds):
     return attention_case(name, *more, room=True, pages=rows_of_page, **kinds)
 
 
+def reading_case(name, width, turned):
+    """Elementwise work on a state of two heads, of which rows behind the ones that are held are NaN."""
+    runs = []
+    for b, held, room in (2, 300, 310), (1, 128, 128), (3, 5, 200):
+        state, other = randn(b, 2, held, width), randn(b, 2, held, width)
+        want = Tensor(state, 'f16').values
+        want = want.swapaxes(2, 3) if turned else want - Tensor(other, 'f16').values
+        state = Tensor(np.concatenate([state, np.full((b, 2, room - held, width), np.nan)], 2), 'f16')
+        runs.append(((b, 1, held, 0, room), [state] + ([] if turned else [Tensor(other, 'f16')]), [Tensor(want, 'f16')]))
+    return Case(name, runs, pages=rows_of_page)
+
+
 def page_cases():
     """kernels/pages.mlir: each in one piece and in pages. Keys end and queries begin in any page, and in the middle of one."""
     causal = dict(bhsd=True, span=lambda p, j: (-INF, p + 1))
@@ -101,6 +113,8 @@ def page_cases():
         in_pages('pages_f32', 'f32', 16, 24, [(2, 40, 290, 250, 300), (1, 1, 200, 199, 200), (1, 3, 5, 2, 130)], heads=4, group=2, bhsd=True, span=lambda p, j: (p - 40, p + 1)),
         low_case('pages_low', 'f16', 64, [(1, 130, 130, 0, 0), (2, 70, 200, 0, 3), (1, 20, 300, 280, 290), (1, 3, 600, 590, 595)], room=True),
         low_case('pages_low_f32', 'f32', 16, [(2, 40, 90, 0, 3), (1, 20, 300, 280, 290)], room=True),
+        reading_case('pages_read', 8, False),
+        reading_case('pages_turned', 40, True),
     ]
 
 

@@ -205,6 +205,7 @@ TEST_P(Cuda, ACopyIsMadeBeforeAnotherWritesThere) {
   Writer a{*model->createSession({.pool = pool})};
   a.add(200, 1);
   Writer b{*a.session->fork(), a.wanted};
+  b.add(60, 1000); // what comes is smaller, and nothing else is waited for
   b.truncate(100);
   a.truncate(50);
   // The page is the one's alone as soon as the other has a copy, and there is no order of their streams.

@@ -23,10 +23,10 @@ struct Plan {
 
 /// Left alone, ptxas saves registers for more blocks than pay, and spills: a lone warp may have all that it needs, four
 /// with narrow heads 128 each, more where both ends of a span are masked, and of wide heads shared memory has room for
-/// two blocks.
+/// two blocks. With a second walk and look-ups of pages, it is two as well.
 LaunchBounds boundsOf(const AttentionProblem &p, const Plan &plan, bool paged) {
   int64_t width = p.d + p.e;
-  unsigned blocks = width <= 64 ? 4 : width > 192 ? 2 : p.from && p.to ? 3 : 0;
+  unsigned blocks = width <= 64 ? 4 : width > 192 || (paged && p.low) ? 2 : p.from && p.to ? 3 : 0;
   return {plan.warps * 32, plan.warps == 1 ? 1u : blocks, plan.split, false, paged};
 }
 

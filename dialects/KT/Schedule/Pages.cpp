@@ -56,10 +56,10 @@ static bool seesRows(AttentionOp op, unsigned factor, int64_t axis) {
   return view.offset.isConstant(0) && stride(2) == state.strides[axis] && (oneBatch || stride(0) == state.strides[0]);
 }
 
-static bool readsPages(Operation *op, unsigned operand, int64_t axis) {
+static bool mayReadPages(Operation *op, unsigned operand, int64_t axis) {
   if (auto attention = dyn_cast<AttentionOp>(op))
     return (operand == 1 || operand == 2) && seesRows(attention, operand, axis);
-  return isa<UpdateOp>(op);
+  return isa<UpdateOp, GenericOp>(op);
 }
 
 std::optional<SmallVector<int64_t>> kt::findPages(ArrayRef<Operation *> group, ArrayRef<Value> operands) {
@@ -77,7 +77,7 @@ std::optional<SmallVector<int64_t>> kt::findPages(ArrayRef<Operation *> group, A
   for (Operation *op : group) {
     for (OpOperand &operand : op->getOpOperands())
       if (Growing found = growing(operand.get());
-          found.is && (found.axis < 0 || !readsPages(op, operand.getOperandNumber(), found.axis)))
+          found.is && (found.axis < 0 || !mayReadPages(op, operand.getOperandNumber(), found.axis)))
         return std::nullopt;
     for (Value result : op->getResults())
       if (!add(result))
@@ -93,4 +93,12 @@ void kt::setPages(KernelOp kernel, ArrayRef<int64_t> axes) {
 ArrayRef<int64_t> kt::pagesOf(KernelOp kernel) {
   auto axes = kernel->getAttrOfType<DenseI64ArrayAttr>(kPages);
   return axes ? axes.asArrayRef() : ArrayRef<int64_t>();
+}
+
+bool kt::readsPages(KernelOp kernel, Operation *op) {
+  ArrayRef<int64_t> axes = pagesOf(kernel);
+  return llvm::any_of(op->getOperands(), [&](Value v) {
+    auto given = dyn_cast<BlockArgument>(v);
+    return given && given.getArgNumber() < axes.size() && axes[given.getArgNumber()] >= 0;
+  });
 }

@@ -15,14 +15,16 @@ namespace kt {
 
 /// For the computations of one kernel: by operand and then by result, the dimension along which it is a state that
 /// grows, or -1. Nothing where none is one, or where code for pages could not reach all that they read and write:
-/// states are cut along a dimension between the batch and the last one, and read as keys and values, or by the update
-/// itself.
+/// states are cut along a dimension between the batch and the last one, and read as keys and values or by bodies of
+/// elementwise work and windows.
 std::optional<llvm::SmallVector<int64_t>> findPages(llvm::ArrayRef<mlir::Operation *> group,
                                                     llvm::ArrayRef<mlir::Value> operands);
 
 /// Notes and answers that of a kernel.
 void setPages(KernelOp kernel, llvm::ArrayRef<int64_t> axes);
 llvm::ArrayRef<int64_t> pagesOf(KernelOp kernel);
+/// Whether a computation of a kernel reads something that may lie in pages. Dimensions are not walked as one then.
+bool readsPages(KernelOp kernel, mlir::Operation *op);
 
 } // namespace kt
 

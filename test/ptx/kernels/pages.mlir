@@ -1,6 +1,6 @@
 // RUN: kt-opt %s | kt-opt - -o /dev/null
 //
-// kt.attention of keys and values that may lie in pages (`kt.pages`: by operand and result the dimension that is cut, or -1): p0 batches, p1 queries, p2 keys, p3 what
+// kt.attention of keys and values, and elementwise work on states, that may lie in pages (`kt.pages`: by operand and result the dimension that is cut, or -1): p0 batches, p1 queries, p2 keys, p3 what
 // spans begin or end by, p4 the rows that there is room for, which are those of a page.
 
 #bihd = affine_map<(b, h, i, d) -> (b, i, h, d)>
@@ -140,4 +140,28 @@ kt.kernel @pages_low_f32 ["p0", "p1", "p2", "p3", "p4"] attributes {kt.pages = a
     kt.yield %5 : f32
   }
   kt.yield %r : !kt.tensor<[p0, 4, p1, 16] x f32>
+}
+
+// Elementwise work reads a state: rows of 8, whose dimensions are one where they lie in one piece.
+kt.kernel @pages_read ["p0", "p1", "p2", "p3", "p4"] attributes {kt.pages = array<i64: 2, -1, -1>} computes {
+^bb0(%k: !kt.tensor<[p0, 2, p4, 8] x f16>, %s: !kt.tensor<[p0, 2, p2, 8] x f16>):
+  %r = kt.generic ins(%k, %s : !kt.tensor<[p0, 2, p4, 8] x f16>, !kt.tensor<[p0, 2, p2, 8] x f16>) -> !kt.tensor<[p0, 2, p2, 8] x f16> {
+  ^bb0(%K: !kt.tensor<[p0, 2, p4, 8] x f16>, %S: !kt.tensor<[p0, 2, p2, 8] x f16>, %b: index, %h: index, %j: index, %d: index):
+    %0 = kt.read %K[%b, %h, %j, %d] : !kt.tensor<[p0, 2, p4, 8] x f16> -> f16
+    %1 = kt.read %S[%b, %h, %j, %d] : !kt.tensor<[p0, 2, p2, 8] x f16> -> f16
+    %2 = arith.subf %0, %1 : f16
+    kt.yield %2 : f16
+  }
+  kt.yield %r : !kt.tensor<[p0, 2, p2, 8] x f16>
+}
+
+// So does what permutes alone.
+kt.kernel @pages_turned ["p0", "p1", "p2", "p3", "p4"] attributes {kt.pages = array<i64: 2, -1>} computes {
+^bb0(%k: !kt.tensor<[p0, 2, p4, 40] x f16>):
+  %r = kt.generic ins(%k : !kt.tensor<[p0, 2, p4, 40] x f16>) -> !kt.tensor<[p0, 2, 40, p2] x f16> {
+  ^bb0(%K: !kt.tensor<[p0, 2, p4, 40] x f16>, %b: index, %h: index, %d: index, %j: index):
+    %0 = kt.read %K[%b, %h, %j, %d] : !kt.tensor<[p0, 2, p4, 40] x f16> -> f16
+    kt.yield %0 : f16
+  }
+  kt.yield %r : !kt.tensor<[p0, 2, 40, p2] x f16>
 }
