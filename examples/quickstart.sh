@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # From a fresh Debian 12 machine to a compiled model: installs what is missing, builds the compiler and the runner, compiles a model that
-# ships with the project, runs it on the CPU, compares with reference outputs and says what to try next.
+# ships with the project, runs it on the CPU, compares with reference outputs, has a small language model write and says what to try next.
 #
 #     bash examples/quickstart.sh [MODEL]     a folder of test/models (default: bert)
 set -euo pipefail
@@ -50,6 +50,18 @@ done
 
 step "5. Latency"
 build/bin/ktrun "$out/$model.ktm" --device host --input "@$folder/inputs.npz" --benchmark 1
+
+learnt=examples/learnt/model
+step "6. Compile a language model that has learnt the King James Bible (examples/learnt), and have it write on the CPU"
+mkdir -p "$out/learnt"
+cp "$learnt/genai_config.json" "$out/learnt"
+build/bin/ktc compile "$learnt/model.onnx" -o "$out/learnt/model.ktm"
+prompt="And it came to pass in those days, that"
+tokens=$(python3 examples/learnt/tokenizer.py encode "$learnt/tokenizer.json" "$prompt")
+build/bin/ktrun generate "$out/learnt" --device host --tokens "$tokens" --max-new 100 --temperature 0.7 --seed 1 >"$out/learnt/tokens.txt"
+printf '%s' "$prompt"
+python3 examples/learnt/tokenizer.py decode "$learnt/tokenizer.json" <"$out/learnt/tokens.txt"
+sed -n 2p "$out/learnt/tokens.txt"
 
 step "Next"
 echo "what the artifact holds:    build/bin/ktc inspect $out/$model.ktm"

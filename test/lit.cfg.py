@@ -18,3 +18,5 @@ config.substitutions.append(("%ktrt", os.path.join(config.kt_lib_dir, "libktrt.s
 config.substitutions.append(("%models", os.path.join(config.test_source_root, "models")))
 if config.kt_asan:
     config.available_features.add("asan")
+examples = os.path.join(os.path.dirname(config.test_source_root), "examples")
+config.substitutions.append(("%examples", examples))
