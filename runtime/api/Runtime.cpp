@@ -153,6 +153,7 @@ Stats Session::stats() const {
   stats.graphPatches = counters.graphPatches;
   stats.graphFailures = counters.graphFailures;
   stats.arenaBytes = counters.arenaBytes;
+  stats.pages = impl->executor->heldPages();
   stats.streamedBytes = counters.streamedBytes;
   std::shared_lock lock(program.residency); // another session may be moving weights
   stats.residentWeightBytes = program.weights->residentBytes();

@@ -97,7 +97,8 @@ public:
   bool keepsInput(size_t input) const { return capacity && keptBy[input] != artifact::kNone; }
   bool keepsOutput(size_t output) const { return capacity && m.outputs[output].tied != artifact::kNone; }
   uint64_t stateCapacity() const { return capacity; }
-  const std::shared_ptr<PagePool> &pagePool() const { return pages; }
+  /// Pages of the pool.
+  uint64_t heldPages() const { return table.blocks * table.batch; }
   /// Elements that are held along the dimension that grows; the most, where that differs, and 0 where nothing grows.
   uint64_t held() const;
   /// Forgets all but the first `length`. Of what a run replaces there are none to go back to but the begin.
@@ -256,7 +257,7 @@ private:
   /// The session's pages: for each kPageRows rows those of the batch's elements. `blocks` are there.
   struct Table {
     PagePool::Page *memory = nullptr; // on the device
-    std::vector<PagePool::Page> copy; // stays as it is while the device may read it
+    std::span<PagePool::Page> copy;   // in pinned memory, which stays as it is while copies of it are under way
     uint64_t batch = 0, blocks = 0;
   } table;
 

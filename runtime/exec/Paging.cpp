@@ -27,22 +27,29 @@ Status Executor::makeTable(uint64_t batch) {
   if (__builtin_mul_overflow(blocksOf(capacity), batch, &entries) || entries >= uint64_t(1) << 31)
     return Status::usage("a table of pages for " + std::to_string(capacity) + " rows of " + std::to_string(batch) +
                          " is too large");
-  table.copy.assign(entries + 1, pages->nobodys());
+  uint64_t bytes = (entries + 1) * sizeof(PagePool::Page);
+  auto staging = program.device->allocateStaging(bytes);
+  if (!staging.ok())
+    return std::move(staging).status();
+  table.copy = {static_cast<PagePool::Page *>(*staging), entries + 1};
+  std::fill(table.copy.begin(), table.copy.end(), pages->nobodys());
   table.copy[0] = static_cast<PagePool::Page>(std::min<uint64_t>(capacity, INT32_MAX));
-  auto fresh = program.account->allocate(table.copy.size() * sizeof(PagePool::Page), "a table of pages");
+  auto fresh = program.account->allocate(bytes, "a table of pages");
   if (!fresh.ok())
     return std::move(fresh).status();
   table.memory = static_cast<PagePool::Page *>(*fresh);
   table.batch = batch;
   graphIsStale = true;
-  return stream->copyIn(table.memory, table.copy.data(), table.copy.size() * sizeof(PagePool::Page));
+  return stream->copyIn(table.memory, table.copy.data(), bytes);
 }
 
 void Executor::releaseTable() {
   for (uint64_t i = 0; i < table.blocks * table.batch; ++i)
     pages->give(table.copy[i + 1]);
   if (table.memory)
-    program.account->release(table.memory, table.copy.size() * sizeof(PagePool::Page));
+    program.account->release(table.memory, table.copy.size_bytes());
+  if (!table.copy.empty())
+    program.device->releaseStaging(table.copy.data());
   table = {};
 }
 

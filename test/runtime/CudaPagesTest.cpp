@@ -173,6 +173,8 @@ TEST_P(Cuda, ForksWriteInPagesOfTheirOwn) {
   a.add(200, 1);
   Writer b{*a.session->fork(), a.wanted};
   EXPECT_EQ(pool->unused(), 2u); // the full page is of both
+  EXPECT_EQ(a.session->stats().pages, 2u);
+  EXPECT_EQ(b.session->stats().pages, 2u);
   for (int i = 0; i < 3; ++i) {
     a.add(5, 1000);
     b.add(5, -1000);
@@ -205,7 +207,8 @@ TEST_P(Cuda, ACopyIsMadeBeforeAnotherWritesThere) {
   Writer a{*model->createSession({.pool = pool})};
   a.add(200, 1);
   Writer b{*a.session->fork(), a.wanted};
-  b.add(60, 1000); // what comes is smaller, and nothing else is waited for
+  b.add(30, 1000);
+  b.add(30, 2000); // what comes is smaller and lies where this did: nothing else is waited for
   b.truncate(100);
   a.truncate(50);
   // The page is the one's alone as soon as the other has a copy, and there is no order of their streams.

@@ -5,8 +5,6 @@
 using namespace mlir;
 using namespace kt;
 
-static constexpr llvm::StringLiteral kPages = "kt.pages";
-
 static bool isCapacity(Expr e) { return e.kind() == Expr::Kind::Symbol && e.name() == kCapacity; }
 
 static bool dependsOnCapacity(Expr e) {

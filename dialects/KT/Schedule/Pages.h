@@ -13,10 +13,12 @@
 
 namespace kt {
 
-/// For the computations of one kernel: by operand and then by result, the dimension along which it is a state that
-/// grows, or -1. Nothing where none is one, or where code for pages could not reach all that they read and write:
-/// states are cut along a dimension between the batch and the last one, and read as keys and values or by bodies of
-/// elementwise work and windows.
+/// Of a kernel: by operand and then by result, the dimension along which it is cut into pages, or -1.
+constexpr llvm::StringLiteral kPages = "kt.pages";
+
+/// That of a kernel of these computations: the dimension along which a value is a state that grows. Nothing where none
+/// is one, or where code for pages could not reach all that they read and write: states are cut along a dimension
+/// between the batch and the last one, and read as keys and values or by bodies of elementwise work and windows.
 std::optional<llvm::SmallVector<int64_t>> findPages(llvm::ArrayRef<mlir::Operation *> group,
                                                     llvm::ArrayRef<mlir::Value> operands);
 

@@ -205,6 +205,7 @@ struct Stats {
   uint64_t residentWeightBytes = 0; // weights that stay on the device
   uint64_t streamedWeightBytes = 0; // weights copied to the device in each run
   uint64_t streamedBytes = 0;       // copied so far
+  uint64_t pages = 0;               // of its pool that the session holds, alone or with others
   uint64_t deviceBytes = 0, peakDeviceBytes = 0;
   std::map<std::string, uint64_t>
       hostFallbacks; // kernels that ran on the host although the device is a GPU, with counts
@@ -290,8 +291,8 @@ public:
   /// What there is room for, as the session was created; 0 without.
   uint64_t capacity() const;
   /// Forgets all of the state but the first `length` elements; 0 begins anew, and the next run may then have another
-  /// batch. Does not wait, but for work with pages that are given back. Code::usage where less is held, and for a length between where runs replace a part of the
-  /// state, of which only the latest is there.
+  /// batch. Does not wait, but for work with pages that are given back. Code::usage where less is held, and for a
+  /// length between where runs replace a part of the state, of which only the latest is there.
   [[nodiscard]] Status truncate(uint64_t length);
   [[nodiscard]] Status reset() { return truncate(0); }
   /// A session of its own that goes on from a copy of this one's state. Waits for what was enqueued. Sessions of a pool
