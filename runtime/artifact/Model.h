@@ -164,7 +164,8 @@ struct Module {
 
 /// One launch of a variant. On a GPU the entry gets the buffer addresses (u64 each), the workspace address (u64, only
 /// when the variant has one), the address of the fault record (u64, only when the kernel reports faults), that of the
-/// session's table of pages (u64, only when the variant is paged), then the integer arguments (i32 each; a value that does not fit is an error of the run). On the host see HostArgs.
+/// session's table of pages (u64, only when the variant is paged), then the integer arguments (i32 each; a value that
+/// does not fit is an error of the run). On the host see HostArgs.
 struct Stage {
   uint32_t module = kNone;
   std::string entry;        // PTX: the .entry name
@@ -178,8 +179,8 @@ struct Stage {
 
 /// Rows of a page of a state that grows: a multiple of the rows that kernels take at a time.
 constexpr int64_t kPageRows = 128;
-/// Where a session's states lie that are kept in pages, in numbers of 32 bits: how many rows there is room for, then for
-/// each kPageRows rows the page of each element of the batch. The Capacity symbol is kPageRows then, and a state's
+/// Where a session's states lie that are kept in pages, in numbers of 32 bits: how many rows there is room for, then
+/// for each kPageRows rows the page of each element of the batch. The Capacity symbol is kPageRows then, and a state's
 /// buffer is a pool of [page, ..., kPageRows, ...], whose page n of that begins n such pieces behind its start.
 using PageTable = int32_t;
 
