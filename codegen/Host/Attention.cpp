@@ -19,6 +19,7 @@ using namespace kt::codegen::host;
 namespace {
 
 constexpr int64_t kRows = 48, kKeys = 128, kFewRows = 2;
+static_assert(artifact::kPageRows % kKeys == 0);
 constexpr int64_t kTableRows = kRows + 16; // with the micro-kernel's spare rows
 
 enum Operand { Query, Key, Values, Result };
@@ -45,6 +46,8 @@ private:
   /// Elements between neighbours along position `i` of the operand's map domain.
   Expr stride(Operand operand, unsigned i);
   Value offset(StageEmitter &e, Operand operand, ArrayRef<Value> at);
+  /// Where the keys or values of the task's head from `j0` on begin: as many as a block has, in one page if in any.
+  Value block(StageEmitter &e, Operand operand, Value j0);
   Type element(Operand operand) { return cast<SymTensorType>(op->getOperand(operand).getType()).getElementType(); }
   struct Row {
     Value head, query;
@@ -103,6 +106,18 @@ Value AttentionEmitter::offset(StageEmitter &e, Operand operand, ArrayRef<Value>
   for (auto [i, v] : llvm::enumerate(at))
     sum = e.add(sum, e.mul(v, e.expr(stride(operand, i))));
   return sum;
+}
+
+Value AttentionEmitter::block(StageEmitter &e, Operand operand, Value j0) {
+  const Tensor &tensor = e.operands[operand];
+  SmallVector<Value> at = {batch, keyHead, j0};
+  Value start = tensor.pointer;
+  if (tensor.pagedAxis >= 0) {
+    Value page = e.mul(e.page(tensor, batch, j0), e.expr(tensor.stride(0)));
+    start = e.at(start, element(operand), page);
+    at = {e.idx(0), keyHead, e.rem(j0, e.idx(artifact::kPageRows))};
+  }
+  return e.at(start, element(operand), offset(e, operand, at));
 }
 
 void AttentionEmitter::build() {
@@ -166,6 +181,8 @@ void AttentionEmitter::task(StageEmitter &e, Value number) {
   };
   auto walkKeys = [&](Value begin, Value end) {
     prepareRows(e);
+    if (kernel.paged) // a block lies in one page
+      begin = e.mul(e.div(begin, e.idx(kKeys)), e.idx(kKeys));
     e.loop(begin, end, e.idx(kKeys), [&](Value j0) {
       Value count = e.min(e.sub(end, j0), e.idx(kKeys));
       eitherWay([&](bool few) { scores(e, j0, count, few); });
@@ -258,7 +275,7 @@ void AttentionEmitter::product(StageEmitter &e, MicroKernel &micro, Value table,
 void AttentionEmitter::scores(StageEmitter &e, Value j0, Value count, bool few) {
   Value depth = sizeOf(e, D), out = area(e, scoresAt);
   Value alongJ = e.expr(stride(Key, 2)), alongD = e.expr(stride(Key, 3));
-  Value keys = e.at(e.operands[Key].pointer, element(Key), offset(e, Key, {batch, keyHead, j0}));
+  Value keys = block(e, Key, j0);
   if (!few) {
     PackSource source{keys, element(Key), alongD, alongJ, stride(Key, 2).isConstant(1)};
     Value panelStride = e.mul(depth, e.idx(kPanel));
@@ -325,7 +342,7 @@ Value AttentionEmitter::softmaxRow(StageEmitter &e, Value r, Value j0, Value cou
 /// out[r] += weights[r] . values
 void AttentionEmitter::accumulate(StageEmitter &e, Value j0, Value count, bool few) {
   Value alongJ = e.expr(stride(Values, 2)), alongE = e.expr(stride(Values, 3)), columns = sizeOf(e, E);
-  Value values = e.at(e.operands[Values].pointer, element(Values), offset(e, Values, {batch, keyHead, j0}));
+  Value values = block(e, Values, j0);
   Value out = area(e, outAt);
   if (!few) {
     PackSource source{values, element(Values), alongJ, alongE, stride(Values, 3).isConstant(1)};

@@ -25,7 +25,8 @@ using mlir::ValueRange;
 struct Tensor {
   Value pointer;
   SymTensorType type;
-  Value given; // when set, what bodies read of it: the element is there already
+  Value given;            // when set, what bodies read of it: the element is there already
+  int64_t pagedAxis = -1; // the dimension along which it is cut into pages
   int64_t rank() const { return type.getRank(); }
   Type element() const { return type.getElementType(); }
   /// Elements between neighbours along `dim`.
@@ -104,10 +105,15 @@ public:
   /// Of what the stage computes: operands and results, those of several ops behind one another.
   llvm::SmallVector<Tensor> operands, results;
   Value begin, end, scratch, workspace, externals, faults;
+  Value pages; // the session's table, of a kernel for states in pages
 
   /// The value of an expression over the kernel's parameters, computed once at the function's start.
   Value expr(Expr e);
   Value linear(const Tensor &tensor, ValueRange indices);
+  /// The number of the page that has row `row` of element `batch` of the batch.
+  Value page(const Tensor &tensor, Value batch, Value row);
+  /// How many indices there are along a dimension; where it is cut into pages, how many the table has room for.
+  Value extent(const Tensor &tensor, int64_t dim);
   Value read(const Tensor &tensor, ValueRange indices) {
     return load(tensor.pointer, tensor.element(), linear(tensor, indices));
   }
@@ -187,6 +193,8 @@ public:
   bool beside = false;
   /// Set by families whose own code (not what they share) differs between instruction sets.
   bool usesIsa = false;
+  /// It is built for states in pages.
+  bool paged = false;
 
   Expr constant(int64_t value) { return Expr::constant(context(), value); }
   /// Adds the function of the next stage; `body` fills it.

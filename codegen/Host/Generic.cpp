@@ -7,6 +7,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "codegen/Host/IndexSpace.h"
+#include "dialects/KT/Schedule/Pages.h"
 
 using namespace mlir;
 using namespace kt;
@@ -19,7 +20,8 @@ constexpr int64_t kTile = 16, kTileRow = 16; // of the dimension that is contigu
 class GenericEmitter {
 public:
   GenericEmitter(KernelBuilder &kernel, GenericOp op)
-      : kernel(kernel), op(op), numInputs(op.getInputs().size()), space(dims(op), BodyUse{&op.getBody(), numInputs}) {}
+      : kernel(kernel), op(op), numInputs(op.getInputs().size()),
+        space(dims(op), BodyUse{&op.getBody(), numInputs}, !(kernel.paged && readsPages(kernel.kernel, op))) {}
   void build();
 
 private:

@@ -2,6 +2,7 @@
 
 #include "codegen/Host/Host.h"
 #include "codegen/Host/Emit.h"
+#include "dialects/KT/Schedule/Pages.h"
 #include "dialects/KT/Schedule/Structured.h"
 #include "mlir/Dialect/ControlFlow/IR/ControlFlow.h"
 #include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
@@ -89,26 +90,17 @@ static bool gainsFromWidth(KernelOp kernel) {
       .wasInterrupted();
 }
 
-FailureOr<KernelCode> kt::codegen::compileHostKernel(KernelOp kernel, ArrayRef<StringRef> targets, SharedCode &library,
-                                                     ExprPool &pool) {
+/// Adds a variant for each instruction set that needs one.
+static LogicalResult addVariants(KernelCode &code, KernelOp kernel, ArrayRef<const Isa *> isas, bool paged,
+                                 SharedCode &library, ExprPool &pool) {
   Operation *compute = kernel.compute();
-  // The best instruction set comes first: the runtime takes the first variant that fits.
-  SmallVector<const Isa *> isas;
-  for (StringRef target : targets) {
-    const Isa *isa = findIsa(target);
-    if (!isa)
-      return compute->emitOpError("unknown host target '") << target << "'";
-    isas.push_back(isa);
-  }
-  llvm::sort(isas, [](const Isa *a, const Isa *b) { return a->vectorBytes > b->vectorBytes; });
-
-  KernelCode code;
   std::unique_ptr<KernelBuilder> builder;
   Object object; // the kernel's own code; empty until it is compiled
   auto report = [&](llvm::Error error) { return compute->emitOpError() << llvm::toString(std::move(error)); };
   for (const Isa *isa : isas) {
     if (!builder || builder->usesIsa) {
       builder = std::make_unique<KernelBuilder>(kernel, *isa);
+      builder->paged = paged;
       if (failed(build(*builder)))
         return failure();
       if (failed(lowerToLLVM(*builder->module)))
@@ -132,7 +124,8 @@ FailureOr<KernelCode> kt::codegen::compileHostKernel(KernelOp kernel, ArrayRef<S
 
     artifact::Variant variant;
     variant.target = isa->target.str();
-    variant.schedule = builder->schedule;
+    variant.schedule = builder->schedule + (paged ? " paged" : "");
+    variant.paged = paged;
     if (builder->workspace)
       variant.workspace = pool.add(builder->workspace);
     for (auto [number, plan] : llvm::enumerate(builder->stages)) {
@@ -148,5 +141,26 @@ FailureOr<KernelCode> kt::codegen::compileHostKernel(KernelOp kernel, ArrayRef<S
     code.variants.push_back(std::move(variant));
     code.modules.push_back({artifact::Module::Kind::HostImage, isa->target.str(), std::move(image->code)});
   }
+  return success();
+}
+
+FailureOr<KernelCode> kt::codegen::compileHostKernel(KernelOp kernel, ArrayRef<StringRef> targets, SharedCode &library,
+                                                     ExprPool &pool) {
+  // The best instruction set comes first: the runtime takes the first variant that fits.
+  SmallVector<const Isa *> isas;
+  for (StringRef target : targets) {
+    const Isa *isa = findIsa(target);
+    if (!isa)
+      return kernel.compute()->emitOpError("unknown host target '") << target << "'";
+    isas.push_back(isa);
+  }
+  llvm::sort(isas, [](const Isa *a, const Isa *b) { return a->vectorBytes > b->vectorBytes; });
+
+  KernelCode code;
+  if (failed(addVariants(code, kernel, isas, /*paged=*/false, library, pool)))
+    return failure();
+  // What reads or writes states that may lie in pages is there once more for these.
+  if (!pagesOf(kernel).empty() && failed(addVariants(code, kernel, isas, /*paged=*/true, library, pool)))
+    return failure();
   return code;
 }

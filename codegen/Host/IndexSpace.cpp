@@ -44,15 +44,15 @@ static bool canMerge(Region &region, Value outer, Value inner, Expr innerExtent)
   return llvm::all_of(outer.getUsers(), fits) && llvm::all_of(inner.getUsers(), fits);
 }
 
-IndexSpace::IndexSpace(ArrayRef<Expr> dims, ArrayRef<BodyUse> uses) : rank(dims.size()) {
+IndexSpace::IndexSpace(ArrayRef<Expr> dims, ArrayRef<BodyUse> uses, bool mayMerge) : rank(dims.size()) {
   for (int64_t d = 0; d < (int64_t)dims.size(); ++d) {
     if (dims[d].isConstant(1))
       continue;
-    bool merge = !extents.empty() && llvm::all_of(uses, [&](const BodyUse &use) {
-      Block &block = use.region->front();
-      return canMerge(*use.region, block.getArgument(use.firstIndex + carriers.back()),
-                      block.getArgument(use.firstIndex + d), dims[d]);
-    });
+    bool merge = mayMerge && !extents.empty() && llvm::all_of(uses, [&](const BodyUse &use) {
+                   Block &block = use.region->front();
+                   return canMerge(*use.region, block.getArgument(use.firstIndex + carriers.back()),
+                                   block.getArgument(use.firstIndex + d), dims[d]);
+                 });
     if (merge) {
       extents.back() = extents.back() * dims[d];
       carriers.back() = d;

@@ -22,7 +22,7 @@ struct BodyUse {
 class IndexSpace {
 public:
   /// `uses[i].firstIndex` is the argument of dimension 0.
-  IndexSpace(llvm::ArrayRef<Expr> dims, llvm::ArrayRef<BodyUse> uses);
+  IndexSpace(llvm::ArrayRef<Expr> dims, llvm::ArrayRef<BodyUse> uses, bool mayMerge = true);
 
   /// Extents of the loops, outermost first; at least one.
   llvm::ArrayRef<Expr> loops() const { return extents; }

@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "codegen/Host/Emit.h"
+#include "dialects/KT/Schedule/Pages.h"
 #include "llvm/ADT/SmallVectorExtras.h"
 
 using namespace mlir;
@@ -79,11 +80,25 @@ Value StageEmitter::evaluate(Expr e) {
   return {};
 }
 
+Value StageEmitter::page(const Tensor &tensor, Value batch, Value row) {
+  Value entry = add(mul(div(row, idx(artifact::kPageRows)), expr(tensor.type.dim(0))), batch);
+  return toIndex(load(pages, b.getI32Type(), add(entry, idx(1))));
+}
+
 Value StageEmitter::linear(const Tensor &tensor, ValueRange indices) {
+  SmallVector<Value> at(indices);
+  if (int64_t axis = tensor.pagedAxis; axis >= 0) {
+    at[0] = page(tensor, at[0], at[axis]);
+    at[axis] = rem(at[axis], idx(artifact::kPageRows));
+  }
   Value sum = idx(0);
-  for (auto [i, v] : llvm::enumerate(indices))
+  for (auto [i, v] : llvm::enumerate(at))
     sum = add(sum, mul(v, expr(tensor.stride(i))));
   return sum;
+}
+
+Value StageEmitter::extent(const Tensor &tensor, int64_t dim) {
+  return tensor.pagedAxis == dim ? toIndex(load(pages, b.getI32Type(), idx(0))) : expr(tensor.type.dim(dim));
 }
 
 SmallVector<Value> StageEmitter::inlineAll(Region &region, ValueRange leading, unsigned first, unsigned count,
@@ -100,7 +115,7 @@ SmallVector<Value> StageEmitter::inlineAll(Region &region, ValueRange leading, u
     Value inside;
     for (int64_t d : dims) {
       // One unsigned comparison covers both ends.
-      Value ok = cmp(arith::CmpIPredicate::ult, at[d], expr(tensor.type.dim(d)));
+      Value ok = cmp(arith::CmpIPredicate::ult, at[d], extent(tensor, d));
       inside = inside ? this->op<arith::AndIOp>(inside, ok) : ok;
     }
     if (!inside)
@@ -259,8 +274,9 @@ void KernelBuilder::stage(StagePlan plan, function_ref<void(StageEmitter &)> bod
   unsigned numParams = kernel.getParams().size();
   Type pointer = LLVM::LLVMPointerType::get(context()), index = builder.getIndexType();
 
-  // Buffers, scratch, workspace, externals, faults, parameters, begin, end.
-  SmallVector<Type> types(numBuffers + 4, pointer);
+  // Buffers, scratch, workspace, externals, faults, pages where there are any, parameters, begin, end.
+  SmallVector<Type> types(numBuffers + 4 + paged, pointer);
+  ArrayRef<int64_t> axes = paged ? pagesOf(kernel) : ArrayRef<int64_t>();
   types.append(numParams + 2, index);
   LLVM::LLVMFuncOp worker =
       function(("worker" + Twine(workers++)).str(), types, [&](Emitter &outer, ValueRange args) -> Value {
@@ -270,15 +286,19 @@ void KernelBuilder::stage(StagePlan plan, function_ref<void(StageEmitter &)> bod
         e.workspace = args[next++];
         e.externals = args[next++];
         e.faults = args[next++];
+        if (paged)
+          e.pages = args[next++];
         for (unsigned i = 0; i < numParams; ++i)
           e.params.push_back(args[next++]);
         e.begin = args[next++];
         e.end = args[next++];
         auto tensor = [&](Value v) -> Tensor {
+          unsigned number = kernel.getBody().getNumArguments();
           if (auto given = dyn_cast<BlockArgument>(v))
-            return {args[given.getArgNumber()], cast<SymTensorType>(v.getType()), {}};
-          unsigned made = llvm::find(yield.getValues(), v) - yield.getValues().begin();
-          return {args[kernel.getBody().getNumArguments() + made], cast<SymTensorType>(v.getType()), {}};
+            number = given.getArgNumber();
+          else
+            number += llvm::find(yield.getValues(), v) - yield.getValues().begin();
+          return {args[number], cast<SymTensorType>(v.getType()), {}, number < axes.size() ? axes[number] : -1};
         };
         for (Operation *compute : computes) {
           for (Value v : compute->getOperands())
@@ -327,6 +347,8 @@ void KernelBuilder::stage(StagePlan plan, function_ref<void(StageEmitter &)> bod
   values.push_back(field(host, offsetof(Args, workspace), pointer));
   values.push_back(field(host, offsetof(Args, externals), pointer));
   values.push_back(field(host, offsetof(Args, faults), pointer));
+  if (paged)
+    values.push_back(field(host, offsetof(Args, pages), pointer));
   for (unsigned i = 0; i < numParams; ++i)
     values.push_back(field(ints, 8 * i, i64));
   values.push_back(field(host, offsetof(Args, begin), i64));

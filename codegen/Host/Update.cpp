@@ -25,7 +25,7 @@ LogicalResult kt::codegen::host::buildUpdate(KernelBuilder &kernel, UpdateOp op)
       if (values.size() == 1)
         return Value();
       along = e.add(along, values[1]);
-      return e.cmp(arith::CmpIPredicate::ult, along, e.expr(result.type.dim(op.getAxis())));
+      return e.cmp(arith::CmpIPredicate::ult, along, e.extent(result, op.getAxis()));
     };
     if (op.getAxis() + 1 == window.size() || (values.size() == 2 && !loop.isDefinedOutsideOfLoop(values[1]))) {
       Value inside = move();

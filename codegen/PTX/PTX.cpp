@@ -2,6 +2,7 @@
 
 #include "codegen/PTX/PTX.h"
 #include "codegen/Gpu/Builder/Kernels.h"
+#include "dialects/KT/Schedule/Pages.h"
 #include "dialects/KT/Schedule/Structured.h"
 #include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
@@ -65,14 +66,20 @@ FailureOr<codegen::KernelCode> codegen::compileGpuKernel(KernelOp kernel, String
   if (!supported(kernel))
     return sink.take();
   SmallVector<Operation *> computes = kernel.computes();
-  for (CandidateAttr candidate : candidatesFor(kernel, target)) {
-    sink.candidate = candidate;
-    sink.follower =
-        isa<MatmulOp>(computes[0]) && computes.size() > 1 ? dyn_cast<NormalizeOp>(computes[1]) : NormalizeOp();
-    if (computes.size() > computedTogether(kernel))
-      return KernelCode(); // nothing that outlining makes
-    if (failed(build(sink, kernel.compute())))
-      return KernelCode(); // which leaves the kernel to the host
+  // What reads or writes states that may lie in pages has each candidate once more for these.
+  for (bool paged : {false, true}) {
+    sink.paged = paged;
+    if (paged && pagesOf(kernel).empty())
+      continue;
+    for (CandidateAttr candidate : candidatesFor(kernel, target)) {
+      sink.candidate = candidate;
+      sink.follower =
+          isa<MatmulOp>(computes[0]) && computes.size() > 1 ? dyn_cast<NormalizeOp>(computes[1]) : NormalizeOp();
+      if (computes.size() > computedTogether(kernel))
+        return KernelCode(); // nothing that outlining makes
+      if (failed(build(sink, kernel.compute())))
+        return KernelCode(); // which leaves the kernel to the host
+    }
   }
   return sink.take();
 }

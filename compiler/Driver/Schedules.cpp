@@ -110,7 +110,7 @@ private:
     // Those that the machine runs come in its order, those for GPUs first.
     order.clear();
     for (const Variant &v : k.variants)
-      if (machine.rank(v.target) > 0)
+      if (machine.rank(v.target) > 0 && !v.paged) // a session that keeps nothing in pages is asked about
         order.push_back(&v);
     auto isGpu = [](const Variant *v) { return v->target.rfind("sm_", 0) == 0; };
     std::stable_sort(order.begin(), order.end(), [&](const Variant *a, const Variant *b) {

@@ -1,6 +1,7 @@
 //===- OutlineKernels.cpp - computations become shared kernels ------------===//
 
 #include "dialects/KT/IR/ExprPoly.h"
+#include "dialects/KT/Schedule/Pages.h"
 #include "mlir/IR/AttrTypeSubElements.h"
 #include "passes/Passes.h"
 #include "passes/Scheduling/GroupComputations.h"
@@ -223,6 +224,8 @@ private:
     for (auto &[e, number] : params)
       ints.push_back(e);
     takeSites(kernel, ints);
+    if (auto axes = findPages(group, operandsOf(group)))
+      setPages(kernel, *axes);
     SmallVector<std::string> names;
     for (size_t i = 0; i < ints.size(); ++i)
       names.push_back("p" + std::to_string(i));

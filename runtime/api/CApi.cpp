@@ -178,18 +178,47 @@ int kt_model_output_state(const kt_model *model, uint32_t index, kt_state *state
 
 int kt_session_create(kt_model *model, kt_session **session) { return kt_session_create_with_state(model, 0, session); }
 
-int kt_session_create_with_state(kt_model *model, uint64_t capacity, kt_session **session) {
+static int createSession(kt_model *model, const kt::SessionOptions &options, kt_session **session) {
   return call([&]() -> kt::Status {
     if (!model || !session)
       return missing(model ? "where the session goes" : "the model");
     *session = nullptr;
-    auto created = model->model->createSession({.capacity = capacity});
+    auto created = model->model->createSession(options);
     if (!created.ok())
       return std::move(created).status();
     *session = new kt_session{model->model, *std::move(created), {}, {}};
     return {};
   });
 }
+
+int kt_session_create_with_state(kt_model *model, uint64_t capacity, kt_session **session) {
+  return createSession(model, {.capacity = capacity}, session);
+}
+
+int kt_session_create_in_pool(kt_model *model, kt_pool *pool, uint64_t capacity, kt_session **session) {
+  if (!pool)
+    return call([] { return missing("the pool"); });
+  return createSession(model, {.capacity = capacity, .pool = pool->pool}, session);
+}
+
+int kt_pool_create(kt_model *model, uint64_t pages, kt_pool **pool) {
+  return call([&]() -> kt::Status {
+    if (!model || !pool)
+      return missing(model ? "where the pool goes" : "the model");
+    *pool = nullptr;
+    auto created = kt::StatePool::create(model->model, pages);
+    if (!created.ok())
+      return std::move(created).status();
+    *pool = new kt_pool{*std::move(created)};
+    return {};
+  });
+}
+
+void kt_pool_free(kt_pool *pool) { delete pool; }
+uint64_t kt_pool_pages(const kt_pool *pool) { return pool ? pool->pool->pages() : 0; }
+uint64_t kt_pool_unused(const kt_pool *pool) { return pool ? pool->pool->unused() : 0; }
+uint64_t kt_pool_bytes(const kt_pool *pool) { return pool ? pool->pool->bytes() : 0; }
+uint64_t kt_pool_page_rows(void) { return kt::StatePool::rowsOfPage(); }
 
 void kt_session_free(kt_session *session) { delete session; }
 

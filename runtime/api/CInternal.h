@@ -12,6 +12,10 @@ struct kt_model {
   std::string device;
 };
 
+struct kt_pool {
+  std::shared_ptr<kt::StatePool> pool;
+};
+
 namespace kt::c {
 
 /// Keeps the message for kt_last_error; answers the status.

@@ -21,6 +21,11 @@ struct Model::Impl {
   std::unordered_map<std::string, size_t> inputIndex, outputIndex;
 };
 
+struct StatePool::Impl {
+  std::shared_ptr<Model> model; // declared first: the pages go before the program that they are for
+  std::shared_ptr<exec::PagePool> pages;
+};
+
 struct Session::Impl {
   /// Forgets the run before.
   void begin();
@@ -32,6 +37,7 @@ struct Session::Impl {
   void showOutputs();
 
   std::shared_ptr<Model> model; // declared first: the executor goes before the program it runs
+  std::shared_ptr<StatePool> pool;
   std::unique_ptr<exec::Executor> executor;
   std::vector<exec::InputView> views;
   std::vector<exec::OutputRequest> requests;

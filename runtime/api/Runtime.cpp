@@ -81,11 +81,20 @@ Result<std::unique_ptr<Session>> Model::createSession(const SessionOptions &opti
 
 Result<std::unique_ptr<Session>> Model::makeSession(const SessionOptions &options) {
   device::CallerContext keep;
-  auto executor = exec::Executor::create(*impl->program, options.capacity);
+  uint64_t capacity = options.capacity;
+  std::shared_ptr<exec::PagePool> pages;
+  if (options.pool) {
+    if (options.pool->impl->model.get() != this)
+      return Status::usage("the pool is of another model than the session");
+    pages = options.pool->impl->pages;
+    capacity = capacity ? capacity : pages->pages() * artifact::kPageRows;
+  }
+  auto executor = exec::Executor::create(*impl->program, capacity, pages);
   if (!executor.ok())
     return std::move(executor).status();
   auto session = std::make_unique<Session::Impl>();
   session->model = shared_from_this();
+  session->pool = options.pool;
   session->executor = *std::move(executor);
   session->views.resize(impl->inputs.size());
   for (const PortInfo &port : impl->outputs)
@@ -144,6 +153,7 @@ Stats Session::stats() const {
   stats.graphPatches = counters.graphPatches;
   stats.graphFailures = counters.graphFailures;
   stats.arenaBytes = counters.arenaBytes;
+  stats.pages = impl->executor->heldPages();
   stats.streamedBytes = counters.streamedBytes;
   std::shared_lock lock(program.residency); // another session may be moving weights
   stats.residentWeightBytes = program.weights->residentBytes();

@@ -17,7 +17,7 @@ Result<std::unique_ptr<Session>> Session::fork() {
     uint64_t capacity = impl->executor->stateCapacity();
     if (!capacity)
       return Status::usage("the session keeps no state: it was created without a capacity");
-    auto session = impl->model->makeSession({.capacity = capacity});
+    auto session = impl->model->makeSession({.capacity = capacity, .pool = impl->pool});
     if (!session.ok())
       return std::move(session).status();
     device::CallerContext keep;
@@ -25,5 +25,26 @@ Result<std::unique_ptr<Session>> Session::fork() {
     return session;
   });
 }
+
+StatePool::StatePool(std::unique_ptr<Impl> impl) : impl(std::move(impl)) {}
+StatePool::~StatePool() {
+  device::CallerContext keep;
+  impl->pages.reset();
+}
+
+Result<std::shared_ptr<StatePool>> StatePool::create(std::shared_ptr<Model> model, uint64_t pages) {
+  return guarded([&]() -> Result<std::shared_ptr<StatePool>> {
+    device::CallerContext keep;
+    auto pool = exec::PagePool::create(*model->impl->program, pages);
+    if (!pool.ok())
+      return std::move(pool).status();
+    return std::shared_ptr<StatePool>(new StatePool(std::make_unique<Impl>(std::move(model), *std::move(pool))));
+  });
+}
+
+uint64_t StatePool::pages() const { return impl->pages->pages(); }
+uint64_t StatePool::unused() const { return impl->pages->unused(); }
+uint64_t StatePool::bytes() const { return impl->pages->bytes(); }
+uint64_t StatePool::rowsOfPage() { return artifact::kPageRows; }
 
 } // namespace kt

@@ -163,8 +163,9 @@ struct Module {
 };
 
 /// One launch of a variant. On a GPU the entry gets the buffer addresses (u64 each), the workspace address (u64, only
-/// when the variant has one), the address of the fault record (u64, only when the kernel reports faults), then the
-/// integer arguments (i32 each; a value that does not fit is an error of the run). On the host see HostArgs.
+/// when the variant has one), the address of the fault record (u64, only when the kernel reports faults), that of the
+/// session's table of pages (u64, only when the variant is paged), then the integer arguments (i32 each; a value that
+/// does not fit is an error of the run). On the host see HostArgs.
 struct Stage {
   uint32_t module = kNone;
   std::string entry;        // PTX: the .entry name
@@ -175,6 +176,13 @@ struct Stage {
   ExprId shared = kNone;                  // bytes of dynamic shared memory (GPU); kNone: none
   ExprId scratch = kNone;                 // bytes of private memory a worker, 64-byte aligned (host); kNone: none
 };
+
+/// Rows of a page of a state that grows: a multiple of the rows that kernels take at a time.
+constexpr int64_t kPageRows = 128;
+/// Where a session's states lie that are kept in pages, in numbers of 32 bits: how many rows there is room for, then
+/// for each kPageRows rows the page of each element of the batch. The Capacity symbol is kPageRows then, and a state's
+/// buffer is a pool of [page, ..., kPageRows, ...], whose page n of that begins n such pieces behind its start.
+using PageTable = int32_t;
 
 /// One way to run a kernel on a target, which fits when its guard is not zero (kNone: always). Of those that fit the
 /// cheapest is run, the first of equals.
@@ -187,6 +195,9 @@ struct Variant {
   /// Bytes of the session's counters that the launch uses; kNone: none. They are zero before each launch and after it,
   /// so that nothing has to clear them. On a GPU only.
   ExprId counters = kNone;
+  /// For sessions whose states lie in pages, and only these: it gets their PageTable. Kernels that read or write such a
+  /// state have such variants beside the others, or cannot be used in pages.
+  bool paged = false;
   std::vector<Stage> stages;
   std::string schedule; // the decisions, for `ktc inspect`: "matmul tile=128x128x32 warps=2x4 stages=3"
 };
@@ -321,6 +332,7 @@ struct HostArgs {
   int64_t begin, end;
   const void *const *externals; // functions that the code may call; see HostExternal
   FaultRecord *faults;          // of the session; never null
+  const PageTable *pages;       // of a variant that is paged; else null
 };
 
 /// Slots of HostArgs::externals: C functions that an image without relocations cannot reach by itself.

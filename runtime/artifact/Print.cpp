@@ -298,6 +298,8 @@ std::string printKernel(const Model &model, const Kernel &k) {
       text += " workspace " + printExpr(k, v.workspace) + (v.workspaceZeroed ? " zeroed" : "");
     if (v.counters != kNone)
       text += " counters " + printExpr(k, v.counters);
+    if (v.paged)
+      text += " paged";
     text += "\n";
     for (const Stage &s : v.stages) {
       bool host = model.modules[s.module].kind == Module::Kind::HostImage;

@@ -164,6 +164,7 @@ private:
       variant.workspace = v->workspace();
       variant.workspaceZeroed = v->workspace_zeroed();
       variant.counters = v->counters();
+      variant.paged = v->paged();
       variant.schedule = text(v->schedule());
       for (const auto *s : *v->stages()) {
         if (s->grid()->size() != 3 || s->block()->size() != 3)

@@ -287,6 +287,10 @@ private:
     KT_RETURN_IF_ERROR(optional(variant.counters, "counters"));
     if (variant.counters != kNone && variant.target.starts_with("host"))
       return reject("a variant for " + quoted(variant.target) + " has counters, which only GPU code has");
+    bool keeps = std::any_of(m.symbols.begin(), m.symbols.end(),
+                             [](const Symbol &s) { return s.kind == Symbol::Kind::Capacity; });
+    if (variant.paged && !keeps)
+      return reject("a variant for " + quoted(variant.target) + " reads states in pages, but no state grows");
     for (const Stage &stage : variant.stages) {
       if (stage.module >= m.modules.size())
         return reject("a stage is in module " + number(stage.module) + " but there are " + number(m.modules.size()));

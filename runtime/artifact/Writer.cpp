@@ -194,8 +194,8 @@ private:
         return fb::CreateStage(b, s.module, entry, s.entryOffset, grid, block, s.shared, s.scratch);
       });
       auto schedule = b.CreateString(v.schedule);
-      return fb::CreateVariant(b, target, v.guard, v.workspace, v.workspaceZeroed, stages, schedule, v.cost,
-                               v.counters);
+      return fb::CreateVariant(b, target, v.guard, v.workspace, v.workspaceZeroed, stages, schedule, v.cost, v.counters,
+                               v.paged);
     });
     auto counts = b.CreateVector(k.counts);
     return fb::CreateKernel(b, name, family, k.numBuffers, k.numInts, k.numResults, k.reportsFaults, exprs, variants,

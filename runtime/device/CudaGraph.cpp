@@ -27,6 +27,8 @@ void KernelCall::set(const StageLaunch &stage, const LaunchArguments &a) {
     values.push_back(address(a.counters));
   if (a.reportsFaults)
     values.push_back(address(a.faults));
+  if (a.pages)
+    values.push_back(address(a.pages));
   for (uint32_t i = 0; i < a.numInts; ++i)
     values.push_back(static_cast<uint32_t>(static_cast<int32_t>(a.ints[i])));
 }

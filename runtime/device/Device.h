@@ -53,6 +53,8 @@ struct LaunchArguments {
   /// Memory that is zero between launches, in which blocks count who has come.
   void *counters = nullptr;
   bool hasCounters = false;
+  /// On the device; null where the variant is not paged.
+  const artifact::PageTable *pages = nullptr;
 };
 
 /// A recorded sequence of work, replayed by the stream that recorded it. Its launches, copies and fills are numbered in

@@ -89,6 +89,7 @@ void runRange(const void *opaque, int64_t begin, int64_t end) {
   args.end = end;
   args.externals = kExternals;
   args.faults = context.arguments->faults;
+  args.pages = context.arguments->pages;
   context.entry(&args);
 }
 

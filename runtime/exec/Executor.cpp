@@ -48,7 +48,8 @@ Executor::Executor(Program &program)
   pointers.resize(most);
 }
 
-Result<std::unique_ptr<Executor>> Executor::create(Program &program, uint64_t capacity) {
+Result<std::unique_ptr<Executor>> Executor::create(Program &program, uint64_t capacity,
+                                                   std::shared_ptr<PagePool> pages) {
   std::unique_ptr<Executor> executor(new Executor(program));
   auto stream = program.device->createStream();
   if (!stream.ok())
@@ -61,6 +62,8 @@ Result<std::unique_ptr<Executor>> Executor::create(Program &program, uint64_t ca
     return std::move(faults).status();
   executor->faults = {new (*faults) FaultRecord(),
                       [&device = *program.device](FaultRecord *record) { device.releaseStaging(record); }};
+  executor->shapes.paged = pages != nullptr;
+  executor->pages = std::move(pages);
   if (capacity)
     KT_RETURN_IF_ERROR(executor->keepState(capacity));
   if (program.fallbackHost) {

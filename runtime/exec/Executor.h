@@ -8,7 +8,7 @@
 #ifndef KT_RUNTIME_EXEC_EXECUTOR_H
 #define KT_RUNTIME_EXEC_EXECUTOR_H
 
-#include "runtime/exec/Program.h"
+#include "runtime/exec/PagePool.h"
 
 #include <atomic>
 #include <chrono>
@@ -68,8 +68,10 @@ struct Counters {
 class Executor {
 public:
   /// With a `capacity` that is not 0 it keeps the inputs that outputs continue, with room for so many elements along
-  /// the dimension that grows: these are not given to runs, and those outputs not asked for.
-  static Result<std::unique_ptr<Executor>> create(Program &program, uint64_t capacity = 0);
+  /// the dimension that grows: these are not given to runs, and those outputs not asked for. What grows lies in pages
+  /// of the pool, where there is one; it is the program's.
+  static Result<std::unique_ptr<Executor>> create(Program &program, uint64_t capacity = 0,
+                                                  std::shared_ptr<PagePool> pages = nullptr);
   ~Executor();
 
   /// `inputs` in the order of the model's inputs, `requests` in that of its outputs. Returns when the outputs are
@@ -95,11 +97,13 @@ public:
   bool keepsInput(size_t input) const { return capacity && keptBy[input] != artifact::kNone; }
   bool keepsOutput(size_t output) const { return capacity && m.outputs[output].tied != artifact::kNone; }
   uint64_t stateCapacity() const { return capacity; }
+  /// Pages of the pool.
+  uint64_t heldPages() const { return table.blocks * table.batch; }
   /// Elements that are held along the dimension that grows; the most, where that differs, and 0 where nothing grows.
   uint64_t held() const;
   /// Forgets all but the first `length`. Of what a run replaces there are none to go back to but the begin.
   Status truncate(uint64_t length);
-  /// Takes over a copy of what another session of the same program and capacity keeps.
+  /// Takes over a copy of what another session of the same program and capacity keeps; of full pages it needs none.
   Status copyKept(Executor &from);
 
   const Counters &counters() const { return counts; }
@@ -177,6 +181,15 @@ private:
   void advanceKept();
   Status forget(Kept &k);
 
+  // Paging.cpp
+  Status makeTable(uint64_t batch);
+  void releaseTable();
+  Status sendTable(uint64_t begin, uint64_t end);
+  Status takePages(uint64_t held, uint64_t next, const std::string &text);
+  Status givePages(uint64_t rows);
+  Status copyPage(PagePool::Page from, PagePool::Page to);
+  Status sharePages(Executor &from, uint64_t held);
+
   // Replay.cpp
   Status walk();
   Status execute();
@@ -241,8 +254,15 @@ private:
   // State
   uint64_t capacity = 0; // 0: nothing is kept
   std::vector<Kept> kept;
-  std::vector<uint32_t> keptBy; // by input: number in `kept`, or kNone
-  std::vector<void *> homes;    // by buffer: memory that is no plan's, or null
+  std::vector<uint32_t> keptBy;    // by input: number in `kept`, or kNone
+  std::vector<void *> homes;       // by buffer: memory that is no plan's, or null
+  std::shared_ptr<PagePool> pages; // null: what grows lies in one piece
+  /// The session's pages: for each kPageRows rows those of the batch's elements. `blocks` are there.
+  struct Table {
+    PagePool::Page *memory = nullptr; // on the device
+    std::span<PagePool::Page> copy;   // in pinned memory, which stays as it is while copies of it are under way
+    uint64_t batch = 0, blocks = 0;
+  } table;
 
   // Streaming
   void *staging = nullptr;

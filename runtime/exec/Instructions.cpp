@@ -110,7 +110,7 @@ Status Executor::step(const Launch &i, const InstructionInfo &info) {
     return {};
   PreparedLaunch &prepared = shapes.launches[info.launch];
   if (!prepared.candidate || !program.info->launchIsEarly[info.launch]) {
-    if (Status status = prepareLaunch(program, i, values, kernelScratch, prepared); !status.ok())
+    if (Status status = prepareLaunch(program, i, values, kernelScratch, prepared, shapes.paged); !status.ok())
       return std::move(status).in(nodeText(i.node));
     if (Status status = prepared.makeReady(program); !status.ok())
       return std::move(status).in(nodeText(i.node));
@@ -139,6 +139,8 @@ Status Executor::step(const Launch &i, const InstructionInfo &info) {
     device::LaunchArguments arguments{pointers.data(), kernel.numBuffers,     kernel.numInts, prepared.ints.data(),
                                       nullptr,         prepared.hasWorkspace, faults.get(),   kernel.reportsFaults,
                                       blockCounters,   prepared.hasCounters};
+    if (prepared.candidate->variant->paged)
+      arguments.pages = table.memory;
     if (prepared.hasWorkspace) {
       arguments.workspace = prepared.plannedWorkspace;
       if (!arguments.workspace) {

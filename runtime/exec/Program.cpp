@@ -109,22 +109,24 @@ Status Program::noVariant(const Kernel &kernel) const {
 
 void Program::findCandidates() {
   candidates.resize(model().kernels.size());
+  pagedCandidates.resize(candidates.size());
   for (size_t k = 0; k < candidates.size(); ++k) {
-    auto add = [&](const device::Device &d, bool fallback) {
+    auto add = [&](const device::Device &d, bool fallback, bool paged, std::vector<Candidate> &to) {
       std::vector<std::pair<int, Candidate>> found; // with ranks
       for (const Variant &v : model().kernels[k].variants) {
         int rank = d.preference(v.target);
-        if (rank > 0 &&
+        if (rank > 0 && v.paged == paged &&
             std::all_of(v.stages.begin(), v.stages.end(), [&](const Stage &stage) { return d.runs(stage.module); }))
           found.insert(std::find_if(found.begin(), found.end(), [&](auto &other) { return other.first < rank; }),
                        {rank, Candidate{&v, fallback}});
       }
       for (auto &entry : found)
-        candidates[k].push_back(entry.second);
+        to.push_back(entry.second);
     };
-    add(*device, false);
+    add(*device, false, false, candidates[k]);
+    add(*device, false, true, pagedCandidates[k]);
     if (fallbackHost)
-      add(*fallbackHost, true);
+      add(*fallbackHost, true, false, candidates[k]);
   }
 }
 
@@ -171,7 +173,7 @@ Status Program::readTuning() {
 }
 
 const Candidate *Program::tunedVariant(uint32_t kernel, const std::vector<int64_t> &ints,
-                                       const std::vector<Value> &values) const {
+                                       const std::vector<Value> &values, std::span<const Candidate> group) const {
   if (tuned.empty())
     return nullptr;
   auto found = tuned[kernel].find(ints);
@@ -181,20 +183,20 @@ const Candidate *Program::tunedVariant(uint32_t kernel, const std::vector<int64_
   const Variant &variant = *found->second;
   if (variant.guard != kNone && !(values[variant.guard].ok() && values[variant.guard].value))
     return nullptr;
-  for (const Candidate &c : groupOf(candidates[kernel], false))
+  for (const Candidate &c : group)
     if (c.variant == &variant)
       return &c;
   return nullptr;
 }
 
 const Candidate *Program::certainVariant(const Launch &launch, const ExprValues &values, std::vector<Value> &ints,
-                                         std::vector<Value> &scratch) const {
+                                         std::vector<Value> &scratch, bool paged) const {
   const Kernel &kernel = model().kernels[launch.kernel];
   ints.clear();
   for (ExprId id : launch.ints)
     ints.push_back(values.peek(id));
   for (bool fallback : {false, true}) {
-    auto group = groupOf(candidates[launch.kernel], fallback);
+    auto group = groupOf(candidatesOf(launch.kernel, paged), fallback);
     if (group.empty())
       continue;
     evaluateKernel(kernel, ints, fallback ? fallbackHost->facts() : device->facts(), scratch);
@@ -202,7 +204,7 @@ const Candidate *Program::certainVariant(const Launch &launch, const ExprValues 
       std::vector<int64_t> numbers;
       for (Value v : ints)
         numbers.push_back(v.value);
-      if (const Candidate *c = tunedVariant(launch.kernel, numbers, scratch))
+      if (const Candidate *c = tunedVariant(launch.kernel, numbers, scratch, group))
         return c;
     }
     artifact::Choice choice = chooseAmong(group, scratch);
@@ -297,7 +299,7 @@ static Status badValue(const Kernel &kernel, Value value, ExprId id, const char 
 }
 
 Status prepareLaunch(const Program &program, const Launch &launch, const ExprValues &values,
-                     std::vector<Value> &scratch, PreparedLaunch &prepared) {
+                     std::vector<Value> &scratch, PreparedLaunch &prepared, bool paged) {
   const Kernel &kernel = program.model().kernels[launch.kernel];
   prepared.candidate = nullptr;
   prepared.ints.clear();
@@ -310,14 +312,14 @@ Status prepareLaunch(const Program &program, const Launch &launch, const ExprVal
   const Candidate *chosen = nullptr;
   bool tooMany = false;
   for (bool fallback : {false, true}) {
-    auto group = groupOf(program.candidates[launch.kernel], fallback);
+    auto group = groupOf(program.candidatesOf(launch.kernel, paged), fallback);
     if (group.empty() || chosen)
       continue;
     evaluateKernel(kernel, prepared.ints, fallback ? program.fallbackHost->facts() : program.device->facts(), scratch);
     tooMany = !fallback && !program.device->isHost() && !countsFit(kernel, scratch);
     if (tooMany)
       continue;
-    chosen = fallback ? nullptr : program.tunedVariant(launch.kernel, prepared.ints, scratch);
+    chosen = fallback ? nullptr : program.tunedVariant(launch.kernel, prepared.ints, scratch, group);
     if (chosen)
       continue;
     artifact::Choice choice = chooseAmong(group, scratch);
@@ -328,7 +330,7 @@ Status prepareLaunch(const Program &program, const Launch &launch, const ExprVal
     }
   }
   if (!chosen) {
-    if (program.candidates[launch.kernel].empty())
+    if (program.candidatesOf(launch.kernel, paged).empty())
       return program.noVariant(kernel);
     if (tooMany)
       return Status::failed("kernel '" + artifact::escaped(kernel.name) +

@@ -45,10 +45,11 @@ public:
   Status noVariant(const artifact::Kernel &kernel) const;
   /// The variant that a launch takes whatever is not known yet, or null; `ints` and `scratch` keep their memory.
   const Candidate *certainVariant(const artifact::Launch &launch, const ExprValues &values, std::vector<Value> &ints,
-                                  std::vector<Value> &scratch) const;
-  /// Of the device's candidates, the one that was measured to be the fastest for these integers and fits, or null.
-  const Candidate *tunedVariant(uint32_t kernel, const std::vector<int64_t> &ints,
-                                const std::vector<Value> &values) const;
+                                  std::vector<Value> &scratch, bool paged = false) const;
+  /// Of `group`, candidates of the device, the one that was measured to be the fastest for these integers and fits, or
+  /// null.
+  const Candidate *tunedVariant(uint32_t kernel, const std::vector<int64_t> &ints, const std::vector<Value> &values,
+                                std::span<const Candidate> group) const;
 
   std::unique_ptr<artifact::LoadedModel> loaded;
   std::unique_ptr<ExprGraph> graph;
@@ -58,6 +59,11 @@ public:
   std::unique_ptr<MemoryAccount> account;
   std::unique_ptr<WeightStore> weights;
   std::vector<std::vector<Candidate>> candidates; // by kernel, best first
+  /// The device's variants for states in pages, by kernel; none of one that has no such state.
+  std::vector<std::vector<Candidate>> pagedCandidates;
+  const std::vector<Candidate> &candidatesOf(uint32_t kernel, bool paged) const {
+    return paged && !pagedCandidates[kernel].empty() ? pagedCandidates[kernel] : candidates[kernel];
+  }
   /// By kernel and a launch's integers: the variant that was measured to be the fastest on this machine.
   std::vector<std::map<std::vector<int64_t>, const artifact::Variant *>> tuned;
   LoadOptions options;
@@ -97,8 +103,9 @@ struct PreparedLaunch {
 };
 
 /// Evaluates a launch's integers and picks its variant, whose code may not be ready yet; `scratch` keeps its memory.
+/// `paged`: for a session that keeps states in pages.
 Status prepareLaunch(const Program &program, const artifact::Launch &launch, const ExprValues &values,
-                     std::vector<Value> &scratch, PreparedLaunch &prepared);
+                     std::vector<Value> &scratch, PreparedLaunch &prepared, bool paged = false);
 /// The rest of it: what `candidate` takes for the integers that `prepared` has, with `values` those of the kernel's
 /// pool for them.
 Status prepareVariant(const Program &program, const artifact::Kernel &kernel, const Candidate &candidate,
@@ -119,6 +126,7 @@ struct ShapePlan {
   bool allPrepared = true;
   bool usesFallback = false; // in a run
   bool keepsOnce = false;    // the prologue's results stay, and runs leave it out
+  bool paged = false;        // for a session that keeps states in pages
   static constexpr uint64_t kNoOffset = UINT64_MAX;
 
   bool keptPlaces = false;   // everything lies where the plan before had it

@@ -91,7 +91,7 @@ void ShapePlan::prepare(const Program &program, const ExprValues &values) {
       keptPrologue = keptPrologue && !launch.once;
       if (const PreparedLaunch *alike = latest[launch.kernel]; alike && alike->ints == ints)
         prepared = *alike;
-      else if (!prepareLaunch(program, launch, values, scratch, prepared).ok())
+      else if (!prepareLaunch(program, launch, values, scratch, prepared, paged).ok())
         return false;
     }
     latest[launch.kernel] = &prepared;
@@ -217,7 +217,7 @@ Status ShapePlan::makeReady(const Program &program, const ExprValues &values) {
     // A size that only the run tells may leave no choice of variants all the same.
     const Candidate *candidate = launches[number].candidate;
     if (!candidate)
-      candidate = program.certainVariant(launch, values, ints, scratch);
+      candidate = program.certainVariant(launch, values, ints, scratch, paged);
     if (candidate)
       addMissing(program, *candidate, missing);
   });

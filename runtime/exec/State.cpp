@@ -3,7 +3,7 @@
 // Inputs that outputs continue, such as the caches of attention. Each pair lies in one piece of memory with room for
 // the session's capacity: a run computes what is new behind what is held, and nothing is copied. Where nothing grows,
 // the window that a run writes is in place as well; a state that it replaces has two pieces of memory, which take
-// turns.
+// turns. What grows may lie in pages instead (Paging.cpp).
 //
 //===----------------------------------------------------------------------===//
 
@@ -37,7 +37,7 @@ Status Executor::keepState(uint64_t room) {
   capacity = room;
   for (SymbolId s = 0; s < m.symbols.size(); ++s)
     if (m.symbols[s].kind == Symbol::Kind::Capacity)
-      newSymbolValues[s] = static_cast<int64_t>(room);
+      newSymbolValues[s] = pages ? kPageRows : static_cast<int64_t>(room);
   homes.assign(m.buffers.size(), nullptr);
   return {};
 }
@@ -66,6 +66,7 @@ Status Executor::bindKept(const std::function<Status(size_t, SymbolId, int64_t)>
 
 /// Whether what a run adds fits, before anything of it happens; memory for what is kept where there is none yet.
 Status Executor::prepareKept() {
+  const Kept *inPages = nullptr; // one of them: they are as long as one another
   for (Kept &k : kept) {
     const Port &from = m.inputs[k.input], &to = m.outputs[k.output];
     auto text = [&] { return "input '" + escaped(from.name) + "', which the session keeps"; };
@@ -73,7 +74,8 @@ Status Executor::prepareKept() {
       return Status::usage(text() + ", was written over by a run that failed; reset the session to begin anew");
     std::vector<int64_t> dims;
     for (size_t d = 0; d < from.dims.size(); ++d) {
-      auto dim = d == k.axis && k.grows ? Result<int64_t>(static_cast<int64_t>(capacity)) : values.get(from.dims[d]);
+      int64_t rows = pages ? kPageRows : static_cast<int64_t>(capacity);
+      auto dim = d == k.axis && k.grows ? Result<int64_t>(rows) : values.get(from.dims[d]);
       if (!dim.ok())
         return std::move(dim).status().in(text());
       dims.push_back(*dim);
@@ -87,6 +89,8 @@ Status Executor::prepareKept() {
                              " are taken, " + std::to_string(static_cast<int64_t>(capacity) - k.held) +
                              " more fit but this run adds " + std::to_string(*next - k.held));
       k.next = *next;
+      if (pages && !inPages)
+        inPages = &k;
     }
     if (k.memory && k.dims == dims)
       continue;
@@ -95,11 +99,23 @@ Status Executor::prepareKept() {
                            shapeText(from.type, dims) + "; reset the session to begin with another shape");
     KT_RETURN_IF_ERROR(giveHome(k, dims));
   }
-  return {};
+  if (!inPages)
+    return {};
+  KT_RETURN_IF_ERROR(makeTable(static_cast<uint64_t>(inPages->dims[0])));
+  return takePages(static_cast<uint64_t>(inPages->held), static_cast<uint64_t>(inPages->next),
+                   "input '" + escaped(m.inputs[inPages->input].name) + "', which the session keeps");
 }
 
 Status Executor::giveHome(Kept &k, const std::vector<int64_t> &dims) {
   const Port &port = m.inputs[k.input];
+  if (k.grows && pages) {
+    const PagePool::State *state = pages->stateOf(k.output);
+    k.memory = state->memory;
+    k.bytes = pages->bytesOf(*state);
+    k.dims = dims;
+    planned = false;
+    return {};
+  }
   auto bytes = tensorBytes(port.type, dims);
   if (!bytes)
     return Status::usage("input '" + escaped(port.name) + "', which the session keeps, would be " +
@@ -127,6 +143,8 @@ Status Executor::giveHome(Kept &k, const std::vector<int64_t> &dims) {
 }
 
 void Executor::release(Kept &k) {
+  if (k.grows && pages)
+    return;
   for (void **memory : {&k.memory, &k.other})
     if (*memory)
       program.account->release(std::exchange(*memory, nullptr), k.bytes);
@@ -177,7 +195,7 @@ Status Executor::truncate(uint64_t length) {
     else if (length == 0)
       KT_RETURN_IF_ERROR(forget(k));
   }
-  return {};
+  return pages ? givePages(length) : Status();
 }
 
 /// What does not grow begins anew.
@@ -230,14 +248,19 @@ Status Executor::copyKept(Executor &from) {
     if (!theirs.memory)
       continue;
     KT_RETURN_IF_ERROR(giveHome(ours, theirs.dims));
-    KT_RETURN_IF_ERROR(stream->copy(ours.memory, theirs.memory, theirs.bytes));
+    if (!(ours.grows && pages))
+      KT_RETURN_IF_ERROR(stream->copy(ours.memory, theirs.memory, theirs.bytes));
   }
+  if (pages)
+    KT_RETURN_IF_ERROR(sharePages(from, from.held()));
   return stream->synchronize(); // the other session may go on, or go
 }
 
 void Executor::releaseKept() {
   for (Kept &k : kept)
     release(k);
+  if (pages)
+    releaseTable();
 }
 
 } // namespace kt::exec

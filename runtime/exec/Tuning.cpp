@@ -132,7 +132,7 @@ std::string kernelDigest(const artifact::Model &model, uint32_t number) {
       add(id);
   }
   for (const artifact::Variant &v : kernel.variants) {
-    addText(v.target), addText(v.schedule);
+    addText(v.target), addText(v.schedule), add(v.paged);
     for (artifact::ExprId id : {v.guard, v.cost, v.workspace, v.counters})
       add(id);
     for (const artifact::Stage &stage : v.stages) {

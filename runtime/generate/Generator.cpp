@@ -99,6 +99,7 @@ Status Generator::Impl::pad(std::vector<Tokens> &prompts, std::vector<uint64_t> 
     device::CallerContext keep; // what the trial had is released here
     GeneratorOptions trial = options;
     trial.capacity = kPaddingRoom;
+    trial.pool = nullptr;
     auto made = makeRuns(runs->of(), trial, nullptr);
     if (!made.ok())
       return std::move(made).status();
@@ -169,7 +170,8 @@ Result<std::unique_ptr<Runs>> Generator::Impl::makeRuns(const std::shared_ptr<Mo
   if (options.inPlace && options.capacity == 0)
     return Status::usage("the capacity is 0 tokens, expected at least 1");
   if (!session) {
-    auto fresh = model->createSession({.capacity = options.inPlace ? options.capacity : 0});
+    auto fresh = model->createSession(
+        {.capacity = options.inPlace ? options.capacity : 0, .pool = options.inPlace ? options.pool : nullptr});
     if (!fresh.ok())
       return std::move(fresh).status();
     session = *std::move(fresh);

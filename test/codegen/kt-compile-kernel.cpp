@@ -7,6 +7,7 @@
 
 #include "codegen/Host/Host.h"
 #include "codegen/PTX/PTX.h"
+#include "dialects/KT/Schedule/Pages.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Threading.h"
 #include "mlir/Parser/Parser.h"
@@ -55,10 +56,15 @@ static Object describe(KernelOp kernel, const codegen::KernelCode &code, const c
                           {"workspace", id(v.workspace)},
                           {"workspaceZeroed", v.workspaceZeroed},
                           {"counters", id(v.counters)},
+                          {"paged", v.paged},
                           {"schedule", v.schedule},
                           {"stages", std::move(stages)}});
   }
+  Array pages;
+  for (int64_t axis : pagesOf(kernel))
+    pages.push_back(axis);
   return Object{{"name", kernel.getSymName()},
+                {"pages", std::move(pages)},
                 {"params", (int64_t)kernel.getParams().size()},
                 {"reportsFaults", kernel.reportsFaults()},
                 {"ms", ms},

@@ -24,10 +24,10 @@ def attention(q, k, v, bias, group, zero_empty, sinks=None):
     return w @ v
 
 
-def attention_case(name, kind, d, e, shapes, heads=2, group=1, bhsd=False, causal=False, mask=False, zero_empty=False, tolerance=None, span=None, sinks=False, room=False):
+def attention_case(name, kind, d, e, shapes, heads=2, group=1, bhsd=False, causal=False, mask=False, zero_empty=False, tolerance=None, span=None, sinks=False, room=False, pages=lambda ints: None):
     """What is said here of a kernel is as in its text: operands are [b, s, h, d], or [b, h, s, d] when `bhsd`. `span` answers the ends of a
     span from the fourth number of a shape and that of the keys. 64 keys that no row sees are NaN: nothing looks at them. With `room`
-    keys and values lie in as many rows as a shape's fourth number says, of which the ones behind the keys are NaN."""
+    keys and values lie in as many rows as a shape's last number says, of which the ones behind the keys are NaN."""
     kv = heads // group
     runs = []
     for b, i, j, *more_sizes in shapes:
@@ -60,21 +60,62 @@ def attention_case(name, kind, d, e, shapes, heads=2, group=1, bhsd=False, causa
             scores = scores.values.astype(np.float64)
         want = turn(attention(*known, bias, group, zero_empty, scores))
         if room:
-            y, z = (Tensor(np.concatenate([t.values, np.full((b, kv, more_sizes[0] - j, w), np.nan)], 2), kind) for t, w in ((y, d), (z, e)))
+            y, z = (Tensor(np.concatenate([t.values, np.full(shape(kv, more_sizes[-1] - j, w), np.nan)], 2 if bhsd else 1), kind) for t, w in ((y, d), (z, e)))
         runs.append(((b, i, j, *more_sizes), [x, y, z] + more, [Tensor(want, kind)]))
-    return Case(name, runs, tolerance=tolerance or {'f32': 4e-6, 'f16': 3e-3, 'bf16': 2e-2}[kind], banks=('ldmatrix',) if kind != 'f32' else ())
+    return Case(name, runs, tolerance=tolerance or {'f32': 4e-6, 'f16': 3e-3, 'bf16': 2e-2}[kind], banks=('ldmatrix',) if kind != 'f32' else (), pages=pages)
 
 
-def low_case(name, kind, d, shapes):
-    """Causal and padded on the left with a very low number: a row of padding alone is the mean of all values."""
+def low_case(name, kind, d, shapes, room=False):
+    """Causal and padded on the left with a very low number: a row of padding alone is the mean of all values. With `room` for 70 rows more, which are NaN."""
     runs = []
     for b, i, j, past, padding in shapes:
         x, y, z = (Tensor(randn(b, n, s, d), kind) for n, s in ((4, i), (2, j), (2, j)))
         kept = (np.arange(j)[None] >= np.array([padding] + [0] * (b - 1))[:, None]).astype(np.int8)
         seen = (np.arange(j)[None] <= np.arange(i)[:, None] + past) & (kept[:, None, None] != 0)
         want = attention(x.values, y.values, z.values, np.where(seen, 0, -3e38), 2, False)
-        runs.append(((b, i, j, past), [x, y, z, Tensor(kept, 'i8')], [Tensor(want, kind)]))
-    return Case(name, runs, tolerance={'f32': 4e-6, 'f16': 3e-3}[kind], banks=('ldmatrix',) if kind != 'f32' else ())
+        if room:
+            y, z = (Tensor(np.concatenate([t.values, np.full((b, 2, 70, d), np.nan)], 2), kind) for t in (y, z))
+        runs.append(((b, i, j, past, *([j + 70] if room else [])), [x, y, z, Tensor(kept, 'i8')], [Tensor(want, kind)]))
+    return Case(name, runs, tolerance={'f32': 4e-6, 'f16': 3e-3}[kind], banks=('ldmatrix',) if kind != 'f32' else (), pages=rows_of_page if room else lambda ints: None)
+
+
+def rows_of_page(ints):
+    """The last of the sizes is the room that there is."""
+    return (*ints[:-1], 128)
+
+
+def in_pages(name, *more, **kinds):
+    return attention_case(name, *more, room=True, pages=rows_of_page, **kinds)
+
+
+def reading_case(name, width, turned):
+    """Elementwise work on a state of two heads, of which rows behind the ones that are held are NaN."""
+    runs = []
+    for b, held, room in (2, 300, 310), (1, 128, 128), (3, 5, 200):
+        state, other = randn(b, 2, held, width), randn(b, 2, held, width)
+        want = Tensor(state, 'f16').values
+        want = want.swapaxes(2, 3) if turned else want - Tensor(other, 'f16').values
+        state = Tensor(np.concatenate([state, np.full((b, 2, room - held, width), np.nan)], 2), 'f16')
+        runs.append(((b, 1, held, 0, room), [state] + ([] if turned else [Tensor(other, 'f16')]), [Tensor(want, 'f16')]))
+    return Case(name, runs, pages=rows_of_page)
+
+
+def page_cases():
+    """kernels/pages.mlir: each in one piece and in pages. Keys end and queries begin in any page, and in the middle of one."""
+    causal = dict(bhsd=True, span=lambda p, j: (-INF, p + 1))
+    return [
+        in_pages('pages_causal', 'f16', 64, 64, [(2, 1, 600, 599, 1024), (1, 3, 129, 126, 129), (2, 5, 128, 123, 300), (1, 1, 0, 0, 8), (1, 70, 300, 230, 384), (1, 1, 1, 0, 1), (1, 200, 200, 0, 200)],
+                 heads=8, group=4, **causal),
+        in_pages('pages_window', 'bf16', 64, 48, [(1, 1, 700, 699, 702), (2, 3, 460, 457, 500), (1, 40, 520, 480, 640), (1, 150, 150, 0, 256)], heads=4, group=2, bhsd=True, zero_empty=True,
+                 span=lambda p, j: (p - 300, p + 1)),
+        in_pages('pages_wide', 'f16', 256, 256, [(1, 20, 280, 260, 300), (1, 2, 257, 255, 257), (1, 3, 700, 697, 800)], **causal),
+        in_pages('pages_unaligned', 'f16', 20, 12, [(1, 18, 200, 182, 290), (2, 1, 270, 269, 271), (1, 3, 1100, 1097, 1100)], heads=2, group=2, span=lambda p, j: (-INF, p + 1)),
+        in_pages('pages_f32', 'f32', 16, 24, [(2, 40, 290, 250, 300), (1, 1, 200, 199, 200), (1, 3, 5, 2, 130)], heads=4, group=2, bhsd=True, span=lambda p, j: (p - 40, p + 1)),
+        low_case('pages_low', 'f16', 64, [(1, 130, 130, 0, 0), (2, 70, 200, 0, 3), (1, 20, 300, 280, 290), (1, 3, 600, 590, 595)], room=True),
+        low_case('pages_low_f32', 'f32', 16, [(2, 40, 90, 0, 3), (1, 20, 300, 280, 290)], room=True),
+        reading_case('pages_read', 8, False),
+        reading_case('pages_turned', 40, True),
+    ]
 
 
 def attention_cases():
@@ -96,7 +137,7 @@ def attention_cases():
                        sinks=True, span=lambda p, j: (-INF, p + 1)),
         attention_case('attention_decode_window', 'f16', 64, 64, [(1, 1, 2048, 2047), (2, 5, 900, 895), (1, 2, 509, 507), (1, 2, 700, 1100), (1, 1, 7, 6), (1, 20, 30, 10)], heads=8, group=4,
                        bhsd=True, zero_empty=True, sinks=True, span=lambda p, j: (p - 300, p + 1)),
-        attention_case('attention_decode_cache', 'f16', 64, 64, [(2, 1, 600, 1024), (1, 2, 1, 64), (2, 5, 509, 509), (1, 1, 0, 8), (1, 20, 70, 80)], heads=8, group=4, bhsd=True, room=True),
+        attention_case('attention_decode_cache', 'f16', 64, 64, [(2, 1, 600, 1024), (1, 2, 1, 64), (2, 5, 509, 509), (1, 1, 0, 8), (1, 20, 70, 80)], heads=8, group=4, bhsd=True, room=True, pages=rows_of_page),
         attention_case('attention_decode_mask', 'f16', 64, 48, [(1, 2, 1030)], mask=True, zero_empty=True),
         attention_case('attention_f32', 'f32', 64, 40, [(1, 37, 70), (2, 3, 5), (1, 34, 0)], heads=4, group=2),
         attention_case('attention_f32_mask', 'f32', 16, 24, [(2, 40, 50)], mask=True, zero_empty=True),

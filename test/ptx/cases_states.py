@@ -55,9 +55,13 @@ def place_runs(shapes):
 
 
 def state_cases():
-    shapes = ((1, 2, 5, 1, 9), (2, 3, 0, 7, 7), (2, 1, 197, 4, 509), (1, 8, 64, 1, 128))
-    return [Case('window_f16', window_runs('f16', 64, shapes)),
-            Case('window_f32_odd', window_runs('f32', 5, shapes)),
+    shapes = ((1, 2, 5, 1, 9), (2, 3, 0, 7, 7), (2, 1, 197, 4, 509), (1, 8, 64, 1, 128), (3, 2, 120, 150, 400))
+
+    def pages(ints):
+        b, h, stored, total, *more = ints
+        return (b, h, 128, 128, *more) if stored == total else None
+    return [Case('window_f16', window_runs('f16', 64, shapes), pages=pages),
+            Case('window_f32_odd', window_runs('f32', 5, shapes), pages=pages),
             Case('window_columns', window_runs('f16', 1, shapes, columns=True)),
-            Case('window_bf16_lengths', window_runs('bf16', 64, shapes, lengths=True)),
+            Case('window_bf16_lengths', window_runs('bf16', 64, shapes, lengths=True), pages=pages),
             Case('window_places', place_runs([(1, 9), (5, 40), (30, 7), (64, 257)]))]

@@ -6,6 +6,7 @@ import subprocess
 import numpy as np
 import interp
 from kernels import CASES
+from paging import Pages
 
 SHARED_BYTES = 99 * 1024
 # Facts of a device: SM count, shared bytes a block, compute capability, L2 bytes. Code chooses tiles and splits by the first alone: a few, many (more
@@ -55,9 +56,10 @@ class Case:
     tensors; or (ints, inputs, expected, faults): the (index, limit, site) of which it has to report one, and the results say nothing. What `banks`
     lists is free of bank conflicts. Variants whose schedule the expression `only` does not match are left out; the interpreter runs blocks in the `order` that interp.launch
     is given. It is compiled with `flags`, for `target` if that is not left to who runs it; `check(ints, kernel, ptx)` says what is wrong with the code of a variant that a run may
-    get, or nothing."""
+    get, or nothing. `pages(ints)` are the sizes that a run has whose states lie in pages, or None where it has none that do."""
 
-    def __init__(self, name, runs, tolerance=None, banks=(), flags=(), check=None, kernel=None, only='', order={}, target=''):
+    def __init__(self, name, runs, tolerance=None, banks=(), flags=(), check=None, kernel=None, only='', order={}, target='', pages=lambda ints: None):
+        self.pages = pages
         self.only, self.order, self.target = only, order, target
         self.name, self.runs, self.tolerance, self.banks = name, runs, tolerance, banks
         self.flags, self.check, self.kernel = tuple(flags), check, kernel or name
@@ -142,15 +144,17 @@ def run_case(case, kernel, runner, target='sm_89'):
     count, seen = 0, set()
     for facts in devices_of(case.target or target):
         for which, (ints, inputs, expected, *faults) in enumerate(case.runs):
-            values = evaluate(kernel['exprs'], ints, facts)
-            fits = [v['guard'] < 0 or bool(values[v['guard']]) for v in kernel['variants']]
+            in_pages = case.pages(ints)
+            both = {False: evaluate(kernel['exprs'], ints, facts), True: evaluate(kernel['exprs'], in_pages, facts) if in_pages else None}
+            fits = [both[v['paged']] is not None and (v['guard'] < 0 or bool(both[v['paged']][v['guard']])) for v in kernel['variants']]
             if not any(fits):
                 raise AssertionError(f'{case.name} {list(ints)}: no variant takes these sizes')
             for number, variant in enumerate(kernel['variants']):
-                launch = (which, number, *(values[g] for stage in variant['stages'] for g in stage['grid']))
+                values = both[variant['paged']]
+                launch = (which, number, *(values and values[g] for stage in variant['stages'] for g in stage['grid']))
                 if re.search(case.only, variant['schedule']) and fits[number] and launch not in seen:
                     seen.add(launch)
-                    for at in run_variant(case, kernel, number, runner, values, facts, ints, inputs, expected, faults):
+                    for at in run_variant(case, kernel, number, runner, values, facts, in_pages if variant['paged'] else ints, inputs, expected, faults):
                         launched[number, at] = True
                     count += 1
     if never := [f"{number} ({kernel['variants'][number]['schedule']}) stage {at}" for (number, at), done in launched.items() if not done]:
@@ -169,6 +173,10 @@ def run_variant(case, kernel, number, runner, values, facts, ints, inputs, expec
                 code += f.read()
         if wrong := case.check(ints, kernel, code):
             raise AssertionError(f'{label}: {wrong}')
+    if variant['paged']:
+        axes = kernel['pages']
+        pages = Pages(axes, [*inputs, *expected])
+        inputs, expected = pages.all(inputs, axes), pages.all(expected, axes[len(inputs):])
     given = [t.bits.reshape(-1).view(np.uint8) for t in inputs]
     buffers = [a.copy() for a in given]
     results = [np.full(t.bits.nbytes, 0xFF, np.uint8) for t in expected]
@@ -181,6 +189,8 @@ def run_variant(case, kernel, number, runner, values, facts, ints, inputs, expec
         extra.append(counters)
     if kernel['reportsFaults']:
         extra.append(record.view(np.uint8))
+    if variant['paged']:
+        extra.append(pages.table().view(np.uint8))
     done = []
     for at, stage in enumerate(variant['stages']):
         grid = [values[g] for g in stage['grid']]

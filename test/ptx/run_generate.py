@@ -3,7 +3,7 @@
 run_generate.py BUILD FOLDER...
 
 Each folder's model is compiled with `--sample greedy` and `--sample drawn`. What the device chooses, or draws for the same seed, is what the host does, while runs begin
-before the tokens of those before have been looked at, and also where the last one is one too many; so does a model whose draft it is itself, and one that reads
+before the tokens of those before have been looked at, and also where the last one is one too many; so do caches in pages, a model whose draft it is itself, and one that reads
 several prompts at once."""
 import concurrent.futures
 import ctypes
@@ -15,6 +15,7 @@ import tempfile
 import fake_device
 
 PROMPT, COUNT = '3,5,7,11,13', 5
+LONG = ','.join(str(1 + 7 * i % 40) for i in range(126))  # what follows it is in a second page
 SEVERAL = ['--tokens', PROMPT, '--tokens', '4,6,8', '--tokens', '20,1,9,33']
 DRAWS = ['--temperature', '1.5', '--top-k', '20', '--top-p', '0.9', '--seed', '6']
 
@@ -58,7 +59,8 @@ def attempt(build, folder):
             options = ['--max-new', str(COUNT), '--format', 'json', *(DRAWS if kind == 'drawn' else [])]
             usual, several = [artifact, '--tokens', PROMPT, *options], [artifact, *SEVERAL, *options]
             by_host = []
-            for arguments in usual, several:
+            in_pages = ([artifact, '--tokens', LONG, '--piece', '90', *options],) if kind == 'greedy' and 'optimum' in folder else ()
+            for arguments in usual, several, *in_pages:
                 host = subprocess.run([f'{build}/bin/ktrun', 'generate', *arguments, '--device', 'host'], capture_output=True, text=True)
                 if host.returncode:
                     return host.stderr.strip(), ''
@@ -69,8 +71,12 @@ def attempt(build, folder):
                 made = device.generate(several + more)
                 if made['tokens'] != by_host[1]['tokens'] or made['tokens'][0] != wanted or made['runs'] != (COUNT - 1 if more else by_host[1]['runs']):
                     return f'{kind} {several} {more}: {made} instead of {by_host[1]}', ''
+            for arguments in in_pages:
+                made = device.generate(arguments + ['--pages', '2'])
+                if made['tokens'] != by_host[2]['tokens']:
+                    return f'{kind} {arguments} in pages: {made} instead of {by_host[2]}', ''
             stop = wanted[2]
-            ways = [([], wanted), (['--stop', str(stop)], wanted[:wanted.index(stop) + 1])]
+            ways = [([], wanted), (['--stop', str(stop)], wanted[:wanted.index(stop) + 1])] + [(['--pages', '2'], wanted)] * ('static' not in folder)
             for more, tokens in ways + ([(['--ahead', '0'], wanted), (['--plain'], wanted), (['--draft', artifact, '--guess', '3'], wanted)] if kind == 'greedy' else []):
                 try:
                     made = device.generate(usual + more)

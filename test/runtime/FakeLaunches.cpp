@@ -101,7 +101,7 @@ EXPORT int cuModuleUnload(void *module) {
 }
 EXPORT int cuModuleGetFunction(void **function, void *module, const char *name) {
   CALL("cuModuleGetFunction");
-  static const std::set<std::string> known = {"add", "scale", "reporting"};
+  static const std::set<std::string> known = {"add", "scale", "reporting", "append"};
   auto &[text, functions] = *static_cast<LoadedModule *>(module);
   Function found = {name, module, {}};
   if (kernels ? !findParameters(*text, name, found.parameters) : !known.count(name))
@@ -152,6 +152,24 @@ int makeKernelWork(const KernelParams &p, Work &work) {
                 c[i] = a[i] + b[i];
             },
             {on(0, n), on(1, n), on(2, n)},
+            function.module};
+    return 0;
+  }
+  // `append` puts numbers behind those that a state in pages has, and tells all: (past, new) -> (present, all); [past,
+  // new] of them.
+  if (function.name == "append") {
+    float *added = floats(1), *present = floats(2), *all = floats(3);
+    int *table = *static_cast<int **>(parameters[4]);
+    int64_t past = integer(5), n = integer(6);
+    auto at = [=](int64_t row) { return present + table[1 + row / 128] * 128 + row % 128; };
+    work = {"cuLaunchKernel",
+            [=] {
+              for (int64_t i = 0; i < n; ++i)
+                *at(past + i) = added[i];
+              for (int64_t i = 0; i < past + n; ++i)
+                all[i] = *at(i);
+            },
+            {on(1, n), on(2, 1), on(3, past + n), on(4, 1 + (past + n + 127) / 128)},
             function.module};
     return 0;
   }

@@ -186,6 +186,7 @@ kt::Status printStats(const kt::Model &model, const kt::Session &session) {
   line("graph patches", s.graphPatches);
   line("graph failures", s.graphFailures);
   line("arena bytes", s.arenaBytes);
+  line("pages held", s.pages);
   line("resident weight bytes", s.residentWeightBytes);
   line("streamed weight bytes", s.streamedWeightBytes);
   line("streamed bytes so far", s.streamedBytes);

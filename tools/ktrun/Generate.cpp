@@ -27,7 +27,7 @@ struct Arguments : RunArguments {
   std::vector<std::string> prompts;
   std::optional<float> temperature, topP;
   std::optional<uint32_t> topK, guesses;
-  std::optional<uint64_t> seed, piece;
+  std::optional<uint64_t> seed, piece, pages;
   uint64_t maxNew = 64, capacity = 0;
   uint32_t lookup = 2;
   std::optional<bool> ahead;
@@ -155,7 +155,7 @@ kt::Result<kt::GenerateRequest> requestOf(const Arguments &a, const kt::GenaiCon
 
 /// Loads the model, and the draft where there is one.
 kt::Result<std::unique_ptr<kt::Generator>> generatorOf(const Arguments &a, const kt::GenaiConfig &config,
-                                                       const kt::GenaiConfig &draft, uint64_t needs) {
+                                                       const kt::GenaiConfig &draft, uint64_t needs, size_t prompts) {
   auto options = a.options();
   if (!options.ok())
     return std::move(options).status();
@@ -176,6 +176,15 @@ kt::Result<std::unique_ptr<kt::Generator>> generatorOf(const Arguments &a, const
   generatorOptions.vocabulary = config.vocabulary;
   generatorOptions.inPlace = !a.plain;
   generatorOptions.capacity = a.capacity ? a.capacity : std::max<uint64_t>(needs, 1);
+  if (a.pages && a.plain)
+    return Status::usage("--pages are for caches in place, which --plain has none of");
+  if (a.pages) {
+    uint64_t rows = kt::StatePool::rowsOfPage(), each = (generatorOptions.capacity + rows - 1) / rows;
+    auto pool = kt::StatePool::create(*model, *a.pages ? *a.pages : each * std::max<size_t>(prompts, 1));
+    if (!pool.ok())
+      return std::move(pool).status();
+    generatorOptions.pool = *std::move(pool);
+  }
   if (!draft.artifact.empty()) {
     auto loaded = kt::Model::load(draft.artifact, *options);
     if (!loaded.ok())
@@ -201,7 +210,7 @@ Status run(const Arguments &a) {
   if (config->contextLength && needs > *config->contextLength)
     return Status::usage("the prompt and what follows it are " + std::to_string(needs) +
                          " tokens, but 'model.context_length' is " + std::to_string(*config->contextLength));
-  auto generator = generatorOf(a, *config, *draft, needs);
+  auto generator = generatorOf(a, *config, *draft, needs, request->prompts.size());
   if (!generator.ok())
     return std::move(generator).status();
   (*generator)->session().profile(!a.trace.empty());
@@ -238,6 +247,9 @@ int generate(int argc, char **argv) {
   app.add_option("--piece", a.piece, "tokens of the prompt in one run; all unless given");
   app.add_option("--capacity", a.capacity, "tokens that there is room for; those that are needed unless given")
       ->check(CLI::Range(uint64_t(0), uint64_t(1) << 40));
+  app.add_option("--pages", a.pages,
+                 "caches lie in so many pages of 128 tokens instead of in one piece; 0: as many as the capacity takes")
+      ->check(CLI::Range(uint64_t(0), uint64_t(1) << 30));
   app.add_option("--guess", a.guesses,
                  "tokens to guess at once from what followed the same tokens before (0), or by the draft (4)");
   app.add_option("--draft", a.draft, "a smaller model of the same vocabulary, which guesses; an artifact or a folder")

@@ -1,6 +1,7 @@
 //===- Attention.cpp - what attention kernels share -----------------------===//
 
 #include "codegen/Gpu/Attention/Attention.h"
+#include "codegen/Gpu/Builder/Pages.h"
 
 using namespace mlir;
 using namespace kt;
@@ -9,6 +10,21 @@ using namespace kt::gpu;
 Value kt::gpu::headOffset(KernelBuilder &k, ArrayRef<Expr> strides, Value b, Value h) {
   Value start = k.add(k.mul(b, k.size(strides[0])), k.mul(h, k.size(strides[1])));
   return k.add(start, k.size(strides[4]));
+}
+
+Value kt::gpu::headStart(KernelBuilder &k, unsigned operand, ArrayRef<Expr> strides, Value b, Value h, Value page) {
+  Value buffer = k.buffer(operand);
+  int64_t bytes = k.bufferType(operand).elementBytes();
+  if (k.pagedAxis(buffer) < 0)
+    return k.at(buffer, headOffset(k, strides, b, h), bytes);
+  return k.at(pageAt(k, buffer, page), headOffset(k, strides, k.c(0), h), bytes);
+}
+
+Value kt::gpu::pageOfKeys(KernelBuilder &k, Value b, Value j, Value end) {
+  for (unsigned operand : {1, 2})
+    if (Value buffer = k.buffer(operand); k.pagedAxis(buffer) >= 0)
+      return pageNumber(k, buffer, b, k.max(k.min(j, k.sub(end, 1)), 0));
+  return {};
 }
 
 Value KeyRange::holds(KernelBuilder &k, Value j) const {

@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "codegen/Gpu/Attention/Attention.h"
+#include "codegen/Gpu/Builder/Pages.h"
 
 using namespace mlir;
 using namespace kt;
@@ -32,7 +33,7 @@ LogicalResult kt::gpu::buildAttentionCudaCore(KernelSink &sink, const AttentionP
     return failure();
   int64_t offsetK = kRows * pitchD * 4, offsetV = offsetK + blockKeys * pitchD * 4,
           offsetP = offsetV + blockKeys * pitchE * 4;
-  KernelBuilder k(sink.kernel, sink.entryName(), {kThreads, 2});
+  KernelBuilder k(sink.kernel, sink.entryName(), {kThreads, 2, false, false, sink.paged});
   BodyEmitter score(k, op.getScore(), 1, extraPointers(k, 3, op.getExtras().size()));
   Expr tiles = Expr::ceilDiv(p.i, sink.number(kRows));
   Values at = delinearize(k, k.ctaX(), {p.b, p.h, tiles});
@@ -41,13 +42,14 @@ LogicalResult kt::gpu::buildAttentionCudaCore(KernelSink &sink, const AttentionP
     tile = k.sub(k.sub(k.size(tiles), 1), tile);
   Value i0 = k.mul(tile, kRows), g = k.div(h, p.group);
   auto load = [&](unsigned operand, ArrayRef<Expr> strides, Value head, Value first, Value rows, int64_t columns,
-                  unsigned count, unsigned pitch, int64_t offset) {
+                  unsigned count, unsigned pitch, int64_t offset, Value page = {}) {
     Type type = k.bufferType(operand).scalarType();
     int64_t bytes = elementBytes(type);
-    Value base = k.at(k.buffer(operand), headOffset(k, strides, b, head), bytes);
+    Value base = headStart(k, operand, strides, b, head, page);
+    bool inPages = k.pagedAxis(k.buffer(operand)) >= 0;
     k.forLoop(k.tid(), k.c(count * columns), k.c(kThreads), {}, [&](Value q, ValueRange) -> Values {
       Value r = k.div(q, columns), c = k.sub(q, k.mul(r, columns)), row = k.add(first, r);
-      Value place = k.add(k.mul(row, k.size(strides[2])), k.mul(c, k.size(strides[3])));
+      Value place = k.add(k.mul(inPages ? rowInPage(k, row) : row, k.size(strides[2])), k.mul(c, k.size(strides[3])));
       Value v = k.ifElse(
           k.lt(row, rows), type, [&]() -> Values { return {k.loadElement(k.at(base, place, bytes), type)}; },
           [&]() -> Values { return {k.zero(type)}; })[0];
@@ -70,8 +72,9 @@ LogicalResult kt::gpu::buildAttentionCudaCore(KernelSink &sink, const AttentionP
   Value endJ = p.low ? k.size(p.j) : some.end;
   auto walkBlock = [&](Value j0, ValueRange now) {
     k.barrier();
-    load(1, p.key, g, j0, endJ, p.d, blockKeys, pitchD, offsetK);
-    load(2, p.value, g, j0, endJ, p.e, blockKeys, pitchE, offsetV);
+    Value page = pageOfKeys(k, b, j0, endJ);
+    load(1, p.key, g, j0, endJ, p.d, blockKeys, pitchD, offsetK, page);
+    load(2, p.value, g, j0, endJ, p.e, blockKeys, pitchE, offsetV, page);
     k.barrier();
     // Keys x, x + 8, ... of the block, so that neighbouring threads read different banks.
     Values dots = k.forLoop(k.c(0), k.c(p.d), k.c(1), Values(keys, k.cf(0)), [&](Value d, ValueRange sums) {
@@ -115,6 +118,8 @@ LogicalResult kt::gpu::buildAttentionCudaCore(KernelSink &sink, const AttentionP
     return next;
   };
   Value begin = some.begin ? some.begin : k.c(0);
+  if (sink.paged) // a block of keys lies in one page
+    begin = k.and_(begin, -(int64_t)blockKeys);
   Values result;
   if (p.low) // a second time, over all keys, where a row has seen nothing but very low scores
     result = k.forLoop(k.c(0), k.c(2), k.c(1), inits, [&](Value time, ValueRange sums) {

@@ -24,7 +24,8 @@ class Decode {
 public:
   Decode(KernelSink &sink, const AttentionProblem &p)
       : sink(sink), p(p), op(p.op),
-        k(sink.kernel, sink.entryName(), {kThreads, p.d + p.e > 128 ? 2u : 4u, /*workspace=*/true, /*counters=*/true}),
+        k(sink.kernel, sink.entryName(),
+          {kThreads, p.d + p.e > 128 ? 2u : 4u, /*workspace=*/true, /*counters=*/true, sink.paged}),
         type(op.getQuery().getType().scalarType()),
         score(k, op.getScore(), 1, extraPointers(k, 3, op.getExtras().size())), chunksD(rowChunks(p.d)),
         chunksE(rowChunks(p.e)), bytesK(kKeys * chunksD * 16), slotBytes(bytesK + kKeys * chunksE * 16),
@@ -148,22 +149,30 @@ void Decode::walkKeys() {
   Value first = k.mul(k.add(begin, before), kKeys);
   // Nothing is read behind the share, and nothing before any key was seen.
   Value end = k.min(some.end, k.add(first, k.mul(count, kKeys)));
-  auto head = [&](unsigned operand, ArrayRef<Expr> strides, int64_t columns) -> HeadRows {
-    return {k.at(k.buffer(operand), headOffset(k, strides, batch, group), 2), strides[2], strides[3], end, columns};
+  HeadRows keys, values;
+  auto open = [&](Value page, Value j0) {
+    keys = headRows(k, 1, p.key, batch, group, end, p.d, page, j0);
+    values = headRows(k, 2, p.value, batch, group, end, p.e, page, j0);
   };
-  HeadRows keys = head(1, p.key, p.d), values = head(2, p.value, p.e);
-  auto load = [&](Value j0, Value slot) {
+  auto pageOf = [&](Value j0) { return pageOfKeys(k, batch, j0, end); };
+  if (!sink.paged)
+    open({}, {});
+  auto load = [&](Value j0, Value slot, Value page) {
+    if (page)
+      open(page, j0);
     copyRows(k, keys, type, j0, kKeys, slot, chunksD, /*aligned=*/true);
     copyRows(k, values, type, j0, kKeys, k.add(slot, bytesK), chunksE, /*aligned=*/true);
     k.cpAsyncCommit();
   };
   for (unsigned stage = 0; stage + 1 < kStages; ++stage)
-    load(k.add(first, stage * kKeys), k.add(ring, stage * slotBytes));
+    load(k.add(first, stage * kKeys), k.add(ring, stage * slotBytes), pageOf(k.add(first, stage * kKeys)));
 
   bool lowest = mayBeLowest(op);
   Value toPower = k.cf(plainScale(op).value_or(1) * kLog2e), minus = k.cf(-INFINITY);
   Values inits(tilesE * 4, k.cf(0));
   inits.append({minus, minus, k.cf(0), k.cf(0), ring, first});
+  if (sink.paged) // looked up a block ahead
+    inits.push_back(pageOf(k.add(first, (kStages - 1) * kKeys)));
   Values last = k.forLoop(k.c(0), count, k.c(1), inits, [&](Value, ValueRange now) {
     Values sums(now.take_front(tilesE * 4));
     ValueRange rest = now.drop_front(tilesE * 4);
@@ -175,7 +184,8 @@ void Decode::walkKeys() {
     };
     k.cpAsyncWait(kStages - 2);
     k.barrier(); // all have the block, and are done with the one before, whose slot is the next one's to fill
-    load(k.add(j0, (kStages - 1) * kKeys), ahead(kStages - 1));
+    load(k.add(j0, (kStages - 1) * kKeys), ahead(kStages - 1), sink.paged ? rest[6] : Value());
+    Value nextPage = pageOf(k.add(j0, kStages * kKeys));
     Values s = scores(slot, j0), factor = takeScores(k, s, both, toPower, lowest);
     for (unsigned q = 0; q < sums.size(); ++q)
       sums[q] = k.mulf(sums[q], factor[q / 2 % 2]);
@@ -192,6 +202,8 @@ void Decode::walkKeys() {
       }
     }
     sums.append({both.most[0], both.most[1], both.sum[0], both.sum[1], ahead(1), k.add(j0, kKeys)});
+    if (nextPage)
+      sums.push_back(nextPage);
     return sums;
   });
   k.cpAsyncWait(0);

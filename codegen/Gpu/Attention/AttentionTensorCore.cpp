@@ -23,17 +23,17 @@ struct Plan {
 
 /// Left alone, ptxas saves registers for more blocks than pay, and spills: a lone warp may have all that it needs, four
 /// with narrow heads 128 each, more where both ends of a span are masked, and of wide heads shared memory has room for
-/// two blocks.
-LaunchBounds boundsOf(const AttentionProblem &p, const Plan &plan) {
+/// two blocks. With a second walk and look-ups of pages, it is two as well.
+LaunchBounds boundsOf(const AttentionProblem &p, const Plan &plan, bool paged) {
   int64_t width = p.d + p.e;
-  unsigned blocks = width <= 64 ? 4 : width > 192 ? 2 : p.from && p.to ? 3 : 0;
-  return {plan.warps * 32, plan.warps == 1 ? 1u : blocks, plan.split};
+  unsigned blocks = width <= 64 ? 4 : width > 192 || (paged && p.low) ? 2 : p.from && p.to ? 3 : 0;
+  return {plan.warps * 32, plan.warps == 1 ? 1u : blocks, plan.split, false, paged};
 }
 
 class Flash {
 public:
   Flash(KernelSink &sink, const AttentionProblem &p, Plan plan)
-      : sink(sink), p(p), plan(plan), k(sink.kernel, sink.entryName(), boundsOf(p, plan)), op(p.op),
+      : sink(sink), p(p), plan(plan), k(sink.kernel, sink.entryName(), boundsOf(p, plan, sink.paged)), op(p.op),
         type(op.getQuery().getType().scalarType()),
         score(k, op.getScore(), 1, extraPointers(k, 3, op.getExtras().size())), chunksD(rowChunks(p.d)),
         chunksE(rowChunks(p.e)) {}
@@ -99,18 +99,22 @@ LogicalResult Flash::build() {
     b = at[0], h = at[1], tile = at[2];
   }
   Value i0 = k.mul(tile, rows), g = k.div(h, p.group);
-  auto head = [&](unsigned operand, ArrayRef<Expr> strides, Value hh) {
-    return k.at(k.buffer(operand), headOffset(k, strides, b, hh), 2);
-  };
   Value sizeJ = k.size(p.j);
-  copyRows(k, {head(0, p.query, h), p.query[2], p.query[3], k.size(p.i), p.d}, type, i0, rows, slotQ, chunksD,
-           plan.aligned);
+  copyRows(k, headRows(k, 0, p.query, b, h, k.size(p.i), p.d), type, i0, rows, slotQ, chunksD, plan.aligned);
   Value lastRow = k.sub(k.min(k.add(i0, rows), k.size(p.i)), 1);
   KeyRange some = seenBySome(k, p, i0, lastRow), all = seenByAll(k, p, i0, lastRow);
   Value endJ = p.low ? sizeJ : some.end;
-  HeadRows keys{head(1, p.key, g), p.key[2], p.key[3], endJ, p.d};
-  HeadRows values{head(2, p.value, g), p.value[2], p.value[3], endJ, p.e};
-  auto loadKeys = [&](Value j0, Value slot) {
+  HeadRows keys, values;
+  auto open = [&](Value page, Value j0) {
+    keys = headRows(k, 1, p.key, b, g, endJ, p.d, page, j0);
+    values = headRows(k, 2, p.value, b, g, endJ, p.e, page, j0);
+  };
+  auto pageOf = [&](Value j0) { return pageOfKeys(k, b, j0, endJ); };
+  if (!sink.paged)
+    open({}, {});
+  auto loadKeys = [&](Value j0, Value slot, Value page) {
+    if (page)
+      open(page, j0);
     copyRows(k, keys, type, j0, kKeys, slot, chunksD, plan.aligned);
     copyRows(k, values, type, j0, kKeys, k.add(slot, bytesK), chunksE, plan.aligned);
     k.cpAsyncCommit();
@@ -140,13 +144,15 @@ LogicalResult Flash::build() {
     Values out(args.take_front(tilesE * 4));
     ValueRange rest = args.drop_front(tilesE * 4);
     RunningRows running{{rest[0], rest[1]}, {rest[2], rest[3]}};
-    Value slot = rest[4], j0 = rest[5], nextSlot = slot, nextJ = k.add(j0, kKeys);
+    Value slot = rest[4], j0 = rest[5], nextSlot = slot, nextJ = k.add(j0, kKeys), page, nextPage;
+    if (sink.paged) // looked up a block ahead
+      page = rest[6], nextPage = pageOf(k.add(nextJ, ring ? kKeys : 0));
     if (ring) {
       nextSlot = k.sub(k.add(k.shl(ring0, 1), slotBytes), slot);
-      loadKeys(nextJ, nextSlot);
+      loadKeys(nextJ, nextSlot, page);
       k.cpAsyncWait(1);
     } else {
-      loadKeys(j0, slot);
+      loadKeys(j0, slot, page);
       k.cpAsyncWait(0);
     }
     k.barrier();
@@ -212,13 +218,17 @@ LogicalResult Flash::build() {
     }
     k.barrier();
     out.append({running.most[0], running.most[1], running.sum[0], running.sum[1], nextSlot, nextJ});
+    if (nextPage)
+      out.push_back(nextPage);
     return out;
   };
   auto walk = [&](Value firstJ, Value count, ValueRange sums) {
     if (ring)
-      loadKeys(firstJ, ring0);
+      loadKeys(firstJ, ring0, pageOf(firstJ));
     Values inits(sums);
     inits.append({ring0, firstJ});
+    if (sink.paged)
+      inits.push_back(pageOf(k.add(firstJ, ring ? kKeys : 0)));
     Values last = k.forLoop(k.c(0), count, k.c(1), inits, walkBlock);
     k.cpAsyncWait(0);
     last.truncate(sums.size());
@@ -299,7 +309,7 @@ LogicalResult Flash::build() {
 
 /// A warp adds up the splits of one row, each scaled by its distance from the largest score.
 LogicalResult Flash::combineStage(artifact::Variant &variant, Expr splits) {
-  KernelBuilder k(sink.kernel, sink.entryName(), {128, 0, true});
+  KernelBuilder k(sink.kernel, sink.entryName(), {128, 0, true, false, sink.paged});
   unsigned width = padTo16(p.e) + 2;
   // The second grid dimension says how many splits there were; only its first row of blocks works.
   Value row = k.add(k.mul(k.ctaX(), 4), k.shr(k.tid(), 5)), lane = k.and_(k.tid(), 31);

@@ -1,6 +1,7 @@
 //===- FlashTiles.cpp - what tensor-core attention kernels share ----------===//
 
 #include "codegen/Gpu/Attention/FlashTiles.h"
+#include "codegen/Gpu/Builder/Pages.h"
 #include "codegen/Gpu/Product/Gemm.h"
 #include "mlir/IR/Matchers.h"
 
@@ -33,6 +34,14 @@ std::optional<double> kt::gpu::plainScale(AttentionOp op) {
   return scale > 0 && std::isfinite(scale) ? std::optional(scale) : std::nullopt;
 }
 
+HeadRows kt::gpu::headRows(KernelBuilder &k, unsigned operand, ArrayRef<Expr> strides, Value b, Value h, Value rows,
+                           int64_t columns, Value page, Value first) {
+  HeadRows from{headStart(k, operand, strides, b, h, page), strides[2], strides[3], rows, columns, {}};
+  if (k.pagedAxis(k.buffer(operand)) >= 0)
+    from.before = firstOfPage(k, first);
+  return from;
+}
+
 void kt::gpu::copyRows(KernelBuilder &k, const HeadRows &from, Type type, Value first, unsigned count, Value slot,
                        unsigned chunks, bool aligned) {
   unsigned used = padTo16(from.columns) / 8, threads = k.bounds.threads;
@@ -41,7 +50,7 @@ void kt::gpu::copyRows(KernelBuilder &k, const HeadRows &from, Type type, Value 
     auto copy = [&] {
       Value to = k.sptr(k.add(slot, swizzle(k, chunks, r, c)));
       Value inRow = k.lt(row, from.rows), column = k.shl(c, 3);
-      Value offset = k.mul(row, k.size(from.rowStride));
+      Value offset = k.mul(from.before ? k.sub(row, from.before) : row, k.size(from.rowStride));
       if (aligned) {
         Value inside = k.and_(inRow, k.lt(column, from.columns));
         return k.cpAsync16(to, k.at(from.base, k.add(offset, column), 2), k.sel(inside, k.c(16), k.c(0)));

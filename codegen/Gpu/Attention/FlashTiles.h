@@ -30,7 +30,11 @@ struct HeadRows {
   Expr rowStride, columnStride;
   Value rows;      // those from here on are zeros
   int64_t columns; // d or e
+  Value before;    // the number of the row at the base; null: 0
 };
+/// Those of a head of keys or values; of such as lie in pages the ones of `page`, which has row `first`.
+HeadRows headRows(KernelBuilder &k, unsigned operand, ArrayRef<Expr> strides, Value b, Value h, Value rows,
+                  int64_t columns, Value page = {}, Value first = {});
 /// Copies `count` rows from `first` on into shared memory at `slot`, `chunks` between two of them: by asynchronous
 /// copies, which nobody has waited for yet, where all is `aligned`.
 void copyRows(KernelBuilder &k, const HeadRows &from, Type type, Value first, unsigned count, Value slot,

@@ -2,6 +2,7 @@
 
 #include "codegen/Gpu/Builder/BodyEmitter.h"
 #include "codegen/Common/Body.h"
+#include "codegen/Gpu/Builder/Pages.h"
 
 using namespace mlir;
 using namespace kt;
@@ -52,7 +53,7 @@ Value BodyEmitter::inside(ReadOp read, ArrayRef<Value> at) {
     if (!checksDim(read, i))
       continue;
     // One unsigned comparison says both 0 <= v and v < size.
-    Value one = k.cmp(Pred::ult, v, k.size(type.dim(i)));
+    Value one = k.cmp(Pred::ult, v, extentOf(k, operands[operandOf(read)], type, i));
     all = all ? k.and_(all, one) : one;
   }
   return all;
@@ -60,7 +61,7 @@ Value BodyEmitter::inside(ReadOp read, ArrayRef<Value> at) {
 
 Value BodyEmitter::address(ReadOp read, ArrayRef<Value> at) {
   auto type = cast<SymTensorType>(read.getTensor().getType());
-  return k.at(operands[operandOf(read)], linearIndex(k, type, at), type.elementBytes());
+  return elementAt(k, operands[operandOf(read)], type, at);
 }
 
 Value BodyEmitter::readOne(ReadOp read, ArrayRef<Value> at, Value otherwise) {

@@ -1,6 +1,7 @@
 //===- KernelBuilder.cpp - a GPU kernel under construction ----------------===//
 
 #include "codegen/Gpu/Builder/KernelBuilder.h"
+#include "dialects/KT/Schedule/Pages.h"
 #include "mlir/Dialect/LLVMIR/LLVMAttrs.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 
@@ -32,7 +33,7 @@ KernelBuilder::KernelBuilder(KernelOp kernel, StringRef entryName, LaunchBounds 
   LLVM::GlobalOp::create(b, loc, LLVM::LLVMArrayType::get(i8, 0), /*isConstant=*/false, LLVM::Linkage::External, "smem",
                          Attribute(), /*alignment=*/1024, /*addrSpace=*/3);
   bool faults = kernel.reportsFaults();
-  unsigned numPointers = bufferTypes.size() + bounds.workspace + bounds.counters + faults;
+  unsigned numPointers = bufferTypes.size() + bounds.workspace + bounds.counters + faults + bounds.pages;
   SmallVector<Type> types(numPointers, globalPtr);
   types.append(kernel.getParams().size(), i32);
   SmallVector<NamedAttribute> attributes = {
@@ -60,7 +61,9 @@ KernelBuilder::KernelBuilder(KernelOp kernel, StringRef entryName, LaunchBounds 
   if (bounds.counters)
     countersPtr = body->getArgument(bufferTypes.size() + bounds.workspace);
   if (faults)
-    faultsPtr = body->getArgument(numPointers - 1);
+    faultsPtr = body->getArgument(numPointers - 1 - bounds.pages);
+  if (bounds.pages)
+    pagesPtr = body->getArgument(numPointers - 1);
   ints.assign(body->args_begin() + numPointers, body->args_end());
   b.setInsertionPointToStart(body);
   // Constants and sizes are put before this operation, code after it.
@@ -79,6 +82,12 @@ Value KernelBuilder::bufferOf(Value inKernel) const {
   if (auto given = dyn_cast<BlockArgument>(inKernel))
     return buffer(given.getArgNumber());
   return result(resultNumber(inKernel));
+}
+
+int64_t KernelBuilder::pagedAxis(Value buffer) const {
+  ArrayRef<int64_t> axes = pagesOf(kernel);
+  size_t number = llvm::find(buffers, buffer) - buffers.begin();
+  return bounds.pages && number < axes.size() ? axes[number] : -1;
 }
 
 void KernelBuilder::finish() { LLVM::ReturnOp::create(b, loc, ValueRange()); }
@@ -350,7 +359,10 @@ void KernelBuilder::storeElements(ValueRange values, Value ptr, Where where) {
 
 void KernelBuilder::storeResult(unsigned number, Value position, ValueRange values, Where where) {
   Type element = resultType(number).getElementType();
-  Value to = at(result(number), position, kt::elementBytes(element));
+  storeTo(at(result(number), position, kt::elementBytes(element)), element, values, where);
+}
+
+void KernelBuilder::storeTo(Value to, Type element, ValueRange values, Where where) {
   auto integer = dyn_cast<IntegerType>(element);
   if (!integer || integer.getWidth() >= 8 || integer.getWidth() == 1 || integer.isUnsigned())
     return storeElements(values, to, where);

@@ -36,6 +36,7 @@ struct LaunchBounds {
   unsigned minCtas = 0;   // blocks an SM that registers must leave room for; 0: say nothing
   bool workspace = false; // the kernel takes a workspace pointer
   bool counters = false;  // and one to counters, which are zero when it begins and when it ends
+  bool pages = false;     // and one to the session's table of pages, in which its states lie
 };
 
 class KernelBuilder {
@@ -67,6 +68,10 @@ public:
   unsigned resultNumber(Value inKernel) const;
   Value workspace() const { return workspacePtr; }
   Value counters() const { return countersPtr; }
+  Value pages() const { return pagesPtr; }
+  /// The dimension along which what lies at `buffer`, an argument, is cut into pages; -1 where it is in one piece.
+  int64_t pagedAxis(Value buffer) const;
+  SymTensorType typeOf(Value buffer) const { return bufferTypes[llvm::find(buffers, buffer) - buffers.begin()]; }
   /// An index in [0, limit) from a number of data; what is outside while `when` (null: always) holds is reported. The
   /// number is signed, an index or an integer; the answer is an i32.
   Value bounded(BoundedOp op, Value value, Value when);
@@ -167,6 +172,8 @@ public:
   /// Elements of result `number` from its element `at` on. What is narrower than a byte fills one, with its sign if its
   /// type has one.
   void storeResult(unsigned number, Value at, ValueRange values, Where where = Where::current());
+  /// The same where the address is known.
+  void storeTo(Value address, Type element, ValueRange values, Where where = Where::current());
   /// The start of dynamic shared memory as an i32 address, and a pointer made of one.
   Value shared();
   Value sptr(Value address);
@@ -247,7 +254,7 @@ private:
   Values buffers, ints;
   SmallVector<SymTensorType> bufferTypes;
   unsigned operandCount = 0;
-  Value countersPtr, workspacePtr, faultsPtr, sharedBase;
+  Value countersPtr, workspacePtr, faultsPtr, pagesPtr, sharedBase;
   llvm::DenseMap<std::pair<int64_t, Type>, Value> constants;
   llvm::DenseMap<mlir::Attribute, Value> sizes;
 };

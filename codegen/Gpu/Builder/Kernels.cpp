@@ -60,6 +60,9 @@ Alignment KernelSink::alignment() const {
 
 void KernelSink::addVariant(artifact::Variant variant) {
   variant.target = target;
+  variant.paged = paged;
+  if (paged)
+    variant.schedule += " paged";
   if (ExprAttr guard = candidate.getGuard())
     variant.guard = pool.add(guard);
   if (ExprAttr cost = candidate.getCost())

@@ -50,7 +50,7 @@ Alignment kt::gpu::alignmentOf(KernelSink &sink, Operation *op) {
 LogicalResult kt::gpu::buildElements(KernelSink &sink, Operation *op) {
   // Left alone, ptxas saves registers for one block more where an update's places need a few, and spills.
   unsigned minCtas = llvm::any_of(besideOf(op), llvm::IsaPred<UpdateOp>) ? 4 : 0;
-  KernelBuilder k(sink.kernel, sink.entryName(), {kThreads, minCtas});
+  KernelBuilder k(sink.kernel, sink.entryName(), {kThreads, minCtas, false, false, sink.paged});
   SmallVector<std::unique_ptr<ElementsPart>> parts;
   for (Operation *one : besideOf(op)) {
     auto generic = dyn_cast<GenericOp>(one);

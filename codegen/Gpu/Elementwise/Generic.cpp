@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "codegen/Gpu/Elementwise/Elements.h"
+#include "dialects/KT/Schedule/Pages.h"
 #include "dialects/KT/Schedule/Structured.h"
 
 using namespace mlir;
@@ -18,7 +19,10 @@ class GenericPart : public ElementsPart {
 public:
   GenericPart(KernelBuilder &k, KernelSink &sink, GenericOp op)
       : k(k), op(op), body(k, op.getBody(), 0, operandBuffers(k, op)),
-        space(op.getResult().getType().sizes(), {{&body, 0u}}), alignment(alignmentOf(sink, op)) {
+        inPages(sink.paged && readsPages(sink.kernel, op)),
+        space(op.getResult().getType().sizes(), {{&body, 0u}}, !inPages), alignment(alignmentOf(sink, op)) {
+    if (inPages) // its vectors may be those of dimensions that are one elsewhere
+      alignment.lanes = 1;
     name = "generic", lanes = alignment.lanes;
     // One merged dimension needs no divisibility: its last vector may be a partial one.
     partial = lanes > 1 && space.groups.size() == 1 && !space.groups[0].isMultipleOf(lanes);
@@ -53,6 +57,7 @@ private:
   KernelBuilder &k;
   GenericOp op;
   BodyEmitter body;
+  bool inPages;
   IndexSpace space;
   Alignment alignment;
   Expr all; // null where there is no dimension
@@ -66,7 +71,7 @@ std::unique_ptr<ElementsPart> kt::gpu::genericPart(KernelBuilder &k, KernelSink 
 }
 
 LogicalResult kt::gpu::buildGeneric(KernelSink &sink, GenericOp op) {
-  if (std::optional<unsigned> turned = turnedDimension(op); turned && sink.has(path::kDirect))
+  if (std::optional<unsigned> turned = turnedDimension(op); turned && sink.has(path::kDirect) && !sink.paged)
     return buildTranspose(sink, op, *turned);
   return buildElements(sink, op);
 }

@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "codegen/Gpu/Builder/Pages.h"
 #include "codegen/Gpu/Elementwise/Elements.h"
 
 using namespace mlir;
@@ -27,11 +28,12 @@ public:
     Values at = firstOf(k, item);
     Values values = body.emit({}, at, inner, lanes, alignment), place(at);
     place[axis] = k.add(place[axis], k.size(op.getFrom()));
-    auto store = [&] { k.storeResult(k.resultNumber(op.getResult()), linearIndex(k, type, place), values); };
+    Value result = k.result(k.resultNumber(op.getResult()));
+    auto store = [&] { k.storeTo(elementAt(k, result, type, place), type.getElementType(), values); };
     if (!body.second)
       return store();
     place[axis] = k.add(place[axis], k.fromIndex(body.second));
-    k.ifThen(k.cmp(Pred::ult, place[axis], k.size(type.dim(axis))), store);
+    k.ifThen(k.cmp(Pred::ult, place[axis], extentOf(k, result, type, axis)), store);
   }
 
 private:

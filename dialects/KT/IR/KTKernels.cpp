@@ -2,6 +2,7 @@
 
 #include "dialects/KT/IR/Verify.h"
 #include "dialects/KT/Schedule/Candidates.h"
+#include "dialects/KT/Schedule/Pages.h"
 #include "mlir/IR/AttrTypeSubElements.h"
 
 using namespace mlir;
@@ -75,6 +76,34 @@ static LogicalResult verifyCandidate(KernelOp kernel, CandidateAttr candidate,
   return success();
 }
 
+/// What lies in pages is cut between its first and its last dimension, read by what has code for pages, and written by
+/// windows.
+static LogicalResult verifyPages(KernelOp kernel) {
+  Attribute given = kernel->getAttr(kPages);
+  if (!given)
+    return success();
+  SmallVector<Value> buffers(kernel.getBody().getArguments());
+  llvm::append_range(buffers, kernel.getBody().front().getTerminator()->getOperands());
+  ArrayRef<int64_t> axes = pagesOf(kernel);
+  if (!isa<DenseI64ArrayAttr>(given) || axes.size() != buffers.size())
+    return kernel.emitOpError() << "expected a dimension in pages, or -1, for each of " << buffers.size()
+                                << " operands and results but got " << given;
+  for (auto [v, axis] : llvm::zip(buffers, axes)) {
+    int64_t rank = cast<SymTensorType>(v.getType()).getRank();
+    if (axis != -1 && (axis < 1 || axis + 1 >= rank))
+      return kernel.emitOpError() << "expected a dimension in pages between the first and the last of " << rank
+                                  << " but got " << axis;
+    Operation *made = v.getDefiningOp();
+    if (axis != -1 && made && !isa<UpdateOp>(made))
+      return kernel.emitOpError() << "expected a result in pages to be that of a kt.update";
+  }
+  for (Operation *compute : kernel.computes())
+    if (!isa<GenericOp, UpdateOp, AttentionOp>(compute))
+      return kernel.emitOpError() << "expected elementwise work, windows or attention over pages but got "
+                                  << compute->getName();
+  return success();
+}
+
 LogicalResult KernelOp::verify() {
   llvm::SmallDenseSet<StringRef> params;
   for (auto param : getParams().getAsRange<StringAttr>()) {
@@ -111,6 +140,8 @@ LogicalResult KernelOp::verify() {
     for (auto candidate : candidates->getAsRange<CandidateAttr>())
       if (failed(verifyCandidate(*this, candidate, params)))
         return failure();
+  if (failed(verifyPages(*this)))
+    return failure();
   int64_t count = getParams().size();
   WalkResult sites = getBody().walk([&](Operation *op) -> WalkResult {
     int64_t site = 0;

@@ -423,6 +423,7 @@ def KT_KernelOp : KT_Op<"kernel", [Symbol, IsolatedFromAbove, SingleBlock]> {
     it makes, reductions that share a pass; of any shapes elementwise work and windows beside one another. The body's arguments are the operands that none of them makes, in order; what an earlier one has as an operand too
     comes once. Every symbol in it is one of `params`, positional
     integer arguments p0, p1, ... `candidates` are the ways to run it, each target's best first, once the kernel is scheduled.
+    `kt.pages` says by operand and then by result along which dimension it is a state that a session may keep in pages, or -1; such a kernel has code for both.
   }];
   let arguments = (ins SymbolNameAttr:$sym_name, StrArrayAttr:$params, OptionalAttr<KT_CandidateArrayAttr>:$candidates);
   let regions = (region SizedRegion<1>:$body);

@@ -174,10 +174,10 @@ static bool readsSideBySide(ReadOp read, Value x, Value y, Expr extent) {
   return found == 1;
 }
 
-MergedDims::MergedDims(ArrayRef<Expr> extents, ArrayRef<std::pair<BodyLanes *, unsigned>> bodies) {
+MergedDims::MergedDims(ArrayRef<Expr> extents, ArrayRef<std::pair<BodyLanes *, unsigned>> bodies, bool mayMerge) {
   zero.assign(extents.size(), false);
   for (auto [d, e] : llvm::enumerate(extents)) {
-    bool merge = d > 0;
+    bool merge = mayMerge && d > 0;
     for (auto [body, first] : bodies) {
       if (!merge)
         break;

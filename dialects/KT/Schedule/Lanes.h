@@ -71,7 +71,8 @@ protected:
 /// same addresses.
 class MergedDims {
 public:
-  MergedDims(llvm::ArrayRef<Expr> extents, llvm::ArrayRef<std::pair<BodyLanes *, unsigned>> bodies);
+  MergedDims(llvm::ArrayRef<Expr> extents, llvm::ArrayRef<std::pair<BodyLanes *, unsigned>> bodies,
+             bool mayMerge = true);
   /// Extents after merging.
   llvm::SmallVector<Expr> groups;
   bool isZero(unsigned dim) const { return zero[dim]; }

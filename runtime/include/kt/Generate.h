@@ -45,6 +45,8 @@ struct GeneratorOptions {
   GenerationPorts ports = {};
   /// Tokens for which there is room: those of a prompt and what follows it.
   uint64_t capacity = 4096;
+  /// Where caches in place lie (SessionOptions::pool); null: the session has memory for its capacity.
+  std::shared_ptr<StatePool> pool = {};
   /// Whether the session keeps the caches in place; else they go in and out of each run, on the device all the same.
   bool inPlace = true;
   /// A smaller language model that guesses (GenerateRequest::guesses); null: guesses come from what is there already.

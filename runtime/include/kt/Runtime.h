@@ -152,6 +152,35 @@ struct Options {
   std::string tuning = {};
 };
 
+class Model;
+
+/// Memory for the states that grow, such as caches, of several sessions of one model: pages of `rowsOfPage` elements
+/// along the dimension that grows, each for one element of the batch and all such states. Sessions take pages as they
+/// grow and give them back when they are truncated, reset or gone, so that memory is for what is held. Thread-safe.
+class KT_API StatePool {
+public:
+  ~StatePool();
+  StatePool(const StatePool &) = delete;
+  StatePool &operator=(const StatePool &) = delete;
+
+  /// Allocates `pages` pages on the model's device. It keeps the model alive. Code::usage for a model without a state
+  /// that grows, and for one with a state that cannot lie in pages, which says what reads it otherwise.
+  static Result<std::shared_ptr<StatePool>> create(std::shared_ptr<Model> model, uint64_t pages);
+  uint64_t pages() const;
+  /// Pages that no session holds.
+  uint64_t unused() const;
+  /// Of all pages.
+  uint64_t bytes() const;
+  static uint64_t rowsOfPage();
+
+private:
+  friend class Model;
+  friend class Session;
+  struct Impl;
+  explicit StatePool(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl;
+};
+
 struct SessionOptions {
   /// Not 0: the session keeps its state, the inputs that outputs continue (PortInfo::tied), and has room for so many
   /// elements along the dimension that grows, or that a window is written along where no input says its size. It begins
@@ -159,6 +188,10 @@ struct SessionOptions {
   /// given to runs, and such outputs not asked for: outputs() has their dimensions, but no data. A run that would not
   /// fit fails with Code::usage and changes nothing. Code::usage for a model without state.
   uint64_t capacity = 0;
+  /// Where what grows lies, in pages; null: memory for all of the capacity is the session's. A run that finds too few
+  /// pages fails with Code::usage, says how much would fit, and changes nothing. The pool is of the same model. With a
+  /// capacity of 0 the session has room for as much as the pool has pages.
+  std::shared_ptr<StatePool> pool = {};
 };
 
 /// Counters of a session since it began; memory figures are of the model with all its sessions.
@@ -172,6 +205,7 @@ struct Stats {
   uint64_t residentWeightBytes = 0; // weights that stay on the device
   uint64_t streamedWeightBytes = 0; // weights copied to the device in each run
   uint64_t streamedBytes = 0;       // copied so far
+  uint64_t pages = 0;               // of its pool that the session holds, alone or with others
   uint64_t deviceBytes = 0, peakDeviceBytes = 0;
   std::map<std::string, uint64_t>
       hostFallbacks; // kernels that ran on the host although the device is a GPU, with counts
@@ -184,8 +218,6 @@ struct ProfileEvent {
   std::string kernel, node, target, schedule;
   double startMicroseconds = 0, microseconds = 0;
 };
-
-class Model;
 
 /// A place in the work that was enqueued in a session. It may outlive the session. Thread-safe but for its end.
 class KT_API Event {
@@ -259,11 +291,13 @@ public:
   /// What there is room for, as the session was created; 0 without.
   uint64_t capacity() const;
   /// Forgets all of the state but the first `length` elements; 0 begins anew, and the next run may then have another
-  /// batch. Does not wait. Code::usage where less is held, and for a length between where runs replace a part of the
-  /// state, of which only the latest is there.
+  /// batch. Does not wait, but for work with pages that are given back. Code::usage where less is held, and for a
+  /// length between where runs replace a part of the state, of which only the latest is there.
   [[nodiscard]] Status truncate(uint64_t length);
   [[nodiscard]] Status reset() { return truncate(0); }
-  /// A session of its own that goes on from a copy of this one's state. Waits for what was enqueued.
+  /// A session of its own that goes on from a copy of this one's state. Waits for what was enqueued. Sessions of a pool
+  /// share the pages that are full, and copy one of them only where it is written again; Code::usage where the pool has
+  /// no page for the rest.
   Result<std::unique_ptr<Session>> fork();
   /// Ends the run in progress, or the next one where none is, with Code::failed: before the next instruction of its
   /// program, so a loop ends within an iteration. The session may be used afterwards. From any thread, as long as the
@@ -316,6 +350,7 @@ public:
 
 private:
   friend class Session;
+  friend class StatePool;
   friend class Generator;
   struct Impl;
   explicit Model(std::unique_ptr<Impl> impl);

@@ -24,6 +24,7 @@ extern "C" {
 typedef struct kt_model kt_model;
 typedef struct kt_session kt_session;
 typedef struct kt_event kt_event;
+typedef struct kt_pool kt_pool;
 
 typedef enum { KT_OK = 0, KT_FAILED = 1, KT_USAGE = 2, KT_REJECTED = 4 } kt_status;
 
@@ -125,6 +126,20 @@ KT_C_API int kt_session_create(kt_model *model, kt_session **session);
  * the dimension that grows: they are not given to runs, and such outputs not asked for. A run that would not fit fails
  * with KT_USAGE and changes nothing. 0: without. */
 KT_C_API int kt_session_create_with_state(kt_model *model, uint64_t capacity, kt_session **session);
+/* Memory for the states that grow of several sessions of one model, such as caches: `pages` pages, each of
+ * kt_pool_page_rows elements along the dimension that grows, for one element of the batch. Sessions take pages as they
+ * grow and give them back when they are truncated, reset or freed. *pool is the caller's, to be given to kt_pool_free;
+ * sessions keep what they need of it. KT_USAGE for a model whose states cannot lie in pages. Thread-safe. */
+KT_C_API int kt_pool_create(kt_model *model, uint64_t pages, kt_pool **pool);
+KT_C_API void kt_pool_free(kt_pool *pool);
+/* All pages, those that no session holds, and the bytes of all. */
+KT_C_API uint64_t kt_pool_pages(const kt_pool *pool);
+KT_C_API uint64_t kt_pool_unused(const kt_pool *pool);
+KT_C_API uint64_t kt_pool_bytes(const kt_pool *pool);
+KT_C_API uint64_t kt_pool_page_rows(void);
+/* A session with a state in a pool of the same model. A run that finds too few pages fails with KT_USAGE and changes
+ * nothing. `capacity` 0: as much as the pool has pages. */
+KT_C_API int kt_session_create_in_pool(kt_model *model, kt_pool *pool, uint64_t capacity, kt_session **session);
 KT_C_API void kt_session_free(kt_session *session);
 /* How much of the state is held, and what there is room for; 0 for a session without one. */
 KT_C_API uint64_t kt_session_held(const kt_session *session);
@@ -133,7 +148,8 @@ KT_C_API uint64_t kt_session_capacity(const kt_session *session);
  * state, and for a length between where runs replace a part of the state. */
 KT_C_API int kt_session_reset(kt_session *session);
 KT_C_API int kt_session_truncate(kt_session *session, uint64_t length);
-/* *fork is the caller's, a session of its own that goes on from a copy of the state. */
+/* *fork is the caller's, a session of its own that goes on from a copy of the state. Sessions of a pool share the pages
+ * that are full; KT_USAGE where the pool has no page for the rest. */
 KT_C_API int kt_session_fork(kt_session *session, kt_session **fork);
 
 /* Runs with each input once, in any order; blocks until the outputs are in host memory. Inputs are borrowed for the

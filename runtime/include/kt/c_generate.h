@@ -36,6 +36,7 @@ typedef struct {
   kt_model *draft;   /* a smaller model of the same vocabulary that guesses; null: none. May be freed afterwards */
   kt_generation_ports draft_ports;
   uint64_t vocabulary; /* not 0: has to be what the model's logits say */
+  kt_pool *pool;       /* where caches in place lie, a pool of the model; null: in memory of the generator's own */
 } kt_generator_options;
 
 /* With a temperature of 0 the likeliest token is taken. top_k 0: all are drawn from, and so with a top_p of 0. */

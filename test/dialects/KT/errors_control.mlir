@@ -490,3 +490,58 @@ kt.kernel @tiles_have_sizes ["p0"] attributes {candidates = [#kt.candidate<"sm_8
   %r = kt.scan add %x : !kt.tensor<[p0] x f32> -> !kt.tensor<[p0] x f32>
   kt.yield %r : !kt.tensor<[p0] x f32>
 }
+
+// -----
+
+// expected-error @+1 {{'kt.kernel' op expected a dimension in pages, or -1, for each of 2 operands and results but got array<i64: 1>}}
+kt.kernel @pages_count ["p0"] attributes {kt.pages = array<i64: 1>} computes {
+^bb0(%a: !kt.tensor<[p0, 4, 8] x f32>):
+  %0 = kt.generic ins(%a : !kt.tensor<[p0, 4, 8] x f32>) -> !kt.tensor<[p0, 4, 8] x f32> {
+  ^bb0(%A: !kt.tensor<[p0, 4, 8] x f32>, %i: index, %j: index, %k: index):
+    %x = kt.read %A[%i, %j, %k] : !kt.tensor<[p0, 4, 8] x f32> -> f32
+    kt.yield %x : f32
+  }
+  kt.yield %0 : !kt.tensor<[p0, 4, 8] x f32>
+}
+
+// -----
+
+// expected-error @+1 {{'kt.kernel' op expected a dimension in pages between the first and the last of 3 but got 2}}
+kt.kernel @pages_last ["p0"] attributes {kt.pages = array<i64: 2, -1>} computes {
+^bb0(%a: !kt.tensor<[p0, 4, 8] x f32>):
+  %0 = kt.generic ins(%a : !kt.tensor<[p0, 4, 8] x f32>) -> !kt.tensor<[p0, 4, 8] x f32> {
+  ^bb0(%A: !kt.tensor<[p0, 4, 8] x f32>, %i: index, %j: index, %k: index):
+    %x = kt.read %A[%i, %j, %k] : !kt.tensor<[p0, 4, 8] x f32> -> f32
+    kt.yield %x : f32
+  }
+  kt.yield %0 : !kt.tensor<[p0, 4, 8] x f32>
+}
+
+// -----
+
+// expected-error @+1 {{'kt.kernel' op expected a result in pages to be that of a kt.update}}
+kt.kernel @pages_result ["p0"] attributes {kt.pages = array<i64: 1, 1>} computes {
+^bb0(%a: !kt.tensor<[p0, 4, 8] x f32>):
+  %0 = kt.generic ins(%a : !kt.tensor<[p0, 4, 8] x f32>) -> !kt.tensor<[p0, 4, 8] x f32> {
+  ^bb0(%A: !kt.tensor<[p0, 4, 8] x f32>, %i: index, %j: index, %k: index):
+    %x = kt.read %A[%i, %j, %k] : !kt.tensor<[p0, 4, 8] x f32> -> f32
+    kt.yield %x : f32
+  }
+  kt.yield %0 : !kt.tensor<[p0, 4, 8] x f32>
+}
+
+// -----
+
+// expected-error @+1 {{'kt.kernel' op expected elementwise work, windows or attention over pages but got kt.reduce}}
+kt.kernel @pages_reduced ["p0"] attributes {kt.pages = array<i64: 1, -1>} computes {
+^bb0(%a: !kt.tensor<[p0, 4, 8] x f32>):
+  %0 = kt.reduce add over [#kt.expr<4>, #kt.expr<8>] ins(%a : !kt.tensor<[p0, 4, 8] x f32>) -> !kt.tensor<[p0] x f32> {
+  ^bb0(%A: !kt.tensor<[p0, 4, 8] x f32>, %i: index, %j: index, %k: index):
+    %x = kt.read %A[%i, %j, %k] : !kt.tensor<[p0, 4, 8] x f32> -> f32
+    kt.yield %x : f32
+  } epilogue {
+  ^bb0(%v: f32, %A: !kt.tensor<[p0, 4, 8] x f32>, %i: index):
+    kt.yield %v : f32
+  }
+  kt.yield %0 : !kt.tensor<[p0] x f32>
+}

@@ -491,7 +491,7 @@ kt.kernel @attention_decode_window ["p0", "p1", "p2", "p3"] computes {
   kt.yield %r : !kt.tensor<[p0, 8, p1, 64] x f16>
 }
 
-kt.kernel @attention_decode_cache ["p0", "p1", "p2", "p3"] computes {
+kt.kernel @attention_decode_cache ["p0", "p1", "p2", "p3"] attributes {kt.pages = array<i64: -1, 2, 2, -1>} computes {
 ^bb0(%q: !kt.tensor<[p0, 8, p1, 64] x f16>, %k: !kt.tensor<[p0, 2, p3, 64] x f16>, %v: !kt.tensor<[p0, 2, p3, 64] x f16>):
   %r = kt.attention %q, %k, %v
       {maps = [#bhid, #bgjd, #bgje, #bhie],

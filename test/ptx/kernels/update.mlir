@@ -1,9 +1,9 @@
 // RUN: kt-opt %s | kt-opt - -o /dev/null
 //
 // kt.update: windows of caches. p0 and p1 are rows and heads; p2 and p3 the extents along the dimension that grows, as stored; p4 and p5 the window's begin
-// and length; p6 what is held (of those with lengths: whether it is kept); p7 what is new.
+// and length; with pages (`kt.pages`: by operand and result the dimension that is cut) p2 and p3 are the rows of one; p6 what is held (of those with lengths: whether it is kept); p7 what is new.
 
-kt.kernel @window_f16 ["p0", "p1", "p2", "p3", "p4", "p5", "p6", "p7"] computes {
+kt.kernel @window_f16 ["p0", "p1", "p2", "p3", "p4", "p5", "p6", "p7"] attributes {kt.pages = array<i64: 2, -1, 2>} computes {
 ^bb0(%p: !kt.tensor<[p0, p1, p2, 64] x f16>, %n: !kt.tensor<[p0, p7, p1, 64] x f16>):
   %r = kt.update axis 2 from #kt.expr<p4> count #kt.expr<p5> ins(%p, %n : !kt.tensor<[p0, p1, p2, 64] x f16>, !kt.tensor<[p0, p7, p1, 64] x f16>) -> !kt.tensor<[p0, p1, p3, 64] x f16> {
   ^bb0(%P: !kt.tensor<[p0, p1, p2, 64] x f16>, %N: !kt.tensor<[p0, p7, p1, 64] x f16>, %b: index, %h: index, %i: index, %d: index):
@@ -19,7 +19,7 @@ kt.kernel @window_f16 ["p0", "p1", "p2", "p3", "p4", "p5", "p6", "p7"] computes 
   kt.yield %r : !kt.tensor<[p0, p1, p3, 64] x f16>
 }
 
-kt.kernel @window_f32_odd ["p0", "p1", "p2", "p3", "p4", "p5", "p6", "p7"] computes {
+kt.kernel @window_f32_odd ["p0", "p1", "p2", "p3", "p4", "p5", "p6", "p7"] attributes {kt.pages = array<i64: 2, -1, 2>} computes {
 ^bb0(%p: !kt.tensor<[p0, p1, p2, 5] x f32>, %n: !kt.tensor<[p0, p7, p1, 5] x f32>):
   %r = kt.update axis 2 from #kt.expr<p4> count #kt.expr<p5> ins(%p, %n : !kt.tensor<[p0, p1, p2, 5] x f32>, !kt.tensor<[p0, p7, p1, 5] x f32>) -> !kt.tensor<[p0, p1, p3, 5] x f32> {
   ^bb0(%P: !kt.tensor<[p0, p1, p2, 5] x f32>, %N: !kt.tensor<[p0, p7, p1, 5] x f32>, %b: index, %h: index, %i: index, %d: index):
@@ -35,7 +35,7 @@ kt.kernel @window_f32_odd ["p0", "p1", "p2", "p3", "p4", "p5", "p6", "p7"] compu
   kt.yield %r : !kt.tensor<[p0, p1, p3, 5] x f32>
 }
 
-kt.kernel @window_bf16_lengths ["p0", "p1", "p2", "p3", "p4", "p5", "p6", "p7"] computes {
+kt.kernel @window_bf16_lengths ["p0", "p1", "p2", "p3", "p4", "p5", "p6", "p7"] attributes {kt.pages = array<i64: 2, -1, -1, 2>} computes {
 ^bb0(%p: !kt.tensor<[p0, p1, p2, 64] x bf16>, %n: !kt.tensor<[p0, p7, p1, 64] x bf16>, %l: !kt.tensor<[p0] x i64>):
   %r = kt.update axis 2 from #kt.expr<0> count #kt.expr<p5> ins(%p, %n, %l : !kt.tensor<[p0, p1, p2, 64] x bf16>, !kt.tensor<[p0, p7, p1, 64] x bf16>, !kt.tensor<[p0] x i64>) -> !kt.tensor<[p0, p1, p3, 64] x bf16> {
   ^bb0(%P: !kt.tensor<[p0, p1, p2, 64] x bf16>, %N: !kt.tensor<[p0, p7, p1, 64] x bf16>, %L: !kt.tensor<[p0] x i64>, %b: index, %h: index, %i: index, %d: index):
