@@ -91,7 +91,7 @@ CostModel::Block CostModel::block(const GemvTile &t, const Product &p) const {
   };
   // Each warp waits for memory, but for several rounds at a time.
   auto alone = [&](const CardModel &c) { return std::max(full(c), c.latency / t.ahead); };
-  auto resident = [&](const CardModel &c) { return c.resident(t.sharedBytes(), t.threads(), t.registers(bytes)); };
+  auto resident = [&](const CardModel &c) { return c.resident(t.sharedBytes(bytes), t.threads(), t.registers(bytes)); };
   // A thread adds up all warps' sums of a column.
   BlockTimes times = timesOf(full, alone, resident, 60 + 10 * t.warps);
   return {t.rows, t.columns(), depth, t.threads(), 4, times, t.onTheWay(bytes)};
@@ -151,7 +151,11 @@ CostModel::ProductCost CostModel::contraction(const Product &p, const Block &b, 
     Expr lost = moved * pick([](const CardModel &c) { return c.latency * c.dram / 4000; });
     return Expr::floorDiv(moved * 9, number(10)) + Expr::floorDiv(lost, Expr::max(perSm, one));
   };
-  auto launched = [&](Expr work, Expr blocks) { return Expr::max(work, waited(blocks)) + target.constants().launch; };
+  // Where launches overlap, what comes before the first product is hidden behind the launch before.
+  Expr launch = number(target.constants().launch);
+  if (b.onTheWay)
+    launch = Expr::select(Expr::lt(Expr::symbol(context, fact::kCapability), number(90)), launch, number(0));
+  auto launched = [&](Expr work, Expr blocks) { return Expr::max(work, waited(blocks)) + launch; };
   Expr alone = launched(rounds(tiles, slabs, times), tiles);
   // Blocks that share a depth fill the device at most once, so they change nothing here.
   Expr turns = Expr::ceilDiv(tiles, smCount() * times.resident);

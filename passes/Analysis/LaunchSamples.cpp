@@ -9,6 +9,8 @@ using namespace kt;
 
 /// Enough for the range of one or two sizes; more of them are drawn from.
 static constexpr size_t kMostSamples = 256, kMostOfALaunch = 48;
+/// One of so many samples.
+static constexpr size_t kSmall = 4;
 /// Sizes of which nothing is known: small numbers, powers of two and what lies between.
 static constexpr int64_t kUsual[] = {1,   2,   3,   4,   8,   12,   16,   17,   32,   50,   64,   77,    100,   128,
                                      197, 256, 384, 512, 768, 1000, 1024, 1500, 2048, 4096, 9000, 32768, 131072};
@@ -89,15 +91,20 @@ std::vector<KernelLaunches::Sample> KernelLaunches::samples(DictionaryAttr bound
         combinations = std::min<size_t>(combinations * (symbols[name] = valuesOf(name, bounds)).size(), 1 << 20);
       });
     }
-    // All combinations where they are few, else some of them, the same in every compilation.
+    // All combinations where they are few, else some of them, the same in every compilation: a part of them with the
+    // least of all sizes but one, which are a decoder's steps and would hardly be drawn.
     uint64_t random = 1;
+    size_t small = combinations > each ? each / kSmall : 0;
     for (size_t s = 0; s < std::min(combinations, each); ++s) {
       llvm::StringMap<int64_t> at, sample;
       size_t rest = s;
-      for (auto &[name, values] : symbols) {
+      for (auto [i, symbol] : llvm::enumerate(symbols)) {
+        auto &[name, values] = symbol;
         size_t pick = rest % values.size();
         rest /= values.size();
-        if (combinations > each) {
+        if (s < small) {
+          pick = s && (s - 1) % symbols.size() == i ? std::min(1 + (s - 1) / symbols.size(), values.size() - 1) : 0;
+        } else if (combinations > each) {
           random = random * 6364136223846793005u + 1442695040888963407u;
           pick = (random >> 33) % values.size();
         }

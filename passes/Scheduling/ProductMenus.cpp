@@ -28,10 +28,19 @@ constexpr MmaTile kConvTiles[] = {{64, 64, 32, 2, 2, 4, 0}, {128, 64, 32, 2, 2, 
 /// Of operands that come an element at a time.
 constexpr MmaTile kPlainTile{64, 64, 32, 2, 2, 2, 1}, kElementsTile{64, 64, 32, 2, 2, 4, 0};
 
-/// Of few rows: rows, panels, warps, units ahead. More panels a warp are fewer reads of the left side, more warps or
-/// units ahead are more of the weights on their way, fewer panels more blocks. Of eleven that were measured on an H200
-/// for 111 shapes these are as good as all: with them the expected best one loses 3 % on average.
-constexpr GemvTile kGemvTiles[] = {{8, 1, 16, 2, true}, {8, 4, 8, 2, true}, {16, 2, 8, 2, true}};
+/// Of few rows: rows, panels, warps, slots or units ahead.
+///
+/// On tensor cores what a multiprocessor has on its way decides: of a list the first ring that its shared memory has room
+/// for is the one, for more rows than `above`. Two panels a warp are fewer reads of the left side, one is twice as many
+/// blocks. The larger rings are the fastest of those that were tried on an H200.
+struct Rings {
+  unsigned above;
+  GemvTile tiles[2];
+};
+constexpr Rings kRings[] = {{0, {{4, 2, 16, 5, true}, {4, 2, 8, 5, true}}},
+                            {0, {{4, 1, 16, 8, true}, {4, 1, 16, 4, true}}},
+                            {4, {{16, 2, 8, 8, true}, {16, 2, 8, 3, true}}},
+                            {16, {{32, 2, 8, 5, true}, {32, 2, 4, 5, true}}}};
 constexpr GemvTile kGemvCoreTiles[] = {{1, 1, 8, 2}, {4, 1, 8, 2}, {1, 2, 8, 2}, {8, 2, 8, 1}};
 
 /// Left alone, ptxas saves registers for more blocks than few rows have, and spills.
@@ -96,14 +105,19 @@ void Menu::gemvProducts(const Product &p, const CostModel &cost, const TargetMod
   bool weights = p.rhsType.isInteger(8) || (isa<FloatType>(p.rhsType) && (bytes == 2 || bytes == 4));
   if (!p.packed || p.left != Product::Left::strided || !p.accType.isF32() || !floats || !weights)
     return;
-  auto tryTile = [&](const GemvTile &wanted, Expr guard) {
-    std::optional<GemvTile> tile = GemvTile::get(wanted, bytes, sharedPerBlock(0));
+  // For more rows than `above`.
+  auto tryTile = [&](const GemvTile &wanted, Expr guard, unsigned above) {
+    std::optional<GemvTile> tile = GemvTile::get(wanted, bytes, model.sharedPerBlock());
     Expr few = Expr::lt(p.m, number(wanted.rows + 1));
+    if (above)
+      few = allOf({Expr::lt(number(above), p.m), few});
     // Parts have their panels by turns: a block has all of a column's.
     if (!tile || tile->panels % p.parts != 0)
       return;
-    // Where blocks of few columns do not fill the device, those of many do so still less.
-    bool deep = p.canSplit(kLeastDepth) && tile->panels <= 2 && tile->warps == 8;
+    if (tile->sharedBytes(bytes) > sharedPerBlock(0))
+      guard = allOf({guard, Expr::lt(number(tile->sharedBytes(bytes) - 1), Expr::symbol(context, fact::kSharedPerBlock))});
+    // One ring for four rows has few columns instead.
+    bool deep = p.canSplit(kLeastDepth) && tile->panels <= 2 && (tile->mma ? tile->rows > 4 : tile->warps == 8);
     for (bool mayShare : {false, true})
       if (!mayShare || deep)
         addProduct(path::kGemv, gemvConfig(context, *tile), p, cost, {tile->rows, tile->columns(), tile->threads()},
@@ -114,11 +128,15 @@ void Menu::gemvProducts(const Product &p, const CostModel &cost, const TargetMod
        aligned = tensor && p.canAlign(copies) && copies.multiple(p.k);
   Expr copied = copies.condition(context);
   if (aligned && launches.ever(copied))
-    for (const GemvTile &tile : kGemvTiles)
-      tryTile(tile, copied);
+    for (const Rings &rings : kRings)
+      for (const GemvTile &tile : rings.tiles)
+        if (GemvTile::get(tile, bytes, model.sharedPerBlock())) {
+          tryTile(tile, copied, rings.above);
+          break;
+        }
   if (!aligned || !launches.always(copied))
     for (const GemvTile &tile : kGemvCoreTiles)
-      tryTile(tile, number(1));
+      tryTile(tile, number(1), 0);
 }
 
 void Menu::tensorCoreProducts(const Product &p, const CostModel &cost, const TargetModel &model) {

@@ -65,7 +65,7 @@ def conv_cases():
         conv_case('conv_groups_f16', 'f16', 2, [6, 6], 32, 64, [3, 3], pad=1, groups=4),
         conv_case('conv_deep_f16', 'f16', 1, [5, 5], 128, 64, [3, 3], pad=1),
         conv_case('conv_int8_f16', 'f16', 1, [6, 6], 16, 16, [3, 3], pad=1, weight='i8'),
-        conv_case('conv1x1_f16', 'f16', 2, [5, 5], 24, 32, [1, 1]),
+        conv_case('conv1x1_f16', 'f16', (2, 1), [5, 5], 24, 32, [1, 1]),
         conv_case('conv1x1_stride_f16', 'f16', 2, [6, 6], 24, 32, [1, 1], strides=[2, 2]),
         conv_case('conv1d_f32', 'f32', 2, [17], 6, 10, [4], pad=1, strides=[2], tolerance=exact),
         conv_case('conv3x3_f32', 'f32', 2, [7, 7], 12, 20, [3, 3], pad=1, tolerance=exact),

@@ -14,14 +14,21 @@ WEIGHTS = re.compile(r'ld\.global\.nc\.L1::no_allocate\S*?(?:\.v(\d))?\.b32 ')
 
 
 def on_their_way(ints, kernel, ptx):
-    """A thread asks for all weights that it holds before it multiplies the first, and for as many again while it multiplies those."""
+    """What a thread has on its way before it multiplies: on CUDA cores all weights that it holds, and as many again while it multiplies those; on tensor cores
+    all slots of the ring but the one that it reads."""
     first = re.search(r'\b(mma\.sync|fma\.rn\.f32)', ptx).start()
+    if ptx.startswith('mma', first):
+        copies, groups = (len(re.findall(what, ptx[:first])) for what in (r'cp\.async\.cg', r'cp\.async\.commit_group'))
+        pending = int(re.search(r'cp\.async\.wait_group (\d+)', ptx)[1])
+        right = copies % groups == 0 and pending == groups - 2 and 'cp.async.cg' not in ptx[first:]
+        return None if right else f'{copies} copies in {groups} groups before the first product, which waits for all but {pending}'
     ahead, after = (sum(4 * int(m[1] or 1) for m in WEIGHTS.finditer(part)) for part in (ptx[:first], ptx[first:]))
     return f'{ahead} bytes before the first product, {after} behind' if ahead < 32 or ahead != after else None
 
 
 def gemv(name, runs, tolerance=None, tag='gemv', only='gemv', **more):
-    return Case(f'{name}_{tag}', runs, tolerance, flags=FLAGS, check=on_their_way, kernel=name, only=only, **more)
+    banks = ('cp.async',) if re.match('linear|int8_f16|int8_bf16|parts_f16', name) else ()
+    return Case(f'{name}_{tag}', runs, tolerance, banks, FLAGS, on_their_way, name, only, **more)
 
 
 def packed(w):

@@ -179,7 +179,7 @@ class Machine(Arithmetic, Memory, Warps, Warpgroups):
                 for q in list(waiting):
                     self.join(groups, q, waiting.pop(q))
                 continue
-            unit = self.TOGETHER.get(o)
+            unit = 32 if i.parts[:2] == ['bar', 'warp'] else self.TOGETHER.get(o)
             if unit and mask is not None:
                 unit = min(unit, self.threads)
                 here, living = mask.reshape(-1, unit), self.alive.reshape(-1, unit)

@@ -41,6 +41,8 @@ class Writers:
         writer, reader = (last - 1) // threads, (me - 1) // threads
         return (last != 0) & (writer != reader) & ~fences.order(self.time[at], writer, reader)
 
+SEVERAL = -2  # the highest number that stands for readers instead of one
+
 
 class Memory:
     """Needs get, put, split, lanes, banks and the launch's numbers of the machine."""
@@ -55,10 +57,14 @@ class Memory:
         self.wrote = np.zeros((blocks, cells), np.int32)    # epoch of the last write
         self.writer = np.full((blocks, cells), -1, np.int32)
         self.read = np.zeros((blocks, cells), np.int32)
-        self.reader = np.full((blocks, cells), -1, np.int32)  # -2: several
+        self.reader = np.full((blocks, cells), -1, np.int32)  # SEVERAL - warp: several of a warp; SEVERAL + 1: of some warps
         self.pending = np.zeros((blocks, cells), bool)
         self.epoch = np.ones(blocks, np.int32)
+        # Barriers of warps divide a phase into steps, for the lanes of a warp alone: of the last write and read.
+        self.wrote_step, self.read_step = np.zeros((blocks, cells), np.int32), np.zeros((blocks, cells), np.int32)
+        self.step = np.zeros(self.n, np.int32)
         self.copies, self.commits = [], np.zeros(self.n, np.int32)
+        self.early = set()  # buffers that were copied from before $kt_wait
 
     # ---- addresses
     def address(self, x):
@@ -79,20 +85,32 @@ class Memory:
         cells = (at // self.grain)[:, None] + np.arange(max(1, size // self.grain))
         return self.block_of[lanes][:, None], cells
 
+    def together(self, who, when, step, lanes, me, now):
+        """Whether accesses by `who` (a thread or several) in phase `when` and step `step` are not ordered with the lanes' own."""
+        warp = np.where(who >= 0, who // 32, SEVERAL - who)
+        before = (warp == me // 32) & (step < self.step[lanes][:, None])
+        return (when == now) & (who != me) & ~before
+
     def shared_read(self, lanes, at, size):
         b, cells = self.span(lanes, at, size)
         me = self.tid[lanes].astype(np.int32)[:, None]
         now = self.epoch[b]
         if self.pending[b, cells].any():
             raise PtxError('shared memory read while a copy into it is pending')
-        if ((self.wrote[b, cells] == now) & (self.writer[b, cells] != me)).any():
+        if self.together(self.writer[b, cells], self.wrote[b, cells], self.wrote_step[b, cells], lanes, me, now).any():
             raise PtxError('race: shared memory read in the same phase as another thread wrote it')
-        seen = (self.read[b, cells] == now) & (self.reader[b, cells] != me)
-        self.reader[b, cells] = np.where(seen, -2, me)
+        who, several = self.reader[b, cells], SEVERAL - me // 32
+        seen = (self.read[b, cells] == now) & (who != me)
+        of_warp = (np.where(who >= 0, who // 32, SEVERAL - who) == me // 32)
+        mine = np.where(seen, np.where(of_warp, several, SEVERAL + 1), me)
+        self.reader[b, cells] = mine
         # Lanes of one instruction that read the same cell count as several.
-        clash = self.reader[b, cells] != np.where(seen, -2, me)
-        self.reader[np.broadcast_to(b, cells.shape)[clash], cells[clash]] = -2
+        clash = self.reader[b, cells] != mine
+        where = np.broadcast_to(b, cells.shape)[clash], cells[clash]
+        won, lost = self.reader[where], np.broadcast_to(several, cells.shape)[clash]
+        self.reader[where] = np.where(np.where(won >= 0, won // 32, SEVERAL - won) == SEVERAL - lost, lost, SEVERAL + 1)
         self.read[b, cells] = now
+        self.read_step[b, cells] = np.broadcast_to(self.step[lanes][:, None], cells.shape)
         return np.ascontiguousarray(self.shared[b, at[:, None] + np.arange(size)])
 
     def shared_claim(self, lanes, at, size):
@@ -100,11 +118,11 @@ class Memory:
         b, cells = self.span(lanes, at, size)
         me = self.tid[lanes].astype(np.int32)[:, None]
         now = self.epoch[b]
-        if ((self.read[b, cells] == now) & (self.reader[b, cells] != me)).any():
+        if self.together(self.reader[b, cells], self.read[b, cells], self.read_step[b, cells], lanes, me, now).any():
             raise PtxError('race: shared memory written in the same phase as another thread read it')
         if self.pending[b, cells].any():
             raise PtxError('shared memory written while a copy into it is pending')
-        if ((self.wrote[b, cells] == now) & (self.writer[b, cells] != me)).any():
+        if self.together(self.writer[b, cells], self.wrote[b, cells], self.wrote_step[b, cells], lanes, me, now).any():
             raise PtxError('race: shared memory written twice in a phase')
         self.check_products_do_not_read(b, cells)
         return b, cells, me, now
@@ -116,6 +134,7 @@ class Memory:
         if (self.shared[b, at[:, None] + np.arange(size)] != data).any():
             raise PtxError('race: lanes of one store write different values to one place')
         self.wrote[b, cells], self.writer[b, cells] = now, me
+        self.wrote_step[b, cells] = self.step[lanes][:, None]
         self.hide_from_products(b, cells)
 
     def buffers(self, at):
@@ -255,6 +274,7 @@ class Memory:
                     self.shared[b, at[done][:, None] + np.arange(data.shape[1])] = data[done]
                     self.wrote[b, cells] = self.epoch[b]
                     self.writer[b, cells] = self.tid[lanes[done]].astype(np.int32)[:, None]
+                    self.wrote_step[b, cells] = self.step[lanes[done]][:, None]
                     self.hide_from_products(b, cells)
                 if not done.all():
                     left.append((lanes[~done], at[~done], data[~done], group[~done]))
@@ -269,7 +289,11 @@ class Memory:
         data = np.zeros((len(lanes), size), np.uint8)
         for c in np.unique(count[count > 0]):
             m = count == c
-            for _, buffer, of in self.buffers(source[m]):
+            for which, buffer, of in self.buffers(source[m]):
+                if i.early:
+                    self.early.add(which)
+                if len(self.early) > 1:
+                    raise PtxError('a copy from something else than the weights before $kt_wait')
                 if (source[m][of] % size != 0).any():
                     raise PtxError('misaligned copy')
                 rows = np.nonzero(m)[0][of]

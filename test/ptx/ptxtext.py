@@ -6,7 +6,7 @@ WARPGROUP = 128
 
 
 class Instruction:
-    __slots__ = ('op', 'parts', 'args', 'pred', 'negate', 'run', 'text', 'where')
+    __slots__ = ('op', 'parts', 'args', 'pred', 'negate', 'run', 'text', 'where', 'early')
 
     def __str__(self):
         return f'"{self.text}"' + (f' built at {self.where}' if self.where else '')
@@ -21,7 +21,7 @@ def instruction(statement, names, where):
     """`names`: what registers of the block that it stands in are called."""
     m = re.match(r'(?:@(!?)([%\w]+) )?(\S+)\s*(.*)', statement)
     i = Instruction()
-    i.text, i.negate, i.pred, i.op, i.where = statement, m[1] == '!', names.get(m[2], m[2]), m[3], where
+    i.text, i.negate, i.pred, i.op, i.where, i.early = statement, m[1] == '!', names.get(m[2], m[2]), m[3], where, False
     i.parts = i.op.split('.')
     i.args = [x.strip() for x in re.split(r',\s*(?![^{]*\})', m[4])] if m[4] else []
     if names:
@@ -72,10 +72,12 @@ class Code:
         self.summarise()
 
     def check_start(self):
-        """Before the label behind which a kernel may read what launches before it wrote, it reads weights and writes nothing."""
+        """Before the label behind which a kernel may read what launches before it wrote, it reads weights and writes nothing. What it copies is marked, for
+        the machine to see whether all of that is from one place."""
         for i in self.code[:self.labels.get('$kt_wait', 0)]:
-            memory = 'global' in i.parts and not i.op.startswith('ld.global.nc.L1::no_allocate')
-            if memory or i.parts[0] in ('atom', 'red', 'bra', 'ret', 'bar', 'cp'):
+            i.early = i.op.startswith('cp.async.cg')
+            memory = 'global' in i.parts and not i.early and not i.op.startswith('ld.global.nc.L1::no_allocate')
+            if memory or i.parts[0] in ('atom', 'red', 'bra', 'ret', 'bar'):
                 raise PtxError(f'{i.op} before $kt_wait')
 
     def summarise(self):

@@ -15,7 +15,9 @@ class Warps:
         f[0] += len(unit)
         f[1] += int((np.diff(unit, axis=1) == 0).any(1).sum())
     def op_bar(self, i, mask):
-        if mask is None:
+        if i.parts[1] == 'warp':
+            self.step[self.lanes(mask)] += 1
+        elif mask is None:
             self.epoch += 1
         else:
             self.epoch[np.unique(self.block_of[mask])] += 1

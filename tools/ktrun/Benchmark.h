@@ -18,6 +18,7 @@ struct BenchmarkOptions {
   std::vector<Carry>
       carries; // where there are some, each run but the first of `iterations` goes on with the one before
   uint64_t iterations = 1;
+  uint64_t queued = 1; // runs that are enqueued before they are waited for, of which each takes its share of the time
 };
 
 /// Runs for about so many seconds after a warm-up and prints to standard output.

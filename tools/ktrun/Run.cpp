@@ -29,7 +29,7 @@ struct Arguments : RunArguments {
   std::vector<std::string> inputs, outputs, dims, carry;
   std::optional<double> atol, rtol;
   double seconds = 0, timeout = 0;
-  uint64_t iterations = 1;
+  uint64_t iterations = 1, queued = 1;
   bool benchmark = false, resident = false;
 };
 
@@ -163,7 +163,8 @@ kt::Status run(const Arguments &arguments) {
     std::string name = arguments.model.substr(arguments.model.rfind('/') + 1);
     KT_RETURN_IF_ERROR(
         benchmark(**model, **session, inputs->views, name.substr(0, name.rfind('.')),
-                  {arguments.seconds, arguments.resident, arguments.format == "json", *carries, arguments.iterations}));
+                  {arguments.seconds, arguments.resident, arguments.format == "json", *carries, arguments.iterations,
+                   arguments.queued}));
   }
   if (arguments.stats)
     if (kt::Status printed = printStats(**model, **session); !printed.ok())
@@ -205,6 +206,9 @@ int run(int argc, char **argv) {
          "run so many times (1); outputs are those of the last. With --benchmark each is measured, and the first "
          "follows the last")
       ->check(CLI::Range(uint64_t(1), uint64_t(1) << 40));
+  app.add_option("--queue", a.queued,
+                 "with --benchmark and --resident or --carry: so many runs (1) are enqueued before they are waited for")
+      ->check(CLI::Range(uint64_t(1), uint64_t(1) << 16));
   app.add_option("--benchmark-format", a.format, "text or json")->check(CLI::IsMember({"text", "json"}));
   app.add_option("--timeout", a.timeout, "fail where the run takes more seconds than this")->check(positive);
   auto *tuneTo = app.add_option("--tune", a.tune, "do not run but measure every variant, and write the times here")

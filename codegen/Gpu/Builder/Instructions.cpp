@@ -54,6 +54,10 @@ void KernelBuilder::cpAsync16(Value dst, Value src, Value bytes, Where where) {
   At here(*this, where);
   NVVM::CpAsyncOp::create(b, loc, dst, src, 16, NVVM::LoadCacheModifierKind::CG, bytes);
 }
+void KernelBuilder::cpAsync16When(Value when, Value dst, Value src, Value bytes, Where where) {
+  At here(*this, where);
+  assembly("@$3 cp.async.cg.shared.global [$0], [$1], 16, $2;", "r,l,r,b", {dst, src, bytes, when}, {});
+}
 void KernelBuilder::cpAsyncCommit(Where where) {
   At here(*this, where);
   NVVM::CpAsyncCommitGroupOp::create(b, loc);

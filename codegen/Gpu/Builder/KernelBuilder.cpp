@@ -384,6 +384,11 @@ void KernelBuilder::barrier(Where where) {
   NVVM::BarrierOp::create(b, loc);
 }
 
+void KernelBuilder::warpBarrier(Where where) {
+  At here(*this, where);
+  NVVM::SyncWarpOp::create(b, loc, c(-1));
+}
+
 void KernelBuilder::fence(Where where) {
   At here(*this, where);
   LLVM::FenceOp::create(b, loc, LLVM::AtomicOrdering::acq_rel, "device");

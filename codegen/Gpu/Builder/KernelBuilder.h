@@ -186,6 +186,8 @@ public:
   Value gridX() { return special<mlir::NVVM::GridDimXOp>(); }
   Value gridY() { return special<mlir::NVVM::GridDimYOp>(); }
   void barrier(Where where = Where::current());
+  /// The same for the lanes of a warp.
+  void warpBarrier(Where where = Where::current());
   /// Orders what this thread stored and loaded before with what it does after, for all threads of the device.
   void fence(Where where = Where::current());
   /// Adds to a number that other blocks add to as well and answers what it was; orders nothing else.
@@ -207,6 +209,8 @@ public:
 
   // Copies and tensor cores.
   void cpAsync16(Value dst, Value src, Value bytes, Where where = Where::current());
+  /// The same of threads for which `when` holds, without a branch; `dst` is an i32 address.
+  void cpAsync16When(Value when, Value dst, Value src, Value bytes, Where where = Where::current());
   void cpAsyncCommit(Where where = Where::current());
   void cpAsyncWait(unsigned pending, Where where = Where::current());
   Values ldmatrix4(Value ptr, bool transpose, Where where = Where::current());

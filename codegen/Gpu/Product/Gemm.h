@@ -89,10 +89,10 @@ void ifSplit(KernelBuilder &k, Value partial, llvm::function_ref<void()> part, l
 struct TileShape {
   unsigned rows, columns, threads;
 };
-/// What blocks do with a tile that they have finished: where they have shared the depth, the last one of the tile adds
-/// up their sums and runs the epilogue; where a norm goes on with the rows, finishRows.
+/// What blocks do with tile number `tile` when they have finished it: where they have shared the depth, the last one of
+/// the tile adds up their sums and runs the epilogue; where a norm goes on with the rows, finishRows.
 void finishTile(KernelBuilder &k, const KernelSink &sink, const GemmProblem &p, GemmEpilogue &epilogue,
-                const TileShape &t, bool split, Value m0, Value n0, const Alignment &alignment, unsigned lanes);
+                const TileShape &t, bool split, Value tile, Value m0, Value n0, const Alignment &alignment, unsigned lanes);
 /// Who computes the norm behind a product, if there is one.
 Follow followOf(const KernelSink &sink, const GemmProblem &p);
 /// How many counters that takes where the product's blocks do; they come before those of tiles.
@@ -104,9 +104,9 @@ void finishRows(KernelBuilder &k, const KernelSink &sink, const GemmProblem &p, 
                 Value m0, Value finished);
 /// Adds the variant of a product whose code is finished: its stage, the memory that finishing tiles takes (partial
 /// sums, counters of tiles and rows), and the norm behind it as a stage where blocks do not
-/// compute it.
+/// compute it. Each tile has blocks of its own, or, with `most`, there are at most so many, which take turns.
 llvm::LogicalResult addProduct(KernelSink &sink, const GemmProblem &p, KernelBuilder &k, std::string schedule,
-                               const TileShape &t, int64_t sharedBytes);
+                               const TileShape &t, int64_t sharedBytes, Expr most = {});
 
 /// Byte offset of a 16-byte chunk of a row in a tile of `chunks` chunks a row: XOR with low row bits keeps ldmatrix
 /// free of bank conflicts.

@@ -90,7 +90,7 @@ LogicalResult kt::gpu::buildMatmulCudaCore(KernelSink &sink, const GemmProblem &
     partial = splitRange(k, p, slabs, first);
   Values acc = emitSimtLoop(k, t, *a, *b, p.accType, m0, n0, first, slabs);
   emitSimtEpilogue(k, t, p, epilogue, acc, batch, m0, n0, stores, lanes, partial);
-  finishTile(k, sink, p, epilogue, {t.bm, t.bn, t.threads()}, split, m0, n0, stores, lanes);
+  finishTile(k, sink, p, epilogue, {t.bm, t.bn, t.threads()}, split, k.ctaX(), m0, n0, stores, lanes);
   return addProduct(sink, p, k, family.str() + " simt " + t.str() + (vectors ? "" : " unaligned"),
                     {t.bm, t.bn, t.threads()}, t.sharedBytes(accBytes));
 }

@@ -93,7 +93,7 @@ LogicalResult kt::gpu::buildMatmulTensorCore(KernelSink &sink, const GemmProblem
   m0 = k.load(k.sptr(shared - 16), k.i32, 4);
   n0 = k.load(k.sptr(shared - 12), k.i32, 4);
   emitTileEpilogue(k, t, p, epilogue, acc, batch, m0, n0, stores, lanes, partial);
-  finishTile(k, sink, p, epilogue, {t.bm, t.bn, t.threads()}, split, m0, n0, stores, lanes);
+  finishTile(k, sink, p, epilogue, {t.bm, t.bn, t.threads()}, split, k.ctaX(), m0, n0, stores, lanes);
 
   return addProduct(sink, p, k, family.str() + " " + t.str() + (aligned ? "" : " unaligned"), {t.bm, t.bn, t.threads()},
                     shared);

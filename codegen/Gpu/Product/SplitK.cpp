@@ -41,7 +41,7 @@ static Expr rowTiles(const GemmProblem &p, const TileShape &t) { return Expr::ce
 static Expr columnTiles(const GemmProblem &p, const TileShape &t) { return Expr::ceilDiv(p.n, p.number(t.columns)); }
 
 LogicalResult kt::gpu::addProduct(KernelSink &sink, const GemmProblem &p, KernelBuilder &k, std::string schedule,
-                                  const TileShape &t, int64_t sharedBytes) {
+                                  const TileShape &t, int64_t sharedBytes, Expr most) {
   artifact::Variant variant;
   variant.schedule = std::move(schedule);
   Expr none = sink.number(0), counters = none, splits;
@@ -58,6 +58,8 @@ LogicalResult kt::gpu::addProduct(KernelSink &sink, const GemmProblem &p, Kernel
   if (splits || follow != Follow::stage)
     variant.counters = sink.pool.add(counters + rowCounters(sink, p, t) * 4);
   Expr blocks = rowTiles(p, t) * columnTiles(p, t) * p.batches();
+  if (most)
+    blocks = Expr::min(blocks, splits ? Expr::max(sink.one(), Expr::floorDiv(most, splits)) : most);
   if (failed(sink.addStage(variant, k, {blocks, splits ? splits : sink.one(), sink.one()}, sharedBytes)))
     return failure();
   if (sink.follower && follow == Follow::stage) {
@@ -71,8 +73,8 @@ LogicalResult kt::gpu::addProduct(KernelSink &sink, const GemmProblem &p, Kernel
 }
 
 void kt::gpu::finishTile(KernelBuilder &k, const KernelSink &sink, const GemmProblem &p, GemmEpilogue &epilogue,
-                         const TileShape &t, bool split, Value m0, Value n0, const Alignment &alignment,
-                         unsigned lanes) {
+                         const TileShape &t, bool split, Value tile, Value m0, Value n0,
+                         const Alignment &alignment, unsigned lanes) {
   auto addUp = [&] {
     unsigned width = std::max(lanes, 4u), chunks = t.columns / p.parts / width, count = width * p.parts;
     Value firstColumn = p.parts == 1 ? n0 : k.div(n0, p.parts);
@@ -123,7 +125,7 @@ void kt::gpu::finishTile(KernelBuilder &k, const KernelSink &sink, const GemmPro
         k.lt(k.c(1), k.gridY()), k.i1,
         [&]() -> Values {
           // Behind the counters of rows.
-          Value last = k.isLastBlock(k.add(k.ctaX(), k.size(rowCounters(sink, p, t))), k.gridY());
+          Value last = k.isLastBlock(k.add(tile, k.size(rowCounters(sink, p, t))), k.gridY());
           k.ifThen(last, addUp);
           return {last};
         },

@@ -149,24 +149,30 @@ std::optional<GemvTile> GemvTile::get(GemvTile t, unsigned bytes, int64_t shared
   if (t.mma) {
     c.require(bytes <= 2, "tensor cores take weights of 1 or 2 bytes, not of " + number(bytes));
     c.require(t.panels * bytes >= 2, "a panel of 8-bit weights is too narrow for a warp");
-    c.require(t.rows >= 8, number(t.rows) + " rows, expected whole fragments of 8");
+    c.require(t.ahead >= 2, "a ring of one slot");
     c.require(llvm::isPowerOf2_32(t.panels) && t.panels <= 4, number(t.panels) + " panels, expected 1, 2 or 4");
   }
   unsigned registers = t.registers(bytes);
   c.require(registers <= kMostRegisters,
             "about " + number(registers) + " registers a thread, expected at most " + number(kMostRegisters));
   c.require(registers * t.threads() <= kRegisters, "about " + number(registers * t.threads()) + " registers a block");
-  c.require(t.sharedBytes() <= shared,
-            number(t.sharedBytes()) + " bytes of shared memory, expected at most " + number(shared));
+  c.require(t.sharedBytes(bytes) <= shared,
+            number(t.sharedBytes(bytes)) + " bytes of shared memory, expected at most " + number(shared));
   return c.ok(why) ? std::optional(t) : std::nullopt;
 }
 
-int64_t GemvTile::sharedBytes() const { return std::max<int64_t>((int64_t)warps * rows * pitch() * 4, 4096); }
+int64_t GemvTile::sumBytes() const { return std::max<int64_t>((int64_t)warps * rows * pitch() * 4, 4096); }
+
+int64_t GemvTile::sharedBytes(unsigned bytes) const {
+  return sumBytes() + (mma ? (int64_t)warps * ahead * slotBytes(bytes) : 0);
+}
 
 unsigned GemvTile::registers(unsigned bytes) const {
   unsigned weights = panels * kUnit * 16 * bytes / 128;
-  if (mma) // fragments on top
-    return panels * rows / 2 + ahead * (weights + rows / 2) + panels * rows / 4 + 20;
+  if (mma) {
+    unsigned fragments = (rows + 7) / 8;
+    return panels * fragments * 4 + weights + fragments * 4 + 36;
+  }
   return panels * rows * 16 / bytes + ahead * (weights + rows * bytes) + 48;
 }
 

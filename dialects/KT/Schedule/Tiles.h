@@ -63,25 +63,33 @@ struct SimtTile {
   std::string str() const;
 };
 
-/// Tile of a kernel for few rows, which reads the right side's panels straight into registers: the warps of a block
-/// share the depth of `panels` panels, a unit of 32 k's each in turn, and have `ahead` units on their way. On tensor
-/// cores the panels are the rows of the fragments, so that 8 rows of the product cost what one does.
+/// Tile of a kernel for few rows, whose time is that of reading the right side's panels once: the warps of a block share
+/// the depth of `panels` panels, a unit of 32 k's each in turn, and have `ahead` units on their way, in registers or, on
+/// tensor cores (`mma`), in a ring of slots in shared memory. There the panels are the rows of the fragments, so that 8
+/// rows of the product cost what one does.
 struct GemvTile {
   static constexpr unsigned kUnit = 32;
   unsigned rows = 0, panels = 0, warps = 0, ahead = 0;
   bool mma = false;
 
-  /// The tile for weights of `bytes` each, if kernels of it can be built; else nothing, and `why`.
+  /// The tile for weights of `bytes` each, if kernels of it can be built for a card with `shared` bytes a block; else
+  /// nothing, and `why`.
   static std::optional<GemvTile> get(GemvTile wanted, unsigned bytes, int64_t shared, std::string *why = nullptr);
 
   unsigned threads() const { return warps * 32; }
   unsigned columns() const { return panels * 16; }
+  /// Of a unit: the weights, of `bytes` each.
+  unsigned unitBytes(unsigned bytes) const { return panels * kUnit * 16 * bytes; }
+  /// Of a slot of the ring: the weights, then the left side's rows, of 2 bytes an element.
+  unsigned slotBytes(unsigned bytes) const { return unitBytes(bytes) + rows * kUnit * 2; }
   /// Bytes of weights of `bytes` each that a block has on their way.
-  unsigned onTheWay(unsigned bytes) const { return warps * ahead * panels * kUnit * 16 * bytes; }
+  unsigned onTheWay(unsigned bytes) const { return warps * (mma ? ahead - 1 : ahead) * unitBytes(bytes); }
   /// Elements between two rows of a warp's sums in shared memory.
   unsigned pitch() const { return columns() + 4; }
-  /// The sums of all warps, or what a norm behind the product needs.
-  int64_t sharedBytes() const;
+  /// The sums of all warps, or what a norm behind the product needs. The ring comes behind them: it is being filled for
+  /// the block's next tile while they are added up.
+  int64_t sumBytes() const;
+  int64_t sharedBytes(unsigned bytes) const;
   /// Registers a thread: sums, units of weights of `bytes` each and of the left side, and what addresses and loops
   /// take.
   unsigned registers(unsigned bytes) const;

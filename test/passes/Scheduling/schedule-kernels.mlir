@@ -15,9 +15,9 @@
 
 module attributes {kt.bounds = {rows = array<i64: 4096, 8192>}} {
 
-// One row of a decoder: its weights straight into registers on every card. What the host can is behind it, the better instructions first.
+// One row of a decoder: its weights through a ring that every card has room for. What the host can is behind it, the better instructions first.
 // CHECK-LABEL: kt.kernel @decode
-// CHECK-SAME: candidates = [#kt.candidate<"sm_89" "gemv" {{{[^}]*}}mma = 1 : i64, panels = 1 : i64, rows = 8 : i64, {{[^}]*}}}
+// CHECK-SAME: candidates = [#kt.candidate<"sm_89" "gemv" {{{[^}]*}}mma = 1 : i64, panels = 2 : i64, rows = 4 : i64, {{[^}]*}}}
 // CHECK-NOT: "sm_89"
 // CHECK-SAME: #kt.candidate<"host-v4" "host" {}
 // CHECK-SAME: #kt.candidate<"host-v3" "host" {}
@@ -28,12 +28,10 @@ module attributes {kt.bounds = {rows = array<i64: 4096, 8192>}} {
 // ONE-NOT: "host-v4"
 // LOW-LABEL: kt.kernel @decode
 // LOW-SAME: "gemv" {{{[^}]*}}mma = 0 : i64, {{[^}]*}}rows = 1 : i64
-// Tiles for few rows come with as many rows as they hold, those of few columns with their depth shared as well.
+// The first ring of each kind that the target's shared memory has room for, where the card has it too; none for more rows than there are.
 // ALL-LABEL: kt.kernel @decode
-// ALL-SAME: "gemv" {ahead = 2 : i64, mma = 1 : i64, panels = 1 : i64, rows = 8 : i64, warps = 16 : i64} if <lt(p0, 9)>
-// ALL-SAME: "gemv" {ahead = 2 : i64, mma = 1 : i64, panels = 4 : i64, rows = 8 : i64, warps = 8 : i64} if <lt(p0, 9)>
-// ALL-SAME: "gemv" {ahead = 2 : i64, mma = 1 : i64, panels = 2 : i64, rows = 16 : i64, warps = 8 : i64} if <lt(p0, 17)>
-// ALL-SAME: "gemv" {ahead = 2 : i64, mma = 1 : i64, panels = 2 : i64, rows = 16 : i64, warps = 8 : i64} splits <
+// ALL-SAME: "gemv" {ahead = 5 : i64, mma = 1 : i64, panels = 2 : i64, rows = 4 : i64, warps = 16 : i64} if <lt(193535, @shared_per_block) * lt(p0, 5)>
+// ALL-SAME: "gemv" {ahead = 8 : i64, mma = 1 : i64, panels = 1 : i64, rows = 4 : i64, warps = 16 : i64} if <lt(168959, @shared_per_block) * lt(p0, 5)>
 // ALL-NOT: "gemv"
 // ALL-SAME: "mma"
 // ALL-NOT: mma = 0
@@ -133,7 +131,9 @@ kt.kernel @alone ["p0", "p1"] computes {
 // A norm of a product's rows: of a few by the last block, else by all blocks of a band, or by the last one where tiles are so large that bands of them do not come one after the other,
 // and never by a launch of its own. Each way is there for each tile.
 // CHECK-LABEL: kt.kernel @rows
+// CHECK-SAME: "gemv" {{{[^}]*}}follow = 1 : i64, {{[^}]*}}rows = 4 : i64
 // CHECK-SAME: "gemv" {{{[^}]*}}follow = 1 : i64, {{[^}]*}}rows = 16 : i64
+// CHECK-SAME: "gemv" {{{[^}]*}}follow = 2 : i64, {{[^}]*}}rows = 32 : i64
 // CHECK-NOT: "gemv"
 // CHECK-SAME: "mma" {async = 1 : i64, follow = 2 : i64, {{[^}]*}} tile = array<i64: 32, 64, 128>,
 // CHECK-NOT: follow = {{[01]}}

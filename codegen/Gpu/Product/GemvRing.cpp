@@ -1,0 +1,206 @@
+//===- GemvRing.cpp - products of few rows on tensor cores ----------------===//
+//
+// A multiprocessor of a large card has to have more bytes on their way than registers hold, all the time: while one
+// tile's sums are added up and, where launches overlap, while the launch before ends. So a block copies asynchronously
+// through all of its shared memory, over the ends of tiles, and there is one block a multiprocessor. Each warp has a
+// ring of its own, slots of a unit of weights and the rows' elements of the same k's, and waits for no other warp.
+//
+// The panels are the left factor and the rows the right one. A fragment of mma.m16n8k16 asks lane 4g + t for its rows g
+// and g + 8 and four k's. Which columns are rows g and which k's are the t-th is free as long as both factors agree, so
+// lane 4g + t takes the eight k's from 8t on, which of a row are 16 bytes, and the g-th of eight groups of columns. Two
+// of its loads make pairs of k's of one column.
+//
+//===----------------------------------------------------------------------===//
+
+#include "codegen/Gpu/Product/Gemv.h"
+
+using namespace mlir;
+using namespace kt;
+using namespace kt::gpu;
+
+namespace {
+
+class Ring {
+public:
+  Ring(KernelBuilder &k, const GemmProblem &p, const GemvTile &t, const GemvPart &part, const GemvTiles &tiles)
+      : k(k), p(p), t(t), part(part), tiles(tiles), bytes(elementBytes(p.rhsType)), words(t.panels * bytes / 2),
+        fragments((t.rows + 7) / 8), lane(k.and_(k.tid(), 31)), warp(k.shr(k.tid(), 5)), group(k.shr(lane, 2)),
+        third(k.and_(lane, 3)) {
+    begin = k.add(k.shared(), k.add(k.mul(warp, t.ahead * slotBytes()), t.sumBytes()));
+    end = k.add(begin, t.ahead * slotBytes());
+    firstK = k.add(part.first, k.mul(warp, kUnit));
+    lastK = k.add(firstK, k.mul(k.sub(part.rounds, 1), step()));
+    panels = k.shr(k.add(k.size(p.n), 15), 4);
+    for (unsigned f = 0; f < fragments; ++f) {
+      Value row = k.add(group, f * 8), there = k.lt(row, k.size(p.m));
+      // Rows that are not there begin where the first does.
+      rows.push_back(k.at(part.left, k.add(rowOffset(k, p, k.sel(there, row, k.c(0))), k.mul(third, 8)), 2));
+      rowEnds.push_back(k.sel(there, part.end, k.c(0)));
+    }
+    unsigned groups = 8 / t.panels; // of lanes that share a panel
+    Value column = k.add(k.mul(k.div(group, groups), kUnit * kPanel * bytes), k.mul(k.rem(group, groups), words * 4));
+    for (unsigned i = 0; i < 4; ++i)
+      weightsInSlot.push_back(k.add(rowInUnit(k.add(k.shl(third, 3), i)), column));
+    rowsInSlot = k.add(k.mul(k.rem(lane, std::min(t.rows, 8u) * 4), 16), t.unitBytes(bytes));
+  }
+
+  /// What is copied next: from which k on, of which tile, into which slot.
+  struct Place {
+    Value k0, tile, slot;
+  };
+  Place start() { return {firstK, tiles.first, begin}; }
+  Place next(const Place &at) {
+    Value last = k.cmp(Pred::sge, at.k0, lastK);
+    return {k.sel(last, firstK, k.add(at.k0, step())), k.sel(last, k.add(at.tile, tiles.step), at.tile), bump(at.slot)};
+  }
+  Value bump(Value slot) {
+    Value behind = k.add(slot, slotBytes());
+    return k.sel(k.cmp(Pred::eq, behind, end), begin, behind);
+  }
+
+  /// Zeros behind the last k, panel and tile.
+  void copyWeights(const Place &at) {
+    unsigned line = kPanel * bytes, each = line / 16, chunks = kUnit * each; // of a row and a panel
+    Value there = k.lt(at.tile, tiles.end);
+    for (unsigned first = 0; first < chunks * t.panels; first += 32) {
+      Value chunk = k.add(lane, first % chunks), row = k.div(chunk, each), column = k.mul(k.rem(chunk, each), 16);
+      Value panel = k.add(k.mul(at.tile, t.panels), first / chunks);
+      Value from = k.add(k.mul(k.ext(k.add(k.mul(panel, k.size(p.k)), at.k0)), line), k.ext(k.mul(chunk, 16)));
+      Value exists = k.and_(k.and_(there, k.lt(panel, panels)), k.lt(k.add(at.k0, row), part.end));
+      Value to = k.add(k.add(rowInUnit(row), column), first / chunks * kUnit * line);
+      k.cpAsync16(k.sptr(k.add(at.slot, to)), k.gep(part.weights, from), sizeWhen(exists));
+    }
+  }
+  void copyRows(const Place &at) {
+    Value exists = k.lt(at.tile, tiles.end), k0 = k.add(at.k0, k.mul(third, 8));
+    for (unsigned f = 0; f < fragments; ++f) {
+      Value to = k.add(at.slot, k.add(k.mul(lane, 16), t.unitBytes(bytes) + f * 512));
+      Value from = k.gep(rows[f], k.ext(k.shl(at.k0, 1))), size = sizeWhen(k.and_(exists, k.lt(k0, rowEnds[f])));
+      if (t.rows < 8)
+        k.cpAsync16When(k.lt(lane, t.rows * 4), to, from, size);
+      else
+        k.cpAsync16(k.sptr(to), from, size);
+    }
+  }
+
+  unsigned sumCount() const { return fragments * t.panels * 4; }
+  void multiply(Value slot, Values &sums) {
+    Values weights;
+    for (unsigned i = 0; i < kLoads; ++i) {
+      Value at = k.sptr(k.add(slot, weightsInSlot[i % 4]));
+      weights.append(k.loadElements(k.gep(at, i / 4 * 4 * kPanel * bytes), k.i32, words));
+    }
+    SmallVector<Values> left;
+    // Of rows that are not in the slot others', whose sums nobody stores.
+    for (unsigned f = 0; f < fragments; ++f)
+      left.push_back(k.loadElements(k.sptr(k.add(slot, k.add(rowsInSlot, f * 512))), k.i32, 4));
+    for (unsigned half = 0; half < 2; ++half)
+      for (unsigned j = 0; j < t.panels; ++j) {
+        Values w = pairs(weights, half * 2, j);
+        w.append(pairs(weights, half * 2 + 1, j));
+        for (unsigned f = 0; f < fragments; ++f) {
+          unsigned place = (f * t.panels + j) * 4;
+          llvm::copy(k.mma(w, ArrayRef(left[f]).slice(half * 2, 2), ArrayRef(sums).slice(place, 4), p.lhsType),
+                     sums.begin() + place);
+        }
+      }
+  }
+
+  void store(ValueRange sums) {
+    // Of each fragment a lane has rows 2t and 2t + 1 of columns 2j and 2j + 1 of its group.
+    Value place = k.gep(k.sptr(k.shared()), k.mul(warp, t.rows * t.pitch() * 4));
+    for (unsigned f = 0; f < fragments; ++f)
+      for (unsigned h = 0; h < 2; ++h) {
+        Value row = k.add(k.shl(third, 1), f * 8 + h);
+        Values columns;
+        for (unsigned j = 0; j < t.panels; ++j)
+          for (unsigned c = 0; c < 2; ++c)
+            columns.push_back(sums[(f * t.panels + j) * 4 + c * 2 + h]);
+        k.ifThen(k.lt(row, k.size(p.m)), [&] {
+          k.storeElements(columns, k.at(place, k.add(k.mul(row, t.pitch()), k.mul(group, t.panels * 2)), 4));
+        });
+      }
+  }
+
+private:
+  static constexpr unsigned kUnit = GemvTile::kUnit, kLoads = 8; // of four k's each
+  unsigned step() const { return t.warps * kUnit; }
+  unsigned slotBytes() const { return t.slotBytes(bytes); }
+  /// Where a row of a unit's panel is. Eight lanes that copy fill a line of 128 bytes, and so do the rows 8t + i of all t
+  /// that a load takes: in different lines, and turned by t inside them.
+  Value rowInUnit(Value row) {
+    Value i = k.and_(row, 7), turned = k.xor_(k.and_(i, 3), k.shr(row, 3));
+    return k.mul(k.add(k.and_(row, ~3), turned), kPanel * bytes);
+  }
+  Value sizeWhen(Value exists) { return k.sel(exists, k.c(16), k.c(0)); }
+
+  /// Of the lane's columns 2j and 2j + 1, the two k's of loads 2 pair and 2 pair + 1.
+  Values pairs(ValueRange weights, unsigned pair, unsigned j) {
+    unsigned word = j * bytes / 2;
+    Value x = weights[2 * pair * words + word], y = weights[(2 * pair + 1) * words + word];
+    if (bytes == 1) {
+      Value both = k.permute(x, y, j % 2 ? 0x7362 : 0x5140);
+      return {widenBytes(k, both, 0, p.lhsType), widenBytes(k, both, 1, p.lhsType)};
+    }
+    return {k.permute(x, y, 0x5410), k.permute(x, y, 0x7632)};
+  }
+
+  KernelBuilder &k;
+  const GemmProblem &p;
+  const GemvTile &t;
+  const GemvPart &part;
+  const GemvTiles &tiles;
+  unsigned bytes, words; // of a weight, and in each load of a lane
+  unsigned fragments;    // of eight rows
+  Value lane, warp, group, third;
+  Value begin, end, firstK, lastK, panels;
+  Values rows, rowEnds;
+  Values weightsInSlot; // where a lane's part of rows 8t to 8t + 3 is; four rows further they repeat
+  Value rowsInSlot;
+};
+
+} // namespace
+
+void kt::gpu::emitGemvRing(KernelBuilder &k, const GemmProblem &p, const GemvTile &t, const GemvPart &part,
+                           const GemvTiles &tiles, function_ref<void()> wait, function_ref<void()> start,
+                           function_ref<void(Value tile)> finish) {
+  Ring ring(k, p, t, part, tiles);
+  // Nothing that runs writes weights: they are on their way while launches before this one end. With the first of the
+  // groups that are counted come all that were copied before.
+  SmallVector<Ring::Place> places = {ring.start()};
+  for (unsigned a = 0; a + 1 < t.ahead; ++a) {
+    ring.copyWeights(places.back());
+    places.push_back(ring.next(places.back()));
+  }
+  wait();
+  for (unsigned a = 0; a + 1 < t.ahead; ++a) {
+    ring.copyRows(places[a]);
+    k.cpAsyncCommit();
+  }
+  auto flat = [](const Ring::Place &to, Value slot) { return Values{to.k0, to.tile, to.slot, slot}; };
+  Values state = flat(places.back(), ring.start().slot);
+  k.forLoop(tiles.first, tiles.end, tiles.step, state, [&](Value tile, ValueRange now) -> Values {
+    start();
+    Values inits(ring.sumCount(), k.cf(0));
+    inits.append(now.begin(), now.end());
+    Values done = k.forLoop(k.c(0), part.rounds, k.c(1), inits, [&](Value, ValueRange now) -> Values {
+      Values sums(now.take_front(ring.sumCount()));
+      ValueRange rest = now.drop_front(sums.size());
+      Ring::Place to{rest[0], rest[1], rest[2]};
+      // The lanes' copies are seen by all of them, and all have read the slot that comes next.
+      k.cpAsyncWait(t.ahead - 2);
+      k.warpBarrier();
+      ring.copyWeights(to);
+      ring.copyRows(to);
+      k.cpAsyncCommit();
+      ring.multiply(rest[3], sums);
+      sums.append(flat(ring.next(to), ring.bump(rest[3])));
+      return sums;
+    });
+    ring.store(ValueRange(done).take_front(ring.sumCount()));
+    finish(tile);
+    k.barrier(); // nobody needs the sums any more
+    return Values(ValueRange(done).drop_front(ring.sumCount()));
+  });
+  k.cpAsyncWait(0);
+}
