@@ -142,6 +142,7 @@ if wanted ptxas && wanted ptx; then
 fi
 if wanted e2e; then
   part e2e "$python" test/e2e/run_models.py --bin "$bin" --work "$work/e2e" test/models
+  part generate "$python" test/e2e/run_generate.py --bin "$bin" test/models
   part random-graphs "$python" test/e2e/random_graphs.py --bin "$bin" --count 60
 fi
 if wanted onnx; then
@@ -170,6 +171,7 @@ if wanted mutations; then
 fi
 if wanted models && [ -n "${KT_MODELS:-}" ]; then
   part models "$python" test/e2e/run_models.py --bin "$bin" "$KT_MODELS"
+  part models-generate "$python" test/e2e/run_generate.py --bin "$bin" "$KT_MODELS"/*
   cat "$logs/models.log"
 fi
 finish
