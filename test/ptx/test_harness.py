@@ -16,7 +16,7 @@ ONE, SIZE, FEW = [0, 1, -1, -1, -1], [1, 0, -1, -1, -1], [13, 0, 1, 0, -1]
 
 
 def variant(guard=-1, grid=0):
-    return {'guard': guard, 'workspace': -1, 'workspaceZeroed': False, 'counters': -1, 'schedule': f'guard={guard}',
+    return {'guard': guard, 'paged': False, 'workspace': -1, 'workspaceZeroed': False, 'counters': -1, 'schedule': f'guard={guard}',
             'stages': [{'file': 'k.ptx', 'entry': 'k', 'grid': [grid, 0, 0], 'block': [32, 1, 1], 'shared': -1}]}
 
 
