@@ -91,7 +91,10 @@ CostModel::Block CostModel::block(const GemvTile &t, const Product &p) const {
   };
   // Each warp waits for memory, but for several rounds at a time.
   auto alone = [&](const CardModel &c) { return std::max(full(c), c.latency / t.ahead); };
-  auto resident = [&](const CardModel &c) { return c.resident(t.sharedBytes(bytes), t.threads(), t.registers(bytes)); };
+  // There are no more blocks with a ring than multiprocessors.
+  auto resident = [&](const CardModel &c) {
+    return t.mma ? 1 : c.resident(t.sharedBytes(bytes), t.threads(), t.registers(bytes));
+  };
   // A thread adds up all warps' sums of a column.
   BlockTimes times = timesOf(full, alone, resident, 60 + 10 * t.warps);
   return {t.rows, t.columns(), depth, t.threads(), 4, times, t.onTheWay(bytes)};
@@ -151,10 +154,15 @@ CostModel::ProductCost CostModel::contraction(const Product &p, const Block &b, 
     Expr lost = moved * pick([](const CardModel &c) { return c.latency * c.dram / 4000; });
     return Expr::floorDiv(moved * 9, number(10)) + Expr::floorDiv(lost, Expr::max(perSm, one));
   };
-  // Where launches overlap, what comes before the first product is hidden behind the launch before.
+  // Where launches overlap, a launch begins with what is on its way when the one before it ends: of what lies between
+  // two products that takes a part, the longer the less memory waits.
   Expr launch = number(target.constants().launch);
-  if (b.onTheWay)
-    launch = Expr::select(Expr::lt(Expr::symbol(context, fact::kCapability), number(90)), launch, number(0));
+  if (b.onTheWay) {
+    constexpr int64_t kBetween = 1'650'000, kAtLeast = 400'000;
+    Expr filled = Expr::floorDiv(number(b.onTheWay * 300ll), pick([](const CardModel &c) { return c.dram; }));
+    launch = Expr::select(Expr::lt(Expr::symbol(context, fact::kCapability), number(90)), launch,
+                          Expr::max(number(kAtLeast), number(kBetween) - filled));
+  }
   auto launched = [&](Expr work, Expr blocks) { return Expr::max(work, waited(blocks)) + launch; };
   Expr alone = launched(rounds(tiles, slabs, times), tiles);
   // Blocks that share a depth fill the device at most once, so they change nothing here.

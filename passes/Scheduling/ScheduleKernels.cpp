@@ -40,7 +40,7 @@ int64_t codeOf(CandidateAttr c) {
   if (std::optional<SimtTile> t = simtTileOf(c, 4))
     kilobytes += t->tm * t->tn * t->bk / 20;
   if (std::optional<GemvTile> t = gemvTileOf(c, 2))
-    kilobytes += t->ahead * (2 + t->rows * t->panels / 16);
+    kilobytes += t->mma ? 6 + t->rows * t->panels / 8 : t->ahead * (2 + t->rows * t->panels / 16);
   if (c.getConfig().contains("follow"))
     kilobytes += (Follow)configured(c, "follow") == Follow::stage ? 6 : 30;
   return kilobytes + (c.getSplits() || configured(c, "splits") ? 4 : 0);

@@ -138,7 +138,7 @@ def random_products(rng, count, step):
     return shapes
 
 
-HIDDEN = 2000  # nanoseconds of a launch before its first product that the launch before it hides where they overlap; rows are of launches alone
+HIDDEN = 1500  # nanoseconds of a launch before its first product that the launch before it hides where they overlap; rows are of launches alone
 ROWS = (1, 8, 16, 48, 128, 256, 512, 1024, 2048, 4096)
 SIDES = ((768, 3072), (3072, 768), (1024, 4096), (4096, 1024), (4096, 11008), (14336, 4096), (512, 2048), (2048, 256))
 # Of a step of a decoder, columns and depth; the largest last.
