@@ -1,4 +1,4 @@
-// An exact target has instructions of its own. After an older one it keeps only kernels of those, and only where they win.
+// An exact target has instructions of its own. After an older one it keeps only kernels of those or of more shared memory, and only where they win.
 // RUN: kt-opt --kt-schedule-kernels=targets=sm_89,sm_90a,host %s | FileCheck %s
 // RUN: kt-opt --kt-schedule-kernels=targets=sm_90a %s | FileCheck %s --check-prefix=ALONE
 // RUN: kt-opt --kt-schedule-kernels="targets=sm_89,sm_90a variants=one" %s | FileCheck %s --check-prefix=ONE
@@ -35,8 +35,10 @@ kt.kernel @prefill ["p0"] computes {
   kt.yield %r : !kt.tensor<[p0, 4096] x f16>
 }
 
-// One row: nothing that older code does not do as well.
+// One row: the same kernel with a larger ring, which cards of the older target have no shared memory for.
 // CHECK-LABEL: kt.kernel @decode
+// CHECK-SAME: "sm_89" "gemv" {ahead = 5 : i64, {{.*}} warps = 8 : i64} if <lt(p0, 5)>
+// CHECK-SAME: "sm_90a" "gemv" {ahead = 5 : i64, {{.*}} warps = 16 : i64} if <lt(193535, @shared_per_block) * lt(p0, 5)>
 // CHECK-NOT: "sm_90a"
 // CHECK: kt.kernel @full
 // ALONE-LABEL: kt.kernel @decode
