@@ -30,9 +30,9 @@ constexpr MmaTile kPlainTile{64, 64, 32, 2, 2, 2, 1}, kElementsTile{64, 64, 32, 
 
 /// Of few rows: rows, panels, warps, slots or units ahead.
 ///
-/// On tensor cores what a multiprocessor has on its way decides: of a list the first ring that its shared memory has room
-/// for is the one, for more rows than `above`. Two panels a warp are fewer reads of the left side, one is twice as many
-/// blocks. The larger rings are the fastest of those that were tried on an H200.
+/// On tensor cores what a multiprocessor has on its way decides: of a list the first ring that its shared memory has
+/// room for is the one, for more rows than `above`. Two panels a warp are fewer reads of the left side, one is twice as
+/// many blocks. The larger rings are the fastest of those that were tried on an H200.
 struct Rings {
   unsigned above;
   GemvTile tiles[2];
@@ -115,7 +115,8 @@ void Menu::gemvProducts(const Product &p, const CostModel &cost, const TargetMod
     if (!tile || tile->panels % p.parts != 0)
       return;
     if (tile->sharedBytes(bytes) > sharedPerBlock(0))
-      guard = allOf({guard, Expr::lt(number(tile->sharedBytes(bytes) - 1), Expr::symbol(context, fact::kSharedPerBlock))});
+      guard =
+          allOf({guard, Expr::lt(number(tile->sharedBytes(bytes) - 1), Expr::symbol(context, fact::kSharedPerBlock))});
     // One ring for four rows has few columns instead.
     bool deep = p.canSplit(kLeastDepth) && tile->panels <= 2 && (tile->mma ? tile->rows > 4 : tile->warps == 8);
     for (bool mayShare : {false, true})

@@ -161,10 +161,9 @@ kt::Status run(const Arguments &arguments) {
     outcome = printOutputs((*session)->outputs());
   if (arguments.benchmark && (outcome.ok() || outcome.code() == kt::Code::differs)) {
     std::string name = arguments.model.substr(arguments.model.rfind('/') + 1);
-    KT_RETURN_IF_ERROR(
-        benchmark(**model, **session, inputs->views, name.substr(0, name.rfind('.')),
-                  {arguments.seconds, arguments.resident, arguments.format == "json", *carries, arguments.iterations,
-                   arguments.queued}));
+    KT_RETURN_IF_ERROR(benchmark(**model, **session, inputs->views, name.substr(0, name.rfind('.')),
+                                 {arguments.seconds, arguments.resident, arguments.format == "json", *carries,
+                                  arguments.iterations, arguments.queued}));
   }
   if (arguments.stats)
     if (kt::Status printed = printStats(**model, **session); !printed.ok())

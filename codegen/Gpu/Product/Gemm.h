@@ -92,7 +92,8 @@ struct TileShape {
 /// What blocks do with tile number `tile` when they have finished it: where they have shared the depth, the last one of
 /// the tile adds up their sums and runs the epilogue; where a norm goes on with the rows, finishRows.
 void finishTile(KernelBuilder &k, const KernelSink &sink, const GemmProblem &p, GemmEpilogue &epilogue,
-                const TileShape &t, bool split, Value tile, Value m0, Value n0, const Alignment &alignment, unsigned lanes);
+                const TileShape &t, bool split, Value tile, Value m0, Value n0, const Alignment &alignment,
+                unsigned lanes);
 /// Who computes the norm behind a product, if there is one.
 Follow followOf(const KernelSink &sink, const GemmProblem &p);
 /// How many counters that takes where the product's blocks do; they come before those of tiles.

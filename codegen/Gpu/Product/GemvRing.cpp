@@ -126,8 +126,8 @@ private:
   static constexpr unsigned kUnit = GemvTile::kUnit, kLoads = 8; // of four k's each
   unsigned step() const { return t.warps * kUnit; }
   unsigned slotBytes() const { return t.slotBytes(bytes); }
-  /// Where a row of a unit's panel is. Eight lanes that copy fill a line of 128 bytes, and so do the rows 8t + i of all t
-  /// that a load takes: in different lines, and turned by t inside them.
+  /// Where a row of a unit's panel is. Eight lanes that copy fill a line of 128 bytes, and so do the rows 8t + i of all
+  /// t that a load takes: in different lines, and turned by t inside them.
   Value rowInUnit(Value row) {
     Value i = k.and_(row, 7), turned = k.xor_(k.and_(i, 3), k.shr(row, 3));
     return k.mul(k.add(k.and_(row, ~3), turned), kPanel * bytes);

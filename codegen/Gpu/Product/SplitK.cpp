@@ -73,8 +73,8 @@ LogicalResult kt::gpu::addProduct(KernelSink &sink, const GemmProblem &p, Kernel
 }
 
 void kt::gpu::finishTile(KernelBuilder &k, const KernelSink &sink, const GemmProblem &p, GemmEpilogue &epilogue,
-                         const TileShape &t, bool split, Value tile, Value m0, Value n0,
-                         const Alignment &alignment, unsigned lanes) {
+                         const TileShape &t, bool split, Value tile, Value m0, Value n0, const Alignment &alignment,
+                         unsigned lanes) {
   auto addUp = [&] {
     unsigned width = std::max(lanes, 4u), chunks = t.columns / p.parts / width, count = width * p.parts;
     Value firstColumn = p.parts == 1 ? n0 : k.div(n0, p.parts);

@@ -63,10 +63,10 @@ struct SimtTile {
   std::string str() const;
 };
 
-/// Tile of a kernel for few rows, whose time is that of reading the right side's panels once: the warps of a block share
-/// the depth of `panels` panels, a unit of 32 k's each in turn, and have `ahead` units on their way, in registers or, on
-/// tensor cores (`mma`), in a ring of slots in shared memory. There the panels are the rows of the fragments, so that 8
-/// rows of the product cost what one does.
+/// Tile of a kernel for few rows, whose time is that of reading the right side's panels once: the warps of a block
+/// share the depth of `panels` panels, a unit of 32 k's each in turn, and have `ahead` units on their way, in registers
+/// or, on tensor cores (`mma`), in a ring of slots in shared memory. There the panels are the rows of the fragments, so
+/// that 8 rows of the product cost what one does.
 struct GemvTile {
   static constexpr unsigned kUnit = 32;
   unsigned rows = 0, panels = 0, warps = 0, ahead = 0;
