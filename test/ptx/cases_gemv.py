@@ -104,6 +104,7 @@ def gemv_cases():
             gemv('ragged_50_99', plain_runs('f16', 'f16', 50, 99, ROWS)),
             gemv('simt_f32', plain_runs('f32', 'f32', 72, 90, ROWS), exact),
             gemv('simt_f32_f16', plain_runs('f32', 'f16', 72, 90, ROWS), exact),
+            gemv('simt_deep', plain_runs('f32', 'f32', 75, 1536, ROWS), 8e-6),
             gemv('simt_split', plain_runs('f32', 'f32', 75, 300, ROWS), exact),
             gemv('int8_f16', scaled_runs('f16', 80, 160, MANY)),
             gemv('int8_bf16', scaled_runs('bf16', 80, 160, MANY)),

@@ -339,6 +339,17 @@ kt.kernel @simt_split ["p0"] computes {
   kt.yield %r : !kt.tensor<[p0, 75] x f32>
 }
 
+kt.kernel @simt_deep ["p0"] computes {
+^bb0(%a: !kt.tensor<[p0, 1536] x f32>, %b: !kt.tensor<[5, 1536, 16] x f32>):
+  %r = kt.matmul %a, %b
+      {maps = [#mk, #nk, #mn], depth = #kt.expr<1536>, packed}
+      : !kt.tensor<[p0, 1536] x f32>, !kt.tensor<[5, 1536, 16] x f32> -> !kt.tensor<[p0, 75] x f32> epilogue {
+  ^bb0(%acc: f32, %i0: index, %i1: index):
+    kt.yield %acc : f32
+  }
+  kt.yield %r : !kt.tensor<[p0, 75] x f32>
+}
+
 kt.kernel @simt_large [] computes {
 ^bb0(%a: !kt.tensor<[256, 64] x f32>, %b: !kt.tensor<[16, 64, 16] x f32>):
   %r = kt.matmul %a, %b
