@@ -32,7 +32,7 @@ constexpr MmaTile kPlainTile{64, 64, 32, 2, 2, 2, 1}, kElementsTile{64, 64, 32, 
 ///
 /// On tensor cores what a multiprocessor has on its way decides: of a list the first ring that its shared memory has
 /// room for is the one, for more rows than `above`. Two panels a warp are fewer reads of the left side, one is twice as
-/// many blocks. The larger rings are the fastest of those that were tried on an H200.
+/// many blocks. About ten rings were tried in chains on an H200; smaller ones, for other cards, were not.
 struct Rings {
   unsigned above;
   GemvTile tiles[2];
