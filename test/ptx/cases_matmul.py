@@ -81,7 +81,7 @@ def matmul_cases():
             runs.append(((m,), [a, w], [Tensor(product(a.values.T, w.values), kind)]))
         cases.append(Case(f'left_transposed_{kind}', runs, tolerance=None if kind == 'f16' else 4e-6))
         runs = []
-        for b, m in ((1, 9), (3, 7), (2, 40), (2, 3), (1, 2)):
+        for b, m in ((1, 9), (3, 7), (2, 40), (2, 3), (1, 2), (1, 1)):
             a, w, y = Tensor(randn(b, m, 48), kind), Tensor(randn(48, 24), kind), Tensor(randn(m, 24), kind)
             p = Tensor(pack(w.bits), kind)
             runs.append(((b, m), [a, p, y], [Tensor(product(a.values.reshape(-1, 48), w.values).reshape(b, m, 24) + y.values, kind)]))
