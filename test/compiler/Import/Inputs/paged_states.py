@@ -45,6 +45,7 @@ def follow(caches, i):
 
 
 def close(got, want):
+    # Sums and exponentials of f32 against numbers in double precision.
     np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-5)
 
 

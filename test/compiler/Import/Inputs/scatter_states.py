@@ -45,6 +45,7 @@ def written(caches, i):
 def same_sums(got, c):
     for name, want in ('sums', c['cache'].sum(1)), ('row_sums', c['rows'].astype(np.float32).sum(3)), ('turned_sums', c['turned'].sum(3)), ('ring_sums', c['ring'].sum(3)), \
             ('elements_sums', c['elements'].sum(3)), ('full_sums', c['full'].sum(3)):
+        # Sums of f32, which numpy adds up in another order; the caches themselves are compared exactly.
         np.testing.assert_allclose(got[name], want, rtol=1e-5, atol=1e-5, err_msg=name)
 
 
