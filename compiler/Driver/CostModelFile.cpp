@@ -1,6 +1,7 @@
 //===- CostModelFile.cpp - numbers of the model of cost, as a file --------===//
 //
-//   {"launch": 2000000, "arrival": 1000000, "barrier": 40000, "overlap": 40,
+//   {"launch": 2000000, "arrival": 1000000, "barrier": 40000, "overlap": 40, "between": 1650000, "hidden": 30,
+//    "left": 400000,
 //    "cards": {"90": {"mma": 4886, "fma": 500, "shared": 224, "l2": 70, "dram": 26, "latency": 800000, "step": 23000,
 //                    "wgmma": 7000}}}
 //
@@ -17,7 +18,8 @@
 using namespace kt;
 using nlohmann::json;
 
-static constexpr const char *kConstantNames[] = {"launch", "arrival", "barrier", "overlap"};
+static constexpr const char *kConstantNames[] = {"launch",  "arrival", "barrier", "overlap",
+                                                 "between", "hidden",  "left"};
 static constexpr const char *kRateNames[] = {"mma", "fma", "shared", "l2", "dram", "latency", "step", "wgmma"};
 
 /// The number that `object` gives for one of `names`, put into `to` beside them.

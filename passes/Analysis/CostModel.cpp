@@ -158,10 +158,10 @@ CostModel::ProductCost CostModel::contraction(const Product &p, const Block &b, 
   // two products that takes a part, the longer the less memory waits.
   Expr launch = number(target.constants().launch);
   if (b.onTheWay) {
-    constexpr int64_t kBetween = 1'650'000, kAtLeast = 400'000;
-    Expr filled = Expr::floorDiv(number(b.onTheWay * 300ll), pick([](const CardModel &c) { return c.dram; }));
+    const CostConstants &c = target.constants();
+    Expr hidden = Expr::floorDiv(number(b.onTheWay * 10ll * c.hidden), pick([](const CardModel &c) { return c.dram; }));
     launch = Expr::select(Expr::lt(Expr::symbol(context, fact::kCapability), number(90)), launch,
-                          Expr::max(number(kAtLeast), number(kBetween) - filled));
+                          Expr::max(number(c.left), number(c.between) - hidden));
   }
   auto launched = [&](Expr work, Expr blocks) { return Expr::max(work, waited(blocks)) + launch; };
   Expr alone = launched(rounds(tiles, slabs, times), tiles);
@@ -266,16 +266,19 @@ CostModel::BlockTimes CostModel::decodeTimes(const AttentionProblem &p) const {
   };
   auto alone = [&](const CardModel &c) {
     int64_t chain = (p.d / 16 + p.e / 32) * c.step / 2 + 2 * target.constants().barrier;
-    return std::max({full(c), chain, c.latency / (kDecodeStages - 1)});
+    return std::max({full(c), chain, c.latency / (decodeStages(width) - 1)});
   };
   auto epilogue = [&](const CardModel &c) { return c.latency; };
-  auto resident = [&](const CardModel &c) { return c.resident(kDecodeStages * bytes, 128, width > 128 ? 255 : 128); };
+  auto resident = [&](const CardModel &c) {
+    return c.resident(decodeStages(width) * bytes, 128, width > 128 ? 255 : 168);
+  };
   return {pick(full), pick(alone), pick(epilogue), pick(resident), {}};
 }
 
 Expr CostModel::decodeShares(const AttentionProblem &p) const {
-  // As many as fill the device at once, each with at least four blocks of keys.
-  Expr room = Expr::floorDiv(smCount() * decodeTimes(p).resident, Expr::max(decodeTiles(p), number(1)));
+  // One block a multiprocessor has enough on its way (on an H200 two take as long, and more shares longer to add up);
+  // each has at least four blocks of keys.
+  Expr room = Expr::floorDiv(smCount(), Expr::max(decodeTiles(p), number(1)));
   Expr deep = Expr::floorDiv(walkedBy(p), number(kDecodeKeys * 4));
   return Expr::max(number(1), Expr::min(number(kMostDecodeShares), Expr::min(room, deep)));
 }

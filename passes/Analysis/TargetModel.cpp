@@ -41,7 +41,7 @@ std::optional<TargetModel> TargetModel::get(StringRef target, ArrayRef<int64_t> 
   model.models.assign(first, isExact(target) ? first + 1 : std::end(kCards));
   if (numbers.empty())
     return model;
-  model.general = {numbers[0], numbers[1], numbers[2], numbers[3]};
+  model.general = {numbers[0], numbers[1], numbers[2], numbers[3], numbers[4], numbers[5], numbers[6]};
   for (ArrayRef<int64_t> rest = numbers.drop_front(kConstants); !rest.empty(); rest = rest.drop_front(kRates))
     for (CardModel &card : model.models)
       if (card.capability == rest[0])
@@ -69,7 +69,7 @@ bool TargetModel::accepts(ArrayRef<int64_t> numbers) {
 
 SmallVector<int64_t> TargetModel::builtIn() {
   CostConstants c;
-  SmallVector<int64_t> numbers{c.launch, c.arrival, c.barrier, c.overlap};
+  SmallVector<int64_t> numbers{c.launch, c.arrival, c.barrier, c.overlap, c.between, c.hidden, c.left};
   for (CardModel card : kCards) {
     numbers.push_back(card.capability);
     for (int64_t *field : ratesOf(card))

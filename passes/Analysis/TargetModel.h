@@ -37,14 +37,17 @@ struct CostConstants {
   int64_t arrival = 1'700'000; // until the last block of several knows that it is
   int64_t barrier = 80'000;
   int64_t overlap = 15; // of the shorter of two units that work at the same time, what is seen
+  // Between two launches that overlap, what is on its way when the first one ends hides a part, in percent of the time
+  // that it takes to come, and something is always left.
+  int64_t between = 1'650'000, hidden = 30, left = 400'000;
 };
 
 class TargetModel {
 public:
-  /// The model of "sm_89"; nothing for a target that is no GPU. `numbers` (kNumbers) replace what is built in: the four
+  /// The model of "sm_89"; nothing for a target that is no GPU. `numbers` (kNumbers) replace what is built in: the
   /// CostConstants, then for each card its capability and the eight rates and times of a CardModel.
   static std::optional<TargetModel> get(llvm::StringRef target, llvm::ArrayRef<int64_t> numbers = {});
-  static constexpr size_t kConstants = 4, kRates = 9;
+  static constexpr size_t kConstants = 7, kRates = 9;
   /// Whether these are such numbers: counts, known capabilities, and values that no expression overflows by.
   static bool accepts(llvm::ArrayRef<int64_t> numbers);
   /// What is built in, as such numbers.

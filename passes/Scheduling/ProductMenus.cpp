@@ -37,10 +37,10 @@ struct Rings {
   unsigned above;
   GemvTile tiles[2];
 };
-constexpr Rings kRings[] = {{0, {{4, 2, 16, 5, true}, {4, 2, 8, 5, true}}},
-                            {0, {{4, 1, 16, 8, true}, {4, 1, 16, 4, true}}},
-                            {4, {{16, 2, 8, 8, true}, {16, 2, 8, 3, true}}},
-                            {16, {{32, 2, 8, 5, true}, {32, 2, 4, 5, true}}}};
+constexpr Rings kRings[] = {
+    {0, {{4, 2, 16, 5, true}, {4, 2, 8, 5, true}}},  {0, {{4, 1, 16, 8, true}, {4, 1, 16, 4, true}}},
+    {4, {{8, 2, 8, 10, true}, {8, 2, 8, 4, true}}},  {4, {{8, 1, 16, 8, true}, {8, 1, 16, 3, true}}},
+    {8, {{16, 2, 8, 8, true}, {16, 2, 8, 3, true}}}, {16, {{32, 2, 8, 5, true}, {32, 2, 4, 5, true}}}};
 constexpr GemvTile kGemvCoreTiles[] = {{1, 1, 8, 2}, {4, 1, 8, 2}, {1, 2, 8, 2}, {8, 2, 8, 1}};
 
 /// Left alone, ptxas saves registers for more blocks than few rows have, and spills.
@@ -117,8 +117,8 @@ void Menu::gemvProducts(const Product &p, const CostModel &cost, const TargetMod
     if (tile->sharedBytes(bytes) > sharedPerBlock(0))
       guard =
           allOf({guard, Expr::lt(number(tile->sharedBytes(bytes) - 1), Expr::symbol(context, fact::kSharedPerBlock))});
-    // One ring for four rows has few columns instead.
-    bool deep = p.canSplit(kLeastDepth) && tile->panels <= 2 && (tile->mma ? tile->rows > 4 : tile->warps == 8);
+    // For up to eight rows there are rings of few columns instead.
+    bool deep = p.canSplit(kLeastDepth) && tile->panels <= 2 && (tile->mma ? tile->rows > 8 : tile->warps == 8);
     for (bool mayShare : {false, true})
       if (!mayShare || deep)
         addProduct(path::kGemv, gemvConfig(context, *tile), p, cost, {tile->rows, tile->columns(), tile->threads()},

@@ -26,8 +26,9 @@ constexpr int64_t kSmCounts[] = {16, 24, 32, 46, 56, 68, 76, 84, 108, 114, 128, 
 /// Of the generation of data centres, which runs code for older ones too.
 constexpr int64_t kHopperSmCounts[] = {78, 114, 132};
 
-/// Nanoseconds that the model does not tell apart.
-constexpr int64_t kUnsure = 500;
+/// Nanoseconds that the model does not tell apart. Of few rows it tells more: a quarter of a microsecond in each of a
+/// decoder's products is 5 % of a token.
+constexpr int64_t kUnsure = 500, kUnsureOfSteps = 100;
 
 /// Kilobytes of PTX that a candidate is about, as measured: some for each function, three eighths for each mma, a
 /// twentieth for each product of a thread's slab on CUDA cores, two and more for each unit that a tile for few rows has
@@ -187,7 +188,7 @@ private:
       int64_t left = w.winner == without ? w.second : w.first;
       if (left == kNever)
         return kNever;
-      int64_t lost = std::max<int64_t>(0, left - w.best - kUnsure);
+      int64_t lost = std::max<int64_t>(0, left - w.best - (w.isStep ? kUnsureOfSteps : kUnsure));
       losses.push_back((int64_t)((double)lost * 10'000.0 / (double)std::max<int64_t>(1, w.best)));
       if (w.isStep)
         losses.back() *= kStepsWeigh;
@@ -217,7 +218,7 @@ struct ScheduleKernelsPass : kt::impl::ScheduleKernelsBase<ScheduleKernelsPass> 
 
   void runOnOperation() override {
     if (!costModel.empty() && !TargetModel::accepts(llvm::to_vector(costModel))) {
-      getOperation()->emitError("cost-model: expected four constants, and nine numbers for each of known cards");
+      getOperation()->emitError("cost-model: expected seven constants, and nine numbers for each of known cards");
       return signalPassFailure();
     }
     auto bounds = getOperation()->getAttrOfType<DictionaryAttr>("kt.bounds");

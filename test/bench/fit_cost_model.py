@@ -21,7 +21,7 @@ CARDS = {80: (2890, 180, 180, 40, 18, 560000, 28000, 1), 86: (870, 430, 217, 30,
          120: (1230, 610, 307, 40, 10, 480000, 18000, 1)}
 SHARED = {80: (164, 2048), 86: (100, 1536), 89: (100, 1536), 90: (228, 2048), 120: (100, 1536)}  # kilobytes and threads of a multiprocessor
 RATES = ('mma', 'fma', 'shared', 'l2', 'dram', 'latency', 'step', 'wgmma')
-CONSTANTS = {'launch': 2000000, 'arrival': 1700000, 'barrier': 80000, 'overlap': 15}
+CONSTANTS = {'launch': 2000000, 'arrival': 1700000, 'barrier': 80000, 'overlap': 15}  # the others are of launches that overlap, and rows of launches alone
 STASH = 16  # bytes of a tile's shared memory behind its slabs
 START = 4  # latencies before the first slab
 

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """What share of a card's memory bandwidth products of few rows reach, in chains of weights that no cache holds.
 
-    gemv.py --ktc KTC --ktrun KTRUN [--work DIR] [--target sm_90] [--rows 1 4 8 16 32] [--layers 24] [--seconds 0.4] [--tuning FILE]
+    gemv.py --ktc KTC --ktrun KTRUN [--work DIR] [--target sm_90] [--rows 1 4 8 16 32] [--layers 96] [--seconds 0.4] [--tuning FILE]
 
 Measures a kernel that only reads, then a chain of 4096x4096 and one of 4096x14336x4096, in half precision, for each number of rows: `ktrun --resident
 --benchmark` over the bytes of the weights. Results of the last layer are compared with the same chain in double precision, rounded between the layers,
-on a few columns. Needs a card, Python and numpy; fails where a result is wrong. Takes about a minute."""
+on a few columns. Needs a card, Python and numpy; fails where a result is wrong. So many layers that what lies between two runs is little of one: with 24 a layer takes 0.2 us more. Takes about a minute."""
 import argparse
 import ctypes
 import json
@@ -152,7 +152,7 @@ def main():
     parser.add_argument('--work')
     parser.add_argument('--target', default='sm_90')
     parser.add_argument('--rows', type=int, nargs='+', default=[1, 4, 8, 16, 32])
-    parser.add_argument('--layers', type=int, default=24, help='4096x4096 ones; the other chain has about as many bytes')
+    parser.add_argument('--layers', type=int, default=96, help='4096x4096 ones; the other chain has about as many bytes')
     parser.add_argument('--seconds', type=float, default=0.4, help='of each measurement')
     parser.add_argument('--tuning', help='measured times, by which variants are chosen')
     args = parser.parse_args()

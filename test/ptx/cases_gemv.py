@@ -99,7 +99,7 @@ def gemv_cases():
     eight = row_runs('f32', False, 75, 300, (8,))
     return [gemv('linear_f16_136_200', linear_runs('f16', 136, 200, MANY)),
             gemv('linear_bf16_72_64', linear_runs('bf16', 72, 64, MANY)),
-            gemv('linear_f16_72_2048', linear_runs('f16', 72, 2048, (1, 12, 32))),  # blocks share the depth
+            gemv('linear_f16_72_2048', linear_runs('f16', 72, 2048, (1, 6, 12, 32))),  # blocks share the depth
             gemv('ragged_41_104', plain_runs('f16', 'f16', 41, 104, MANY)),
             gemv('ragged_50_99', plain_runs('f16', 'f16', 50, 99, ROWS)),
             gemv('simt_f32', plain_runs('f32', 'f32', 72, 90, ROWS), exact),
@@ -113,10 +113,10 @@ def gemv_cases():
             gemv('parts_bf16_72_104', parts_runs('bf16', 'bf16', 72, 104, MANY)),
             gemv('parts_f32_75_300', parts_runs('f32', 'f32', 75, 300, ROWS), exact),
             gemv('parts_int8_f16_80_160', parts_runs('f16', 'i8', 80, 160, MANY)),
-            gemv('rows_apart_f16', apart_runs('f16', ((1, 1), (2, 3), (4, 7)), 72, 48)),
+            gemv('rows_apart_f16', apart_runs('f16', ((1, 1), (2, 3), (2, 5), (4, 7)), 72, 48)),
             gemv('rows_apart_f32', apart_runs('f32', ((1, 1), (2, 3), (4, 2)), 72, 48), exact),
-            gemv('columns_first_f16', batch_runs('f16', ((1, 1), (3, 7), (2, 32)), 72, 48)),
-            gemv('rows_f16_200_1536', row_runs('f16', True, 200, 1536, (1, 7, 30))),
+            gemv('columns_first_f16', batch_runs('f16', ((1, 1), (3, 7), (2, 13), (2, 32)), 72, 48)),
+            gemv('rows_f16_200_1536', row_runs('f16', True, 200, 1536, (1, 7, 13, 30))),
             gemv('rows_f32_75_300', row_runs('f32', False, 75, 300, (1, 3, 8)), 2e-5),
             gemv('rows_f32_75_300', eight, 2e-5, 'gemv_one_by_one', sharing, order=ONE_BY_ONE),
             gemv('rows_f32_75_300', eight, 2e-5, 'gemv_at_once', sharing, order=AT_ONCE),

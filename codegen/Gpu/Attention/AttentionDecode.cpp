@@ -16,7 +16,7 @@ using namespace kt::gpu;
 
 namespace {
 
-constexpr unsigned kRows = kDecodeRows, kWarps = kDecodeKeys / 16, kThreads = kWarps * 32, kStages = kDecodeStages,
+constexpr unsigned kRows = kDecodeRows, kWarps = kDecodeKeys / 16, kThreads = kWarps * 32,
                    kMostShares = kMostDecodeShares;
 static_assert(kDecodeKeys == kKeys);
 
@@ -25,11 +25,11 @@ public:
   Decode(KernelSink &sink, const AttentionProblem &p)
       : sink(sink), p(p), op(p.op),
         k(sink.kernel, sink.entryName(),
-          {kThreads, p.d + p.e > 128 ? 2u : 4u, /*workspace=*/true, /*counters=*/true, sink.paged}),
+          {kThreads, p.d + p.e > 128 ? 2u : 3u, /*workspace=*/true, /*counters=*/true, sink.paged}),
         type(op.getQuery().getType().scalarType()),
         score(k, op.getScore(), 1, extraPointers(k, 3, op.getExtras().size())), chunksD(rowChunks(p.d)),
         chunksE(rowChunks(p.e)), bytesK(kKeys * chunksD * 16), slotBytes(bytesK + kKeys * chunksE * 16),
-        tilesE(padTo16(p.e) / 8), pitch((padTo16(p.e) + 4) * 4) {}
+        tilesE(padTo16(p.e) / 8), pitch((padTo16(p.e) + 4) * 4), stages(decodeStages(p.d + p.e)) {}
   LogicalResult build();
 
 private:
@@ -63,9 +63,9 @@ private:
   KernelBuilder k;
   Type type;
   BodyEmitter score;
-  unsigned chunksD, chunksE, bytesK, slotBytes, tilesE, pitch;
+  unsigned chunksD, chunksE, bytesK, slotBytes, tilesE, pitch, stages;
 
-  Value ring, weights, tails; // in shared memory
+  Value ring; // in shared memory
   Value lane, warp, batch, group, row0, rows;
   Values own[2];  // where a thread's rows are
   Values queries; // fragments
@@ -75,7 +75,7 @@ private:
 
 void Decode::locate() {
   lane = k.and_(k.tid(), 31), warp = k.shr(k.tid(), 5);
-  ring = k.shared(), weights = k.add(ring, kWarps * kRows * pitch), tails = k.add(weights, kRows * kMostShares * 4);
+  ring = k.shared();
   Values block = delinearize(k, k.ctaX(), {p.b, groups(), tiles()});
   batch = block[0], group = block[1], row0 = k.mul(block[2], kRows);
   rows = k.min(k.sub(k.size(rowsOfGroup()), row0), kRows);
@@ -149,43 +149,32 @@ void Decode::walkKeys() {
   Value first = k.mul(k.add(begin, before), kKeys);
   // Nothing is read behind the share, and nothing before any key was seen.
   Value end = k.min(some.end, k.add(first, k.mul(count, kKeys)));
-  HeadRows keys, values;
-  auto open = [&](Value page, Value j0) {
-    keys = headRows(k, 1, p.key, batch, group, end, p.d, page, j0);
-    values = headRows(k, 2, p.value, batch, group, end, p.e, page, j0);
-  };
-  auto pageOf = [&](Value j0) { return pageOfKeys(k, batch, j0, end); };
-  if (!sink.paged)
-    open({}, {});
+  KeysAndValues keys(k, p, batch, group, end, sink.paged);
   auto load = [&](Value j0, Value slot, Value page) {
-    if (page)
-      open(page, j0);
-    copyRows(k, keys, type, j0, kKeys, slot, chunksD, /*aligned=*/true);
-    copyRows(k, values, type, j0, kKeys, k.add(slot, bytesK), chunksE, /*aligned=*/true);
-    k.cpAsyncCommit();
+    keys.copy(j0, page, type, slot, {chunksD, chunksE, bytesK}, /*aligned=*/true);
   };
-  for (unsigned stage = 0; stage + 1 < kStages; ++stage)
-    load(k.add(first, stage * kKeys), k.add(ring, stage * slotBytes), pageOf(k.add(first, stage * kKeys)));
+  for (unsigned stage = 0; stage + 1 < stages; ++stage)
+    load(k.add(first, stage * kKeys), k.add(ring, stage * slotBytes), keys.pageOf(k.add(first, stage * kKeys)));
 
   bool lowest = mayBeLowest(op);
   Value toPower = k.cf(plainScale(op).value_or(1) * kLog2e), minus = k.cf(-INFINITY);
   Values inits(tilesE * 4, k.cf(0));
   inits.append({minus, minus, k.cf(0), k.cf(0), ring, first});
   if (sink.paged) // looked up a block ahead
-    inits.push_back(pageOf(k.add(first, (kStages - 1) * kKeys)));
+    inits.push_back(keys.pageOf(k.add(first, (stages - 1) * kKeys)));
   Values last = k.forLoop(k.c(0), count, k.c(1), inits, [&](Value, ValueRange now) {
     Values sums(now.take_front(tilesE * 4));
     ValueRange rest = now.drop_front(tilesE * 4);
     RunningRows both{{rest[0], rest[1]}, {rest[2], rest[3]}};
     Value slot = rest[4], j0 = rest[5];
-    auto ahead = [&](unsigned stages) {
-      Value next = k.add(slot, stages * slotBytes), ringEnd = k.add(ring, kStages * slotBytes);
-      return k.sel(k.lt(next, ringEnd), next, k.sub(next, kStages * slotBytes));
+    auto ahead = [&](unsigned slots) {
+      Value next = k.add(slot, slots * slotBytes), ringEnd = k.add(ring, stages * slotBytes);
+      return k.sel(k.lt(next, ringEnd), next, k.sub(next, stages * slotBytes));
     };
-    k.cpAsyncWait(kStages - 2);
+    k.cpAsyncWait(stages - 2);
     k.barrier(); // all have the block, and are done with the one before, whose slot is the next one's to fill
-    load(k.add(j0, (kStages - 1) * kKeys), ahead(kStages - 1), sink.paged ? rest[6] : Value());
-    Value nextPage = pageOf(k.add(j0, kStages * kKeys));
+    load(k.add(j0, (stages - 1) * kKeys), ahead(stages - 1), sink.paged ? rest[6] : Value());
+    Value nextPage = keys.pageOf(k.add(j0, stages * kKeys));
     Values s = scores(slot, j0), factor = takeScores(k, s, both, toPower, lowest);
     for (unsigned q = 0; q < sums.size(); ++q)
       sums[q] = k.mulf(sums[q], factor[q / 2 % 2]);
@@ -231,55 +220,42 @@ void Decode::keepWarp() {
 }
 
 void Decode::addUp(Value count, unsigned most, Place place, Emit emit) {
-  // A warp finds what each part of a row counts, one in a lane.
-  k.forLoop(warp, rows, k.c(kWarps), {}, [&](Value row, ValueRange) -> Values {
-    Values tops, sums;
-    for (unsigned first = 0; first < most; first += 32) {
-      Value part = k.add(lane, first), there = k.lt(part, count);
-      Values pair = k.ifElse(
-          there, {k.f32, k.f32},
-          [&]() -> Values { return k.loadElements(k.gep(place(part, row), tilesE * 32), k.f32, 2); },
-          [&]() -> Values { return {k.cf(-INFINITY), k.cf(0)}; });
-      tops.push_back(pair[0]), sums.push_back(pair[1]);
-    }
-    Value top = tops[0];
-    for (Value other : ArrayRef(tops).drop_front())
-      top = k.maxf(top, other);
-    for (unsigned mask = 1; mask < 32; mask *= 2)
-      top = k.maxf(top, k.shuffleXor(top, mask));
-    Value none = arith::CmpFOp::create(k.b, k.loc, arith::CmpFPredicate::OEQ, top, k.cf(-INFINITY));
-    Value from = k.sel(none, k.cf(0), top), total = k.cf(0);
-    for (auto [number, pair] : llvm::enumerate(llvm::zip(tops, sums))) {
-      Value weight = k.exp2Flushed(k.mulf(k.subf(std::get<0>(pair), from), k.cf(kLog2e)));
-      total = k.fma(std::get<1>(pair), weight, total);
-      Value slot = k.add(k.mul(row, kMostShares), k.add(lane, number * 32));
-      k.store(weight, k.at(k.sptr(weights), slot, 4), 4);
-    }
-    for (unsigned mask = 1; mask < 32; mask *= 2)
-      total = k.addf(total, k.shuffleXor(total, mask));
-    k.ifThen(k.cmp(Pred::eq, lane, 0), [&] { k.storeElements({top, total}, k.at(k.sptr(tails), row, 8)); });
-    return {};
-  });
-  k.barrier();
-  constexpr unsigned kTogether = 16; // on their way at a time
-  unsigned fours = p.e / 4, together = std::min(most, kTogether);
+  // Each thread finds for itself what the parts of its row count: asking for sums and scores at the same time is less
+  // than telling one another.
+  unsigned fours = p.e / 4, together = std::min(most, 16u);
   k.forLoop(k.tid(), k.mul(rows, fours), k.c(kThreads), {}, [&](Value item, ValueRange) -> Values {
     Value row = k.div(item, fours), column = k.shl(k.rem(item, fours), 2);
-    Values sums = k.forLoop(k.c(0), count, k.c(together), Values(4, k.cf(0)), [&](Value first, ValueRange now) {
-      Values next(now), loaded[kTogether], weight;
+    Values inits(5, k.cf(0)); // four columns and the row's own sum
+    inits.push_back(k.cf(-INFINITY));
+    Values done = k.forLoop(k.c(0), count, k.c(together), inits, [&](Value first, ValueRange now) {
+      SmallVector<Values> parts, pairs;
       for (unsigned i = 0; i < together; ++i) {
-        Value part = k.add(first, i), there = k.lt(part, count), safe = k.sel(there, part, k.c(0));
-        weight.push_back(k.load(k.at(k.sptr(weights), k.add(k.mul(row, kMostShares), part), 4), k.f32, 4));
-        for (Value v : k.loadElements(k.gep(place(safe, row), k.ext(k.shl(column, 2))), k.f32, 4))
-          loaded[i].push_back(k.sel(there, v, k.cf(0)));
+        Value part = k.add(first, i), there = k.lt(part, count), from = place(k.sel(there, part, k.c(0)), row);
+        parts.push_back(k.loadElements(k.gep(from, k.ext(k.shl(column, 2))), k.f32, 4));
+        pairs.push_back(k.loadElements(k.gep(from, tilesE * 32), k.f32, 2));
+        parts.back().push_back(pairs.back()[1]);
+        for (Value &v : parts.back())
+          v = k.sel(there, v, k.cf(0));
+        pairs.back()[0] = k.sel(there, pairs.back()[0], k.cf(-INFINITY));
       }
-      for (unsigned i = 0; i < together; ++i)
-        for (unsigned c = 0; c < 4; ++c)
-          next[c] = k.fma(loaded[i][c], weight[i], next[c]);
+      Value top = now[5];
+      for (const Values &pair : pairs)
+        top = k.maxf(top, pair[0]);
+      Value none = arith::CmpFOp::create(k.b, k.loc, arith::CmpFPredicate::OEQ, top, k.cf(-INFINITY));
+      Value from = k.sel(none, k.cf(0), top);
+      auto weightOf = [&](Value score) { return k.exp2Flushed(k.mulf(k.subf(score, from), k.cf(kLog2e))); };
+      Values next;
+      for (Value v : now.take_front(5))
+        next.push_back(k.mulf(v, weightOf(now[5])));
+      for (auto [part, pair] : llvm::zip(parts, pairs)) {
+        Value weight = weightOf(pair[0]);
+        for (auto [sum, v] : llvm::zip(next, part))
+          sum = k.fma(v, weight, sum);
+      }
+      next.push_back(top);
       return next;
     });
-    Values tail = k.loadElements(k.at(k.sptr(tails), row, 8), k.f32, 2);
-    emit(row, column, sums, tail[0], tail[1]);
+    emit(row, column, ValueRange(done).take_front(4), done[5], done[4]);
     return {};
   });
 }
@@ -337,11 +313,11 @@ LogicalResult Decode::build() {
 
   artifact::Variant variant;
   variant.schedule = "attention decode rows=" + std::to_string(kRows) + " keys=" + std::to_string(kKeys) +
-                     " stages=" + std::to_string(kStages) + " split";
+                     " stages=" + std::to_string(stages) + " split";
   Expr shares = sink.candidate.getSplits(), none = sink.number(0), blocks = p.b * groups() * tiles();
   variant.workspace = sink.pool.add(Expr::select(Expr::lt(sink.one(), shares), shares * p.b * p.h * p.i * pitch, none));
   variant.counters = sink.pool.add(blocks * 4);
-  int64_t shared = std::max(kStages * slotBytes, kWarps * kRows * pitch + kRows * (kMostShares + 2) * 4);
+  int64_t shared = std::max(stages * slotBytes, kWarps * kRows * pitch);
   if (failed(sink.addStage(variant, k, {blocks, shares, sink.one()}, shared)))
     return failure();
   sink.addVariant(std::move(variant));

@@ -104,20 +104,9 @@ LogicalResult Flash::build() {
   Value lastRow = k.sub(k.min(k.add(i0, rows), k.size(p.i)), 1);
   KeyRange some = seenBySome(k, p, i0, lastRow), all = seenByAll(k, p, i0, lastRow);
   Value endJ = p.low ? sizeJ : some.end;
-  HeadRows keys, values;
-  auto open = [&](Value page, Value j0) {
-    keys = headRows(k, 1, p.key, b, g, endJ, p.d, page, j0);
-    values = headRows(k, 2, p.value, b, g, endJ, p.e, page, j0);
-  };
-  auto pageOf = [&](Value j0) { return pageOfKeys(k, b, j0, endJ); };
-  if (!sink.paged)
-    open({}, {});
+  KeysAndValues keys(k, p, b, g, endJ, sink.paged);
   auto loadKeys = [&](Value j0, Value slot, Value page) {
-    if (page)
-      open(page, j0);
-    copyRows(k, keys, type, j0, kKeys, slot, chunksD, plan.aligned);
-    copyRows(k, values, type, j0, kKeys, k.add(slot, bytesK), chunksE, plan.aligned);
-    k.cpAsyncCommit();
+    keys.copy(j0, page, type, slot, {chunksD, chunksE, bytesK}, plan.aligned);
   };
 
   Value firstBlock = some.begin ? k.div(some.begin, kKeys) : k.c(0);
@@ -146,7 +135,7 @@ LogicalResult Flash::build() {
     RunningRows running{{rest[0], rest[1]}, {rest[2], rest[3]}};
     Value slot = rest[4], j0 = rest[5], nextSlot = slot, nextJ = k.add(j0, kKeys), page, nextPage;
     if (sink.paged) // looked up a block ahead
-      page = rest[6], nextPage = pageOf(k.add(nextJ, ring ? kKeys : 0));
+      page = rest[6], nextPage = keys.pageOf(k.add(nextJ, ring ? kKeys : 0));
     if (ring) {
       nextSlot = k.sub(k.add(k.shl(ring0, 1), slotBytes), slot);
       loadKeys(nextJ, nextSlot, page);
@@ -224,11 +213,11 @@ LogicalResult Flash::build() {
   };
   auto walk = [&](Value firstJ, Value count, ValueRange sums) {
     if (ring)
-      loadKeys(firstJ, ring0, pageOf(firstJ));
+      loadKeys(firstJ, ring0, keys.pageOf(firstJ));
     Values inits(sums);
     inits.append({ring0, firstJ});
     if (sink.paged)
-      inits.push_back(pageOf(k.add(firstJ, ring ? kKeys : 0)));
+      inits.push_back(keys.pageOf(k.add(firstJ, ring ? kKeys : 0)));
     Values last = k.forLoop(k.c(0), count, k.c(1), inits, walkBlock);
     k.cpAsyncWait(0);
     last.truncate(sums.size());

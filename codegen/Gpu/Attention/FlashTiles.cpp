@@ -80,6 +80,24 @@ void kt::gpu::copyRows(KernelBuilder &k, const HeadRows &from, Type type, Value 
     copyChunk(k.add(k.tid(), at), at + threads <= count * used);
 }
 
+KeysAndValues::KeysAndValues(KernelBuilder &k, const AttentionProblem &p, Value b, Value g, Value end, bool paged)
+    : k(k), p(p), b(b), g(g), end(end) {
+  if (!paged)
+    keys = rowsOf(1, {}, {}), values = rowsOf(2, {}, {});
+}
+
+HeadRows KeysAndValues::rowsOf(unsigned operand, Value page, Value j) const {
+  return headRows(k, operand, operand == 1 ? p.key : p.value, b, g, end, operand == 1 ? p.d : p.e, page, j);
+}
+
+void KeysAndValues::copy(Value j, Value page, Type type, Value slot, const KeyTile &tile, bool aligned) {
+  if (page)
+    keys = rowsOf(1, page, j), values = rowsOf(2, page, j);
+  copyRows(k, keys, type, j, kKeys, slot, tile.chunksD, aligned);
+  copyRows(k, values, type, j, kKeys, k.add(slot, tile.bytesK), tile.chunksE, aligned);
+  k.cpAsyncCommit();
+}
+
 Value kt::gpu::packHalves(KernelBuilder &k, Type type, Value x, Value y) {
   Value v = LLVM::UndefOp::create(k.b, k.loc, k.vec(2, type));
   v = LLVM::InsertElementOp::create(k.b, k.loc, v, k.convert(x, type), k.c(0));

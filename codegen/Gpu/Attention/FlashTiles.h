@@ -40,6 +40,30 @@ HeadRows headRows(KernelBuilder &k, unsigned operand, ArrayRef<Expr> strides, Va
 void copyRows(KernelBuilder &k, const HeadRows &from, Type type, Value first, unsigned count, Value slot,
               unsigned chunks, bool aligned);
 
+/// A block of keys and its values in shared memory: chunks between two keys and between two values, and bytes from the
+/// first key to the first value.
+struct KeyTile {
+  unsigned chunksD, chunksE, bytesK;
+};
+/// The keys and values of a batch and a head of keys, in one piece of memory or, for kernels that are `paged`, in
+/// pages, each block of kKeys in one.
+class KeysAndValues {
+public:
+  /// Those from `end` on count as zeros.
+  KeysAndValues(KernelBuilder &k, const AttentionProblem &p, Value b, Value g, Value end, bool paged);
+  /// Where the block from j on is; null without pages.
+  Value pageOf(Value j) const { return pageOfKeys(k, b, j, end); }
+  /// Copies the block from j on, in this page, to `slot`: one group of asynchronous copies where all is `aligned`.
+  void copy(Value j, Value page, Type type, Value slot, const KeyTile &tile, bool aligned);
+
+private:
+  HeadRows rowsOf(unsigned operand, Value page, Value j) const;
+  KernelBuilder &k;
+  const AttentionProblem &p;
+  Value b, g, end;
+  HeadRows keys, values; // those in one piece
+};
+
 /// Two floats as one register of halves.
 Value packHalves(KernelBuilder &k, Type type, Value x, Value y);
 

@@ -26,8 +26,10 @@ struct AttentionProblem {
   bool canAlign(Alignment &copies) const;
 };
 
-/// Attention of few queries: rows of a tile, keys of a block, blocks in shared memory, and shares of a row's keys.
-constexpr unsigned kDecodeRows = 16, kDecodeKeys = 64, kDecodeStages = 3, kMostDecodeShares = 64;
+/// Attention of few queries: rows of a tile, keys of a block, and shares of a row's keys.
+constexpr unsigned kDecodeRows = 16, kDecodeKeys = 64, kMostDecodeShares = 64;
+/// Blocks of keys and values in shared memory, where a key and a value have `width` elements.
+constexpr unsigned decodeStages(int64_t width) { return width > 128 ? 3 : 4; }
 /// Widest heads whose sums fit into registers, and a ring of keys and values into shared memory.
 constexpr int64_t kMostDecodeWidth = 128;
 
