@@ -27,8 +27,9 @@ struct KernelCall {
   void set(const StageLaunch &stage, const LaunchArguments &arguments);
   /// Where the values are. Valid until they change.
   void **parameters();
-  bool sameNumbers(const KernelCall &other) const {
-    return grid == other.grid && block == other.block && shared == other.shared && values == other.values;
+  bool operator==(const KernelCall &other) const {
+    return function == other.function && grid == other.grid && block == other.block && shared == other.shared &&
+           values == other.values;
   }
 
 private:

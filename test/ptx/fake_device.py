@@ -23,7 +23,7 @@ class Gpu:
         self.driver = ctypes.CDLL(f'{build}/test/runtime/fake/libcuda.so.1', mode=ctypes.RTLD_GLOBAL)
         self.runtime = ctypes.CDLL(f'{build}/lib/libktrt.so')
         self.runtime.kt_last_error.restype = ctypes.c_char_p
-        self.driver.fakeCudaBytesFrom.restype = self.driver.fakeCudaViolations.restype = ctypes.c_uint64
+        self.driver.fakeCudaBytesFrom.restype = self.driver.fakeCudaViolations.restype = self.driver.fakeCudaCalls.restype = ctypes.c_uint64
         self.driver.fakeCudaBytesFrom.argtypes = [ctypes.c_uint64]
         self.hook = LAUNCH(self.launch)
         self.driver.fakeCudaRunKernels(self.hook)

@@ -25,6 +25,9 @@ class Device:
         self.gpu = fake_device.Gpu(build)
         self.library = ctypes.CDLL(f'{build}/lib/libkt_generate.so')
 
+    def calls(self, name):
+        return self.gpu.driver.fakeCudaCalls(name.encode())
+
     def generate(self, arguments):
         """What ktrun generate prints, on the interpreter's GPU."""
         words = [w.encode() for w in ['generate', *arguments, '--device', 'cuda:0']]
@@ -78,10 +81,15 @@ def attempt(build, folder):
             stop = wanted[2]
             ways = [([], wanted), (['--stop', str(stop)], wanted[:wanted.index(stop) + 1])] + [(['--pages', '2'], wanted)] * ('static' not in folder)
             for more, tokens in ways + ([(['--ahead', '0'], wanted), (['--plain'], wanted), (['--draft', artifact, '--guess', '3'], wanted)] if kind == 'greedy' else []):
+                recorded = device.calls('cuGraphInstantiateWithFlags')
                 try:
                     made = device.generate(usual + more)
                 except AssertionError as e:
                     return f'{kind} {more}: {e}', ''
+                recorded = device.calls('cuGraphInstantiateWithFlags') - recorded
+                # Odd and even lengths have kernels of their own; the prompt's run may be a graph, and a step is the same one each time.
+                if not more and recorded > 2:
+                    return f'{kind}: {recorded} graphs were recorded for {COUNT} tokens', ''
                 if made['tokens'] != tokens or made['held'] != len(PROMPT.split(',')) + len(tokens) - 1:
                     return f'{kind} {more}: {made} instead of {tokens}', ''
     return None, f'{device.gpu.launches} launches'

@@ -64,6 +64,10 @@ EXPORT uint64_t fakeCudaBytesFrom(uint64_t address) {
   std::lock_guard lock(mutex);
   return queues.bytesFrom(address);
 }
+EXPORT uint64_t fakeCudaCalls(const char *name) {
+  std::lock_guard lock(mutex);
+  return static_cast<uint64_t>(std::count(state.calls.begin(), state.calls.end(), name));
+}
 EXPORT uint64_t fakeCudaViolations() {
   std::lock_guard lock(mutex);
   return state.violations.size();

@@ -59,6 +59,8 @@ void fakeCudaRunKernels(FakeCudaKernels run);
 /// How many bytes there are from an address to the end of its allocation, of the device or of pinned memory; 0 for an
 /// address in none.
 uint64_t fakeCudaBytesFrom(uint64_t address);
+/// How often the driver was called by this name.
+uint64_t fakeCudaCalls(const char *name);
 /// How many violations there were.
 uint64_t fakeCudaViolations();
 }
