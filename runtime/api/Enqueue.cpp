@@ -139,12 +139,19 @@ struct Event::Impl {
   std::unique_ptr<device::Event> event;
 };
 
-Result<std::unique_ptr<Event>> Session::record() {
+Result<std::unique_ptr<Event>> Session::record(std::unique_ptr<Event> again) {
   return guarded([&]() -> Result<std::unique_ptr<Event>> {
     device::CallerContext keep;
-    auto event = impl->executor->record();
+    if (again && again->impl->model != impl->model)
+      return Status::usage("an event of another model");
+    auto event = impl->executor->record(again ? std::move(again->impl->event) : nullptr);
     if (!event.ok())
       return std::move(event).status();
+    if (again) {
+      again->impl->event = *std::move(event);
+      again->impl->faults = impl->executor->faultRecord();
+      return std::move(again);
+    }
     return std::unique_ptr<Event>(new Event(std::unique_ptr<Event::Impl>(new Event::Impl{
         impl->model, impl->model->impl->program->device.get(), impl->executor->faultRecord(), *std::move(event)})));
   });

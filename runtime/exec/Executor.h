@@ -82,8 +82,10 @@ public:
   Status enqueue(std::span<const InputView> inputs, std::span<const OutputRequest> requests, void *stream);
   /// Until all that was enqueued is done; answers what went wrong in it.
   Status wait();
-  /// The place behind what was enqueued.
-  Result<std::unique_ptr<device::Event>> record() { return stream->record(nullptr); }
+  /// The place behind what was enqueued; `again` is an event that nobody waits for any more, or null.
+  Result<std::unique_ptr<device::Event>> record(std::unique_ptr<device::Event> again) {
+    return stream->record(std::move(again));
+  }
   /// In memory that host and device share; whoever holds it may ask whether `site` is set, atomically.
   std::shared_ptr<artifact::FaultRecord> faultRecord() const { return faults; }
   /// Runs on the inputs of the latest run, still where it put them, and leaves the outputs on the device.

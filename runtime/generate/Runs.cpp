@@ -132,10 +132,13 @@ Status Runs::enqueue(const Binding &tokens, int64_t count, uint64_t step) {
   said = {};
   size_t port = chooses ? *roles.next : roles.logits;
   if (chooses) {
-    auto done = session->record();
+    std::unique_ptr<Event> &end = ends[other];
+    auto done = session->record(std::move(end));
     if (!done.ok())
       return std::move(done).status();
-    said.done = *std::move(done);
+    end = *std::move(done);
+    other = !other;
+    said.done = end.get();
     said.tokens = session->copyOf(port);
   } else {
     KT_RETURN_IF_ERROR(session->wait());

@@ -19,7 +19,7 @@ namespace kt::generate {
 /// What a run says comes next. The model itself has chosen where `tokens` is set, by its number `output`; else the
 /// session's latest outputs have logits.
 struct Said {
-  std::unique_ptr<Event> done; // null: it is
+  Event *done = nullptr; // of Runs, until the run after the next as `tokens` are; null: it is
   const void *tokens = nullptr;
   size_t rows = 0; // of each stream: the tokens that were read, or the last one alone
 };
@@ -96,6 +96,8 @@ private:
   bool chooses = false;
   std::vector<std::byte> ids, places, hidden; // what the latest run was given of the host's
   Said said;
+  std::unique_ptr<Event> ends[2]; // of the latest run and the one before
+  bool other = false;             // which of them is next
 
   uint64_t length = 0;
   std::vector<uint64_t> pads = {0}; // of each stream

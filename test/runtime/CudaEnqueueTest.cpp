@@ -238,11 +238,20 @@ TEST_P(Cuda, EventsAreWaitedForByTheHostAndByStreams) {
   caller.synchronize();
   EXPECT_EQ(std::vector<float>(copy, copy + kCount), std::vector<float>(kCount, chained(2, 1)));
 
+  // The same event again, behind the next run.
   std::fill(x, x + kCount, 2.0f);
   EXPECT_OK(session->enqueue(bindings));
-  event = session->record();
+  fake().calls.clear();
+  Event *first = event->get();
+  event = session->record(*std::move(event));
+  ASSERT_TRUE(event.ok()) << event.status().message();
+  EXPECT_EQ(event->get(), first);
+  EXPECT_EQ(std::count(fake().calls.begin(), fake().calls.end(), "cuEventCreate"), 0);
   EXPECT_OK((*event)->wait());
   EXPECT_EQ(caller.read(y, kCount), std::vector<float>(kCount, chained(2, 2)));
+  auto other = chainModel(2);
+  auto elsewhere = *other->createSession();
+  EXPECT_EQ(session->record(*elsewhere->record()).status().message(), "an event of another model");
   EXPECT_EQ((*event)->delay(nullptr).code(), Code::usage);
   EXPECT_OK(session->wait());
   session.reset(); // an event may outlive its session and its model's handle

@@ -107,6 +107,10 @@ TEST_P(Cuda, StreamsCostTheLaunchesAndCopiesOfOne) {
     for (const std::string &call : fake().calls)
       if (call.find("Memcpy") != std::string::npos || call.find("Launch") != std::string::npos)
         ++calls[call];
+      else // a token makes nothing: no memory, no event, no graph
+        EXPECT_TRUE(call.find("Alloc") == std::string::npos && call.find("Create") == std::string::npos &&
+                    call.find("Instantiate") == std::string::npos)
+            << call;
     EXPECT_GT(calls["cuGraphLaunch"], 20u);
     if (count == 1)
       ofOne = calls;
