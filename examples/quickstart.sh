@@ -32,7 +32,7 @@ tail -n 1 build/quickstart.log
 
 out=build/quickstart
 mkdir -p "$out"
-step "3. Compile $folder/model.onnx for sm_89 and the host"
+step "3. Compile $folder/model.onnx for GPUs and the host"
 rm -f "$out/$model.ktm"
 start=$(date +%s.%N)
 build/bin/ktc compile "$folder/model.onnx" -o "$out/$model.ktm"

@@ -372,6 +372,14 @@ def QuantizeWeights : Pass<"kt-quantize-weights", "::mlir::func::FuncOp"> {
   }];
 }
 
+def ShareWeights : Pass<"kt-share-weights", "::mlir::func::FuncOp"> {
+  let summary = "Stores tied weights once: tables are read where a product has them";
+  let description = [{
+    **Requires** packed weights in the type that they keep. **Guarantees** that no table of 1 MiB or more whose rows are, number for number, the columns of a
+    product's packed weights is stored beside them. **Does not** look at names, nor at what the exporter wrote once.
+  }];
+}
+
 def SliceGraph : Pass<"kt-slice-graph", "::mlir::func::FuncOp"> {
   let summary = "Numbers the slices in which weights are kept or streamed";
   let description = [{

@@ -106,6 +106,8 @@ void kt::buildPhase(OpPassManager &pm, Phase phase, const PipelineOptions &optio
       pm.addPass(canonicalizer());
       pm.addNestedPass<func::FuncOp>(createMergeEqual());
     }
+    if (options.optLevel > 0)
+      pm.addNestedPass<func::FuncOp>(createShareWeights());
     break;
   case Phase::slices:
     pm.addNestedPass<func::FuncOp>(createSliceGraph({options.maxSliceBytes}));

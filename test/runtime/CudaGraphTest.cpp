@@ -149,6 +149,12 @@ TEST_P(Cuda, ANodeBecomesAnotherKernels) {
     EXPECT_EQ(r.result(1), std::vector<float>(16, 3));
   }
   EXPECT_EQ(fake().patches, 4u);
+  device::CudaFunction twin = *static_cast<const device::CudaFunction *>(r.stage.function);
+  device::StageLaunch alike = r.stage;
+  alike.function = &twin;
+  EXPECT_TRUE(r.graph->update(0, alike, {buffers + 1, 2, 2, ints}).ok());
+  EXPECT_EQ(r.graph->pending(), 1u) << "though all numbers are the same";
+  EXPECT_TRUE(r.replay().ok());
   // One that waits itself has another edge to what is before it.
   device::CudaFunction waiting = *static_cast<const device::CudaFunction *>(r.adding.function);
   waiting.overlaps = true;
