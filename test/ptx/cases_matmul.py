@@ -28,7 +28,7 @@ def matmul_cases():
     # Packed weights, rows of any number, bias and residual.
     for kind, n, k in (('f16', 136, 200), ('f16', 320, 576), ('bf16', 72, 64), ('f16', 72, 2048)):
         runs = []
-        for m in (1, 13, 29, 70, 200, 300):
+        for m in (1, 6, 13, 29, 70, 200, 300):
             if m > 50 and k > 1000 or m > 100 and n > 200:
                 continue
             a, w, x, y = Tensor(randn(m, k), kind), Tensor(randn(k, n), kind), Tensor(randn(n), kind), Tensor(randn(m, n), kind)
@@ -39,7 +39,7 @@ def matmul_cases():
     # A ragged number of columns and of k.
     for n, k in ((41, 104), (50, 99)):
         runs = []
-        for m in (3, 5, 31, 67):
+        for m in (3, 5, 13, 31, 67):
             a, w = Tensor(randn(m, k), 'f16'), Tensor(randn(k, n), 'f16')
             runs.append(((m,), [a, Tensor(pack(w.bits), 'f16')], [Tensor(product(a.values, w.values), 'f16')]))
         cases.append(Case(f'ragged_{n}_{k}', runs, banks=BANKS))
@@ -47,7 +47,7 @@ def matmul_cases():
     for kind in ('f16', 'bf16', 'f32'):
         n, k = 80, 160
         runs = []
-        for m in (2, 9, 19, 33, 130):
+        for m in (2, 6, 9, 19, 33, 130):
             a, w, s = Tensor(randn(m, k), kind), Tensor(rng.integers(-127, 128, (k, n)), 'i8'), Tensor(rng.uniform(0.01, 0.02, n), 'f32')
             want = product(a.values, w.values) * s.values * (2 if kind == 'f32' else 1)
             runs.append(((m,), [a, Tensor(pack(w.bits), 'i8'), s], [Tensor(want, kind)]))
@@ -55,7 +55,7 @@ def matmul_cases():
     # Two products of one left side and one epilogue of both.
     for kind, rhs, n, k in (('f16', 'f16', 136, 200), ('f16', 'f16', 41, 576), ('bf16', 'bf16', 72, 104), ('f16', 'i8', 80, 160), ('f32', 'f32', 75, 300), ('f32', 'f32', 256, 64)):
         runs = []
-        for m in (1, 13, 27, 70, 200, 256):
+        for m in (1, 7, 13, 27, 70, 200, 256):
             weights = [Tensor(rng.integers(-9, 10, (k, n)) if rhs == 'i8' else randn(k, n), rhs) for _ in range(2)]
             a, y, p = Tensor(randn(m, k), kind), Tensor(randn(n), 'f32'), Tensor.__new__(Tensor)
             p.kind, p.bits = rhs, pack_parts([w.bits for w in weights])

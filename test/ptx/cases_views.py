@@ -30,13 +30,13 @@ def product_cases(kind):
     # Rows [b, s] of [s, b, ..]: a tile has rows of several batches, of one, and ends inside of one.
     for tag, row, offset in (('', 48, 0), ('_inside', 64, 8), ('_unaligned', 56, 3)):
         runs = []
-        for b, s in ((3, 67), (7, 2), (1, 1), (2, 7), (1, 197), *([(2, 197), (1, 509)] if kind == 'f16' else [])) if not tag else ((1, 3), (1, 7), (7, 1), (3, 67)):
+        for b, s in ((3, 67), (7, 2), (1, 1), (2, 3), (2, 7), (1, 197), *([(2, 197), (1, 509)] if kind == 'f16' else [])) if not tag else ((1, 3), (1, 7), (7, 1), (2, 6), (3, 67)):
             a, x = within(randn(s, b, 48), (s, b, row), kind, (..., slice(offset, offset + 48)))
             p, w = packed(randn(48, 72), kind)
             runs.append(((b, s), [a, p], [Tensor(product(x.swapaxes(0, 1), w), kind)]))
         cases.append(Case(f'rows_apart{tag}_{kind}', runs, tolerance, banks if tag != '_unaligned' else ()))
     runs = []
-    for b, s in ((2, 1), (3, 3), (3, 7), *([(2, 40)] if kind == 'f16' else [])):
+    for b, s in ((2, 1), (2, 3), (3, 3), (3, 7), *([(2, 40)] if kind == 'f16' else [])):
         a, (p, w) = Tensor(randn(s, b, 1536), kind), packed(randn(1536, 40), kind)
         runs.append(((b, s), [a, p], [Tensor(product(a.values.swapaxes(0, 1), w), kind)]))
     cases.append(Case(f'rows_apart_deep_{kind}', runs, tolerance and 1e-5, banks))
