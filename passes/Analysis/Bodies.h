@@ -8,6 +8,7 @@
 #define KT_PASSES_ANALYSIS_BODIES_H
 
 #include "dialects/KT/IR/KTDialect.h"
+#include "mlir/IR/AsmState.h"
 
 namespace mlir::func {
 class FuncOp;
@@ -41,6 +42,8 @@ llvm::SmallVector<ReadOp> readsOf(mlir::Operation *op, unsigned number);
 
 /// A constant of these bytes, with the name that its initializer had.
 ConstantOp makeConstant(mlir::OpBuilder &b, mlir::Location loc, SymTensorType type, std::vector<char> bytes,
+                        llvm::StringRef name);
+ConstantOp makeConstant(mlir::OpBuilder &b, mlir::Location loc, SymTensorType type, mlir::AsmResourceBlob bytes,
                         llvm::StringRef name);
 
 /// Erases computations and views of `func` whose results nothing uses, and what was made for those alone.

@@ -14,13 +14,17 @@ using namespace mlir;
 using namespace kt;
 
 ConstantOp kt::makeConstant(OpBuilder &b, Location loc, SymTensorType type, std::vector<char> bytes, StringRef name) {
-  auto raw = RankedTensorType::get({(int64_t)bytes.size()}, b.getI8Type());
   ArrayRef<char> data = bytes;
   // The blob owns the vector: weights are not copied once more.
   AsmResourceBlob blob(
       data, alignof(std::max_align_t), [owner = std::move(bytes)](void *, size_t, size_t) {},
       /*dataIsMutable=*/false);
-  auto value = namedBlob(raw, name, std::move(blob));
+  return makeConstant(b, loc, type, std::move(blob), name);
+}
+
+ConstantOp kt::makeConstant(OpBuilder &b, Location loc, SymTensorType type, AsmResourceBlob bytes, StringRef name) {
+  auto raw = RankedTensorType::get({(int64_t)bytes.getData().size()}, b.getI8Type());
+  auto value = namedBlob(raw, name, std::move(bytes));
   return ConstantOp::create(b, loc, type, value, name.empty() ? StringAttr() : b.getStringAttr(name));
 }
 

@@ -1,0 +1,51 @@
+//===- QuantizeInt8.h - floats as INT8 with scales ------------------------===//
+//
+// Symmetric: s = max|w| / 127 of the elements that share it, or 1 where those are all zeros, and q = w / s rounded to
+// the nearest, ties to even. All of it is IEEE's arithmetic in single precision, so the bytes are the same wherever and
+// by however many threads they are made.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef KT_PASSES_PRECISION_QUANTIZEINT8_H
+#define KT_PASSES_PRECISION_QUANTIZEINT8_H
+
+#include <algorithm>
+#include <compare>
+#include <cstdint>
+
+namespace kt {
+
+enum class FloatFormat { f32, f16, bf16 };
+
+/// Columns of a panel of packed weights.
+constexpr int64_t kInt8Columns = 16;
+
+/// Which elements of a weight share a scale. Blocks follow one another and have scales of their own, so that they can
+/// be quantised in any order and at the same time.
+struct Int8Layout {
+  /// Panels [rows][16] with a scale a column: those of a group of `channels`, rounded up, then those of the next, or
+  /// one of each by turns. The scales are [groups][channels]. What lies beyond a group's channels has the last one's.
+  static Int8Layout panels(int64_t groups, int64_t channels, int64_t rows, bool byTurns) {
+    return {groups, channels, rows, byTurns, /*inRows=*/false};
+  }
+  /// Rows of `length` elements with a scale each.
+  static Int8Layout rows(int64_t count, int64_t length) { return {1, count, length, false, /*inRows=*/true}; }
+
+  int64_t groups, channels, length;
+  bool byTurns, inRows;
+
+  int64_t panelsOfGroup() const { return (channels + kInt8Columns - 1) / kInt8Columns; }
+  int64_t blocks() const { return inRows ? channels : groups * panelsOfGroup(); }
+  int64_t blockElements() const { return inRows ? length : length * kInt8Columns; }
+  int64_t scales() const { return groups * channels; }
+  auto operator<=>(const Int8Layout &) const = default;
+};
+
+/// Quantises the block `block` of a weight of `format` at `from`, of any alignment, to its place in `to` and `scales`.
+/// False where an element is infinite or not a number; what is written then means nothing.
+bool quantizeBlock(const Int8Layout &layout, FloatFormat format, const char *from, int64_t block, char *to,
+                   float *scales);
+
+} // namespace kt
+
+#endif
