@@ -11,6 +11,7 @@
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Path.h"
+#include "llvm/Support/ThreadPool.h"
 
 using namespace mlir;
 using namespace kt;
@@ -124,7 +125,10 @@ Status kt::compile(const std::string &input, const std::string &output, const Co
       events.progress(phase, done, total);
   };
 
-  MLIRContext context;
+  // Passes and kernels are given the same number of threads.
+  llvm::DefaultThreadPool pool(llvm::hardware_concurrency(options.threads));
+  MLIRContext context(MLIRContext::Threading::DISABLED);
+  context.setThreadPool(pool);
   context.printOpOnDiagnostic(false);
   ScopedDiagnosticHandler handler(&context, [&](mlir::Diagnostic &diag) {
     kt::Diagnostic d;

@@ -18,6 +18,7 @@
 #include "passes/Precision/QuantizeInt8.h"
 #include <atomic>
 #include <map>
+#include <sys/mman.h>
 
 namespace kt {
 #define GEN_PASS_DEF_QUANTIZEWEIGHTS
@@ -31,6 +32,7 @@ namespace {
 
 constexpr int64_t kMinElements = 256;      // below this the scales cost what the bytes save
 constexpr int64_t kTaskElements = 1 << 16; // or a block, if that is larger: some 30 us of work
+constexpr size_t kLargePage = 2 << 20;
 
 static_assert(kInt8Columns == kPanel);
 
@@ -90,6 +92,20 @@ std::optional<Int8Layout> layoutOfTable(Operation *op, unsigned operand, const P
   return Int8Layout::rows(*type.numElements().asConstant() / columns, columns);
 }
 
+/// Memory that the threads touch first: a vector would be filled with zeros by one. In large pages where the system has
+/// them, since faults of small ones take as long as the arithmetic.
+AsmResourceBlob allocate(size_t size) {
+  AsmResourceBlob blob = HeapAsmResourceBlob::allocate(size, alignof(std::max_align_t));
+#ifdef MADV_HUGEPAGE
+  constexpr uintptr_t kPage = 4096;
+  uintptr_t data = reinterpret_cast<uintptr_t>(blob.getData().data());
+  uintptr_t begin = llvm::alignTo(data, kPage), end = (data + size) / kPage * kPage;
+  if (size >= kLargePage)
+    ::madvise(reinterpret_cast<void *>(begin), end - begin, MADV_HUGEPAGE); // a hint, which may be refused
+#endif
+  return blob;
+}
+
 /// A weight on its way to INT8.
 struct Weight {
   ConstantOp constant;
@@ -101,8 +117,6 @@ struct Weight {
 
   Weight(ConstantOp constant, const Int8Layout &layout, FloatFormat format)
       : constant(constant), layout(layout), format(format) {
-    // No vectors, which one thread would fill with zeros first.
-    auto allocate = [](int64_t size) { return HeapAsmResourceBlob::allocate(size, alignof(std::max_align_t)); };
     bytes = allocate(layout.blocks() * layout.blockElements());
     scaleBytes = allocate(layout.scales() * sizeof(float));
   }
