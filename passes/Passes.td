@@ -370,6 +370,7 @@ def QuantizeWeights : Pass<"kt-quantize-weights", "::mlir::func::FuncOp"> {
     **Requires** packed weights. **Guarantees** that they are i8 with an f32 scale a channel, applied in the epilogue. **Does not** quantise activations, nor the
     weights of products that make angles, integers or routing decisions.
   }];
+  let options = [ListOption<"exclude", "exclude", "std::string", "nodes and weights that stay as they are, as patterns">];
 }
 
 def ShareWeights : Pass<"kt-share-weights", "::mlir::func::FuncOp"> {

@@ -2,6 +2,7 @@
 
 #include "compiler/Driver/CommandLine.h"
 #include "compiler/Driver/Inspect.h"
+#include "passes/Precision/NamePatterns.h"
 #include "runtime/exec/Tuner.h"
 #include "runtime/os/OutputFile.h"
 #include "runtime/os/Process.h"
@@ -46,6 +47,11 @@ void addCompileOptions(CLI::App &app, CompileCommand &c) {
   app.add_option("--precision", c.precision, "compute in: model (as written), fp16, bf16, fp32")
       ->check(CLI::IsMember({"model", "fp16", "bf16", "fp32"}));
   app.add_option("--quant", c.quant, "store weights as: none, int8")->check(CLI::IsMember({"none", "int8"}));
+  app.add_option(
+         "--quant-exclude", c.options.quantExclude,
+         "nodes or weights that stay as they are, as a pattern such as '*/lm_head/*'; may be given several times")
+      ->allow_extra_args(false)
+      ->check(named);
   app.add_option("--max-slice-mem", c.maxSliceMem, "most memory of one slice, such as 20GB")->check(named);
   app.add_option("--dim", c.dims, "NAME=N or NAME=LO..HI: sizes that a dimension can have")->allow_extra_args(false);
   app.add_option("--config", c.config, "config.yaml; the command line wins")->check(named);
@@ -66,6 +72,11 @@ Status finish(CompileCommand &c) {
   if (!c.sample.empty())
     o.nextToken = c.sample == "greedy" ? import::NextToken::greedy : import::NextToken::drawn;
   o.quant = c.quant == "int8" ? Quant::int8 : Quant::none;
+  if (!o.quantExclude.empty() && o.quant == Quant::none)
+    return Status::usage("--quant-exclude: expected --quant as well");
+  for (const std::string &pattern : o.quantExclude)
+    if (std::optional<std::string> wrong = NamePatterns::errorIn(pattern))
+      return Status::usage("--quant-exclude '" + pattern + "': " + *wrong);
   std::vector<std::string> given;
   if (!c.maxSliceMem.empty()) {
     Result<uint64_t> size = parseSize(c.maxSliceMem);

@@ -194,6 +194,7 @@ Status kt::compile(const std::string &input, const std::string &output, const Co
   PipelineOptions pipeline;
   pipeline.precision = options.precision;
   pipeline.quant = options.quant;
+  pipeline.quantExclude = options.quantExclude;
   pipeline.maxSliceBytes = options.maxSliceBytes;
   pipeline.optLevel = options.optLevel;
   pipeline.targets = options.targets;
@@ -265,6 +266,8 @@ Status kt::compile(const std::string &input, const std::string &output, const Co
                    (options.tensorCores == TensorCorePriority::low      ? "low"
                     : options.tensorCores == TensorCorePriority::normal ? "normal"
                                                                         : "high");
+  for (const std::string &pattern : options.quantExclude)
+    model->options += " quant_exclude=" + pattern;
   if (!options.costModel.empty()) {
     artifact::Digest digest = artifact::digestOf(std::as_bytes(std::span(options.costModel)));
     model->options += " cost_model=" + llvm::utohexstr(digest.high, true, 16) + llvm::utohexstr(digest.low, true, 16);

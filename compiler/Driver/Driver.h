@@ -26,6 +26,8 @@ struct CompileOptions {
   std::vector<std::string> targets{"sm_89", "sm_90a", "host"}; // older GPUs before newer ones
   Precision precision = Precision::model;
   Quant quant = Quant::none;
+  /// ONNX nodes and weights that stay as they are, as patterns with `*`, `?` and `[a-z]`; each has to match something.
+  std::vector<std::string> quantExclude;
   uint64_t maxSliceBytes = 0; // 0: fine slices, which the runtime groups for the memory that it finds
   /// Dimension symbols narrowed to [first, second].
   std::map<std::string, std::pair<int64_t, int64_t>> dims;

@@ -90,7 +90,7 @@ void kt::buildPhase(OpPassManager &pm, Phase phase, const PipelineOptions &optio
   }
   case Phase::precision:
     if (options.quant == Quant::int8)
-      pm.addNestedPass<func::FuncOp>(createQuantizeWeights());
+      pm.addNestedPass<func::FuncOp>(createQuantizeWeights({llvm::to_vector(options.quantExclude)}));
     if (options.precision != Precision::model) {
       const char *to = options.precision == Precision::fp16   ? "fp16"
                        : options.precision == Precision::bf16 ? "bf16"

@@ -28,6 +28,7 @@ enum class Phase {
 struct PipelineOptions {
   Precision precision = Precision::model;
   Quant quant = Quant::none;
+  std::vector<std::string> quantExclude; // nodes and weights that stay as they are, as patterns
   uint64_t maxSliceBytes = 0;
   int optLevel = 3;
   std::vector<std::string> targets;

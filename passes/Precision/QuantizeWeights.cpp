@@ -15,6 +15,7 @@
 #include "passes/Analysis/Bodies.h"
 #include "passes/Analysis/PrecisionDemand.h"
 #include "passes/Passes.h"
+#include "passes/Precision/NamePatterns.h"
 #include "passes/Precision/QuantizeInt8.h"
 #include <atomic>
 #include <map>
@@ -184,7 +185,9 @@ void scaleAccumulators(Operation *op, Value scales, unsigned channel) {
 
 class Quantizer {
 public:
-  void run(func::FuncOp func) {
+  explicit Quantizer(ArrayRef<std::string> exclude) : excluded(exclude) {}
+
+  LogicalResult run(func::FuncOp func) {
     // A rounded router sends tokens to other experts, for weights that are nothing beside the experts' own.
     PrecisionDemand demand(func);
     func.walk([&](Operation *op) {
@@ -197,10 +200,13 @@ public:
       for (unsigned first = firstBodyOperand(op), i = first; i < op->getNumOperands(); ++i)
         add(op->getOpOperand(i), layoutOfTable(op, i - first, demand));
     });
+    if (std::optional<std::string> unknown = excluded.unmatched())
+      return emitError(UnknownLoc::get(func.getContext())) << "excluded from quantisation: " << *unknown;
     quantize(func.getContext(), weights);
     for (const Use &use : uses)
       if (weights[use.weight]->finite)
         replace(use, *weights[use.weight]);
+    return success();
   }
 
 private:
@@ -218,6 +224,8 @@ private:
     SymTensorType type = constant.getResult().getType();
     std::optional<FloatFormat> format = formatOf(type.getElementType());
     if (!format || *type.numElements().asConstant() < kMinElements)
+      return;
+    if (excluded.match(operand.getOwner()->getLoc(), constant.getName().value_or("")))
       return;
     auto [it, isNew] = numbers.try_emplace(std::pair<Operation *, Int8Layout>(constant, *layout), weights.size());
     if (isNew)
@@ -285,15 +293,23 @@ private:
     }
   }
 
+  NamePatterns excluded;
   std::vector<std::unique_ptr<Weight>> weights;
   std::map<std::pair<Operation *, Int8Layout>, size_t> numbers; // of weights
   std::vector<Use> uses;
 };
 
 struct QuantizeWeightsPass : kt::impl::QuantizeWeightsBase<QuantizeWeightsPass> {
+  using Base::Base;
+
   void runOnOperation() override {
-    if (isGraph(getOperation()))
-      Quantizer().run(getOperation());
+    for (const std::string &pattern : exclude)
+      if (std::optional<std::string> wrong = NamePatterns::errorIn(pattern)) {
+        getOperation()->emitError("exclude: '" + pattern + "': " + *wrong);
+        return signalPassFailure();
+      }
+    if (isGraph(getOperation()) && failed(Quantizer(llvm::to_vector(exclude)).run(getOperation())))
+      signalPassFailure();
   }
 };
 
