@@ -279,8 +279,8 @@ public:
   /// Blocks until all that was enqueued is done. Code::failed where something went wrong in it; outputs() is empty
   /// then.
   [[nodiscard]] Status wait();
-  /// The place behind what was enqueued, to be waited for by the host or by streams. `again`, an event of the same model
-  /// that nobody waits for any more, is it then, and nothing is made anew. Code::usage for one of another model.
+  /// The place behind what was enqueued, to be waited for by the host or by streams. `again`, an event of the same
+  /// model that nobody waits for any more, is it then, and nothing is made anew. Code::usage for one of another model.
   Result<std::unique_ptr<Event>> record(std::unique_ptr<Event> again = nullptr);
   /// Runs once more on the inputs of the latest run, which are still where it put them, and leaves the outputs there:
   /// the time it takes is the model's own. Memory of the caller that was used in place has to live still. outputs() is
