@@ -125,6 +125,12 @@ unsigned kt::bodyOps(Region &region) {
   return ops;
 }
 
+void kt::setBodyOperand(Operation *op, unsigned number, Value value) {
+  op->setOperand(firstBodyOperand(op) + number, value);
+  for (BodyRef body : bodiesOf(op))
+    body.region->getArgument(body.leading + number).setType(value.getType());
+}
+
 SmallVector<ReadOp> kt::readsOf(Operation *op, unsigned number) {
   SmallVector<ReadOp> reads;
   for (BodyRef body : bodiesOf(op))

@@ -40,6 +40,9 @@ double typicalBytes(mlir::Value v);
 /// Reads of body operand `number` in all bodies of `op`.
 llvm::SmallVector<ReadOp> readsOf(mlir::Operation *op, unsigned number);
 
+/// Makes `value` body operand `number` of `op`, whose bodies' arguments get its type; reads are as they were.
+void setBodyOperand(mlir::Operation *op, unsigned number, mlir::Value value);
+
 /// A constant of these bytes, with the name that its initializer had.
 ConstantOp makeConstant(mlir::OpBuilder &b, mlir::Location loc, SymTensorType type, std::vector<char> bytes,
                         llvm::StringRef name);

@@ -26,8 +26,6 @@ union Lane {
 };
 using Lanes = std::vector<Lane>;
 
-bool isFloat(Type t) { return isa<FloatType>(t); }
-
 int64_t wrap(int64_t v, Type t) {
   unsigned w = t.isIndex() ? 64 : t.getIntOrFloatBitWidth();
   return w == 1 ? (v & 1) : w >= 64 ? v : llvm::SignExtend64(v, w);

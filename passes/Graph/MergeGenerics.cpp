@@ -195,9 +195,7 @@ void readWhole(OpOperand &use, Value whole, ArrayRef<int64_t> begins) {
     for (auto [d, begin] : llvm::enumerate(begins))
       read.getIndicesMutable()[d].set(further(b, read.getLoc(), read.getIndices()[d], begin));
   }
-  use.set(whole);
-  for (BodyRef body : bodiesOf(reader))
-    body.region->getArgument(body.leading + number).setType(whole.getType());
+  setBodyOperand(reader, number, whole);
 }
 
 /// Slices of `whole` join the bodies that read them, which are seen to read one tensor then.

@@ -101,8 +101,7 @@ bool kt::readThroughViews(Operation *consumer, unsigned number) {
   SmallVector<ExprAttr> dims;
   for (Expr e : source->sizes)
     dims.push_back(e.attr());
-  auto sourceType = SymTensorType::get(b.getContext(), dims, type.getElementType());
-  Value root = viewOf(layout.root, sourceType);
+  Value root = viewOf(layout.root, SymTensorType::get(b.getContext(), dims, type.getElementType()));
   for (ReadOp read : reads) {
     b.setInsertionPoint(read);
     SmallVector<Value> at;
@@ -121,8 +120,6 @@ bool kt::readThroughViews(Operation *consumer, unsigned number) {
     if (read.getOtherwise())
       read.setCheck(check);
   }
-  consumer->setOperand(operand, root);
-  for (BodyRef body : bodiesOf(consumer))
-    body.region->getArgument(body.leading + number).setType(sourceType);
+  setBodyOperand(consumer, number, root);
   return true;
 }

@@ -267,9 +267,7 @@ private:
   /// Body operand `operand`, which is widened where it is read.
   void table(Operation *op, unsigned operand, Weight &weight) {
     SmallVector<ReadOp> reads = readsOf(op, operand);
-    op->setOperand(firstBodyOperand(op) + operand, weight.values);
-    for (BodyRef body : bodiesOf(op))
-      body.region->getArgument(body.leading + operand).setType(weight.values.getType());
+    setBodyOperand(op, operand, weight.values);
     OpBuilder outside(op);
     auto dims = weight.constant.getResult().getType().getDims();
     auto scaleType = SymTensorType::get(op->getContext(), dims.drop_back(), outside.getF32Type());

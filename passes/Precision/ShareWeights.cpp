@@ -113,10 +113,7 @@ struct ShareWeightsPass : kt::impl::ShareWeightsBase<ShareWeightsPass> {
     panels->moveBefore(&getOperation().getBody().front().front());
     for (OpOperand &use : llvm::make_early_inc_range(table.getResult().getUses())) {
       Operation *op = use.getOwner();
-      unsigned number = use.getOperandNumber() - firstBodyOperand(op);
-      for (BodyRef body : bodiesOf(op))
-        body.region->getArgument(body.leading + number).setType(panels.getResult().getType());
-      use.set(panels.getResult());
+      setBodyOperand(op, use.getOperandNumber() - firstBodyOperand(op), panels.getResult());
     }
     table.erase();
   }

@@ -69,13 +69,16 @@ Value kt::gpu::seesOnlyLow(KernelBuilder &k, ArrayRef<Value> most, Value words) 
   return k.cmp(Pred::ne, low, 0);
 }
 
+Value kt::gpu::originOf(KernelBuilder &k, Value most) {
+  Value none = arith::CmpFOp::create(k.b, k.loc, arith::CmpFPredicate::OEQ, most, k.cf(-INFINITY));
+  return k.sel(none, k.cf(0), most);
+}
+
 Value kt::gpu::inverseOfSum(KernelBuilder &k, const AttentionProblem &p, Value most, Value sum, ArrayRef<Value> at) {
   Value rescaled = k.cf(1);
   if (AttentionOp op = p.op; !op.getSink().empty()) {
     BodyEmitter body(k, op.getSink(), 0, extraPointers(k, 3, op.getExtras().size()));
-    Value sink = body.emit(ValueRange(), at), top = k.maxf(most, sink);
-    Value none = arith::CmpFOp::create(k.b, k.loc, arith::CmpFPredicate::OEQ, top, k.cf(-INFINITY));
-    top = k.sel(none, k.cf(0), top);
+    Value sink = body.emit(ValueRange(), at), top = originOf(k, k.maxf(most, sink));
     auto exp = [&](Value x) -> Value { return math::ExpOp::create(k.b, k.loc, k.subf(x, top)); };
     rescaled = exp(most);
     sum = k.fma(sum, rescaled, exp(sink));

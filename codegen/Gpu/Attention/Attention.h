@@ -8,6 +8,9 @@
 
 namespace kt::gpu {
 
+/// What a row's scores are seen as distances from: the largest one, or 0 where all are minus infinity, so that
+/// exponentials are zeros and not NaN.
+Value originOf(KernelBuilder &k, Value most);
 /// What the row at `at` (batch, head and query, which are inside) is multiplied with once it is summed up: 1 / `sum` of
 /// its exponentials, which are of distances from the score `most`; the op's sink counts among them here. A row whose
 /// scores are all minus infinity is the NaN that 0 / 0 is unless the op asks for zero; one without any key is a sum

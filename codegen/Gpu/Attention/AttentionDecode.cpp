@@ -241,8 +241,7 @@ void Decode::addUp(Value count, unsigned most, Place place, Emit emit) {
       Value top = now[5];
       for (const Values &pair : pairs)
         top = k.maxf(top, pair[0]);
-      Value none = arith::CmpFOp::create(k.b, k.loc, arith::CmpFPredicate::OEQ, top, k.cf(-INFINITY));
-      Value from = k.sel(none, k.cf(0), top);
+      Value from = originOf(k, top);
       auto weightOf = [&](Value score) { return k.exp2Flushed(k.mulf(k.subf(score, from), k.cf(kLog2e))); };
       Values next;
       for (Value v : now.take_front(5))

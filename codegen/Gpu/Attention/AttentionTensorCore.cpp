@@ -312,8 +312,7 @@ LogicalResult Flash::combineStage(artifact::Variant &variant, Expr splits) {
       Value part = k.at(base, s, width * 4);
       Values tail = k.loadElements(k.gep(part, (width - 2) * 4), k.f32, 2);
       Value most = k.maxf(now[each + 1], tail[0]);
-      Value none = arith::CmpFOp::create(k.b, k.loc, arith::CmpFPredicate::OEQ, most, k.cf(-INFINITY));
-      Value top = k.sel(none, k.cf(0), most);
+      Value top = originOf(k, most);
       auto power = [&](Value x) { return k.exp2Flushed(k.mulf(k.subf(x, top), k.cf(kLog2e))); };
       Value old = power(now[each + 1]), fresh = power(tail[0]);
       Values next;

@@ -115,9 +115,7 @@ Values kt::gpu::takeScores(KernelBuilder &k, MutableArrayRef<Value> scores, Runn
       m = k.maxf(k.maxf(m, scores[j * 4 + r * 2]), scores[j * 4 + r * 2 + 1]);
     m = k.maxf(m, k.shuffleXor(m, 1));
     m = k.maxf(m, k.shuffleXor(m, 2));
-    // A row without any score yet keeps a finite shift, so that exponentials are zero and not NaN.
-    Value none = arith::CmpFOp::create(k.b, k.loc, arith::CmpFPredicate::OEQ, m, k.cf(-INFINITY));
-    Value top = k.sel(none, k.cf(0), m), shift = k.subf(k.cf(0), k.mulf(top, toPower));
+    Value top = originOf(k, m), shift = k.subf(k.cf(0), k.mulf(top, toPower));
     // Next to the largest, which counts as one, what would be a denormal is nothing.
     auto power = [&](Value x) {
       return k.exp2Flushed(lowest ? k.mulf(k.subf(x, top), toPower) : k.fma(x, toPower, shift));
