@@ -297,6 +297,7 @@ private:
   bool graphIsStale = false;              // the graph was made for other places or another plan
   std::vector<Storage *> replayedOutputs; // by output
   bool graphFailed = false;               // with this plan
+  bool mostChanged = false;               // of the graph since the run before
   uint64_t runsOfPlan = 0;
 
   std::vector<Storage *> handover; // what loops and branches hold between blocks

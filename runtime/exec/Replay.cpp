@@ -7,6 +7,7 @@
 
 #include "runtime/api/Guard.h"
 #include "runtime/exec/Executor.h"
+#include <utility>
 
 namespace kt::exec {
 
@@ -48,8 +49,10 @@ Status Executor::executeGraph(bool &done) {
     return {};
   if (!graph)
     KT_RETURN_IF_ERROR(recordGraph());
-  // New shapes that change most of the graph may not come again, and their launches need not wait for one another.
-  if (runsOfPlan == 0 && graph->pending() > graph->nodes() / 2)
+  // New shapes that change most of the graph may not come again, and their launches need not wait for one another. But
+  // where the next ones do so as well, everything has moved, or all of it grows.
+  bool most = runsOfPlan == 0 && graph->pending() > graph->nodes() / 2;
+  if (!std::exchange(mostChanged, most) && most)
     return {};
   for (size_t i = 0; i < m.outputs.size(); ++i)
     bindTo(m.outputs[i].buffer, replayedOutputs[i]);

@@ -197,6 +197,31 @@ TEST_P(Cuda, AGraphFollowsSizesThatGrow) {
   EXPECT_GE(stats.graphPatches, 5u);
 }
 
+/// What changes most of the graph is replayed if it goes on: the first time it may be the only one.
+TEST_P(Cuda, AGraphFollowsWhereAllOfItGrows) {
+  ModelBuilder b;
+  ExprId n = b.value(b.symbol("n", Symbol::Kind::Input, 1, 256));
+  BufferId x = b.input("x", DType::f32, n), y = b.output("y", DType::f32, n);
+  BufferId t = b.temporary(b.expr(Op::Mul, n, b.constant(4)));
+  b.emit(b.scale(x, t, n, b.constant(2)), b.scale(t, y, n, b.constant(3)));
+  addGpuCode(b.model, {Entry::scale}, b);
+  auto session = *loadModel(b.model, kGpu)->createSession();
+  auto run = [&](size_t size) {
+    EXPECT_OK(session->run(std::vector{tensor("x", std::vector<float>(size, 2))}));
+    EXPECT_EQ(floats(session->outputs()[0]), std::vector<float>(size, 12));
+    return session->stats().graphReplays;
+  };
+  run(14);
+  EXPECT_EQ(run(14), 1u);
+  EXPECT_EQ(run(200), 1u) << "may not come again";
+  EXPECT_EQ(run(14), 2u) << "other memory, as it was too short for 200";
+  EXPECT_EQ(run(14), 3u);
+  EXPECT_EQ(run(15), 3u);
+  EXPECT_EQ(run(16), 4u);
+  EXPECT_EQ(run(17), 5u);
+  EXPECT_EQ(session->stats().graphRecordings, 1u);
+}
+
 TEST_P(Cuda, RunsFollowTheCallersStreamAndAreFollowedByIt) {
   constexpr size_t kCount = 30;
   auto model = chainModel(2);
