@@ -91,6 +91,9 @@ public:
   /// From host memory that stays unchanged until the stream has passed.
   virtual Status copyIn(void *dst, const void *src, uint64_t bytes) = 0;
   virtual Status copyOut(void *dst, const void *src, uint64_t bytes) = 0;
+  /// The same for which work that follows need not wait; what comes behind the next such copy does. Events that are
+  /// recorded later, and `synchronize`, come after it.
+  virtual Status copyOutBeside(void *dst, const void *src, uint64_t bytes) { return copyOut(dst, src, bytes); }
   virtual Status copy(void *dst, const void *src, uint64_t bytes) = 0;
   virtual Status zero(void *dst, uint64_t bytes) = 0;
   virtual Status synchronize() = 0;

@@ -311,7 +311,7 @@ Status Executor::copyToHost(std::span<const OutputRequest> requests) {
   for (size_t i = 0; i < requests.size(); ++i) {
     if (!requests[i].copied)
       continue;
-    KT_RETURN_IF_ERROR(stream->copyOut(host, results[i].data, results[i].bytes));
+    KT_RETURN_IF_ERROR(stream->copyOutBeside(host, results[i].data, results[i].bytes));
     results[i].copy = host;
     host += alignedUp(results[i].bytes);
   }
