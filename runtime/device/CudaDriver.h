@@ -66,7 +66,7 @@ struct MemsetNodeParams {
 // CUdevice_attribute
 constexpr int kMaxSharedPerBlock = 8, kMultiprocessors = 16, kL2Bytes = 38, kMajor = 75, kMinor = 76, kSharedOptIn = 97;
 // CUfunction_attribute
-constexpr int kFunctionMaxDynamicShared = 8;
+constexpr int kFunctionMaxDynamicShared = 8, kFunctionCarveout = 9;
 // CUlaunchAttributeID
 constexpr int kProgrammaticStreamSerialization = 6;
 // CUjit_option

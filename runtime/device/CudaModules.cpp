@@ -129,6 +129,10 @@ Status CudaModules::compile(uint32_t number, Slot &slot) {
     // Kernels with static shared memory cannot take all of it; the launch tells when there is too little.
     if (stage->shared != artifact::kNone)
       allowShared(function);
+    // Blocks of such a launch come beside those of the one before. A multiprocessor that divides its memory for the
+    // one kernel's shared memory alone has none for the other's until it is empty. What cannot be preferred is not.
+    if (overlaps)
+      driver.FuncSetAttribute(function, cuda::kFunctionCarveout, 100);
     found.push_back(function);
   }
   // Shown only now: a function whose module failed after all would be one of a module that is gone.

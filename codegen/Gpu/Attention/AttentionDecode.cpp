@@ -277,6 +277,7 @@ void Decode::store(Value row, Value column, ValueRange four, Value most, Value s
 
 LogicalResult Decode::build() {
   locate();
+  k.waitForLaunches(/*keepsNext=*/true);
   loadQueries();
   walkKeys();
   keepWarp();

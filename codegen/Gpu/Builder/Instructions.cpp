@@ -43,8 +43,9 @@ Values KernelBuilder::loadWhen(Value when, Value ptr, Type scalar, unsigned n, b
   return results;
 }
 
-void KernelBuilder::waitForLaunches() {
-  std::string label = "$" + std::string(artifact::kWaitLabel) + ":"; // a dollar of LLVM's text is two
+void KernelBuilder::waitForLaunches(bool keepsNext) {
+  auto line = [](const char *label) { return "$" + std::string(label) + ":"; }; // a dollar of LLVM's text is two
+  std::string label = line(artifact::kWaitLabel) + (keepsNext ? "\n" + line(artifact::kBeginLabel) : "");
   LLVM::InlineAsmOp::create(b, loc, TypeRange(), ValueRange(), label, "~{memory}",
                             /*has_side_effects=*/true, /*is_align_stack=*/false, LLVM::TailCallKind::None,
                             LLVM::AsmDialectAttr(), ArrayAttr());

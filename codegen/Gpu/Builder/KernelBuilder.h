@@ -166,9 +166,11 @@ public:
   /// them again, so the first-level cache keeps nothing.
   Values loadWhen(Value when, Value ptr, Type scalar, unsigned n, bool once, Where where = Where::current());
   /// What the launches before this one have written is there from here on. Before it only what no launch writes may be
-  /// read; all threads come here, once. For kernels that read much of that: one that says nothing is started when the
-  /// launch before it is done, and its blocks are spread better over the multiprocessors.
-  void waitForLaunches();
+  /// read; all threads come here, once. For kernels that read much of that, or have few blocks: one that says nothing
+  /// is started when the launch before it is done, and its blocks are spread better over the multiprocessors. With
+  /// `keepsNext` the next launch's blocks come from here on only, not from the kernel's start: what they read would
+  /// delay what this one waits for.
+  void waitForLaunches(bool keepsNext = false);
   /// Elements of result `number` from its element `at` on. What is narrower than a byte fills one, with its sign if its
   /// type has one.
   void storeResult(unsigned number, Value at, ValueRange values, Where where = Where::current());

@@ -49,8 +49,12 @@ Alignment kt::gpu::alignmentOf(KernelSink &sink, Operation *op) {
 
 LogicalResult kt::gpu::buildElements(KernelSink &sink, Operation *op) {
   // Left alone, ptxas saves registers for one block more where an update's places need a few, and spills.
-  unsigned minCtas = llvm::any_of(besideOf(op), llvm::IsaPred<UpdateOp>) ? 4 : 0;
+  bool windows = llvm::any_of(besideOf(op), llvm::IsaPred<UpdateOp>);
+  unsigned minCtas = windows ? 4 : 0;
   KernelBuilder k(sink.kernel, sink.entryName(), {kThreads, minCtas, false, false, sink.paged});
+  // A step's windows are a few elements: what they take is the launch, which can come while the product before ends.
+  if (windows)
+    k.waitForLaunches(/*keepsNext=*/true);
   SmallVector<std::unique_ptr<ElementsPart>> parts;
   for (Operation *one : besideOf(op)) {
     auto generic = dyn_cast<GenericOp>(one);
