@@ -38,7 +38,10 @@ static size_t computedTogether(KernelOp kernel) {
       .Case<GenericOp, UpdateOp>([&](Operation *op) { return kt::besideOf(op).size(); })
       .Case([&](ReduceOp op) { return kt::sharedPass(op).size(); })
       .Case([&](NormalizeOp op) { return kt::makerOfRows(op) == all[0] ? 2 : 1; })
-      .Case([&](MatmulOp) { return all.size() > 1 && isa<NormalizeOp>(all[1]) ? 2 : 1; })
+      .Case([&](MatmulOp op) {
+        bool follows = all[0] == op && all.size() > 1 && isa<NormalizeOp>(all[1]);
+        return follows || kt::normOfLeft(op) == all[0] ? 2 : 1;
+      })
       .Default([](Operation *) { return 1; });
 }
 
@@ -75,6 +78,8 @@ FailureOr<codegen::KernelCode> codegen::compileGpuKernel(KernelOp kernel, String
       sink.candidate = candidate;
       sink.follower =
           isa<MatmulOp>(computes[0]) && computes.size() > 1 ? dyn_cast<NormalizeOp>(computes[1]) : NormalizeOp();
+      if (auto product = dyn_cast<MatmulOp>(kernel.compute()))
+        sink.leftNorm = kt::normOfLeft(product);
       if (computes.size() > computedTogether(kernel))
         return KernelCode(); // nothing that outlining makes
       if (failed(build(sink, kernel.compute())))

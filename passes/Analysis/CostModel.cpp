@@ -81,13 +81,22 @@ CostModel::Block CostModel::block(const SimtTile &t, unsigned accBytes, bool vec
   return {t.bm, t.bn, t.bk, t.threads(), std::max(lanes, 4u), timesOf(full, alone, resident, store)};
 }
 
+/// A block with no more shared memory leaves room on a multiprocessor for one of the next launch, which otherwise
+/// begins to read when this one ends: on an H200 a product with a norm before it takes 2 us less behind such a one. How
+/// much it is here depends on what comes next, which is not known.
+constexpr int64_t kBesideAnother = 88'000, kCrowding = 500'000;
+
 CostModel::Block CostModel::block(const GemvTile &t, const Product &p) const {
   // A round of the block's warps, a unit each.
   unsigned bytes = elementBytes(p.rhsType), depth = t.warps * GemvTile::kUnit;
-  int64_t weights = (int64_t)t.columns() * depth * bytes, left = (int64_t)t.rows * depth * elementBytes(p.lhsType);
+  int64_t weights = (int64_t)t.columns() * depth * bytes,
+          left = t.kept ? 0 : (int64_t)t.rows * depth * elementBytes(p.lhsType);
   int64_t flops = 2ll * t.rows * t.columns() * depth;
+  // Of up to four rows; of more, two panels save reads of them, which the model does not know.
+  unsigned waits = t.mma && t.rows <= 4 ? 100 + 5 * t.panels * (16 - std::min(t.warps, 16u)) : 100;
   auto full = [&](const CardModel &c) {
-    return std::max(per(weights + left, c.l2), t.mma ? per(flops, c.mma) : per(flops, c.fma) * 3 / 2);
+    return std::max(per(weights + left, c.l2) * (300 + waits) / 400,
+                    t.mma ? per(flops, c.mma) : per(flops, c.fma) * 3 / 2);
   };
   // Each warp waits for memory, but for several rounds at a time.
   auto alone = [&](const CardModel &c) { return std::max(full(c), c.latency / t.ahead); };
@@ -97,7 +106,8 @@ CostModel::Block CostModel::block(const GemvTile &t, const Product &p) const {
   };
   // A thread adds up all warps' sums of a column.
   BlockTimes times = timesOf(full, alone, resident, 60 + 10 * t.warps);
-  return {t.rows, t.columns(), depth, t.threads(), 4, times, t.onTheWay(bytes)};
+  bool crowds = t.mma && !t.kept && t.sharedBytes(bytes) > kBesideAnother;
+  return {t.rows, t.columns(), depth, t.threads(), 4, times, t.onTheWay(bytes), weights, waits, crowds};
 }
 
 Expr CostModel::addingUp(const Product &p, const Block &b, Expr splits) const {
@@ -145,13 +155,17 @@ CostModel::ProductCost CostModel::contraction(const Product &p, const Block &b, 
   Expr result = p.m * p.resultColumns *
                 (elementBytes(cast<SymTensorType>(p.op->getResult(0).getType()).getElementType()) + beside);
   Expr moved = memory(p.batches() * (left + result) + (sharedRight ? right : p.batches() * right));
+  // No more is on its way than there is.
+  Expr onTheWay = number(b.onTheWay);
+  if (b.onTheWay)
+    onTheWay = Expr::min(onTheWay, Expr::ceilDiv(tiles, smCount()) * slabs * b.slabBytes);
   // Panels that go straight into registers come a tenth faster than through shared memory. Memory that is asked for
-  // little at a time gives less: a quarter of what its latency holds is lost to waiting.
+  // little at a time gives less: a quarter of what its latency holds is lost to waiting, and more by few warps.
   auto waited = [&](Expr blocks) {
     if (!b.onTheWay)
       return moved;
-    Expr perSm = Expr::min(Expr::floorDiv(blocks * b.onTheWay, smCount()), times.resident * b.onTheWay);
-    Expr lost = moved * pick([](const CardModel &c) { return c.latency * c.dram / 4000; });
+    Expr perSm = Expr::min(Expr::floorDiv(blocks * onTheWay, smCount()), times.resident * onTheWay);
+    Expr lost = moved * pick([&](const CardModel &c) { return c.latency * c.dram / 4000 * b.waits / 100; });
     return Expr::floorDiv(moved * 9, number(10)) + Expr::floorDiv(lost, Expr::max(perSm, one));
   };
   // Where launches overlap, a launch begins with what is on its way when the one before it ends: of what lies between
@@ -159,9 +173,9 @@ CostModel::ProductCost CostModel::contraction(const Product &p, const Block &b, 
   Expr launch = number(target.constants().launch);
   if (b.onTheWay) {
     const CostConstants &c = target.constants();
-    Expr hidden = Expr::floorDiv(number(b.onTheWay * 10ll * c.hidden), pick([](const CardModel &c) { return c.dram; }));
+    Expr hidden = Expr::floorDiv(onTheWay * (10ll * c.hidden), pick([](const CardModel &c) { return c.dram; }));
     launch = Expr::select(Expr::lt(Expr::symbol(context, fact::kCapability), number(90)), launch,
-                          Expr::max(number(c.left), number(c.between) - hidden));
+                          Expr::max(number(c.left), number(c.between) - hidden) + (b.crowds ? kCrowding : 0));
   }
   auto launched = [&](Expr work, Expr blocks) { return Expr::max(work, waited(blocks)) + launch; };
   Expr alone = launched(rounds(tiles, slabs, times), tiles);
@@ -277,9 +291,9 @@ CostModel::BlockTimes CostModel::decodeTimes(const AttentionProblem &p) const {
 
 Expr CostModel::decodeShares(const AttentionProblem &p) const {
   // One block a multiprocessor has enough on its way (on an H200 two take as long, and more shares longer to add up);
-  // each has at least four blocks of keys.
+  // each has at least two blocks of keys: of 1,100 keys four take 0.7 us more, and one as much.
   Expr room = Expr::floorDiv(smCount(), Expr::max(decodeTiles(p), number(1)));
-  Expr deep = Expr::floorDiv(walkedBy(p), number(kDecodeKeys * 4));
+  Expr deep = Expr::floorDiv(walkedBy(p), number(kDecodeKeys * 2));
   return Expr::max(number(1), Expr::min(number(kMostDecodeShares), Expr::min(room, deep)));
 }
 

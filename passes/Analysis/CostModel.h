@@ -58,6 +58,9 @@ private:
     unsigned bm, bn, bk, threads, width;
     BlockTimes times;
     int64_t onTheWay = 0; // bytes at a time, where that bounds what memory gives; 0: it does not
+    int64_t slabBytes = 0;
+    unsigned waits = 100; // for what is on its way, in percent
+    bool crowds = false;  // leaves no room for a block of the next launch
   };
   Block block(const MmaTile &t, bool async, unsigned lanes) const;
   using OfCard = llvm::function_ref<int64_t(const CardModel &)>;

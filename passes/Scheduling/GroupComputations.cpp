@@ -1,6 +1,7 @@
 //===- GroupComputations.cpp - which computations one kernel has ----------===//
 
 #include "passes/Scheduling/GroupComputations.h"
+#include "dialects/KT/Schedule/Products.h"
 #include "dialects/KT/Schedule/Structured.h"
 #include "passes/Analysis/Bodies.h"
 #include "passes/Analysis/Once.h"
@@ -13,6 +14,9 @@ using namespace kt;
 constexpr unsigned kMostBodyOps = 160;
 /// Longer rows are not made by the norm that reads them: no block holds one, and one alone would make all of it.
 constexpr int64_t kLongestRow = 16384;
+
+/// More rows than this are none that a block of a product normalizes itself.
+constexpr int64_t kFewRows = 32;
 
 /// No more reductions are looked at for one to share its pass with.
 constexpr size_t kMostCandidates = 64;
@@ -73,6 +77,25 @@ static bool isWorthMaking(GenericOp maker, NormalizeOp norm) {
          normalizedLength(norm).asConstant().value_or(0) <= kLongestRow;
 }
 
+/// The product that alone reads what a norm makes, as the rows of its left side, where these may be few: each of its
+/// blocks can then make them, while weights are on their way. Many rows are made once, by what comes before.
+static MatmulOp productOfRows(NormalizeOp norm) {
+  auto matmul = norm.getResult().hasOneUse() ? dyn_cast<MatmulOp>(*norm->user_begin()) : MatmulOp();
+  if (!matmul || matmul->getBlock() != norm->getBlock() || matmul.getLhs() != norm.getResult() || norm.getAxes() != 1)
+    return {};
+  Product p = analyzeMatmul(matmul);
+  bool wholeRows = p.batch.empty() && p.lhsRows.empty() && p.lhsOffset.isConstant(0) && p.lhsK.isConstant(1) &&
+                   p.lhsM == p.k && p.k == normalizedLength(norm) && p.k.asConstant();
+  // What is looked up, such as a table's rows, may lie anywhere and is better read once.
+  bool direct = true;
+  norm.getBody().walk(
+      [&](ReadOp read) { direct = direct && llvm::all_of(read.getIndices(), llvm::IsaPred<BlockArgument>); });
+  int64_t least = 1;
+  for (Expr e : p.mParts)
+    least *= std::clamp<int64_t>(e.asConstant().value_or(1), 1, kFewRows + 1);
+  return wholeRows && direct && p.packed && p.isHalf() && least <= kFewRows ? matmul : MatmulOp();
+}
+
 /// The norm that goes on with the rows of a product, or of elementwise work: over its columns, reading each element
 /// at its own place, and else nothing that is not there before.
 static NormalizeOp normOfRows(Operation *maker, const llvm::SmallPtrSetImpl<Operation *> &joined) {
@@ -83,6 +106,8 @@ static NormalizeOp normOfRows(Operation *maker, const llvm::SmallPtrSetImpl<Oper
     return {};
   for (Operation *user : made.getUsers()) {
     auto norm = dyn_cast<NormalizeOp>(user);
+    if (norm && isa<MatmulOp>(maker) && productOfRows(norm))
+      continue;
     if (!norm || joined.contains(norm) || norm->getBlock() != maker->getBlock() || !readsOwnElements(norm, made))
       continue;
     auto generic = dyn_cast<GenericOp>(maker);
@@ -248,6 +273,13 @@ Followers kt::groupComputations(SmallVectorImpl<Operation *> &work) {
     } else if (isa<MatmulOp, GenericOp>(op)) {
       if (NormalizeOp norm = normOfRows(op, joined))
         join(norm);
+    } else if (auto norm = dyn_cast<NormalizeOp>(op)) {
+      if (MatmulOp product = productOfRows(norm)) {
+        norm->moveBefore(product);
+        if (Attribute slice = product->getAttr("kt.slice"))
+          norm->setAttr("kt.slice", slice);
+        join(product);
+      }
     }
   }
   llvm::erase_if(work, [&](Operation *op) { return joined.contains(op); });

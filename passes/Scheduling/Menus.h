@@ -35,6 +35,8 @@ private:
   /// A product's candidate; where a norm goes on with its rows, one for each way to do that.
   void addProduct(llvm::StringRef path, mlir::DictionaryAttr config, const Product &p, const CostModel &cost,
                   const TileShape &tile, Expr guard, const CostModel::ProductCost &expected);
+  /// The norm that makes the rows of the kernel's product; null: none.
+  NormalizeOp leftNorm();
   void tensorCoreProducts(const Product &p, const CostModel &cost, const TargetModel &model);
   /// Of few rows by panels.
   void gemvProducts(const Product &p, const CostModel &cost, const TargetModel &model);

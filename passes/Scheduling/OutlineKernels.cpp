@@ -144,11 +144,14 @@ private:
     Parameters params;
     AttrTypeReplacer replacer;
     ExprAttr lengthOfRows;
-    if (group.size() > 1 && isa<NormalizeOp>(group[1]))
-      lengthOfRows = cast<SymTensorType>(group[1]->getResult(0).getType()).getDims().back();
+    if (auto *norm = llvm::find_if(group, llvm::IsaPred<NormalizeOp>); group.size() > 1 && norm != group.end())
+      lengthOfRows = cast<SymTensorType>((*norm)->getResult(0).getType()).getDims().back();
     // Grouped convolutions are few and their sizes decide how they are done.
-    bool product = isa<MatmulOp>(op) || (isa<ConvOp>(op) && cast<ConvOp>(op).getGroups() == 1);
-    bool general = product || (anyNumbers && cast<ComputeOpInterface>(op).isStructured());
+    auto *product = llvm::find_if(group, [](Operation *one) {
+      return isa<MatmulOp>(one) || (isa<ConvOp>(one) && cast<ConvOp>(one).getGroups() == 1);
+    });
+    bool isProduct = product != group.end();
+    bool general = isProduct || (anyNumbers && cast<ComputeOpInterface>(op).isStructured());
     replacer.addReplacement([&](ExprAttr e) -> std::optional<std::pair<Attribute, WalkResult>> {
       if (auto c = Expr(e).asConstant()) {
         // Products of all sizes share a kernel, but the rows of a norm keep their length.
@@ -189,13 +192,13 @@ private:
     }
     YieldOp::create(b, unknown, results);
     replacer.recursivelyReplaceElementsIn(kernel, /*replaceAttrs=*/true, /*replaceLocs=*/false, /*replaceTypes=*/true);
-    if (product) { // the format of packed weights is not a size
-      Value weights = body->getArgument(1);
-      auto was = cast<SymTensorType>(op->getOperand(1).getType()), now = cast<SymTensorType>(weights.getType());
+    if (isProduct) { // the format of packed weights is not a size
+      Value weights = inside.lookup((*product)->getOperand(1));
+      auto was = cast<SymTensorType>((*product)->getOperand(1).getType()), now = cast<SymTensorType>(weights.getType());
       SmallVector<ExprAttr> dims(now.getDims());
-      if (isa<ConvOp>(op))
+      if (isa<ConvOp>(*product))
         dims[2] = was.getDims()[2];
-      if (isa<ConvOp>(op) || cast<MatmulOp>(op).getPacked())
+      if (isa<ConvOp>(*product) || cast<MatmulOp>(*product).getPacked())
         dims.back() = was.getDims().back();
       weights.setType(SymTensorType::get(context, dims, now.getElementType()));
     }

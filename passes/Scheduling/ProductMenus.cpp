@@ -2,6 +2,7 @@
 
 #include "dialects/KT/Schedule/Structured.h"
 #include "passes/Scheduling/Menus.h"
+#include "llvm/ADT/StringSet.h"
 
 using namespace mlir;
 using namespace kt;
@@ -32,7 +33,9 @@ constexpr MmaTile kPlainTile{64, 64, 32, 2, 2, 2, 1}, kElementsTile{64, 64, 32, 
 ///
 /// On tensor cores what a multiprocessor has on its way decides: of a list the first ring that its shared memory has
 /// room for is the one, for more rows than `above`. Two panels a warp are fewer reads of the left side, one is twice as
-/// many blocks. About ten rings were tried in chains on an H200; smaller ones, for other cards, were not.
+/// many blocks. About ten rings were tried in chains on an H200; smaller ones, for other cards, were not. Of what is
+/// small the ring with the fewest slots leaves room for the next launch's: both are on a multiprocessor then, and one
+/// reads while the other waits for what comes before it.
 struct Rings {
   unsigned above;
   GemvTile tiles[2];
@@ -40,7 +43,14 @@ struct Rings {
 constexpr Rings kRings[] = {
     {0, {{4, 2, 16, 5, true}, {4, 2, 8, 5, true}}},  {0, {{4, 1, 16, 8, true}, {4, 1, 16, 4, true}}},
     {4, {{8, 2, 8, 10, true}, {8, 2, 8, 4, true}}},  {4, {{8, 1, 16, 8, true}, {8, 1, 16, 3, true}}},
-    {8, {{16, 2, 8, 8, true}, {16, 2, 8, 3, true}}}, {16, {{32, 2, 8, 5, true}, {32, 2, 4, 5, true}}}};
+    {0, {{4, 1, 16, 4, true}, {4, 1, 16, 4, true}}}, {8, {{16, 2, 8, 8, true}, {16, 2, 8, 3, true}}},
+    {16, {{32, 2, 8, 5, true}, {32, 2, 4, 5, true}}}};
+/// The same where a block makes the rows. One row is what is generated at a time, and its ring leaves room for the one
+/// before it; the others' are as deep as there is room beside the rows. Of more than eight a block would be longer at
+/// the rows than a launch of their own.
+constexpr Rings kKeptRings[] = {{0, {{1, 2, 16, 4, true}, {1, 2, 8, 5, true}}},
+                                {1, {{4, 2, 16, 6, true}, {4, 2, 8, 6, true}}},
+                                {4, {{8, 2, 8, 10, true}, {8, 2, 8, 6, true}}}};
 constexpr GemvTile kGemvCoreTiles[] = {{1, 1, 8, 2}, {4, 1, 8, 2}, {1, 2, 8, 2}, {8, 2, 8, 1}};
 
 /// Left alone, ptxas saves registers for more blocks than few rows have, and spills.
@@ -50,7 +60,7 @@ constexpr SimtTile kFew{16, 64, 32, 2, 4, 4}, kLarge{128, 128, 8, 8, 8}, kSmall{
 /// time. Until a block knows that it is the last one: an atomic addition; what blocks that share rows wait for one
 /// another: the same, and a look at what others added. A norm of its own finds nothing in caches near to it.
 constexpr int64_t kRowNanoseconds = 1200, kFurtherRowNanoseconds = 300, kLastNanoseconds = 1000,
-                  kSharingNanoseconds = 1800, kStageNanoseconds = 1500;
+                  kSharingNanoseconds = 1800, kStageNanoseconds = 1500, kKeptNanoseconds = 300;
 } // namespace
 
 void Menu::products(const Product &p, const CostModel &cost, const TargetModel &model) {
@@ -64,11 +74,26 @@ void Menu::products(const Product &p, const CostModel &cost, const TargetModel &
     cudaCoreProducts(p, cost, model);
 }
 
+NormalizeOp Menu::leftNorm() {
+  auto product = dyn_cast<MatmulOp>(kernel.compute());
+  return product ? normOfLeft(product) : NormalizeOp();
+}
+
 void Menu::addProduct(StringRef path, DictionaryAttr config, const Product &p, const CostModel &cost,
                       const TileShape &tile, Expr guard, const CostModel::ProductCost &expected) {
   Expr time = expected.time, splits = expected.splits;
   if (kernel.computes().size() == 1)
     return add(path, config, guard, time, splits);
+  if (NormalizeOp norm = leftNorm()) {
+    // A launch of its own, or each block while its first weights are on their way.
+    Expr moved = bytesOf(norm), rows = Expr::min(p.m, number(tile.rows));
+    int64_t atOnce = followedRows(norm, tile.threads, tile.rows).atOnce;
+    return add(path, config, guard,
+               time + (config.contains("kept")
+                           ? number(kKeptNanoseconds) + Expr::ceilDiv(rows, number(atOnce)) * kFurtherRowNanoseconds
+                           : number(kStageNanoseconds) + cost.stream(moved, 80)),
+               splits);
+  }
   auto norm = cast<NormalizeOp>(kernel.computes()[1]);
   auto with = [&](Follow follow) {
     SmallVector<NamedAttribute> entries(config.begin(), config.end());
@@ -99,6 +124,16 @@ void Menu::addProduct(StringRef path, DictionaryAttr config, const Product &p, c
   add(path, with(Follow::stage), guard, time + number(kStageNanoseconds) + cost.stream(moved, 80), splits);
 }
 
+/// As deep a ring as there is room for beside the left side's rows, if that is deep enough.
+static std::optional<GemvTile> keepingRows(GemvTile tile, const Product &p, unsigned bytes, int64_t shared) {
+  unsigned most = tile.ahead;
+  tile.kept = *p.k.asConstant();
+  for (; tile.ahead * 2 > most; --tile.ahead)
+    if (std::optional<GemvTile> found = GemvTile::get(tile, bytes, shared))
+      return found;
+  return std::nullopt;
+}
+
 void Menu::gemvProducts(const Product &p, const CostModel &cost, const TargetModel &model) {
   unsigned bytes = elementBytes(p.rhsType);
   bool floats = isa<FloatType>(p.lhsType) && elementBytes(p.lhsType) <= 4;
@@ -119,8 +154,9 @@ void Menu::gemvProducts(const Product &p, const CostModel &cost, const TargetMod
           allOf({guard, Expr::lt(number(tile->sharedBytes(bytes) - 1), Expr::symbol(context, fact::kSharedPerBlock))});
     // For up to eight rows there are rings of few columns instead.
     bool deep = p.canSplit(kLeastDepth) && tile->panels <= 2 && (tile->mma ? tile->rows > 8 : tile->warps == 8);
+    // Of rows that a block makes it makes all.
     for (bool mayShare : {false, true})
-      if (!mayShare || deep)
+      if (!mayShare || (deep && !tile->kept))
         addProduct(path::kGemv, gemvConfig(context, *tile), p, cost, {tile->rows, tile->columns(), tile->threads()},
                    allOf({guard, few}), cost.product(p, *tile, mayShare));
   };
@@ -128,13 +164,23 @@ void Menu::gemvProducts(const Product &p, const CostModel &cost, const TargetMod
   bool tensor = p.isHalf() && tensorCores == TensorCorePriority::high,
        aligned = tensor && p.canAlign(copies) && copies.multiple(p.k);
   Expr copied = copies.condition(context);
-  if (aligned && launches.ever(copied))
+  if (aligned && launches.ever(copied)) {
+    if (leftNorm())
+      for (const Rings &rings : kKeptRings)
+        for (const GemvTile &tile : rings.tiles)
+          if (std::optional<GemvTile> kept = keepingRows(tile, p, bytes, model.sharedPerBlock())) {
+            tryTile(*kept, copied, rings.above);
+            break;
+          }
+    llvm::StringSet<> offered; // where there is little shared memory lists may begin alike
     for (const Rings &rings : kRings)
       for (const GemvTile &tile : rings.tiles)
         if (GemvTile::get(tile, bytes, model.sharedPerBlock())) {
-          tryTile(tile, copied, rings.above);
+          if (offered.insert(tile.str()).second)
+            tryTile(tile, copied, rings.above);
           break;
         }
+  }
   if (!aligned || !launches.always(copied))
     for (const GemvTile &tile : kGemvCoreTiles)
       tryTile(tile, number(1), 0);

@@ -4,8 +4,8 @@
 decoders.py make DIR 1b|8b|tiny          writes the model as onnxruntime-genai's builder would and genai_config.json
 decoders.py time DIR --bin BIN [--device cuda:0] [--context 1024] [--new 128] [--streams 8] [--sample greedy]
 
-`time` compiles it and prints a row each: the time to the first of a prompt of 200 tokens and to the tenth, milliseconds a token at the context, the share of the
-bandwidth of a plain read that the weights' bytes are, whether plain caches and a prompt in pieces give the same tokens, and how many times the tokens several
+`time` compiles it and prints a row each: the time to the first of a prompt of 200 tokens and to the tenth, milliseconds a token at the context once graphs are recorded,
+the share of the bandwidth of a plain read that the weights' bytes are, whether plain caches and a prompt in pieces give the same tokens, and how many times the tokens several
 streams at once make. Needs onnx and numpy."""
 import argparse
 import json
@@ -28,6 +28,7 @@ SIZES = {  # layers, hidden, heads, key heads, head size, inner, vocabulary
     '8b': (32, 4096, 32, 8, 128, 14336, 128256),
 }
 STEP = 10240  # elements of noise between two weights, whole pages
+BEFORE = 32   # tokens that are not counted: among them is the one for which the graph is recorded
 
 
 class Window:
@@ -99,6 +100,12 @@ def generate(options, prompts, new, *more):
     return json.loads(run.stdout)
 
 
+def going(options, prompts, *more):
+    """Tokens of `new` and some before them, and seconds a token of the later ones: the difference of two runs, the faster of two each."""
+    few, all = (min((generate(options, prompts, new, *more) for _ in range(2)), key=lambda row: row['seconds']) for new in (BEFORE, BEFORE + options.new))
+    return all, (all['seconds'] - few['seconds']) / options.new / len(prompts)
+
+
 def bandwidth(device):
     if not device.startswith('cuda'):
         return None
@@ -123,16 +130,15 @@ def measure(options):
     read = bandwidth(options.device)
     first = one = None
     for name, more in (('in place', []), ('plain', ['--plain']), ('in pieces', ['--piece', '333'])):
-        rows = [generate(options, [prompt], options.new, *more) for _ in range(2 if name == 'in place' else 1)]
-        best = max(rows, key=lambda row: row['tokens_per_second'])
-        first, one = first or best['tokens'], one or best['tokens_per_second']
-        rate = best['weight_bytes_per_second'] / 1e9
+        row, seconds = going(options, [prompt], *more)
+        first, one = first or row['tokens'], one or seconds
+        rate = row['weight_bytes_per_second'] / row['tokens_per_second'] / seconds / 1e9
         share = f' = {100 * rate / read:.1f} % of {read:.0f}' if read else ''
-        print(f'{name}: {1e3 / best["tokens_per_second"]:.3f} ms a token, {rate:.0f} GB/s{share}, tokens {"the same" if best["tokens"] == first else "DIFFER"}', flush=True)
+        print(f'{name}: {1e3 * seconds:.3f} ms a token, {rate:.0f} GB/s{share}, tokens {"the same" if row["tokens"] == first else "DIFFER"}', flush=True)
 
-    many = max((generate(options, prompts, options.new) for _ in range(2)), key=lambda row: row['tokens_per_second'])
+    many, seconds = going(options, prompts)
     same = 'the same' if many['tokens'][0] == first else 'DIFFER'
-    print(f'{options.streams} streams: {many["tokens_per_second"] / one:.2f} times the tokens of one, the first one\'s {same}', flush=True)
+    print(f'{options.streams} streams: {one / seconds:.2f} times the tokens of one, the first one\'s {same}', flush=True)
 
 
 def main():

@@ -94,6 +94,26 @@ def batch_runs(kind, shapes, n, k):
     return runs
 
 
+def normed_runs(kind, n, k, rows, centred=False, eight=False):
+    """A block that has normalized all rows itself may leave them in its shared memory."""
+    runs = []
+    for m in rows:
+        a, s, w = Tensor(3 * randn(m, k) + centred, kind), Tensor(randn(k), 'f32' if centred else kind), weights(k, n, 'i8' if eight else kind)
+        v = a.values.astype(np.float64)
+        more = []
+        if centred:
+            more = [Tensor(randn(m, k), 'f32'), Tensor(randn(k), kind)]
+            v = v + more[0].values
+            v = v - v.mean(1, keepdims=True)
+        v = v / np.sqrt((v * v).mean(1, keepdims=True) + 1e-5) * s.values
+        x = Tensor(v + more[1].values if centred else v, kind)
+        x.may_be_left = True
+        c = Tensor(rng.uniform(0.01, 0.02, n), 'f32') if eight else Tensor(randn(m, n), kind)
+        y = product(x.values, w.values)
+        runs.append(((m,), [a, *more[:1], s, *more[1:], packed(w), c], [x, Tensor(y * c.values if eight else y + c.values, kind)]))
+    return runs
+
+
 def gemv_cases():
     exact, sharing = 4e-6, 'gemv rows=8 .*blocks share the norm'
     eight = row_runs('f32', False, 75, 300, (8,))
@@ -120,5 +140,7 @@ def gemv_cases():
             gemv('rows_f32_75_300', row_runs('f32', False, 75, 300, (1, 3, 8)), 2e-5),
             gemv('rows_f32_75_300', eight, 2e-5, 'gemv_one_by_one', sharing, order=ONE_BY_ONE),
             gemv('rows_f32_75_300', eight, 2e-5, 'gemv_at_once', sharing, order=AT_ONCE),
+            Case('normed_f16_72_200', normed_runs('f16', 72, 200, (1, 2, 4, 5, 8, 13, 32, 70)), flags=FLAGS, tolerance=4e-3),
+            Case('normed_bf16_40_1544', normed_runs('bf16', 40, 1544, (1, 3, 8, 16), True, True), flags=FLAGS, tolerance=3e-2, only='norm$'),
             # Positions of an image are rows too; this one has 16.
             gemv('conv1x1_few_f16', conv_case('conv1x1_few_f16', 'f16', 1, [4, 4], 24, 32, [1, 1]).runs, only='gemv rows=16')]

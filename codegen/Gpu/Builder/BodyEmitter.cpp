@@ -74,6 +74,55 @@ Value BodyEmitter::readOne(ReadOp read, ArrayRef<Value> at, Value otherwise) {
       [&]() -> Values { return {otherwise}; })[0];
 }
 
+SmallVector<ReadOp> BodyEmitter::readsAhead() {
+  SmallVector<ReadOp> found;
+  llvm::SmallDenseMap<unsigned, unsigned> times;
+  region.walk([&](ReadOp read) { ++times[operandOf(read)]; });
+  for (ReadOp read : region.front().getOps<ReadOp>())
+    if (times[operandOf(read)] == 1 && !read.getOtherwise() &&
+        llvm::all_of(read.getIndices(), llvm::IsaPred<BlockArgument>))
+      found.push_back(read);
+  return found;
+}
+
+Values BodyEmitter::readAhead(ArrayRef<Value> indices, int inner, unsigned lanes, Alignment &alignment) {
+  unsigned firstIndex = region.front().getNumArguments() - indices.size();
+  Values all;
+  for (ReadOp read : readsAhead()) {
+    Values at;
+    for (Value v : read.getIndices())
+      at.push_back(indices[cast<BlockArgument>(v).getArgNumber() - firstIndex]);
+    if (use(read.getResult(), inner).kind == LaneUse::Uniform) {
+      all.append(lanes, readOne(read, at, Value()));
+    } else if (lanes > 1 && vectorizable(read, inner, alignment)) {
+      all.append(
+          k.loadElements(address(read, at), cast<SymTensorType>(read.getTensor().getType()).scalarType(), lanes));
+    } else {
+      for (unsigned lane = 0; lane < lanes; ++lane) {
+        Values there;
+        for (auto [v, i] : llvm::zip(read.getIndices(), at))
+          there.push_back((int)(cast<BlockArgument>(v).getArgNumber() - firstIndex) == inner ? k.add(i, lane) : i);
+        all.push_back(readOne(read, there, Value()));
+      }
+    }
+  }
+  return all;
+}
+
+SmallVector<Type> BodyEmitter::typesAhead(unsigned lanes) {
+  SmallVector<Type> types;
+  for (ReadOp read : readsAhead())
+    types.append(lanes, cast<SymTensorType>(read.getTensor().getType()).scalarType());
+  return types;
+}
+
+void BodyEmitter::giveAhead(ValueRange elements, unsigned lanes) {
+  given.clear();
+  if (!elements.empty())
+    for (auto [i, read] : llvm::enumerate(readsAhead()))
+      given[operandOf(read)] = Values(elements.slice(i * lanes, lanes));
+}
+
 Values BodyEmitter::emit(ArrayRef<Values> leading, ArrayRef<Value> indices, int inner, unsigned lanes,
                          Alignment &alignment) {
   struct Seen {

@@ -29,7 +29,15 @@ public:
   /// What reads of these operands yield, a value a lane: the elements are there already.
   llvm::SmallDenseMap<unsigned, Values> given;
 
+  /// What is read at the region's own indices alone, of operands that are read once, needs none of the leading scalars:
+  /// the elements of all of these, operand by operand, a value a lane.
+  Values readAhead(ArrayRef<Value> indices, int inner, unsigned lanes, Alignment &alignment);
+  SmallVector<Type> typesAhead(unsigned lanes);
+  /// Has the next regions take these elements; none: read them.
+  void giveAhead(ValueRange elements, unsigned lanes);
+
 private:
+  SmallVector<ReadOp> readsAhead();
   Value readOne(ReadOp read, ArrayRef<Value> at, Value otherwise);
   /// The condition under which a checked read is inside; null when nothing is checked.
   Value inside(ReadOp read, ArrayRef<Value> at);

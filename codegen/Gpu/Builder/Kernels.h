@@ -26,6 +26,7 @@ public:
   const CodeOptions options;
   CandidateAttr candidate; // which is being built
   NormalizeOp follower;    // goes on with the rows of the product that is being built
+  NormalizeOp leftNorm;    // makes the rows that it reads
   bool paged = false;      // it is built for states in pages
 
   /// The number that configures the candidate under `name`.

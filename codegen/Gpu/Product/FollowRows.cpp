@@ -29,42 +29,6 @@ constexpr int64_t kPlaces = 16, kOtherPlace = 4;
 Expr rowTiles(const GemmProblem &p, const TileShape &t) { return Expr::ceilDiv(p.m, p.number(t.rows)); }
 Expr columnTiles(const GemmProblem &p, const TileShape &t) { return Expr::ceilDiv(p.n, p.number(t.columns)); }
 
-/// The norm of a band's rows, those of a share at once.
-class BandNorm {
-public:
-  /// For blocks that are to do `most` rows each.
-  BandNorm(KernelBuilder &k, const KernelSink &sink, const GemmProblem &p, const TileShape &t, Value m0,
-           std::optional<int64_t> most)
-      : k(k), op(sink.follower), plan(followedRows(op, t.threads, most)), m0(m0),
-        end(k.min(k.add(m0, t.rows), k.size(p.m))), alignment(sink.alignment()) {
-    alignRows(op, alignment);
-  }
-  Value shares() { return k.div(k.add(k.sub(end, m0), plan.atOnce - 1), plan.atOnce); }
-  /// All threads come, with the same share.
-  void emit(Value share) {
-    Values operands, rows;
-    for (Value v : op->getOperands())
-      operands.push_back(k.bufferOf(v));
-    RowNorm norm(k, op, {plan.threads, plan.held, kPlaces}, alignment, operands, k.resultNumber(op.getResult()));
-    Value first = k.add(m0, k.add(k.mul(share, plan.atOnce), k.mul(k.div(k.tid(), plan.threads), plan.each)));
-    for (unsigned r = 0; r < plan.each; ++r)
-      rows.push_back(k.add(first, r));
-    auto some = [&] { norm.emit(rows, k.rem(k.tid(), plan.threads), end); };
-    // All threads of a row come to its barriers: a block's share has a row.
-    if (plan.atOnce == plan.each)
-      some();
-    else
-      k.ifThen(k.lt(first, end), some);
-  }
-
-private:
-  KernelBuilder &k;
-  NormalizeOp op;
-  FollowedRows plan;
-  Value m0, end;
-  Alignment alignment;
-};
-
 Value low(KernelBuilder &k, Value word) { return k.convert(word, k.i32); }
 Value high(KernelBuilder &k, Value word) { return k.convert(k.shr(word, 32), k.i32); }
 
@@ -73,7 +37,7 @@ Value bandWords(KernelBuilder &k, const TileShape &t, Value m0) {
 }
 
 /// What the blocks of a band do when their tiles are there.
-void shareRows(KernelBuilder &k, BandNorm &norm, Value arrivals, Value blocks) {
+void shareRows(KernelBuilder &k, BlockNorm &norm, Value arrivals, Value blocks) {
   Value shares = norm.shares(), sharesWord = k.gep(arrivals, kSharesWord), first = k.cmp(Pred::eq, k.tid(), 0);
   // Answers a share: none, where the number is not less than there are. A block asks until there is none.
   auto ask = [&](Value what) {
@@ -140,18 +104,11 @@ void kt::gpu::finishRows(KernelBuilder &k, const KernelSink &sink, const GemmPro
   std::optional<int64_t> most = t.rows, blocks = columnTiles(p, t).asConstant();
   if (follow == Follow::sharing)
     most = blocks ? std::optional<int64_t>(llvm::divideCeil(t.rows, *blocks)) : std::nullopt;
-  BandNorm norm(k, sink, p, t, m0, most);
+  Value end = k.min(k.add(m0, t.rows), k.size(p.m));
+  BlockNorm norm(k, sink.follower, t.threads, most, kPlaces, m0, end, sink.alignment());
   if (follow == Follow::sharing)
     return shareRows(k, norm, bandWords(k, t, m0), split ? k.mul(columns, k.gridY()) : columns);
-  auto goOn = [&] {
-    k.ifThen(k.isLastBlock(k.div(m0, t.rows), columns), [&] {
-      k.forLoop(k.c(0), norm.shares(), k.c(1), {}, [&](Value share, ValueRange) -> Values {
-        norm.emit(share);
-        k.barrier();
-        return {};
-      });
-    });
-  };
+  auto goOn = [&] { k.ifThen(k.isLastBlock(k.div(m0, t.rows), columns), [&] { norm.emitAll(); }); };
   if (split)
     k.ifThen(finished, goOn);
   else

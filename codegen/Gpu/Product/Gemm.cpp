@@ -8,8 +8,9 @@ using namespace kt::gpu;
 
 Value kt::gpu::factorBase(KernelBuilder &k, const GemmProblem &p, unsigned factor, ArrayRef<Value> batch) {
   Value offset = batchOffset(k, batch, factor ? p.rhsBatch : p.lhsBatch);
-  return k.at(k.buffer(factor), k.add(offset, k.size(factor ? p.rhsOffset : p.lhsOffset)),
-              k.bufferType(factor).elementBytes());
+  Value operand = p.op->getOperand(factor);
+  return k.at(k.bufferOf(operand), k.add(offset, k.size(factor ? p.rhsOffset : p.lhsOffset)),
+              cast<SymTensorType>(operand.getType()).elementBytes());
 }
 
 Value kt::gpu::rowOffset(KernelBuilder &k, const GemmProblem &p, Value row) {
@@ -32,15 +33,15 @@ Value kt::gpu::firstPart(KernelBuilder &k, const GemmProblem &p, Value n) {
   return k.add(k.mul(k.shr(n, 4), kPanel * p.parts), k.and_(n, kPanel - 1));
 }
 
-static Values extraPointers(KernelBuilder &k, unsigned numExtras) {
+static Values extraPointers(KernelBuilder &k, const GemmProblem &p) {
   Values list;
-  for (unsigned i = 0; i < numExtras; ++i)
-    list.push_back(k.buffer(2 + i));
+  for (Value extra : p.op->getOperands().slice(2, p.numExtras))
+    list.push_back(k.bufferOf(extra));
   return list;
 }
 
 GemmEpilogue::GemmEpilogue(KernelBuilder &k, const GemmProblem &p)
-    : k(k), p(p), body(k, *p.epilogue, p.parts, extraPointers(k, p.numExtras)), innerIndex(p.columnIndex()) {}
+    : k(k), p(p), body(k, *p.epilogue, p.parts, extraPointers(k, p)), innerIndex(p.columnIndex()) {}
 
 void GemmEpilogue::emit(ValueRange acc, ArrayRef<Value> batch, Value m, Value n, Alignment &alignment) {
   Values parts = delinearize(k, m, p.mParts), indices;
@@ -54,5 +55,5 @@ void GemmEpilogue::emit(ValueRange acc, ArrayRef<Value> batch, Value m, Value n,
     leading[i % lanes].push_back(v);
   Values results = body.emit(leading, indices, innerIndex, lanes, alignment);
   Value at = k.add(k.add(batchOffset(k, batch, p.resBatch), k.mul(m, k.size(p.resM))), k.mul(n, k.size(p.resN)));
-  k.storeResult(0, at, results);
+  k.storeResult(k.resultNumber(p.op->getResult(0)), at, results);
 }

@@ -7,6 +7,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "codegen/Gpu/Product/Gemv.h"
+#include "codegen/Gpu/Rows/RowNorm.h"
 
 using namespace mlir;
 using namespace kt;
@@ -36,6 +37,38 @@ static void emitColumns(KernelBuilder &k, const GemmProblem &p, const GemvTile &
     });
     return {};
   });
+}
+
+/// Has all of the left side's rows in shared memory, where the ring reads them, as the norm that makes them does.
+static void keepRows(KernelBuilder &k, const KernelSink &sink, const GemmProblem &p, const GemvTile &t) {
+  Value start = k.add(k.shared(), t.keptFrom(elementBytes(p.rhsType))), rows = k.min(k.size(p.m), t.rows);
+  unsigned bytes = t.keptPitch(), zeros = (bytes - 64) / 2 - t.kept;
+  auto place = [&](Value row, Value column) { return k.at(k.sptr(k.add(start, k.mul(row, bytes))), column, 2); };
+  // Weights behind the last k are zeros too, but zero times what is no number is none either.
+  if (zeros)
+    k.forLoop(k.tid(), k.mul(rows, zeros / 8), k.c(t.threads()), {}, [&](Value at, ValueRange) -> Values {
+      Value column = k.add(k.mul(k.rem(at, zeros / 8), 8), t.kept);
+      k.storeElements(Values(4, k.c(0)), place(k.div(at, zeros / 8), column));
+      return {};
+    });
+  auto keep = [&](Value row, Value column, ValueRange elements) { k.storeElements(elements, place(row, column)); };
+  auto norm = [&](unsigned most) {
+    BlockNorm(k, sink.leftNorm, t.threads(), most, 0, k.c(0), rows, sink.alignment()).emitAll(keep);
+  };
+  // One row takes as long as it waits: threads that do others beside it would have it wait for theirs.
+  if (t.rows > 1)
+    k.ifElse(
+        k.cmp(Pred::eq, rows, 1), ArrayRef<Type>(),
+        [&]() -> Values {
+          norm(1);
+          return {};
+        },
+        [&]() -> Values {
+          norm(t.rows);
+          return {};
+        });
+  else
+    norm(1);
 }
 
 LogicalResult kt::gpu::buildGemv(KernelSink &sink, const GemmProblem &p, StringRef family) {
@@ -70,7 +103,11 @@ LogicalResult kt::gpu::buildGemv(KernelSink &sink, const GemmProblem &p, StringR
   }
   GemvPart part{factorBase(k, p, 1, batch), factorBase(k, p, 0, batch), first,
                 k.min(k.add(first, k.mul(rounds, step)), k.size(p.k)), rounds};
-  auto wait = [&] { k.waitForLaunches(); };
+  auto wait = [&] {
+    k.waitForLaunches();
+    if (t.kept)
+      keepRows(k, sink, p, t);
+  };
   auto start = [&] { startRows(k, sink, p, shape, m0); };
   auto finish = [&](Value own) {
     Value n0 = k.mul(own, t.columns());

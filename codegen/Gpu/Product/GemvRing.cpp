@@ -3,7 +3,8 @@
 // A multiprocessor of a large card has to have more bytes on their way than registers hold, all the time: while one
 // tile's sums are added up and, where launches overlap, while the launch before ends. So a block copies asynchronously
 // through all of its shared memory, over the ends of tiles, and there is one block a multiprocessor. Each warp has a
-// ring of its own, slots of a unit of weights and the rows' elements of the same k's, and waits for no other warp.
+// ring of its own, slots of a unit of weights and the rows' elements of the same k's, and waits for no other warp. Rows
+// that the block normalizes itself are all in shared memory instead.
 //
 // The panels are the left factor and the rows the right one. A fragment of mma.m16n8k16 asks lane 4g + t for its rows g
 // and g + 8 and four k's. Which columns are rows g and which k's are the t-th is free as long as both factors agree, so
@@ -41,7 +42,11 @@ public:
     Value column = k.add(k.mul(k.div(group, groups), kUnit * kPanel * bytes), k.mul(k.rem(group, groups), words * 4));
     for (unsigned i = 0; i < 4; ++i)
       weightsInSlot.push_back(k.add(rowInUnit(k.add(k.shl(third, 3), i)), column));
-    rowsInSlot = k.add(k.mul(k.rem(lane, std::min(t.rows, 8u) * 4), 16), t.unitBytes(bytes));
+    Value inSlot = k.rem(lane, std::min(t.rows, 8u) * 4);
+    rowsInSlot = k.add(k.mul(inSlot, 16), t.unitBytes(bytes));
+    if (t.kept)
+      keptRows = k.add(k.add(k.shared(), t.keptFrom(bytes)),
+                       k.add(k.mul(k.shr(inSlot, 2), t.keptPitch()), k.mul(k.add(firstK, k.mul(third, 8)), 2)));
   }
 
   /// What is copied next: from which k on, of which tile, into which slot.
@@ -84,7 +89,8 @@ public:
   }
 
   unsigned sumCount() const { return fragments * t.panels * 4; }
-  void multiply(Value slot, Values &sums) {
+  /// The unit of that round.
+  void multiply(Value slot, Value round, Values &sums) {
     Values weights;
     for (unsigned i = 0; i < kLoads; ++i) {
       Value at = k.sptr(k.add(slot, weightsInSlot[i % 4]));
@@ -92,8 +98,11 @@ public:
     }
     SmallVector<Values> left;
     // Of rows that are not in the slot others', whose sums nobody stores.
-    for (unsigned f = 0; f < fragments; ++f)
-      left.push_back(k.loadElements(k.sptr(k.add(slot, k.add(rowsInSlot, f * 512))), k.i32, 4));
+    for (unsigned f = 0; f < fragments; ++f) {
+      Value at = t.kept ? k.add(k.add(keptRows, k.mul(round, step() * 2)), f * 8 * t.keptPitch())
+                        : k.add(slot, k.add(rowsInSlot, f * 512));
+      left.push_back(k.loadElements(k.sptr(at), k.i32, 4));
+    }
     for (unsigned half = 0; half < 2; ++half)
       for (unsigned j = 0; j < t.panels; ++j) {
         Values w = pairs(weights, half * 2, j);
@@ -156,7 +165,7 @@ private:
   Value begin, end, firstK, lastK, panels;
   Values rows, rowEnds;
   Values weightsInSlot; // where a lane's part of rows 8t to 8t + 3 is; four rows further they repeat
-  Value rowsInSlot;
+  Value rowsInSlot, keptRows;
 };
 
 } // namespace
@@ -170,20 +179,23 @@ void kt::gpu::emitGemvRing(KernelBuilder &k, const GemmProblem &p, const GemvTil
   SmallVector<Ring::Place> places = {ring.start()};
   for (unsigned a = 0; a + 1 < t.ahead; ++a) {
     ring.copyWeights(places.back());
+    if (t.kept)
+      k.cpAsyncCommit();
     places.push_back(ring.next(places.back()));
   }
   wait();
-  for (unsigned a = 0; a + 1 < t.ahead; ++a) {
-    ring.copyRows(places[a]);
-    k.cpAsyncCommit();
-  }
+  if (!t.kept)
+    for (unsigned a = 0; a + 1 < t.ahead; ++a) {
+      ring.copyRows(places[a]);
+      k.cpAsyncCommit();
+    }
   auto flat = [](const Ring::Place &to, Value slot) { return Values{to.k0, to.tile, to.slot, slot}; };
   Values state = flat(places.back(), ring.start().slot);
   k.forLoop(tiles.first, tiles.end, tiles.step, state, [&](Value tile, ValueRange now) -> Values {
     start();
     Values inits(ring.sumCount(), k.cf(0));
     inits.append(now.begin(), now.end());
-    Values done = k.forLoop(k.c(0), part.rounds, k.c(1), inits, [&](Value, ValueRange now) -> Values {
+    Values done = k.forLoop(k.c(0), part.rounds, k.c(1), inits, [&](Value round, ValueRange now) -> Values {
       Values sums(now.take_front(ring.sumCount()));
       ValueRange rest = now.drop_front(sums.size());
       Ring::Place to{rest[0], rest[1], rest[2]};
@@ -191,9 +203,10 @@ void kt::gpu::emitGemvRing(KernelBuilder &k, const GemmProblem &p, const GemvTil
       k.cpAsyncWait(t.ahead - 2);
       k.warpBarrier();
       ring.copyWeights(to);
-      ring.copyRows(to);
+      if (!t.kept)
+        ring.copyRows(to);
       k.cpAsyncCommit();
-      ring.multiply(rest[3], sums);
+      ring.multiply(rest[3], round, sums);
       sums.append(flat(ring.next(to), ring.bump(rest[3])));
       return sums;
     });

@@ -64,7 +64,9 @@ LogicalResult kt::gpu::buildMatmulCudaCore(KernelSink &sink, const GemmProblem &
   }
   Value n0 = k.mul(q, t.bn);
   startRows(k, sink, p, {t.bm, t.bn, t.threads()}, m0);
-  auto isUnsigned = [&](unsigned i) { return k.bufferType(i).getElementType().isUnsignedInteger(); };
+  auto isUnsigned = [&](unsigned i) {
+    return cast<SymTensorType>(p.op->getOperand(i).getType()).getElementType().isUnsignedInteger();
+  };
   std::unique_ptr<SlabFetch> a;
   if (p.lhsFetch) {
     a = p.lhsFetch(k, batch, vectors);

@@ -60,6 +60,14 @@ LogicalResult kt::gpu::addProduct(KernelSink &sink, const GemmProblem &p, Kernel
   Expr blocks = rowTiles(p, t) * columnTiles(p, t) * p.batches();
   if (most)
     blocks = Expr::min(blocks, splits ? Expr::max(sink.one(), Expr::floorDiv(most, splits)) : most);
+  if (sink.leftNorm && !sink.configured("kept")) {
+    Alignment alignment = sink.alignment();
+    alignRows(sink.leftNorm, alignment);
+    std::string product = std::exchange(variant.schedule, "");
+    if (failed(addNormStage(sink, variant, sink.leftNorm, normPlan(normalizedLength(sink.leftNorm)), alignment)))
+      return failure();
+    variant.schedule += ", " + product;
+  }
   if (failed(sink.addStage(variant, k, {blocks, splits ? splits : sink.one(), sink.one()}, sharedBytes)))
     return failure();
   if (sink.follower && follow == Follow::stage) {

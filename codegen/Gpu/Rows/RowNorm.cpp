@@ -1,7 +1,6 @@
 //===- RowNorm.cpp - one row of a norm ------------------------------------===//
 
 #include "codegen/Gpu/Rows/RowNorm.h"
-#include "dialects/KT/Schedule/Structured.h"
 
 using namespace mlir;
 using namespace kt;
@@ -65,13 +64,24 @@ Values RowNorm::read(const Row &row, Value item) {
   return body.emit({}, at, (int)rank - 1, lanes, alignment);
 }
 
-SmallVector<Values> RowNorm::readSome(const Row &row, Value first, unsigned count) {
+SmallVector<Values> RowNorm::readSome(const Row &row, Value first, unsigned count, SmallVector<Values> *beside) {
   SmallVector<Type> types(lanes, type);
+  if (beside)
+    types.append(epilogue.typesAhead(lanes));
   SmallVector<Values> all;
   for (unsigned s = 0; s < count; ++s) {
     Value item = k.add(first, s * plan.threads);
-    all.push_back(k.ifElse(
-        k.lt(item, items), types, [&] { return read(row, item); }, [&] { return Values(lanes, k.zero(type)); }));
+    auto some = [&] {
+      Values both = read(row, item);
+      if (beside)
+        both.append(epilogue.readAhead(indices(row, item), (int)rank - 1, lanes, alignment));
+      return both;
+    };
+    Values both = k.ifElse(k.lt(item, items), types, some,
+                           [&] { return llvm::map_to_vector(types, [&](Type t) { return k.zero(t); }); });
+    all.emplace_back(ValueRange(both).take_front(lanes));
+    if (beside)
+      beside->emplace_back(ValueRange(both).drop_front(lanes));
   }
   return all;
 }
@@ -105,7 +115,7 @@ Value RowNorm::reduce(Row &row, Combiner &combiner, function_ref<Value(Value)> f
 
 void RowNorm::load(Row &row) {
   row.at = delinearize(k, row.number, rows.groups);
-  row.values = readSome(row, lane, slots);
+  row.values = readSome(row, lane, slots, readsAhead() ? &row.beside : nullptr);
 }
 
 void RowNorm::compute(Row &row) {
@@ -137,7 +147,7 @@ void RowNorm::compute(Row &row) {
   }
 }
 
-void RowNorm::store(const Row &row, Value item, ValueRange xs, bool areExponentials) {
+void RowNorm::store(const Row &row, Value item, ValueRange xs, bool areExponentials, ValueRange beside) {
   SmallVector<Values> leading;
   for (Value x : xs) {
     Value y = row.shift && !areExponentials ? k.subf(x, row.shift) : x;
@@ -145,7 +155,10 @@ void RowNorm::store(const Row &row, Value item, ValueRange xs, bool areExponenti
       y = exp(y);
     leading.push_back({row.factor ? k.mulf(y, row.factor) : y});
   }
+  epilogue.giveAhead(beside, lanes);
   Values results = epilogue.emit(leading, indices(row, item), (int)rank - 1, lanes, alignment);
+  if (to)
+    return to(row.number, k.mul(item, lanes), results);
   k.storeResult(result, position(row, item), results);
 }
 
@@ -153,7 +166,9 @@ void RowNorm::store(const Row &row) {
   auto some = [&](ArrayRef<Values> vectors, Value first, bool areExponentials) {
     for (auto [slot, xs] : llvm::enumerate(vectors)) {
       Value item = k.add(first, slot * plan.threads);
-      k.ifThen(k.lt(item, items), [&] { store(row, item, xs, areExponentials); });
+      k.ifThen(k.lt(item, items), [&] {
+        store(row, item, xs, areExponentials, slot < row.beside.size() ? ValueRange(row.beside[slot]) : ValueRange());
+      });
     }
   };
   if (plan.perThread)
@@ -179,4 +194,36 @@ void RowNorm::emit(ArrayRef<Value> numbers, Value threadOfRow, Value end) {
       k.ifThen(k.lt(numbers[i], end), [&] { store(row); });
     else
       store(row);
+}
+
+BlockNorm::BlockNorm(KernelBuilder &k, NormalizeOp op, unsigned threads, std::optional<int64_t> most, int64_t shared,
+                     Value first, Value end, Alignment given)
+    : k(k), op(op), plan(followedRows(op, threads, most)), shared(shared), first(first), end(end),
+      alignment(std::move(given)) {
+  alignRows(op, alignment);
+}
+
+void BlockNorm::emit(Value share, RowNorm::Store to) {
+  Values operands, numbers;
+  for (Value v : op->getOperands())
+    operands.push_back(k.bufferOf(v));
+  RowNorm norm(k, op, {plan.threads, plan.held, shared}, alignment, operands, k.resultNumber(op.getResult()));
+  norm.to = std::move(to);
+  Value row = k.add(first, k.add(k.mul(share, plan.atOnce), k.mul(k.div(k.tid(), plan.threads), plan.each)));
+  for (unsigned r = 0; r < plan.each; ++r)
+    numbers.push_back(k.add(row, r));
+  auto some = [&] { norm.emit(numbers, k.rem(k.tid(), plan.threads), end); };
+  // All threads of a row come to its barriers: a block's share has a row.
+  if (plan.atOnce == plan.each)
+    some();
+  else
+    k.ifThen(k.lt(row, end), some);
+}
+
+void BlockNorm::emitAll(RowNorm::Store to) {
+  k.forLoop(k.c(0), shares(), k.c(1), {}, [&](Value share, ValueRange) -> Values {
+    emit(share, to);
+    k.barrier();
+    return {};
+  });
 }

@@ -5,6 +5,8 @@
 
 #include "codegen/Gpu/Builder/BodyEmitter.h"
 #include "codegen/Gpu/Rows/Combine.h"
+#include "dialects/KT/Schedule/Structured.h"
+#include <functional>
 
 namespace kt::gpu {
 
@@ -25,6 +27,9 @@ public:
   /// whole block use shared memory. Where there are several rows, those not before `end` are not there, but the first
   /// is.
   void emit(llvm::ArrayRef<Value> numbers, Value lane, Value end = {});
+  /// Takes elements of a row, from a column on, in place of the kernel's result.
+  using Store = std::function<void(Value row, Value column, ValueRange elements)>;
+  Store to;
   /// How many rows there are.
   Expr rowCount() { return rank > axes ? rows.count() : Expr::constant(op.getContext(), 1); }
   /// Elements of a row that a thread holds.
@@ -46,19 +51,22 @@ private:
     Values at;
     bool made = false;          // by `maker`
     SmallVector<Values> values; // x of this thread's vectors, when the row is in registers
+    SmallVector<Values> beside; // what the epilogue reads at the same places, where that is read ahead
     Value shift, factor;        // (x - shift) * factor; null where nothing is subtracted or multiplied
   };
   Values indices(const Row &row, Value item);
   Value position(const Row &row, Value item) { return k.add(k.mul(row.number, k.size(length)), k.mul(item, lanes)); }
   Values read(const Row &row, Value item);
   /// So many vectors from `first` on, those of this thread; zeros behind the row's end.
-  SmallVector<Values> readSome(const Row &row, Value first, unsigned count);
+  SmallVector<Values> readSome(const Row &row, Value first, unsigned count, SmallVector<Values> *beside = nullptr);
+  /// What the epilogue needs is asked for with the row, not once its sums are known: a wait for memory less.
+  bool readsAhead() const { return slots && held() <= 16; }
   /// Sum or maximum over the row of fn(x).
   Value reduce(Row &row, Combiner &combiner, llvm::function_ref<Value(Value)> fn);
   void load(Row &row);
   void compute(Row &row);
   void store(const Row &row);
-  void store(const Row &row, Value item, ValueRange xs, bool areExponentials);
+  void store(const Row &row, Value item, ValueRange xs, bool areExponentials, ValueRange beside = {});
   Value exp(Value x) { return mlir::math::ExpOp::create(k.b, k.loc, x); }
   /// The sum of exponentials is at least one, where the fast logarithm is as good as any.
   Value log(Value x) {
@@ -83,6 +91,28 @@ private:
 
   Value lane, items;
   int64_t sharedUsed; // up to where
+};
+
+/// The norm of rows from `first` on, before `end`, by all threads of a block: as many at once as FollowedRows says, in
+/// `shares`.
+class BlockNorm {
+public:
+  /// For a block of `threads` that is to do `most` rows, and whose shared memory is free from `shared` on.
+  BlockNorm(KernelBuilder &k, NormalizeOp op, unsigned threads, std::optional<int64_t> most, int64_t shared,
+            Value first, Value end, Alignment alignment);
+  Value shares() { return k.div(k.add(k.sub(end, first), plan.atOnce - 1), plan.atOnce); }
+  /// All threads come, with the same share.
+  void emit(Value share, RowNorm::Store to = {});
+  /// All shares, one after the other.
+  void emitAll(RowNorm::Store to = {});
+
+private:
+  KernelBuilder &k;
+  NormalizeOp op;
+  FollowedRows plan;
+  int64_t shared;
+  Value first, end;
+  Alignment alignment;
 };
 
 } // namespace kt::gpu

@@ -419,7 +419,7 @@ def KT_YieldOp : KT_Op<"yield", [
 def KT_KernelOp : KT_Op<"kernel", [Symbol, IsolatedFromAbove, SingleBlock]> {
   let summary = "One computation, shared by every launch that does the same";
   let description = [{
-    It holds one compute op, or several that are computed together, and a yield of all results: of one shape a product and a norm of its rows, elementwise work and a norm of what
+    It holds one compute op, or several that are computed together, and a yield of all results: a product and a norm of its rows, or of the rows that it reads; of one shape elementwise work and a norm of what
     it makes, reductions that share a pass; of any shapes elementwise work and windows beside one another. The body's arguments are the operands that none of them makes, in order; what an earlier one has as an operand too
     comes once. Every symbol in it is one of `params`, positional
     integer arguments p0, p1, ... `candidates` are the ways to run it, each target's best first, once the kernel is scheduled.

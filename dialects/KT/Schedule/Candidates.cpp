@@ -30,9 +30,11 @@ DictionaryAttr kt::makeConfig(MLIRContext *context, const SimtTile &t, bool vect
 }
 
 DictionaryAttr kt::gemvConfig(MLIRContext *context, const GemvTile &t) {
-  return makeConfig(
-      context,
-      {{"rows", {t.rows}}, {"panels", {t.panels}}, {"warps", {t.warps}}, {"ahead", {t.ahead}}, {"mma", {t.mma}}});
+  SmallVector<ConfigEntry> entries = {
+      {"rows", {t.rows}}, {"panels", {t.panels}}, {"warps", {t.warps}}, {"ahead", {t.ahead}}, {"mma", {t.mma}}};
+  if (t.kept)
+    entries.push_back({"kept", {t.kept}});
+  return makeConfig(context, entries);
 }
 
 SmallVector<CandidateAttr> kt::candidatesFor(KernelOp kernel, StringRef target) {
@@ -86,7 +88,7 @@ std::optional<SimtTile> kt::simtTileOf(CandidateAttr candidate, unsigned accByte
 }
 
 std::optional<GemvTile> kt::gemvTileOf(CandidateAttr candidate, unsigned bytes, std::string *why) {
-  GemvTile wanted{size(candidate, "rows"), size(candidate, "panels"), size(candidate, "warps"),
-                  size(candidate, "ahead"), configured(candidate, "mma") != 0};
+  GemvTile wanted{size(candidate, "rows"),  size(candidate, "panels"),         size(candidate, "warps"),
+                  size(candidate, "ahead"), configured(candidate, "mma") != 0, size(candidate, "kept")};
   return GemvTile::get(wanted, bytes, sharedFor(candidate), why);
 }

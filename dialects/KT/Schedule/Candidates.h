@@ -27,7 +27,8 @@ constexpr llvm::StringLiteral kMma = "mma", // products on tensor cores: `tile` 
     kWgmma = "wgmma",                       // the same by warpgroups of four warps
     kSimt = "simt",                         // products and attention on CUDA cores; products: `tile`, `thread` (rows,
                                             // columns), `min_ctas`, `vectors`
-    kGemv = "gemv",                         // products of few rows: `rows`, `panels`, `warps`, `ahead`, `mma`
+    kGemv = "gemv",                         // products of few rows: `rows`, `panels`, `warps`, `ahead`, `mma`,
+                                            // `kept`
     kDepthwise = "depthwise",               // convolutions of one channel a group
                                             // products with a norm of their rows: `follow`, a Follow
     kFlash = "flash",                       // attention on tensor cores: `warps`, `async`

@@ -238,6 +238,10 @@ GenericOp kt::makerOfRows(NormalizeOp op) {
   return {};
 }
 
+NormalizeOp kt::normOfLeft(MatmulOp op) {
+  return isa_and_nonnull<KernelOp>(op->getParentOp()) ? op.getLhs().getDefiningOp<NormalizeOp>() : NormalizeOp();
+}
+
 FollowedRows kt::followedRows(NormalizeOp op, unsigned threads, std::optional<int64_t> share) {
   // A warp's rows have at most 32 numbers a thread, several rows at most 64: the product before them has no more than
   // twice as many in registers. More than four rows at the same time are more code than they save of waiting.

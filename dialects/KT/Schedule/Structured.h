@@ -23,6 +23,8 @@ Expr reducedLength(ReduceOp op);
 Expr normalizedLength(NormalizeOp op);
 /// The elementwise work in a norm's kernel that makes, element by element, what the norm reads; null: none.
 GenericOp makerOfRows(NormalizeOp op);
+/// The norm in a product's kernel that makes the rows of its left side; null: none.
+NormalizeOp normOfLeft(MatmulOp op);
 /// Whether a reduction can be computed in the pass of those before it: over the same space, and of their results it
 /// reads no more than, at the end, the element at its own place. The states of all have to fit into a block's shared
 /// memory.

@@ -152,6 +152,8 @@ std::optional<GemvTile> GemvTile::get(GemvTile t, unsigned bytes, int64_t shared
     c.require(t.ahead >= 2, "a ring of one slot");
     c.require(llvm::isPowerOf2_32(t.panels) && t.panels <= 4, number(t.panels) + " panels, expected 1, 2 or 4");
   }
+  c.require(!t.kept || (t.mma && t.warps > 1 && t.kept % 8 == 0 && t.kept <= 1 << 16),
+            number(t.kept) + " k's kept, expected a multiple of 8 for several warps on tensor cores");
   unsigned registers = t.registers(bytes);
   c.require(registers <= kMostRegisters,
             "about " + number(registers) + " registers a thread, expected at most " + number(kMostRegisters));
@@ -164,7 +166,7 @@ std::optional<GemvTile> GemvTile::get(GemvTile t, unsigned bytes, int64_t shared
 int64_t GemvTile::sumBytes() const { return std::max<int64_t>((int64_t)warps * rows * pitch() * 4, 4096); }
 
 int64_t GemvTile::sharedBytes(unsigned bytes) const {
-  return sumBytes() + (mma ? (int64_t)warps * ahead * slotBytes(bytes) : 0);
+  return sumBytes() + (mma ? (int64_t)warps * ahead * slotBytes(bytes) : 0) + keptBytes();
 }
 
 unsigned GemvTile::registers(unsigned bytes) const {
@@ -178,5 +180,5 @@ unsigned GemvTile::registers(unsigned bytes) const {
 
 std::string GemvTile::str() const {
   return "gemv rows=" + number(rows) + " panels=" + number(panels) + " warps=" + number(warps) +
-         " ahead=" + number(ahead) + (mma ? " mma" : "");
+         " ahead=" + number(ahead) + (mma ? " mma" : "") + (kept ? " norm" : "");
 }

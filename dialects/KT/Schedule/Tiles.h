@@ -71,6 +71,9 @@ struct GemvTile {
   static constexpr unsigned kUnit = 32;
   unsigned rows = 0, panels = 0, warps = 0, ahead = 0;
   bool mma = false;
+  /// The left side's k's where a block has all of its rows in shared memory, because it computes the norm that makes
+  /// them; 0: they come with the weights.
+  unsigned kept = 0;
 
   /// The tile for weights of `bytes` each, if kernels of it can be built for a card with `shared` bytes a block; else
   /// nothing, and `why`.
@@ -80,8 +83,12 @@ struct GemvTile {
   unsigned columns() const { return panels * 16; }
   /// Of a unit: the weights, of `bytes` each.
   unsigned unitBytes(unsigned bytes) const { return panels * kUnit * 16 * bytes; }
-  /// Of a slot of the ring: the weights, then the left side's rows, of 2 bytes an element.
-  unsigned slotBytes(unsigned bytes) const { return unitBytes(bytes) + rows * kUnit * 2; }
+  /// Of a slot of the ring: the weights, then the left side's rows, of 2 bytes an element, where they are not kept.
+  unsigned slotBytes(unsigned bytes) const { return unitBytes(bytes) + (kept ? 0 : rows * kUnit * 2); }
+  /// From one kept row to the next, each with zeros behind it up to the end of a round: rows side by side are in
+  /// different halves of a line.
+  unsigned keptPitch() const { return (kept + warps * kUnit - 1) / (warps * kUnit) * (warps * kUnit) * 2 + 64; }
+  unsigned keptBytes() const { return kept ? rows * keptPitch() : 0; }
   /// Bytes of weights of `bytes` each that a block has on their way.
   unsigned onTheWay(unsigned bytes) const { return warps * (mma ? ahead - 1 : ahead) * unitBytes(bytes); }
   /// Elements between two rows of a warp's sums in shared memory.
@@ -90,6 +97,8 @@ struct GemvTile {
   /// the block's next tile while they are added up.
   int64_t sumBytes() const;
   int64_t sharedBytes(unsigned bytes) const;
+  /// Where the kept rows begin, behind the ring.
+  int64_t keptFrom(unsigned bytes) const { return sharedBytes(bytes) - keptBytes(); }
   /// Registers a thread: sums, units of weights of `bytes` each and of the left side, and what addresses and loops
   /// take.
   unsigned registers(unsigned bytes) const;

@@ -17,7 +17,7 @@ module attributes {kt.bounds = {rows = array<i64: 4096, 8192>}} {
 
 // One row of a decoder: its weights through a ring that every card has room for. What the host can is behind it, the better instructions first.
 // CHECK-LABEL: kt.kernel @decode
-// CHECK-SAME: candidates = [#kt.candidate<"sm_89" "gemv" {{{[^}]*}}mma = 1 : i64, panels = 2 : i64, rows = 4 : i64, {{[^}]*}}}
+// CHECK-SAME: candidates = [#kt.candidate<"sm_89" "gemv" {ahead = 4 : i64, mma = 1 : i64, panels = 1 : i64, rows = 4 : i64, warps = 16 : i64}
 // CHECK-NOT: "sm_89"
 // CHECK-SAME: #kt.candidate<"host-v4" "host" {}
 // CHECK-SAME: #kt.candidate<"host-v3" "host" {}
@@ -28,10 +28,11 @@ module attributes {kt.bounds = {rows = array<i64: 4096, 8192>}} {
 // ONE-NOT: "host-v4"
 // LOW-LABEL: kt.kernel @decode
 // LOW-SAME: "gemv" {{{[^}]*}}mma = 0 : i64, {{[^}]*}}rows = 1 : i64
-// The first ring of each kind that the target's shared memory has room for, where the card has it too; none for more rows than there are.
+// The first ring of each kind that the target's shared memory has room for, where the card has it too, and one that leaves room; none for more rows than there are.
 // ALL-LABEL: kt.kernel @decode
 // ALL-SAME: "gemv" {ahead = 5 : i64, mma = 1 : i64, panels = 2 : i64, rows = 4 : i64, warps = 16 : i64} if <lt(193535, @shared_per_block) * lt(p0, 5)>
 // ALL-SAME: "gemv" {ahead = 8 : i64, mma = 1 : i64, panels = 1 : i64, rows = 4 : i64, warps = 16 : i64} if <lt(168959, @shared_per_block) * lt(p0, 5)>
+// ALL-SAME: "gemv" {ahead = 4 : i64, mma = 1 : i64, panels = 1 : i64, rows = 4 : i64, warps = 16 : i64} if <lt(p0, 5)>
 // ALL-NOT: "gemv"
 // ALL-SAME: "mma"
 // ALL-NOT: mma = 0

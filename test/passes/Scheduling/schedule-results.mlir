@@ -69,3 +69,33 @@ kt.kernel @beside ["p0", "p1", "p2"] computes {
   }
   kt.yield %a, %b : !kt.tensor<[p0, p1] x i64>, !kt.tensor<[p2 + 1, p1] x f32>
 }
+
+// A norm that a product of few rows reads is made by each of its blocks, one row before several; of many it is a launch before.
+#mk = affine_map<(m, n, k) -> (m, k)>
+#nk = affine_map<(m, n, k) -> (n, k)>
+#mn = affine_map<(m, n, k) -> (m, n)>
+!h = !kt.tensor<[p0, 512] x f16>
+// CHECK: kt.kernel @normed ["p0"] attributes {candidates = [#kt.candidate<"sm_89" "gemv" {{{[^}]*}}kept = 512 : i64, {{[^}]*}}rows = 1 : i64, {{[^}]*}}} if <lt(p0, 2)>
+// CHECK-SAME: "gemv" {{{[^}]*}}kept = 512 : i64, {{[^}]*}}rows = 4 : i64, {{[^}]*}}} if <lt(1, p0) * lt(p0, 5)>
+// CHECK-NOT: follow
+// CHECK-NOT: kept = 512 : i64, {{[^}]*}}splits
+// CHECK: kt.yield
+kt.kernel @normed ["p0"] computes {
+^bb0(%a: !h, %w: !kt.tensor<[256, 512, 16] x f16>):
+  %x = kt.normalize rms ins(%a : !h) {axes = 1 : i64, epsilon = 1.0e-5 : f64} -> !h {
+  ^bb0(%A: !h, %i: index, %j: index):
+    %0 = kt.read %A[%i, %j] : !h -> f16
+    %1 = arith.extf %0 : f16 to f32
+    kt.yield %1 : f32
+  } epilogue {
+  ^bb0(%v: f32, %A: !h, %i: index, %j: index):
+    %0 = arith.truncf %v : f32 to f16
+    kt.yield %0 : f16
+  }
+  %y = kt.matmul %x, %w {maps = [#mk, #nk, #mn], depth = #kt.expr<512>, packed} : !h, !kt.tensor<[256, 512, 16] x f16> -> !kt.tensor<[p0, 4096] x f16> epilogue {
+  ^bb0(%acc: f32, %i: index, %j: index):
+    %0 = arith.truncf %acc : f32 to f16
+    kt.yield %0 : f16
+  }
+  kt.yield %x, %y : !h, !kt.tensor<[p0, 4096] x f16>
+}
