@@ -53,22 +53,16 @@ static void keepRows(KernelBuilder &k, const KernelSink &sink, const GemmProblem
     });
   auto keep = [&](Value row, Value column, ValueRange elements) { k.storeElements(elements, place(row, column)); };
   auto norm = [&](unsigned most) {
-    BlockNorm(k, sink.leftNorm, t.threads(), most, 0, k.c(0), rows, sink.alignment()).emitAll(keep);
+    return [&, most]() -> Values {
+      BlockNorm(k, sink.leftNorm, t.threads(), most, 0, k.c(0), rows, sink.alignment()).emitAll(keep);
+      return {};
+    };
   };
   // One row takes as long as it waits: threads that do others beside it would have it wait for theirs.
   if (t.rows > 1)
-    k.ifElse(
-        k.cmp(Pred::eq, rows, 1), ArrayRef<Type>(),
-        [&]() -> Values {
-          norm(1);
-          return {};
-        },
-        [&]() -> Values {
-          norm(t.rows);
-          return {};
-        });
+    k.ifElse(k.cmp(Pred::eq, rows, 1), ArrayRef<Type>(), norm(1), norm(t.rows));
   else
-    norm(1);
+    norm(1)();
 }
 
 LogicalResult kt::gpu::buildGemv(KernelSink &sink, const GemmProblem &p, StringRef family) {
@@ -77,6 +71,9 @@ LogicalResult kt::gpu::buildGemv(KernelSink &sink, const GemmProblem &p, StringR
   if (!tile)
     return p.op->emitError() << "no kernel for " << sink.candidate << ": " << why;
   const GemvTile &t = *tile;
+  if (t.kept && !(sink.leftNorm && normalizedLength(sink.leftNorm).isConstant(t.kept)))
+    return p.op->emitError() << "no kernel for " << sink.candidate << ": no norm makes rows of " << t.kept
+                             << " elements";
   bool split = (bool)sink.candidate.getSplits();
   TileShape shape{t.rows, t.columns(), t.threads()};
   // Left alone, ptxas saves registers for a second block where a ring or many rows leave no room for it, and spills.
