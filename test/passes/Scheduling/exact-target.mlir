@@ -37,7 +37,7 @@ kt.kernel @prefill ["p0"] computes {
 
 // One row: the same kernel with a larger ring, which cards of the older target have no shared memory for.
 // CHECK-LABEL: kt.kernel @decode
-// CHECK-SAME: "sm_89" "gemv" {ahead = 5 : i64, {{.*}} warps = 8 : i64} if <lt(p0, 5)>
+// CHECK-SAME: "sm_89" "gemv" {ahead = 4 : i64, {{.*}} warps = 16 : i64} if <lt(p0, 5)>
 // CHECK-SAME: "sm_90a" "gemv" {ahead = 5 : i64, {{.*}} warps = 16 : i64} if <lt(193535, @shared_per_block) * lt(p0, 5)>
 // CHECK-NOT: "sm_90a"
 // CHECK: kt.kernel @full
