@@ -50,12 +50,13 @@ func.func @normed(%a: !x, %g: !g, %w: !p, %b: !y) -> !y {
 // CHECK-NEXT: kt.launch @normalize_
 // CHECK-NEXT: kt.launch @matmul_
 // CHECK-NEXT: kt.launch @normalize_
+// CHECK-NEXT: kt.launch @reduce_
 // CHECK-NEXT: kt.launch @matmul_
 // CHECK-NEXT: kt.launch @normalize_
 // CHECK-NEXT: kt.launch @matmul_
 // CHECK-NEXT: return
 func.func @normed_by_itself(%a: !kt.tensor<[batch, 197, 64] x f16>, %b: !x, %t: !kt.tensor<[rows, 64] x f16>, %ids: !kt.tensor<[batch, n] x i64>, %w: !p)
-    -> (!kt.tensor<[batch, 197, 32] x f16>, !x, !y, !y) {
+    -> (!kt.tensor<[batch, 197, 32] x f16>, !kt.tensor<[batch, n] x f16>, !y, !y) {
   %x = kt.normalize rms ins(%a : !kt.tensor<[batch, 197, 64] x f16>) {axes = 1 : i64, epsilon = 1.0e-5 : f64} -> !kt.tensor<[batch, 197, 64] x f16> {
   ^bb0(%A: !kt.tensor<[batch, 197, 64] x f16>, %i: index, %j: index, %k: index):
     %0 = kt.read %A[%i, %j, %k] : !kt.tensor<[batch, 197, 64] x f16> -> f16
@@ -81,6 +82,14 @@ func.func @normed_by_itself(%a: !kt.tensor<[batch, 197, 64] x f16>, %b: !x, %t: 
     %0 = arith.truncf %v : f32 to f16
     kt.yield %0 : f16
   }
+  %r = kt.reduce max over [#kt.expr<64>] ins(%x2 : !x) -> !kt.tensor<[batch, n] x f16> {
+  ^bb0(%X: !x, %i: index, %j: index, %k: index):
+    %0 = kt.read %X[%i, %j, %k] : !x -> f16
+    kt.yield %0 : f16
+  } epilogue {
+  ^bb0(%v: f16, %X: !x, %i: index, %j: index):
+    kt.yield %v : f16
+  }
   %y2 = kt.matmul %x2, %w {maps = [#mk, #nk, #mn], depth = #kt.expr<64>, packed} : !x, !p -> !y epilogue {
   ^bb0(%acc: f32, %i: index, %j: index, %k: index):
     %0 = arith.truncf %acc : f32 to f16
@@ -103,7 +112,7 @@ func.func @normed_by_itself(%a: !kt.tensor<[batch, 197, 64] x f16>, %b: !x, %t: 
     %0 = arith.truncf %acc : f32 to f16
     kt.yield %0 : f16
   }
-  return %y, %x2, %y2, %y3 : !kt.tensor<[batch, 197, 32] x f16>, !x, !y, !y
+  return %y, %r, %y2, %y3 : !kt.tensor<[batch, 197, 32] x f16>, !kt.tensor<[batch, n] x f16>, !y, !y
 }
 
 // It keeps the length of its rows.
