@@ -381,6 +381,20 @@ def ShareWeights : Pass<"kt-share-weights", "::mlir::func::FuncOp"> {
   }];
 }
 
+def MarkLookups : Pass<"kt-mark-lookups", "::mlir::func::FuncOp"> {
+  let summary = "Marks weights of which runs read what data says";
+  let description = [{
+    **Requires** nothing. **Guarantees** `looked_up` on the constants that are read by bodies alone, at places that depend on elements of tensors, and on no others.
+    **Does not** change what is computed.
+
+    ```mlir
+    %t = kt.constant dense_resource<embedding> : <[32000, 64] x f16>
+    // becomes, where a body has %r = kt.read %ids[%i] and kt.read %t[%r, %j] alone
+    %t = kt.constant dense_resource<embedding> {looked_up} : <[32000, 64] x f16>
+    ```
+  }];
+}
+
 def SliceGraph : Pass<"kt-slice-graph", "::mlir::func::FuncOp"> {
   let summary = "Numbers the slices in which weights are kept or streamed";
   let description = [{

@@ -118,9 +118,12 @@ BufferId ProgramBuilder::bufferOf(Value v) {
     for (int64_t i = 0; i < type.getRank(); ++i)
       w.dims.push_back(*type.dim(i).asConstant());
     w.bytes = {reinterpret_cast<const std::byte *>(bytes.data()), bytes.size()};
+    w.lookedUp = true;
     it->second = model.weights.size();
     model.weights.push_back(std::move(w));
   }
+  artifact::Weight &weight = model.weights[it->second]; // also of others with these bytes
+  weight.lookedUp = weight.lookedUp && constant.getLookedUp();
   artifact::Buffer buffer;
   buffer.kind = artifact::Buffer::Kind::Weight;
   buffer.weight = it->second;

@@ -37,10 +37,13 @@ nlohmann::json toJson(const artifact::Model &m, uint64_t fileBytes) {
       list.push_back(portJson(m, p));
     j[ports == &m.inputs ? "inputs" : "outputs"] = list;
   }
-  uint64_t weightBytes = 0;
-  for (const artifact::Weight &w : m.weights)
+  uint64_t weightBytes = 0, lookedUpBytes = 0;
+  for (const artifact::Weight &w : m.weights) {
     weightBytes += w.bytes.size();
+    lookedUpBytes += w.lookedUp ? w.bytes.size() : 0;
+  }
   j["weight_bytes"] = weightBytes;
+  j["looked_up_weight_bytes"] = lookedUpBytes;
   j["weights"] = m.weights.size();
   nlohmann::json kernels = nlohmann::json::array();
   for (const artifact::Kernel &k : m.kernels) {

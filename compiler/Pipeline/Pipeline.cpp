@@ -110,6 +110,7 @@ void kt::buildPhase(OpPassManager &pm, Phase phase, const PipelineOptions &optio
       pm.addNestedPass<func::FuncOp>(createShareWeights());
     break;
   case Phase::slices:
+    pm.addNestedPass<func::FuncOp>(createMarkLookups());
     pm.addNestedPass<func::FuncOp>(createSliceGraph({options.maxSliceBytes}));
     break;
   case Phase::kernels:

@@ -157,6 +157,7 @@ Stats Session::stats() const {
   stats.streamedBytes = counters.streamedBytes;
   std::shared_lock lock(program.residency); // another session may be moving weights
   stats.residentWeightBytes = program.weights->residentBytes();
+  stats.lookedUpWeightBytes = program.weights->lookedUpBytes();
   stats.streamedWeightBytes = program.weights->streamedBytes();
   stats.deviceBytes = program.account->inUse();
   stats.peakDeviceBytes = program.account->peak();

@@ -146,6 +146,7 @@ struct Weight {
   std::vector<int64_t> dims; // as stored
   std::span<const std::byte> bytes;
   std::shared_ptr<const void> keep;
+  bool lookedUp = false; // runs read of it what data says, such as rows of an embedding
 };
 
 /// Labels in entries of PTX that nothing jumps to, in whose places GPUs that can overlap launches get instructions.

@@ -126,7 +126,7 @@ private:
         return Status::rejected("weight " + std::to_string(index) + " is at " + std::to_string(w->offset()) +
                                 " but has to be at a multiple of " + std::to_string(kSmallAlignment));
       model.weights.push_back({text(w->name()), static_cast<DType>(w->type()), numbers(w->dims()),
-                               segment.subspan(w->offset(), w->bytes()), nullptr});
+                               segment.subspan(w->offset(), w->bytes()), nullptr, w->looked_up()});
     }
     return {};
   }

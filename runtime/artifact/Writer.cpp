@@ -125,7 +125,8 @@ public:
       Place place = layout.weights[next++];
       auto name = b.CreateString(w.name);
       auto dims = b.CreateVector(w.dims);
-      return fb::CreateWeight(b, name, static_cast<uint8_t>(w.type), dims, place.segment, place.offset, w.bytes.size());
+      return fb::CreateWeight(b, name, static_cast<uint8_t>(w.type), dims, place.segment, place.offset, w.bytes.size(),
+                              w.lookedUp);
     });
     next = 0;
     auto modules = encodeEach(b, model.modules, [&](const Module &m) {

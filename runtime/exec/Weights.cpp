@@ -131,6 +131,17 @@ Status WeightStore::choose(uint64_t reserve, std::vector<uint8_t> &kept, unsigne
   return {};
 }
 
+uint64_t WeightStore::lookedUpBytes() const {
+  std::vector<bool> lookedUp(canonicals.size(), true);
+  for (WeightId w = 0; w < canonicals.size(); ++w)
+    lookedUp[canonicals[w]] = lookedUp[canonicals[w]] && model.weights[w].lookedUp;
+  uint64_t total = 0;
+  for (WeightId w = 0; w < canonicals.size(); ++w)
+    if (canonicals[w] == w && lookedUp[w])
+      total += bytesOf(w);
+  return total;
+}
+
 Status WeightStore::upload() {
   residentTotal = 0;
   for (WeightId w = 0; w < canonicals.size(); ++w)

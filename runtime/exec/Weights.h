@@ -47,6 +47,8 @@ public:
 
   uint64_t residentBytes() const { return residentTotal; }
   uint64_t streamedBytes() const { return streamedTotal; }
+  /// Of both, what is looked up: a run reads a part of it.
+  uint64_t lookedUpBytes() const;
   /// Changes when weights have moved.
   uint64_t generation() const { return version; }
 

@@ -76,6 +76,21 @@ TEST(Streaming, EqualWeightsAreKeptOnce) {
   EXPECT_EQ(session->stats().residentWeightBytes, 256u);
 }
 
+/// Of equal weights, which are one, it is looked up what nobody reads as a whole.
+TEST(Streaming, WhatIsLookedUpIsCounted) {
+  for (bool both : {false, true}) {
+    ModelBuilder b;
+    ExprId n = b.constant(64);
+    BufferId x = b.input("x", DType::f32, n), t = b.temporary(b.constant(256)), y = b.output("y", DType::f32, n);
+    BufferId one = b.weight("one", std::vector<float>(64, 3)), same = b.weight("same", std::vector<float>(64, 3));
+    b.emit(b.add(x, one, t, n), b.add(t, same, y, n));
+    b.model.weights[0].lookedUp = true;
+    b.model.weights[1].lookedUp = both;
+    auto session = *loadModel(b.model)->createSession();
+    EXPECT_EQ(session->stats().lookedUpWeightBytes, both ? 256u : 0u);
+  }
+}
+
 TEST(Streaming, TheLimitIsForWeightsWhateverTheShapes) {
   ModelBuilder b = layers(INT64_MAX);
   auto model = loadModel(b.model, {.device = "host", .threads = 1, .deviceMemory = 9 * kElements * 4});

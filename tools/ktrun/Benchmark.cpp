@@ -190,6 +190,7 @@ kt::Status printStats(const kt::Model &model, const kt::Session &session) {
   line("arena bytes", s.arenaBytes);
   line("pages held", s.pages);
   line("resident weight bytes", s.residentWeightBytes);
+  line("looked-up weight bytes", s.lookedUpWeightBytes);
   line("streamed weight bytes", s.streamedWeightBytes);
   line("streamed bytes so far", s.streamedBytes);
   line("device bytes", s.deviceBytes);

@@ -89,10 +89,11 @@ kt::Result<std::vector<std::vector<int64_t>>> promptsOf(const std::vector<std::s
   return prompts;
 }
 
-/// Time after the first token is that of runs of one token, or of one and its guesses.
+/// Time after the first token is that of runs of one token, or of one and its guesses. Each reads all weights but what
+/// is looked up, an embedding for one.
 std::string report(const kt::GenerateResult &result, uint64_t held, const kt::Stats &stats, bool json) {
   double rest = result.seconds - result.secondsToFirst, rate = result.tokensPerSecond();
-  double bytes = static_cast<double>(stats.residentWeightBytes + stats.streamedWeightBytes);
+  double bytes = static_cast<double>(stats.residentWeightBytes + stats.streamedWeightBytes - stats.lookedUpWeightBytes);
   double bandwidth = rest > 0 ? bytes * static_cast<double>(result.runs) / rest : 0;
   std::ostringstream text;
   text.imbue(std::locale::classic());

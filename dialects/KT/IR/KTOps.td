@@ -268,9 +268,9 @@ def KT_ConstantOp : KT_Op<"constant", [Pure, ConstantLike]> {
   let summary = "Bytes known at compile time";
   let description = [{
     `value` is a resource of bytes (little-endian, row-major, one element of sub-byte types a byte). `name` is the ONNX initializer's, for
-    people.
+    people. `looked_up`: all who read it read what data says, such as rows of an embedding, so a run reads a part of it.
   }];
-  let arguments = (ins ElementsAttr:$value, OptionalAttr<StrAttr>:$name);
+  let arguments = (ins ElementsAttr:$value, OptionalAttr<StrAttr>:$name, UnitAttr:$looked_up);
   let results = (outs KT_SymTensorType:$result);
   let assemblyFormat = "$value attr-dict `:` type($result)";
   let hasFolder = 1;

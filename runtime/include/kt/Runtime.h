@@ -204,6 +204,7 @@ struct Stats {
   uint64_t arenaBytes = 0;          // for the values of the latest run
   uint64_t residentWeightBytes = 0; // weights that stay on the device
   uint64_t streamedWeightBytes = 0; // weights copied to the device in each run
+  uint64_t lookedUpWeightBytes = 0; // of both, those of which a run reads what data says, such as rows of an embedding
   uint64_t streamedBytes = 0;       // copied so far
   uint64_t pages = 0;               // of its pool that the session holds, alone or with others
   uint64_t deviceBytes = 0, peakDeviceBytes = 0;
