@@ -17,6 +17,8 @@ using namespace kt::gpu;
 namespace {
 
 constexpr unsigned kThreads = 256;
+/// Items that a thread of a row asks for at a time, where its body has no more operations than that.
+constexpr unsigned kAhead = 4, kBriefOps = 12;
 
 SmallVector<Expr> exprs(ArrayAttr list) {
   SmallVector<Expr> all;
@@ -181,6 +183,8 @@ struct Parts {
     }
     return places;
   }
+  /// Whether a step is little code, so that there may be several.
+  bool isBrief() { return all.size() == 1 && llvm::range_size(all[0].body.block()) <= kBriefOps; }
   /// Behind the name of a schedule.
   std::string results() { return all.size() > 1 ? " results=" + std::to_string(all.size()) : std::string(); }
 };
@@ -210,8 +214,22 @@ LogicalResult buildRows(KernelSink &sink, ReduceOp op, RowPlan plan) {
       begin = k.add(lane, k.mul(k.ctaY(), tpr));
       step = k.c(tpr * plan.splits);
     }
-    Values state = k.forLoop(begin, k.size(items), step, p.neutral(),
-                             [&](Value i, ValueRange now) { return p.step(at, i, lanes, alignment, now); });
+    // A thread asks for several items before it waits for the first; in their order, however many are left.
+    Values state = p.neutral();
+    if (p.isBrief()) {
+      state.push_back(begin);
+      auto several = [&](Value i, ValueRange now) -> Values {
+        Values next(now.drop_back());
+        for (unsigned ahead = 0; ahead < kAhead; ++ahead)
+          next = p.step(at, k.add(i, k.mul(step, ahead)), lanes, alignment, next);
+        next.push_back(k.add(i, k.mul(step, kAhead)));
+        return next;
+      };
+      state = k.forLoop(begin, k.sub(k.size(items), k.mul(step, kAhead - 1)), k.mul(step, kAhead), state, several);
+      begin = state.pop_back_val();
+    }
+    state = k.forLoop(begin, k.size(items), step, state,
+                      [&](Value i, ValueRange now) { return p.step(at, i, lanes, alignment, now); });
     state = tpr == 32 ? p.acrossLanes(state) : p.acrossBlock(state, tpr);
     Value first = k.cmp(Pred::eq, lane, 0);
     if (!plan.splits)
