@@ -88,8 +88,7 @@ static MatmulOp productOfRows(NormalizeOp norm) {
                    p.lhsM == p.k && p.k == normalizedLength(norm) && p.k.asConstant();
   // What is looked up, such as a table's rows, may lie anywhere and is better read once.
   bool direct = true;
-  norm.getBody().walk(
-      [&](ReadOp read) { direct = direct && llvm::all_of(read.getIndices(), llvm::IsaPred<BlockArgument>); });
+  norm.getBody().walk([&](ReadOp read) { direct = direct && isAtOwnIndices(read); });
   int64_t least = 1;
   for (Expr e : p.mParts)
     least *= std::clamp<int64_t>(e.asConstant().value_or(1), 1, kFewRows + 1);

@@ -2,7 +2,6 @@
 
 #include "dialects/KT/Schedule/Structured.h"
 #include "passes/Scheduling/Menus.h"
-#include "llvm/ADT/StringSet.h"
 
 using namespace mlir;
 using namespace kt;
@@ -32,19 +31,21 @@ constexpr MmaTile kPlainTile{64, 64, 32, 2, 2, 2, 1}, kElementsTile{64, 64, 32, 
 /// Of few rows: rows, panels, warps, slots or units ahead.
 ///
 /// On tensor cores what a multiprocessor has on its way decides: of a list the first ring that its shared memory has
-/// room for is the one, for more rows than `above`. Two panels a warp are fewer reads of the left side, one is twice as
-/// many blocks. About ten rings were tried in chains on an H200; smaller ones, for other cards, were not. Of what is
-/// small the ring with the fewest slots leaves room for the next launch's: both are on a multiprocessor then, and one
-/// reads while the other waits for what comes before it.
+/// room for is the one, if there is one, for more rows than `above`. Two panels a warp are fewer reads of the left
+/// side, one is twice as many blocks. About ten rings were tried in chains on an H200; smaller ones, for other cards,
+/// were not. Of what is small the ring with the fewest slots leaves room for the next launch's: both are on a
+/// multiprocessor then, and one reads while the other waits for what comes before it.
 struct Rings {
   unsigned above;
-  GemvTile tiles[2];
+  GemvTile tiles[2]; // or one alone
 };
-constexpr Rings kRings[] = {
-    {0, {{4, 2, 16, 5, true}, {4, 2, 8, 5, true}}},  {0, {{4, 1, 16, 8, true}, {4, 1, 16, 4, true}}},
-    {4, {{8, 2, 8, 10, true}, {8, 2, 8, 4, true}}},  {4, {{8, 1, 16, 8, true}, {8, 1, 16, 3, true}}},
-    {0, {{4, 1, 16, 4, true}, {4, 1, 16, 4, true}}}, {8, {{16, 2, 8, 8, true}, {16, 2, 8, 3, true}}},
-    {16, {{32, 2, 8, 5, true}, {32, 2, 4, 5, true}}}};
+constexpr Rings kRings[] = {{0, {{4, 2, 16, 5, true}, {4, 2, 8, 5, true}}},
+                            {0, {{4, 1, 16, 8, true}}},
+                            {0, {{4, 1, 16, 4, true}}},
+                            {4, {{8, 2, 8, 10, true}, {8, 2, 8, 4, true}}},
+                            {4, {{8, 1, 16, 8, true}, {8, 1, 16, 3, true}}},
+                            {8, {{16, 2, 8, 8, true}, {16, 2, 8, 3, true}}},
+                            {16, {{32, 2, 8, 5, true}, {32, 2, 4, 5, true}}}};
 /// The same where a block makes the rows. One row is what is generated at a time, and its ring leaves room for the one
 /// before it; the others' are as deep as there is room beside the rows. Of more than eight a block would be longer at
 /// the rows than a launch of their own.
@@ -172,12 +173,10 @@ void Menu::gemvProducts(const Product &p, const CostModel &cost, const TargetMod
             tryTile(*kept, copied, rings.above);
             break;
           }
-    llvm::StringSet<> offered; // where there is little shared memory lists may begin alike
     for (const Rings &rings : kRings)
       for (const GemvTile &tile : rings.tiles)
         if (GemvTile::get(tile, bytes, model.sharedPerBlock())) {
-          if (offered.insert(tile.str()).second)
-            tryTile(tile, copied, rings.above);
+          tryTile(tile, copied, rings.above);
           break;
         }
   }

@@ -79,8 +79,7 @@ SmallVector<ReadOp> BodyEmitter::readsAhead() {
   llvm::SmallDenseMap<unsigned, unsigned> times;
   region.walk([&](ReadOp read) { ++times[operandOf(read)]; });
   for (ReadOp read : region.front().getOps<ReadOp>())
-    if (times[operandOf(read)] == 1 && !read.getOtherwise() &&
-        llvm::all_of(read.getIndices(), llvm::IsaPred<BlockArgument>))
+    if (times[operandOf(read)] == 1 && !read.getOtherwise() && isAtOwnIndices(read))
       found.push_back(read);
   return found;
 }

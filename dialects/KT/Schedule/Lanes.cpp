@@ -51,6 +51,8 @@ Expr Alignment::condition(MLIRContext *context) const {
   return all;
 }
 
+bool kt::isAtOwnIndices(ReadOp read) { return llvm::all_of(read.getIndices(), llvm::IsaPred<BlockArgument>); }
+
 BodyLanes::BodyLanes(Region &region, unsigned leading) : region(region), numLeading(leading), numTensors(0) {
   for (BlockArgument arg : region.front().getArguments().drop_front(leading))
     numTensors += isa<SymTensorType>(arg.getType());

@@ -41,6 +41,9 @@ bool checksDim(ReadOp read, int64_t dim);
 /// That all of several conditions hold, each a product of conditions: their product, with each factor once.
 Expr allOf(llvm::ArrayRef<Expr> conditions);
 
+/// Whether a read is at indices of its region as they are: nothing is computed or looked up to find the element.
+bool isAtOwnIndices(ReadOp read);
+
 class BodyLanes {
 public:
   /// The region's arguments: `leading` scalars, tensors, indices.
