@@ -35,6 +35,9 @@ struct BodyHooks {
 llvm::SmallVector<mlir::Value> inlineBody(mlir::OpBuilder &builder, mlir::Region &region, mlir::ValueRange leading,
                                           unsigned numOperands, mlir::ValueRange indices, BodyHooks hooks,
                                           mlir::Operation *loop = nullptr);
+/// One of the values that a region without leading scalars yields, and what it needs alone.
+mlir::Value inlineOne(mlir::OpBuilder &builder, mlir::Region &region, unsigned number, mlir::ValueRange indices,
+                      BodyHooks hooks);
 
 } // namespace kt::codegen
 

@@ -63,10 +63,10 @@ static SmallVector<SmallVector<Operation *>> stagesOf(KernelOp kernel) {
 
 static LogicalResult build(KernelBuilder &kernel) {
   std::string schedules;
-  SmallVector<Operation *> all = kernel.kernel.computes();
-  kernel.beside = all.size() > 1 && besideOf(all[0]).size() == all.size();
+  SmallVector<Operation *> parts = besideOf(kernel.kernel.computes()[0]);
   for (SmallVector<Operation *> &stage : stagesOf(kernel.kernel)) {
     kernel.computes = stage;
+    kernel.beside = parts.size() > 1 && llvm::is_contained(parts, stage.front());
     if (failed(buildOne(kernel)))
       return failure();
     schedules += (schedules.empty() ? "" : ", ") + kernel.schedule;

@@ -2,6 +2,7 @@
 
 #include "codegen/PTX/PTX.h"
 #include "codegen/Gpu/Builder/Kernels.h"
+#include "dialects/KT/Schedule/Attention.h"
 #include "dialects/KT/Schedule/Pages.h"
 #include "dialects/KT/Schedule/Structured.h"
 #include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
@@ -42,6 +43,7 @@ static size_t computedTogether(KernelOp kernel) {
         bool follows = all[0] == op && all.size() > 1 && isa<NormalizeOp>(all[1]);
         return follows || kt::normOfLeft(op) == all[0] ? 2 : 1;
       })
+      .Case([&](AttentionOp op) { return kt::makersOf(op).all().size() + 1; })
       .Default([](Operation *) { return 1; });
 }
 

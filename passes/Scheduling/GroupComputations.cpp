@@ -1,6 +1,7 @@
 //===- GroupComputations.cpp - which computations one kernel has ----------===//
 
 #include "passes/Scheduling/GroupComputations.h"
+#include "dialects/KT/Schedule/Attention.h"
 #include "dialects/KT/Schedule/Products.h"
 #include "dialects/KT/Schedule/Structured.h"
 #include "passes/Analysis/Bodies.h"
@@ -49,23 +50,25 @@ static bool mayJoin(ArrayRef<Operation *> group, Operation *next) {
          });
 }
 
-/// Moves elementwise work to the norm that reads it, where whatever else reads it comes later, through views or not.
-static bool moveTo(GenericOp maker, NormalizeOp norm) {
-  SmallVector<Operation *> moved = {maker};
+/// Moves computations, and views of what they make, to the one that reads them, where whatever else reads them comes
+/// later, through views or not.
+static bool moveTo(ArrayRef<Operation *> makers, Operation *reader) {
+  SmallVector<Operation *> moved(makers);
   for (size_t i = 0; i < moved.size(); ++i)
     for (Operation *user : moved[i]->getUsers()) {
-      Operation *inBlock = norm->getBlock()->findAncestorOpInBlock(*user);
-      if (user == norm || (inBlock && norm->isBeforeInBlock(inBlock)))
+      Operation *inBlock = reader->getBlock()->findAncestorOpInBlock(*user);
+      if (user == reader || (inBlock && reader->isBeforeInBlock(inBlock)))
         continue;
-      if (!isa<ReshapeOp>(user) || user->getBlock() != norm->getBlock())
+      if (!isa<ReshapeOp, CapacityOp>(user) || user->getBlock() != reader->getBlock())
         return false;
       if (!llvm::is_contained(moved, user))
         moved.push_back(user);
     }
   for (Operation *op : moved)
-    op->moveBefore(norm);
-  if (Attribute slice = norm->getAttr("kt.slice"))
-    maker->setAttr("kt.slice", slice);
+    op->moveBefore(reader);
+  if (Attribute slice = reader->getAttr("kt.slice"))
+    for (Operation *maker : makers)
+      maker->setAttr("kt.slice", slice);
   return true;
 }
 
@@ -110,7 +113,7 @@ static NormalizeOp normOfRows(Operation *maker, const llvm::SmallPtrSetImpl<Oper
     if (!norm || joined.contains(norm) || norm->getBlock() != maker->getBlock() || !readsOwnElements(norm, made))
       continue;
     auto generic = dyn_cast<GenericOp>(maker);
-    if (generic ? isWorthMaking(generic, norm) && (mayJoin(maker, norm) || moveTo(generic, norm))
+    if (generic ? isWorthMaking(generic, norm) && (mayJoin(maker, norm) || moveTo(maker, norm))
                 : norm.getAxes() == 1 && mayJoin(maker, norm))
       return norm;
   }
@@ -150,6 +153,30 @@ static bool isOfElements(Operation *op) {
   auto generic = dyn_cast<GenericOp>(op);
   return (generic ? !turnedDimension(generic) : isa<UpdateOp>(op)) && llvm::all_of(op->getOperandTypes(), plain) &&
          llvm::all_of(op->getResultTypes(), plain);
+}
+
+/// Moves what makes an attention's operands element by element to it, and answers with that, the attention last. A
+/// block of few queries makes what it needs itself, while the keys that were there before are on their way; more have
+/// them made by a launch before.
+static SmallVector<Operation *> moveMakers(AttentionOp op) {
+  AttentionMakers makers = findMakers(op);
+  if (!makers)
+    return {};
+  FailureOr<AttentionProblem> p = analyzeAttention(op);
+  if (failed(p) || !p->isHalf() || std::max(p->d, p->e) > kMostDecodeWidth ||
+      p->i.asConstant().value_or(1) > kMostDecodeQueries)
+    return {};
+  if (makers.query && !isOfElements(makers.query))
+    makers.query = {};
+  SmallVector<Operation *> group = makers.all();
+  unsigned ops = 0;
+  for (Operation *maker : group)
+    ops += bodyOps(maker->getRegion(0));
+  if (ops > kMostBesideOps || !llvm::all_of(group, isOfElements) || !moveTo(group, op))
+    return {};
+  setMakers(op, makers);
+  group.push_back(op);
+  return group;
 }
 
 /// Computations behind one another that nothing keeps in their order but what they read: no number that a run finds
@@ -259,8 +286,14 @@ Followers kt::groupComputations(SmallVectorImpl<Operation *> &work) {
   for (Operation *op : work)
     if (auto reduce = dyn_cast<ReduceOp>(op))
       reductions[op->getBlock()].push_back(reduce);
+  for (Operation *op : work)
+    if (auto attention = dyn_cast<AttentionOp>(op))
+      if (SmallVector<Operation *> group = moveMakers(attention); !group.empty()) {
+        followers[group.front()].assign(group.begin() + 1, group.end());
+        joined.insert_range(ArrayRef(group).drop_front());
+      }
   for (Operation *op : work) {
-    if (joined.contains(op))
+    if (joined.contains(op) || followers.contains(op))
       continue;
     auto join = [&](Operation *next) {
       followers[op].push_back(next);

@@ -173,28 +173,39 @@ void Menu::attention(AttentionOp op, const CostModel &cost) {
     return;
   bool flash = p->isHalf() && p->d <= 256 && p->e <= 256 && tensorCores != TensorCorePriority::low;
   bool everywhere = tensorCores == TensorCorePriority::high;
+  // What makes its operands is a launch before, or for few queries each block's business.
+  SmallVector<Operation *> makers = makersOf(op).all();
+  Expr made = number(0), makersAligned = number(1);
+  for (Operation *maker : makers) {
+    Alignment a;
+    alignElements(maker, a);
+    made = made + bytesOf(maker);
+    makersAligned = allOf({makersAligned, a.condition(context)});
+  }
+  Expr before = makers.empty() ? number(0) : cost.stream(made, 80);
   if (flash) {
     Alignment copies;
     bool aligned = p->canAlign(copies);
-    Expr guard = copies.condition(context), many = everywhere ? number(1) : Expr::lt(number(16), p->i);
+    Expr guard = allOf({copies.condition(context), makersAligned}),
+         many = everywhere ? number(1) : Expr::lt(number(16), p->i);
     auto config = [&](int64_t warps, bool async) {
       return makeConfig(context, {{"warps", {warps}}, {"async", {async}}});
     };
     if (aligned) {
       Expr splits = cost.keySplits(*p, 1), shares = cost.decodeShares(*p);
       if (everywhere && p->d <= kMostDecodeWidth && p->e <= kMostDecodeWidth)
-        add(path::kDecode, makeConfig(context, {}), allOf({guard, Expr::lt(p->i, number(17))}), cost.decode(*p, shares),
-            shares);
+        add(path::kDecode, makeConfig(context, {}), allOf({guard, Expr::lt(p->i, number(kMostDecodeQueries + 1))}),
+            cost.decode(*p, shares) + cost.waits(number(makers.empty() ? 0 : 1)), shares);
       if (everywhere)
-        add(path::kFlash, config(1, true), allOf({guard, Expr::lt(number(511), p->j)}), cost.flash(*p, 1, true, splits),
-            splits);
-      add(path::kFlash, config(4, true), allOf({guard, many}), cost.flash(*p, 4, true, {}));
+        add(path::kFlash, config(1, true), allOf({guard, Expr::lt(number(511), p->j)}),
+            before + cost.flash(*p, 1, true, splits), splits);
+      add(path::kFlash, config(4, true), allOf({guard, many}), before + cost.flash(*p, 4, true, {}));
     }
     if (everywhere && (!aligned || !launches.always(guard)))
-      add(path::kFlash, config(4, false), {}, cost.flash(*p, 4, false, {}));
+      add(path::kFlash, config(4, false), {}, before + cost.flash(*p, 4, false, {}));
   }
   if (!flash || !everywhere)
-    add(path::kSimt, makeConfig(context, {}), {}, cost.attention(*p));
+    add(path::kSimt, makeConfig(context, {}), {}, before + cost.attention(*p));
 }
 
 //===----------------------------------------------------------------------===//

@@ -151,7 +151,8 @@ private:
       return isa<MatmulOp>(one) || (isa<ConvOp>(one) && cast<ConvOp>(one).getGroups() == 1);
     });
     bool isProduct = product != group.end();
-    bool general = isProduct || (anyNumbers && cast<ComputeOpInterface>(op).isStructured());
+    bool structured = llvm::all_of(group, [](Operation *one) { return cast<ComputeOpInterface>(one).isStructured(); });
+    bool general = isProduct || (anyNumbers && structured);
     replacer.addReplacement([&](ExprAttr e) -> std::optional<std::pair<Attribute, WalkResult>> {
       if (auto c = Expr(e).asConstant()) {
         // Products of all sizes share a kernel, but the rows of a norm keep their length.
@@ -185,7 +186,7 @@ private:
         inside.map(outer, inner);
       llvm::append_range(results, copy->getResults());
     }
-    auto attention = dyn_cast<AttentionOp>(body->front());
+    auto attention = dyn_cast<AttentionOp>(body->back());
     if (attention) { // below
       attention.removeSpanFromAttr();
       attention.removeSpanToAttr();
@@ -210,7 +211,7 @@ private:
         auto known = [&](Expr e) { return e.asConstant() ? e : parameter(params, e.attr()); };
         return (known(plus) - known(minus)).attr();
       };
-      auto was = cast<AttentionOp>(op);
+      auto was = cast<AttentionOp>(group.back());
       attention.setSpanFromAttr(end(was.getSpanFrom()));
       attention.setSpanToAttr(end(was.getSpanTo()));
     }

@@ -63,13 +63,15 @@ public:
     return {};
   }
 
+  void beginRun() override { beginsRun = true; }
   Status launch(const StageLaunch &stage, const LaunchArguments &arguments) override {
+    bool isFirst = std::exchange(beginsRun, false);
     if (updating)
       return updating->update(nextNode++, stage, arguments);
     KT_RETURN_IF_ERROR(enter());
     // The driver copies the values out while it is called.
     call.set(stage, arguments);
-    if (!call.function->overlaps) {
+    if (!call.function->overlaps || isFirst) {
       KT_CUDA(driver, LaunchKernel, call.function->handle, call.grid[0], call.grid[1], call.grid[2], call.block[0],
               call.block[1], call.block[2], call.shared, compute, call.parameters(), nullptr);
       return recorded(call);
@@ -282,6 +284,7 @@ private:
   std::unique_ptr<CudaGraph> recording;
   CudaGraph *updating = nullptr;
   size_t nextNode = 0;
+  bool beginsRun = false;
 };
 
 } // namespace

@@ -87,6 +87,9 @@ public:
 class Stream {
 public:
   virtual ~Stream() = default;
+  /// Begins a run: none of its launches starts before all that the stream was given earlier has ended, where launches
+  /// of one run may overlap. So what only earlier runs have written can be read at once.
+  virtual void beginRun() {}
   virtual Status launch(const StageLaunch &stage, const LaunchArguments &arguments) = 0;
   /// From host memory that stays unchanged until the stream has passed.
   virtual Status copyIn(void *dst, const void *src, uint64_t bytes) = 0;

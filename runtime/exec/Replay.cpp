@@ -16,6 +16,7 @@ using namespace artifact;
 /// Takes the program's steps, which end names as they go: each walk begins with those that are given.
 Status Executor::walk() {
   bindGiven();
+  stream->beginRun();
   return runProgram();
 }
 

@@ -12,17 +12,17 @@ Value kt::gpu::headOffset(KernelBuilder &k, ArrayRef<Expr> strides, Value b, Val
   return k.add(start, k.size(strides[4]));
 }
 
-Value kt::gpu::headStart(KernelBuilder &k, unsigned operand, ArrayRef<Expr> strides, Value b, Value h, Value page) {
-  Value buffer = k.buffer(operand);
-  int64_t bytes = k.bufferType(operand).elementBytes();
+Value kt::gpu::headStart(KernelBuilder &k, Value buffer, ArrayRef<Expr> strides, Value b, Value h, Value page) {
+  int64_t bytes = k.typeOf(buffer).elementBytes();
   if (k.pagedAxis(buffer) < 0)
     return k.at(buffer, headOffset(k, strides, b, h), bytes);
   return k.at(pageAt(k, buffer, page), headOffset(k, strides, k.c(0), h), bytes);
 }
 
-Value kt::gpu::pageOfKeys(KernelBuilder &k, Value b, Value j, Value end) {
-  for (unsigned operand : {1, 2})
-    if (Value buffer = k.buffer(operand); k.pagedAxis(buffer) >= 0)
+Value kt::gpu::pageOfKeys(KernelBuilder &k, const AttentionProblem &p, Value b, Value j, Value end) {
+  AttentionOp op = p.op;
+  for (Value factor : {op.getKey(), op.getValue()})
+    if (Value buffer = k.bufferOf(factor); k.pagedAxis(buffer) >= 0)
       return pageNumber(k, buffer, b, k.max(k.min(j, k.sub(end, 1)), 0));
   return {};
 }
@@ -77,7 +77,7 @@ Value kt::gpu::originOf(KernelBuilder &k, Value most) {
 Value kt::gpu::inverseOfSum(KernelBuilder &k, const AttentionProblem &p, Value most, Value sum, ArrayRef<Value> at) {
   Value rescaled = k.cf(1);
   if (AttentionOp op = p.op; !op.getSink().empty()) {
-    BodyEmitter body(k, op.getSink(), 0, extraPointers(k, 3, op.getExtras().size()));
+    BodyEmitter body(k, op.getSink(), 0, extraBuffers(k, p));
     Value sink = body.emit(ValueRange(), at), top = originOf(k, k.maxf(most, sink));
     auto exp = [&](Value x) -> Value { return math::ExpOp::create(k.b, k.loc, k.subf(x, top)); };
     rescaled = exp(most);
@@ -89,18 +89,31 @@ Value kt::gpu::inverseOfSum(KernelBuilder &k, const AttentionProblem &p, Value m
   return k.sel(empty, k.cf(0), k.divf(rescaled, sum));
 }
 
-Values kt::gpu::extraPointers(KernelBuilder &k, unsigned first, unsigned count) {
+Values kt::gpu::extraBuffers(KernelBuilder &k, const AttentionProblem &p) {
+  AttentionOp op = p.op;
   Values list;
-  for (unsigned i = 0; i < count; ++i)
-    list.push_back(k.buffer(first + i));
+  for (Value v : op.getExtras())
+    list.push_back(k.bufferOf(v));
   return list;
+}
+
+Value kt::gpu::resultBuffer(KernelBuilder &k, const AttentionProblem &p) {
+  AttentionOp op = p.op;
+  return k.result(k.resultNumber(op.getResult()));
 }
 
 LogicalResult kt::gpu::buildAttention(KernelSink &sink, AttentionOp op) {
   FailureOr<AttentionProblem> p = analyzeAttention(op);
   if (failed(p))
     return failure();
-  return sink.has(path::kFlash)    ? buildAttentionTensorCore(sink, *p)
-         : sink.has(path::kDecode) ? buildAttentionDecode(sink, *p)
-                                   : buildAttentionCudaCore(sink, *p);
+  if (sink.has(path::kDecode))
+    return buildAttentionDecode(sink, *p);
+  artifact::Variant variant;
+  if (AttentionMakers makers = makersOf(op)) {
+    if (failed(addElementsStage(sink, variant, makers.all())))
+      return failure();
+    variant.schedule += ", ";
+  }
+  return sink.has(path::kFlash) ? buildAttentionTensorCore(sink, *p, std::move(variant))
+                                : buildAttentionCudaCore(sink, *p, std::move(variant));
 }

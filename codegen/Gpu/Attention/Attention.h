@@ -32,18 +32,21 @@ Value seesOnlyLow(KernelBuilder &k, ArrayRef<Value> most, Value words);
 
 /// offset + b * s0 + h * s1, the start of a head.
 Value headOffset(KernelBuilder &k, ArrayRef<Expr> strides, Value b, Value h);
-/// Where a head of the batch's element `b` begins; of keys or values that lie in pages, in page `page`, null for
-/// others.
-Value headStart(KernelBuilder &k, unsigned operand, ArrayRef<Expr> strides, Value b, Value h, Value page = {});
+/// Where a head of the batch's element `b` begins in a factor's buffer; of keys or values that lie in pages, in page
+/// `page`, null for others.
+Value headStart(KernelBuilder &k, Value buffer, ArrayRef<Expr> strides, Value b, Value h, Value page = {});
 /// The number of the page with the keys and values from `j` on, of which none from `end` on are read; null where
 /// neither lie in pages. A block of keys lies in one page where it begins at a multiple of its size.
-Value pageOfKeys(KernelBuilder &k, Value b, Value j, Value end);
-Values extraPointers(KernelBuilder &k, unsigned first, unsigned count);
+Value pageOfKeys(KernelBuilder &k, const AttentionProblem &p, Value b, Value j, Value end);
+/// The buffers of what its regions read, and of what it makes.
+Values extraBuffers(KernelBuilder &k, const AttentionProblem &p);
+Value resultBuffer(KernelBuilder &k, const AttentionProblem &p);
 
 /// One variant, for the sink's candidate.
-llvm::LogicalResult buildAttentionTensorCore(KernelSink &sink, const AttentionProblem &p);
 llvm::LogicalResult buildAttentionDecode(KernelSink &sink, const AttentionProblem &p);
-llvm::LogicalResult buildAttentionCudaCore(KernelSink &sink, const AttentionProblem &p);
+/// Those behind the stages that make their operands.
+llvm::LogicalResult buildAttentionTensorCore(KernelSink &sink, const AttentionProblem &p, artifact::Variant variant);
+llvm::LogicalResult buildAttentionCudaCore(KernelSink &sink, const AttentionProblem &p, artifact::Variant variant);
 
 } // namespace kt::gpu
 

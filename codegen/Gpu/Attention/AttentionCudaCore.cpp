@@ -18,7 +18,7 @@ constexpr unsigned kRows = 32, kMostKeys = 32, kThreads = 256, kAcross = kThread
 
 } // namespace
 
-LogicalResult kt::gpu::buildAttentionCudaCore(KernelSink &sink, const AttentionProblem &p) {
+LogicalResult kt::gpu::buildAttentionCudaCore(KernelSink &sink, const AttentionProblem &p, artifact::Variant variant) {
   AttentionOp op = p.op;
   unsigned pitchD = p.d | 1, pitchE = p.e | 1;
   auto sharedWith = [&](unsigned keys) {
@@ -34,19 +34,20 @@ LogicalResult kt::gpu::buildAttentionCudaCore(KernelSink &sink, const AttentionP
   int64_t offsetK = kRows * pitchD * 4, offsetV = offsetK + blockKeys * pitchD * 4,
           offsetP = offsetV + blockKeys * pitchE * 4;
   KernelBuilder k(sink.kernel, sink.entryName(), {kThreads, 2, false, false, sink.paged});
-  BodyEmitter score(k, op.getScore(), 1, extraPointers(k, 3, op.getExtras().size()));
+  BodyEmitter score(k, op.getScore(), 1, extraBuffers(k, p));
   Expr tiles = Expr::ceilDiv(p.i, sink.number(kRows));
   Values at = delinearize(k, k.ctaX(), {p.b, p.h, tiles});
   Value b = at[0], h = at[1], tile = at[2];
   if (p.isCausal()) // what sees most keys first
     tile = k.sub(k.sub(k.size(tiles), 1), tile);
   Value i0 = k.mul(tile, kRows), g = k.div(h, p.group);
-  auto load = [&](unsigned operand, ArrayRef<Expr> strides, Value head, Value first, Value rows, int64_t columns,
+  auto load = [&](Value factor, ArrayRef<Expr> strides, Value head, Value first, Value rows, int64_t columns,
                   unsigned count, unsigned pitch, int64_t offset, Value page = {}) {
-    Type type = k.bufferType(operand).scalarType();
+    Value buffer = k.bufferOf(factor);
+    Type type = k.typeOf(buffer).scalarType();
     int64_t bytes = elementBytes(type);
-    Value base = headStart(k, operand, strides, b, head, page);
-    bool inPages = k.pagedAxis(k.buffer(operand)) >= 0;
+    Value base = headStart(k, buffer, strides, b, head, page);
+    bool inPages = k.pagedAxis(buffer) >= 0;
     k.forLoop(k.tid(), k.c(count * columns), k.c(kThreads), {}, [&](Value q, ValueRange) -> Values {
       Value r = k.div(q, columns), c = k.sub(q, k.mul(r, columns)), row = k.add(first, r);
       Value place = k.add(k.mul(inPages ? rowInPage(k, row) : row, k.size(strides[2])), k.mul(c, k.size(strides[3])));
@@ -60,7 +61,7 @@ LogicalResult kt::gpu::buildAttentionCudaCore(KernelSink &sink, const AttentionP
   Value lastJ = k.sub(k.size(p.j), 1), y = k.div(k.tid(), kAcross), x = k.rem(k.tid(), kAcross),
         lastI = k.sub(k.size(p.i), 1), i = k.min(k.add(i0, y), lastI);
   KeyRange some = seenBySome(k, p, i0, k.min(k.add(i0, kRows - 1), lastI)), seen = seenByAll(k, p, i, i);
-  load(0, p.query, h, i0, k.size(p.i), p.d, kRows, pitchD, 0);
+  load(op.getQuery(), p.query, h, i0, k.size(p.i), p.d, kRows, pitchD, 0);
   unsigned own = (p.e + kAcross - 1) / kAcross, keys = blockKeys / kAcross;
   Value minus = k.cf(-INFINITY);
   auto isMinus = [&](Value v) -> Value {
@@ -72,9 +73,9 @@ LogicalResult kt::gpu::buildAttentionCudaCore(KernelSink &sink, const AttentionP
   Value endJ = p.low ? k.size(p.j) : some.end;
   auto walkBlock = [&](Value j0, ValueRange now) {
     k.barrier();
-    Value page = pageOfKeys(k, b, j0, endJ);
-    load(1, p.key, g, j0, endJ, p.d, blockKeys, pitchD, offsetK, page);
-    load(2, p.value, g, j0, endJ, p.e, blockKeys, pitchE, offsetV, page);
+    Value page = pageOfKeys(k, p, b, j0, endJ);
+    load(op.getKey(), p.key, g, j0, endJ, p.d, blockKeys, pitchD, offsetK, page);
+    load(op.getValue(), p.value, g, j0, endJ, p.e, blockKeys, pitchE, offsetV, page);
     k.barrier();
     // Keys x, x + 8, ... of the block, so that neighbouring threads read different banks.
     Values dots = k.forLoop(k.c(0), k.c(p.d), k.c(1), Values(keys, k.cf(0)), [&](Value d, ValueRange sums) {
@@ -144,13 +145,12 @@ LogicalResult kt::gpu::buildAttentionCudaCore(KernelSink &sink, const AttentionP
     for (unsigned c = 0; c < own; ++c) {
       Value e = k.add(x, c * kAcross);
       k.ifThen(k.lt(e, p.e), [&] {
-        Value to = k.at(k.result(0), k.add(start, k.mul(e, k.size(p.result[3]))), elementBytes(resultType));
+        Value to = k.at(resultBuffer(k, p), k.add(start, k.mul(e, k.size(p.result[3]))), elementBytes(resultType));
         k.storeElement(k.convert(k.mulf(result[c], inverse), resultType), to);
       });
     }
   });
-  artifact::Variant variant;
-  variant.schedule = "attention simt rows=32 keys=" + std::to_string(blockKeys);
+  variant.schedule += "attention simt rows=32 keys=" + std::to_string(blockKeys);
   if (failed(sink.addStage(variant, k, {p.b * p.h * tiles, sink.one(), sink.one()}, shared)))
     return failure();
   sink.addVariant(std::move(variant));

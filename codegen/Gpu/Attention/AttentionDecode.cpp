@@ -7,7 +7,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "codegen/Gpu/Attention/FlashTiles.h"
+#include "codegen/Gpu/Attention/DecodeMakers.h"
 #include "codegen/Gpu/Product/Gemm.h"
 
 using namespace mlir;
@@ -26,10 +26,10 @@ public:
       : sink(sink), p(p), op(p.op),
         k(sink.kernel, sink.entryName(),
           {kThreads, p.d + p.e > 128 ? 2u : 3u, /*workspace=*/true, /*counters=*/true, sink.paged}),
-        type(op.getQuery().getType().scalarType()),
-        score(k, op.getScore(), 1, extraPointers(k, 3, op.getExtras().size())), chunksD(rowChunks(p.d)),
-        chunksE(rowChunks(p.e)), bytesK(kKeys * chunksD * 16), slotBytes(bytesK + kKeys * chunksE * 16),
-        tilesE(padTo16(p.e) / 8), pitch((padTo16(p.e) + 4) * 4), stages(decodeStages(p.d + p.e)) {}
+        type(op.getQuery().getType().scalarType()), score(k, op.getScore(), 1, extraBuffers(k, p)),
+        chunksD(rowChunks(p.d)), chunksE(rowChunks(p.e)), bytesK(kKeys * chunksD * 16),
+        slotBytes(bytesK + kKeys * chunksE * 16), tilesE(padTo16(p.e) / 8), pitch((padTo16(p.e) + 4) * 4),
+        stages(decodeStages(p.d + p.e)), makers(k, sink, p) {}
   LogicalResult build();
 
 private:
@@ -41,6 +41,8 @@ private:
   void addUp(Value count, unsigned most, Place place, Emit emit);
 
   void locate();
+  /// What the block has of the keys, and copies of the first of these.
+  void startKeys();
   void loadQueries();
   void walkKeys();
   /// Scores of this warp's keys in the block at `slot`, whose first one is `j0`.
@@ -64,8 +66,12 @@ private:
   Type type;
   BodyEmitter score;
   unsigned chunksD, chunksE, bytesK, slotBytes, tilesE, pitch, stages;
+  DecodeMakers makers;
 
   Value ring; // in shared memory
+  DecodeShare share;
+  Value count; // of its blocks of keys
+  std::optional<KeysAndValues> keys;
   Value lane, warp, batch, group, row0, rows;
   Values own[2];  // where a thread's rows are
   Values queries; // fragments
@@ -83,12 +89,19 @@ void Decode::locate() {
     own[r] = at(k.min(k.add(k.shr(lane, 2), r * 8), k.sub(rows, 1)));
 }
 
-/// They are read where they are used: each thread its elements of the products' left side.
+/// They are read where they are used, each thread its elements of the products' left side, or made before.
 void Decode::loadQueries() {
+  if (makers.makesQueries()) {
+    Value row = k.min(k.and_(lane, 15), k.sub(rows, 1)), slot = k.add(ring, stages * slotBytes);
+    Value left = k.add(slot, swizzle(k, chunksD, row, k.shr(lane, 4)));
+    for (unsigned step = 0; step < padTo16(p.d) / 16; ++step)
+      queries.append(k.ldmatrix4(k.sptr(k.xor_(left, step * 32)), false));
+    return;
+  }
   Value column = k.shl(k.and_(lane, 3), 1), start[2];
   for (unsigned r = 0; r < 2; ++r) {
     Value row = k.add(headOffset(k, p.query, batch, own[r][1]), k.mul(own[r][2], k.size(p.query[2])));
-    start[r] = k.at(k.buffer(0), k.add(row, column), 2);
+    start[r] = k.at(k.bufferOf(op.getQuery()), k.add(row, column), 2);
   }
   for (unsigned c = 0; c < padTo16(p.d); c += 8)
     for (unsigned r = 0; r < 2; ++r)
@@ -137,7 +150,7 @@ Values Decode::scores(Value slot, Value j0) {
   return s;
 }
 
-void Decode::walkKeys() {
+void Decode::startKeys() {
   KeyRange some = seenBySome(k, p, k.div(row0, p.group), k.div(k.add(row0, k.sub(rows, 1)), p.group));
   Value begin = some.begin ? k.div(some.begin, kKeys) : k.c(0);
   Value blocks = k.sub(k.div(k.add(some.end, kKeys - 1), kKeys), begin);
@@ -145,23 +158,25 @@ void Decode::walkKeys() {
     blocks = k.sel(k.lt(some.begin, some.end), blocks, k.c(0));
   // Shares differ by a block of keys at most.
   auto shareBefore = [&](Value share) { return k.div(k.mul(blocks, share), k.gridY()); };
-  Value before = shareBefore(k.ctaY()), count = k.sub(shareBefore(k.add(k.ctaY(), 1)), before);
-  Value first = k.mul(k.add(begin, before), kKeys);
+  Value before = shareBefore(k.ctaY());
+  count = k.sub(shareBefore(k.add(k.ctaY(), 1)), before);
+  Value first = k.mul(k.add(begin, before), kKeys), shareEnd = k.add(first, k.mul(count, kKeys));
   // Nothing is read behind the share, and nothing before any key was seen.
-  Value end = k.min(some.end, k.add(first, k.mul(count, kKeys)));
-  KeysAndValues keys(k, p, batch, group, end, sink.paged);
-  auto load = [&](Value j0, Value slot, Value page) {
-    keys.copy(j0, page, type, slot, {chunksD, chunksE, bytesK}, /*aligned=*/true);
-  };
-  for (unsigned stage = 0; stage + 1 < stages; ++stage)
-    load(k.add(first, stage * kKeys), k.add(ring, stage * slotBytes), keys.pageOf(k.add(first, stage * kKeys)));
+  share = {first, shareEnd, k.min(some.end, shareEnd), ring, {chunksD, chunksE, bytesK}, slotBytes, stages - 1};
+  keys.emplace(k, p, batch, group, share.end, sink.paged);
+  for (unsigned stage = 0; stage < share.slots; ++stage) {
+    Value j0 = k.add(first, stage * kKeys);
+    keys->copy(j0, keys->pageOf(j0), type, k.add(ring, stage * slotBytes), share.tile, /*aligned=*/true);
+  }
+}
 
+void Decode::walkKeys() {
   bool lowest = mayBeLowest(op);
   Value toPower = k.cf(plainScale(op).value_or(1) * kLog2e), minus = k.cf(-INFINITY);
   Values inits(tilesE * 4, k.cf(0));
-  inits.append({minus, minus, k.cf(0), k.cf(0), ring, first});
+  inits.append({minus, minus, k.cf(0), k.cf(0), ring, share.first});
   if (sink.paged) // looked up a block ahead
-    inits.push_back(keys.pageOf(k.add(first, (stages - 1) * kKeys)));
+    inits.push_back(keys->pageOf(k.add(share.first, (stages - 1) * kKeys)));
   Values last = k.forLoop(k.c(0), count, k.c(1), inits, [&](Value, ValueRange now) {
     Values sums(now.take_front(tilesE * 4));
     ValueRange rest = now.drop_front(tilesE * 4);
@@ -173,8 +188,9 @@ void Decode::walkKeys() {
     };
     k.cpAsyncWait(stages - 2);
     k.barrier(); // all have the block, and are done with the one before, whose slot is the next one's to fill
-    load(k.add(j0, (stages - 1) * kKeys), ahead(stages - 1), sink.paged ? rest[6] : Value());
-    Value nextPage = keys.pageOf(k.add(j0, stages * kKeys));
+    keys->copy(k.add(j0, (stages - 1) * kKeys), sink.paged ? rest[6] : Value(), type, ahead(stages - 1), share.tile,
+               /*aligned=*/true);
+    Value nextPage = keys->pageOf(k.add(j0, stages * kKeys));
     Values s = scores(slot, j0), factor = takeScores(k, s, both, toPower, lowest);
     for (unsigned q = 0; q < sums.size(); ++q)
       sums[q] = k.mulf(sums[q], factor[q / 2 % 2]);
@@ -271,14 +287,26 @@ void Decode::store(Value row, Value column, ValueRange four, Value most, Value s
                   llvm::all_of(ArrayRef(p.result).take_front(3), [](Expr stride) { return stride.isMultipleOf(4); });
   for (unsigned c = 0; c < 4; c += together ? 4 : 1) {
     Value place = k.add(start, k.mul(k.add(column, c), k.size(p.result[3])));
-    k.storeElements(ArrayRef(list).slice(c, together ? 4 : 1), k.at(k.result(0), place, elementBytes(resultType)));
+    k.storeElements(ArrayRef(list).slice(c, together ? 4 : 1),
+                    k.at(resultBuffer(k, p), place, elementBytes(resultType)));
   }
 }
 
 LogicalResult Decode::build() {
   locate();
-  k.waitForLaunches(/*keepsNext=*/true);
-  loadQueries();
+  if (makers) { // no launch but this one writes a state's rows
+    startKeys();
+    k.waitForLaunches(/*keepsNext=*/true);
+    if (makers.makesQueries())
+      makers.makeQueries(rows, [&](Value row) { return at(row); }, k.add(ring, stages * slotBytes), chunksD);
+    makers.makeWindows(batch, group, share);
+    k.barrier();
+    loadQueries();
+  } else {
+    k.waitForLaunches(/*keepsNext=*/true);
+    loadQueries();
+    startKeys();
+  }
   walkKeys();
   keepWarp();
   Value share = k.mul(k.ext(k.gridY()), pitch), isSplit = k.lt(k.c(1), k.gridY());
@@ -314,10 +342,13 @@ LogicalResult Decode::build() {
   artifact::Variant variant;
   variant.schedule = "attention decode rows=" + std::to_string(kRows) + " keys=" + std::to_string(kKeys) +
                      " stages=" + std::to_string(stages) + " split";
+  if (makers)
+    variant.schedule += " results=" + std::to_string(makers.count() + 1);
   Expr shares = sink.candidate.getSplits(), none = sink.number(0), blocks = p.b * groups() * tiles();
   variant.workspace = sink.pool.add(Expr::select(Expr::lt(sink.one(), shares), shares * p.b * p.h * p.i * pitch, none));
   variant.counters = sink.pool.add(blocks * 4);
-  int64_t shared = std::max(stages * slotBytes, kWarps * kRows * pitch);
+  unsigned ofQueries = makers.makesQueries() ? kRows * chunksD * 16 : 0;
+  int64_t shared = std::max(stages * slotBytes + ofQueries, kWarps * kRows * pitch);
   if (failed(sink.addStage(variant, k, {blocks, shares, sink.one()}, shared)))
     return failure();
   sink.addVariant(std::move(variant));

@@ -34,10 +34,9 @@ class Flash {
 public:
   Flash(KernelSink &sink, const AttentionProblem &p, Plan plan)
       : sink(sink), p(p), plan(plan), k(sink.kernel, sink.entryName(), boundsOf(p, plan, sink.paged)), op(p.op),
-        type(op.getQuery().getType().scalarType()),
-        score(k, op.getScore(), 1, extraPointers(k, 3, op.getExtras().size())), chunksD(rowChunks(p.d)),
-        chunksE(rowChunks(p.e)) {}
-  LogicalResult build();
+        type(op.getQuery().getType().scalarType()), score(k, op.getScore(), 1, extraBuffers(k, p)),
+        chunksD(rowChunks(p.d)), chunksE(rowChunks(p.e)) {}
+  LogicalResult build(artifact::Variant variant);
 
 private:
   Values scores(Value slotK);
@@ -77,7 +76,7 @@ Values Flash::scores(Value slotK) {
   return acc;
 }
 
-LogicalResult Flash::build() {
+LogicalResult Flash::build(artifact::Variant variant) {
   unsigned rows = plan.warps * 16, bytesQ = rows * chunksD * 16, bytesK = kKeys * chunksD * 16,
            bytesV = kKeys * chunksE * 16;
   bool ring = bytesQ + 2 * (bytesK + bytesV) <= 99 * 1024;
@@ -100,7 +99,8 @@ LogicalResult Flash::build() {
   }
   Value i0 = k.mul(tile, rows), g = k.div(h, p.group);
   Value sizeJ = k.size(p.j);
-  copyRows(k, headRows(k, 0, p.query, b, h, k.size(p.i), p.d), type, i0, rows, slotQ, chunksD, plan.aligned);
+  copyRows(k, headRows(k, k.bufferOf(op.getQuery()), p.query, b, h, k.size(p.i), p.d), type, i0, rows, slotQ, chunksD,
+           plan.aligned);
   Value lastRow = k.sub(k.min(k.add(i0, rows), k.size(p.i)), 1);
   KeyRange some = seenBySome(k, p, i0, lastRow), all = seenByAll(k, p, i0, lastRow);
   Value endJ = p.low ? sizeJ : some.end;
@@ -271,7 +271,7 @@ LogicalResult Flash::build() {
         int64_t bytes = elementBytes(resultType);
         for (unsigned v = 0; v < 2; v += lanes) {
           auto store = [&] {
-            Value to = k.at(k.result(0), v ? k.add(at, k.size(p.result[3])) : at, bytes);
+            Value to = k.at(resultBuffer(k, p), v ? k.add(at, k.size(p.result[3])) : at, bytes);
             k.storeElements(ArrayRef(two).slice(v, lanes), to);
           };
           if ((e + 1) * 8 > p.e)
@@ -282,10 +282,9 @@ LogicalResult Flash::build() {
       }
     });
   }
-  artifact::Variant variant;
-  variant.schedule = "attention rows=" + std::to_string(rows) + " keys=" + std::to_string(kKeys) +
-                     " stages=" + std::to_string(stages) + (plan.aligned ? "" : " unaligned") +
-                     (plan.split ? " split" : "");
+  variant.schedule += "attention rows=" + std::to_string(rows) + " keys=" + std::to_string(kKeys) +
+                      " stages=" + std::to_string(stages) + (plan.aligned ? "" : " unaligned") +
+                      (plan.split ? " split" : "");
   Expr splits = plan.split ? Expr(sink.candidate.getSplits()) : sink.one();
   if (plan.split)
     variant.workspace = sink.pool.add(splits * rowsInAll() * ((padTo16(p.e) + 2) * 4));
@@ -330,7 +329,7 @@ LogicalResult Flash::combineStage(artifact::Variant &variant, Expr splits) {
     for (unsigned c = 0; c < each; ++c) {
       Value e = k.add(lane, c * 32);
       k.ifThen(k.lt(e, p.e), [&] {
-        Value to = k.at(k.result(0), k.add(place, k.mul(e, k.size(p.result[3]))), elementBytes(resultType));
+        Value to = k.at(resultBuffer(k, p), k.add(place, k.mul(e, k.size(p.result[3]))), elementBytes(resultType));
         k.storeElement(k.convert(k.mulf(sums[c], inverse), resultType), to);
       });
     }
@@ -340,11 +339,12 @@ LogicalResult Flash::combineStage(artifact::Variant &variant, Expr splits) {
 
 } // namespace
 
-LogicalResult kt::gpu::buildAttentionTensorCore(KernelSink &sink, const AttentionProblem &p) {
+LogicalResult kt::gpu::buildAttentionTensorCore(KernelSink &sink, const AttentionProblem &p,
+                                                artifact::Variant variant) {
   Alignment copies = sink.alignment();
   bool aligned = sink.configured("async") && p.canAlign(copies), split = (bool)sink.candidate.getSplits();
   AttentionProblem mine = p;
   if (split && p.low) // a split does not know what the others see
     mine.from = mine.to = Expr(), mine.low = false;
-  return Flash(sink, mine, {(unsigned)sink.configured("warps"), aligned, split}).build();
+  return Flash(sink, mine, {(unsigned)sink.configured("warps"), aligned, split}).build(std::move(variant));
 }

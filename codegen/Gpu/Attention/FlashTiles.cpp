@@ -34,10 +34,10 @@ std::optional<double> kt::gpu::plainScale(AttentionOp op) {
   return scale > 0 && std::isfinite(scale) ? std::optional(scale) : std::nullopt;
 }
 
-HeadRows kt::gpu::headRows(KernelBuilder &k, unsigned operand, ArrayRef<Expr> strides, Value b, Value h, Value rows,
+HeadRows kt::gpu::headRows(KernelBuilder &k, Value buffer, ArrayRef<Expr> strides, Value b, Value h, Value rows,
                            int64_t columns, Value page, Value first) {
-  HeadRows from{headStart(k, operand, strides, b, h, page), strides[2], strides[3], rows, columns, {}};
-  if (k.pagedAxis(k.buffer(operand)) >= 0)
+  HeadRows from{headStart(k, buffer, strides, b, h, page), strides[2], strides[3], rows, columns, {}};
+  if (k.pagedAxis(buffer) >= 0)
     from.before = firstOfPage(k, first);
   return from;
 }
@@ -83,16 +83,18 @@ void kt::gpu::copyRows(KernelBuilder &k, const HeadRows &from, Type type, Value 
 KeysAndValues::KeysAndValues(KernelBuilder &k, const AttentionProblem &p, Value b, Value g, Value end, bool paged)
     : k(k), p(p), b(b), g(g), end(end) {
   if (!paged)
-    keys = rowsOf(1, {}, {}), values = rowsOf(2, {}, {});
+    keys = rowsOf(false, {}, {}), values = rowsOf(true, {}, {});
 }
 
-HeadRows KeysAndValues::rowsOf(unsigned operand, Value page, Value j) const {
-  return headRows(k, operand, operand == 1 ? p.key : p.value, b, g, end, operand == 1 ? p.d : p.e, page, j);
+HeadRows KeysAndValues::rowsOf(bool ofValues, Value page, Value j) const {
+  AttentionOp op = p.op;
+  Value buffer = k.bufferOf(ofValues ? op.getValue() : op.getKey());
+  return headRows(k, buffer, ofValues ? p.value : p.key, b, g, end, ofValues ? p.e : p.d, page, j);
 }
 
 void KeysAndValues::copy(Value j, Value page, Type type, Value slot, const KeyTile &tile, bool aligned) {
   if (page)
-    keys = rowsOf(1, page, j), values = rowsOf(2, page, j);
+    keys = rowsOf(false, page, j), values = rowsOf(true, page, j);
   copyRows(k, keys, type, j, kKeys, slot, tile.chunksD, aligned);
   copyRows(k, values, type, j, kKeys, k.add(slot, tile.bytesK), tile.chunksE, aligned);
   k.cpAsyncCommit();

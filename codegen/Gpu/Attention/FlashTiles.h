@@ -32,9 +32,9 @@ struct HeadRows {
   int64_t columns; // d or e
   Value before;    // the number of the row at the base; null: 0
 };
-/// Those of a head of keys or values; of such as lie in pages the ones of `page`, which has row `first`.
-HeadRows headRows(KernelBuilder &k, unsigned operand, ArrayRef<Expr> strides, Value b, Value h, Value rows,
-                  int64_t columns, Value page = {}, Value first = {});
+/// Those of a head in a factor's buffer; of such as lie in pages the ones of `page`, which has row `first`.
+HeadRows headRows(KernelBuilder &k, Value buffer, ArrayRef<Expr> strides, Value b, Value h, Value rows, int64_t columns,
+                  Value page = {}, Value first = {});
 /// Copies `count` rows from `first` on into shared memory at `slot`, `chunks` between two of them: by asynchronous
 /// copies, which nobody has waited for yet, where all is `aligned`.
 void copyRows(KernelBuilder &k, const HeadRows &from, Type type, Value first, unsigned count, Value slot,
@@ -52,12 +52,12 @@ public:
   /// Those from `end` on count as zeros.
   KeysAndValues(KernelBuilder &k, const AttentionProblem &p, Value b, Value g, Value end, bool paged);
   /// Where the block from j on is; null without pages.
-  Value pageOf(Value j) const { return pageOfKeys(k, b, j, end); }
+  Value pageOf(Value j) const { return pageOfKeys(k, p, b, j, end); }
   /// Copies the block from j on, in this page, to `slot`: one group of asynchronous copies where all is `aligned`.
   void copy(Value j, Value page, Type type, Value slot, const KeyTile &tile, bool aligned);
 
 private:
-  HeadRows rowsOf(unsigned operand, Value page, Value j) const;
+  HeadRows rowsOf(bool ofValues, Value page, Value j) const;
   KernelBuilder &k;
   const AttentionProblem &p;
   Value b, g, end;

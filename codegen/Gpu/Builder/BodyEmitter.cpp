@@ -183,6 +183,26 @@ Values BodyEmitter::emit(ArrayRef<Values> leading, ArrayRef<Value> indices, int 
   return results;
 }
 
+Value BodyEmitter::emitSecond(ArrayRef<Value> indices) {
+  OperandRange yielded = cast<YieldOp>(region.front().getTerminator()).getValues();
+  if (yielded.size() < 2)
+    return {};
+  Values at;
+  for (Value v : indices)
+    at.push_back(k.toIndex(v));
+  auto read = [&](OpBuilder &, unsigned, ReadOp op, ArrayRef<Value> indexValues, Value otherwise) -> Value {
+    Values position;
+    for (Value v : indexValues)
+      position.push_back(k.fromIndex(v));
+    return readOne(op, position, otherwise);
+  };
+  auto size = [&](OpBuilder &, Expr e) { return k.toIndex(k.size(e)); };
+  auto bounded = [&](OpBuilder &, BoundedOp op, Value value, Value when) {
+    return k.toIndex(k.bounded(op, value, when));
+  };
+  return codegen::inlineOne(k.b, region, 1, at, {read, size, bounded});
+}
+
 Value BodyEmitter::emit(ValueRange leading, ArrayRef<Value> indices) {
   Alignment none;
   Values first(leading);

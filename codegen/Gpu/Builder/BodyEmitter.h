@@ -24,6 +24,8 @@ public:
   Values emit(ArrayRef<Values> leading, ArrayRef<Value> indices, int inner, unsigned lanes, Alignment &alignment);
   Value emit(ValueRange leading, ArrayRef<Value> indices);
 
+  /// What the region yields besides, alone; null where it yields one value.
+  Value emitSecond(ArrayRef<Value> indices);
   /// What the last region emitted yields besides, which is the same for all lanes; null where it yields one value.
   Value second;
   /// What reads of these operands yield, a value a lane: the elements are there already.

@@ -47,16 +47,16 @@ Alignment kt::gpu::alignmentOf(KernelSink &sink, Operation *op) {
   return alignment;
 }
 
-LogicalResult kt::gpu::buildElements(KernelSink &sink, Operation *op) {
+LogicalResult kt::gpu::addElementsStage(KernelSink &sink, artifact::Variant &variant, ArrayRef<Operation *> ops) {
   // Left alone, ptxas saves registers for one block more where an update's places need a few, and spills.
-  bool windows = llvm::any_of(besideOf(op), llvm::IsaPred<UpdateOp>);
+  bool windows = llvm::any_of(ops, llvm::IsaPred<UpdateOp>);
   unsigned minCtas = windows ? 4 : 0;
   KernelBuilder k(sink.kernel, sink.entryName(), {kThreads, minCtas, false, false, sink.paged});
   // A step's windows are a few elements: what they take is the launch, which can come while the product before ends.
   if (windows)
     k.waitForLaunches(/*keepsNext=*/true);
   SmallVector<std::unique_ptr<ElementsPart>> parts;
-  for (Operation *one : besideOf(op)) {
+  for (Operation *one : ops) {
     auto generic = dyn_cast<GenericOp>(one);
     parts.push_back(generic ? genericPart(k, sink, generic) : updatePart(k, sink, cast<UpdateOp>(one)));
   }
@@ -78,13 +78,17 @@ LogicalResult kt::gpu::buildElements(KernelSink &sink, Operation *op) {
   };
   from(from, 0);
 
-  artifact::Variant variant;
   for (auto &part : parts)
     variant.schedule += part->name.str() + " lanes=" + std::to_string(part->lanes) + " ";
   variant.schedule += "threads=" + std::to_string(kThreads);
   if (parts.size() > 1)
     variant.schedule += " results=" + std::to_string(parts.size());
-  if (failed(sink.addStage(variant, k, {begins.back(), sink.one(), sink.one()})))
+  return sink.addStage(variant, k, {begins.back(), sink.one(), sink.one()});
+}
+
+LogicalResult kt::gpu::buildElements(KernelSink &sink, Operation *op) {
+  artifact::Variant variant;
+  if (failed(addElementsStage(sink, variant, besideOf(op))))
     return failure();
   sink.addVariant(std::move(variant));
   return success();

@@ -27,7 +27,7 @@ SmallVector<Operation *> KernelOp::computes() {
 
 Operation *KernelOp::compute() {
   SmallVector<Operation *> all = computes();
-  auto *says = llvm::find_if(all, llvm::IsaPred<MatmulOp>);
+  auto *says = llvm::find_if(all, llvm::IsaPred<MatmulOp, AttentionOp>);
   if (says == all.end())
     says = llvm::find_if_not(all, llvm::IsaPred<GenericOp>);
   return all.empty() ? nullptr : says == all.end() ? all.front() : *says;

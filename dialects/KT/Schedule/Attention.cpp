@@ -1,6 +1,7 @@
 //===- Attention.cpp - attention as sizes and strides ---------------------===//
 
 #include "dialects/KT/Schedule/Attention.h"
+#include "llvm/ADT/SmallBitVector.h"
 
 using namespace mlir;
 using namespace kt;
@@ -49,4 +50,83 @@ static bool rowsAligned(ArrayRef<Expr> strides, int64_t columns, Alignment &a) {
 bool AttentionProblem::canAlign(Alignment &copies) const {
   copies.lanes = 8;
   return rowsAligned(query, d, copies) && rowsAligned(key, d, copies) && rowsAligned(value, e, copies);
+}
+
+/// The dimensions of an attention op that a kernel makes operands of: four for each factor.
+static constexpr llvm::StringLiteral kMade = "kt.made";
+
+SmallVector<Operation *> AttentionMakers::all() const {
+  SmallVector<Operation *> list;
+  for (Operation *op : std::initializer_list<Operation *>{query, key, value})
+    if (op)
+      list.push_back(op);
+  llvm::sort(list, [](Operation *x, Operation *y) { return x->isBeforeInBlock(y); });
+  return list;
+}
+
+/// Finds the dimensions of a factor that is a tensor of them, and nothing else, as it is.
+static bool findDimensions(AttentionOp op, unsigned factor, AttentionMakers::Dimensions &found) {
+  FactorView view = factorView(op, factor), whole = denseView(cast<SymTensorType>(op->getOperand(factor).getType()));
+  AffineMap map = cast<AffineMapAttr>(op.getMaps()[factor]).getValue();
+  if (whole.strides.size() != 4 || map.getNumResults() != 4 || !view.offset.isConstant(0))
+    return false;
+  llvm::SmallBitVector taken(4);
+  for (unsigned r = 0; r < 4; ++r) {
+    // Of keys a state may have room for more than are seen.
+    bool ofKeys = factor > 0 && map.getDimPosition(r) == 2;
+    unsigned d = 0;
+    while (d < 4 && (taken[d] || whole.strides[d] != view.strides[r] || (!ofKeys && whole.dims[d] != view.dims[r])))
+      ++d;
+    if (d == 4)
+      return false;
+    taken.set(d);
+    found[map.getDimPosition(r)] = d;
+  }
+  return found[3] == 3;
+}
+
+/// Whether a window holds what a factor sees. By how much it is moved is the same for all rows of a head.
+static bool holdsFactor(UpdateOp update, AttentionOp op, const AttentionMakers::Dimensions &dims) {
+  if (update->getBlock() != op->getBlock() || update.getAxis() != dims[2])
+    return false;
+  OperandRange yielded = cast<YieldOp>(update.getBody().front().getTerminator()).getValues();
+  BodyLanes body(update.getBody(), 0);
+  for (Value moved : yielded.drop_front())
+    for (unsigned index : {dims[2], dims[3]})
+      if (body.use(moved, index).kind != LaneUse::Uniform)
+        return false;
+  return true;
+}
+
+AttentionMakers kt::findMakers(AttentionOp op) {
+  AttentionMakers makers;
+  auto key = op.getKey().getDefiningOp<UpdateOp>(), value = op.getValue().getDefiningOp<UpdateOp>();
+  if (!key || !value || key == value || !findDimensions(op, 1, makers.dims[1]) ||
+      !findDimensions(op, 2, makers.dims[2]) || !holdsFactor(key, op, makers.dims[1]) ||
+      !holdsFactor(value, op, makers.dims[2]))
+    return {};
+  makers.key = key, makers.value = value;
+  auto query = op.getQuery().getDefiningOp<GenericOp>();
+  if (query && query->getBlock() == op->getBlock() && query.getResult().hasOneUse() &&
+      findDimensions(op, 0, makers.dims[0]))
+    makers.query = query;
+  return makers;
+}
+
+void kt::setMakers(AttentionOp op, const AttentionMakers &makers) {
+  SmallVector<int64_t> dims;
+  for (const AttentionMakers::Dimensions &of : makers.dims)
+    dims.append(of.begin(), of.end());
+  op->setAttr(kMade, DenseI64ArrayAttr::get(op.getContext(), dims));
+}
+
+AttentionMakers kt::makersOf(AttentionOp op) {
+  auto dims = op->getAttrOfType<DenseI64ArrayAttr>(kMade);
+  if (!dims || dims.size() != 12 || llvm::any_of(dims.asArrayRef(), [](int64_t d) { return d < 0 || d > 3; }))
+    return {};
+  AttentionMakers makers{op.getQuery().getDefiningOp<GenericOp>(), op.getKey().getDefiningOp<UpdateOp>(),
+                         op.getValue().getDefiningOp<UpdateOp>()};
+  for (auto [i, d] : llvm::enumerate(dims.asArrayRef()))
+    makers.dims[i / 4][i % 4] = d;
+  return makers.key && makers.value ? makers : AttentionMakers();
 }

@@ -26,10 +26,31 @@ struct AttentionProblem {
   bool canAlign(Alignment &copies) const;
 };
 
+/// What makes the operands of an attention element by element, for each only what it reads: queries, and windows of the
+/// states that hold its keys and values. All of an operand's dimensions are the attention's, in whatever order.
+struct AttentionMakers {
+  /// The dimension of a made operand that each of (b, h or group, i or j, d or e) runs along.
+  using Dimensions = std::array<unsigned, 4>;
+  GenericOp query; // null: it is made elsewhere
+  UpdateOp key, value;
+  Dimensions dims[3] = {}; // of query, key and value
+  explicit operator bool() const { return key != nullptr; }
+  /// In the order in which they are.
+  llvm::SmallVector<mlir::Operation *> all() const;
+};
+/// Those that an attention of a graph may have in its kernel; none unless keys and values are both windows' results.
+AttentionMakers findMakers(AttentionOp op);
+/// Notes them on the attention, for its kernel: there strides are numbers of which nothing is known.
+void setMakers(AttentionOp op, const AttentionMakers &makers);
+/// Those of an attention in a kernel.
+AttentionMakers makersOf(AttentionOp op);
+
 /// Attention of few queries: rows of a tile, keys of a block, and shares of a row's keys.
 constexpr unsigned kDecodeRows = 16, kDecodeKeys = 64, kMostDecodeShares = 64;
 /// Blocks of keys and values in shared memory, where a key and a value have `width` elements.
 constexpr unsigned decodeStages(int64_t width) { return width > 128 ? 3 : 4; }
+/// More queries than these have kernels for many rows.
+constexpr int64_t kMostDecodeQueries = 16;
 /// Widest heads whose sums fit into registers, and a ring of keys and values into shared memory.
 constexpr int64_t kMostDecodeWidth = 128;
 

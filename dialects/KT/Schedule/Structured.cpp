@@ -92,6 +92,8 @@ void kt::alignElements(Operation *op, Alignment &alignment) {
 SmallVector<Operation *> kt::besideOf(Operation *op) {
   auto kernel = dyn_cast_or_null<KernelOp>(op->getParentOp());
   SmallVector<Operation *> all = kernel ? kernel.computes() : SmallVector<Operation *>{op};
+  if (all.size() > 1 && isa<AttentionOp>(all.back()))
+    all.pop_back();
   for (Operation *part : all)
     if (!isa<GenericOp, UpdateOp>(part) ||
         llvm::any_of(part->getOperands(), [](Value v) { return v.getDefiningOp<ComputeOpInterface>(); }))

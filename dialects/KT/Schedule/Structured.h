@@ -32,7 +32,7 @@ bool sharesPass(llvm::ArrayRef<ReduceOp> before, ReduceOp next);
 /// The reductions of a reduction's kernel, where all share one pass; else it alone.
 llvm::SmallVector<ReduceOp> sharedPass(ReduceOp op);
 /// What a kernel computes beside one another where that is elementwise work and windows, of any shapes, none of which
-/// reads what another makes: each is a part of the grid. Else `op` alone.
+/// reads what another makes: each is a part of the grid. An attention that reads them may come behind. Else `op` alone.
 llvm::SmallVector<mlir::Operation *> besideOf(mlir::Operation *op);
 /// How the threads of a product's block go on with the rows of a band of its tiles: short ones by a warp each, long
 /// ones by all threads.
