@@ -64,7 +64,7 @@ static std::string withoutPadding(StringRef ptx) {
 /// The same entry with a label at its start (artifact::kBeginLabel), where it has none of its own.
 static std::string withLabel(std::string ptx) {
   size_t at = ptx.find("\n{\n");
-  if (at == std::string::npos || ptx.find(std::string(artifact::kBeginLabel) + ":\n") != std::string::npos)
+  if (at == std::string::npos || ptx.find(std::string("\n") + artifact::kBeginLabel) != std::string::npos)
     return ptx;
   at += 3;
   auto declares = [&](StringRef line) {

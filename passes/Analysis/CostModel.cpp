@@ -273,32 +273,30 @@ Expr CostModel::flash(const AttentionProblem &p, unsigned warps, bool async, Exp
 }
 
 CostModel::BlockTimes CostModel::decodeTimes(const AttentionProblem &p) const {
-  int64_t width = p.d + p.e, bytes = kDecodeKeys * width * 2, flops = 2ll * kDecodeRows * kDecodeKeys * width;
+  int64_t width = p.d + p.e, keys = decodeKeys(width), bytes = keys * width * 2, flops = 2 * kDecodeRows * keys * width;
   auto full = [&](const CardModel &c) {
     // What is copied to shared memory is read from there once.
     return std::max(target.overlapped(per(flops, c.mma), per(2 * bytes, c.shared)), per(bytes, c.l2));
   };
   auto alone = [&](const CardModel &c) {
     int64_t chain = (p.d / 16 + p.e / 32) * c.step / 2 + 2 * target.constants().barrier;
-    return std::max({full(c), chain, c.latency / (decodeStages(width) - 1)});
+    return std::max({full(c), chain, c.latency / (kDecodeStages - 1)});
   };
   auto epilogue = [&](const CardModel &c) { return c.latency; };
-  auto resident = [&](const CardModel &c) {
-    return c.resident(decodeStages(width) * bytes, 128, width > 128 ? 255 : 168);
-  };
+  auto resident = [&](const CardModel &c) { return c.resident(kDecodeStages * bytes, 128, 255); };
   return {pick(full), pick(alone), pick(epilogue), pick(resident), {}};
 }
 
 Expr CostModel::decodeShares(const AttentionProblem &p) const {
   // One block a multiprocessor has enough on its way (on an H200 two take as long, and more shares longer to add up);
-  // each has at least two blocks of keys: of 1,100 keys four take 0.7 us more, and one as much.
+  // of 1,100 keys shares of 256 take 0.7 us more than such of 128, and those of 64 as long.
   Expr room = Expr::floorDiv(smCount(), Expr::max(decodeTiles(p), number(1)));
-  Expr deep = Expr::floorDiv(walkedBy(p), number(kDecodeKeys * 2));
+  Expr deep = Expr::floorDiv(walkedBy(p), number(kLeastDecodeShare));
   return Expr::max(number(1), Expr::min(number(kMostDecodeShares), Expr::min(room, deep)));
 }
 
 Expr CostModel::decode(const AttentionProblem &p, Expr shares) const {
-  Expr tiles = decodeTiles(p), slabs = Expr::ceilDiv(Expr::ceilDiv(walkedBy(p), number(kDecodeKeys)), shares);
+  Expr tiles = decodeTiles(p), slabs = Expr::ceilDiv(Expr::ceilDiv(walkedBy(p), number(decodeKeys(p.d + p.e))), shares);
   Expr work = rounds(tiles * shares, slabs, decodeTimes(p));
   // The last block of a tile waits for all shares of a row, sixteen at a time, and knows by then that it is the last.
   Expr adding = pick([](const CardModel &c) { return c.latency / 3; }) * Expr::ceilDiv(shares, number(16)) +

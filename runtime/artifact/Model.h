@@ -150,8 +150,9 @@ struct Weight {
 };
 
 /// Labels in entries of PTX that nothing jumps to, in whose places GPUs that can overlap launches get instructions.
-/// From `kBeginLabel` on, once in each entry, blocks of the next launch may come. An entry with `kWaitLabel` may be
-/// such a next launch: only behind the label it reads what launches before it have written, and writes itself.
+/// From a label that begins with `kBeginLabel` on, of which each entry has one at least, blocks of the next launch may
+/// come. An entry with `kWaitLabel` may be such a next launch: only behind the label it reads what launches of the same
+/// run have written before, and writes itself.
 constexpr char kBeginLabel[] = "$kt_begin", kWaitLabel[] = "$kt_wait";
 
 /// Code for one target. The bytes are PTX text (no terminating zero), a cubin, or a flat position-independent x86-64

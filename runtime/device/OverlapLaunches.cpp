@@ -38,6 +38,26 @@ void replace(std::string &text, std::string_view what, std::string_view with) {
     text.replace(at, what.size(), with);
 }
 
+constexpr std::string_view kBegin = artifact::kBeginLabel;
+
+/// Whether each entry has places from which on the next launch may begin.
+bool beginsInEach(std::string_view ptx) {
+  constexpr std::string_view kEntry = ".entry ";
+  for (size_t at = ptx.find(kEntry); at != std::string_view::npos;) {
+    size_t next = ptx.find(kEntry, at + kEntry.size());
+    if (ptx.substr(at, next - at).find(kBegin) == std::string_view::npos)
+      return false;
+    at = next;
+  }
+  return true;
+}
+
+void replaceBegins(std::string &ptx) {
+  constexpr std::string_view kInstruction = "griddepcontrol.launch_dependents;";
+  for (size_t at = ptx.find(kBegin); at != std::string::npos; at = ptx.find(kBegin, at + kInstruction.size()))
+    ptx.replace(at, ptx.find('\n', at) - at, kInstruction);
+}
+
 /// Makes code for older targets code for the first that can; false where it is for none.
 bool raiseTarget(std::string &ptx) {
   constexpr std::string_view kTarget = ".target sm_";
@@ -57,13 +77,11 @@ bool raiseTarget(std::string &ptx) {
 } // namespace
 
 bool overlapLaunches(std::string &ptx, int64_t computeCapability) {
-  const std::string begin = artifact::kBeginLabel + std::string(":\n"),
-                    wait = artifact::kWaitLabel + std::string(":\n");
+  const std::string wait = artifact::kWaitLabel + std::string(":\n");
   size_t entries = count(ptx, ".entry "), waits = count(ptx, wait);
-  if (computeCapability < kFirstCapability || count(ptx, begin) != entries || (waits && waits != entries) ||
-      !raiseTarget(ptx))
+  if (computeCapability < kFirstCapability || !beginsInEach(ptx) || (waits && waits != entries) || !raiseTarget(ptx))
     return false;
-  replace(ptx, begin, "griddepcontrol.launch_dependents;\n");
+  replaceBegins(ptx);
   if (!waits)
     return false;
   replace(ptx, wait, kWait);

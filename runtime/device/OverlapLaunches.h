@@ -15,9 +15,9 @@
 
 namespace kt::device {
 
-/// Puts instructions where the labels for overlapping launches are (artifact::kBeginLabel in each entry,
-/// artifact::kWaitLabel in each or in none). True where the entries wait for the launch before them themselves. The
-/// text stays as it is where the labels are others or the GPU has no such instructions.
+/// Puts instructions where the labels for overlapping launches are (such as begin with artifact::kBeginLabel, in each
+/// entry; artifact::kWaitLabel once in each or in none). True where the entries wait for the launch before them
+/// themselves. The text stays as it is where the labels are others or the GPU has no such instructions.
 bool overlapLaunches(std::string &ptx, int64_t computeCapability);
 
 } // namespace kt::device

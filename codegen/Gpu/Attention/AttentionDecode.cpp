@@ -16,9 +16,8 @@ using namespace kt::gpu;
 
 namespace {
 
-constexpr unsigned kRows = kDecodeRows, kWarps = kDecodeKeys / 16, kThreads = kWarps * 32,
-                   kMostShares = kMostDecodeShares;
-static_assert(kDecodeKeys == kKeys);
+constexpr unsigned kRows = kDecodeRows, kWarps = 4, kThreads = kWarps * 32, kMostShares = kMostDecodeShares,
+                   kStages = kDecodeStages;
 
 class Decode {
 public:
@@ -27,9 +26,9 @@ public:
         k(sink.kernel, sink.entryName(),
           {kThreads, p.d + p.e > 128 ? 2u : 3u, /*workspace=*/true, /*counters=*/true, sink.paged}),
         type(op.getQuery().getType().scalarType()), score(k, op.getScore(), 1, extraBuffers(k, p)),
-        chunksD(rowChunks(p.d)), chunksE(rowChunks(p.e)), bytesK(kKeys * chunksD * 16),
-        slotBytes(bytesK + kKeys * chunksE * 16), tilesE(padTo16(p.e) / 8), pitch((padTo16(p.e) + 4) * 4),
-        stages(decodeStages(p.d + p.e)), makers(k, sink, p) {}
+        blockKeys(decodeKeys(p.d + p.e)), chunksD(rowChunks(p.d)), chunksE(rowChunks(p.e)),
+        bytesK(blockKeys * chunksD * 16), slotBytes(bytesK + blockKeys * chunksE * 16), tilesE(padTo16(p.e) / 8),
+        pitch((padTo16(p.e) + 4) * 4), makers(k, sink, p) {}
   LogicalResult build();
 
 private:
@@ -43,16 +42,31 @@ private:
   void locate();
   /// What the block has of the keys, and copies of the first of these.
   void startKeys();
+  void askFor(Value j0, Value slot, Value page);
   void loadQueries();
   void walkKeys();
-  /// Scores of this warp's keys in the block at `slot`, whose first one is `j0`.
+  /// Scores of this warp's keys in the block at `slot`, whose first one is `j0`: accumulator tiles of 16x8.
   Values scores(Value slot, Value j0);
   void keepWarp();
   void store(Value row, Value column, ValueRange four, Value most, Value sum);
 
   Expr rowsOfGroup() { return p.i * p.group; }
   Expr groups() { return Expr::floorDiv(p.h, sink.number(p.group)); }
+  /// As many slots of the ring as are used, of which the last is still empty when the keys before are asked for.
+  Expr slots() {
+    Expr blocks = Expr::ceilDiv(Expr::ceilDiv(p.j, sink.number(blockKeys)), sink.candidate.getSplits());
+    return Expr::min(sink.number(kStages), Expr::max(blocks, sink.one()));
+  }
+  /// Bytes before the queries that are made here: they are in the slot that is empty, or behind a ring that has none.
+  Expr beforeQueries() { return Expr::min(slots(), sink.number(kStages - 1)) * slotBytes; }
+  /// The same where the device is not known, but the shares are.
+  Value queriesAt() {
+    Value blocks = k.size(Expr::ceilDiv(p.j, sink.number(blockKeys)));
+    Value most = k.div(k.add(blocks, k.sub(k.gridY(), 1)), k.gridY());
+    return k.add(ring, k.mul(k.min(k.max(most, 1), kStages - 1), slotBytes));
+  }
   Expr tiles() { return Expr::ceilDiv(rowsOfGroup(), sink.number(kRows)); }
+  unsigned warpKeys() const { return blockKeys / kWarps; }
   /// Batch, head and query of a row of the tile.
   Values at(Value row) {
     Value r = k.add(row0, row);
@@ -65,7 +79,7 @@ private:
   KernelBuilder k;
   Type type;
   BodyEmitter score;
-  unsigned chunksD, chunksE, bytesK, slotBytes, tilesE, pitch, stages;
+  unsigned blockKeys, chunksD, chunksE, bytesK, slotBytes, tilesE, pitch;
   DecodeMakers makers;
 
   Value ring; // in shared memory
@@ -92,7 +106,7 @@ void Decode::locate() {
 /// They are read where they are used, each thread its elements of the products' left side, or made before.
 void Decode::loadQueries() {
   if (makers.makesQueries()) {
-    Value row = k.min(k.and_(lane, 15), k.sub(rows, 1)), slot = k.add(ring, stages * slotBytes);
+    Value row = k.min(k.and_(lane, 15), k.sub(rows, 1)), slot = queriesAt();
     Value left = k.add(slot, swizzle(k, chunksD, row, k.shr(lane, 4)));
     for (unsigned step = 0; step < padTo16(p.d) / 16; ++step)
       queries.append(k.ldmatrix4(k.sptr(k.xor_(left, step * 32)), false));
@@ -109,27 +123,31 @@ void Decode::loadQueries() {
 }
 
 Values Decode::scores(Value slot, Value j0) {
-  Values s(8, k.cf(0));
-  Value row = k.add(k.shl(warp, 4), k.add(k.and_(lane, 7), k.shl(k.shr(lane, 4), 3)));
+  Values s(warpKeys() / 2, k.cf(0));
+  Value row = k.add(k.mul(warp, warpKeys()), k.add(k.and_(lane, 7), k.shl(k.shr(lane, 4), 3)));
   Value keys = k.add(slot, swizzle(k, chunksD, row, k.and_(k.shr(lane, 3), 1)));
   for (unsigned step = 0; step < padTo16(p.d) / 16; ++step) {
-    Values right = k.ldmatrix4(k.sptr(k.xor_(keys, step * 32)), false);
-    for (unsigned half = 0; half < 2; ++half) {
-      Values next = k.mma(ArrayRef(queries).slice(step * 4, 4), ArrayRef(right).slice(half * 2, 2),
-                          ArrayRef(s).slice(half * 4, 4), type);
-      llvm::copy(next, s.begin() + half * 4);
+    Value ofStep = k.xor_(keys, step * 32);
+    for (unsigned tile = 0; tile < warpKeys() / 8; tile += 2) {
+      Values right = k.ldmatrix4(k.sptr(k.add(ofStep, tile * 8 * chunksD * 16)), false);
+      for (unsigned half = 0; half < 2; ++half) {
+        unsigned q = (tile + half) * 4;
+        llvm::copy(k.mma(ArrayRef(queries).slice(step * 4, 4), ArrayRef(right).slice(half * 2, 2),
+                         ArrayRef(s).slice(q, 4), type),
+                   &s[q]);
+      }
     }
   }
   // The region sees indices that are always inside; what is not seen counts as minus infinity.
   Alignment provable;
   provable.lanes = 2, provable.mayAssume = false;
   Value sizeJ = k.size(p.j), lastJ = k.sub(sizeJ, 1);
-  Value first = k.add(k.add(j0, k.shl(warp, 4)), k.shl(k.and_(lane, 3), 1));
+  Value first = k.add(k.add(j0, k.mul(warp, warpKeys())), k.shl(k.and_(lane, 3), 1));
   bool plain = plainScale(op).has_value();
   for (unsigned r = 0; r < 2; ++r) {
     KeyRange seen = seenByAll(k, p, own[r][2], own[r][2]);
-    for (unsigned half = 0; half < 2; ++half) {
-      Value *two = &s[half * 4 + r * 2], j = k.add(first, half * 8);
+    for (unsigned tile = 0; tile < warpKeys() / 8; ++tile) {
+      Value *two = &s[tile * 4 + r * 2], j = k.add(first, tile * 8);
       Values where(own[r]);
       if (plain) {
         // nothing to do
@@ -152,22 +170,32 @@ Values Decode::scores(Value slot, Value j0) {
 
 void Decode::startKeys() {
   KeyRange some = seenBySome(k, p, k.div(row0, p.group), k.div(k.add(row0, k.sub(rows, 1)), p.group));
-  Value begin = some.begin ? k.div(some.begin, kKeys) : k.c(0);
-  Value blocks = k.sub(k.div(k.add(some.end, kKeys - 1), kKeys), begin);
+  Value begin = some.begin ? k.div(some.begin, blockKeys) : k.c(0);
+  Value blocks = k.sub(k.div(k.add(some.end, blockKeys - 1), blockKeys), begin);
   if (some.begin)
     blocks = k.sel(k.lt(some.begin, some.end), blocks, k.c(0));
   // Shares differ by a block of keys at most.
   auto shareBefore = [&](Value share) { return k.div(k.mul(blocks, share), k.gridY()); };
   Value before = shareBefore(k.ctaY());
   count = k.sub(shareBefore(k.add(k.ctaY(), 1)), before);
-  Value first = k.mul(k.add(begin, before), kKeys), shareEnd = k.add(first, k.mul(count, kKeys));
+  Value first = k.mul(k.add(begin, before), blockKeys), shareEnd = k.add(first, k.mul(count, blockKeys));
   // Nothing is read behind the share, and nothing before any key was seen.
-  share = {first, shareEnd, k.min(some.end, shareEnd), ring, {chunksD, chunksE, bytesK}, slotBytes, stages - 1};
-  keys.emplace(k, p, batch, group, share.end, sink.paged);
-  for (unsigned stage = 0; stage < share.slots; ++stage) {
-    Value j0 = k.add(first, stage * kKeys);
-    keys->copy(j0, keys->pageOf(j0), type, k.add(ring, stage * slotBytes), share.tile, /*aligned=*/true);
+  share = {first,       shareEnd, k.min(some.end, shareEnd), ring, {chunksD, chunksE, bytesK}, slotBytes,
+           kStages - 1, blockKeys};
+  keys.emplace(k, p, batch, group, share.end, blockKeys, sink.paged);
+  for (unsigned slot = 0; slot < share.slots; ++slot) {
+    Value j0 = k.add(first, slot * blockKeys);
+    askFor(j0, k.add(ring, slot * slotBytes), keys->pageOf(j0));
   }
+  // The weights of the next launches come behind all keys that are asked for.
+  k.ifThen(k.cmp(Pred::sle, count, share.slots), [&] { k.letNextBegin(); });
+}
+
+/// One group of copies, of nothing behind the share: there may be no slot for it.
+void Decode::askFor(Value j0, Value slot, Value page) {
+  k.ifThen(k.lt(j0, share.shareEnd),
+           [&] { keys->copy(j0, page, type, slot, share.tile, /*aligned=*/true, /*commits=*/false); });
+  k.cpAsyncCommit();
 }
 
 void Decode::walkKeys() {
@@ -176,37 +204,39 @@ void Decode::walkKeys() {
   Values inits(tilesE * 4, k.cf(0));
   inits.append({minus, minus, k.cf(0), k.cf(0), ring, share.first});
   if (sink.paged) // looked up a block ahead
-    inits.push_back(keys->pageOf(k.add(share.first, (stages - 1) * kKeys)));
+    inits.push_back(keys->pageOf(k.add(share.first, (kStages - 1) * blockKeys)));
   Values last = k.forLoop(k.c(0), count, k.c(1), inits, [&](Value, ValueRange now) {
     Values sums(now.take_front(tilesE * 4));
     ValueRange rest = now.drop_front(tilesE * 4);
     RunningRows both{{rest[0], rest[1]}, {rest[2], rest[3]}};
     Value slot = rest[4], j0 = rest[5];
     auto ahead = [&](unsigned slots) {
-      Value next = k.add(slot, slots * slotBytes), ringEnd = k.add(ring, stages * slotBytes);
-      return k.sel(k.lt(next, ringEnd), next, k.sub(next, stages * slotBytes));
+      Value next = k.add(slot, slots * slotBytes), ringEnd = k.add(ring, kStages * slotBytes);
+      return k.sel(k.lt(next, ringEnd), next, k.sub(next, kStages * slotBytes));
     };
-    k.cpAsyncWait(stages - 2);
+    k.cpAsyncWait(kStages - 2);
     k.barrier(); // all have the block, and are done with the one before, whose slot is the next one's to fill
-    keys->copy(k.add(j0, (stages - 1) * kKeys), sink.paged ? rest[6] : Value(), type, ahead(stages - 1), share.tile,
-               /*aligned=*/true);
-    Value nextPage = keys->pageOf(k.add(j0, stages * kKeys));
+    askFor(k.add(j0, (kStages - 1) * blockKeys), ahead(kStages - 1), sink.paged ? rest[6] : Value());
+    k.ifThen(k.cmp(Pred::eq, k.add(j0, kStages * blockKeys), share.shareEnd), [&] { k.letNextBegin(); });
+    Value nextPage = keys->pageOf(k.add(j0, kStages * blockKeys));
     Values s = scores(slot, j0), factor = takeScores(k, s, both, toPower, lowest);
     for (unsigned q = 0; q < sums.size(); ++q)
       sums[q] = k.mulf(sums[q], factor[q / 2 % 2]);
-    Values left;
-    for (unsigned q = 0; q < 8; q += 2)
-      left.push_back(packHalves(k, type, s[q], s[q + 1]));
-    Value row = k.add(k.shl(warp, 4), k.and_(lane, 15));
-    Value v = k.add(k.add(slot, bytesK), swizzle(k, chunksE, row, k.shr(lane, 4)));
-    for (unsigned e = 0; e < tilesE / 2; ++e) {
-      Values right = k.ldmatrix4(k.sptr(k.xor_(v, e * 32)), true);
-      for (unsigned half = 0; half < 2; ++half) {
-        unsigned q = (e * 2 + half) * 4;
-        llvm::copy(k.mma(left, ArrayRef(right).slice(half * 2, 2), ArrayRef(sums).slice(q, 4), type), &sums[q]);
+    for (unsigned part = 0; part < warpKeys(); part += 16) {
+      Values left;
+      for (unsigned q = part / 2; q < part / 2 + 8; q += 2)
+        left.push_back(packHalves(k, type, s[q], s[q + 1]));
+      Value row = k.add(k.mul(warp, warpKeys()), k.add(k.and_(lane, 15), part));
+      Value v = k.add(k.add(slot, bytesK), swizzle(k, chunksE, row, k.shr(lane, 4)));
+      for (unsigned e = 0; e < tilesE / 2; ++e) {
+        Values right = k.ldmatrix4(k.sptr(k.xor_(v, e * 32)), true);
+        for (unsigned half = 0; half < 2; ++half) {
+          unsigned q = (e * 2 + half) * 4;
+          llvm::copy(k.mma(left, ArrayRef(right).slice(half * 2, 2), ArrayRef(sums).slice(q, 4), type), &sums[q]);
+        }
       }
     }
-    sums.append({both.most[0], both.most[1], both.sum[0], both.sum[1], ahead(1), k.add(j0, kKeys)});
+    sums.append({both.most[0], both.most[1], both.sum[0], both.sum[1], ahead(1), k.add(j0, blockKeys)});
     if (nextPage)
       sums.push_back(nextPage);
     return sums;
@@ -296,16 +326,16 @@ LogicalResult Decode::build() {
   locate();
   if (makers) { // no launch but this one writes a state's rows
     startKeys();
-    k.waitForLaunches(/*keepsNext=*/true);
+    k.waitForLaunches();
     if (makers.makesQueries())
-      makers.makeQueries(rows, [&](Value row) { return at(row); }, k.add(ring, stages * slotBytes), chunksD);
+      makers.makeQueries(rows, [&](Value row) { return at(row); }, queriesAt(), chunksD);
     makers.makeWindows(batch, group, share);
     k.barrier();
     loadQueries();
   } else {
-    k.waitForLaunches(/*keepsNext=*/true);
-    loadQueries();
+    k.waitForLaunches();
     startKeys();
+    loadQueries();
   }
   walkKeys();
   keepWarp();
@@ -340,17 +370,18 @@ LogicalResult Decode::build() {
   });
 
   artifact::Variant variant;
-  variant.schedule = "attention decode rows=" + std::to_string(kRows) + " keys=" + std::to_string(kKeys) +
-                     " stages=" + std::to_string(stages) + " split";
+  variant.schedule = "attention decode rows=" + std::to_string(kRows) + " keys=" + std::to_string(blockKeys) +
+                     " stages=" + std::to_string(kStages) + " split";
   if (makers)
     variant.schedule += " results=" + std::to_string(makers.count() + 1);
   Expr shares = sink.candidate.getSplits(), none = sink.number(0), blocks = p.b * groups() * tiles();
   variant.workspace = sink.pool.add(Expr::select(Expr::lt(sink.one(), shares), shares * p.b * p.h * p.i * pitch, none));
   variant.counters = sink.pool.add(blocks * 4);
-  unsigned ofQueries = makers.makesQueries() ? kRows * chunksD * 16 : 0;
-  int64_t shared = std::max(stages * slotBytes + ofQueries, kWarps * kRows * pitch);
-  if (failed(sink.addStage(variant, k, {blocks, shares, sink.one()}, shared)))
+  Expr ofQueries = makers.makesQueries() ? beforeQueries() + kRows * chunksD * 16 : none;
+  Expr shared = Expr::max(Expr::max(slots() * slotBytes, ofQueries), sink.number(kWarps * kRows * pitch));
+  if (shared.poison() || failed(sink.addStage(variant, k, {blocks, shares, sink.one()})))
     return failure();
+  variant.stages.back().shared = sink.pool.add(shared);
   sink.addVariant(std::move(variant));
   return success();
 }

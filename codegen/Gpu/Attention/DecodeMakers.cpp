@@ -110,7 +110,7 @@ void DecodeMakers::makeWindow(Window &w, Value batch, Value group, const DecodeS
   unsigned used = w.columns / kLanes, axis = w.op.getAxis();
   SymTensorType type = w.op.getResult().getType();
   Value result = k.bufferOf(w.op.getResult());
-  Value held = k.min(k.sub(share.end, share.first), k.c(share.slots * kKeys));
+  Value held = k.min(k.sub(share.end, share.first), k.c(share.slots * share.blockKeys));
   k.forLoop(firstItem(firstThread), k.mul(w.count, used), k.c(k.bounds.threads), {}, [&](Value item, ValueRange) {
     Value row = k.add(w.begin, k.div(item, used)), chunk = k.rem(item, used);
     Values at = permuted(w.dims, {batch, group, row, k.shl(chunk, 3)});
@@ -123,10 +123,10 @@ void DecodeMakers::makeWindow(Window &w, Value batch, Value group, const DecodeS
       store();
     Value local = k.sub(at[axis], share.first);
     k.ifThen(k.and_(k.cmp(Pred::ult, local, held), k.lt(k.c(0), held)), [&] {
-      Value slot = k.add(share.ring, k.mul(k.div(local, kKeys), share.slotBytes));
+      Value slot = k.add(share.ring, k.mul(k.div(local, share.blockKeys), share.slotBytes));
       if (w.ofValues)
         slot = k.add(slot, share.tile.bytesK);
-      Value to = swizzle(k, w.ofValues ? share.tile.chunksE : share.tile.chunksD, k.rem(local, kKeys), chunk);
+      Value to = swizzle(k, w.ofValues ? share.tile.chunksE : share.tile.chunksD, k.rem(local, share.blockKeys), chunk);
       k.storeElements(values, k.sptr(k.add(slot, to)));
     });
     return Values();

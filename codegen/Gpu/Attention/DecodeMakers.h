@@ -20,7 +20,8 @@ struct DecodeShare {
   Value first, shareEnd, end;
   Value ring;
   KeyTile tile;
-  unsigned slotBytes, slots; // of a block of keys and values; how many are there
+  unsigned slotBytes, slots; // of a block of keys and values; how many are asked for before
+  unsigned blockKeys;
 };
 
 class DecodeMakers {

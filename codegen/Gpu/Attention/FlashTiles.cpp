@@ -80,8 +80,9 @@ void kt::gpu::copyRows(KernelBuilder &k, const HeadRows &from, Type type, Value 
     copyChunk(k.add(k.tid(), at), at + threads <= count * used);
 }
 
-KeysAndValues::KeysAndValues(KernelBuilder &k, const AttentionProblem &p, Value b, Value g, Value end, bool paged)
-    : k(k), p(p), b(b), g(g), end(end) {
+KeysAndValues::KeysAndValues(KernelBuilder &k, const AttentionProblem &p, Value b, Value g, Value end,
+                             unsigned blockKeys, bool paged)
+    : k(k), p(p), b(b), g(g), end(end), blockKeys(blockKeys) {
   if (!paged)
     keys = rowsOf(false, {}, {}), values = rowsOf(true, {}, {});
 }
@@ -92,12 +93,13 @@ HeadRows KeysAndValues::rowsOf(bool ofValues, Value page, Value j) const {
   return headRows(k, buffer, ofValues ? p.value : p.key, b, g, end, ofValues ? p.e : p.d, page, j);
 }
 
-void KeysAndValues::copy(Value j, Value page, Type type, Value slot, const KeyTile &tile, bool aligned) {
+void KeysAndValues::copy(Value j, Value page, Type type, Value slot, const KeyTile &tile, bool aligned, bool commits) {
   if (page)
     keys = rowsOf(false, page, j), values = rowsOf(true, page, j);
-  copyRows(k, keys, type, j, kKeys, slot, tile.chunksD, aligned);
-  copyRows(k, values, type, j, kKeys, k.add(slot, tile.bytesK), tile.chunksE, aligned);
-  k.cpAsyncCommit();
+  copyRows(k, keys, type, j, blockKeys, slot, tile.chunksD, aligned);
+  copyRows(k, values, type, j, blockKeys, k.add(slot, tile.bytesK), tile.chunksE, aligned);
+  if (commits)
+    k.cpAsyncCommit();
 }
 
 Value kt::gpu::packHalves(KernelBuilder &k, Type type, Value x, Value y) {

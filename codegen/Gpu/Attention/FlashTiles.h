@@ -46,21 +46,24 @@ struct KeyTile {
   unsigned chunksD, chunksE, bytesK;
 };
 /// The keys and values of a batch and a head of keys, in one piece of memory or, for kernels that are `paged`, in
-/// pages, each block of kKeys in one.
+/// pages, each block of `blockKeys` in one.
 class KeysAndValues {
 public:
   /// Those from `end` on count as zeros.
-  KeysAndValues(KernelBuilder &k, const AttentionProblem &p, Value b, Value g, Value end, bool paged);
+  KeysAndValues(KernelBuilder &k, const AttentionProblem &p, Value b, Value g, Value end, unsigned blockKeys,
+                bool paged);
   /// Where the block from j on is; null without pages.
   Value pageOf(Value j) const { return pageOfKeys(k, p, b, j, end); }
-  /// Copies the block from j on, in this page, to `slot`: one group of asynchronous copies where all is `aligned`.
-  void copy(Value j, Value page, Type type, Value slot, const KeyTile &tile, bool aligned);
+  /// Copies the block from j on, in this page, to `slot`: one group of asynchronous copies where all is `aligned`,
+  /// which is closed if this `commits`.
+  void copy(Value j, Value page, Type type, Value slot, const KeyTile &tile, bool aligned, bool commits = true);
 
 private:
   HeadRows rowsOf(bool ofValues, Value page, Value j) const;
   KernelBuilder &k;
   const AttentionProblem &p;
   Value b, g, end;
+  unsigned blockKeys;
   HeadRows keys, values; // those in one piece
 };
 

@@ -43,13 +43,16 @@ Values KernelBuilder::loadWhen(Value when, Value ptr, Type scalar, unsigned n, b
   return results;
 }
 
-void KernelBuilder::waitForLaunches(bool keepsNext) {
-  auto line = [](const char *label) { return "$" + std::string(label) + ":"; }; // a dollar of LLVM's text is two
-  std::string label = line(artifact::kWaitLabel) + (keepsNext ? "\n" + line(artifact::kBeginLabel) : "");
-  LLVM::InlineAsmOp::create(b, loc, TypeRange(), ValueRange(), label, "~{memory}",
+/// A label that nothing jumps to, where nothing passes. A dollar of LLVM's text is two.
+static void addLabel(KernelBuilder &k, std::string label) {
+  LLVM::InlineAsmOp::create(k.b, k.loc, TypeRange(), ValueRange(), "$" + label + ":", "~{memory}",
                             /*has_side_effects=*/true, /*is_align_stack=*/false, LLVM::TailCallKind::None,
                             LLVM::AsmDialectAttr(), ArrayAttr());
 }
+
+void KernelBuilder::waitForLaunches() { addLabel(*this, artifact::kWaitLabel); }
+
+void KernelBuilder::letNextBegin() { addLabel(*this, artifact::kBeginLabel + std::string("_${:uid}")); }
 
 void KernelBuilder::cpAsync16(Value dst, Value src, Value bytes, Where where) {
   At here(*this, where);

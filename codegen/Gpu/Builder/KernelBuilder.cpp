@@ -128,7 +128,8 @@ Value KernelBuilder::size(Expr e) {
     llvm_unreachable("a constant was handled above");
   case Expr::Kind::Symbol: {
     unsigned number = 0;
-    (void)e.name().drop_front().getAsInteger(10, number);
+    if (e.name().drop_front().getAsInteger(10, number))
+      llvm::report_fatal_error("code of a kernel depends on '" + e.name() + "', which is no parameter");
     v = ints[number];
     break;
   }

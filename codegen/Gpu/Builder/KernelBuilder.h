@@ -165,12 +165,14 @@ public:
   /// where `when` does not hold. No branch keeps the next load from being on its way as well. `once`: no thread reads
   /// them again, so the first-level cache keeps nothing.
   Values loadWhen(Value when, Value ptr, Type scalar, unsigned n, bool once, Where where = Where::current());
-  /// What the launches before this one have written is there from here on. Before it only what no launch writes may be
-  /// read; all threads come here, once. For kernels that read much of that, or have few blocks: one that says nothing
-  /// is started when the launch before it is done, and its blocks are spread better over the multiprocessors. With
-  /// `keepsNext` the next launch's blocks come from here on only, not from the kernel's start: what they read would
-  /// delay what this one waits for.
-  void waitForLaunches(bool keepsNext = false);
+  /// What the launches before this one have written is there from here on. Before it only what no other launch of the
+  /// run writes may be read; all threads come here, once. For kernels that read much of that, or have few blocks: one
+  /// that says nothing is started when the launch before it is done, and its blocks are spread better over the
+  /// multiprocessors.
+  void waitForLaunches();
+  /// The next launch's blocks may come once each block of this one has been here, or has ended; without it they may
+  /// come when all have begun. What they read would delay what this one waits for.
+  void letNextBegin();
   /// Elements of result `number` from its element `at` on. What is narrower than a byte fills one, with its sign if its
   /// type has one.
   void storeResult(unsigned number, Value at, ValueRange values, Where where = Where::current());

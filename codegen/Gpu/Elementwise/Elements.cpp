@@ -54,7 +54,7 @@ LogicalResult kt::gpu::addElementsStage(KernelSink &sink, artifact::Variant &var
   KernelBuilder k(sink.kernel, sink.entryName(), {kThreads, minCtas, false, false, sink.paged});
   // A step's windows are a few elements: what they take is the launch, which can come while the product before ends.
   if (windows)
-    k.waitForLaunches(/*keepsNext=*/true);
+    k.waitForLaunches(), k.letNextBegin();
   SmallVector<std::unique_ptr<ElementsPart>> parts;
   for (Operation *one : ops) {
     auto generic = dyn_cast<GenericOp>(one);

@@ -45,10 +45,13 @@ void setMakers(AttentionOp op, const AttentionMakers &makers);
 /// Those of an attention in a kernel.
 AttentionMakers makersOf(AttentionOp op);
 
-/// Attention of few queries: rows of a tile, keys of a block, and shares of a row's keys.
-constexpr unsigned kDecodeRows = 16, kDecodeKeys = 64, kMostDecodeShares = 64;
-/// Blocks of keys and values in shared memory, where a key and a value have `width` elements.
-constexpr unsigned decodeStages(int64_t width) { return width > 128 ? 3 : 4; }
+/// Attention of few queries: rows of a tile, shares of a row's keys, and blocks of keys and values in shared memory.
+constexpr unsigned kDecodeRows = 16, kMostDecodeShares = 64, kDecodeStages = 3;
+/// Keys of a block, where a key and a value have `width` elements: 32 KB of them take as long to come as to be worked
+/// on, whose steps wait for one another.
+constexpr unsigned decodeKeys(int64_t width) { return width > 128 ? 64 : 128; }
+/// A share has as many keys at least, so that it is worth being added up.
+constexpr int64_t kLeastDecodeShare = 128;
 /// More queries than these have kernels for many rows.
 constexpr int64_t kMostDecodeQueries = 16;
 /// Widest heads whose sums fit into registers, and a ring of keys and values into shared memory.
