@@ -24,7 +24,7 @@ public:
   Decode(KernelSink &sink, const AttentionProblem &p)
       : sink(sink), p(p), op(p.op),
         k(sink.kernel, sink.entryName(),
-          {kThreads, p.d + p.e > 128 ? 2u : 3u, /*workspace=*/true, /*counters=*/true, sink.paged}),
+          {kThreads, p.d + p.e > 128 ? 3u : 4u, /*workspace=*/true, /*counters=*/true, sink.paged}),
         type(op.getQuery().getType().scalarType()), score(k, op.getScore(), 1, extraBuffers(k, p)),
         blockKeys(decodeKeys(p.d + p.e)), chunksD(rowChunks(p.d)), chunksE(rowChunks(p.e)),
         bytesK(blockKeys * chunksD * 16), slotBytes(bytesK + blockKeys * chunksE * 16), tilesE(padTo16(p.e) / 8),
