@@ -21,7 +21,8 @@ EPS = {'f32': 2e-6, 'f16': 2e-3, 'bf16': 1.6e-2, 'f64': 1e-12}
 
 
 class Tensor:
-    """An array with a kt element type; bf16 is kept as its bits."""
+    """An array with a kt element type; bf16 is kept as its bits. `before` are the bits that a result has before anything runs, where it keeps some; others are all ones."""
+    before = None
 
     def __init__(self, values, kind):
         self.kind = kind
@@ -66,7 +67,7 @@ class Case:
 
     def compiled_with(self, label, flags, check):
         """The same under another name and with other flags of the compiler."""
-        return Case(f'{self.name}_{label}', self.runs, self.tolerance, flags=flags, check=check, kernel=self.kernel)
+        return Case(f'{self.name}_{label}', self.runs, self.tolerance, flags=flags, check=check, kernel=self.kernel, pages=self.pages)
 
 
 def compile_cases(cases, tool, out, target='sm_89', more=(), library=CASES):
@@ -179,7 +180,7 @@ def run_variant(case, kernel, number, runner, values, facts, ints, inputs, expec
         inputs, expected = pages.all(inputs, axes), pages.all(expected, axes[len(inputs):])
     given = [t.bits.reshape(-1).view(np.uint8) for t in inputs]
     buffers = [a.copy() for a in given]
-    results = [np.full(t.bits.nbytes, 0xFF, np.uint8) for t in expected]
+    results = [np.full(t.bits.nbytes, 0xFF, np.uint8) if t.before is None else t.before.reshape(-1).view(np.uint8).copy() for t in expected]
     record = np.zeros(1, FAULT)
     extra = []
     if variant['workspace'] >= 0:

@@ -264,4 +264,8 @@ def launch(function, arguments, grid, shared_bytes=0, batch_threads=4096, turn=0
     running = [group(start) for start in range(0, len(all_blocks), per)]
     while running:
         running = [g for g in running if next(g, running) is None]
+    # Weights are in one place. Of the states of a session a launch has earlier rows alone: those of its own run it makes itself.
+    early = stats.get('early', {})
+    if len(early) > 1 and (others := early.keys() - writers.keys()):
+        raise PtxError(f'a copy from something else than the weights, or the states that the launch goes on with, before $kt_wait at {early[min(others)]} in {function.name}')
     return stats

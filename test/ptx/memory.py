@@ -64,7 +64,7 @@ class Memory:
         self.wrote_step, self.read_step = np.zeros((blocks, cells), np.int32), np.zeros((blocks, cells), np.int32)
         self.step = np.zeros(self.n, np.int32)
         self.copies, self.commits = [], np.zeros(self.n, np.int32)
-        self.early = set()  # buffers that were copied from before $kt_wait
+        self.early = self.stats.setdefault('early', {})  # buffers that were copied from before $kt_wait, and by which instruction
 
     # ---- addresses
     def address(self, x):
@@ -191,6 +191,8 @@ class Memory:
         names, each = self.split(i.args[0]), size_of(t)
         lanes = self.lanes(mask)
         at = self.address(i.args[1])[lanes]
+        if i.early and (at >> BUFFER_SHIFT != max(self.memory)).any():  # a table of pages comes last
+            raise PtxError('a load of something else than weights and pages before $kt_wait')
         size = each * len(names)
         raw = self.shared_read(lanes, at, size) if 'shared' in space else self.global_read(lanes, at, size)
         if 'shared' not in space:
@@ -291,9 +293,7 @@ class Memory:
             m = count == c
             for which, buffer, of in self.buffers(source[m]):
                 if i.early:
-                    self.early.add(which)
-                if len(self.early) > 1:
-                    raise PtxError('a copy from something else than the weights before $kt_wait')
+                    self.early.setdefault(which, i)
                 if (source[m][of] % size != 0).any():
                     raise PtxError('misaligned copy')
                 rows = np.nonzero(m)[0][of]

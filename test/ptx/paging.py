@@ -19,18 +19,23 @@ class Pages:
         """artifact::PageTable"""
         return np.concatenate([[self.room], self.pages.reshape(-1)]).astype(np.int32)
 
-    def cut(self, tensor, axis):
-        """A tensor like `tensor` that is the pool: what is nobody's is all ones."""
-        if axis < 0:
-            return tensor
-        rows = np.moveaxis(tensor.bits, axis, 1)
-        pool = np.zeros((self.count, ROWS, *rows.shape[2:]), tensor.bits.dtype)
+    def pool(self, bits, axis):
+        """What is nobody's is all ones."""
+        rows = np.moveaxis(bits, axis, 1)
+        pool = np.zeros((self.count, ROWS, *rows.shape[2:]), bits.dtype)
         pool.view(np.uint8)[:] = 0xFF
         for (block, b), page in np.ndenumerate(self.pages):
             piece = rows[b, block * ROWS:(block + 1) * ROWS]
             pool[page, :len(piece)] = piece
+        return np.ascontiguousarray(np.moveaxis(pool, 1, axis))
+
+    def cut(self, tensor, axis):
+        """A tensor like `tensor` that is the pool."""
+        if axis < 0:
+            return tensor
         made = type(tensor).__new__(type(tensor))
-        made.kind, made.bits = tensor.kind, np.ascontiguousarray(np.moveaxis(pool, 1, axis))
+        made.kind, made.bits = tensor.kind, self.pool(tensor.bits, axis)
+        made.before = None if tensor.before is None else self.pool(tensor.before, axis)
         return made
 
     def all(self, tensors, axes):

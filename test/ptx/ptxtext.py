@@ -72,12 +72,13 @@ class Code:
         self.summarise()
 
     def check_start(self):
-        """Before the label behind which a kernel may read what launches before it wrote, it reads weights and writes nothing. What it copies is marked, for
-        the machine to see whether all of that is from one place."""
-        for i in self.code[:self.labels.get('$kt_wait', 0)]:
-            i.early = i.op.startswith('cp.async.cg')
+        """Before the label behind which a kernel may read what launches before it wrote, it reads weights, or states, and writes nothing. What it copies, and where it looks pages up, is
+        marked, for the machine to see from where that is."""
+        wait = self.labels.get('$kt_wait', 0)
+        for i in self.code[:wait]:
+            i.early = i.op.startswith('cp.async.cg') or i.op == 'ld.global.b32'
             memory = 'global' in i.parts and not i.early and not i.op.startswith('ld.global.nc.L1::no_allocate')
-            if memory or i.parts[0] in ('atom', 'red', 'bra', 'ret', 'bar'):
+            if memory or i.parts[0] in ('atom', 'red', 'ret', 'bar') or (i.parts[0] == 'bra' and self.labels[i.args[0]] > wait):
                 raise PtxError(f'{i.op} before $kt_wait')
 
     def summarise(self):

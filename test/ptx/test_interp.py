@@ -103,6 +103,38 @@ class Interpreter(unittest.TestCase):
         out = run(self.COPY + 'cp.async.wait_group 0;\nbar.sync 0;\nld.shared.b32 %r8, [%r6];\nst.global.b32 [%rd3], %r8;', words=256)
         self.assertEqual(out[:64].tolist(), (np.arange(64) ^ 1).tolist())
 
+    def test_what_may_be_read_before_earlier_launches_have_ended(self):
+        """Weights, which are in one place, or states that the launch has rows of its own in; pages are looked up in the last place."""
+        head = HEAD.replace('k_param_0)', 'k_param_0, .param .u64 k_param_1, .param .u64 k_param_2)') + 'ld.param.b64 %rd6, [k_param_1];\nld.param.b64 %rd7, [k_param_2];\n'
+
+        def begin(early, late=''):
+            text = head + early + '$kt_wait:\n' + late + 'cp.async.commit_group;\ncp.async.wait_group 0;\nret;\n}'
+            interp.launch(interp.Function(text), [np.zeros(1024, np.uint8) for _ in range(3)], (1, 1, 1), 2048)
+
+        def copy(base, slot):
+            return f'shl.b32 %r9, %r1, 4;\nadd.s32 %r10, %r2, %r9;\nmul.wide.u32 %rd4, %r1, 16;\nadd.s64 %rd5, {base}, %rd4;\ncp.async.cg.shared.global [%r10+{slot}], [%rd5], 16;\n'
+        both, store = copy('%rd1', 0) + copy('%rd6', 1024), 'st.global.b32 [%rd3], %r1;\nadd.s64 %rd5, %rd6, %rd2;\nst.global.b32 [%rd5], %r1;\n'
+        begin(copy('%rd1', 0))
+        begin(both, store)
+        begin('ld.global.b32 %r7, [%rd7];\n')
+        for early, late in (both, ''), (both, 'st.global.b32 [%rd3], %r1;\n'):
+            with self.assertRaisesRegex(interp.PtxError, 'a copy from something else'):
+                begin(early, late)
+        with self.assertRaisesRegex(interp.PtxError, 'a load of something else'):
+            begin('ld.global.b32 %r7, [%rd1];\n')
+        begin('setp.lt.u32 %p1, %r1, 7;\n@%p1 bra $L1;\n' + copy('%rd1', 0) + '$L1:\n')
+        for early, late in (store, ''), ('setp.lt.u32 %p1, %r1, 7;\n@%p1 bra $L1;\n', 'mov.u32 %r7, 1;\n$L1:\n'):
+            with self.assertRaisesRegex(interp.PtxError, 'before [$]kt_wait'):
+                begin(early, late)
+
+    def test_threads_that_read_one_place_do_not_conflict(self):
+        def conflicts(stride):
+            body = f'rem.u32 %r9, %r1, 4;\nmul.lo.u32 %r9, %r9, {stride};\nadd.s32 %r10, %r2, %r9;\nldmatrix.sync.aligned.m8n8.x4.shared.b16 {{%r11, %r12, %r13, %r14}}, [%r10];\n'
+            f = interp.Function(HEAD + body + 'ret;\n}')
+            return interp.launch(f, [np.zeros(256, np.uint8)], (1, 1, 1), 1024)['ldmatrix'][1]
+        self.assertEqual(conflicts(16), 0)
+        self.assertEqual(conflicts(128), 8)
+
     def test_late_copy(self):
         self.finds('copy into it is pending', self.COPY + 'bar.sync 0;\nld.shared.b32 %r8, [%r6];', words=256)
         self.finds('race', self.COPY + 'cp.async.wait_group 0;\nld.shared.b32 %r8, [%r6];', words=256)

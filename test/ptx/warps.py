@@ -7,13 +7,15 @@ class Warps:
     """Needs get, put, split, lanes, address, shared_read, the epochs and statistics of the machine."""
 
     def banks(self, lanes, at, what):
-        """16-byte accesses go in phases of eight lanes."""
+        """16-byte accesses go in phases of eight lanes; those of one place are one."""
         if len(lanes) % 8:
             return
-        unit = np.sort((at.reshape(-1, 8) // 16) % 8, 1)
+        places = at.reshape(-1, 8) // 16
+        several, units = ((np.diff(np.sort(x, 1), axis=1) != 0).sum(1) for x in (places, places % 8))
         f = self.stats.setdefault(what, [0, 0])
-        f[0] += len(unit)
-        f[1] += int((np.diff(unit, axis=1) == 0).any(1).sum())
+        f[0] += len(places)
+        f[1] += int((units < several).sum())
+
     def op_bar(self, i, mask):
         if i.parts[1] == 'warp':
             self.step[self.lanes(mask)] += 1
