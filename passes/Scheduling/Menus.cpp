@@ -193,8 +193,11 @@ void Menu::attention(AttentionOp op, const CostModel &cost) {
     };
     if (aligned) {
       Expr splits = cost.keySplits(*p, 1), shares = cost.decodeShares(*p);
+      Expr few = Expr::lt(p->i, number(kMostDecodeQueries + 1));
+      if (!makers.empty()) // without queries there is no block, and windows are made all the same
+        few = allOf({few, Expr::lt(number(0), p->i)});
       if (everywhere && p->d <= kMostDecodeWidth && p->e <= kMostDecodeWidth)
-        add(path::kDecode, makeConfig(context, {}), allOf({guard, Expr::lt(p->i, number(kMostDecodeQueries + 1))}),
+        add(path::kDecode, makeConfig(context, {}), allOf({guard, few}),
             cost.decode(*p, shares) + cost.waits(number(makers.empty() ? 0 : 1)), shares);
       if (everywhere)
         add(path::kFlash, config(1, true), allOf({guard, Expr::lt(number(511), p->j)}),

@@ -110,7 +110,7 @@ LogicalResult kt::gpu::buildAttention(KernelSink &sink, AttentionOp op) {
     return buildAttentionDecode(sink, *p);
   artifact::Variant variant;
   if (AttentionMakers makers = makersOf(op)) {
-    if (failed(addElementsStage(sink, variant, makers.all())))
+    if (failed(addElementsStage(sink, variant, makers.all(), /*workspace=*/(bool)sink.candidate.getSplits())))
       return failure();
     variant.schedule += ", ";
   }

@@ -56,8 +56,10 @@ private:
 llvm::LogicalResult buildGeneric(KernelSink &sink, GenericOp op);
 /// Elementwise work and windows, an element or some neighbours a thread: `op`, and what the kernel has beside it.
 llvm::LogicalResult buildElements(KernelSink &sink, mlir::Operation *op);
-/// Elementwise work and windows beside one another, each a part of the grid.
-llvm::LogicalResult addElementsStage(KernelSink &sink, artifact::Variant &variant, ArrayRef<mlir::Operation *> ops);
+/// Elementwise work and windows beside one another, each a part of the grid. All stages of a variant take the same
+/// parameters: `workspace` says whether the others take one.
+llvm::LogicalResult addElementsStage(KernelSink &sink, artifact::Variant &variant, ArrayRef<mlir::Operation *> ops,
+                                     bool workspace = false);
 /// A body that only permutes, along `turned`.
 llvm::LogicalResult buildTranspose(KernelSink &sink, GenericOp op, unsigned turned);
 llvm::LogicalResult buildReduce(KernelSink &sink, ReduceOp op);

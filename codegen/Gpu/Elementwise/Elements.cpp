@@ -47,11 +47,12 @@ Alignment kt::gpu::alignmentOf(KernelSink &sink, Operation *op) {
   return alignment;
 }
 
-LogicalResult kt::gpu::addElementsStage(KernelSink &sink, artifact::Variant &variant, ArrayRef<Operation *> ops) {
+LogicalResult kt::gpu::addElementsStage(KernelSink &sink, artifact::Variant &variant, ArrayRef<Operation *> ops,
+                                        bool workspace) {
   // Left alone, ptxas saves registers for one block more where an update's places need a few, and spills.
   bool windows = llvm::any_of(ops, llvm::IsaPred<UpdateOp>);
   unsigned minCtas = windows ? 4 : 0;
-  KernelBuilder k(sink.kernel, sink.entryName(), {kThreads, minCtas, false, false, sink.paged});
+  KernelBuilder k(sink.kernel, sink.entryName(), {kThreads, minCtas, workspace, false, sink.paged});
   // A step's windows are a few elements: what they take is the launch, which can come while the product before ends.
   if (windows)
     k.waitForLaunches(), k.letNextBegin();

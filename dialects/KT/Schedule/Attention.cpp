@@ -98,10 +98,21 @@ static bool holdsFactor(UpdateOp update, AttentionOp op, const AttentionMakers::
   return true;
 }
 
+/// Whether what is made is one operand of an attention and no other one, through views or not: a block has those rows
+/// of a window alone that are in its share of the keys.
+static bool isOneOperand(AttentionOp op, Operation *made) {
+  return llvm::count_if(op->getOperands(), [&](Value v) {
+           Operation *def = v.getDefiningOp();
+           while (isa_and_nonnull<ReshapeOp, CapacityOp>(def))
+             def = def->getOperand(0).getDefiningOp();
+           return def == made;
+         }) == 1;
+}
+
 AttentionMakers kt::findMakers(AttentionOp op) {
   AttentionMakers makers;
   auto key = op.getKey().getDefiningOp<UpdateOp>(), value = op.getValue().getDefiningOp<UpdateOp>();
-  if (!key || !value || key == value || !findDimensions(op, 1, makers.dims[1]) ||
+  if (!key || !value || !isOneOperand(op, key) || !isOneOperand(op, value) || !findDimensions(op, 1, makers.dims[1]) ||
       !findDimensions(op, 2, makers.dims[2]) || !holdsFactor(key, op, makers.dims[1]) ||
       !holdsFactor(value, op, makers.dims[2]))
     return {};
