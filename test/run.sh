@@ -124,10 +124,10 @@ if wanted ptx; then
     echo "SKIP ptx-models: Python cannot load a sanitised library"
     skipped=$((skipped + 1))
   else # those that take seconds; unet2d takes minutes
-    part ptx-models "$python" test/ptx/run_models.py "$build" test/models/{train_mlp,bert,bert_fused_fp16,bert_dynamic_int8,gpt2_cache,llama_cache_int4,vit,bert_sdpa,vit_sdpa,tv_vit,torch_encoder_sbe,t5enc,llama1_sdpa,llama2_eager,bert_mha,encoder_post_dynamo,optimum_gpt2_past,genai_llama,mobius_llama_static,hybrid_linear} \
+    part ptx-models "$python" test/ptx/run_models.py "$build" test/models/{train_mlp,bert,bert_fused_fp16,bert_dynamic_int8,gpt2_cache,llama_cache_int4,vit,bert_sdpa,vit_sdpa,tv_vit,torch_encoder_sbe,t5enc,llama1_sdpa,llama2_eager,bert_mha,encoder_post_dynamo,optimum_gpt2_past,genai_llama,mobius_llama_static,hybrid_linear,genai_llama_fp16} \
       test/models/{train_mlp,gpt2_cache,llama_cache_int4,squeezenet}:fp16
     part ptx-states "$python" test/ptx/run_states.py "$build"
-    part ptx-generate "$python" test/ptx/run_generate.py "$build" test/models/{genai_llama,optimum_llama_past}
+    part ptx-generate "$python" test/ptx/run_generate.py "$build" test/models/{genai_llama,genai_llama_fp16,optimum_llama_past}
   fi
 fi
 if wanted ptxas && wanted ptx; then

@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """Wrote the models whose operators no exporter at hand writes: assemble.py FOLDER [NAME]... They have the structure, the operators and the names of ports that exporters give them, and
-random weights. Needs onnx 1.22 or newer, whose reference makes the outputs."""
+random weights. Needs onnx 1.22 or newer, whose reference makes the outputs, or onnxruntime where operators are its own: 1.23.2 made those of genai_llama_fp16."""
 import os
 import sys
 
 import numpy as np
 import onnx
+import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
@@ -138,8 +139,20 @@ def decoder(opset, layers):
     return g.model(opset)
 
 
+def halved(name):
+    """The model of the folder `name` beside this file with all of its floats in half precision, as the builder of onnxruntime-genai writes it for GPUs."""
+    model = onnx.load(os.path.join(os.path.dirname(os.path.abspath(__file__)), name, "model.onnx"))
+    for tensor in model.graph.initializer:
+        if tensor.data_type == FLOAT:
+            tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor).astype(np.float16), tensor.name))
+    for port in (*model.graph.input, *model.graph.output, *model.graph.value_info):
+        if port.type.tensor_type.elem_type == FLOAT:
+            port.type.tensor_type.elem_type = TensorProto.FLOAT16
+    return model
+
+
 MODELS = {"mobius_llama": lambda: decoder(24, [grown_attention] * LAYERS), "mobius_llama_static": lambda: decoder(24, [static_attention] * LAYERS),
-          "hybrid_linear": lambda: decoder(27, [linear_attention, grown_attention])}
+          "hybrid_linear": lambda: decoder(27, [linear_attention, grown_attention]), "genai_llama_fp16": lambda: halved("genai_llama")}
 
 
 def value(info, sizes, random):
@@ -148,12 +161,26 @@ def value(info, sizes, random):
     shape = [d.dim_value or sizes[d.dim_param] for d in tensor.shape.dim]
     past, new = sizes["past_sequence_len"], sizes["sequence_len"]
     if name == "input_ids":
-        return random.integers(0, WORDS, shape)
+        return random.integers(0, sizes["words"], shape)
     if name == "position_ids":
         return np.broadcast_to(np.arange(past, past + new), shape).astype(np.int64)
     if name in ("write_indices", "nonpad_kv_seqlen"):
         return np.full(shape, past + (new if name == "nonpad_kv_seqlen" else 0), np.int64)
-    return random.standard_normal(shape).astype(np.float32)
+    if name == "attention_mask":
+        return np.ones(shape, np.int64)
+    return random.standard_normal(shape).astype(helper.tensor_dtype_to_np_dtype(tensor.elem_type))
+
+
+def is_standard(model):
+    return all(not o.domain for o in model.opset_import)
+
+
+def reference(model, inputs):
+    if is_standard(model):
+        return ReferenceEvaluator(model).run(None, inputs)
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    return onnxruntime.InferenceSession(model.SerializeToString(), options).run(None, inputs)
 
 
 def main(out, *names):
@@ -161,13 +188,16 @@ def main(out, *names):
         folder = os.path.join(out, name)
         os.makedirs(folder, exist_ok=True)
         model = MODELS[name]()
-        onnx.checker.check_model(model, full_check=True)
+        if is_standard(model):
+            onnx.checker.check_model(model, full_check=True)
         onnx.save(model, os.path.join(folder, "model.onnx"))
-        for number, (batch, new, past, room) in enumerate([(2, 5, 3, 12), (1, 1, 9, 20)]):
-            sizes = {"batch": batch, "sequence_len": new, "past_sequence_len": past, "max_seq_len": room}
+        # onnxruntime's grouped attention takes several tokens behind others of one sequence alone.
+        for number, (batch, new, past, room) in enumerate([(2, 5, 0, 0), (2, 1, 50, 0)] if "genai" in name else [(2, 5, 3, 12), (1, 1, 9, 20)]):
+            sizes = {"batch": batch, "sequence_len": new, "past_sequence_len": past, "max_seq_len": room, "words": model.graph.output[0].type.tensor_type.shape.dim[-1].dim_value,
+                     "batch_size": batch, "sequence_length": new, "past_sequence_length": past, "total_sequence_length": past + new, "kv_cache_dim": 2 * SIZE}
             random = np.random.default_rng(number)
             inputs = {i.name: value(i, sizes, random) for i in model.graph.input}
-            outputs = dict(zip([o.name for o in model.graph.output], ReferenceEvaluator(model).run(None, inputs)))
+            outputs = dict(zip([o.name for o in model.graph.output], reference(model, inputs)))
             suffix = f"-{number + 1}" if number else ""
             np.savez(os.path.join(folder, f"inputs{suffix}.npz"), **inputs)
             np.savez(os.path.join(folder, f"outputs{suffix}.npz"), **outputs)
