@@ -167,7 +167,7 @@ static SmallVector<Operation *> moveMakers(AttentionOp op) {
       p->i.asConstant().value_or(1) > kMostDecodeQueries)
     return {};
   if (makers.query && !isOfElements(makers.query))
-    makers.query = {};
+    makers.query = {}, makers.dims[0] = {};
   SmallVector<Operation *> group = makers.all();
   unsigned ops = 0;
   for (Operation *maker : group)

@@ -19,12 +19,14 @@ namespace {
 constexpr unsigned kRows = kDecodeRows, kWarps = 4, kThreads = kWarps * 32, kMostShares = kMostDecodeShares,
                    kStages = kDecodeStages;
 
+/// Where a decoder's step has it, blocks of the next launches come beside it, whose registers it leaves.
+unsigned minCtasOf(const AttentionProblem &p) { return (p.d + p.e > 128 ? 2 : 3) + (makersOf(p.op) ? 1 : 0); }
+
 class Decode {
 public:
   Decode(KernelSink &sink, const AttentionProblem &p)
       : sink(sink), p(p), op(p.op),
-        k(sink.kernel, sink.entryName(),
-          {kThreads, p.d + p.e > 128 ? 3u : 4u, /*workspace=*/true, /*counters=*/true, sink.paged}),
+        k(sink.kernel, sink.entryName(), {kThreads, minCtasOf(p), /*workspace=*/true, /*counters=*/true, sink.paged}),
         type(op.getQuery().getType().scalarType()), score(k, op.getScore(), 1, extraBuffers(k, p)),
         blockKeys(decodeKeys(p.d + p.e)), chunksD(rowChunks(p.d)), chunksE(rowChunks(p.e)),
         bytesK(blockKeys * chunksD * 16), slotBytes(bytesK + blockKeys * chunksE * 16), tilesE(padTo16(p.e) / 8),
@@ -179,10 +181,10 @@ void Decode::startKeys() {
   Value before = shareBefore(k.ctaY());
   count = k.sub(shareBefore(k.add(k.ctaY(), 1)), before);
   Value first = k.mul(k.add(begin, before), blockKeys), shareEnd = k.add(first, k.mul(count, blockKeys));
-  // Nothing is read behind the share, and nothing before any key was seen.
+  // Nothing is read behind the share, and nothing that is seen by no row.
   share = {first,       shareEnd, k.min(some.end, shareEnd), ring, {chunksD, chunksE, bytesK}, slotBytes,
            kStages - 1, blockKeys};
-  keys.emplace(k, p, batch, group, share.end, blockKeys, sink.paged);
+  keys.emplace(k, p, batch, group, some.begin, share.end, blockKeys, sink.paged);
   for (unsigned slot = 0; slot < share.slots; ++slot) {
     Value j0 = k.add(first, slot * blockKeys);
     askFor(j0, k.add(ring, slot * slotBytes), keys->pageOf(j0));

@@ -104,7 +104,7 @@ LogicalResult Flash::build(artifact::Variant variant) {
   Value lastRow = k.sub(k.min(k.add(i0, rows), k.size(p.i)), 1);
   KeyRange some = seenBySome(k, p, i0, lastRow), all = seenByAll(k, p, i0, lastRow);
   Value endJ = p.low ? sizeJ : some.end;
-  KeysAndValues keys(k, p, b, g, endJ, kKeys, sink.paged);
+  KeysAndValues keys(k, p, b, g, /*begin=*/{}, endJ, kKeys, sink.paged);
   auto loadKeys = [&](Value j0, Value slot, Value page) {
     keys.copy(j0, page, type, slot, {chunksD, chunksE, bytesK}, plan.aligned);
   };

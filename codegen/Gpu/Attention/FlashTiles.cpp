@@ -36,7 +36,7 @@ std::optional<double> kt::gpu::plainScale(AttentionOp op) {
 
 HeadRows kt::gpu::headRows(KernelBuilder &k, Value buffer, ArrayRef<Expr> strides, Value b, Value h, Value rows,
                            int64_t columns, Value page, Value first) {
-  HeadRows from{headStart(k, buffer, strides, b, h, page), strides[2], strides[3], rows, columns, {}};
+  HeadRows from{headStart(k, buffer, strides, b, h, page), strides[2], strides[3], rows, columns, {}, {}};
   if (k.pagedAxis(buffer) >= 0)
     from.before = firstOfPage(k, first);
   return from;
@@ -50,6 +50,8 @@ void kt::gpu::copyRows(KernelBuilder &k, const HeadRows &from, Type type, Value 
     auto copy = [&] {
       Value to = k.sptr(k.add(slot, swizzle(k, chunks, r, c)));
       Value inRow = k.lt(row, from.rows), column = k.shl(c, 3);
+      if (from.first)
+        inRow = k.and_(inRow, k.cmp(Pred::sge, row, from.first));
       Value offset = k.mul(from.before ? k.sub(row, from.before) : row, k.size(from.rowStride));
       if (aligned) {
         Value inside = k.and_(inRow, k.lt(column, from.columns));
@@ -80,9 +82,9 @@ void kt::gpu::copyRows(KernelBuilder &k, const HeadRows &from, Type type, Value 
     copyChunk(k.add(k.tid(), at), at + threads <= count * used);
 }
 
-KeysAndValues::KeysAndValues(KernelBuilder &k, const AttentionProblem &p, Value b, Value g, Value end,
+KeysAndValues::KeysAndValues(KernelBuilder &k, const AttentionProblem &p, Value b, Value g, Value begin, Value end,
                              unsigned blockKeys, bool paged)
-    : k(k), p(p), b(b), g(g), end(end), blockKeys(blockKeys) {
+    : k(k), p(p), b(b), g(g), begin(begin), end(end), blockKeys(blockKeys) {
   if (!paged)
     keys = rowsOf(false, {}, {}), values = rowsOf(true, {}, {});
 }
@@ -90,7 +92,9 @@ KeysAndValues::KeysAndValues(KernelBuilder &k, const AttentionProblem &p, Value 
 HeadRows KeysAndValues::rowsOf(bool ofValues, Value page, Value j) const {
   AttentionOp op = p.op;
   Value buffer = k.bufferOf(ofValues ? op.getValue() : op.getKey());
-  return headRows(k, buffer, ofValues ? p.value : p.key, b, g, end, ofValues ? p.e : p.d, page, j);
+  HeadRows rows = headRows(k, buffer, ofValues ? p.value : p.key, b, g, end, ofValues ? p.e : p.d, page, j);
+  rows.first = begin;
+  return rows;
 }
 
 void KeysAndValues::copy(Value j, Value page, Type type, Value slot, const KeyTile &tile, bool aligned, bool commits) {

@@ -31,6 +31,7 @@ struct HeadRows {
   Value rows;      // those from here on are zeros
   int64_t columns; // d or e
   Value before;    // the number of the row at the base; null: 0
+  Value first;     // those before are zeros too; null: none
 };
 /// Those of a head in a factor's buffer; of such as lie in pages the ones of `page`, which has row `first`.
 HeadRows headRows(KernelBuilder &k, Value buffer, ArrayRef<Expr> strides, Value b, Value h, Value rows, int64_t columns,
@@ -49,9 +50,9 @@ struct KeyTile {
 /// pages, each block of `blockKeys` in one.
 class KeysAndValues {
 public:
-  /// Those from `end` on count as zeros.
-  KeysAndValues(KernelBuilder &k, const AttentionProblem &p, Value b, Value g, Value end, unsigned blockKeys,
-                bool paged);
+  /// Those from `end` on count as zeros, as do those before `begin` (null: none).
+  KeysAndValues(KernelBuilder &k, const AttentionProblem &p, Value b, Value g, Value begin, Value end,
+                unsigned blockKeys, bool paged);
   /// Where the block from j on is; null without pages.
   Value pageOf(Value j) const { return pageOfKeys(k, p, b, j, end); }
   /// Copies the block from j on, in this page, to `slot`: one group of asynchronous copies where all is `aligned`,
@@ -62,7 +63,7 @@ private:
   HeadRows rowsOf(bool ofValues, Value page, Value j) const;
   KernelBuilder &k;
   const AttentionProblem &p;
-  Value b, g, end;
+  Value b, g, begin, end;
   unsigned blockKeys;
   HeadRows keys, values; // those in one piece
 };

@@ -121,6 +121,8 @@ AttentionMakers kt::findMakers(AttentionOp op) {
   if (query && query->getBlock() == op->getBlock() && query.getResult().hasOneUse() &&
       findDimensions(op, 0, makers.dims[0]))
     makers.query = query;
+  else
+    makers.dims[0] = {};
   return makers;
 }
 
