@@ -44,7 +44,7 @@ Values KernelBuilder::loadWhen(Value when, Value ptr, Type scalar, unsigned n, b
 }
 
 /// A label that nothing jumps to, where nothing passes. A dollar of LLVM's text is two.
-static void addLabel(KernelBuilder &k, std::string label) {
+static void addLabel(KernelBuilder &k, const std::string &label) {
   LLVM::InlineAsmOp::create(k.b, k.loc, TypeRange(), ValueRange(), "$" + label + ":", "~{memory}",
                             /*has_side_effects=*/true, /*is_align_stack=*/false, LLVM::TailCallKind::None,
                             LLVM::AsmDialectAttr(), ArrayAttr());
