@@ -7,12 +7,18 @@
 #include "dialects/KT/Schedule/Options.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Pass/Pass.h"
+#include "passes/Precision/AccuracyReport.h"
 
 namespace kt {
 #define GEN_PASS_DECL
 #include "passes/Passes.h.inc"
 #define GEN_PASS_REGISTRATION
 #include "passes/Passes.h.inc"
+
+// Passes that also say in a report what weights become; null: in none.
+std::unique_ptr<mlir::Pass> createQuantizeWeights(QuantizeWeightsOptions options, AccuracyReport *report);
+std::unique_ptr<mlir::Pass> createConvertPrecision(ConvertPrecisionOptions options, AccuracyReport *report);
+std::unique_ptr<mlir::Pass> createShareWeights(AccuracyReport *report);
 } // namespace kt
 
 #endif

@@ -368,9 +368,10 @@ def QuantizeWeights : Pass<"kt-quantize-weights", "::mlir::func::FuncOp"> {
   let summary = "Stores the weights of products, convolutions and tables in INT8";
   let description = [{
     **Requires** packed weights. **Guarantees** that they are i8 with an f32 scale a channel, applied in the epilogue. **Does not** quantise activations, nor the
-    weights of products that make angles, integers or routing decisions.
+    weights of products that make angles, integers or routing decisions, nor weights that rounding leaves less than `min-snr` of signal to noise.
   }];
-  let options = [ListOption<"exclude", "exclude", "std::string", "nodes and weights that stay as they are, as patterns">];
+  let options = [ListOption<"exclude", "exclude", "std::string", "nodes and weights that stay as they are, as patterns">,
+                 Option<"minSnr", "min-snr", "double", "kt::kMinSignalToNoise", "least signal to noise of a weight, in decibels; 0: any">];
 }
 
 def ShareWeights : Pass<"kt-share-weights", "::mlir::func::FuncOp"> {

@@ -29,8 +29,8 @@ std::string listOfTargets(const std::string &last) {
 }
 
 struct CompileCommand {
-  std::string input, output, precision = "model", quant = "none", maxSliceMem, config, candidates, costModel, sample,
-                             diagnostics = "text";
+  std::string input, output, precision = "model", quant = "none", quantMinSnr, maxSliceMem, config, candidates,
+                             costModel, sample, diagnostics = "text";
   std::vector<std::string> targets, dims;
   CompileOptions options;
 };
@@ -52,6 +52,13 @@ void addCompileOptions(CLI::App &app, CompileCommand &c) {
          "nodes or weights that stay as they are, as a pattern such as '*/lm_head/*'; may be given several times")
       ->allow_extra_args(false)
       ->check(named);
+  app.add_option("--quant-min-snr", c.quantMinSnr,
+                 "with --quant: weights that would have less signal to noise, in dB, stay as they are (default " +
+                     printDecibels(kMinSignalToNoise) + "; 0: none)")
+      ->check(named);
+  app.add_option("--accuracy-report", c.options.accuracyReport,
+                 "with --quant: write what each weight lost into this file, as JSON if it ends in .json")
+      ->check(named);
   app.add_option("--max-slice-mem", c.maxSliceMem, "most memory of one slice, such as 20GB")->check(named);
   app.add_option("--dim", c.dims, "NAME=N or NAME=LO..HI: sizes that a dimension can have")->allow_extra_args(false);
   app.add_option("--config", c.config, "config.yaml; the command line wins")->check(named);
@@ -72,12 +79,22 @@ Status finish(CompileCommand &c) {
   if (!c.sample.empty())
     o.nextToken = c.sample == "greedy" ? import::NextToken::greedy : import::NextToken::drawn;
   o.quant = c.quant == "int8" ? Quant::int8 : Quant::none;
-  if (!o.quantExclude.empty() && o.quant == Quant::none)
-    return Status::usage("--quant-exclude: expected --quant as well");
+  for (auto [given, option] :
+       {std::pair(!o.quantExclude.empty(), "--quant-exclude"), std::pair(!c.quantMinSnr.empty(), "--quant-min-snr"),
+        std::pair(!o.accuracyReport.empty(), "--accuracy-report")})
+    if (given && o.quant == Quant::none)
+      return Status::usage(std::string(option) + ": expected --quant as well");
   for (const std::string &pattern : o.quantExclude)
     if (std::optional<std::string> wrong = NamePatterns::errorIn(pattern))
       return Status::usage("--quant-exclude '" + pattern + "': " + *wrong);
   std::vector<std::string> given;
+  if (!c.quantMinSnr.empty()) {
+    Result<double> decibels = parseDecibels(c.quantMinSnr);
+    if (!decibels.ok())
+      return Status::usage("--quant-min-snr: " + decibels.status().message());
+    o.quantMinSnr = *decibels;
+    given.push_back("quant_min_snr");
+  }
   if (!c.maxSliceMem.empty()) {
     Result<uint64_t> size = parseSize(c.maxSliceMem);
     if (!size.ok())

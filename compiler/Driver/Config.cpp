@@ -49,6 +49,14 @@ Status kt::readConfig(const std::string &path, CompileOptions &options, const st
             return Status::usage(at + ": " + size.status().message());
           if (!fromCommandLine("max_slice_mem"))
             options.maxSliceBytes = *size;
+        } else if (key == "quant_min_snr") {
+          Result<double> decibels = parseDecibels(value);
+          if (!decibels.ok())
+            return Status::usage(at + ": " + decibels.status().message());
+          if (options.quant == Quant::none)
+            return Status::usage(at + ": expected --quant as well");
+          if (!fromCommandLine("quant_min_snr"))
+            options.quantMinSnr = *decibels;
         } else if (key == "tensor_core_priority") {
           if (value != "low" && value != "normal" && value != "high")
             return Status::usage(at + ": expected low, normal or high but got '" + value + "'");
@@ -57,7 +65,7 @@ Status kt::readConfig(const std::string &path, CompileOptions &options, const st
                                                     : TensorCorePriority::high;
         } else {
           return Status::usage(where(path, entry.first.Mark()) + ": unknown key 'execution." + key +
-                               "', expected dynamic_batching, max_slice_mem or tensor_core_priority");
+                               "', expected dynamic_batching, max_slice_mem, quant_min_snr or tensor_core_priority");
         }
       }
     }

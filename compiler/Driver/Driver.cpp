@@ -2,12 +2,14 @@
 
 #include "compiler/Driver/Driver.h"
 #include "codegen/Package/Package.h"
+#include "compiler/Driver/AccuracyFile.h"
 #include "compiler/Import/Importer.h"
 #include "compiler/Pipeline/Pipeline.h"
 #include "mlir/IR/Verifier.h"
 #include "runtime/artifact/Container.h"
 #include "runtime/artifact/Writer.h"
 #include "runtime/os/OutputFile.h"
+#include "runtime/text/Grammar.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Path.h"
@@ -85,7 +87,24 @@ static Status checkOutputs(const import::ModelFile &model, const std::string &ou
   if (!options.dumpPhases.empty())
     for (unsigned i = 0; i < phaseNames().size(); ++i)
       outputs.push_back(dumpPath(options.dumpPhases, i));
+  if (!options.accuracyReport.empty())
+    outputs.push_back(options.accuracyReport);
   return kept.mayWriteAll(outputs);
+}
+
+/// Bytes of the constants that are stored, by where they lie.
+static std::map<const char *, uint64_t> constantsOf(ModuleOp module) {
+  std::map<const char *, uint64_t> constants;
+  module.walk([&](ConstantOp op) {
+    if (!op.use_empty())
+      constants[op.bytes().data()] = op.bytes().size();
+  });
+  return constants;
+}
+
+/// Whether weights are quantised before compilation stops.
+static bool reachesWeights(const std::string &compileTo) {
+  return compileTo.empty() || (compileTo != phaseNames()[0] && compileTo != nameOf(Phase::graph));
 }
 
 /// Bodies are fused for as long as that makes different kernels that are worth their time, a hundredth of a second and
@@ -155,6 +174,16 @@ Status kt::compile(const std::string &input, const std::string &output, const Co
   (*file)->openExternal();
   if (Status s = checkOutputs(**file, output, options); !s.ok())
     return failedWith(s);
+  // Opened at once: that it cannot be written is said before the work is done.
+  std::optional<os::OutputFile> accuracy;
+  if (!options.accuracyReport.empty()) {
+    if (!reachesWeights(options.compileTo))
+      return failedWith(Status::usage("--accuracy-report: weights are not quantised before phase " +
+                                      nameOf(Phase::precision) + ", but compilation stops after " + options.compileTo));
+    accuracy.emplace(options.accuracyReport);
+    if (!accuracy->status().ok())
+      return failedWith(accuracy->status());
+  }
   // What was read is what is in the artifact only if it stayed the same.
   auto unchanged = [&]() -> Status {
     if (llvm::Error changed = (*file)->unchanged())
@@ -182,8 +211,18 @@ Status kt::compile(const std::string &input, const std::string &output, const Co
   };
   if (Status s = dump(); !s.ok())
     return failedWith(s);
+  AccuracyReport accuracyReport;
+  auto writeAccuracy = [&]() -> Status {
+    if (!accuracy)
+      return {};
+    accuracyReport.settle(constantsOf(*module));
+    accuracy->write(printAccuracy(accuracyReport, options.quantMinSnr, options.accuracyReport));
+    return accuracy->finish();
+  };
   auto stop = [&] {
     Status s = unchanged();
+    if (s.ok())
+      s = writeAccuracy();
     return s.ok() ? writeText(output, *module) : s;
   };
   if (options.compileTo == "import") {
@@ -195,6 +234,8 @@ Status kt::compile(const std::string &input, const std::string &output, const Co
   pipeline.precision = options.precision;
   pipeline.quant = options.quant;
   pipeline.quantExclude = options.quantExclude;
+  pipeline.quantMinSnr = options.quantMinSnr;
+  pipeline.report = accuracy ? &accuracyReport : nullptr;
   pipeline.maxSliceBytes = options.maxSliceBytes;
   pipeline.optLevel = options.optLevel;
   pipeline.targets = options.targets;
@@ -231,6 +272,7 @@ Status kt::compile(const std::string &input, const std::string &output, const Co
         << ", which is what a model of this size may have: compiled without fusion, as by -O0";
     pipeline.optLevel = 0;
     number = 1; // the phases' dumps begin anew
+    accuracyReport.clear();
     module = import::importModel(&context, **file, importOptions);
     if (!module)
       return failedWith(Status::failed(errors ? first : "import failed"));
@@ -268,6 +310,8 @@ Status kt::compile(const std::string &input, const std::string &output, const Co
                                                                         : "high");
   for (const std::string &pattern : options.quantExclude)
     model->options += " quant_exclude=" + pattern;
+  if (options.quant != Quant::none && options.quantMinSnr != kMinSignalToNoise)
+    model->options += " quant_min_snr=" + printDecibels(options.quantMinSnr);
   if (!options.costModel.empty()) {
     artifact::Digest digest = artifact::digestOf(std::as_bytes(std::span(options.costModel)));
     model->options += " cost_model=" + llvm::utohexstr(digest.high, true, 16) + llvm::utohexstr(digest.low, true, 16);
@@ -279,6 +323,10 @@ Status kt::compile(const std::string &input, const std::string &output, const Co
   if (options.nextToken != import::NextToken::none)
     model->options += std::string(" sample=") + (options.nextToken == import::NextToken::greedy ? "greedy" : "drawn");
   progress("write", 0, 0);
+  if (Status s = unchanged(); !s.ok())
+    return failedWith(s);
+  if (Status s = writeAccuracy(); !s.ok())
+    return failedWith(s);
   if (Status s = artifact::write(*model, output, unchanged); !s.ok())
     return failedWith(s);
   return {};

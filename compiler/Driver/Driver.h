@@ -9,6 +9,7 @@
 
 #include "compiler/Import/NextToken.h"
 #include "dialects/KT/Schedule/Options.h"
+#include "passes/Precision/AccuracyReport.h"
 #include "runtime/include/kt/Status.h"
 #include <cstdint>
 #include <functional>
@@ -28,6 +29,10 @@ struct CompileOptions {
   Quant quant = Quant::none;
   /// ONNX nodes and weights that stay as they are, as patterns with `*`, `?` and `[a-z]`; each has to match something.
   std::vector<std::string> quantExclude;
+  /// Weights that INT8 would leave with less signal to noise, in decibels, stay as they are; 0: none.
+  double quantMinSnr = kMinSignalToNoise;
+  /// A file that says what each weight lost, as JSON where its name ends in ".json"; empty: none.
+  std::string accuracyReport;
   uint64_t maxSliceBytes = 0; // 0: fine slices, which the runtime groups for the memory that it finds
   /// Dimension symbols narrowed to [first, second].
   std::map<std::string, std::pair<int64_t, int64_t>> dims;
@@ -71,7 +76,7 @@ const std::vector<std::string> &phaseNames();
 
 /// Compiles `input` to `output`. On failure `output` is as it was and at least one diagnostic was reported. Nothing
 /// that is read is written over: Code::usage when an output is the model, its external data or another output, under
-/// any name.
+/// any name. The report is in place before `output` is: it may be there without it, but never the other way round.
 Status compile(const std::string &input, const std::string &output, const CompileOptions &options,
                const CompileEvents &events);
 

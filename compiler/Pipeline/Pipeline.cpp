@@ -90,12 +90,13 @@ void kt::buildPhase(OpPassManager &pm, Phase phase, const PipelineOptions &optio
   }
   case Phase::precision:
     if (options.quant == Quant::int8)
-      pm.addNestedPass<func::FuncOp>(createQuantizeWeights({llvm::to_vector(options.quantExclude)}));
+      pm.addNestedPass<func::FuncOp>(
+          createQuantizeWeights({llvm::to_vector(options.quantExclude), options.quantMinSnr}, options.report));
     if (options.precision != Precision::model) {
       const char *to = options.precision == Precision::fp16   ? "fp16"
                        : options.precision == Precision::bf16 ? "bf16"
                                                               : "fp32";
-      pm.addNestedPass<func::FuncOp>(createConvertPrecision({to}));
+      pm.addNestedPass<func::FuncOp>(createConvertPrecision({to}, options.report));
     }
     if (options.quant != Quant::none || options.precision != Precision::model) {
       if (options.optLevel > 0) {
@@ -107,7 +108,7 @@ void kt::buildPhase(OpPassManager &pm, Phase phase, const PipelineOptions &optio
       pm.addNestedPass<func::FuncOp>(createMergeEqual());
     }
     if (options.optLevel > 0)
-      pm.addNestedPass<func::FuncOp>(createShareWeights());
+      pm.addNestedPass<func::FuncOp>(createShareWeights(options.report));
     break;
   case Phase::slices:
     pm.addNestedPass<func::FuncOp>(createMarkLookups());

@@ -9,6 +9,7 @@
 #define KT_COMPILER_PIPELINE_PIPELINE_H
 
 #include "compiler/Driver/Driver.h"
+#include "passes/Precision/AccuracyReport.h"
 #include "llvm/ADT/ArrayRef.h"
 
 namespace mlir {
@@ -28,7 +29,9 @@ enum class Phase {
 struct PipelineOptions {
   Precision precision = Precision::model;
   Quant quant = Quant::none;
-  std::vector<std::string> quantExclude; // nodes and weights that stay as they are, as patterns
+  std::vector<std::string> quantExclude;  // nodes and weights that stay as they are, as patterns
+  double quantMinSnr = kMinSignalToNoise; // weights with less of it stay as they are
+  AccuracyReport *report = nullptr;       // filled in where it is given
   uint64_t maxSliceBytes = 0;
   int optLevel = 3;
   std::vector<std::string> targets;

@@ -125,6 +125,18 @@ unsigned kt::bodyOps(Region &region) {
   return ops;
 }
 
+bool kt::comesFromData(Value number) {
+  SmallVector<Value> next = {number};
+  llvm::SmallPtrSet<Operation *, 16> seen;
+  while (!next.empty())
+    if (Operation *op = next.pop_back_val().getDefiningOp(); op && seen.insert(op).second) {
+      if (isa<ReadOp>(op))
+        return true;
+      llvm::append_range(next, op->getOperands());
+    }
+  return false;
+}
+
 void kt::setBodyOperand(Operation *op, unsigned number, Value value) {
   op->setOperand(firstBodyOperand(op) + number, value);
   for (BodyRef body : bodiesOf(op))

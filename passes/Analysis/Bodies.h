@@ -40,6 +40,9 @@ double typicalBytes(mlir::Value v);
 /// Reads of body operand `number` in all bodies of `op`.
 llvm::SmallVector<ReadOp> readsOf(mlir::Operation *op, unsigned number);
 
+/// Whether a number of a body is made from an element of a tensor.
+bool comesFromData(mlir::Value number);
+
 /// Makes `value` body operand `number` of `op`, whose bodies' arguments get its type; reads are as they were.
 void setBodyOperand(mlir::Operation *op, unsigned number, mlir::Value value);
 

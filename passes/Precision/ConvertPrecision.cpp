@@ -54,7 +54,8 @@ Value convertScalar(OpBuilder &b, Location loc, Value v, Type to) {
 
 class Converter {
 public:
-  Converter(func::FuncOp func, Type to) : func(func), to(to), b(func.getContext()) {
+  Converter(func::FuncOp func, Type to, AccuracyReport *report)
+      : func(func), to(to), report(report), b(func.getContext()) {
     if (cast<FloatType>(to).getWidth() < 32) // widening loses nothing
       demand.emplace(func);
   }
@@ -230,6 +231,8 @@ private:
     b.setInsertionPointAfter(constant);
     v = makeConstant(b, constant.getLoc(), withElement(type, to), std::move(*bytes), constant.getName().value_or(""))
             .getResult();
+    if (report)
+      report->replace(constant.bytes().data(), v.getDefiningOp<ConstantOp>().bytes().data());
     Operation *view = generic.getInputs()[0].getDefiningOp();
     generic.erase();
     view->erase();
@@ -260,6 +263,7 @@ private:
 
   func::FuncOp func;
   Type to;
+  AccuracyReport *report;
   OpBuilder b;
   std::optional<PrecisionDemand> demand;
   llvm::DenseSet<Value> activations;
@@ -274,8 +278,15 @@ struct ConvertPrecisionPass : kt::impl::ConvertPrecisionBase<ConvertPrecisionPas
       return;
     Builder b(&getContext());
     Type type = to == "fp16" ? Type(b.getF16Type()) : to == "bf16" ? Type(b.getBF16Type()) : Type(b.getF32Type());
-    Converter(getOperation(), type).run();
+    Converter(getOperation(), type, report).run();
   }
+  AccuracyReport *report = nullptr;
 };
 
 } // namespace
+
+std::unique_ptr<Pass> kt::createConvertPrecision(ConvertPrecisionOptions options, AccuracyReport *report) {
+  auto pass = std::make_unique<ConvertPrecisionPass>(std::move(options));
+  pass->report = report;
+  return pass;
+}

@@ -7,6 +7,16 @@
 using namespace mlir;
 using namespace kt;
 
+void kt::forEachNode(Location loc, llvm::function_ref<void(StringRef)> visit) {
+  loc->walk([&](Location inner) {
+    auto node = dyn_cast<NameLoc>(inner);
+    if (!node)
+      return WalkResult::advance();
+    visit(node.getName());
+    return WalkResult::skip(); // what is inside is the operator's name
+  });
+}
+
 std::optional<std::string> NamePatterns::errorIn(StringRef text) {
   llvm::Expected<llvm::GlobPattern> glob = llvm::GlobPattern::create(text);
   if (glob)
@@ -23,29 +33,24 @@ NamePatterns::NamePatterns(ArrayRef<std::string> texts) {
   }
 }
 
-bool NamePatterns::matchName(StringRef name) {
+void NamePatterns::matchName(StringRef name, size_t &first) {
   if (name.empty())
-    return false;
+    return;
   names.insert(name);
-  bool any = false;
-  for (Pattern &pattern : patterns)
-    if (pattern.glob.match(name))
-      pattern.matched = any = true;
-  return any;
+  for (size_t i = 0; i < patterns.size(); ++i)
+    if (patterns[i].glob.match(name)) {
+      patterns[i].matched = true;
+      first = std::min(first, i);
+    }
 }
 
-bool NamePatterns::match(Location nodes, StringRef weight) {
+std::optional<StringRef> NamePatterns::match(Location nodes, StringRef weight) {
   if (patterns.empty())
-    return false;
-  bool any = matchName(weight);
-  nodes->walk([&](Location loc) {
-    auto node = dyn_cast<NameLoc>(loc);
-    if (!node)
-      return WalkResult::advance();
-    any |= matchName(node.getName());
-    return WalkResult::skip(); // what is inside is the operator's name
-  });
-  return any;
+    return std::nullopt;
+  size_t first = patterns.size();
+  matchName(weight, first);
+  forEachNode(nodes, [&](StringRef node) { matchName(node, first); });
+  return first < patterns.size() ? std::optional<StringRef>(patterns[first].text) : std::nullopt;
 }
 
 std::optional<std::string> NamePatterns::unmatched() const {

@@ -2,7 +2,7 @@
 //
 // Symmetric: s = max|w| / 127 of the elements that share it, or 1 where those are all zeros, and q = w / s rounded to
 // the nearest, ties to even. All of it is IEEE's arithmetic in single precision, so the bytes are the same wherever and
-// by however many threads they are made.
+// by however many threads they are made. What was lost is summed up beside that, in an order of its own for each block.
 //
 //===----------------------------------------------------------------------===//
 
@@ -41,10 +41,27 @@ struct Int8Layout {
   auto operator<=>(const Int8Layout &) const = default;
 };
 
-/// Quantises the block `block` of a weight of `format` at `from`, of any alignment, to its place in `to` and `scales`.
-/// False where an element is infinite or not a number; what is written then means nothing.
+/// What rounding cost a weight, or some blocks of it: the sums of its elements' squares and of those of the errors w -
+/// q * s. Channels are what has a scale, by their scales' numbers.
+struct Int8Error {
+  double signal = 0, noise = 0;
+  double square = 0, squareInSteps = 0;   // of the largest error, and of the largest in steps of its channel's scale
+  int64_t worstChannel = -1;              // which has most noise for its signal; -1: none has an error
+  double worstSignal = 1, worstNoise = 0; // of that, in its steps
+
+  /// A channel's sums and the square of its largest error, in steps of `scale`.
+  void addChannel(int64_t channel, double scale, double squares, double errors, double mostSquared);
+  void add(const Int8Error &other);
+};
+
+/// Signal to noise in decibels; infinite where there is no error that single precision can tell.
+double decibels(double signal, double noise);
+
+/// Quantises the block `block` of a weight of `format` at `from`, of any alignment, to its place in `to` and `scales`,
+/// and adds what that cost to `error`. False where an element is infinite or not a number; what is written then means
+/// nothing.
 bool quantizeBlock(const Int8Layout &layout, FloatFormat format, const char *from, int64_t block, char *to,
-                   float *scales);
+                   float *scales, Int8Error &error);
 
 } // namespace kt
 

@@ -6,18 +6,22 @@
 // round(w / s). The kernels widen q; the scale is applied once to the accumulator.
 //
 // What is to be quantised is found first, then quantised block by block on all threads, then put in its place: weights
-// of any size share the threads, and beside a weight and its result nothing is held.
+// of any size share the threads, and beside a weight and its result nothing is held. What rounding costs is known then:
+// a weight that loses too much is not put in its place.
 //
 //===----------------------------------------------------------------------===//
 
 #include "dialects/KT/IR/Blobs.h"
 #include "mlir/IR/Threading.h"
 #include "passes/Analysis/Bodies.h"
-#include "passes/Analysis/PrecisionDemand.h"
 #include "passes/Passes.h"
+#include "passes/Precision/Int8Places.h"
 #include "passes/Precision/NamePatterns.h"
-#include "passes/Precision/QuantizeInt8.h"
+#include "llvm/ADT/MapVector.h"
+#include "llvm/ADT/SetVector.h"
+#include "llvm/Support/FormatVariadic.h"
 #include <atomic>
+#include <cmath>
 #include <map>
 #include <sys/mman.h>
 
@@ -31,67 +35,8 @@ using namespace kt;
 
 namespace {
 
-constexpr int64_t kMinElements = 256;      // below this the scales cost what the bytes save
 constexpr int64_t kTaskElements = 1 << 16; // or a block, if that is larger: some 30 us of work
 constexpr size_t kLargePage = 2 << 20;
-
-static_assert(kInt8Columns == kPanel);
-
-std::optional<FloatFormat> formatOf(Type element) {
-  return element.isF32()    ? std::optional(FloatFormat::f32)
-         : element.isF16()  ? std::optional(FloatFormat::f16)
-         : element.isBF16() ? std::optional(FloatFormat::bf16)
-                            : std::nullopt;
-}
-
-/// The panels of a product's weights; those of its parts take turns.
-std::optional<Int8Layout> layoutOf(MatmulOp op) {
-  auto constant = op.getRhs().getDefiningOp<ConstantOp>();
-  if (!op.getPacked() || !constant || !op.accumulatorType().isF32())
-    return std::nullopt;
-  SymTensorType type = constant.getResult().getType();
-  int64_t panels = *type.dim(0).asConstant(), parts = op.getParts();
-  // What verifiers cannot tell, columns of a size that only a run knows, is left alone.
-  if (panels % parts != 0)
-    return std::nullopt;
-  return Int8Layout::panels(parts, panels / parts * kPanel, *type.dim(1).asConstant(), /*byTurns=*/true);
-}
-
-/// The panels of a convolution's weights, those of its groups behind one another.
-std::optional<Int8Layout> layoutOf(ConvOp op) {
-  auto constant = op.getWeights().getDefiningOp<ConstantOp>();
-  SymTensorType result = op.getResult().getType();
-  std::optional<int64_t> outputs = result.dim(result.getRank() - 1).asConstant();
-  if (!constant || !op.accumulatorType().isF32() || !outputs)
-    return std::nullopt;
-  SymTensorType type = constant.getResult().getType();
-  auto size = [&](int64_t d) { return *type.dim(d).asConstant(); };
-  if (size(0) == 0 || *outputs % size(0) != 0)
-    return std::nullopt;
-  auto layout = Int8Layout::panels(size(0), *outputs / size(0), size(2) * size(3), /*byTurns=*/false);
-  if (layout.panelsOfGroup() != size(1))
-    return std::nullopt;
-  return layout;
-}
-
-/// A constant that bodies read at a computed first index: an embedding, or the weights of experts. A scale an
-/// innermost row.
-std::optional<Int8Layout> layoutOfTable(Operation *op, unsigned operand, const PrecisionDemand &demand) {
-  unsigned first = firstBodyOperand(op), operands = op->getNumOperands() - first;
-  auto constant = op->getOperand(first + operand).getDefiningOp<ConstantOp>();
-  if (!constant || constant.getResult().getType().getRank() < 2 || demand.isExactTable(constant.getResult()))
-    return std::nullopt;
-  SmallVector<ReadOp> reads = readsOf(op, operand);
-  bool gathers = !reads.empty() && llvm::all_of(reads, [&](ReadOp r) {
-    unsigned leading = cast<BlockArgument>(r.getTensor()).getArgNumber() - operand;
-    return !r.getOtherwise() && !plainIndex(r.getIndices()[0], r->getBlock(), leading + operands);
-  });
-  SymTensorType type = constant.getResult().getType();
-  int64_t columns = *type.dim(type.getRank() - 1).asConstant();
-  if (!gathers || columns < 8)
-    return std::nullopt;
-  return Int8Layout::rows(*type.numElements().asConstant() / columns, columns);
-}
 
 /// Memory that the threads touch first: a vector would be filled with zeros by one. In large pages where the system has
 /// them, since faults of small ones take as long as the arithmetic.
@@ -107,28 +52,46 @@ AsmResourceBlob allocate(size_t size) {
   return blob;
 }
 
+/// The names of the nodes that use a weight, each once.
+using NodeNames = llvm::SetVector<StringRef>;
+
 /// A weight on its way to INT8.
 struct Weight {
+  Int8Place place;
   ConstantOp constant;
   Int8Layout layout;
   FloatFormat format;
   AsmResourceBlob bytes, scaleBytes;
   std::atomic<bool> finite = true;
+  Int8Error error;
+  std::optional<KeptWide> kept; // why it stays as it is after all
+  NodeNames nodes;
   Value values, scales; // once something uses them
 
-  Weight(ConstantOp constant, const Int8Layout &layout, FloatFormat format)
-      : constant(constant), layout(layout), format(format) {
+  explicit Weight(Int8Place &&found)
+      : place(std::move(found)), constant(place.constant), layout(*place.layout),
+        format(*floatFormatOf(constant.getResult().getType().getElementType())) {
     bytes = allocate(layout.blocks() * layout.blockElements());
     scaleBytes = allocate(layout.scales() * sizeof(float));
   }
 
-  void quantize(int64_t begin, int64_t end) {
+  void quantize(int64_t begin, int64_t end, Int8Error &cost) {
     const char *from = constant.bytes().data();
     char *to = bytes.getMutableData().data();
     auto *scale = reinterpret_cast<float *>(scaleBytes.getMutableData().data());
     for (int64_t block = begin; block < end && finite.load(std::memory_order_relaxed); ++block)
-      if (!quantizeBlock(layout, format, from, block, to, scale))
+      if (!quantizeBlock(layout, format, from, block, to, scale, cost))
         finite.store(false, std::memory_order_relaxed);
+  }
+
+  double signalToNoise() const { return decibels(error.signal, error.noise); }
+
+  void decide(double minSignalToNoise) {
+    if (!finite)
+      kept = KeptWide{WideReason::notFinite, "an element is infinite or not a number"};
+    else if (signalToNoise() < minSignalToNoise)
+      kept = KeptWide{WideReason::lowSignalToNoise,
+                      llvm::formatv("loses too much: {0:f1} dB, less than {1:f1}", signalToNoise(), minSignalToNoise)};
   }
 
   void makeConstants() {
@@ -146,20 +109,24 @@ struct Weight {
   }
 };
 
-/// Quantises all weights at the same time: small ones as well as blocks of large ones are what threads take.
+/// Quantises all weights at the same time: small ones as well as blocks of large ones are what threads take. Which
+/// blocks go together follows from sizes alone, and so does the order in which what they cost is summed up.
 void quantize(MLIRContext *context, ArrayRef<std::unique_ptr<Weight>> weights) {
   struct Task {
     Weight *weight;
     int64_t begin, end;
+    Int8Error cost;
   };
   std::vector<Task> tasks;
   for (const auto &weight : weights) {
     int64_t blocks = weight->layout.blocks();
     int64_t step = std::max<int64_t>(kTaskElements / weight->layout.blockElements(), 1);
     for (int64_t begin = 0; begin < blocks; begin += step)
-      tasks.push_back({weight.get(), begin, std::min(begin + step, blocks)});
+      tasks.push_back({weight.get(), begin, std::min(begin + step, blocks), {}});
   }
-  parallelForEach(context, tasks, [](const Task &task) { task.weight->quantize(task.begin, task.end); });
+  parallelForEach(context, tasks, [](Task &task) { task.weight->quantize(task.begin, task.end, task.cost); });
+  for (const Task &task : tasks)
+    task.weight->error.add(task.cost);
 }
 
 /// Multiplies the accumulator of a product by scales[index of result dimension `channel`], those of several parts by
@@ -185,27 +152,30 @@ void scaleAccumulators(Operation *op, Value scales, unsigned channel) {
 
 class Quantizer {
 public:
-  explicit Quantizer(ArrayRef<std::string> exclude) : excluded(exclude) {}
+  Quantizer(ArrayRef<std::string> exclude, double minSignalToNoise, AccuracyReport *report)
+      : excluded(exclude), minSignalToNoise(minSignalToNoise), report(report) {}
 
   LogicalResult run(func::FuncOp func) {
-    // A rounded router sends tokens to other experts, for weights that are nothing beside the experts' own.
     PrecisionDemand demand(func);
     func.walk([&](Operation *op) {
-      if (bodiesOf(op).empty() || demand.isExactProduct(op))
-        return;
-      if (auto matmul = dyn_cast<MatmulOp>(op))
-        add(matmul.getRhsMutable(), layoutOf(matmul));
-      else if (auto conv = dyn_cast<ConvOp>(op))
-        add(conv.getWeightsMutable(), layoutOf(conv));
-      for (unsigned first = firstBodyOperand(op), i = first; i < op->getNumOperands(); ++i)
-        add(op->getOpOperand(i), layoutOfTable(op, i - first, demand));
+      if (!bodiesOf(op).empty())
+        for (OpOperand &operand : op->getOpOperands())
+          if (std::optional<Int8Place> place = int8PlaceOf(op, operand.getOperandNumber(), demand))
+            add(operand, std::move(*place));
     });
     if (std::optional<std::string> unknown = excluded.unmatched())
       return emitError(UnknownLoc::get(func.getContext())) << "excluded from quantisation: " << *unknown;
+    if (report)
+      countConstants(func);
     quantize(func.getContext(), weights);
+    for (const auto &weight : weights)
+      weight->decide(minSignalToNoise);
+    warnOfLosses(func);
     for (const Use &use : uses)
-      if (weights[use.weight]->finite)
+      if (!weights[use.weight]->kept)
         replace(use, *weights[use.weight]);
+    if (report)
+      fillReport();
     return success();
   }
 
@@ -216,21 +186,113 @@ private:
     unsigned operand;
     size_t weight;
   };
+  /// A weight that some nodes read as it is, and why; of several reasons the first.
+  struct Wide {
+    Int8Place place;
+    NodeNames nodes;
+  };
 
-  void add(OpOperand &operand, std::optional<Int8Layout> layout) {
-    if (!layout)
-      return;
-    auto constant = operand.get().getDefiningOp<ConstantOp>();
-    SymTensorType type = constant.getResult().getType();
-    std::optional<FloatFormat> format = formatOf(type.getElementType());
-    if (!format || *type.numElements().asConstant() < kMinElements)
-      return;
-    if (excluded.match(operand.getOwner()->getLoc(), constant.getName().value_or("")))
-      return;
-    auto [it, isNew] = numbers.try_emplace(std::pair<Operation *, Int8Layout>(constant, *layout), weights.size());
-    if (isNew)
-      weights.push_back(std::make_unique<Weight>(constant, *layout, *format));
-    uses.push_back({operand.getOwner(), operand.getOperandNumber(), it->second});
+  void add(OpOperand &operand, Int8Place place) {
+    Operation *op = operand.getOwner();
+    ConstantOp constant = place.constant;
+    if (!place.kept)
+      if (auto pattern = excluded.match(op->getLoc(), constant.getName().value_or("")))
+        place.kept = KeptWide{WideReason::excluded, ("excluded by '" + *pattern + "'").str()};
+    NodeNames *nodes;
+    if (place.kept) {
+      nodes = &wide.try_emplace(constant, Wide{std::move(place), {}}).first->second.nodes;
+    } else {
+      auto [it, isNew] =
+          numbers.try_emplace(std::pair<Operation *, Int8Layout>(constant, *place.layout), weights.size());
+      if (isNew)
+        weights.push_back(std::make_unique<Weight>(std::move(place)));
+      uses.push_back({op, operand.getOperandNumber(), it->second});
+      nodes = &weights[it->second]->nodes;
+    }
+    forEachNode(op->getLoc(), [&](StringRef node) { nodes->insert(node); });
+  }
+
+  /// One line for all of them: a network of noise would make as many as it has weights.
+  void warnOfLosses(func::FuncOp func) {
+    Weight *worst = nullptr;
+    size_t count = 0;
+    for (const auto &weight : weights)
+      if (weight->kept && weight->kept->reason == WideReason::lowSignalToNoise) {
+        ++count;
+        if (!worst || weight->signalToNoise() < worst->signalToNoise())
+          worst = weight.get();
+      }
+    if (worst)
+      emitWarning(UnknownLoc::get(func.getContext()))
+          << count << (count == 1 ? " weight stays as it is" : " weights stay as they are")
+          << " because INT8 would leave less than " << llvm::formatv("{0:f1}", minSignalToNoise).str()
+          << " dB of signal to noise, the worst '" << worst->constant.getName().value_or("") << "' with "
+          << llvm::formatv("{0:f1}", worst->signalToNoise()).str();
+  }
+
+  /// Those that nothing reads are not stored.
+  void countConstants(func::FuncOp func) {
+    llvm::DenseSet<const char *> listed, seen;
+    for (const auto &weight : weights)
+      listed.insert(weight->constant.bytes().data());
+    for (auto &[constant, entry] : wide)
+      listed.insert(entry.place.constant.bytes().data());
+    uint64_t all = 0, others = 0;
+    func.walk([&](ConstantOp op) {
+      const char *data = op.bytes().data();
+      if (op.use_empty() || !seen.insert(data).second)
+        return;
+      all += op.bytes().size();
+      others += listed.contains(data) ? 0 : op.bytes().size();
+    });
+    report->addConstants(all, others);
+  }
+
+  static WeightAccuracy describe(const Int8Place &place, const NodeNames &nodes) {
+    WeightAccuracy w;
+    ConstantOp constant = place.constant;
+    w.name = constant.getName().value_or("").str();
+    for (StringRef node : nodes)
+      w.nodes.push_back(node.str());
+    w.shape.assign(place.shape.begin(), place.shape.end());
+    llvm::raw_string_ostream(w.type) << constant.getResult().getType().getElementType();
+    w.isTable = place.isTable;
+    w.bytesBefore = constant.bytes().size();
+    w.data = {constant.bytes().data()};
+    if (place.kept)
+      w.reason = place.kept->reason, w.words = place.kept->words;
+    return w;
+  }
+
+  static Int8Accuracy accuracyOf(const Weight &weight) {
+    const Int8Error &error = weight.error;
+    Int8Accuracy a{weight.signalToNoise(), std::sqrt(error.square), std::sqrt(error.squareInSteps), error.worstChannel,
+                   decibels(error.worstSignal, error.worstNoise)};
+    // Parts of a product have scales for whole panels.
+    int64_t channels = weight.layout.channels;
+    if (weight.place.columns && a.worstChannel >= 0)
+      a.worstChannel = a.worstChannel / channels * weight.place.columns + a.worstChannel % channels;
+    return a;
+  }
+
+  void fillReport() {
+    std::vector<WeightAccuracy> all;
+    for (const auto &weight : weights) {
+      WeightAccuracy w = describe(weight->place, weight->nodes);
+      if (weight->finite)
+        w.accuracy = accuracyOf(*weight);
+      if (weight->kept) {
+        w.reason = weight->kept->reason, w.words = weight->kept->words;
+      } else {
+        w.form = weight->layout.inRows ? WeightAccuracy::Form::int8PerRow : WeightAccuracy::Form::int8PerChannel;
+        w.data = {weight->values.getDefiningOp<ConstantOp>().bytes().data(),
+                  weight->scales.getDefiningOp<ConstantOp>().bytes().data()};
+      }
+      all.push_back(std::move(w));
+    }
+    for (auto &[constant, entry] : wide)
+      all.push_back(describe(entry.place, entry.nodes));
+    report->add(std::move(all));
   }
 
   void replace(const Use &use, Weight &weight) {
@@ -292,13 +354,17 @@ private:
   }
 
   NamePatterns excluded;
+  double minSignalToNoise;
+  AccuracyReport *report; // null: nobody asks
   std::vector<std::unique_ptr<Weight>> weights;
   std::map<std::pair<Operation *, Int8Layout>, size_t> numbers; // of weights
   std::vector<Use> uses;
+  llvm::MapVector<Operation *, Wide> wide;
 };
 
 struct QuantizeWeightsPass : kt::impl::QuantizeWeightsBase<QuantizeWeightsPass> {
   using Base::Base;
+  AccuracyReport *report = nullptr;
 
   void runOnOperation() override {
     for (const std::string &pattern : exclude)
@@ -306,9 +372,15 @@ struct QuantizeWeightsPass : kt::impl::QuantizeWeightsBase<QuantizeWeightsPass> 
         getOperation()->emitError("exclude: '" + pattern + "': " + *wrong);
         return signalPassFailure();
       }
-    if (isGraph(getOperation()) && failed(Quantizer(llvm::to_vector(exclude)).run(getOperation())))
+    if (isGraph(getOperation()) && failed(Quantizer(llvm::to_vector(exclude), minSnr, report).run(getOperation())))
       signalPassFailure();
   }
 };
 
 } // namespace
+
+std::unique_ptr<Pass> kt::createQuantizeWeights(QuantizeWeightsOptions options, AccuracyReport *report) {
+  auto pass = std::make_unique<QuantizeWeightsPass>(std::move(options));
+  pass->report = report;
+  return pass;
+}

@@ -110,6 +110,8 @@ struct ShareWeightsPass : kt::impl::ShareWeightsBase<ShareWeightsPass> {
       Value panel = arith::DivUIOp::create(b, loc, row, sixteen), inside = arith::RemUIOp::create(b, loc, row, sixteen);
       read.getIndicesMutable().assign({panel, read.getIndices()[1], inside});
     }
+    if (report)
+      report->replace(table.bytes().data(), panels.bytes().data());
     panels->moveBefore(&getOperation().getBody().front().front());
     for (OpOperand &use : llvm::make_early_inc_range(table.getResult().getUses())) {
       Operation *op = use.getOwner();
@@ -117,6 +119,14 @@ struct ShareWeightsPass : kt::impl::ShareWeightsBase<ShareWeightsPass> {
     }
     table.erase();
   }
+
+  AccuracyReport *report = nullptr;
 };
 
 } // namespace
+
+std::unique_ptr<Pass> kt::createShareWeights(AccuracyReport *report) {
+  auto pass = std::make_unique<ShareWeightsPass>();
+  pass->report = report;
+  return pass;
+}

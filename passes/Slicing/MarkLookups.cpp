@@ -18,19 +18,6 @@ using namespace kt;
 
 namespace {
 
-/// Whether a number of a body is made from an element of a tensor.
-bool comesFromData(Value number) {
-  SmallVector<Value> next = {number};
-  llvm::SmallPtrSet<Operation *, 16> seen;
-  while (!next.empty())
-    if (Operation *op = next.pop_back_val().getDefiningOp(); op && seen.insert(op).second) {
-      if (isa<ReadOp>(op))
-        return true;
-      llvm::append_range(next, op->getOperands());
-    }
-  return false;
-}
-
 bool isLookedUp(ConstantOp weight) {
   for (OpOperand &use : weight.getResult().getUses()) {
     Operation *op = use.getOwner();

@@ -73,6 +73,32 @@ Result<uint64_t> parseSize(std::string_view text) {
   return bad;
 }
 
+Result<double> parseDecibels(std::string_view text) {
+  constexpr int64_t kMost = 200;
+  Status bad = Status::usage("expected decibels from 0 to " + std::to_string(kMost) + " such as 27.5 but got '" +
+                             std::string(text) + "'");
+  std::string_view rest = text, whole = takeDigits(rest), fraction;
+  if (!rest.empty() && rest[0] == '.') {
+    rest.remove_prefix(1);
+    fraction = takeDigits(rest);
+    if (fraction.empty())
+      return bad;
+  }
+  // In thousandths, so that one text is one number.
+  int64_t thousandths = 0;
+  if (!rest.empty() || whole.empty() || whole.size() > 3 || fraction.size() > 3 ||
+      !parseNumber(std::string(whole) + std::string(fraction) + std::string(3 - fraction.size(), '0'), thousandths) ||
+      thousandths > kMost * 1000)
+    return bad;
+  return static_cast<double>(thousandths) / 1000;
+}
+
+std::string printDecibels(double decibels) {
+  char text[32];
+  auto [end, error] = std::to_chars(text, text + sizeof(text), decibels);
+  return {text, end};
+}
+
 Result<NamedRange> parseRange(std::string_view text) {
   NamedRange range;
   size_t equal = text.rfind('=');

@@ -54,6 +54,8 @@ def cases():
 
     for name, command in {"no command": ["ktc"], "unknown flag": ["ktc", "compile", "--frob"], "missing model": ["ktc", "compile", "none.onnx", "-o", "bad.ktm"],
                           "bad value": [*compile_add, "--quant", "int3"], "bad size": [*compile_add, "--max-slice-mem", "x"], "itself": ["ktc", "compile", "add.onnx", "-o", "add.onnx"],
+                          "bad decibels": [*compile_add, "--quant", "int8", "--quant-min-snr", "1e999"],
+                          "a report over the model": [*compile_add, "--quant", "int8", "--accuracy-report", "add.onnx"],
                           "inspect": ["ktc", "inspect", "none.ktm"], "convert": ["ktransformers-convert"]}.items():
         def diagnostics(b, command=command):
             cases_ktrun.artifact(b)

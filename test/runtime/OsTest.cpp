@@ -287,6 +287,19 @@ TEST(Grammar, Sizes) {
     EXPECT_EQ(parseSize(text).status().code(), Code::usage) << text;
 }
 
+TEST(Grammar, Decibels) {
+  std::pair<const char *, double> right[] = {{"20", 20},       {"0", 0},     {"27.5", 27.5},
+                                             {"0.125", 0.125}, {"200", 200}, {"007.0", 7}};
+  for (auto &[text, decibels] : right)
+    EXPECT_EQ(*parseDecibels(text), decibels) << text;
+  for (const char *text : {"", ".5", "1.", "-1", "+1", "200.001", "1000", "99999999999999999999", "1e2", "inf", "nan",
+                           "0x10", " 1", "1 ", "1dB", "1,5", "0.0001", "1.2.3"})
+    EXPECT_EQ(parseDecibels(text).status().code(), Code::usage) << text;
+  EXPECT_EQ(printDecibels(27.5), "27.5");
+  EXPECT_EQ(printDecibels(25), "25");
+  EXPECT_EQ(printDecibels(0), "0");
+}
+
 TEST(Grammar, Ranges) {
   auto range = parseRange("a=b=2..7");
   ASSERT_TRUE(range.ok());

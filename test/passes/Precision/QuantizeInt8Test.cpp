@@ -8,6 +8,7 @@
 
 #include "passes/Precision/QuantizeInt8.h"
 #include "llvm/ADT/APFloat.h"
+#include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/STLFunctionalExtras.h"
 #include <cmath>
 #include <cstring>
@@ -52,10 +53,11 @@ struct Weight {
 struct Quantized {
   std::vector<char> values;
   std::vector<float> scales;
+  Int8Error error;
 };
 
 std::optional<Quantized> reference(const Weight &w, int64_t channels, llvm::function_ref<int64_t(int64_t)> channelOf) {
-  Quantized out{std::vector<char>(w.bits.size()), std::vector<float>(channels, 0)};
+  Quantized out{std::vector<char>(w.bits.size()), std::vector<float>(channels, 0), {}};
   for (int64_t i = 0; i < (int64_t)w.bits.size(); ++i) {
     if (!std::isfinite(w.at(i)))
       return std::nullopt;
@@ -73,11 +75,14 @@ std::optional<Quantized> reference(const Weight &w, int64_t channels, llvm::func
 std::optional<Quantized> quantized(const Weight &w, const Int8Layout &layout) {
   EXPECT_EQ((int64_t)w.bits.size(), layout.blocks() * layout.blockElements());
   std::vector<char> from = w.bytes();
-  Quantized out{std::vector<char>(w.bits.size() + 1, 0x55), std::vector<float>(layout.scales() + 1, -1)};
-  // In any order, as threads come.
+  Quantized out{std::vector<char>(w.bits.size() + 1, 0x55), std::vector<float>(layout.scales() + 1, -1), {}};
+  // In any order, as threads come; what it costs comes in two parts.
+  Int8Error some;
   for (int64_t block = layout.blocks(); block-- > 0;)
-    if (!quantizeBlock(layout, w.format, from.data() + 1, block, out.values.data(), out.scales.data()))
+    if (!quantizeBlock(layout, w.format, from.data() + 1, block, out.values.data(), out.scales.data(),
+                       block % 2 ? some : out.error))
       return std::nullopt;
+  out.error.add(some);
   EXPECT_EQ(out.values.back(), 0x55);
   EXPECT_EQ(out.scales.back(), -1);
   out.values.pop_back(), out.scales.pop_back();
@@ -91,6 +96,35 @@ void expectEqual(const std::optional<Quantized> &a, const std::optional<Quantize
   EXPECT_EQ(a->values, b->values);
   ASSERT_EQ(a->scales.size(), b->scales.size());
   EXPECT_EQ(memcmp(a->scales.data(), b->scales.data(), a->scales.size() * sizeof(float)), 0);
+}
+
+/// What rounding cost, element by element, from what was stored. A quotient of single precision is off by up to 2^-17.
+void expectError(const Weight &w, const Quantized &q, llvm::function_ref<int64_t(int64_t)> channelOf) {
+  std::vector<double> signal(q.scales.size()), noise(q.scales.size());
+  double largest = 0, largestInSteps = 0;
+  for (int64_t i = 0; i < (int64_t)w.bits.size(); ++i) {
+    int64_t c = channelOf(i);
+    double scale = q.scales[c], error = w.at(i) - (signed char)q.values[i] * scale;
+    if (scale == 0)
+      continue; // numbers that are next to nothing
+    signal[c] += (double)w.at(i) * w.at(i), noise[c] += error * error;
+    largest = std::max(largest, std::fabs(error)), largestInSteps = std::max(largestInSteps, std::fabs(error) / scale);
+  }
+  double all = 0, lost = 0, worst = 0;
+  for (size_t c = 0; c < signal.size(); ++c) {
+    all += signal[c], lost += noise[c];
+    worst = std::max(worst, noise[c] > 0 ? noise[c] / signal[c] : 0);
+  }
+  constexpr double kStep = 1e-5;
+  EXPECT_NEAR(q.error.signal, all, 1e-5 * all);
+  EXPECT_NEAR(q.error.noise, lost, 1e-3 * lost + 1e-9 * all);
+  EXPECT_NEAR(std::sqrt(q.error.squareInSteps), largestInSteps, kStep + 1e-5 * largestInSteps);
+  EXPECT_NEAR(std::sqrt(q.error.square), largest, 1e-4 * largest + kStep * *llvm::max_element(q.scales));
+  if (worst < 1e-8)
+    return; // as good as exact, or what quotients' rounding decides
+  ASSERT_TRUE(q.error.worstChannel >= 0 && q.error.worstChannel < (int64_t)signal.size());
+  EXPECT_NEAR(noise[q.error.worstChannel] / signal[q.error.worstChannel], worst, 2e-3 * worst);
+  EXPECT_NEAR(q.error.worstNoise / q.error.worstSignal, worst, 2e-3 * worst);
 }
 
 /// A layout with the channel of each of its elements, written down once more.
@@ -123,7 +157,8 @@ std::vector<Case> cases() {
   return {product(1, 1, 1),      product(1, 37, 1),     product(5, 3, 1),      product(6, 7, 2),
           product(9, 5, 3),      convolution(1, 16, 4), convolution(1, 21, 9), convolution(3, 5, 7),
           convolution(2, 33, 2), convolution(4, 1, 3),  table(1, 8),           table(7, 16),
-          table(3, 31),          table(5, 100),         table(2, 257),         table(40, 9)};
+          table(3, 31),          table(5, 100),         table(2, 257),         table(40, 9),
+          product(2, 150, 1),    table(2, 1500)};
 }
 
 struct QuantizeInt8 : testing::TestWithParam<FloatFormat> {
@@ -140,7 +175,10 @@ struct QuantizeInt8 : testing::TestWithParam<FloatFormat> {
         auto expected = reference(w, c.layout.scales(), c.channelOf);
         if (finite)
           EXPECT_TRUE(expected.has_value());
-        expectEqual(expected, quantized(w, c.layout));
+        auto out = quantized(w, c.layout);
+        expectEqual(expected, out);
+        if (out)
+          expectError(w, *out, c.channelOf);
       }
   }
   /// Bits of a finite number below `limit`, with a sign.
@@ -185,6 +223,42 @@ TEST_P(QuantizeInt8, Halves) {
   ASSERT_TRUE(out);
   EXPECT_EQ(out->scales[0], 1);
   EXPECT_EQ(out->values, (std::vector<char>{127, 0, 2, 2, -2, -2, -126, 126}));
+}
+
+TEST_P(QuantizeInt8, NothingIsLost) {
+  // Whole steps, and a row of zeros, which is no channel without a signal.
+  Weight w{format, {}};
+  uint32_t one = format == FloatFormat::f32 ? 0x3f800000 : format == FloatFormat::f16 ? 0x3c00 : 0x3f80;
+  uint32_t most = format == FloatFormat::f32 ? 0x42fe0000 : format == FloatFormat::f16 ? 0x57f0 : 0x42fe; // 127
+  for (int i = 0; i < 16; ++i)
+    w.bits.push_back(i == 3 ? most : i < 8 ? one : 0);
+  w.bits.resize(32, 0);
+  auto out = quantized(w, Int8Layout::rows(2, 16));
+  ASSERT_TRUE(out);
+  EXPECT_DOUBLE_EQ(out->error.signal, 127 * 127 + 7);
+  EXPECT_EQ(out->error.noise, 0);
+  EXPECT_EQ(out->error.worstChannel, -1);
+  EXPECT_EQ(decibels(out->error.signal, out->error.noise), HUGE_VAL);
+}
+
+TEST_P(QuantizeInt8, WhatIsLost) {
+  // Steps of 1: eight elements lose a half each, and one row loses nothing.
+  Weight w{format, {}};
+  uint32_t half = format == FloatFormat::f32 ? 0x3f000000 : format == FloatFormat::f16 ? 0x3800 : 0x3f00;
+  uint32_t most = format == FloatFormat::f32 ? 0x42fe0000 : format == FloatFormat::f16 ? 0x57f0 : 0x42fe;
+  w.bits.assign(16, 0);
+  w.bits[0] = most;
+  w.bits.resize(32, half);
+  for (int i = 8; i < 16; ++i)
+    w.bits[16 + i] = most;
+  auto out = quantized(w, Int8Layout::rows(2, 16));
+  ASSERT_TRUE(out);
+  EXPECT_NEAR(out->error.noise, 8 * 0.25, 1e-6);
+  EXPECT_NEAR(out->error.signal, 9 * 127 * 127 + 2, 1e-6);
+  EXPECT_EQ(out->error.worstChannel, 1);
+  EXPECT_NEAR(out->error.squareInSteps, 0.25, 1e-6);
+  EXPECT_NEAR(out->error.square, 0.25, 1e-6);
+  EXPECT_NEAR(decibels(1000, 1), 30, 1e-9);
 }
 
 TEST_P(QuantizeInt8, EveryHalf) {

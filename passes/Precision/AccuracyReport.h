@@ -1,0 +1,81 @@
+//===- AccuracyReport.h - what weights lost by being stored in INT8 -------===//
+//
+// Plain numbers and names, which passes fill in and the driver prints. What a weight became is known where it is
+// quantised; where its bytes are in the end, later passes decide, so they say when they put others in their place.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef KT_PASSES_PRECISION_ACCURACYREPORT_H
+#define KT_PASSES_PRECISION_ACCURACYREPORT_H
+
+#include <cstdint>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace kt {
+
+/// Weights with less signal to noise, in decibels, stay as they are unless a user says otherwise ("Weights in INT8" in
+/// docs/design.md says why).
+constexpr double kMinSignalToNoise = 25;
+
+/// Why a weight stays as it is.
+enum class WideReason { excluded, small, notFinite, exact, type, unpacked, place, lowSignalToNoise };
+
+/// What rounding cost a weight.
+struct Int8Accuracy {
+  double signalToNoise = 0; // in decibels; infinite: no error
+  double largestError = 0, largestErrorInSteps = 0;
+  int64_t worstChannel = -1; // a column of a product, an output of a convolution, a row; -1: none has an error
+  double worstSignalToNoise = 0;
+};
+
+/// One weight, whichever nodes use it.
+struct WeightAccuracy {
+  enum class Form { wide, int8PerChannel, int8PerRow };
+
+  std::string name;               // the initializer's, several joined by "+"; may be empty
+  std::vector<std::string> nodes; // ONNX nodes that use it
+  std::vector<int64_t> shape;     // [k, n] of a product's
+  std::string type;               // that it had
+  Form form = Form::wide;
+  bool isTable = false;                 // rows are looked up in it
+  std::optional<WideReason> reason;     // where it stayed as it was
+  std::string words;                    // that reason
+  std::optional<Int8Accuracy> accuracy; // where it was quantised, also if it then stayed as it was
+  uint64_t bytesBefore = 0, bytesAfter = 0;
+  std::optional<std::string> storedWith; // the weight whose elements stand for these, so that they are stored once
+  std::vector<const char *> data;        // constants that it is stored in, elements first
+};
+
+class AccuracyReport {
+public:
+  // For passes, on any thread.
+  void add(std::vector<WeightAccuracy> some);
+  /// Bytes of all constants as they are before, and of those among them that are no weights.
+  void addConstants(uint64_t all, uint64_t others);
+  /// A constant took the place of another one for some of its readers.
+  void replace(const char *data, const char *by);
+
+  /// Forgets everything.
+  void clear();
+  /// Looks up each weight in the constants that there are in the end, by where their bytes lie, and sorts: the least
+  /// signal to noise comes first, then what was not quantised.
+  void settle(const std::map<const char *, uint64_t> &constants);
+
+  std::vector<WeightAccuracy> weights;
+  /// Of all constants, the weights' and others', each counted once.
+  uint64_t bytesBefore = 0, bytesAfter = 0;
+  /// Of those that are no weights.
+  uint64_t otherBefore = 0, otherAfter = 0;
+
+private:
+  std::mutex mutex;
+  std::multimap<const char *, const char *> replaced;
+};
+
+} // namespace kt
+
+#endif
