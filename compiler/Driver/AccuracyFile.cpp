@@ -103,7 +103,7 @@ private:
         json.value(d);
     });
     json.attribute("type", w.type);
-    json.attribute("stored_as", w.form == Form::wide ? w.type : "int8");
+    json.attribute("quantised", w.form != Form::wide);
     if (w.form != Form::wide)
       json.attribute("scales", w.form == Form::int8PerChannel ? "channel" : "row");
     json.attribute("bytes_before", w.bytesBefore);

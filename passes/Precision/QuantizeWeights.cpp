@@ -124,7 +124,11 @@ void quantize(MLIRContext *context, ArrayRef<std::unique_ptr<Weight>> weights) {
     for (int64_t begin = 0; begin < blocks; begin += step)
       tasks.push_back({weight.get(), begin, std::min(begin + step, blocks), {}});
   }
-  parallelForEach(context, tasks, [](Task &task) { task.weight->quantize(task.begin, task.end, task.cost); });
+  parallelForEach(context, tasks, [](Task &task) {
+    Int8Error cost; // not where other threads' are, a row or a panel at a time
+    task.weight->quantize(task.begin, task.end, cost);
+    task.cost = cost;
+  });
   for (const Task &task : tasks)
     task.weight->error.add(task.cost);
 }

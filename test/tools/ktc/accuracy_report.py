@@ -102,7 +102,7 @@ def check(ktc, folder):
 
     by = {entry['name']: entry for entry in report['weights']}
     expect('weights', sorted(by), sorted(w))
-    expect('int8', {n for n, e in by.items() if e['stored_as'] == 'int8'}, {'embed', 'up', 'twice', 'taps', 'exact'})
+    expect('int8', {n for n, e in by.items() if e['quantised']}, {'embed', 'up', 'twice', 'taps', 'exact'})
     expect('reasons', {n: e['reason'] for n, e in by.items() if 'reason' in e},
            {'spiky': 'low_snr', 'kept.down': 'excluded', 'little': 'small', 'endless': 'not_finite', 'router': 'exact', 'codes': 'exact', 'batches': 'unpacked', 'wide': 'place'})
     expect('words', by['kept.down']['reason_text'], "excluded by 'kept*'")
@@ -130,7 +130,7 @@ def check(ktc, folder):
     expect('no limit', [e['reason'] for e in report['weights'] if e.get('reason') in ('low_snr', 'excluded')], [])
     expect('no limit among the options', 'quant_min_snr=0' in stored(ktc, folder)['options'].split(), True)
     report = json.loads(compile_model(ktc, folder, '--quant-min-snr', '99.5')[0])
-    expect('int8 over 99.5 dB', [e['name'] for e in report['weights'] if e['stored_as'] == 'int8'], ['exact'])
+    expect('int8 over 99.5 dB', [e['name'] for e in report['weights'] if e['quantised']], ['exact'])
     expect('99.5 dB among the options', 'quant_min_snr=99.5' in stored(ktc, folder)['options'].split(), True)
     # What stays is then stored in half precision; and IR may be asked for in place of an artifact.
     report = json.loads(compile_model(ktc, folder, '--precision', 'fp16')[0])
