@@ -256,7 +256,7 @@ def cases():
     good("size of 2^70", r"expected a size", "--max-slice-mem", "2000000000000GB")
     good("config missing", r"cannot read 'none.yaml'", "--config", "none.yaml", status=1)
     for name, text, message in [
-            ("unknown key", "execution:\n  dynamic_batches: true\n", r"'c.yaml' line 2: unknown key 'execution.dynamic_batches', expected dynamic_batching, max_slice_mem or tensor_core_priority"),
+            ("unknown key", "execution:\n  dynamic_batches: true\n", r"'c.yaml' line 2: unknown key 'execution.dynamic_batches', expected dynamic_batching, max_slice_mem, quant_min_snr or tensor_core_priority"),
             ("unknown section", "exection:\n  dynamic_batching: true\n", r"'c.yaml' line 1: unknown key 'exection'"),
             ("bad boolean", "execution:\n  dynamic_batching: perhaps\n", r"execution.dynamic_batching: expected true or false but got 'perhaps'"),
             ("bad size", "execution:\n  max_slice_mem: 20XB\n", r"execution.max_slice_mem: expected a size"),
