@@ -273,7 +273,8 @@ Expr CostModel::flash(const AttentionProblem &p, unsigned warps, bool async, Exp
 }
 
 CostModel::BlockTimes CostModel::decodeTimes(const AttentionProblem &p) const {
-  int64_t width = p.d + p.e, keys = decodeKeys(width), bytes = keys * width * 2, flops = 2 * kDecodeRows * keys * width;
+  int64_t width = p.d + p.e, keys = decodeKeys(p.d, p.e), bytes = keys * width * 2,
+          flops = 2 * kDecodeRows * keys * width;
   auto full = [&](const CardModel &c) {
     // What is copied to shared memory is read from there once.
     return std::max(target.overlapped(per(flops, c.mma), per(2 * bytes, c.shared)), per(bytes, c.l2));
@@ -296,7 +297,7 @@ Expr CostModel::decodeShares(const AttentionProblem &p) const {
 }
 
 Expr CostModel::decode(const AttentionProblem &p, Expr shares) const {
-  Expr tiles = decodeTiles(p), slabs = Expr::ceilDiv(Expr::ceilDiv(walkedBy(p), number(decodeKeys(p.d + p.e))), shares);
+  Expr tiles = decodeTiles(p), slabs = Expr::ceilDiv(Expr::ceilDiv(walkedBy(p), number(decodeKeys(p.d, p.e))), shares);
   Expr work = rounds(tiles * shares, slabs, decodeTimes(p));
   // The last block of a tile waits for all shares of a row, sixteen at a time, and knows by then that it is the last.
   Expr adding = pick([](const CardModel &c) { return c.latency / 3; }) * Expr::ceilDiv(shares, number(16)) +

@@ -129,6 +129,7 @@ def attention_cases():
         attention_case('attention_f16_20_unaligned', 'f16', 20, 12, [(1, 18, 33), (1, 3, 550), (1, 2, 0)]),
         attention_case('attention_f16_256', 'f16', 256, 256, [(1, 33, 65), (1, 4, 530)], heads=1),
         attention_case('attention_decode', 'f16', 64, 64, [(2, 1, 700), (1, 3, 1100), (1, 1, 0)], heads=4, group=4, bhsd=True),
+        attention_case('attention_decode_narrow', 'f16', 72, 56, [(2, 1, 700), (1, 3, 1100)], heads=4, group=4, bhsd=True),
         attention_case('attention_decode_alone', 'bf16', 128, 128, [(1, 1, 1), (2, 5, 7), (1, 2, 509), (1, 1, 2048), (1, 17, 70)], bhsd=True, zero_empty=True),
         attention_case('attention_decode_sink', 'f16', 128, 128, [(1, 1, 2048), (2, 2, 509), (1, 5, 7), (1, 1, 1), (1, 1, 0), (1, 17, 20)], heads=8, group=4, bhsd=True, zero_empty=True,
                        sinks=True),

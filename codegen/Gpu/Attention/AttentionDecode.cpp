@@ -28,7 +28,7 @@ public:
       : sink(sink), p(p), op(p.op),
         k(sink.kernel, sink.entryName(), {kThreads, minCtasOf(p), /*workspace=*/true, /*counters=*/true, sink.paged}),
         type(op.getQuery().getType().scalarType()), score(k, op.getScore(), 1, extraBuffers(k, p)),
-        blockKeys(decodeKeys(p.d + p.e)), chunksD(rowChunks(p.d)), chunksE(rowChunks(p.e)),
+        blockKeys(decodeKeys(p.d, p.e)), chunksD(rowChunks(p.d)), chunksE(rowChunks(p.e)),
         bytesK(blockKeys * chunksD * 16), slotBytes(bytesK + blockKeys * chunksE * 16), tilesE(padTo16(p.e) / 8),
         pitch((padTo16(p.e) + 4) * 4), makers(k, sink, p) {}
   LogicalResult build();

@@ -9,7 +9,7 @@ using namespace mlir;
 using namespace kt;
 using namespace kt::gpu;
 
-unsigned kt::gpu::rowChunks(int64_t n) { return std::max<unsigned>(4, llvm::PowerOf2Ceil(padTo16(n) / 8)); }
+unsigned kt::gpu::rowChunks(int64_t n) { return headPitch(n) / 16; }
 
 bool kt::gpu::mayBeLowest(AttentionOp op) {
   return llvm::any_of(op.getScore().front(), [](Operation &o) {

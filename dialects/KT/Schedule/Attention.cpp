@@ -143,3 +143,9 @@ AttentionMakers kt::makersOf(AttentionOp op) {
     makers.dims[i / 4][i % 4] = d;
   return makers.key && makers.value ? makers : AttentionMakers();
 }
+
+unsigned kt::headPitch(int64_t columns) {
+  return std::max<unsigned>(64, llvm::PowerOf2Ceil(llvm::alignTo(columns, 16) * 2));
+}
+
+unsigned kt::decodeKeys(int64_t d, int64_t e) { return headPitch(d) + headPitch(e) > 256 ? 64 : 128; }

@@ -47,9 +47,11 @@ AttentionMakers makersOf(AttentionOp op);
 
 /// Attention of few queries: rows of a tile, shares of a row's keys, and blocks of keys and values in shared memory.
 constexpr unsigned kDecodeRows = 16, kMostDecodeShares = 64, kDecodeStages = 3;
-/// Keys of a block, where a key and a value have `width` elements: 32 KB of them take as long to come as to be worked
-/// on, whose steps wait for one another.
-constexpr unsigned decodeKeys(int64_t width) { return width > 128 ? 64 : 128; }
+/// Bytes from one row of a head to the next in shared memory, a power of two, so that a swizzle stays inside.
+unsigned headPitch(int64_t columns);
+/// Keys of a block: 32 KB of them and their values take as long to come as to be worked on, whose steps wait for one
+/// another.
+unsigned decodeKeys(int64_t d, int64_t e);
 /// A share has as many keys at least, so that it is worth being added up.
 constexpr int64_t kLeastDecodeShare = 128;
 /// More queries than these have kernels for many rows.

@@ -124,6 +124,22 @@ kt.kernel @attention_decode ["p0", "p1", "p2"] computes {
   kt.yield %r : !kt.tensor<[p0, 4, p1, 64] x f16>
 }
 
+// Rows of keys are twice as far apart as those of values: a block of as many bytes has fewer of them.
+kt.kernel @attention_decode_narrow ["p0", "p1", "p2"] computes {
+^bb0(%q: !kt.tensor<[p0, 4, p1, 72] x f16>, %k: !kt.tensor<[p0, 1, p2, 72] x f16>, %v: !kt.tensor<[p0, 1, p2, 56] x f16>):
+  %r = kt.attention %q, %k, %v
+      {maps = [#bhid, #bgjd, #bgje, #bhie],
+       sizes = [#kt.expr<p0>, #kt.expr<4>, #kt.expr<p1>, #kt.expr<p2>, #kt.expr<72>, #kt.expr<56>], group = 4 : i64}
+      : !kt.tensor<[p0, 4, p1, 72] x f16>, !kt.tensor<[p0, 1, p2, 72] x f16>, !kt.tensor<[p0, 1, p2, 56] x f16>
+      -> !kt.tensor<[p0, 4, p1, 56] x f16> score {
+  ^bb0(%s: f32, %b: index, %h: index, %i: index, %j: index):
+    %c = arith.constant 0.117851131 : f32
+    %0 = arith.mulf %s, %c : f32
+    kt.yield %0 : f32
+  }
+  kt.yield %r : !kt.tensor<[p0, 4, p1, 56] x f16>
+}
+
 kt.kernel @attention_decode_mask ["p0", "p1", "p2"] computes {
 ^bb0(%q: !kt.tensor<[p0, p1, 2, 64] x f16>, %k: !kt.tensor<[p0, p2, 2, 64] x f16>, %v: !kt.tensor<[p0, p2, 2, 48] x f16>,
      %m: !kt.tensor<[p0, 1, p1, p2] x f16>):
