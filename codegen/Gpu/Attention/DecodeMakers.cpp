@@ -2,6 +2,7 @@
 
 #include "codegen/Gpu/Attention/DecodeMakers.h"
 #include "codegen/Gpu/Builder/Pages.h"
+#include "codegen/Gpu/Elementwise/Elements.h"
 #include "codegen/Gpu/Product/Gemm.h"
 
 using namespace mlir;
@@ -10,13 +11,6 @@ using namespace kt::gpu;
 
 /// Elements of a 16-byte chunk, which a thread makes at a time.
 static constexpr unsigned kLanes = 8;
-
-static Values buffersOf(KernelBuilder &k, ValueRange values) {
-  Values all;
-  for (Value v : values)
-    all.push_back(k.bufferOf(v));
-  return all;
-}
 
 static Values permuted(const AttentionMakers::Dimensions &dims, const Values &at) {
   Values all(4);
@@ -28,8 +22,7 @@ static Values permuted(const AttentionMakers::Dimensions &dims, const Values &at
 /// A window, and what is known of it in the block's head.
 struct DecodeMakers::Window {
   Window(KernelBuilder &k, UpdateOp op, const AttentionMakers::Dimensions &dims, unsigned columns, bool ofValues)
-      : op(op), body(k, op.getBody(), 0, buffersOf(k, op.getInputs())), dims(dims), columns(columns),
-        ofValues(ofValues) {}
+      : op(op), body(k, op.getBody(), 0, operandBuffers(k, op)), dims(dims), columns(columns), ofValues(ofValues) {}
 
   UpdateOp op;
   BodyEmitter body;
@@ -52,7 +45,7 @@ Value DecodeMakers::firstItem(unsigned firstThread) {
 
 void DecodeMakers::makeQueries(Value rows, llvm::function_ref<Values(Value)> at, Value slot, unsigned chunks) {
   GenericOp op = makers.query;
-  BodyEmitter body(k, op.getBody(), 0, buffersOf(k, op.getInputs()));
+  BodyEmitter body(k, op.getBody(), 0, operandBuffers(k, op));
   const AttentionMakers::Dimensions &dims = makers.dims[0];
   Alignment alignment = sink.alignment();
   alignment.lanes = kLanes;
