@@ -1,0 +1,169 @@
+//===- Module.cpp - what Python sees of the runtime -----------------------===//
+//
+// The module `ktransformers._runtime`: signatures and documentation. What they do is in the other files.
+//
+//===----------------------------------------------------------------------===//
+
+#include "python/src/Errors.h"
+#include "python/src/Model.h"
+
+#include <nanobind/stl/filesystem.h>
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/shared_ptr.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/unique_ptr.h>
+
+namespace kt::python {
+
+namespace {
+using namespace nb::literals;
+
+constexpr const char *kRunSignature = "def run(self, inputs: collections.abc.Mapping[str, numpy.typing.ArrayLike]) -> "
+                                      "dict[str, numpy.ndarray]";
+
+void bindTensorInfo(nb::module_ &m) {
+  nb::class_<TensorInfo>(m, "TensorInfo", "What a model says about an input or output. Immutable and thread-safe.")
+      .def_prop_ro(
+          "name", [](const TensorInfo &info) { return info.port->info.name; }, "Its name, as run takes and gives it.")
+      .def_prop_ro(
+          "dtype", [](const TensorInfo &info) { return nb::borrow(info.port->numpyType()); },
+          nb::sig("def dtype(self) -> numpy.dtype"),
+          "The element type. Types that numpy lacks, such as bfloat16 and float8_e4m3fn, are ml_dtypes'; UsageError\n"
+          "where that package is not installed.")
+      .def_prop_ro("shape", &TensorInfo::shape, nb::sig("def shape(self) -> tuple[int | str, ...]"),
+                   "The dimensions: an int where it is constant, else a str, a name such as \"batch\" that has one "
+                   "size in\nthe whole model, or an expression of such names, \"past + seq\". () is a scalar.")
+      .def_prop_ro(
+          "tied",
+          [](const TensorInfo &info) -> std::optional<std::string> {
+            if (info.port->info.tied.empty())
+              return std::nullopt;
+            return info.port->info.tied;
+          },
+          "Of an output that is one of the inputs with more behind it, as caches are, or its next state: that "
+          "input's\nname; of this input the output's. Else None. A session with a capacity keeps such pairs itself.")
+      .def("__repr__", &TensorInfo::repr);
+}
+
+void bindStatePool(nb::module_ &m) {
+  nb::class_<StatePool>(m, "StatePool",
+                        "Memory for the states that grow, such as caches, of several sessions of one model: pages of\n"
+                        "rows_of_page elements along the dimension that grows, each for one element of the batch and "
+                        "all such\nstates. Sessions take pages as they grow and give them back when they are "
+                        "truncated, reset or gone, so that\nmemory is for what is held. Keeps the model alive. "
+                        "Thread-safe.")
+      .def(nb::new_([](PyModel &model, uint64_t pages) {
+             auto made = [&] {
+               nb::gil_scoped_release released;
+               return StatePool::create(model.get(), pages);
+             }();
+             return take(std::move(made));
+           }),
+           "model"_a, "pages"_a,
+           "Allocates that many pages on the model's device. UsageError for a model without a state that grows, and "
+           "for\none with a state that cannot lie in pages.")
+      .def_prop_ro("pages", &StatePool::pages, "All pages.")
+      .def_prop_ro("unused", &StatePool::unused, "Pages that no session holds.")
+      .def_prop_ro("bytes", &StatePool::bytes, "Bytes of all pages.")
+      .def_prop_ro_static(
+          "rows_of_page", [](nb::handle) { return StatePool::rowsOfPage(); },
+          "Elements of a page along the dimension that grows.")
+      .def("__repr__", [](const StatePool &pool) {
+        return "<ktransformers.StatePool: " + std::to_string(pool.unused()) + " of " + std::to_string(pool.pages()) +
+               " pages unused>";
+      });
+}
+
+void bindSession(nb::module_ &m) {
+  nb::class_<PySession>(m, "Session",
+                        "Runs of a model one after the other, with memory of their own; Model.session makes one. It "
+                        "keeps its model\nalive. Sessions run side by side; threads that share one take turns.")
+      .def("run", &PySession::run, "inputs"_a, nb::sig(kRunSignature),
+           "Runs the model as Model.run does. A session with a capacity neither takes the inputs that it keeps nor "
+           "gives\nthe outputs that continue them.")
+      .def("fork", &PySession::fork,
+           "A session of its own that goes on from a copy of this one's state; those of a pool share full pages.\n"
+           "UsageError for a session without a capacity, and where the pool has no page for the rest.")
+      .def("truncate", &PySession::truncate, "length"_a,
+           "Forgets all of the state but the first `length` elements along the dimension that grows. UsageError "
+           "where less\nis held, and for a length between where runs replace a part of the state.")
+      .def(
+          "reset", [](PySession &session) { session.truncate(0); },
+          "Forgets all of the state; the next run may then have another batch.")
+      .def("cancel", &PySession::cancel,
+           "Ends the run in progress, or the next one where none is, with FailedError. From any thread; does not "
+           "wait.")
+      .def_prop_ro("held", &PySession::held,
+                   "How much of the state is held: elements along the dimension that grows. 0 without a capacity.")
+      .def_prop_ro("capacity", &PySession::capacity, "What there is room for; 0 without.")
+      .def("__repr__", &PySession::repr);
+}
+
+void bindModel(nb::module_ &m) {
+  nb::class_<PyModel>(m, "Model",
+                      "A model that ktc compiled, loaded and ready to run. Immutable; all methods are thread-safe.")
+      .def(
+          "__init__",
+          [](PyModel *self, const std::filesystem::path &path, const std::string &device,
+             std::optional<uint64_t> deviceMemory, unsigned threads) {
+            Options options;
+            options.device = device;
+            options.deviceMemory = deviceMemory.value_or(0);
+            options.threads = threads;
+            new (self) PyModel(path.string(), options);
+          },
+          "path"_a, "device"_a = "auto", "device_memory"_a.none() = nb::none(), "threads"_a = 0,
+          "Loads the artifact at `path` (.ktm), verifies it and makes its code ready, without the GIL.\n\n"
+          "device: \"auto\" (the GPU when the artifact has code for it and it works, else the host), \"host\", or "
+          "\"cuda:N\".\n"
+          "device_memory: bytes of device memory for weights; what does not fit is streamed in each run. None: what is "
+          "free.\n"
+          "threads: of the host's pool, the caller's included; 0: as many as the process may use.\n\n"
+          "RejectedError for an artifact that is damaged, hostile or of another version, FailedError for a file that "
+          "cannot\nbe read and for a machine that cannot run it, UsageError for a device that has no such name. The "
+          "file should stay\nas it is while the model lives.")
+      .def_prop_ro("inputs", &PyModel::inputs, nb::sig("def inputs(self) -> tuple[TensorInfo, ...]"),
+                   "What the model takes, in its order.")
+      .def_prop_ro("outputs", &PyModel::outputs, nb::sig("def outputs(self) -> tuple[TensorInfo, ...]"),
+                   "What it gives, in its order.")
+      .def_prop_ro("device", &PyModel::device, "The device as people read it: \"host (AVX-512, 8 threads)\".")
+      .def("run", &PyModel::run, "inputs"_a, nb::sig(kRunSignature),
+           "Runs the model and waits for its outputs.\n\n"
+           "inputs: each of the model's inputs once, in any order: whatever numpy sees an array in (the array "
+           "interface,\nbuffers, DLPack on the CPU). The dtype has to be the input's and is never converted, but "
+           "scalars of Python take\nit where they are of its kind (bool; int; float, rounded). Arrays that are "
+           "contiguous in C order are read where they\nare, others are copied. They must not be written to "
+           "meanwhile.\n\n"
+           "Returns new arrays that own their memory, in the model's order.\n\n"
+           "UsageError, before anything runs, for names that are unknown or missing (all of them are named), dtypes "
+           "and\nshapes; FailedError for what goes wrong on the way. The GIL is given up while the model runs. Threads "
+           "that call this\nat once take turns; a session each lets them run side by side.")
+      .def(
+          "session",
+          [](PyModel &model, uint64_t capacity, std::shared_ptr<StatePool> pool) {
+            return model.session({capacity, std::move(pool)});
+          },
+          nb::kw_only(), "capacity"_a = 0, "pool"_a.none() = nb::none(),
+          "A session of its own.\n\n"
+          "capacity: not 0: the session keeps its state, the inputs that outputs continue (TensorInfo.tied), and has "
+          "room\nfor so many elements along the dimension that grows, or that a window is written along where no input "
+          "says its size.\nIt begins with none, or with zeros of what does not grow; each run adds to it in place. "
+          "Such inputs are not given to\nruns, and such outputs not returned. A run that would not fit raises "
+          "UsageError and changes nothing. UsageError for a\nmodel without state.\n"
+          "pool: where what grows lies, in pages; None: memory for all of the capacity is the session's. A run that "
+          "finds too\nfew pages raises UsageError, says how much would fit, and changes nothing. The pool is of the "
+          "same model. With a\ncapacity of 0 the session has room for as much as the pool has pages.")
+      .def("__repr__", &PyModel::repr);
+}
+} // namespace
+
+NB_MODULE(_runtime, m) {
+  importNumpy();
+  m.attr("__version__") = KT_VERSION;
+  bindTensorInfo(m);
+  bindStatePool(m);
+  bindSession(m);
+  bindModel(m);
+}
+
+} // namespace kt::python
