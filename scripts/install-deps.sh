@@ -9,7 +9,7 @@ set -euo pipefail
 packages=(
   # tools
   clang-22 lld-22 llvm-22 llvm-22-tools mlir-22-tools cmake ninja-build ccache git ca-certificates
-  python3 python3-numpy python3-venv flatbuffers-compiler protobuf-compiler
+  python3 python3-dev python3-numpy python3-venv flatbuffers-compiler protobuf-compiler
   # the compiler's libraries
   llvm-22-dev libmlir-22-dev libzstd-dev zlib1g-dev libxml2-dev libedit-dev libcurl4-openssl-dev
   libonnx-dev libprotobuf-dev libyaml-cpp-dev

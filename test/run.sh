@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what is missing, builds, runs every test. The last line is `N passed, N failed, N skipped`; the status is 0 when none failed.
 #
-#     bash test/run.sh [PART...]     parts: style unit tsan lit ptx ptxas e2e onnx hostile models (all unless given); mutations (only where it is given)
+#     bash test/run.sh [PART...]     parts: style unit tsan lit ptx ptxas e2e python onnx hostile models (all unless given); mutations (only where it is given)
 #
 #   KT_MODELS=DIR        also compile and run every folder under DIR that has model.onnx, inputs*.npz, outputs*.npz
 #   KT_BASE=COMMIT       what the part style compares with: clang-tidy looks at the files that changed since (default: a day before HEAD)
@@ -14,7 +14,7 @@ cd "$root"
 build=${KT_BUILD:-$root/build}
 logs=$build/test-logs
 passed=0 failed=0 skipped=0
-parts=" ${*:-style unit tsan lit ptx ptxas e2e onnx hostile models} "
+parts=" ${*:-style unit tsan lit ptx ptxas e2e python onnx hostile models} "
 
 finish() {
   echo "$passed passed, $failed failed, $skipped skipped"
@@ -144,6 +144,21 @@ if wanted e2e; then
   part e2e "$python" test/e2e/run_models.py --bin "$bin" --work "$work/e2e" test/models
   part generate "$python" test/e2e/run_generate.py --bin "$bin" test/models
   part random-graphs "$python" test/e2e/random_graphs.py --bin "$bin" --count 60
+fi
+if wanted python; then
+  timed python-package bash scripts/install-python.sh "$build/python" >"$logs/python-package.log" 2>&1
+  case $? in
+    0) part python "$build/python/bin/python" test/python/run_tests.py --bin "$bin" ;;
+    3)
+      echo "SKIP python: $(sed -n 's/^install-python: //p' "$logs/python-package.log")"
+      skipped=$((skipped + 1))
+      ;;
+    *)
+      grep -aE 'error:|FAILED' "$logs/python-package.log" | head -20
+      tail -n 5 "$logs/python-package.log"
+      failed=$((failed + 1))
+      ;;
+  esac
 fi
 if wanted onnx; then
   onnx=$build/onnx

@@ -158,6 +158,7 @@ void bindModel(nb::module_ &m) {
 } // namespace
 
 NB_MODULE(_runtime, m) {
+  nb::set_leak_warnings(false); // threads that still run when the interpreter ends hold what they run
   importNumpy();
   m.attr("__version__") = KT_VERSION;
   bindTensorInfo(m);

@@ -1,0 +1,81 @@
+"""Compiles what the tests of the Python package run, each model once."""
+import os
+import subprocess
+import sys
+
+import numpy as np
+
+TESTS = os.path.normpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+sys.path[1:1] = [os.path.join(TESTS, "hostile"), os.path.join(TESTS, "e2e")]
+import onnxwire as onnx  # noqa: E402
+import run_models  # noqa: E402
+
+# The numbers of ONNX's element types.
+TYPES = {"float32": 1, "uint8": 2, "int8": 3, "uint16": 4, "int16": 5, "int32": 6, "int64": 7, "bool": 9, "float16": 10, "float64": 11,
+         "uint32": 12, "uint64": 13, "bfloat16": 16, "float8_e4m3fn": 17, "float8_e5m2": 19}
+_tools, _work = None, None
+
+
+def use(tools, work):
+    """`tools` has ktc, artifacts go to `work`."""
+    global _tools, _work
+    _tools, _work = os.path.abspath(tools), work
+
+
+def _compile(model, name):
+    path = os.path.join(_work, name + ".ktm")
+    if not os.path.exists(path):
+        done = subprocess.run([f"{_tools}/ktc", "compile", model, "-o", path, "--target", "host"], capture_output=True, text=True)
+        if done.returncode:
+            raise AssertionError(f"{name}: {done.stderr}")
+    return path
+
+
+def of(name):
+    """The artifact of a folder of test/models."""
+    return _compile(os.path.join(TESTS, "models", name, "model.onnx"), name)
+
+
+def references(name):
+    """[(inputs, outputs)] of a folder of test/models, one for each set of shapes."""
+    folder = os.path.join(TESTS, "models", name)
+    return [tuple(dict(np.load(os.path.join(folder, f"{part}{suffix}.npz"))) for part in ("inputs", "outputs"))
+            for suffix in ("", "-2") if os.path.exists(os.path.join(folder, f"inputs{suffix}.npz"))]
+
+
+def differs(got, want):
+    """What is wrong with the outputs of a run, or None."""
+    if list(got) != list(want) and set(got) != set(want):
+        return f"expected {sorted(want)} but got {sorted(got)}"
+    return next((wrong for name in want if (wrong := run_models.differs(name, got[name], want[name], ""))), None)
+
+
+def made(name, nodes, inputs, outputs, initializers=(), opset=21):
+    """The artifact of a graph that the test writes; inputs and outputs are (name, dtype, dims)."""
+    model = onnx.model(nodes, [onnx.value(n, TYPES[t], d) for n, t, d in inputs], [onnx.value(n, TYPES[t], d) for n, t, d in outputs],
+                       initializers, opset)
+    path = os.path.join(_work, name + ".onnx")
+    with open(path, "wb") as f:
+        f.write(model)
+    return _compile(path, name)
+
+
+def add():
+    """z = x + y of float32[n, 3]."""
+    port = ("float32", ("n", 3))
+    return made("add", [onnx.node("Add", ["x", "y"], ["z"])], [("x", *port), ("y", *port)], [("z", *port)])
+
+
+def copies(name, types, dims):
+    """An input and an output of each type, `x_TYPE` and `y_TYPE`, that are equal."""
+    return made(name, [onnx.node("Identity", [f"x_{t}"], [f"y_{t}"], name=t) for t in types],
+                [(f"x_{t}", t, dims) for t in types], [(f"y_{t}", t, dims) for t in types])
+
+
+def loop():
+    """y = x + 1 + 1 ..., `count` times: a run that takes as long as a test wants it to."""
+    body = onnx.graph([onnx.node("Identity", ["go"], ["on"]), onnx.node("Add", ["v", "one"], ["w"])],
+                      [onnx.value("i", 7, ()), onnx.value("go", 9, ()), onnx.value("v", 1, (4,))],
+                      [onnx.value("on", 9, ()), onnx.value("w", 1, (4,))], [onnx.tensor("one", 1, (1,), floats=[1.0])], name="body")
+    return made("loop", [onnx.node("Loop", ["count", "", "x"], ["y"], body=("graph", body))],
+                [("count", "int64", ()), ("x", "float32", (4,))], [("y", "float32", (4,))])
