@@ -94,7 +94,8 @@ void bindSession(nb::module_ &m) {
            "Ends the run in progress, or the next one where none is, with FailedError. From any thread; does not "
            "wait.")
       .def_prop_ro("held", &PySession::held,
-                   "How much of the state is held: elements along the dimension that grows. 0 without a capacity.")
+                   "How much of the state is held: elements along the dimension that grows. 0 without a capacity. "
+                   "Waits for a run under way.")
       .def_prop_ro("capacity", &PySession::capacity, "What there is room for; 0 without.")
       .def("__repr__", &PySession::repr);
 }
@@ -102,16 +103,16 @@ void bindSession(nb::module_ &m) {
 void bindModel(nb::module_ &m) {
   nb::class_<PyModel>(m, "Model",
                       "A model that ktc compiled, loaded and ready to run. Immutable; all methods are thread-safe.")
+      // By __new__: an __init__ that is called again would be one of an object that others use.
       .def(
-          "__init__",
-          [](PyModel *self, const std::filesystem::path &path, const std::string &device,
-             std::optional<uint64_t> deviceMemory, unsigned threads) {
+          nb::new_([](const std::filesystem::path &path, const std::string &device,
+                      std::optional<uint64_t> deviceMemory, unsigned threads) {
             Options options;
             options.device = device;
             options.deviceMemory = deviceMemory.value_or(0);
             options.threads = threads;
-            new (self) PyModel(path.string(), options);
-          },
+            return std::make_unique<PyModel>(path.string(), options);
+          }),
           "path"_a, "device"_a = "auto", "device_memory"_a.none() = nb::none(), "threads"_a = 0,
           "Loads the artifact at `path` (.ktm), verifies it and makes its code ready, without the GIL.\n\n"
           "device: \"auto\" (the GPU when the artifact has code for it and it works, else the host), \"host\", or "

@@ -40,7 +40,7 @@ std::vector<TensorView> PySession::bind(nb::handle inputs, std::vector<Borrowed>
   nb::dict named = PyDict_Check(inputs.ptr()) ? nb::borrow<nb::dict>(inputs) : nb::dict();
   if (!PyDict_Check(inputs.ptr()))
     named.update(inputs);
-  std::vector<nb::handle> values(ports->inputs.size());
+  std::vector<nb::object> values(ports->inputs.size()); // held: what makes arrays of them may change the mapping
   std::vector<std::string> unknown, known, missing;
   for (auto [key, value] : named) {
     if (!PyUnicode_Check(key.ptr()))
@@ -52,7 +52,7 @@ std::vector<TensorView> PySession::bind(nb::handle inputs, std::vector<Borrowed>
     if (found == ports->inputIndex.end())
       unknown.push_back(name);
     else
-      values[found->second] = value;
+      values[found->second] = nb::borrow(value);
   }
   for (size_t i = 0; i < values.size(); ++i) {
     const Port &port = ports->inputs[i];
@@ -147,10 +147,14 @@ uint64_t PySession::held() {
   return session->held();
 }
 
+/// Without waiting for a run: debuggers and logs ask at any time.
 std::string PySession::repr() {
+  std::unique_lock<std::mutex> lock(mutex, std::try_to_lock);
+  if (!lock)
+    return "<ktransformers.Session: running>";
   if (!room)
     return "<ktransformers.Session>";
-  return "<ktransformers.Session: holds " + std::to_string(held()) + " of " + std::to_string(room) + ">";
+  return "<ktransformers.Session: holds " + std::to_string(session->held()) + " of " + std::to_string(room) + ">";
 }
 
 } // namespace kt::python

@@ -22,6 +22,10 @@ def use(tools, work):
     _tools, _work = os.path.abspath(tools), work
 
 
+def tools():
+    return _tools
+
+
 def _compile(model, name):
     path = os.path.join(_work, name + ".ktm")
     if not os.path.exists(path):

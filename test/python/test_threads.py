@@ -93,6 +93,7 @@ class Cancellation(unittest.TestCase):
         x = self.x
         with self.assertRaises((ValueError, BufferError)):
             x.resize(1 << 20)  # the runs read it
+        self.assertEqual(repr(sessions[0]), "<ktransformers.Session: running>")
         for session, thread in zip(sessions, threads):
             self.assertTrue(thread.is_alive())
             session.cancel()
@@ -135,6 +136,25 @@ class Lifetimes(unittest.TestCase):
             warnings.simplefilter("ignore")
             with self.assertRaises((TypeError, RuntimeError)):
                 ktransformers.Model.__new__(ktransformers.Model).inputs
+
+    def test_arrays_that_go_while_they_are_looked_at(self):
+        model = ktransformers.Model(artifacts.add(), device="host", threads=1)
+        x = np.ones((2, 3), np.float32)
+
+        class Thief:
+            def __array__(self, *_, **__):
+                inputs.clear()
+                gc.collect()
+                return x
+
+        inputs = {"x": Thief(), "y": np.full((2, 3), 4, np.float32)}
+        self.assertTrue((model.run(inputs)["z"] == 5).all())
+
+    def test_a_model_that_is_made_again(self):
+        model = ktransformers.Model(artifacts.add(), device="host", threads=1)
+        for path in (artifacts.of("bert"), "/nowhere.ktm"):
+            model.__init__(path)  # __new__ has made it
+            self.assertEqual(model.inputs[0].name, "x")
 
     def test_nothing_is_held_by_what_was_raised_or_returned(self):
         x = np.zeros((2, 3), np.float32)
