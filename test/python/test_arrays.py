@@ -161,8 +161,9 @@ class Refused(unittest.TestCase):
         self.refuses({"x": self.x[:1], "y": self.x}, "'y'")  # one n for both
 
     def test_what_is_no_array(self):
-        self.assertIsInstance(self.refuses({"x": [[1.0], [1.0, 2.0]], "y": self.x}, "input 'x': numpy does not see an array in it").__cause__, ValueError)
-        self.refuses({"x": OnlyDLPack(self.x, on_gpu=True), "y": self.x}, "input 'x': numpy does not see an array in it")
+        self.refuses({"x": [[1.0], [1.0, 2.0]], "y": self.x}, "input 'x': ")  # older versions of numpy see an array of objects
+        refused = self.refuses({"x": OnlyDLPack(self.x, on_gpu=True), "y": self.x}, "input 'x': numpy does not see an array in it: not on the CPU")
+        self.assertIsInstance(refused.__cause__, BufferError)
 
         class Interrupted:
             def __array__(self, *_, **__):
