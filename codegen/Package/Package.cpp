@@ -78,6 +78,21 @@ std::vector<artifact::ExprId> countsOf(KernelOp kernel, ExprPool &pool) {
   return counts;
 }
 
+/// What the results are; none where the artifact has no name for a type.
+std::vector<artifact::ResultType> resultsOf(KernelOp kernel, ExprPool &pool) {
+  std::vector<artifact::ResultType> results;
+  for (Type type : kernel.getBody().front().getTerminator()->getOperandTypes()) {
+    auto tensor = cast<SymTensorType>(type);
+    auto element = codegen::dtypeOf(tensor.getElementType());
+    if (!element)
+      return {};
+    results.push_back({*element, {}});
+    for (ExprAttr dim : tensor.getDims())
+      results.back().dims.push_back(pool.add(Expr(dim)));
+  }
+  return results;
+}
+
 /// Parts of kernels fail in any order, and one cause may fail many of them. What threads say while they compile one is
 /// kept, and of the errors only the first part's first one is told.
 class FirstError {
@@ -186,6 +201,7 @@ llvm::FailureOr<artifact::Model> codegen::package(ModuleOp module, const Package
     out.numInts = kernel.getParams().size();
     out.reportsFaults = kernel.reportsFaults();
     out.counts = countsOf(kernel, exprs);
+    out.results = resultsOf(kernel, exprs);
     out.exprs = exprs.take();
     numbers[kernel.getSymName()] = model.kernels.size();
     model.kernels.push_back(std::move(out));

@@ -261,6 +261,23 @@ void kt_session_cancel(kt_session *session) {
     session->session->cancel();
 }
 
+int kt_session_check_numerics(kt_session *session, kt_numerics mode) {
+  return call([&]() -> kt::Status {
+    if (!session)
+      return missing("the session");
+    if (static_cast<unsigned>(mode) > KT_NUMERICS_ALL)
+      return kt::Status::usage("there is no kt_numerics " + std::to_string(static_cast<unsigned>(mode)));
+    return session->session->checkNumerics(static_cast<kt::CheckNumerics>(mode));
+  });
+}
+
+const char *kt_session_numerics_warning(const kt_session *session, uint32_t index) {
+  if (!session)
+    return "";
+  const std::vector<std::string> &warnings = session->session->numericsWarnings();
+  return index < warnings.size() ? warnings[index].c_str() : "";
+}
+
 int kt_session_enqueue(kt_session *session, const kt_binding *bindings, uint32_t count, void *stream) {
   return call([&]() -> kt::Status {
     if (!session || (!bindings && count))

@@ -107,6 +107,7 @@ int kt_generator_create(kt_model *model, const kt_generator_options *options, kt
       o.inPlace = !options->plain;
       o.vocabulary = options->vocabulary;
       o.draftPorts = portsOf(options->draft_ports);
+      o.checkNumerics = static_cast<kt::CheckNumerics>(options->check_numerics);
       if (options->pool)
         o.pool = options->pool->pool;
       if (options->draft)

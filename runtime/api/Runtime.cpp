@@ -14,6 +14,9 @@ static_assert(static_cast<int>(DataType::string) == static_cast<int>(artifact::D
                   static_cast<int>(DataType::boolean) == static_cast<int>(artifact::DType::boolean),
               "the public types are those of the artifact");
 
+static_assert(static_cast<int>(CheckNumerics::all) == static_cast<int>(exec::Numerics::all) &&
+              static_cast<int>(CheckNumerics::faults) == static_cast<int>(exec::Numerics::faults));
+
 uint32_t byteSize(DataType type) { return artifact::byteSize(static_cast<artifact::DType>(type)); }
 const char *name(DataType type) { return artifact::name(static_cast<artifact::DType>(type)); }
 
@@ -92,6 +95,7 @@ Result<std::unique_ptr<Session>> Model::makeSession(const SessionOptions &option
   auto executor = exec::Executor::create(*impl->program, capacity, pages);
   if (!executor.ok())
     return std::move(executor).status();
+  KT_RETURN_IF_ERROR((*executor)->checkNumerics(static_cast<exec::Numerics>(options.checkNumerics)));
   auto session = std::make_unique<Session::Impl>();
   session->model = shared_from_this();
   session->pool = options.pool;
@@ -174,5 +178,14 @@ std::vector<ProfileEvent> Session::profileEvents() const {
     events.push_back({e.name, e.node, e.device, e.schedule, e.startMicroseconds, e.microseconds});
   return events;
 }
+
+Status Session::checkNumerics(CheckNumerics mode) {
+  return guarded([&] {
+    device::CallerContext keep;
+    return impl->executor->checkNumerics(static_cast<exec::Numerics>(mode));
+  });
+}
+
+const std::vector<std::string> &Session::numericsWarnings() const { return impl->executor->numericsWarnings(); }
 
 } // namespace kt

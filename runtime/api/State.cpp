@@ -17,7 +17,10 @@ Result<std::unique_ptr<Session>> Session::fork() {
     uint64_t capacity = impl->executor->stateCapacity();
     if (!capacity)
       return Status::usage("the session keeps no state: it was created without a capacity");
-    auto session = impl->model->makeSession({.capacity = capacity, .pool = impl->pool});
+    auto session =
+        impl->model->makeSession({.capacity = capacity,
+                                  .pool = impl->pool,
+                                  .checkNumerics = static_cast<CheckNumerics>(impl->executor->numericsMode())});
     if (!session.ok())
       return std::move(session).status();
     device::CallerContext keep;

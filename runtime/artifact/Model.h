@@ -204,6 +204,13 @@ struct Variant {
   std::string schedule; // the decisions, for `ktc inspect`: "matmul tile=128x128x32 warps=2x4 stages=3"
 };
 
+/// What a result of a kernel is, its dimensions in the kernel's pool. Where a session keeps a state this is not how
+/// much of it holds anything.
+struct ResultType {
+  DType type = DType::f32;
+  std::vector<ExprId> dims;
+};
+
 /// A computation with its variants. All buffer arguments come first (results last among them), then integers.
 struct Kernel {
   std::string name;   // "matmul_3"
@@ -215,6 +222,9 @@ struct Kernel {
   /// Elements of the buffers, as far as they may be many. GPU code counts in 32 bits: where one of these is 2^31 or
   /// more, the kernel runs on the host.
   std::vector<ExprId> counts;
+  /// What the results are, in their order, for whoever looks at them; nothing runs by it. None in artifacts of
+  /// compilers that did not say it.
+  std::vector<ResultType> results = {};
   std::vector<Variant> variants;
 };
 

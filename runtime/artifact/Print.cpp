@@ -286,6 +286,12 @@ std::string printKernel(const Model &model, const Kernel &k) {
                      (k.reportsFaults ? ", reports faults\n" : "\n");
   for (ExprId count : k.counts)
     text += "  at most 2147483647 on a GPU: " + printExpr(k, count) + "\n";
+  for (const ResultType &result : k.results) {
+    text += "  result " + std::string(name(result.type)) + "[";
+    for (size_t i = 0; i < result.dims.size(); ++i)
+      text += (i ? ", " : "") + printExpr(k, result.dims[i]);
+    text += "]\n";
+  }
   for (const Variant &v : k.variants) {
     text += "  variant " + escaped(v.target);
     if (v.guard != kNone)

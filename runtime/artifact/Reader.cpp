@@ -155,6 +155,9 @@ private:
     kernel.numResults = k.num_results();
     kernel.reportsFaults = k.reports_faults();
     kernel.counts = numbers(k.counts());
+    if (k.results())
+      for (const auto *result : *k.results())
+        kernel.results.push_back({static_cast<DType>(result->type()), numbers(result->dims())});
     decodeExprs(*k.exprs(), kernel.exprs);
     for (const auto *v : *k.variants()) {
       Variant variant;

@@ -268,6 +268,15 @@ private:
       if (count >= k.exprs.size())
         return reject("a number of elements is expression " + number(count) + " but the kernel has " +
                       number(k.exprs.size()));
+    if (!k.results.empty() && k.results.size() != k.numResults)
+      return reject(number(k.numResults) + " results but types of " + number(k.results.size()));
+    for (size_t i = 0; i < k.results.size(); ++i) {
+      KT_RETURN_IF_ERROR(checkType(k.results[i].type, "result " + number(i)));
+      for (ExprId dim : k.results[i].dims)
+        if (dim >= k.exprs.size())
+          return reject("a dimension of result " + number(i) + " is expression " + number(dim) +
+                        " but the kernel has " + number(k.exprs.size()));
+    }
     for (size_t v = 0; v < k.variants.size(); ++v)
       if (Status status = checkVariant(k, k.variants[v]); !status.ok())
         return std::move(status).in("variant " + number(v));

@@ -199,8 +199,12 @@ private:
                                v.paged);
     });
     auto counts = b.CreateVector(k.counts);
+    auto results = encodeEach(b, k.results, [&](const ResultType &result) {
+      auto dims = b.CreateVector(result.dims);
+      return fb::CreateResultType(b, static_cast<uint8_t>(result.type), dims);
+    });
     return fb::CreateKernel(b, name, family, k.numBuffers, k.numInts, k.numResults, k.reportsFaults, exprs, variants,
-                            counts);
+                            counts, results);
   }
 
   Offset<fb::Block> encodeBlock(const Block &block) {

@@ -92,7 +92,7 @@ Executor::~Executor() {
   program.account->release(arena, arenaCapacity);
   program.account->release(blockCounters, countersCapacity);
   program.account->release(staging, stagingCapacity);
-  for (Pinned *area : {&pinnedInputs, &pinnedOutputs, &copies[0], &copies[1]})
+  for (Pinned *area : {&pinnedInputs, &pinnedOutputs, &copies[0], &copies[1], &numericsPiece})
     if (area->memory)
       program.device->releaseStaging(area->memory);
   if (hostWorkspace)
@@ -348,9 +348,11 @@ Status Executor::enqueueOnce(std::span<const InputView> inputs, std::span<const 
   KT_RETURN_IF_ERROR(placeAgain());
   std::shared_lock lock(program.residency);
   KT_RETURN_IF_ERROR(refreshWeights());
+  KT_RETURN_IF_ERROR(lookAtWeights());
   KT_RETURN_IF_ERROR(runPrologue());
   KT_RETURN_IF_ERROR(placeInputs(inputs, waits));
   KT_RETURN_IF_ERROR(placeOutputs(inputs, requests));
+  KT_RETURN_IF_ERROR(lookAtInputs(inputs));
   unfinishedBefore = unfinished;
   unfinished = true;
   for (Kept &k : kept)
@@ -400,6 +402,7 @@ Status Executor::repeatOnce() {
   KT_RETURN_IF_ERROR(placeAgain());
   std::shared_lock lock(program.residency);
   KT_RETURN_IF_ERROR(refreshWeights());
+  KT_RETURN_IF_ERROR(lookAtWeights());
   KT_RETURN_IF_ERROR(runPrologue());
   for (size_t i = 0; i < m.inputs.size(); ++i) {
     Storage &storage = fixed[m.inputs[i].buffer];
@@ -428,6 +431,7 @@ void Executor::bindGiven() {
       bindTo(b, &weightStorage[program.weights->canonical(m.buffers[b].weight)]);
   for (const Port &port : m.inputs)
     bindTo(port.buffer, &fixed[port.buffer]);
+  bindNumerics();
   if (prologueDone)
     for (BufferId id : program.info->kept)
       bindTo(id, &fixed[id]);

@@ -8,6 +8,7 @@
 #ifndef KT_RUNTIME_EXEC_EXECUTOR_H
 #define KT_RUNTIME_EXEC_EXECUTOR_H
 
+#include "runtime/exec/Numerics.h"
 #include "runtime/exec/PagePool.h"
 
 #include <atomic>
@@ -112,6 +113,11 @@ public:
   /// Starts, or stops, to record each launch; launches then wait for the device.
   void profile(bool on) { profiling = on; }
   const std::vector<ProfileEvent> &events() const { return profileEvents; }
+  /// From the next run on, which makes its plan anew. Code::usage where the artifact does not say what results are.
+  Status checkNumerics(Numerics mode);
+  Numerics numericsMode() const { return numerics; }
+  /// See Session::numericsWarnings.
+  const std::vector<std::string> &numericsWarnings() const { return warnings; }
   /// See Stats::schedules.
   std::map<std::string, uint64_t> schedules() const { return shapes.schedules(program); }
 
@@ -182,6 +188,19 @@ private:
   void release(Kept &k);
   void advanceKept();
   Status forget(Kept &k);
+
+  // CheckNumerics.cpp
+  void findReaders(const artifact::Block &block);
+  Status lookAtWeights();
+  void bindNumerics();
+  Status lookAtInputs(std::span<const InputView> inputs);
+  Status lookAtResults(const artifact::Launch &i, const PreparedLaunch &prepared, uint8_t given);
+  Status lookAtKept(const Kept &k, const Storage &storage, int64_t end, NumericsCount &count);
+  Status lookAt(const Storage &storage, uint64_t offset, uint64_t elements, uint64_t first, NumericsCount &count);
+  template <typename Fn> Status forEachPiece(const Kept &k, int64_t begin, int64_t end, Fn fn) const;
+  uint8_t numericsGiven(const artifact::Launch &i) const;
+  const Kept *keptAs(const Storage *storage) const;
+  void warn(const std::string &what, const NumericsCount &count, std::span<const int64_t> dims);
 
   // Paging.cpp
   Status makeTable(uint64_t batch);
@@ -312,6 +331,13 @@ private:
   bool profiling = false;
   std::vector<ProfileEvent> profileEvents;
   std::chrono::steady_clock::time_point profileStart;
+
+  // What is not finite
+  Numerics numerics = Numerics::unchecked;
+  std::vector<uint8_t> readers;                       // by buffer: something reads it
+  std::vector<uint8_t> inputNumerics, weightNumerics; // by input, as of the latest run; by weight, once looked at
+  std::vector<std::string> warnings;
+  Pinned numericsPiece;
 };
 
 } // namespace kt::exec

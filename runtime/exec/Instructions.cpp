@@ -32,6 +32,8 @@ Status Executor::define(BufferId id) {
       touchKept(id);
     pool.dropMirror(fixed[id]);
     fixed[id].deviceValid = true;
+    if (!(capacity && homes[id]))
+      fixed[id].numerics = 0;
     bindTo(id, &fixed[id]);
     return {};
   }
@@ -83,6 +85,7 @@ Status Executor::detachFromStaging(BufferId id) {
   auto copy = pool.allocate(bound[id]->bytes);
   if (!copy.ok())
     return std::move(copy).status();
+  (*copy)->numerics = bound[id]->numerics;
   Status status = stream->copy((*copy)->data, bound[id]->data, bound[id]->bytes);
   bindTo(id, *copy);
   pool.drop(*copy);
@@ -119,6 +122,7 @@ Status Executor::step(const Launch &i, const InstructionInfo &info) {
     if (Status status = define(id); !status.ok())
       return std::move(status).in(nodeText(i.node));
 
+  uint8_t given = numerics == Numerics::unchecked ? 0 : numericsGiven(i);
   std::chrono::steady_clock::time_point start;
   if (profiling) {
     KT_RETURN_IF_ERROR(stream->synchronize());
@@ -177,7 +181,7 @@ Status Executor::step(const Launch &i, const InstructionInfo &info) {
                              prepared.candidate->variant->schedule, Micro(start - profileStart).count(),
                              Micro(end - start).count()});
   }
-  return {};
+  return numerics == Numerics::unchecked ? Status() : lookAtResults(i, prepared, given);
 }
 
 /// A kernel without GPU code: its buffers come to the host, and go back when a GPU kernel asks for them.
@@ -247,6 +251,7 @@ Status Executor::step(const Copy &i, const InstructionInfo &info) {
   KT_RETURN_IF_ERROR(ensureOnDevice(src));
   KT_RETURN_IF_ERROR(ensureOnDevice(dst));
   dst.mirrorValid = false;
+  dst.numerics |= src.numerics;
   return stream->copy(static_cast<char *>(dst.data) + to, static_cast<const char *>(src.data) + from, bytes);
 }
 
@@ -390,6 +395,7 @@ Status Executor::append(Scan &scan, Storage &piece, bool reverse, uint64_t itera
     if (!fresh.ok())
       return std::move(fresh).status();
     if (scan.storage) {
+      (*fresh)->numerics = scan.storage->numerics;
       KT_RETURN_IF_ERROR(stream->copy((*fresh)->data, scan.storage->data, scan.count * scan.piece));
       pool.drop(scan.storage);
     }
@@ -398,6 +404,7 @@ Status Executor::append(Scan &scan, Storage &piece, bool reverse, uint64_t itera
   ++scan.count;
   if (piece.bytes == 0)
     return {};
+  scan.storage->numerics |= piece.numerics;
   KT_RETURN_IF_ERROR(ensureOnDevice(piece));
   uint64_t place = reverse ? trips - 1 - iteration : iteration;
   return stream->copy(static_cast<char *>(scan.storage->data) + place * piece.bytes, piece.data, piece.bytes);

@@ -22,7 +22,8 @@ Status Executor::walk() {
 
 Status Executor::execute() {
   bool repeatable = stream->canRecord() && program.options.cudaGraphs && program.info->straight && shapes.allPrepared &&
-                    !shapes.usesFallback && !program.weights->anyStreamed() && !profiling && !graphFailed;
+                    !shapes.usesFallback && !program.weights->anyStreamed() && !profiling &&
+                    numerics == Numerics::unchecked && !graphFailed;
   if (profiling && profileEvents.empty())
     profileStart = std::chrono::steady_clock::now();
   bool done = false, failed = repeatable && !executeGraph(done).ok();

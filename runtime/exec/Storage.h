@@ -47,6 +47,7 @@ struct Storage {
   bool deviceValid = true, mirrorValid = false, mirrorOwned = false;
   void *mirror = nullptr;
   uint32_t mirrorClass = 0;
+  uint8_t numerics = 0; // what is not finite in it, while that is looked for (CheckNumerics.cpp)
 };
 
 /// Memory by size class, kept for the next taker. One session's.

@@ -170,8 +170,9 @@ Result<std::unique_ptr<Runs>> Generator::Impl::makeRuns(const std::shared_ptr<Mo
   if (options.inPlace && options.capacity == 0)
     return Status::usage("the capacity is 0 tokens, expected at least 1");
   if (!session) {
-    auto fresh = model->createSession(
-        {.capacity = options.inPlace ? options.capacity : 0, .pool = options.inPlace ? options.pool : nullptr});
+    auto fresh = model->createSession({.capacity = options.inPlace ? options.capacity : 0,
+                                       .pool = options.inPlace ? options.pool : nullptr,
+                                       .checkNumerics = options.checkNumerics});
     if (!fresh.ok())
       return std::move(fresh).status();
     session = *std::move(fresh);
@@ -205,6 +206,7 @@ Status Generator::Impl::addDraft() {
   GeneratorOptions own;
   own.ports = options.draftPorts;
   own.capacity = options.capacity;
+  own.checkNumerics = options.checkNumerics;
   auto made = makeRuns(options.draft, own, nullptr);
   if (!made.ok())
     return std::move(made).status();

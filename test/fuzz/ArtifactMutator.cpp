@@ -40,6 +40,7 @@ public:
     list(model.kernels, [&](KernelT &k) {
       number(k.num_buffers), number(k.num_ints), number(k.num_results), numbers(k.counts), expressions(k.exprs);
       add([&] { k.reports_faults = !k.reports_faults; });
+      list(k.results, [&](ResultTypeT &r) { small(r.type), numbers(r.dims); });
       list(k.variants, [&](VariantT &v) {
         text(v.target), number(v.guard), number(v.cost), number(v.workspace);
         list(v.stages, [&](StageT &s) {

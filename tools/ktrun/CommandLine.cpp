@@ -27,6 +27,17 @@ kt::Result<kt::Options> RunArguments::options() const {
   return options;
 }
 
+kt::CheckNumerics RunArguments::checkNumerics() const {
+  if (numerics.empty())
+    return kt::CheckNumerics::none;
+  return numerics == "all" ? kt::CheckNumerics::all : kt::CheckNumerics::faults;
+}
+
+NumericsWarnings::~NumericsWarnings() {
+  for (const std::string &text : session.numericsWarnings())
+    (void)kt::os::writeAll(2, "warning: " + kt::os::oneLine(text) + "\n");
+}
+
 CLI::Validator named() {
   return CLI::Validator([](std::string &text) { return text.empty() ? "expected a name but got ''" : ""; }, "");
 }
@@ -38,6 +49,11 @@ void addRunOptions(CLI::App &app, RunArguments &a) {
   app.add_option("--threads", a.threads, "threads of the host's pool; all unless given")->check(CLI::Range(0, 1024));
   app.add_option("--tuning", a.tuning, "measured times, by which variants are chosen")->check(named());
   app.add_flag("--no-graphs", a.noGraphs, "never record repeated runs as graphs");
+  // A flag, so that the model's path may follow it.
+  app.add_flag("--check-numerics{faults}", a.numerics,
+               "fail at the first node that makes a NaN or an infinity out of finite numbers; minus infinity, which "
+               "masks are made of, counts with --check-numerics=all. Slow")
+      ->check(CLI::IsMember({"faults", "all"}));
   app.add_option("--profile", a.trace, "write a Chrome trace of the launches")->check(named());
   app.add_flag("--stats", a.stats, "print counters to standard error");
 }

@@ -177,6 +177,7 @@ kt::Result<std::unique_ptr<kt::Generator>> generatorOf(const Arguments &a, const
   generatorOptions.vocabulary = config.vocabulary;
   generatorOptions.inPlace = !a.plain;
   generatorOptions.capacity = a.capacity ? a.capacity : std::max<uint64_t>(needs, 1);
+  generatorOptions.checkNumerics = a.checkNumerics();
   if (a.pages && a.plain)
     return Status::usage("--pages are for caches in place, which --plain has none of");
   if (a.pages) {
@@ -214,6 +215,7 @@ Status run(const Arguments &a) {
   auto generator = generatorOf(a, *config, *draft, needs, request->prompts.size());
   if (!generator.ok())
     return std::move(generator).status();
+  NumericsWarnings warnings((*generator)->session());
   (*generator)->session().profile(!a.trace.empty());
   auto result = (*generator)->generate(*request);
   if (!result.ok())

@@ -128,9 +128,10 @@ kt::Status run(const Arguments &arguments) {
   auto inputs = gatherInputs(**model, arguments.inputs);
   if (!inputs.ok())
     return std::move(inputs).status();
-  auto session = (*model)->createSession();
+  auto session = (*model)->createSession({.checkNumerics = arguments.checkNumerics()});
   if (!session.ok())
     return std::move(session).status();
+  NumericsWarnings warnings(**session);
   auto carries = parseCarries(**model, arguments.carry);
   if (!carries.ok())
     return std::move(carries).status();

@@ -55,6 +55,8 @@ struct GeneratorOptions {
   GenerationPorts draftPorts = {};
   /// Tokens that the model is said to know; not 0: has to be what its logits say.
   uint64_t vocabulary = 0;
+  /// Of the session that it generates with, and of the draft's (SessionOptions::checkNumerics).
+  CheckNumerics checkNumerics = CheckNumerics::none;
 };
 
 struct GenerateRequest {

@@ -181,6 +181,15 @@ private:
   std::unique_ptr<Impl> impl;
 };
 
+/// Which numbers that are not finite fail a run (SessionOptions::checkNumerics).
+enum class CheckNumerics : uint8_t {
+  none,
+  /// NaNs and plus infinity. Minus infinity is what masks are made of.
+  faults,
+  /// Minus infinity as well.
+  all
+};
+
 struct SessionOptions {
   /// Not 0: the session keeps its state, the inputs that outputs continue (PortInfo::tied), and has room for so many
   /// elements along the dimension that grows, or that a window is written along where no input says its size. It begins
@@ -192,6 +201,13 @@ struct SessionOptions {
   /// pages fails with Code::usage, says how much would fit, and changes nothing. The pool is of the same model. With a
   /// capacity of 0 the session has room for as much as the pool has pages.
   std::shared_ptr<StatePool> pool = {};
+  /// Looks at what each launch computes, of floating-point types, and fails a run, with Code::failed, at the first that
+  /// has such numbers although what it is made of has none: the message names the node, the kernel with its variant,
+  /// how many there are and where, and how large the others become. Runs are slow then: each launch is waited for,
+  /// memory of a GPU is copied to the host for it, and there are no graphs; enqueue blocks. Inputs, weights and states
+  /// that have such numbers are not the model's fault: Session::numericsWarnings names them, and what follows from them
+  /// fails no run. Code::usage for artifacts of compilers that did not yet say what kernels compute.
+  CheckNumerics checkNumerics = CheckNumerics::none;
 };
 
 /// Counters of a session since it began; memory figures are of the model with all its sessions.
@@ -318,6 +334,11 @@ public:
   /// Records each launch from now on; launches then wait for the device, so that times are true and the run is slower.
   void profile(bool on);
   std::vector<ProfileEvent> profileEvents() const;
+  /// What SessionOptions::checkNumerics is to do from the next run on, which plans anew. Waits for what was enqueued.
+  [[nodiscard]] Status checkNumerics(CheckNumerics mode);
+  /// The inputs, weights and states of this session's runs that had numbers that are not finite before anything was
+  /// computed, each line once. Grows with the runs.
+  const std::vector<std::string> &numericsWarnings() const;
 
 private:
   friend class Model;

@@ -141,6 +141,17 @@ KT_C_API uint64_t kt_pool_page_rows(void);
  * nothing. `capacity` 0: as much as the pool has pages. */
 KT_C_API int kt_session_create_in_pool(kt_model *model, kt_pool *pool, uint64_t capacity, kt_session **session);
 KT_C_API void kt_session_free(kt_session *session);
+/* Which numbers that are not finite fail a run where something is computed out of finite ones; see
+ * kt_session_check_numerics. KT_NUMERICS_FAULTS: NaNs and plus infinity, not minus infinity, of which masks are made.
+ */
+typedef enum { KT_NUMERICS_NONE, KT_NUMERICS_FAULTS, KT_NUMERICS_ALL } kt_numerics;
+/* From the next run on each launch is waited for, its floating-point results are looked at, and the run fails with
+ * KT_FAILED at the first that has such numbers although what it is made of has none: the message names the node. Slow;
+ * there are no graphs meanwhile. KT_USAGE for artifacts of compilers that did not yet say what kernels compute. */
+KT_C_API int kt_session_check_numerics(kt_session *session, kt_numerics mode);
+/* The inputs, weights and states that had such numbers before anything was computed: line `index`, or "" where there
+ * are no more. Belongs to the session until its next run. */
+KT_C_API const char *kt_session_numerics_warning(const kt_session *session, uint32_t index);
 /* How much of the state is held, and what there is room for; 0 for a session without one. */
 KT_C_API uint64_t kt_session_held(const kt_session *session);
 KT_C_API uint64_t kt_session_capacity(const kt_session *session);

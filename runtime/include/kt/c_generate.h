@@ -37,6 +37,7 @@ typedef struct {
   kt_generation_ports draft_ports;
   uint64_t vocabulary; /* not 0: has to be what the model's logits say */
   kt_pool *pool;       /* where caches in place lie, a pool of the model; null: in memory of the generator's own */
+  kt_numerics check_numerics; /* as in kt_session_check_numerics, of the draft as well */
 } kt_generator_options;
 
 /* With a temperature of 0 the likeliest token is taken. top_k 0: all are drawn from, and so with a top_p of 0. */
