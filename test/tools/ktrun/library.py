@@ -21,7 +21,7 @@ Tensor = structure('Tensor', name=c_char_p, type=c_int, rank=c_uint32, dims=POIN
 State = structure('State', input=c_int32, grows=c_int32, written=c_int32)
 Options = structure('Options', device=c_char_p, threads=c_uint32, device_memory=c_uint64, no_graphs=c_int)
 Ports = structure('Ports', ids=c_char_p, mask=c_char_p, positions=c_char_p, logits=c_char_p)
-GeneratorOptions = structure('GeneratorOptions', ports=Ports, capacity=c_uint64, plain=c_int, draft=c_void_p, draft_ports=Ports, vocabulary=c_uint64, pool=c_void_p)
+GeneratorOptions = structure('GeneratorOptions', ports=Ports, capacity=c_uint64, plain=c_int, draft=c_void_p, draft_ports=Ports, vocabulary=c_uint64, pool=c_void_p, check_numerics=c_int)
 Sampling = structure('Sampling', temperature=c_float, top_k=c_uint32, top_p=c_float, seed=c_uint64)
 Request = structure('Request', prompt=POINTER(c_int64), prompt_count=c_uint64, streams=c_uint64, prompt_counts=POINTER(c_uint64), pad=c_int, max_new=c_uint64, sampling=Sampling, stop=POINTER(c_int64), stop_count=c_uint64,
                     piece=c_uint64, guesses=c_uint32, lookup=c_uint32, ahead=c_int, on_token=ON_TOKEN, context=c_void_p, tokens=POINTER(c_int64), room=c_uint64, counts=POINTER(c_uint64))
