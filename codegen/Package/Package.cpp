@@ -135,7 +135,7 @@ SmallVector<size_t> inOrder(ArrayRef<Part> parts, ArrayRef<KernelOp> kernels, Ar
   };
   auto order = llvm::to_vector(llvm::seq<size_t>(0, parts.size()));
   llvm::stable_sort(order, [&](size_t a, size_t b) { return turn(a) < turn(b); });
-  if (auto host = llvm::find_if(order, [&](size_t i) { return turn(i) == 1; }); host != order.end())
+  if (auto *host = llvm::find_if(order, [&](size_t i) { return turn(i) == 1; }); host != order.end())
     std::rotate(order.begin(), host, host + 1);
   return order;
 }

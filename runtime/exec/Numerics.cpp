@@ -113,7 +113,7 @@ void NumericsCount::add(const void *data, uint64_t count, uint64_t firstNumber) 
     return addWords(*this, *f, static_cast<const uint16_t *>(data), count, firstNumber);
   case 4:
     return addWords(*this, *f, static_cast<const uint32_t *>(data), count, firstNumber);
-  case 8:
+  default:
     return addWords(*this, *f, static_cast<const uint64_t *>(data), count, firstNumber);
   }
 }

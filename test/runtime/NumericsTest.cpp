@@ -277,7 +277,7 @@ TEST(Numerics, OfAStateThatGrowsItsElementsAreLookedAt) {
   b.model.outputs[0].tied = b.model.outputs[0].axis = 0;
   describe(b.model);
   auto session = *loadModel(b.model)->createSession({.capacity = 40, .checkNumerics = CheckNumerics::faults});
-  auto run = [&](size_t more, std::vector<float> step) {
+  auto run = [&](size_t more, const std::vector<float> &step) {
     std::vector<float> zeros(more);
     return session->run(std::vector{tensor("more", zeros), tensor("step", step)});
   };
