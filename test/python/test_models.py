@@ -93,6 +93,7 @@ class States(unittest.TestCase):
         self.assertEqual((session.held, session.capacity), (2, 16))
         self.assertEqual(repr(session), "<ktransformers.Session: holds 2 of 16>")
         other = session.fork()
+        # Prompts in pieces are products of other sizes, whose sums are added up in another order.
         np.testing.assert_allclose(self.step(session, [7, 11], 2), whole, atol=1e-4)
         np.testing.assert_allclose(self.step(other, [7, 11], 2), whole, atol=1e-4)
         other.truncate(2)

@@ -195,8 +195,7 @@ void Decode::startKeys() {
 
 /// One group of copies, of nothing behind the share: there may be no slot for it.
 void Decode::askFor(Value j0, Value slot, Value page) {
-  k.ifThen(k.lt(j0, share.shareEnd),
-           [&] { keys->copy(j0, page, type, slot, share.tile, /*aligned=*/true, /*commits=*/false); });
+  k.ifThen(k.lt(j0, share.shareEnd), [&] { keys->copy(j0, page, type, slot, share.tile, /*aligned=*/true); });
   k.cpAsyncCommit();
 }
 

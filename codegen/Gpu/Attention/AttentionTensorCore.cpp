@@ -107,6 +107,7 @@ LogicalResult Flash::build(artifact::Variant variant) {
   KeysAndValues keys(k, p, b, g, /*begin=*/{}, endJ, kKeys, sink.paged);
   auto loadKeys = [&](Value j0, Value slot, Value page) {
     keys.copy(j0, page, type, slot, {chunksD, chunksE, bytesK}, plan.aligned);
+    k.cpAsyncCommit();
   };
 
   Value firstBlock = some.begin ? k.div(some.begin, kKeys) : k.c(0);

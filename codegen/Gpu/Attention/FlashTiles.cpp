@@ -97,13 +97,11 @@ HeadRows KeysAndValues::rowsOf(bool ofValues, Value page, Value j) const {
   return rows;
 }
 
-void KeysAndValues::copy(Value j, Value page, Type type, Value slot, const KeyTile &tile, bool aligned, bool commits) {
+void KeysAndValues::copy(Value j, Value page, Type type, Value slot, const KeyTile &tile, bool aligned) {
   if (page)
     keys = rowsOf(false, page, j), values = rowsOf(true, page, j);
   copyRows(k, keys, type, j, blockKeys, slot, tile.chunksD, aligned);
   copyRows(k, values, type, j, blockKeys, k.add(slot, tile.bytesK), tile.chunksE, aligned);
-  if (commits)
-    k.cpAsyncCommit();
 }
 
 Value kt::gpu::packHalves(KernelBuilder &k, Type type, Value x, Value y) {

@@ -55,9 +55,9 @@ public:
                 unsigned blockKeys, bool paged);
   /// Where the block from j on is; null without pages.
   Value pageOf(Value j) const { return pageOfKeys(k, p, b, j, end); }
-  /// Copies the block from j on, in this page, to `slot`: one group of asynchronous copies where all is `aligned`,
-  /// which is closed if this `commits`.
-  void copy(Value j, Value page, Type type, Value slot, const KeyTile &tile, bool aligned, bool commits = true);
+  /// Copies the block from j on, in this page, to `slot`: by asynchronous copies, whose group the caller closes, where
+  /// all is `aligned`.
+  void copy(Value j, Value page, Type type, Value slot, const KeyTile &tile, bool aligned);
 
 private:
   HeadRows rowsOf(bool ofValues, Value page, Value j) const;
