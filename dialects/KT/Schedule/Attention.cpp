@@ -74,8 +74,13 @@ static bool findDimensions(AttentionOp op, unsigned factor, AttentionMakers::Dim
   for (unsigned r = 0; r < 4; ++r) {
     // Of keys a state may have room for more than are seen.
     bool ofKeys = factor > 0 && map.getDimPosition(r) == 2;
+    auto fits = [&](unsigned d) {
+      bool sameDim =
+          whole.dims[d] == view.dims[r]; // of one element, such as a single head of keys, strides say nothing
+      return whole.strides[d] == view.strides[r] ? sameDim || ofKeys : sameDim && view.dims[r].isConstant(1);
+    };
     unsigned d = 0;
-    while (d < 4 && (taken[d] || whole.strides[d] != view.strides[r] || (!ofKeys && whole.dims[d] != view.dims[r])))
+    while (d < 4 && (taken[d] || !fits(d)))
       ++d;
     if (d == 4)
       return false;
