@@ -49,16 +49,17 @@ CostModel::Block CostModel::block(const MmaTile &t, bool async, unsigned lanes) 
   if (t.warpgroups)
     return {t.bm, t.bn, t.bk, t.threads(), width, warpgroupTimes(t, lanes)};
   unsigned warps = t.threads() / 32;
-  int64_t flops = 2ll * t.bm * t.bn * t.bk, steps = t.bk / 16;
-  int64_t fragments = (int64_t)warps * (t.bm / t.warpRows + t.bn / t.warpCols) * t.bk * 2 + t.slabBytes();
+  int64_t flops = 2ll * t.bm * t.bn * t.bk, steps = t.steps();
+  int64_t fragments = (int64_t)warps * (t.bm / t.warpRows + t.bn / t.warpCols) * t.rowBytes() + t.slabBytes();
+  auto products = [&](const CardModel &c) { return per(flops, t.elementBytes == 1 ? c.int8() : c.mma); };
   auto full = [&, this](const CardModel &c) {
-    int64_t busy = target.overlapped(per(flops, c.mma), per(fragments, c.shared));
+    int64_t busy = target.overlapped(products(c), per(fragments, c.shared));
     // Elements that come one at a time: eight loads and their conditions for each copy.
     return std::max(busy, per(t.slabBytes(), c.l2)) + (async ? 0 : per(t.slabBytes(), c.l2) * 3);
   };
   auto alone = [&, this](const CardModel &c) {
     // One warp has one of four tensor cores; nobody works while a block waits at its barrier.
-    int64_t tensor = per(flops, c.mma) * 4 / std::min(warps, 4u), wait = c.latency / (t.stages - 1);
+    int64_t tensor = products(c) * 4 / std::min(warps, 4u), wait = c.latency / (t.stages - 1);
     int64_t chain = std::max({full(c), steps * c.step, tensor}) + target.constants().barrier;
     return std::max(chain, async ? wait : c.latency * 2);
   };

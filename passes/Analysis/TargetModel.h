@@ -27,6 +27,10 @@ struct CardModel {
   int64_t wgmma;   // as mma, by warpgroups; 1 where there are none
   int64_t sharedPerSm, threadsPerSm;
 
+  /// Operations on integers of 8 bits through mma.sync. Cards for desktops have half of the rate of halves that are
+  /// added up in single precision, not of integers: published figures are 4 times as large there, and 2 elsewhere.
+  int64_t int8() const { return mma * (capability % 10 == 0 && capability < 100 ? 2 : 4); }
+
   /// Blocks of so many bytes, threads and registers a thread that a multiprocessor holds.
   int64_t resident(int64_t sharedBytes, unsigned threads, unsigned registers) const;
 };

@@ -69,7 +69,9 @@ void Menu::products(const Product &p, const CostModel &cost, const TargetModel &
     return add(path::kDepthwise, makeConfig(context, {}), {}, cost.stream(bytes(), 40));
   gemvProducts(p, cost, model);
   bool elements = p.left == Product::Left::elements;
-  if (p.isHalf() && tensorCores != TensorCorePriority::low && (!elements || tensorCores == TensorCorePriority::high))
+  // Integers that do not come in whole chunks are left to CUDA cores.
+  if (p.onTensorCores() && tensorCores != TensorCorePriority::low &&
+      (!elements || (tensorCores == TensorCorePriority::high && p.isHalf())))
     tensorCoreProducts(p, cost, model);
   if (!p.isHalf() || tensorCores != TensorCorePriority::high)
     cudaCoreProducts(p, cost, model);
@@ -188,7 +190,10 @@ void Menu::gemvProducts(const Product &p, const CostModel &cost, const TargetMod
 void Menu::tensorCoreProducts(const Product &p, const CostModel &cost, const TargetModel &model) {
   bool everywhere = tensorCores == TensorCorePriority::high, deep = p.canSplit(kLeastDepth);
   Expr many = everywhere ? number(1) : Expr::lt(number(16), p.m);
-  auto tryTile = [&](const MmaTile &wanted, bool async, Expr guard, unsigned lanes, bool mayShare) {
+  auto tryTile = [&](MmaTile wanted, bool async, Expr guard, unsigned lanes, bool mayShare) {
+    // The same bytes hold twice the depth of integers.
+    if (p.isInt8())
+      wanted.bk *= 2, wanted.elementBytes = 1;
     std::optional<MmaTile> tile = MmaTile::get(wanted, model.sharedPerBlock());
     if (!tile)
       return;
@@ -215,7 +220,7 @@ void Menu::tensorCoreProducts(const Product &p, const CostModel &cost, const Tar
                                                                   : ArrayRef(kElementsTile);
       SmallVector<MmaTile> all(tiles);
       // A warpgroup reads columns of its right side from panels only.
-      if (isExact(target) && model.capability() == 90 && p.left == Product::Left::strided &&
+      if (isExact(target) && model.capability() == 90 && p.left == Product::Left::strided && p.isHalf() &&
           (p.packed || p.rhsK.isConstant(1)))
         llvm::append_range(all, kWarpgroupTiles);
       for (const MmaTile &tile : all) {
@@ -227,7 +232,7 @@ void Menu::tensorCoreProducts(const Product &p, const CostModel &cost, const Tar
       }
     }
   // Whatever the guards above leave: rows that are not aligned to 16 bytes.
-  if (everywhere && p.left == Product::Left::strided && !(aligned && launches.always(copied)))
+  if (everywhere && p.isHalf() && p.left == Product::Left::strided && !(aligned && launches.always(copied)))
     tryTile(kPlainTile, false, number(1), 1, false);
 }
 

@@ -1,6 +1,6 @@
 """What the threads of a warp or of a block do together in the PTX interpreter: barriers, shuffles, votes, ldmatrix and mma."""
 import numpy as np
-from ptxtypes import bf16_to_f32
+from ptxtypes import PtxError, bf16_to_f32
 
 
 class Warps:
@@ -66,6 +66,8 @@ class Warps:
 
     def op_mma(self, i, mask):
         d, a, b, c = map(self.split, i.args)
+        if i.parts[-1] == 's32':
+            return self.mma_integers(i, mask, d, a, b, c)
         half = 'bf16' not in i.op
 
         def block(x):
@@ -79,3 +81,19 @@ class Warps:
         acc = [np.broadcast_to(self.get(v, np.float32), self.n) for v in c]
         for j in range(4):
             self.put(d[j], (acc[j] + z[:, j >> 1, :, :, j & 1].reshape(-1)).astype(np.float32), mask)
+
+    def mma_integers(self, i, mask, d, a, b, c):
+        """m16n8k32 of 8-bit integers: registers hold four k's; sums wrap around."""
+        if 'm16n8k32' not in i.parts or 'satfinite' in i.parts:
+            raise PtxError(f'{i.op} is not interpreted')
+        left, right = ({'s8': np.int8, 'u8': np.uint8}[t] for t in i.parts[-3:-1])
+
+        def block(x, dtype):
+            bits = np.ascontiguousarray(np.broadcast_to(self.get(x, np.uint32), self.n))
+            return bits.view(dtype).astype(np.int64).reshape(-1, 8, 16)
+        A, B = [block(x, left) for x in a], [block(x, right) for x in b]
+        x = np.concatenate([np.concatenate([A[0], A[2]], 2), np.concatenate([A[1], A[3]], 2)], 1)
+        z = (x @ np.concatenate(B, 2).swapaxes(1, 2)).reshape(-1, 2, 8, 4, 2)
+        for j in range(4):
+            acc = np.broadcast_to(self.get(c[j], np.int32), self.n).astype(np.int64)
+            self.put(d[j], (acc + z[:, j >> 1, :, :, j & 1].reshape(-1)).astype(np.int32), mask)

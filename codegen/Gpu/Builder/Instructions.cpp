@@ -99,6 +99,23 @@ Values KernelBuilder::mma(ArrayRef<Value> a, ArrayRef<Value> bs, ArrayRef<Value>
   return values;
 }
 
+Values KernelBuilder::mmaInt8(ArrayRef<Value> a, bool aUnsigned, ArrayRef<Value> bs, bool bUnsigned,
+                              ArrayRef<Value> acc, Where where) {
+  At here(*this, where);
+  Type four = LLVM::LLVMStructType::getLiteral(b.getContext(), {i32, i32, i32, i32});
+  Values args(a);
+  args.append(bs.begin(), bs.end());
+  args.append(acc.begin(), acc.end());
+  std::string name = std::string("llvm.nvvm.mma.m16n8k32.row.col.") + (aUnsigned ? "u8" : "s8");
+  if (aUnsigned != bUnsigned)
+    name += bUnsigned ? ".u8" : ".s8";
+  Value all = LLVM::CallIntrinsicOp::create(b, loc, four, b.getStringAttr(name), args).getResult(0);
+  Values values;
+  for (int64_t i = 0; i < 4; ++i)
+    values.push_back(LLVM::ExtractValueOp::create(b, loc, all, i));
+  return values;
+}
+
 void KernelBuilder::fenceAsyncProxy(Where where) {
   At here(*this, where);
   assembly("fence.proxy.async.shared::cta;", "", {}, {});

@@ -220,6 +220,10 @@ public:
   Values ldmatrix4(Value ptr, bool transpose, Where where = Where::current());
   /// 16x8x16 with four f32 accumulators; the fragments are i32 registers of two `type` elements.
   Values mma(ArrayRef<Value> a, ArrayRef<Value> b, ArrayRef<Value> acc, Type type, Where where = Where::current());
+  /// 16x8x32 with four i32 accumulators, which wrap around; the fragments are i32 registers of four 8-bit integers,
+  /// unsigned ones where it is said.
+  Values mmaInt8(ArrayRef<Value> a, bool aUnsigned, ArrayRef<Value> b, bool bUnsigned, ArrayRef<Value> acc,
+                 Where where = Where::current());
 
   // Products of a warpgroup, which read shared memory on their own while threads go on (PTX ISA, "Asynchronous
   // warpgroup level matrix instructions"). What threads wrote there before is seen behind `fenceAsyncProxy` and a

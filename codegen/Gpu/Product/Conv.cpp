@@ -73,21 +73,22 @@ private:
   unsigned rank;
 };
 
-/// Tiles of the implicit left side: 8 channels of one tap a chunk by asynchronous copies, or any 8 k's one at a time.
+/// Tiles of the implicit left side: the channels of one tap a chunk by asynchronous copies, or any 8 k's one at a time.
 class ConvTiles : public TileSource {
 public:
   ConvTiles(KernelBuilder &k, ConvOp op, const MmaTile &t, Value m0, Value firstChannel, Expr channels, Expr rows,
             Expr depth, bool chunks)
-      : k(k), geometry(k, op), bk(t.bk), chunkCount(t.bk / 8), step(t.threads() / chunkCount), channels(channels),
-        chunks(chunks), firstChannel(firstChannel), depth(k.size(depth)), type(op.getInput().getType().scalarType()) {
-    count = t.bm / step, tileBytes = t.bm * t.bk * 2;
+      : k(k), geometry(k, op), bk(t.bk), bytes(t.elementBytes), chunkCount(t.rowBytes() / 16),
+        step(t.threads() / chunkCount), channels(channels), chunks(chunks), firstChannel(firstChannel),
+        depth(k.size(depth)), type(op.getInput().getType().scalarType()) {
+    count = t.bm / step, tileBytes = t.bm * t.rowBytes();
     Value first = k.div(k.tid(), chunkCount);
     chunk = k.rem(k.tid(), chunkCount);
     place = swizzle(k, chunkCount, first, chunk);
     for (unsigned i = 0; i < count; ++i)
       rowsHere.push_back(geometry.row(k.add(k.add(m0, first), i * step), rows));
   }
-  Values start(Value k0) override { return {k.add(k0, k.mul(chunk, 8))}; }
+  Values start(Value k0) override { return {k.add(k0, k.mul(chunk, 16 / bytes))}; }
   Values advance(ValueRange s) override { return {k.add(s[0], bk)}; }
   void beginSlab(ValueRange s) override {
     at = s[0];
@@ -110,12 +111,12 @@ public:
     return elements;
   }
   void put(unsigned i, Value slot, ValueRange fetched) override {
-    Value to = k.gep(k.sptr(k.add(slot, place)), i * step * bk * 2);
+    Value to = k.gep(k.sptr(k.add(slot, place)), i * step * bk * bytes);
     if (!chunks)
       return k.storeElements(fetched, to);
     auto [valid, offset] = geometry.at(rowsHere[i], tap, channel);
     valid = k.and_(valid, k.lt(at, depth));
-    k.cpAsync16(to, k.at(k.buffer(0), k.sel(valid, offset, k.c(0)), 2), k.sel(valid, k.c(16), k.c(0)));
+    k.cpAsync16(to, k.at(k.buffer(0), k.sel(valid, offset, k.c(0)), bytes), k.sel(valid, k.c(16), k.c(0)));
   }
 
 private:
@@ -126,7 +127,7 @@ private:
   }
   KernelBuilder &k;
   Geometry geometry;
-  unsigned bk, chunkCount, step;
+  unsigned bk, bytes, chunkCount, step;
   Expr channels;
   bool chunks;
   Value firstChannel, depth, chunk, place, at, channel;
@@ -191,8 +192,8 @@ LogicalResult buildDepthwise(KernelSink &sink, ConvOp op, const GemmProblem &p, 
       Values next;
       Value w = k.at(weights, k.mul(tap, kPanel), elementBytes(weight));
       for (unsigned v = 0; v < lanes; ++v) {
-        Value a = k.convert(x[v], acc);
-        Value b = k.convert(k.loadElement(k.gep(w, v * elementBytes(weight)), weight), acc);
+        Value a = toAccumulator(k, x[v], p.isUnsigned(0), acc);
+        Value b = toAccumulator(k, k.loadElement(k.gep(w, v * elementBytes(weight)), weight), p.isUnsigned(1), acc);
         next.push_back(isa<FloatType>(acc) ? k.fma(a, b, now[v]) : k.add(now[v], k.mul(a, b)));
       }
       return next;

@@ -12,8 +12,9 @@ constexpr unsigned kFmasInARow = 128;
 
 class PanelFetch : public SlabFetch {
 public:
-  PanelFetch(KernelBuilder &k, Type element, Value base, Value columns, Value depth) : k(k), base(base), depth(depth) {
-    type = element, alongK = false, vector = true;
+  PanelFetch(KernelBuilder &k, Type element, bool isUnsigned, Value base, Value columns, Value depth)
+      : k(k), base(base), depth(depth) {
+    type = element, fromUnsigned = isUnsigned, alongK = false, vector = true;
     padded = k.and_(k.add(columns, 15), -16);
   }
   Value valid(Value row, Value kk) override { return k.and_(k.lt(row, padded), k.lt(kk, depth)); }
@@ -69,7 +70,7 @@ public:
       auto [r, kk] = chunk(i);
       Values four;
       for (Value v : fetched.slice(i * 4, 4))
-        four.push_back(widen(v));
+        four.push_back(toAccumulator(k, v, f.fromUnsigned, acc));
       Value place = k.at(k.sptr(slot), k.add(k.mul(kk, pitch), r), bytes);
       auto store = [&] {
         if (!f.alongK)
@@ -85,11 +86,6 @@ public:
   }
 
 private:
-  Value widen(Value v) {
-    if (f.fromUnsigned && isa<IntegerType>(v.getType()) && v.getType() != acc && isa<IntegerType>(acc))
-      return arith::ExtUIOp::create(k.b, k.loc, acc, v);
-    return k.convert(v, acc);
-  }
   KernelBuilder &k;
   SlabFetch &f;
   unsigned rows, bk, pitch, threads;
@@ -111,8 +107,15 @@ Value spread(KernelBuilder &k, Value thread, Value i, unsigned each, unsigned si
 
 } // namespace
 
-std::unique_ptr<SlabFetch> kt::gpu::panelFetch(KernelBuilder &k, Type element, Value base, Value columns, Value depth) {
-  return std::make_unique<PanelFetch>(k, element, base, columns, depth);
+std::unique_ptr<SlabFetch> kt::gpu::panelFetch(KernelBuilder &k, Type element, bool isUnsigned, Value base,
+                                               Value columns, Value depth) {
+  return std::make_unique<PanelFetch>(k, element, isUnsigned, base, columns, depth);
+}
+
+Value kt::gpu::toAccumulator(KernelBuilder &k, Value element, bool isUnsigned, Type acc) {
+  if (isUnsigned && isa<IntegerType>(element.getType()) && element.getType() != acc && isa<IntegerType>(acc))
+    return arith::ExtUIOp::create(k.b, k.loc, acc, element);
+  return k.convert(element, acc);
 }
 
 Values kt::gpu::emitSimtLoop(KernelBuilder &k, const SimtTile &t, SlabFetch &a, SlabFetch &b, Type acc, Value m0,

@@ -20,7 +20,10 @@ public:
 };
 
 /// Packed panels [n / 16][k][16].
-std::unique_ptr<SlabFetch> panelFetch(KernelBuilder &k, Type element, Value base, Value columns, Value depth);
+std::unique_ptr<SlabFetch> panelFetch(KernelBuilder &k, Type element, bool isUnsigned, Value base, Value columns,
+                                      Value depth);
+/// An element of a factor as the accumulator's type.
+Value toAccumulator(KernelBuilder &k, Value element, bool isUnsigned, Type acc);
 
 /// Answers the accumulators [tm][tn].
 Values emitSimtLoop(KernelBuilder &k, const SimtTile &t, SlabFetch &a, SlabFetch &b, Type acc, Value m0, Value n0,

@@ -66,17 +66,27 @@ public:
 /// Where one thread's fragments of an operand lie in its tile.
 enum class Layout { RowMajorK, RowMajorN, Panels };
 
+/// Integers of 8 bits whose neighbours in memory are columns (IntegerTensorCore.cpp). In which row of its tile a k
+/// lies:
+Value int8Row(KernelBuilder &k, Value row);
+/// Which of 32 k's this lane gives ldmatrix the address of.
+Value int8FragmentRow(KernelBuilder &k);
+/// The fragments of 16 columns, two registers each, of the four that ldmatrix brought: the first has the even columns.
+Values int8Fragments(KernelBuilder &k, ArrayRef<Value> loaded);
+/// Whether two fragments side by side have their columns by turns, for that reason.
+bool columnsTakeTurns(const MmaTile &t, Layout bLayout);
+
 /// The main loop: answers the accumulators, [mi][ni][4].
 SmallVector<Value> emitMainLoop(KernelBuilder &k, const MmaTile &t, TileSource &a, TileSource &b, Layout bLayout,
-                                Type type, Value k0, Value slabs);
+                                const GemmProblem &p, Value k0, Value slabs);
 /// The same by warpgroups, from the same tiles.
 SmallVector<Value> emitWarpgroupLoop(KernelBuilder &k, const MmaTile &t, TileSource &a, TileSource &b, Layout bLayout,
-                                     Type type, Value k0, Value slabs);
+                                     const GemmProblem &p, Value k0, Value slabs);
 /// Runs the epilogue over a tile through shared memory. In a kernel that can split its depth, raw sums go to `partial`
 /// instead when it does.
 void emitTileEpilogue(KernelBuilder &k, const MmaTile &t, const GemmProblem &p, GemmEpilogue &epilogue,
-                      ArrayRef<Value> acc, ArrayRef<Value> batch, Value m0, Value n0, Alignment &alignment,
-                      unsigned lanes, Value partial);
+                      ArrayRef<Value> acc, Layout bLayout, ArrayRef<Value> batch, Value m0, Value n0,
+                      Alignment &alignment, unsigned lanes, Value partial);
 /// Of result column `n`, the column of all parts' where its first part's sums are; the others' follow, kPanel each.
 Value firstPart(KernelBuilder &k, const GemmProblem &p, Value n);
 

@@ -64,25 +64,22 @@ LogicalResult kt::gpu::buildMatmulCudaCore(KernelSink &sink, const GemmProblem &
   }
   Value n0 = k.mul(q, t.bn);
   startRows(k, sink, p, {t.bm, t.bn, t.threads()}, m0);
-  auto isUnsigned = [&](unsigned i) {
-    return cast<SymTensorType>(p.op->getOperand(i).getType()).getElementType().isUnsignedInteger();
-  };
   std::unique_ptr<SlabFetch> a;
   if (p.lhsFetch) {
     a = p.lhsFetch(k, batch, vectors);
   } else {
     a = std::make_unique<StridedFetch>(
-        k, p.lhsType, isUnsigned(0), factorBase(k, p, 0, batch), k.size(p.m), k.size(p.k),
+        k, p.lhsType, p.isUnsigned(0), factorBase(k, p, 0, batch), k.size(p.m), k.size(p.k),
         [&](Value row) { return rowOffset(k, p, row); }, k.size(p.lhsK));
     a->alongK = p.leftAlongK();
     a->vector = vectors && p.vectorLeft(loads);
   }
   std::unique_ptr<SlabFetch> b;
   if (p.packed) {
-    b = panelFetch(k, p.rhsType, factorBase(k, p, 1, batch), k.size(p.n), k.size(p.k));
+    b = panelFetch(k, p.rhsType, p.isUnsigned(1), factorBase(k, p, 1, batch), k.size(p.n), k.size(p.k));
   } else {
     b = std::make_unique<StridedFetch>(
-        k, p.rhsType, isUnsigned(1), factorBase(k, p, 1, batch), k.size(p.n), k.size(p.k),
+        k, p.rhsType, p.isUnsigned(1), factorBase(k, p, 1, batch), k.size(p.n), k.size(p.k),
         [&](Value row) { return k.mul(row, k.size(p.rhsN)); }, k.size(p.rhsK));
     b->alongK = !p.rhsN.isConstant(1);
     b->vector = vectors && p.vectorRight(loads);

@@ -1,4 +1,4 @@
-//===- MatmulTensorCore.cpp - half-precision matrix products --------------===//
+//===- MatmulTensorCore.cpp - matrix products on tensor cores -------------===//
 //
 // A tile of results a block, of any size that MmaTile allows. Where blocks share the depth, a second stage adds their
 // sums up and runs the epilogue.
@@ -37,7 +37,10 @@ LogicalResult kt::gpu::buildMatmulTensorCore(KernelSink &sink, const GemmProblem
                   {t.threads(), t.minCtas, split, split || followOf(sink, p) != Follow::stage});
   Type type = p.lhsType;
   Alignment copies = sink.alignment(), stores = sink.alignment();
-  bool aligned = sink.configured("async") && p.canAlign(copies);
+  bool aligned = sink.configured("async") && p.canAlign(copies), int8 = t.elementBytes == 1;
+  if (int8 ? !p.isInt8() || !(aligned || p.lhsTiles) : !p.isHalf())
+    return p.op->emitError() << "no kernel for " << sink.candidate << ": of " << p.lhsType << " and " << p.rhsType
+                             << (aligned ? "" : ", which are not aligned to 16 bytes");
   GemmEpilogue epilogue(k, p);
   unsigned lanes = p.storeLanes(stores, 8);
 
@@ -51,7 +54,7 @@ LogicalResult kt::gpu::buildMatmulTensorCore(KernelSink &sink, const GemmProblem
   }
   tileOrigin(k, p, t, pid, m0, n0);
   startRows(k, sink, p, {t.bm, t.bn, t.threads()}, m0);
-  bool whole = p.k.isMultipleOf(8);
+  bool whole = p.k.isMultipleOf(p.chunk());
   OperandView a;
   if (!p.lhsTiles)
     a = {factorBase(k, p, 0, batch), m0, k.size(p.m), {}, k.size(p.lhsK), k.size(p.k), whole};
@@ -60,6 +63,7 @@ LogicalResult kt::gpu::buildMatmulTensorCore(KernelSink &sink, const GemmProblem
   else if (!p.lhsTiles)
     a.rowStride = k.size(p.lhsM);
   OperandView b{factorBase(k, p, 1, batch), n0, k.size(p.n), {}, {}, k.size(p.k), whole};
+  a.bytes = b.bytes = t.elementBytes;
   if (!p.packed)
     b.rowStride = k.size(p.rhsN), b.kStride = k.size(p.rhsK);
   std::unique_ptr<TileSource> sourceA = p.lhsTiles ? p.lhsTiles(k, t, m0, batch)
@@ -68,8 +72,9 @@ LogicalResult kt::gpu::buildMatmulTensorCore(KernelSink &sink, const GemmProblem
   std::unique_ptr<TileSource> sourceB;
   Layout layout = Layout::Panels;
   if (p.packed) {
-    sourceB = p.rhsType == k.i8 ? int8Panels(k, t.bn, t.bk, t.threads(), b, type)
-                                : asyncPanels(k, t.bn, t.bk, t.threads(), b);
+    sourceB = int8                ? bytePanels(k, t.bn, t.bk, t.threads(), b)
+              : p.rhsType == k.i8 ? int8Panels(k, t.bn, t.bk, t.threads(), b, type)
+                                  : asyncPanels(k, t.bn, t.bk, t.threads(), b);
   } else if (aligned && p.rhsN.isConstant(1) && !p.rhsK.isConstant(1)) {
     layout = Layout::RowMajorN;
     sourceB = asyncColumns(k, t.bn, t.bk, t.threads(), b);
@@ -89,10 +94,10 @@ LogicalResult kt::gpu::buildMatmulTensorCore(KernelSink &sink, const GemmProblem
   k.store(m0, k.sptr(shared - 16), 4);
   k.store(n0, k.sptr(shared - 12), 4);
   auto emitLoop = t.warpgroups ? emitWarpgroupLoop : emitMainLoop;
-  SmallVector<Value> acc = emitLoop(k, t, *sourceA, *sourceB, layout, type, k0, slabs);
+  SmallVector<Value> acc = emitLoop(k, t, *sourceA, *sourceB, layout, p, k0, slabs);
   m0 = k.load(k.sptr(shared - 16), k.i32, 4);
   n0 = k.load(k.sptr(shared - 12), k.i32, 4);
-  emitTileEpilogue(k, t, p, epilogue, acc, batch, m0, n0, stores, lanes, partial);
+  emitTileEpilogue(k, t, p, epilogue, acc, layout, batch, m0, n0, stores, lanes, partial);
   finishTile(k, sink, p, epilogue, {t.bm, t.bn, t.threads()}, split, k.ctaX(), m0, n0, stores, lanes);
 
   return addProduct(sink, p, k, family.str() + " " + t.str() + (aligned ? "" : " unaligned"), {t.bm, t.bn, t.threads()},

@@ -91,7 +91,7 @@ void kt::gpu::finishTile(KernelBuilder &k, const KernelSink &sink, const GemmPro
       Value r = k.div(at, chunks), m = k.add(m0, r), own = k.mul(k.rem(at, chunks), width);
       Value n = k.add(firstColumn, own);
       k.ifThen(k.and_(k.lt(m, k.size(p.m)), k.lt(n, k.size(p.resultColumns))), [&] {
-        Values inits(count, k.cf(0));
+        Values inits(count, k.zero(p.accType));
         inits.push_back(partialPlace(k, p, k.workspace(), m, k.add(n0, firstPart(k, p, own))));
         // In the order of k, whoever comes last: the sums are the same in each run. Several are on their way at a time.
         unsigned together = count <= 8 ? 4 : 2;
@@ -101,12 +101,12 @@ void kt::gpu::finishTile(KernelBuilder &k, const KernelSink &sink, const GemmPro
             Value there = k.lt(k.add(split, ahead), k.gridY());
             Value from = k.gep(now[count], k.sel(there, k.mul(plane, ahead), k.c64(0)));
             for (unsigned part = 0; part < p.parts; ++part)
-              for (Value v : k.loadElements(k.gep(from, part * kPanel * 4), k.f32, width))
-                loaded[ahead].push_back(ahead ? k.sel(there, v, k.cf(0)) : v);
+              for (Value v : k.loadElements(k.gep(from, part * kPanel * 4), p.accType, width))
+                loaded[ahead].push_back(ahead ? k.sel(there, v, k.zero(p.accType)) : v);
           }
           for (unsigned ahead = 0; ahead < together; ++ahead)
             for (auto [sum, v] : llvm::zip(next, loaded[ahead]))
-              sum = k.addf(sum, v);
+              sum = isa<FloatType>(p.accType) ? k.addf(sum, v) : k.add(sum, v);
           next.push_back(k.gep(now[count], k.mul(plane, together)));
           return next;
         });

@@ -26,10 +26,14 @@ public:
     Value lane = k.and_(k.tid(), 31), warp = k.shr(k.tid(), 5);
     Value wr = k.div(warp, t.warpCols), wc = k.rem(warp, t.warpCols);
     unsigned wm = t.bm / t.warpRows, wn = t.bn / t.warpCols;
-    a = swizzle(k, t.bk / 8, k.add(k.mul(wr, wm), k.and_(lane, 15)), k.shr(lane, 4));
+    unsigned chunks = t.rowBytes() / 16;
+    a = swizzle(k, chunks, k.add(k.mul(wr, wm), k.and_(lane, 15)), k.shr(lane, 4));
     if (bLayout == Layout::RowMajorK) {
       Value row = k.add(k.and_(lane, 7), k.shl(k.shr(lane, 4), 3));
-      b = swizzle(k, t.bk / 8, k.add(k.mul(wc, wn), row), k.and_(k.shr(lane, 3), 1));
+      b = swizzle(k, chunks, k.add(k.mul(wc, wn), row), k.and_(k.shr(lane, 3), 1));
+    } else if (t.elementBytes == 1) {
+      Value row = int8Row(k, int8FragmentRow(k)), panel = k.mul(wc, wn / 16);
+      b = bLayout == Layout::RowMajorN ? swizzle(k, t.bn / 16, row, panel) : k.shl(k.add(k.mul(panel, t.bk), row), 4);
     } else if (bLayout == Layout::RowMajorN) {
       b = swizzle(k, t.bn / 8, k.and_(lane, 15), k.add(k.mul(wc, wn / 8), k.shr(lane, 4)));
     } else {
@@ -43,7 +47,7 @@ public:
     Value p = k.sptr(k.xor_(k.add(slot, a), ks * 32));
     SmallVector<Values> all;
     for (unsigned i = 0; i < t.mi(); ++i)
-      all.push_back(k.ldmatrix4(k.gep(p, i * 16 * t.bk * 2), false));
+      all.push_back(k.ldmatrix4(k.gep(p, i * 16 * t.rowBytes()), false));
     return all;
   }
 
@@ -54,15 +58,27 @@ public:
     if (bLayout == Layout::RowMajorK) {
       Value p = k.sptr(k.xor_(base, ks * 32));
       for (unsigned j = 0; j < pairs; ++j)
-        all.push_back(k.ldmatrix4(k.gep(p, j * 16 * t.bk * 2), false));
+        all.push_back(k.ldmatrix4(k.gep(p, j * 16 * t.rowBytes()), false));
     } else if (bLayout == Layout::RowMajorN) {
+      // 16 columns are one chunk of integers or two of halves; a step is 32 or 16 k's.
+      unsigned columnBytes = 16 * t.elementBytes;
       for (unsigned j = 0; j < pairs; ++j)
-        all.push_back(k.ldmatrix4(k.gep(k.sptr(k.xor_(base, j * 32)), ks * 16 * t.bn * 2), true));
+        all.push_back(k.ldmatrix4(k.gep(k.sptr(k.xor_(base, j * columnBytes)), ks * 32 * t.bn), true));
     } else {
       Value p = k.sptr(base);
       for (unsigned j = 0; j < pairs; ++j)
-        all.push_back(k.ldmatrix4(k.gep(p, j * t.bk * 32 + ks * 512), true));
+        all.push_back(k.ldmatrix4(k.gep(p, j * t.rowBytes() * 16 + ks * 512), true));
     }
+    return all;
+  }
+
+  /// What an instruction takes, of what loadB brought.
+  SmallVector<Values> operandsOf(ArrayRef<Values> loaded) {
+    if (!columnsTakeTurns(t, bLayout))
+      return SmallVector<Values>(loaded);
+    SmallVector<Values> all;
+    for (const Values &four : loaded)
+      all.push_back(int8Fragments(k, four));
     return all;
   }
 
@@ -88,8 +104,11 @@ SmallVector<Values> regroup(ValueRange flat, unsigned each) {
 } // namespace
 
 SmallVector<Value> kt::gpu::emitMainLoop(KernelBuilder &k, const MmaTile &t, TileSource &a, TileSource &b,
-                                         Layout bLayout, Type type, Value k0, Value slabs) {
-  unsigned slotBytes = a.tileBytes + b.tileBytes, copies = a.count + b.count, steps = t.bk / 16;
+                                         Layout bLayout, const GemmProblem &p, Value k0, Value slabs) {
+  unsigned slotBytes = a.tileBytes + b.tileBytes, copies = a.count + b.count, steps = t.steps();
+  auto multiply = [&](const Values &x, ArrayRef<Value> y, const Values &sums) {
+    return t.elementBytes == 1 ? k.mmaInt8(x, p.isUnsigned(0), y, p.isUnsigned(1), sums) : k.mma(x, y, sums, p.lhsType);
+  };
   Value first = k.shared(), end = k.add(first, t.stages * slotBytes);
   auto bump = [&](Value slot) {
     Value next = k.add(slot, slotBytes);
@@ -122,7 +141,7 @@ SmallVector<Value> kt::gpu::emitMainLoop(KernelBuilder &k, const MmaTile &t, Til
   k.barrier();
   SmallVector<Values> fa = fragments.loadA(first, 0), fb = fragments.loadB(first, 0);
   unsigned mi = t.mi(), ni = t.ni(), numAcc = mi * ni * 4, numA = mi * 4, numB = ni / 2 * 4;
-  Values inits(numAcc, k.cf(0));
+  Values inits(numAcc, k.zero(p.accType));
   append(inits, fa);
   append(inits, fb);
   inits.append(stateA);
@@ -153,11 +172,12 @@ SmallVector<Value> kt::gpu::emitMainLoop(KernelBuilder &k, const MmaTile &t, Til
       }
       SmallVector<Values> nextB = fragments.loadB(read, (ks + 1) % steps),
                           nextA = fragments.loadA(read, (ks + 1) % steps);
+      SmallVector<Values> right = fragments.operandsOf(fb);
       // Back and forth over the warp tile, so that a fragment is used twice in a row.
       for (unsigned i = 0; i < mi; ++i)
         for (unsigned jj = 0; jj < ni; ++jj) {
           unsigned j = i % 2 ? ni - 1 - jj : jj;
-          acc[i * ni + j] = k.mma(fa[i], ArrayRef(fb[j / 2]).slice(j % 2 * 2, 2), acc[i * ni + j], type);
+          acc[i * ni + j] = multiply(fa[i], ArrayRef(right[j / 2]).slice(j % 2 * 2, 2), acc[i * ni + j]);
         }
       fa = nextA, fb = nextB;
     }
@@ -176,13 +196,14 @@ SmallVector<Value> kt::gpu::emitMainLoop(KernelBuilder &k, const MmaTile &t, Til
 }
 
 void kt::gpu::emitTileEpilogue(KernelBuilder &k, const MmaTile &t, const GemmProblem &p, GemmEpilogue &epilogue,
-                               ArrayRef<Value> acc, ArrayRef<Value> batch, Value m0, Value n0, Alignment &alignment,
-                               unsigned lanes, Value partial) {
+                               ArrayRef<Value> acc, Layout bLayout, ArrayRef<Value> batch, Value m0, Value n0,
+                               Alignment &alignment, unsigned lanes, Value partial) {
+  bool byTurns = columnsTakeTurns(t, bLayout);
   unsigned mi = t.mi(), ni = t.ni(), rows = t.warpRows * 16, pitch = t.bn + 8, wm = t.bm / t.warpRows,
            wn = t.bn / t.warpCols;
   Value tid = k.tid(), lane = k.and_(tid, 31), warp = k.shr(tid, 5);
   Value wr = k.div(warp, t.warpCols), wc = k.rem(warp, t.warpCols);
-  Value row = k.add(k.mul(wr, 16), k.shr(lane, 2)), col = k.add(k.mul(wc, wn), k.shl(k.and_(lane, 3), 1));
+  Value row = k.add(k.mul(wr, 16), k.shr(lane, 2)), col = k.add(k.mul(wc, wn), k.shl(k.and_(lane, 3), byTurns ? 2 : 1));
   Value place = k.gep(k.sptr(k.shared()), k.shl(k.add(k.mul(row, pitch), col), 2));
   // Threads take chunks of eight columns in the second half.
   unsigned chunks = t.bn / p.parts / 8, total = rows * chunks, threads = t.threads();
@@ -193,7 +214,13 @@ void kt::gpu::emitTileEpilogue(KernelBuilder &k, const MmaTile &t, const GemmPro
     for (unsigned j = 0; j < ni; ++j)
       for (unsigned h = 0; h < 2; ++h) {
         ArrayRef<Value> pair = acc.slice((i * ni + j) * 4 + h * 2, 2);
-        k.storeElements(pair, k.gep(place, (h * 8 * pitch + j * 8) * 4));
+        Value to = k.gep(place, (h * 8 * pitch + j * 8) * 4);
+        if (!byTurns) {
+          k.storeElements(pair, to);
+        } else if (j % 2 == 0) {
+          ArrayRef<Value> odd = acc.slice((i * ni + j + 1) * 4 + h * 2, 2);
+          k.storeElements({pair[0], odd[0], pair[1], odd[1]}, to);
+        }
       }
     k.barrier();
     // A loop, since the epilogue can be long; no loop of a kernel is unrolled (KernelBuilder::forLoop).
@@ -206,7 +233,7 @@ void kt::gpu::emitTileEpilogue(KernelBuilder &k, const MmaTile &t, const GemmPro
         valid = k.and_(valid, k.lt(q, total));
       Value source = k.gep(k.sptr(k.shared()), k.shl(k.add(k.mul(r, pitch), c), 2));
       // The partial sums are padded to whole groups of eight columns.
-      auto sumsOf = [&](unsigned part) { return k.loadElements(k.gep(source, part * kPanel * 4), k.f32, 8); };
+      auto sumsOf = [&](unsigned part) { return k.loadElements(k.gep(source, part * kPanel * 4), p.accType, 8); };
       auto part = [&] {
         for (unsigned i = 0; i < p.parts; ++i)
           k.storeElements(sumsOf(i), partialPlace(k, p, partial, m, k.add(k.add(n0, c), i * kPanel)));
@@ -232,7 +259,7 @@ void kt::gpu::emitTileEpilogue(KernelBuilder &k, const MmaTile &t, const GemmPro
         k.forLoop(k.c(0), count, k.c(1), {}, [&](Value e, ValueRange) -> Values {
           Values some;
           for (unsigned i = 0; i < p.parts; ++i)
-            some.push_back(k.loadElement(k.gep(k.at(source, e, 4), i * kPanel * 4), k.f32));
+            some.push_back(k.loadElement(k.gep(k.at(source, e, 4), i * kPanel * 4), p.accType));
           epilogue.emit(some, batch, m, k.add(n, e), alignment);
           return {};
         });

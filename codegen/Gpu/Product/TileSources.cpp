@@ -8,7 +8,7 @@ using namespace kt::gpu;
 
 namespace {
 
-/// The chunk of 16 bytes (8 elements) that a thread copies in a row-major tile: `chunks` a row, `step` rows further
+/// The chunk of 16 bytes that a thread copies in a row-major tile: `chunks` a row, `step` rows further
 /// each time.
 struct RowShare {
   unsigned chunks, step;
@@ -23,36 +23,36 @@ struct RowShare {
 class AsyncRows : public TileSource {
 public:
   AsyncRows(KernelBuilder &k, unsigned rows, unsigned bk, unsigned threads, OperandView v)
-      : k(k), v(v), bk(bk), share(k, rows, bk / 8, threads) {
-    count = rows / share.step, tileBytes = rows * bk * 2;
+      : k(k), v(v), bk(bk), share(k, rows, bk / v.chunk(), threads) {
+    count = rows / share.step, tileBytes = rows * bk * v.bytes;
     left = k.sub(k.sub(v.rows, v.firstRow), share.row);
-    depthLeft = k.sub(v.depth, k.mul(share.chunk, 8));
+    depthLeft = k.sub(v.depth, k.mul(share.chunk, v.chunk()));
     if (!v.rowOffset) {
-      step = k.mul(v.rowStride, share.step * 2);
+      step = k.mul(v.rowStride, share.step * v.bytes);
       return;
     }
     // Rows that lie anywhere: where is found once. What is beyond the last is not copied.
     Value last = k.max(k.sub(v.rows, 1), 0);
     for (unsigned i = 0; i < count; ++i)
       rowBytes.push_back(
-          k.ext(k.shl(v.rowOffset(k.min(k.add(k.add(v.firstRow, share.row), i * share.step), last)), 1)));
+          k.ext(k.mul(v.rowOffset(k.min(k.add(k.add(v.firstRow, share.row), i * share.step), last)), v.bytes)));
   }
   Values start(Value k0) override {
-    Value column = k.add(k.mul(share.chunk, 8), k0);
+    Value column = k.add(k.mul(share.chunk, v.chunk()), k0);
     if (v.rowOffset)
-      return {k.at(v.base, column, 2), k0};
-    return {k.at(v.base, k.add(k.mul(k.add(v.firstRow, share.row), v.rowStride), column), 2), k0};
+      return {k.at(v.base, column, v.bytes), k0};
+    return {k.at(v.base, k.add(k.mul(k.add(v.firstRow, share.row), v.rowStride), column), v.bytes), k0};
   }
-  Values advance(ValueRange s) override { return {k.gep(s[0], bk * 2), k.add(s[1], bk)}; }
+  Values advance(ValueRange s) override { return {k.gep(s[0], bk * v.bytes), k.add(s[1], bk)}; }
   void beginSlab(ValueRange s) override {
     pointer = s[0];
     bytes = v.wholeChunks ? k.sel(k.lt(s[1], depthLeft), k.c(16), k.c(0))
-                          : k.min(k.max(k.shl(k.sub(depthLeft, s[1]), 1), 0), 16);
+                          : k.min(k.max(k.mul(k.sub(depthLeft, s[1]), v.bytes), 0), 16);
   }
   void put(unsigned i, Value slot, ValueRange) override {
     Value source = v.rowOffset ? k.gep(pointer, rowBytes[i]) : i ? k.gep(pointer, k.ext(k.mul(step, i))) : pointer;
     Value size = k.sel(k.cmp(Pred::sgt, left, i * share.step), bytes, k.c(0));
-    k.cpAsync16(k.gep(k.sptr(k.add(slot, share.place)), i * share.step * bk * 2), source, size);
+    k.cpAsync16(k.gep(k.sptr(k.add(slot, share.place)), i * share.step * bk * v.bytes), source, size);
   }
 
 private:
@@ -67,22 +67,26 @@ private:
 class AsyncColumns : public TileSource {
 public:
   AsyncColumns(KernelBuilder &k, unsigned columns, unsigned bk, unsigned threads, OperandView v)
-      : k(k), v(v), columns(columns), bk(bk), share(k, bk, columns / 8, threads) {
-    count = bk / share.step, tileBytes = columns * bk * 2;
-    column = k.add(v.firstRow, k.mul(share.chunk, 8));
-    bytes = k.min(k.max(k.shl(k.sub(v.rows, column), 1), 0), 16);
-    step = k.mul(v.kStride, share.step * 2);
+      : k(k), v(v), columns(columns), bk(bk), share(k, bk, columns / v.chunk(), threads) {
+    count = bk / share.step, tileBytes = columns * bk * v.bytes;
+    column = k.add(v.firstRow, k.mul(share.chunk, v.chunk()));
+    bytes = k.min(k.max(k.mul(k.sub(v.rows, column), v.bytes), 0), 16);
+    step = k.mul(v.kStride, share.step * v.bytes);
+    if (v.bytes == 1)
+      share.place = swizzle(k, share.chunks, int8Row(k, share.row), share.chunk);
   }
   Values start(Value k0) override {
     Value row = k.add(k0, share.row);
-    return {k.at(v.base, k.add(k.mul(row, v.kStride), column), 2), k.sub(v.depth, row)};
+    return {k.at(v.base, k.add(k.mul(row, v.kStride), column), v.bytes), k.sub(v.depth, row)};
   }
-  Values advance(ValueRange s) override { return {k.gep(s[0], k.ext(k.mul(v.kStride, bk * 2))), k.sub(s[1], bk)}; }
+  Values advance(ValueRange s) override {
+    return {k.gep(s[0], k.ext(k.mul(v.kStride, bk * v.bytes))), k.sub(s[1], bk)};
+  }
   void beginSlab(ValueRange s) override { pointer = s[0], left = s[1]; }
   void put(unsigned i, Value slot, ValueRange) override {
     Value source = i ? k.gep(pointer, k.ext(k.mul(step, i))) : pointer;
     Value size = k.sel(k.cmp(Pred::sgt, left, i * share.step), bytes, k.c(0));
-    k.cpAsync16(k.gep(k.sptr(k.add(slot, share.place)), i * share.step * columns * 2), source, size);
+    k.cpAsync16(k.gep(k.sptr(k.add(slot, share.place)), i * share.step * columns * v.bytes), source, size);
   }
 
 private:
@@ -156,6 +160,24 @@ public:
     Value to = k.add(place(i), k.xor_(k.shl(unit, 4), half()));
     k.cpAsync16(k.sptr(k.add(slot, to)), source(i), k.sel(valid(i), k.c(16), k.c(0)));
   }
+};
+
+/// A tile of panels [columns / 16][bk][16] of bytes, in the order of int8Row.
+class BytePanels : public Panels {
+public:
+  BytePanels(KernelBuilder &k, unsigned columns, unsigned bk, unsigned threads, OperandView v)
+      : Panels(k, columns, bk, threads, v, 1) {
+    tileBytes = columns * bk;
+    first = k.shl(k.add(k.mul(panel, bk), int8Row(k, k0Thread)), 4);
+  }
+  void put(unsigned i, Value slot, ValueRange) override {
+    auto [p, dk] = offsets[i];
+    Value to = k.add(k.add(slot, first), (p * bk + dk) * 16);
+    k.cpAsync16(k.sptr(to), source(i), k.sel(valid(i), k.c(16), k.c(0)));
+  }
+
+private:
+  Value first;
 };
 
 class Int8Panels : public Panels {
@@ -255,6 +277,10 @@ std::unique_ptr<TileSource> kt::gpu::asyncColumns(KernelBuilder &k, unsigned col
 std::unique_ptr<TileSource> kt::gpu::asyncPanels(KernelBuilder &k, unsigned columns, unsigned bk, unsigned threads,
                                                  OperandView v) {
   return std::make_unique<AsyncPanels>(k, columns, bk, threads, v);
+}
+std::unique_ptr<TileSource> kt::gpu::bytePanels(KernelBuilder &k, unsigned columns, unsigned bk, unsigned threads,
+                                                OperandView v) {
+  return std::make_unique<BytePanels>(k, columns, bk, threads, v);
 }
 std::unique_ptr<TileSource> kt::gpu::int8Panels(KernelBuilder &k, unsigned columns, unsigned bk, unsigned threads,
                                                 OperandView v, Type type) {

@@ -7,16 +7,19 @@
 
 namespace kt::gpu {
 
-/// One operand of 16-bit elements as a matrix of rows (m or n) and k, from a pointer to its batch.
+/// One operand of 16-bit elements, or of integers of 8 bits, as a matrix of rows (m or n) and k, from a pointer to its
+/// batch.
 struct OperandView {
   Value base;               // global pointer
   Value firstRow;           // of this tile
   Value rows;               // in the whole operand
   Value rowStride, kStride; // in elements
   Value depth;              // k
-  bool wholeChunks;         // depth is a multiple of 8
+  bool wholeChunks;         // depth is a multiple of the elements of 16 bytes
   /// Where a row starts, if that is not the row times `rowStride`.
   std::function<Value(Value row)> rowOffset = nullptr;
+  unsigned bytes = 2; // of an element
+  unsigned chunk() const { return 16 / bytes; }
 };
 
 /// Rows along k, 16 bytes at a time; the rows have to be 16-byte aligned.
@@ -27,6 +30,9 @@ std::unique_ptr<TileSource> asyncColumns(KernelBuilder &k, unsigned columns, uns
 /// Packed panels [n / 16][k][16] of 16-bit elements.
 std::unique_ptr<TileSource> asyncPanels(KernelBuilder &k, unsigned columns, unsigned bk, unsigned threads,
                                         OperandView view);
+/// Packed panels [n / 16][k][16] of 8-bit integers as they are.
+std::unique_ptr<TileSource> bytePanels(KernelBuilder &k, unsigned columns, unsigned bk, unsigned threads,
+                                       OperandView view);
 /// Packed panels of 8-bit integers, made `type` on the way.
 std::unique_ptr<TileSource> int8Panels(KernelBuilder &k, unsigned columns, unsigned bk, unsigned threads,
                                        OperandView view, Type type);

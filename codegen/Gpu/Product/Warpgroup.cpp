@@ -46,7 +46,7 @@ Value descriptor(KernelBuilder &k, const Side &side, Value slot) {
 } // namespace
 
 SmallVector<Value> kt::gpu::emitWarpgroupLoop(KernelBuilder &k, const MmaTile &t, TileSource &a, TileSource &b,
-                                              Layout bLayout, Type type, Value k0, Value slabs) {
+                                              Layout bLayout, const GemmProblem &p, Value k0, Value slabs) {
   unsigned slotBytes = a.tileBytes + b.tileBytes, steps = t.bk / 16, numAcc = t.ni() * 4;
   Value first = k.shared(), end = k.add(first, t.stages * slotBytes);
   auto bump = [&](Value slot) {
@@ -94,7 +94,7 @@ SmallVector<Value> kt::gpu::emitWarpgroupLoop(KernelBuilder &k, const MmaTile &t
     k.wgmmaFence();
     for (unsigned s = 0; s < steps; ++s)
       acc = k.wgmma(k.add(fromA, (s * left.step) >> 4), k.add(fromB, (s * right.step) >> 4), bLayout == Layout::Panels,
-                    acc, type);
+                    acc, p.lhsType);
     k.wgmmaCommit();
     copySlab(write, stateA, stateB);
     Values out = k.wgmmaWait(1, acc);

@@ -71,10 +71,17 @@ static LogicalResult verifyCandidate(KernelOp kernel, CandidateAttr candidate,
                                   << unknown << "'";
   }
   std::string why;
-  if ((candidate.getPath().getValue() == path::kMma || candidate.getPath().getValue() == path::kWgmma) &&
-      !mmaTileOf(candidate, &why))
-    return kernel.emitOpError() << "expected a tile that can be built for " << candidate.getTarget() << " but got "
-                                << why;
+  if (candidate.getPath().getValue() == path::kMma || candidate.getPath().getValue() == path::kWgmma) {
+    std::optional<MmaTile> tile = mmaTileOf(candidate, &why);
+    if (!tile)
+      return kernel.emitOpError() << "expected a tile that can be built for " << candidate.getTarget() << " but got "
+                                  << why;
+    Operation *product = kernel.compute();
+    Type left = cast<SymTensorType>(product->getOperand(0).getType()).getElementType();
+    if (isa<MatmulOp, ConvOp>(product) && left.isInteger() != (tile->elementBytes == 1))
+      return kernel.emitOpError() << "expected a tile of " << left << " but got one of elements of "
+                                  << tile->elementBytes << " bytes";
+  }
   return success();
 }
 

@@ -16,11 +16,14 @@ DictionaryAttr kt::makeConfig(MLIRContext *context, Config entries) {
 }
 
 DictionaryAttr kt::makeConfig(MLIRContext *context, const MmaTile &t, bool async) {
-  return makeConfig(context, {{"tile", {t.bm, t.bn, t.bk}},
-                              {"warps", {t.warpRows, t.warpCols}},
-                              {"stages", {t.stages}},
-                              {"min_ctas", {t.minCtas}},
-                              {"async", {async}}});
+  SmallVector<ConfigEntry> entries = {{"tile", {t.bm, t.bn, t.bk}},
+                                      {"warps", {t.warpRows, t.warpCols}},
+                                      {"stages", {t.stages}},
+                                      {"min_ctas", {t.minCtas}},
+                                      {"async", {async}}};
+  if (t.elementBytes != 2)
+    entries.push_back({"bytes", {t.elementBytes}});
+  return makeConfig(context, entries);
 }
 
 DictionaryAttr kt::makeConfig(MLIRContext *context, const SimtTile &t, bool vectors) {
@@ -77,7 +80,8 @@ std::optional<MmaTile> kt::mmaTileOf(CandidateAttr candidate, std::string *why) 
                  warps[1],
                  size(candidate, "stages"),
                  size(candidate, "min_ctas"),
-                 candidate.getPath().getValue() == path::kWgmma};
+                 candidate.getPath().getValue() == path::kWgmma,
+                 (unsigned)std::clamp<int64_t>(configured(candidate, "bytes", 2), 0, UINT16_MAX)};
   return MmaTile::get(wanted, sharedFor(candidate), why);
 }
 

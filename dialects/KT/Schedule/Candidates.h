@@ -23,7 +23,8 @@ constexpr llvm::StringLiteral kAll[] = {kSmCount, kSharedPerBlock, kCapability, 
 /// Kinds of kernels.
 namespace path {
 constexpr llvm::StringLiteral kMma = "mma", // products on tensor cores: `tile` (m, n, k), `warps` (rows, columns),
-                                            // `stages`, `min_ctas`, `async` (copies of 16 aligned bytes)
+                                            // `stages`, `min_ctas`, `async` (copies of 16 aligned bytes), `bytes`
+                                            // (1 of an element, of integers; else 2)
     kWgmma = "wgmma",                       // the same by warpgroups of four warps
     kSimt = "simt",                         // products and attention on CUDA cores; products: `tile`, `thread` (rows,
                                             // columns), `min_ctas`, `vectors`

@@ -116,13 +116,19 @@ bool Product::isHalf() const {
   return half && (rhsType == lhsType || (packed && rhsType.isInteger(8)));
 }
 
+bool Product::isInt8() const { return accType.isInteger(32) && lhsType.isInteger(8) && rhsType.isInteger(8); }
+
+bool Product::isUnsigned(unsigned factor) const {
+  return cast<SymTensorType>(op->getOperand(factor).getType()).getElementType().isUnsignedInteger();
+}
+
 bool Product::canSplit(int64_t least) const {
   std::optional<int64_t> depth = k.asConstant();
-  return batch.empty() && accType.isF32() && (!depth || *depth >= least);
+  return batch.empty() && (accType.isF32() || accType.isInteger(32)) && (!depth || *depth >= least);
 }
 
 bool Product::canAlign(Alignment &alignment) const {
-  alignment.lanes = 8;
+  alignment.lanes = chunk();
   auto all = [&](ArrayRef<Expr> list) { return llvm::all_of(list, [&](Expr e) { return alignment.multiple(e); }); };
   if (left != Left::strided)
     return true;
@@ -181,7 +187,7 @@ bool kt::hasAlignedChannels(ConvOp op, int64_t lanes) {
 }
 
 /// The left side of a convolution: a plain product where each position reads itself alone.
-static Product::Left leftOf(ConvOp op, Expr channels, int64_t taps) {
+static Product::Left leftOf(ConvOp op, Expr channels, int64_t taps, int64_t chunk) {
   SymTensorType out = op.getResult().getType();
   FactorView in = factorView(op, 0);
   auto allOnes = [](ArrayRef<int64_t> list) { return llvm::all_of(list, [](int64_t v) { return v == 1; }); };
@@ -190,10 +196,10 @@ static Product::Left leftOf(ConvOp op, Expr channels, int64_t taps) {
                llvm::all_of(op.getPads(), isZero);
   for (int64_t d = 1; d + 1 < out.getRank(); ++d)
     plain &= in.dims[d] == out.dim(d) && in.strides[d - 1] == in.strides[d] * in.dims[d];
-  return plain                                                   ? Product::Left::strided
-         : op.isDepthwise()                                      ? Product::Left::depthwise
-         : channels.isMultipleOf(8) && hasAlignedChannels(op, 8) ? Product::Left::chunks
-                                                                 : Product::Left::elements;
+  return plain                                                           ? Product::Left::strided
+         : op.isDepthwise()                                              ? Product::Left::depthwise
+         : channels.isMultipleOf(chunk) && hasAlignedChannels(op, chunk) ? Product::Left::chunks
+                                                                         : Product::Left::elements;
 }
 
 Product kt::analyzeConv(ConvOp op) {
@@ -228,6 +234,6 @@ Product kt::analyzeConv(ConvOp op) {
     p.rhsBatch = {Expr::ceilDiv(outputs, p.number(16)) * p.k * 16};
     p.groupWidth = outputs;
   }
-  p.left = leftOf(op, channels, taps);
+  p.left = leftOf(op, channels, taps, p.chunk());
   return p;
 }

@@ -51,8 +51,14 @@ struct Product {
   bool leftAlongK() const;
   /// Which of the epilogue's indices is n; -1 where none is.
   int columnIndex() const;
-  /// Whether operands of these types may use tensor cores.
+  /// Whether tensor cores have instructions for operands of these types: halves, or integers of 8 bits of any sign.
   bool isHalf() const;
+  bool isInt8() const;
+  bool onTensorCores() const { return isHalf() || isInt8(); }
+  /// Elements of the left side that 16 bytes on their way to tensor cores hold.
+  unsigned chunk() const { return isInt8() ? 16 : 8; }
+  /// Whether the integers of a factor, 0 or 1, are unsigned.
+  bool isUnsigned(unsigned factor) const;
   /// Whether blocks may share the depth of a product whose k is at least `least` where that is not known.
   bool canSplit(int64_t least) const;
   /// Columns of a plane of partial sums, which is [m][n padded to 8].

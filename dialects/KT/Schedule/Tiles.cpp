@@ -61,6 +61,8 @@ void checkPanels(Checks &c, unsigned columns, unsigned bk, unsigned threads, uns
 std::optional<MmaTile> MmaTile::get(MmaTile t, int64_t shared, std::string *why) {
   Checks c;
   c.require(t.bm && t.bn && t.bk && t.warpRows && t.warpCols, "a size of 0");
+  c.require(t.elementBytes == 1 || t.elementBytes == 2,
+            "elements of " + number(t.elementBytes) + " bytes, expected 1 or 2");
   c.require(std::max({t.bm, t.bn, t.bk}) <= 1024 && std::max(t.warpRows, t.warpCols) <= 32, "a size beyond 1024");
   if (!c.ok(why))
     return std::nullopt;
@@ -70,18 +72,25 @@ std::optional<MmaTile> MmaTile::get(MmaTile t, int64_t shared, std::string *why)
             number(t.bm) + " rows are no whole 16-row fragments of " + number(t.warpRows) + " warps");
   c.require(t.bn % (t.warpCols * 16) == 0,
             number(t.bn) + " columns are no whole 16-column fragments of " + number(t.warpCols) + " warps");
-  // Rows of a tile are swizzled by exclusive or, whose bits must not carry; the last step of a slab copies nothing.
-  c.require(llvm::isPowerOf2_32(t.bk) && t.bk >= 32, "slabs of " + number(t.bk) + ", expected a power of two from 32");
-  c.require(llvm::isPowerOf2_32(t.bn) && t.bn >= 32, number(t.bn) + " columns, expected a power of two from 32");
+  // Rows of a tile, 64 bytes or more, are swizzled by exclusive or, whose bits must not carry; the last step of a slab
+  // copies nothing.
+  unsigned least = 64 / t.elementBytes;
+  std::string expected = ", expected a power of two from " + number(least);
+  c.require(llvm::isPowerOf2_32(t.bk) && t.bk >= least, "slabs of " + number(t.bk) + expected);
+  c.require(llvm::isPowerOf2_32(t.bn) && t.bn >= least, number(t.bn) + " columns" + expected);
   c.require(t.stages >= 2 && t.stages <= 8, number(t.stages) + " stages, expected 2 to 8");
   if (!c.ok(why))
     return std::nullopt;
-  checkRows(c, "the left side", t.bm, t.bk / 8, t.threads());
-  checkRows(c, "the right side", t.bn, t.bk / 8, t.threads());
-  checkRows(c, "a right side of columns", t.bk, t.bn / 8, t.threads());
-  for (unsigned units : {1, 2}) // of 8-bit and of 16-bit elements
+  checkRows(c, "the left side", t.bm, t.rowBytes() / 16, t.threads());
+  checkRows(c, "the right side", t.bn, t.rowBytes() / 16, t.threads());
+  checkRows(c, "a right side of columns", t.bk, t.bn * t.elementBytes / 16, t.threads());
+  // Where a k of integers lies in its tile is said of sixteen.
+  c.require(t.elementBytes == 2 || t.threads() / (t.bn / 16) % 16 == 0,
+            number(t.threads()) + " threads take no whole sixteen k's of " + number(t.bn) + " columns at a time");
+  for (unsigned units = 1; units <= t.elementBytes; ++units) // halves may come from weights of 8 bits
     checkPanels(c, t.bn, t.bk, t.threads(), units);
   if (t.warpgroups) {
+    c.require(t.elementBytes == 2, "warpgroups multiply halves alone");
     // One instruction takes 64 rows, all columns and rows of 128 bytes that are swizzled as they lie in the slabs.
     c.require(t.bm == t.warpRows * 16 && t.warpRows % 4 == 0 && t.warpCols == 1,
               "warpgroups of four warps have 64 rows and all columns");
@@ -106,7 +115,8 @@ int64_t MmaTile::sharedBytes() const {
 
 std::string MmaTile::str() const {
   return "tile=" + number(bm) + "x" + number(bn) + "x" + number(bk) + " warps=" + number(warpRows) + "x" +
-         number(warpCols) + " stages=" + number(stages) + (warpgroups ? " wgmma" : "");
+         number(warpCols) + " stages=" + number(stages) + (warpgroups ? " wgmma" : "") +
+         (elementBytes == 1 ? " int8" : "");
 }
 
 std::optional<SimtTile> SimtTile::get(SimtTile t, unsigned accBytes, int64_t shared, std::string *why) {

@@ -25,10 +25,12 @@ inline bool isExact(llvm::StringRef target) { return capabilityOf(target) && tar
 /// Tile of a tensor-core kernel: `bm` x `bn` results a block, `bk` k's a slab, `stages` slabs in shared memory, warps
 /// in `warpRows` x `warpCols`. `minCtas` asks the assembler for registers for so many blocks an SM; 0 leaves it to it.
 /// With `warpgroups`, four warps down are one that multiplies asynchronously (Hopper's wgmma), straight from shared
-/// memory.
+/// memory. Both sides have elements of `elementBytes`: halves, or integers of 8 bits, of which a fragment of as many
+/// bytes holds twice the depth.
 struct MmaTile {
   unsigned bm = 0, bn = 0, bk = 0, warpRows = 0, warpCols = 0, stages = 0, minCtas = 0;
   bool warpgroups = false;
+  unsigned elementBytes = 2;
 
   /// The tile, if kernels of it can be built for a card with `shared` bytes a block; else nothing, and `why`.
   static std::optional<MmaTile> get(MmaTile wanted, int64_t shared, std::string *why = nullptr);
@@ -37,8 +39,11 @@ struct MmaTile {
   /// 16x8 accumulator fragments of a warp, down and across.
   unsigned mi() const { return bm / warpRows / 16; }
   unsigned ni() const { return bn / warpCols / 8; }
+  /// Bytes of a row of a slab, and how many steps of an instruction's depth, 32 bytes, it is long.
+  unsigned rowBytes() const { return bk * elementBytes; }
+  unsigned steps() const { return rowBytes() / 32; }
   /// Bytes of one slab of both operands.
-  int64_t slabBytes() const { return (int64_t)(bm + bn) * bk * 2; }
+  int64_t slabBytes() const { return (int64_t)(bm + bn) * rowBytes(); }
   /// The ring of slabs, or the staging of the epilogue where that is larger, and the stash behind it.
   int64_t sharedBytes() const;
   /// Registers a thread: accumulators, two sets of fragments where there are some, and what addresses and loops take
