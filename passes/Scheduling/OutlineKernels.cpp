@@ -131,9 +131,10 @@ private:
     return Expr::symbol(context, "p" + std::to_string(number));
   }
   Expr parameter(Parameters &params, int64_t given) { return parameter(params, Expr::constant(context, given).attr()); }
-  /// Of a known number the kernel keeps only that it is a multiple of 8 or 4, which is what aligned accesses need.
-  Expr multiple(Parameters &params, int64_t number) {
-    int64_t factor = number % 8 == 0 ? 8 : number % 4 == 0 ? 4 : 1;
+  /// Of a known number the kernel keeps only that it is a multiple of `most`, 8 or 4, which is what aligned accesses
+  /// need.
+  Expr multiple(Parameters &params, int64_t number, int64_t most = 8) {
+    int64_t factor = number % most == 0 ? most : number % 8 == 0 ? 8 : number % 4 == 0 ? 4 : 1;
     return parameter(params, number / factor) * factor;
   }
 
@@ -151,6 +152,9 @@ private:
       return isa<MatmulOp>(one) || (isa<ConvOp>(one) && cast<ConvOp>(one).getGroups() == 1);
     });
     bool isProduct = product != group.end();
+    // 16 bytes are so many elements of a product's left side.
+    Value left = isProduct ? (*product)->getOperand(0) : Value();
+    int64_t chunk = left && cast<SymTensorType>(left.getType()).scalarType().isInteger(8) ? 16 : 8;
     bool structured = llvm::all_of(group, [](Operation *one) { return cast<ComputeOpInterface>(one).isStructured(); });
     bool general = isProduct || (anyNumbers && structured);
     replacer.addReplacement([&](ExprAttr e) -> std::optional<std::pair<Attribute, WalkResult>> {
@@ -158,7 +162,7 @@ private:
         // Products of all sizes share a kernel, but the rows of a norm keep their length.
         if (!general || *c <= kSmall || e == lengthOfRows)
           return std::pair<Attribute, WalkResult>{e, WalkResult::skip()};
-        return std::pair<Attribute, WalkResult>{multiple(params, *c).attr(), WalkResult::skip()};
+        return std::pair<Attribute, WalkResult>{multiple(params, *c, chunk).attr(), WalkResult::skip()};
       }
       return std::pair<Attribute, WalkResult>{parameter(params, e).attr(), WalkResult::skip()};
     });

@@ -77,9 +77,13 @@ static LogicalResult verifyCandidate(KernelOp kernel, CandidateAttr candidate,
       return kernel.emitOpError() << "expected a tile that can be built for " << candidate.getTarget() << " but got "
                                   << why;
     Operation *product = kernel.compute();
-    Type left = cast<SymTensorType>(product->getOperand(0).getType()).getElementType();
-    if (isa<MatmulOp, ConvOp>(product) && left.isInteger() != (tile->elementBytes == 1))
-      return kernel.emitOpError() << "expected a tile of " << left << " but got one of elements of "
+    if (!isa<MatmulOp, ConvOp>(product))
+      return kernel.emitOpError() << "expected a product for " << candidate.getPath() << " but got "
+                                  << product->getName();
+    Type left = cast<SymTensorType>(product->getOperand(0).getType()).getElementType(),
+         right = cast<SymTensorType>(product->getOperand(1).getType()).getElementType();
+    if ((left.isInteger(8) && right.isInteger(8)) != (tile->elementBytes == 1))
+      return kernel.emitOpError() << "expected a tile of " << left << " and " << right << " but got one of elements of "
                                   << tile->elementBytes << " bytes";
   }
   return success();
