@@ -212,8 +212,9 @@ def AbsorbViews : Pass<"kt-absorb-views", "::mlir::func::FuncOp"> {
 def FoldConstants : Pass<"kt-fold-constants", "::mlir::func::FuncOp"> {
   let summary = "Computes at compile time what depends on constants only";
   let description = [{
-    **Requires** nothing. **Guarantees** that a generic whose operands are all constants is a constant, unless that would make the artifact much larger.
-    **Does not** fold reductions or products.
+    **Requires** nothing. **Guarantees** that a generic whose operands are all constants is a constant, unless that would make the artifact much larger,
+    and so is a sum of the integers of a constant along some of its dimensions: what zero points take of quantised weights. **Does not** fold other reductions or
+    products.
   }];
 }
 

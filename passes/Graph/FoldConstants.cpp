@@ -1,6 +1,7 @@
 //===- FoldConstants.cpp - what depends on constants only -----------------===//
 
 #include "dialects/KT/IR/Blobs.h"
+#include "dialects/KT/Schedule/Lanes.h"
 #include "passes/Analysis/Bodies.h"
 #include "passes/Analysis/Interpreter.h"
 #include "passes/Passes.h"
@@ -71,6 +72,93 @@ bool fold(GenericOp op, int64_t &budget) {
   return true;
 }
 
+/// The read of a reduction that adds up the elements of one tensor along some of its dimensions, widened to the sum's
+/// type, and does nothing else.
+ReadOp readOfSum(ReduceOp op) {
+  Block &body = op.getBody().front(), &epilogue = op.getEpilogue().front();
+  Value element = cast<YieldOp>(body.getTerminator()).getValues()[0];
+  if (op.getKind() != ReduceKind::add || !isa<IntegerType>(element.getType()) ||
+      cast<YieldOp>(epilogue.getTerminator()).getValues()[0] != epilogue.getArgument(0))
+    return {};
+  if (Operation *widen = element.getDefiningOp(); isa_and_nonnull<arith::ExtSIOp, arith::ExtUIOp>(widen))
+    element = widen->getOperand(0);
+  auto read = element.getDefiningOp<ReadOp>();
+  // Each index of the body once and over a whole dimension, so that each element of the tensor counts once.
+  if (!read || read.getOtherwise() || !isAtOwnIndices(read))
+    return {};
+  SmallVector<ExprAttr> extents(op.getResult().getType().getDims());
+  for (ExprAttr e : op.getExtents().getAsRange<ExprAttr>())
+    extents.push_back(e);
+  llvm::SmallDenseSet<unsigned> seen;
+  for (auto [d, index] : llvm::enumerate(read.getIndices())) {
+    unsigned number = cast<BlockArgument>(index).getArgNumber() - op.getInputs().size();
+    if (!seen.insert(number).second || extents[number] != cast<SymTensorType>(read.getTensor().getType()).dim(d).attr())
+      return {};
+  }
+  return seen.size() == extents.size() ? read : ReadOp();
+}
+
+template <typename From, typename To>
+void addUp(ArrayRef<char> bytes, ArrayRef<int64_t> sizes, ArrayRef<int64_t> strides, std::vector<char> &out) {
+  auto *from = reinterpret_cast<const From *>(bytes.data());
+  auto *to = reinterpret_cast<To *>(out.data());
+  int64_t inner = sizes.back(), step = strides.back(), rows = bytes.size() / sizeof(From) / inner;
+  SmallVector<int64_t> at(sizes.size() - 1, 0);
+  int64_t place = 0;
+  for (int64_t row = 0; row < rows; ++row, from += inner) {
+    for (int64_t i = 0; i < inner; ++i)
+      to[place + i * step] += (To)from[i];
+    for (int64_t d = at.size(); d-- > 0;) {
+      place += strides[d];
+      if (++at[d] < sizes[d])
+        break;
+      place -= sizes[d] * strides[d], at[d] = 0;
+    }
+  }
+}
+
+/// Column sums of quantised weights: what is known when compiling needs neither a launch nor the weights once more in
+/// an order that no product reads.
+bool foldSum(ReduceOp op) {
+  ReadOp read = readOfSum(op);
+  SymTensorType type = op.getResult().getType();
+  if (!read || !type.hasStaticShape())
+    return false;
+  Block &body = op.getBody().front();
+  unsigned inputs = op.getInputs().size(), number = cast<BlockArgument>(read.getTensor()).getArgNumber();
+  ConstantOp constant = constantOf(op.getInputs()[number]);
+  auto from = cast<SymTensorType>(read.getTensor().getType());
+  Type sum = body.getTerminator()->getOperand(0).getType();
+  if (!constant || !from.hasStaticShape() || from.getRank() == 0 || constant.bytes().empty() ||
+      type.scalarType() != sum || !sum.isInteger(32))
+    return false;
+  SmallVector<int64_t> sizes, strides, resultStrides(type.getRank(), 1);
+  for (int64_t d = type.getRank() - 1; d-- > 0;)
+    resultStrides[d] = resultStrides[d + 1] * *type.dim(d + 1).asConstant();
+  for (auto [d, index] : llvm::enumerate(read.getIndices())) {
+    unsigned at = cast<BlockArgument>(index).getArgNumber() - inputs;
+    sizes.push_back(*from.dim(d).asConstant());
+    strides.push_back(at < (unsigned)type.getRank() ? resultStrides[at] : 0);
+  }
+  // Unsigned, so that sums wrap around.
+  std::vector<char> out(*type.numElements().asConstant() * sizeof(uint32_t), 0);
+  bool isUnsigned = isa_and_nonnull<arith::ExtUIOp>(body.getTerminator()->getOperand(0).getDefiningOp());
+  Type element = read.getResult().getType();
+  if (element.isInteger(8) && isUnsigned)
+    addUp<uint8_t, uint32_t>(constant.bytes(), sizes, strides, out);
+  else if (element.isInteger(8))
+    addUp<int8_t, uint32_t>(constant.bytes(), sizes, strides, out);
+  else if (element.isInteger(16) && !isUnsigned)
+    addUp<int16_t, uint32_t>(constant.bytes(), sizes, strides, out);
+  else
+    return false;
+  OpBuilder b(op);
+  StringRef name = constant.getName().value_or("");
+  op.replaceAllUsesWith(makeConstant(b, op.getLoc(), type, std::move(out), name).getResult());
+  op.erase();
+  return true;
+}
+
 struct FoldConstantsPass : kt::impl::FoldConstantsBase<FoldConstantsPass> {
   void runOnOperation() override {
     if (!isGraph(getOperation()))
@@ -88,6 +176,11 @@ struct FoldConstantsPass : kt::impl::FoldConstantsBase<FoldConstantsPass> {
     int64_t all = kMostAdded + kGrowth * std::max<int64_t>(own - added, 0) - added, left = all;
     for (GenericOp op : ops)
       fold(op, left);
+    // Behind those that make their operands.
+    SmallVector<ReduceOp> sums;
+    getOperation()->walk([&](ReduceOp op) { sums.push_back(op); });
+    for (ReduceOp op : sums)
+      foldSum(op);
     added += all - left;
     if (added > 0)
       getOperation()->setAttr(kAddedName, IntegerAttr::get(IntegerType::get(&getContext(), 64), added));
