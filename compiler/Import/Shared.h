@@ -101,6 +101,18 @@ mlir::Value quantize(Node &n, mlir::Value x, mlir::Value scale, mlir::Value zero
                      bool saturate = true);
 
 //===----------------------------------------------------------------------===//
+// IntegerProducts.cpp
+//===----------------------------------------------------------------------===//
+
+/// (lhs - lhsZero) times (rhs - rhsZero) in i32; zero points, which may be null, are scalars, or lie along rows of lhs
+/// and columns of rhs.
+mlir::Value integerProduct(Node &n, mlir::Value lhs, mlir::Value lhsZero, mlir::Value rhs, mlir::Value rhsZero);
+/// The convolution of (x - xZero) with (w - wZero) in i32. Outside, x is its zero point.
+mlir::Value integerConv(Node &n, mlir::Value x, mlir::Value xZero, mlir::Value w, mlir::Value wZero);
+/// A zero point or scale as a column (of lhs, one a row) or a row (of rhs, one a column); scalars stay.
+mlir::Value alongRows(Node &n, mlir::Value zero, bool lhs);
+
+//===----------------------------------------------------------------------===//
 // Attention.cpp
 //===----------------------------------------------------------------------===//
 

@@ -85,7 +85,7 @@ def integer_cases():
     cases.append(constant('int8_wraps', 'ui8', 'ui8', 9, 33040, (3,)))
     cases.append(requantised('int8_requantised', 80, 160, rows))
     runs = []
-    for m, k in ((5, 48), (33, 112), (70, 37), (2, 0), (3, 1), (18, 400)):
+    for m, k in ((5, 48), (33, 112), (70, 37), (2, 0), (3, 1), (18, 400), (4, 56)):
         a, w = integers('ui8', m, k), integers('i8', k, 41)
         runs.append(((m, k), [a, packed(w)], [wrapped(product(a, w))]))
     cases.append(Case('int8_any_depth', runs, banks=BANKS))

@@ -484,6 +484,94 @@ kt.kernel @tiles_can_be_built ["p0"]
 
 // -----
 
+// expected-error @+1 {{'kt.kernel' op expected a tile of 'f16' and 'i8' but got one of elements of 1 bytes}}
+kt.kernel @integers_have_tiles_of_bytes ["p0"] attributes {candidates = [#kt.candidate<"sm_89" "mma" {bytes = 1 : i64, tile = array<i64: 64, 64, 128>, warps = array<i64: 2, 2>, stages = 4}>]} computes {
+^bb0(%a: !kt.tensor<[p0, 64] x f16>, %b: !kt.tensor<[2, 64, 16] x i8>):
+  %r = kt.matmul %a, %b {maps = [affine_map<(m, n, k) -> (m, k)>, affine_map<(m, n, k) -> (n, k)>, affine_map<(m, n, k) -> (m, n)>], depth = #kt.expr<64>, packed}
+      : !kt.tensor<[p0, 64] x f16>, !kt.tensor<[2, 64, 16] x i8> -> !kt.tensor<[p0, 32] x f32> epilogue {
+  ^bb0(%acc: f32, %i: index, %j: index):
+    kt.yield %acc : f32
+  }
+  kt.yield %r : !kt.tensor<[p0, 32] x f32>
+}
+
+// -----
+
+// expected-error @+1 {{'kt.kernel' op expected a tile of 'ui8' and 'i8' but got one of elements of 2 bytes}}
+kt.kernel @halves_have_tiles_of_halves ["p0"] attributes {candidates = [#kt.candidate<"sm_89" "mma" {tile = array<i64: 64, 64, 64>, warps = array<i64: 2, 2>, stages = 4}>]} computes {
+^bb0(%a: !kt.tensor<[p0, 64] x ui8>, %b: !kt.tensor<[2, 64, 16] x i8>):
+  %r = kt.matmul %a, %b {maps = [affine_map<(m, n, k) -> (m, k)>, affine_map<(m, n, k) -> (n, k)>, affine_map<(m, n, k) -> (m, n)>], depth = #kt.expr<64>, packed}
+      : !kt.tensor<[p0, 64] x ui8>, !kt.tensor<[2, 64, 16] x i8> -> !kt.tensor<[p0, 32] x i32> epilogue {
+  ^bb0(%acc: i32, %i: index, %j: index):
+    kt.yield %acc : i32
+  }
+  kt.yield %r : !kt.tensor<[p0, 32] x i32>
+}
+
+// -----
+
+// expected-error @+1 {{'kt.kernel' op expected a tile of 'ui8' and 'i16' but got one of elements of 1 bytes}}
+kt.kernel @both_sides_are_bytes ["p0"] attributes {candidates = [#kt.candidate<"sm_89" "mma" {bytes = 1 : i64, tile = array<i64: 64, 64, 128>, warps = array<i64: 2, 2>, stages = 4}>]} computes {
+^bb0(%a: !kt.tensor<[p0, 64] x ui8>, %b: !kt.tensor<[2, 64, 16] x i16>):
+  %r = kt.matmul %a, %b {maps = [affine_map<(m, n, k) -> (m, k)>, affine_map<(m, n, k) -> (n, k)>, affine_map<(m, n, k) -> (m, n)>], depth = #kt.expr<64>, packed}
+      : !kt.tensor<[p0, 64] x ui8>, !kt.tensor<[2, 64, 16] x i16> -> !kt.tensor<[p0, 32] x i32> epilogue {
+  ^bb0(%acc: i32, %i: index, %j: index):
+    kt.yield %acc : i32
+  }
+  kt.yield %r : !kt.tensor<[p0, 32] x i32>
+}
+
+// -----
+
+// expected-error @+1 {{'kt.kernel' op expected a tile that can be built for "sm_89" but got elements of 3 bytes, expected 1 or 2}}
+kt.kernel @elements_have_one_or_two_bytes ["p0"] attributes {candidates = [#kt.candidate<"sm_89" "mma" {bytes = 3 : i64, tile = array<i64: 64, 64, 128>, warps = array<i64: 2, 2>, stages = 4}>]} computes {
+^bb0(%a: !kt.tensor<[p0, 64] x ui8>, %b: !kt.tensor<[2, 64, 16] x i8>):
+  %r = kt.matmul %a, %b {maps = [affine_map<(m, n, k) -> (m, k)>, affine_map<(m, n, k) -> (n, k)>, affine_map<(m, n, k) -> (m, n)>], depth = #kt.expr<64>, packed}
+      : !kt.tensor<[p0, 64] x ui8>, !kt.tensor<[2, 64, 16] x i8> -> !kt.tensor<[p0, 32] x i32> epilogue {
+  ^bb0(%acc: i32, %i: index, %j: index):
+    kt.yield %acc : i32
+  }
+  kt.yield %r : !kt.tensor<[p0, 32] x i32>
+}
+
+// -----
+
+// expected-error @+1 {{'kt.kernel' op expected a tile that can be built for "sm_89" but got 32 columns, expected a power of two from 64}}
+kt.kernel @columns_of_bytes_are_64 ["p0"] attributes {candidates = [#kt.candidate<"sm_89" "mma" {bytes = 1 : i64, tile = array<i64: 64, 32, 128>, warps = array<i64: 2, 2>, stages = 4}>]} computes {
+^bb0(%a: !kt.tensor<[p0, 64] x ui8>, %b: !kt.tensor<[2, 64, 16] x i8>):
+  %r = kt.matmul %a, %b {maps = [affine_map<(m, n, k) -> (m, k)>, affine_map<(m, n, k) -> (n, k)>, affine_map<(m, n, k) -> (m, n)>], depth = #kt.expr<64>, packed}
+      : !kt.tensor<[p0, 64] x ui8>, !kt.tensor<[2, 64, 16] x i8> -> !kt.tensor<[p0, 32] x i32> epilogue {
+  ^bb0(%acc: i32, %i: index, %j: index):
+    kt.yield %acc : i32
+  }
+  kt.yield %r : !kt.tensor<[p0, 32] x i32>
+}
+
+// -----
+
+// expected-error @+1 {{'kt.kernel' op expected a tile that can be built for "sm_89" but got 128 threads take no whole sixteen k's of 256 columns at a time}}
+kt.kernel @rows_of_bytes_come_by_sixteen ["p0"] attributes {candidates = [#kt.candidate<"sm_89" "mma" {bytes = 1 : i64, tile = array<i64: 64, 256, 64>, warps = array<i64: 1, 4>, stages = 2}>]} computes {
+^bb0(%a: !kt.tensor<[p0, 64] x ui8>, %b: !kt.tensor<[2, 64, 16] x i8>):
+  %r = kt.matmul %a, %b {maps = [affine_map<(m, n, k) -> (m, k)>, affine_map<(m, n, k) -> (n, k)>, affine_map<(m, n, k) -> (m, n)>], depth = #kt.expr<64>, packed}
+      : !kt.tensor<[p0, 64] x ui8>, !kt.tensor<[2, 64, 16] x i8> -> !kt.tensor<[p0, 32] x i32> epilogue {
+  ^bb0(%acc: i32, %i: index, %j: index):
+    kt.yield %acc : i32
+  }
+  kt.yield %r : !kt.tensor<[p0, 32] x i32>
+}
+
+// -----
+
+// expected-error @+1 {{'kt.kernel' op expected a product for "mma" but got kt.scan}}
+kt.kernel @tiles_are_of_products ["p0"]
+    attributes {candidates = [#kt.candidate<"sm_89" "mma" {tile = array<i64: 64, 64, 64>, warps = array<i64: 2, 2>, stages = 4}>]} computes {
+^bb0(%x: !kt.tensor<[p0] x f32>):
+  %r = kt.scan add %x : !kt.tensor<[p0] x f32> -> !kt.tensor<[p0] x f32>
+  kt.yield %r : !kt.tensor<[p0] x f32>
+}
+
+// -----
+
 // expected-error @+1 {{'kt.kernel' op expected a tile that can be built for "sm_89" but got a size of 0}}
 kt.kernel @tiles_have_sizes ["p0"] attributes {candidates = [#kt.candidate<"sm_89" "mma" {}>]} computes {
 ^bb0(%x: !kt.tensor<[p0] x f32>):

@@ -2,6 +2,20 @@
 //
 // kt.matmul and kt.conv of 8-bit integers of any sign: packed, strided, batched and convolved; zero points, requantisation, sums beyond 2^24 and 2^31.
 
+#mk = affine_map<(m, n, k) -> (m, k)>
+#nk = affine_map<(m, n, k) -> (n, k)>
+#mn = affine_map<(m, n, k) -> (m, n)>
+#kn = affine_map<(m, n, k) -> (k, n)>
+#bmk = affine_map<(b, m, n, k) -> (b, m, k)>
+#b_nk = affine_map<(b, m, n, k) -> (n, k)>
+#bmn = affine_map<(b, m, n, k) -> (b, m, n)>
+#bmhk = affine_map<(b, h, m, n, k) -> (b, m, h, k)>
+#bnhk = affine_map<(b, h, m, n, k) -> (b, n, h, k)>
+#bhmn = affine_map<(b, h, m, n, k) -> (b, h, m, n)>
+#bhmk = affine_map<(b, h, m, n, k) -> (b, h, m, k)>
+#bkhn = affine_map<(b, h, m, n, k) -> (b, k, h, n)>
+#bmhn = affine_map<(b, h, m, n, k) -> (b, m, h, n)>
+
 kt.kernel @int8_i8_i8 ["p0"] computes {
 ^bb0(%a: !kt.tensor<[p0, 208] x i8>, %b: !kt.tensor<[5, 208, 16] x i8>):
   %r = kt.matmul %a, %b

@@ -1,0 +1,171 @@
+//===- IntegerProducts.cpp - products of quantised tensors, exactly -------===//
+//
+// Kernels multiply integers of 8 bits as they are. What zero points take is added up apart: sums of the other side's
+// columns and rows times them, of which those of weights are constants. Weights that have one, and are 8 bits wide
+// without it as well, are stored without it, which leaves no rows to add up.
+//
+//===----------------------------------------------------------------------===//
+
+#include "compiler/Import/Importer.h"
+#include "compiler/Import/Shared.h"
+
+using namespace mlir;
+using namespace kt;
+using namespace kt::import;
+
+namespace {
+
+bool isZero(Node &n, Value v) {
+  if (!v)
+    return true;
+  auto bytes = n.bytes(v);
+  return bytes && llvm::all_of(*bytes, [](char c) { return c == 0; });
+}
+
+template <typename T> SmallVector<int64_t> numbersOf(ArrayRef<char> bytes) {
+  ArrayRef<T> all(reinterpret_cast<const T *>(bytes.data()), bytes.size());
+  return SmallVector<int64_t>(all.begin(), all.end());
+}
+
+/// Constant weights less their zero points, one or one for each index along `axis`, where these are 8 bits wide: all
+/// that are symmetric and stored with an offset, and most others.
+Value centred(Node &n, Value weights, Value zero, int64_t axis) {
+  auto bytes = n.bytes(weights), zeroBytes = n.bytes(zero);
+  SymTensorType type = n.type(weights);
+  Type element = type.getElementType();
+  if (!bytes || !zeroBytes || !element.isInteger(8) || n.type(zero).getElementType() != element)
+    return {};
+  SmallVector<int64_t> zeros =
+      element.isUnsignedInteger() ? numbersOf<uint8_t>(*zeroBytes) : numbersOf<int8_t>(*zeroBytes);
+  int64_t size = *type.dim(axis).asConstant(), inner = 1;
+  if (zeros.size() != 1 && (n.type(zero).getRank() != 1 || (int64_t)zeros.size() != size))
+    return {};
+  for (int64_t d = axis + 1; d < type.getRank(); ++d)
+    inner *= *type.dim(d).asConstant();
+  int64_t least = 0, most = 0;
+  auto each = [&](llvm::function_ref<void(size_t, int64_t)> take) {
+    for (size_t i = 0; i < bytes->size(); ++i) {
+      int64_t w = element.isUnsignedInteger() ? (int64_t)(uint8_t)(*bytes)[i] : (int64_t)(int8_t)(*bytes)[i];
+      take(i, w - zeros[zeros.size() == 1 ? 0 : i / inner % size]);
+    }
+  };
+  each([&](size_t, int64_t w) { least = std::min(least, w), most = std::max(most, w); });
+  bool asSigned = least >= INT8_MIN && most <= INT8_MAX;
+  if (!asSigned && (least < 0 || most > UINT8_MAX))
+    return {};
+  std::vector<char> out(bytes->size());
+  each([&](size_t i, int64_t w) { out[i] = (char)w; });
+  Type narrow = IntegerType::get(n.context, 8, asSigned ? IntegerType::Signless : IntegerType::Unsigned);
+  StringRef name = weights.getDefiningOp<ConstantOp>().getName().value_or("");
+  return n.importer.constant(n.tensor(n.dims(weights), narrow), out, name, /*copy=*/true);
+}
+
+} // namespace
+
+Value import::alongRows(Node &n, Value zero, bool lhs) {
+  if (n.type(zero).getRank() != 1 || n.type(zero).dim(0).isConstant(1))
+    return n.type(zero).getRank() == 1 ? n.reshape(zero, {}) : zero;
+  return lhs ? n.reshape(zero, {n.type(zero).dim(0), n.expr(1)}) : zero;
+}
+
+Value import::integerProduct(Node &n, Value lhs, Value lhsZero, Value rhs, Value rhsZero) {
+  Type i32 = n.b.getI32Type();
+  bool vectors = n.type(lhs).getRank() < 2 || n.type(rhs).getRank() < 2;
+  lhsZero = isZero(n, lhsZero) ? Value() : lhsZero;
+  rhsZero = isZero(n, rhsZero) ? Value() : rhsZero;
+  if (rhsZero && !vectors)
+    if (Value weights = centred(n, rhs, rhsZero, n.type(rhs).getRank() - 1))
+      rhs = weights, rhsZero = {};
+  Value product = matmulLike(n, lhs, rhs, false, false, i32);
+  if (!product)
+    return {};
+  if (!lhsZero && !rhsZero)
+    return product;
+  if (vectors) { // seldom: subtract first
+    auto centred = [&](Value v, Value zero) {
+      return zero ? n.map(i32, {n.cast(v, i32), n.cast(zero, i32)},
+                          [](Body &b, ArrayRef<Value> x) { return b.sub(x[0], x[1]); })
+                  : n.cast(v, i32);
+    };
+    lhs = centred(lhs, lhsZero);
+    rhs = centred(rhs, rhsZero);
+    return lhs && rhs ? matmulLike(n, lhs, rhs, false, false, i32) : Value();
+  }
+  auto sum = [&](Value v, int64_t axis) {
+    Type from = n.type(v).getElementType();
+    return reduceOver(
+        n, v, {axis}, true, ReduceKind::add, i32, [&](Body &b, Value x) { return b.convert(x, from, i32); },
+        [](Body &, Value x, Expr) { return x; });
+  };
+  SmallVector<Value> in{product};
+  if (lhsZero) {
+    in.push_back(alongRows(n, lhsZero, true));
+    in.push_back(sum(rhs, n.type(rhs).getRank() - 2)); // a column's sum
+  }
+  if (rhsZero) {
+    in.push_back(alongRows(n, rhsZero, false));
+    in.push_back(sum(lhs, n.type(lhs).getRank() - 1)); // a row's sum
+  }
+  Expr depth = n.dims(lhs).back();
+  return n.generic(n.type(product), in, [&](Body &b) {
+    auto operand = [&](unsigned i) { return b.convert(b.readBroadcast(i), n.type(in[i]).getElementType(), i32); };
+    Value v = b.read(0, b.indices());
+    unsigned next = 1;
+    Value za;
+    if (lhsZero) {
+      za = operand(next++);
+      v = b.sub(v, b.mul(za, operand(next++)));
+    }
+    if (rhsZero) {
+      Value zb = operand(next++);
+      v = b.sub(v, b.mul(zb, operand(next++)));
+      if (za)
+        v = b.add(v, b.mul(b.fromIndex(b.size(depth), i32), b.mul(za, zb)));
+    }
+    return v;
+  });
+}
+
+Value import::integerConv(Node &n, Value x, Value xZero, Value w, Value wZero) {
+  Type i32 = n.b.getI32Type(), i16 = n.b.getI16Type();
+  auto fits = [&](Value zero, Expr each, StringRef what) {
+    if (!zero || n.type(zero).numElements().isConstant(1))
+      return true;
+    if (each && n.type(zero).getRank() == 1)
+      return succeeded(n.require(each, n.type(zero).dim(0), what));
+    (void)n.error("expected one element" + Twine(each ? " or one an output channel" : "") + " for " + what);
+    return false;
+  };
+  if (n.type(w).getRank() == 0) {
+    (void)n.error("expected weights but got a scalar");
+    return {};
+  }
+  if (!fits(wZero, n.type(w).dim(0), "zero points of the weights") || !fits(xZero, {}, "the zero point of the input"))
+    return {};
+  if (Value weights = isZero(n, wZero) ? w : centred(n, w, wZero, 0)) {
+    w = weights;
+  } else {
+    Value zero = n.type(wZero).getRank() == 1 ? wZero : n.reshape(wZero, {n.expr(1)});
+    Type wide = n.type(w).getElementType(), zeroType = n.type(wZero).getElementType();
+    bool one = n.type(zero).dim(0).isConstant(1);
+    w = n.generic(n.tensor(n.dims(w), i16), {w, zero}, [&](Body &b) {
+      return b.sub(b.convert(b.read(0, b.indices()), wide, i16),
+                   b.convert(b.read(1, one ? b.idx(0) : b.index(0)), zeroType, i16));
+    });
+  }
+  bool shifted = !isZero(n, xZero);
+  Value y = convOf(n, x, w, {}, i32, shifted ? xZero : Value());
+  if (!y || !shifted)
+    return y;
+  SmallVector<int64_t> taps;
+  for (int64_t i = 1; i < n.type(w).getRank(); ++i)
+    taps.push_back(i);
+  Type element = n.type(w).getElementType(), zeroType = n.type(xZero).getElementType();
+  Value sums = reduceOver(
+      n, w, taps, false, ReduceKind::add, i32, [&](Body &b, Value v) { return b.convert(v, element, i32); },
+      [](Body &, Value v, Expr) { return v; });
+  return n.generic(n.type(y), {y, sums, xZero}, [&](Body &b) {
+    Value zero = b.convert(b.read(2, SmallVector<Value>(n.type(xZero).getRank(), b.idx(0))), zeroType, i32);
+    return b.sub(b.read(0, b.indices()), b.mul(zero, b.read(1, b.index(1))));
+  });
+}
