@@ -196,6 +196,8 @@ Status kt::compile(const std::string &input, const std::string &output, const Co
   importOptions.dynamicBatching = options.dynamicBatching;
   importOptions.nextToken = options.nextToken;
   importOptions.logits = options.logits;
+  // A CPU multiplies floats faster.
+  importOptions.integerProducts = llvm::any_of(options.targets, [](StringRef t) { return t != "host"; });
   codegen::loadCodegenDialects(context);
   OwningOpRef<ModuleOp> module = import::importModel(&context, **file, importOptions);
   if (!module || mlir::failed(mlir::verify(*module)))

@@ -84,6 +84,8 @@ namespace {
 LogicalResult matMul(Node &n) {
   if (n.element(0) != n.element(1))
     return n.error("expected operands of one type but got " + n.typeText(0) + " and " + n.typeText(1));
+  if (std::optional<Value> product = dequantisedProduct(n, n.in(0), n.in(1), false))
+    return n.set(*product);
   return n.set(matmulLike(n, n.in(0), n.in(1)));
 }
 
@@ -91,7 +93,11 @@ LogicalResult gemm(Node &n) {
   if (n.rank(0) != 2 || n.rank(1) != 2)
     return n.error("expected matrices but got ranks " + Twine(n.rank(0)) + " and " + Twine(n.rank(1)));
   double alpha = n.attrFloat("alpha", 1), beta = n.attrFloat("beta", 1);
-  Value r = n.matmul(n.in(0), n.in(1), n.attrInt("transA", 0), n.attrInt("transB", 0));
+  bool transposeLhs = n.attrInt("transA", 0), transposeRhs = n.attrInt("transB", 0);
+  std::optional<Value> ofIntegers;
+  if (!transposeLhs)
+    ofIntegers = dequantisedProduct(n, n.in(0), n.in(1), transposeRhs);
+  Value r = ofIntegers ? *ofIntegers : n.matmul(n.in(0), n.in(1), transposeLhs, transposeRhs);
   if (!r)
     return failure();
   SmallVector<Value> in{r};
@@ -288,7 +294,11 @@ Value import::convOf(Node &n, Value input, Value weights, Value bias, Type resul
 
 namespace {
 
-LogicalResult conv(Node &n) { return n.set(convOf(n, n.in(0), n.in(1), n.in(2), n.element(0))); }
+LogicalResult conv(Node &n) {
+  if (std::optional<Value> y = dequantisedConv(n, n.in(0), n.in(1), n.in(2)))
+    return n.set(*y);
+  return n.set(convOf(n, n.in(0), n.in(1), n.in(2), n.element(0)));
+}
 
 LogicalResult convTranspose(Node &n) {
   int64_t rank = n.rank(0), spatial = rank - 2;

@@ -30,6 +30,8 @@ struct ImportOptions {
   /// Whether the graph has an output more, `next_token`, and the name of the output that it is chosen from.
   NextToken nextToken = NextToken::none;
   std::string logits = "logits";
+  /// Whether products of what was dequantised are those of its integers, where tensor cores take these.
+  bool integerProducts = false;
 };
 
 /// Imports the model: one func.func @main whose arguments and results carry `kt.name`, with the module attributes
@@ -82,6 +84,7 @@ public:
   // For definitions of operators.
   mlir::OpBuilder b;
   ModelFile &file;
+  const ImportOptions &options;
 
   /// The value of a name in the innermost scope that knows it; null when nothing does or its node failed.
   mlir::Value lookup(llvm::StringRef name);
@@ -166,7 +169,6 @@ private:
   llvm::LogicalResult checkSizes(mlir::Operation *op, mlir::Location loc);
   llvm::LogicalResult checkNew(mlir::Block *block, mlir::Operation *last, mlir::Location loc);
 
-  const ImportOptions &options;
   BranchChoices &choices;
   const OpTable &table;
   Schemas schemas;

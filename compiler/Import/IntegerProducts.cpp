@@ -8,6 +8,7 @@
 
 #include "compiler/Import/Importer.h"
 #include "compiler/Import/Shared.h"
+#include "mlir/Dialect/Utils/StaticValueUtils.h"
 
 using namespace mlir;
 using namespace kt;
@@ -68,14 +69,16 @@ Value import::alongRows(Node &n, Value zero, bool lhs) {
   return lhs ? n.reshape(zero, {n.type(zero).dim(0), n.expr(1)}) : zero;
 }
 
-Value import::integerProduct(Node &n, Value lhs, Value lhsZero, Value rhs, Value rhsZero) {
+Value import::integerProduct(Node &n, Value lhs, Value lhsZero, Value rhs, Value rhsZero, bool transposeRhs) {
   Type i32 = n.b.getI32Type();
   bool vectors = n.type(lhs).getRank() < 2 || n.type(rhs).getRank() < 2;
   lhsZero = isZero(n, lhsZero) ? Value() : lhsZero;
   rhsZero = isZero(n, rhsZero) ? Value() : rhsZero;
   if (rhsZero && !vectors)
-    if (Value weights = centred(n, rhs, rhsZero, n.type(rhs).getRank() - 1))
+    if (Value weights = centred(n, rhs, rhsZero, transposeRhs ? 0 : n.type(rhs).getRank() - 1))
       rhs = weights, rhsZero = {};
+  if (transposeRhs && !(rhs = n.transpose(rhs, {1, 0})))
+    return {};
   Value product = matmulLike(n, lhs, rhs, false, false, i32);
   if (!product)
     return {};
@@ -167,5 +170,122 @@ Value import::integerConv(Node &n, Value x, Value xZero, Value w, Value wZero) {
   return n.generic(n.type(y), {y, sums, xZero}, [&](Body &b) {
     Value zero = b.convert(b.read(2, SmallVector<Value>(n.type(xZero).getRank(), b.idx(0))), zeroType, i32);
     return b.sub(b.read(0, b.indices()), b.mul(zero, b.read(1, b.index(1))));
+  });
+}
+
+//===----------------------------------------------------------------------===//
+// Products of what was dequantised
+//===----------------------------------------------------------------------===//
+
+namespace {
+
+/// What DequantizeLinear made of integers of 8 bits: (x - zero) * scale in single precision, with one scale or one for
+/// each index along `axis`.
+struct Dequantised {
+  Value x, scale, zero;
+  std::optional<int64_t> axis;
+};
+
+/// The number of the operand that `v` is an element of, behind what widens it; -1 where it is no such element.
+int64_t operandOf(Value v, ReadOp &read) {
+  if (Operation *widen = v.getDefiningOp(); isa_and_nonnull<arith::ExtSIOp, arith::ExtUIOp>(widen))
+    v = widen->getOperand(0);
+  read = v.getDefiningOp<ReadOp>();
+  return read && !read.getOtherwise() ? (int64_t)cast<BlockArgument>(read.getTensor()).getArgNumber() : -1;
+}
+
+/// What `dequantize` has built; any other computation is none.
+std::optional<Dequantised> dequantisedOf(Node &n, Value v) {
+  auto op = v.getDefiningOp<GenericOp>();
+  if (!op || op.getInputs().size() < 2 || op.getInputs().size() > 3 || !n.type(v).getElementType().isF32() ||
+      !n.type(op.getInputs()[0]).getElementType().isInteger(8))
+    return std::nullopt;
+  Block &body = op.getBody().front();
+  auto scaled = body.getTerminator()->getOperand(0).getDefiningOp<arith::MulFOp>();
+  auto asFloat = scaled ? scaled.getLhs().getDefiningOp<arith::SIToFPOp>() : arith::SIToFPOp();
+  ReadOp scale, x, zero;
+  if (!asFloat || operandOf(scaled.getRhs(), scale) != 1)
+    return std::nullopt;
+  Value number = asFloat.getIn();
+  auto less = number.getDefiningOp<arith::SubIOp>();
+  if (less ? operandOf(less.getLhs(), x) != 0 || operandOf(less.getRhs(), zero) != 2 : operandOf(number, x) != 0)
+    return std::nullopt;
+  unsigned first = op.getInputs().size();
+  if (!llvm::equal(x.getIndices(), body.getArguments().drop_front(first), [](Value a, Value b) { return a == b; }))
+    return std::nullopt;
+  Dequantised d{op.getInputs()[0], op.getInputs()[1], less ? op.getInputs()[2] : Value(), std::nullopt};
+  for (ReadOp read : {scale, zero}) {
+    if (!read || llvm::all_of(read.getIndices(), [](Value i) { return isConstantIntValue(i, 0); }))
+      continue;
+    auto index = dyn_cast<BlockArgument>(read.getIndices()[0]);
+    if (read.getIndices().size() != 1 || !index || (d.axis && *d.axis != (int64_t)index.getArgNumber() - first))
+      return std::nullopt;
+    d.axis = index.getArgNumber() - first;
+  }
+  return d;
+}
+
+/// As many products of two differences of 8-bit integers have a sum of 31 bits.
+constexpr int64_t kMostDepth = INT32_MAX / (255 * 255);
+/// Of fewer channels 16 bytes are more than one tap.
+constexpr int64_t kChunk = 16;
+
+/// Both sides of a product, if these are integers with one scale on the left and constants on the right with one or
+/// with one for each output, which are along `outputs`.
+std::optional<std::pair<Dequantised, Dequantised>> dequantisedSides(Node &n, Value lhs, Value rhs, int64_t outputs) {
+  if (!n.importer.options.integerProducts)
+    return std::nullopt;
+  std::optional<Dequantised> a = dequantisedOf(n, lhs), b = dequantisedOf(n, rhs);
+  if (!a || !b || a->axis || (b->axis && *b->axis != outputs) || !n.bytes(b->x))
+    return std::nullopt;
+  return std::pair(*a, *b);
+}
+
+} // namespace
+
+std::optional<Value> import::dequantisedProduct(Node &n, Value lhs, Value rhs, bool transposeRhs) {
+  if (n.type(lhs).getRank() < 2 || n.type(rhs).getRank() != 2)
+    return std::nullopt;
+  auto sides = dequantisedSides(n, lhs, rhs, transposeRhs ? 0 : 1);
+  std::optional<int64_t> depth = n.type(rhs).dim(transposeRhs ? 1 : 0).asConstant();
+  if (!sides || !depth || *depth % kChunk != 0 || *depth > kMostDepth)
+    return std::nullopt;
+  auto [a, b] = *sides;
+  Value sum = integerProduct(n, a.x, a.zero, b.x, b.zero, transposeRhs);
+  if (!sum)
+    return Value();
+  Type f32 = n.b.getF32Type(), i32 = n.b.getI32Type();
+  SmallVector<Value> in{sum, a.scale, alongRows(n, b.scale, false)};
+  return n.generic(n.tensor(n.dims(sum), f32), in, [&](Body &body) {
+    Value one = body.read(1, SmallVector<Value>(body.type(1).getRank(), body.idx(0)));
+    return body.mul(body.convert(body.read(0, body.indices()), i32, f32), body.mul(one, body.readBroadcast(2)));
+  });
+}
+
+std::optional<Value> import::dequantisedConv(Node &n, Value x, Value w, Value bias) {
+  // What is wrong with the bias is said where there are no integers.
+  if (n.type(w).getRank() < 3 || (bias && n.dims(bias) != ArrayRef<Expr>{n.type(w).dim(0)}))
+    return std::nullopt;
+  auto sides = dequantisedSides(n, x, w, 0);
+  if (!sides)
+    return std::nullopt;
+  int64_t channels = *n.type(w).dim(1).asConstant(), depth = channels;
+  for (int64_t d = 2; d < n.type(w).getRank(); ++d)
+    depth *= *n.type(w).dim(d).asConstant();
+  if (channels % kChunk != 0 || depth > kMostDepth)
+    return std::nullopt;
+  auto [a, b] = *sides;
+  Value sum = integerConv(n, a.x, a.zero, b.x, b.zero);
+  if (!sum)
+    return Value();
+  Type f32 = n.b.getF32Type(), i32 = n.b.getI32Type();
+  SmallVector<Value> in{sum, a.scale, b.scale};
+  if (bias)
+    in.push_back(bias);
+  return n.generic(n.tensor(n.dims(sum), f32), in, [&](Body &body) {
+    auto one = [&](unsigned i) { return body.read(i, SmallVector<Value>(body.type(i).getRank(), body.idx(0))); };
+    Value scale = body.mul(one(1), b.axis ? body.read(2, body.index(1)) : one(2));
+    Value y = body.mul(body.convert(body.read(0, body.indices()), i32, f32), scale);
+    return bias ? body.add(y, body.read(3, body.index(1))) : y;
   });
 }

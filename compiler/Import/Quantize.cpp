@@ -232,10 +232,7 @@ LogicalResult qLinearConv(Node &n) { // x, x_scale, x_zero, w, w_scale, w_zero, 
 /// com.microsoft QGemm: a, a_scale, a_zero, b, b_scale, b_zero, c (i32), y_scale, y_zero; floats without y_scale.
 LogicalResult qGemm(Node &n) {
   Value a = n.attrInt("transA", 0) ? n.transpose(n.in(0), {1, 0}) : n.in(0);
-  Value w = n.attrInt("transB", 0) ? n.transpose(n.in(3), {1, 0}) : n.in(3);
-  if (!a || !w)
-    return failure();
-  Value sum = integerProduct(n, a, n.in(2), w, n.in(5));
+  Value sum = a ? integerProduct(n, a, n.in(2), n.in(3), n.in(5), n.attrInt("transB", 0)) : Value();
   if (!sum)
     return failure();
   if (Value c = n.in(6))

@@ -135,6 +135,37 @@ class Interpreter(unittest.TestCase):
         self.assertEqual(conflicts(16), 0)
         self.assertEqual(conflicts(128), 8)
 
+    def test_products_of_integers(self):
+        """Elements are where the PTX ISA, "Matrix Fragments for mma.m16n8k32", has them; sums wrap around."""
+        rng = np.random.default_rng(2)
+        given = rng.integers(0, 2**32, (64, 10), np.uint32)  # of a thread: four registers of a, two of b, four of c
+        head = HEAD.replace('.reg .b32 %r<16>', '.reg .b32 %r<32>') + 'mul.lo.u32 %r9, %r1, 40;\ncvt.u64.u32 %rd4, %r9;\nadd.s64 %rd5, %rd1, %rd4;\n'
+        loads = ''.join(f'ld.global.b32 %r{10 + i}, [%rd5+{4 * i}];\n' for i in range(10))
+        stores = ''.join(f'st.global.b32 [%rd5+{4 * i}], %r{20 + i};\n' for i in range(4))
+        for left, right in ('s8', 's8'), ('s8', 'u8'), ('u8', 's8'), ('u8', 'u8'):
+            data = given.copy().view(np.uint8).reshape(-1)
+            mma = f'mma.sync.aligned.m16n8k32.row.col.s32.{left}.{right}.s32 {{%r20, %r21, %r22, %r23}}, {{%r10, %r11, %r12, %r13}}, {{%r14, %r15}}, {{%r16, %r17, %r18, %r19}};\n'
+            interp.launch(interp.Function(head + loads + mma + stores + 'ret;\n}'), [data], (1, 1, 1), 1024)
+            got = data.view(np.uint32).reshape(64, 10)[:, :4]
+            for warp in range(2):
+                lanes = given[warp * 32:warp * 32 + 32]
+                bytes_of = lambda words, kind: np.ascontiguousarray(words).view(np.int8 if kind == 's8' else np.uint8).astype(np.int64)
+                a, b, c = np.zeros((16, 32), np.int64), np.zeros((32, 8), np.int64), np.zeros((16, 8), np.int64)
+                for lane in range(32):
+                    group, place = lane >> 2, lane & 3
+                    for i, v in enumerate(bytes_of(lanes[lane, :4], left)):
+                        a[group + 8 * (i // 4 % 2), place * 4 + i % 4 + 16 * (i // 8)] = v
+                    for i, v in enumerate(bytes_of(lanes[lane, 4:6], right)):
+                        b[place * 4 + i % 4 + 16 * (i // 4), group] = v
+                    for i, v in enumerate(lanes[lane, 6:].astype(np.int64)):
+                        c[group + 8 * (i // 2), place * 2 + i % 2] = v
+                want = (a @ b + c).astype(np.uint32)
+                for lane in range(32):
+                    at = [want[(lane >> 2) + 8 * (i // 2), (lane & 3) * 2 + i % 2] for i in range(4)]
+                    self.assertEqual(got[warp * 32 + lane].tolist(), at)
+        with self.assertRaisesRegex(interp.PtxError, 'is not interpreted'):
+            interp.launch(interp.Function(head + loads + mma.replace('col.s32', 'col.satfinite.s32') + 'ret;\n}'), [data], (1, 1, 1), 1024)
+
     def test_late_copy(self):
         self.finds('copy into it is pending', self.COPY + 'bar.sync 0;\nld.shared.b32 %r8, [%r6];', words=256)
         self.finds('race', self.COPY + 'cp.async.wait_group 0;\nld.shared.b32 %r8, [%r6];', words=256)

@@ -111,7 +111,8 @@ def KT_MatmulOp : KT_ComputeOp<"matmul", ["bodies", "numFactors", "epilogueRegio
   let description = [{
     `maps` holds three projected permutations over the iteration space (b.., m, n, k): from it to lhs, rhs and result indices. Batch dimensions may
     be missing from an operand (broadcast). A factor is its operand seen through its entry of `views`, where there are any. The result map has every dimension but k; each result position is one of them. The extents of the
-    iteration space follow from the result type and, for k, from `depth`. Accumulates in f32 (f64 for f64, i32 for integers).
+    iteration space follow from the result type and, for k, from `depth`. Accumulates in f32 (f64 for f64, i32 for integers, i64 for those of more than 32 bits). Integers
+    of less than 32 bits are widened, each side by its own sign, and sums wrap around.
 
     With `packed`, rhs is a weight of shape [n ceildiv 16, k, 16] (one batch of weights shared by all; zero-padded), in any element type that
     converts to the accumulator's (f32, f16, bf16, i8); the rhs map is then unused, (b.., m, n, k) -> (n, k).
