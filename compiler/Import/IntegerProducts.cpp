@@ -61,6 +61,26 @@ Value centred(Node &n, Value weights, Value zero, int64_t axis) {
   return n.importer.constant(n.tensor(n.dims(weights), narrow), out, name, /*copy=*/true);
 }
 
+/// Of fewer channels 16 bytes are more than one tap.
+constexpr int64_t kChunk = 16;
+
+/// Whether a convolution of 8-bit integers, in one group, is worth keeping so: a second one, with one output, is a part
+/// of what CUDA cores take for wider weights.
+bool convolvesOnTensorCores(Node &n, Value x, Value w) {
+  bool bytes = n.type(x).getElementType().isInteger(8) && n.type(w).getElementType().isInteger(8);
+  bool known = n.type(w).hasStaticShape() && n.type(w).getRank() > 2;
+  return n.importer.options.integerProducts && bytes && known && n.attrInt("group", 1) == 1 &&
+         *n.type(w).dim(1).asConstant() % kChunk == 0;
+}
+
+/// Weights with one output that is the sum of what `w` reads.
+Value onesLike(Node &n, Value w) {
+  SmallVector<Expr> dims = n.dims(w);
+  dims[0] = n.expr(1);
+  SymTensorType type = n.tensor(dims, n.b.getI8Type());
+  return n.importer.constant(type, std::vector<char>(*type.numElements().asConstant(), 1), "", /*copy=*/true);
+}
+
 } // namespace
 
 Value import::alongRows(Node &n, Value zero, bool lhs) {
@@ -145,8 +165,11 @@ Value import::integerConv(Node &n, Value x, Value xZero, Value w, Value wZero) {
   }
   if (!fits(wZero, n.type(w).dim(0), "zero points of the weights") || !fits(xZero, {}, "the zero point of the input"))
     return {};
+  bool takenOff = false; // the weights' zero point, from sums of the input at each position
   if (Value weights = isZero(n, wZero) ? w : centred(n, w, wZero, 0)) {
     w = weights;
+  } else if (convolvesOnTensorCores(n, x, w)) {
+    takenOff = true;
   } else {
     Value zero = n.type(wZero).getRank() == 1 ? wZero : n.reshape(wZero, {n.expr(1)});
     Type wide = n.type(w).getElementType(), zeroType = n.type(wZero).getElementType();
@@ -157,19 +180,54 @@ Value import::integerConv(Node &n, Value x, Value xZero, Value w, Value wZero) {
     });
   }
   bool shifted = !isZero(n, xZero);
-  Value y = convOf(n, x, w, {}, i32, shifted ? xZero : Value());
-  if (!y || !shifted)
+  Value padding = shifted ? xZero : Value(), y = convOf(n, x, w, {}, i32, padding);
+  if (!y || !(shifted || takenOff))
     return y;
-  SmallVector<int64_t> taps;
-  for (int64_t i = 1; i < n.type(w).getRank(); ++i)
-    taps.push_back(i);
-  Type element = n.type(w).getElementType(), zeroType = n.type(xZero).getElementType();
-  Value sums = reduceOver(
-      n, w, taps, false, ReduceKind::add, i32, [&](Body &b, Value v) { return b.convert(v, element, i32); },
-      [](Body &, Value v, Expr) { return v; });
-  return n.generic(n.type(y), {y, sums, xZero}, [&](Body &b) {
-    Value zero = b.convert(b.read(2, SmallVector<Value>(n.type(xZero).getRank(), b.idx(0))), zeroType, i32);
-    return b.sub(b.read(0, b.indices()), b.mul(zero, b.read(1, b.index(1))));
+  SmallVector<Value> in{y};
+  if (shifted) {
+    SmallVector<int64_t> taps;
+    for (int64_t i = 1; i < n.type(w).getRank(); ++i)
+      taps.push_back(i);
+    Type element = n.type(w).getElementType();
+    in.push_back(reduceOver(
+        n, w, taps, false, ReduceKind::add, i32, [&](Body &b, Value v) { return b.convert(v, element, i32); },
+        [](Body &, Value v, Expr) { return v; }));
+    in.push_back(xZero);
+  }
+  if (takenOff) {
+    Value sums = convOf(n, x, onesLike(n, w), {}, i32, padding);
+    if (!sums)
+      return {};
+    in.push_back(sums);
+    in.push_back(wZero);
+  }
+  return n.generic(n.type(y), in, [&](Body &b) {
+    unsigned next = 1;
+    auto zeroOf = [&](unsigned i, bool each) {
+      SmallVector<Value> at(n.type(in[i]).getRank(), b.idx(0));
+      if (each)
+        at[0] = b.index(1);
+      return b.convert(b.read(i, at), n.type(in[i]).getElementType(), i32);
+    };
+    Value v = b.read(0, b.indices()), xz;
+    if (shifted) {
+      xz = zeroOf(next + 1, false);
+      v = b.sub(v, b.mul(xz, b.read(next, b.index(1))));
+      next += 2;
+    }
+    if (takenOff) {
+      SmallVector<Value> position(b.indices());
+      position[1] = b.idx(0);
+      Value wz = zeroOf(next + 1, !n.type(wZero).numElements().isConstant(1));
+      v = b.sub(v, b.mul(wz, b.read(next, position)));
+      SmallVector<Expr> dims = n.dims(w);
+      Expr depth = n.expr(1);
+      for (Expr e : ArrayRef(dims).drop_front())
+        depth = depth * e;
+      if (shifted)
+        v = b.add(v, b.mul(b.fromIndex(b.size(depth), i32), b.mul(xz, wz)));
+    }
+    return v;
   });
 }
 
@@ -227,8 +285,6 @@ std::optional<Dequantised> dequantisedOf(Node &n, Value v) {
 
 /// As many products of two differences of 8-bit integers have a sum of 31 bits.
 constexpr int64_t kMostDepth = INT32_MAX / (255 * 255);
-/// Of fewer channels 16 bytes are more than one tap.
-constexpr int64_t kChunk = 16;
 
 /// Both sides of a product, if these are integers with one scale on the left and constants on the right with one or
 /// with one for each output, which are along `outputs`.

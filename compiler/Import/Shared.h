@@ -111,8 +111,8 @@ mlir::Value integerProduct(Node &n, mlir::Value lhs, mlir::Value lhsZero, mlir::
 /// The convolution of (x - xZero) with (w - wZero) in i32. Outside, x is its zero point.
 mlir::Value integerConv(Node &n, mlir::Value x, mlir::Value xZero, mlir::Value w, mlir::Value wZero);
 /// The product of two matrices, or a convolution and its bias, which may be null, where both sides were dequantised and
-/// tensor cores can multiply the integers: the sums of these times both scales. Nothing where that is not so; null after
-/// an error.
+/// tensor cores can multiply the integers: the sums of these times both scales. Nothing where that is not so; null
+/// after an error.
 std::optional<mlir::Value> dequantisedProduct(Node &n, mlir::Value lhs, mlir::Value rhs, bool transposeRhs);
 std::optional<mlir::Value> dequantisedConv(Node &n, mlir::Value x, mlir::Value w, mlir::Value bias);
 /// A zero point or scale as a column (of lhs, one a row) or a row (of rhs, one a column); scalars stay.
