@@ -97,7 +97,9 @@ Value import::integerProduct(Node &n, Value lhs, Value lhsZero, Value rhs, Value
   if (rhsZero && !vectors)
     if (Value weights = centred(n, rhs, rhsZero, transposeRhs ? 0 : n.type(rhs).getRank() - 1))
       rhs = weights, rhsZero = {};
-  if (transposeRhs && !(rhs = n.transpose(rhs, {1, 0})))
+  if (transposeRhs)
+    rhs = n.transpose(rhs, {1, 0});
+  if (!rhs)
     return {};
   Value product = matmulLike(n, lhs, rhs, false, false, i32);
   if (!product)

@@ -22,7 +22,7 @@ struct RowShare {
 
 class AsyncRows : public TileSource {
 public:
-  AsyncRows(KernelBuilder &k, unsigned rows, unsigned bk, unsigned threads, OperandView v)
+  AsyncRows(KernelBuilder &k, unsigned rows, unsigned bk, unsigned threads, const OperandView &v)
       : k(k), v(v), bk(bk), share(k, rows, bk / v.chunk(), threads) {
     count = rows / share.step, tileBytes = rows * bk * v.bytes;
     left = k.sub(k.sub(v.rows, v.firstRow), share.row);
@@ -66,7 +66,7 @@ private:
 
 class AsyncColumns : public TileSource {
 public:
-  AsyncColumns(KernelBuilder &k, unsigned columns, unsigned bk, unsigned threads, OperandView v)
+  AsyncColumns(KernelBuilder &k, unsigned columns, unsigned bk, unsigned threads, const OperandView &v)
       : k(k), v(v), columns(columns), bk(bk), share(k, bk, columns / v.chunk(), threads) {
     count = bk / share.step, tileBytes = columns * bk * v.bytes;
     column = k.add(v.firstRow, k.mul(share.chunk, v.chunk()));
@@ -102,7 +102,7 @@ private:
 class Panels : public TileSource {
 public:
   /// `units` chunks a (panel, k): two of 16-bit elements, one of 8-bit ones.
-  Panels(KernelBuilder &k, unsigned columns, unsigned bk, unsigned threads, OperandView v, unsigned units)
+  Panels(KernelBuilder &k, unsigned columns, unsigned bk, unsigned threads, const OperandView &v, unsigned units)
       : k(k), v(v), bk(bk), units(units) {
     unsigned perPanel = units * bk;
     count = columns / 16 * perPanel / threads, tileBytes = columns * bk * 2;
@@ -154,7 +154,7 @@ protected:
 
 class AsyncPanels : public Panels {
 public:
-  AsyncPanels(KernelBuilder &k, unsigned columns, unsigned bk, unsigned threads, OperandView v)
+  AsyncPanels(KernelBuilder &k, unsigned columns, unsigned bk, unsigned threads, const OperandView &v)
       : Panels(k, columns, bk, threads, v, 2) {}
   void put(unsigned i, Value slot, ValueRange) override {
     Value to = k.add(place(i), k.xor_(k.shl(unit, 4), half()));
@@ -165,7 +165,7 @@ public:
 /// A tile of panels [columns / 16][bk][16] of bytes, in the order of int8Row.
 class BytePanels : public Panels {
 public:
-  BytePanels(KernelBuilder &k, unsigned columns, unsigned bk, unsigned threads, OperandView v)
+  BytePanels(KernelBuilder &k, unsigned columns, unsigned bk, unsigned threads, const OperandView &v)
       : Panels(k, columns, bk, threads, v, 1) {
     tileBytes = columns * bk;
     first = k.shl(k.add(k.mul(panel, bk), int8Row(k, k0Thread)), 4);
@@ -182,7 +182,7 @@ private:
 
 class Int8Panels : public Panels {
 public:
-  Int8Panels(KernelBuilder &k, unsigned columns, unsigned bk, unsigned threads, OperandView v, Type type)
+  Int8Panels(KernelBuilder &k, unsigned columns, unsigned bk, unsigned threads, const OperandView &v, Type type)
       : Panels(k, columns, bk, threads, v, 1), type(type) {}
   Values fetch(unsigned i) override {
     Type four = k.vec(4, k.i32);
@@ -210,7 +210,7 @@ private:
 
 class PlainRows : public TileSource {
 public:
-  PlainRows(KernelBuilder &k, unsigned rows, unsigned bk, unsigned threads, OperandView v, Type type)
+  PlainRows(KernelBuilder &k, unsigned rows, unsigned bk, unsigned threads, const OperandView &v, Type type)
       : k(k), v(v), bk(bk), share(k, rows, bk / 8, threads), type(type) {
     count = rows / share.step, tileBytes = rows * bk * 2;
     left = k.sub(k.sub(v.rows, v.firstRow), share.row);
@@ -267,26 +267,26 @@ Value kt::gpu::widenBytes(KernelBuilder &k, Value word, unsigned pair, Type type
 }
 
 std::unique_ptr<TileSource> kt::gpu::asyncRows(KernelBuilder &k, unsigned rows, unsigned bk, unsigned threads,
-                                               OperandView v) {
+                                               const OperandView &v) {
   return std::make_unique<AsyncRows>(k, rows, bk, threads, v);
 }
 std::unique_ptr<TileSource> kt::gpu::asyncColumns(KernelBuilder &k, unsigned columns, unsigned bk, unsigned threads,
-                                                  OperandView v) {
+                                                  const OperandView &v) {
   return std::make_unique<AsyncColumns>(k, columns, bk, threads, v);
 }
 std::unique_ptr<TileSource> kt::gpu::asyncPanels(KernelBuilder &k, unsigned columns, unsigned bk, unsigned threads,
-                                                 OperandView v) {
+                                                 const OperandView &v) {
   return std::make_unique<AsyncPanels>(k, columns, bk, threads, v);
 }
 std::unique_ptr<TileSource> kt::gpu::bytePanels(KernelBuilder &k, unsigned columns, unsigned bk, unsigned threads,
-                                                OperandView v) {
+                                                const OperandView &v) {
   return std::make_unique<BytePanels>(k, columns, bk, threads, v);
 }
 std::unique_ptr<TileSource> kt::gpu::int8Panels(KernelBuilder &k, unsigned columns, unsigned bk, unsigned threads,
-                                                OperandView v, Type type) {
+                                                const OperandView &v, Type type) {
   return std::make_unique<Int8Panels>(k, columns, bk, threads, v, type);
 }
 std::unique_ptr<TileSource> kt::gpu::plainRows(KernelBuilder &k, unsigned rows, unsigned bk, unsigned threads,
-                                               OperandView v, Type type) {
+                                               const OperandView &v, Type type) {
   return std::make_unique<PlainRows>(k, rows, bk, threads, v, type);
 }

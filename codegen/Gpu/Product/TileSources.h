@@ -23,22 +23,23 @@ struct OperandView {
 };
 
 /// Rows along k, 16 bytes at a time; the rows have to be 16-byte aligned.
-std::unique_ptr<TileSource> asyncRows(KernelBuilder &k, unsigned rows, unsigned bk, unsigned threads, OperandView view);
+std::unique_ptr<TileSource> asyncRows(KernelBuilder &k, unsigned rows, unsigned bk, unsigned threads,
+                                      const OperandView &view);
 /// Rows along n (a right side [k][n]): `view.rowStride` is 1 and `view.kStride` the distance of two k's.
 std::unique_ptr<TileSource> asyncColumns(KernelBuilder &k, unsigned columns, unsigned bk, unsigned threads,
-                                         OperandView view);
+                                         const OperandView &view);
 /// Packed panels [n / 16][k][16] of 16-bit elements.
 std::unique_ptr<TileSource> asyncPanels(KernelBuilder &k, unsigned columns, unsigned bk, unsigned threads,
-                                        OperandView view);
+                                        const OperandView &view);
 /// Packed panels [n / 16][k][16] of 8-bit integers as they are.
 std::unique_ptr<TileSource> bytePanels(KernelBuilder &k, unsigned columns, unsigned bk, unsigned threads,
-                                       OperandView view);
+                                       const OperandView &view);
 /// Packed panels of 8-bit integers, made `type` on the way.
 std::unique_ptr<TileSource> int8Panels(KernelBuilder &k, unsigned columns, unsigned bk, unsigned threads,
-                                       OperandView view, Type type);
+                                       const OperandView &view, Type type);
 /// Any strides and alignment, an element at a time, into a tile of rows along k.
-std::unique_ptr<TileSource> plainRows(KernelBuilder &k, unsigned rows, unsigned bk, unsigned threads, OperandView view,
-                                      Type type);
+std::unique_ptr<TileSource> plainRows(KernelBuilder &k, unsigned rows, unsigned bk, unsigned threads,
+                                      const OperandView &view, Type type);
 
 } // namespace kt::gpu
 
