@@ -107,7 +107,7 @@ Product kt::analyzeMatmul(MatmulOp op) {
 }
 
 int Product::columnIndex() const {
-  auto it = llvm::find(resultIndex, -1);
+  const auto *it = llvm::find(resultIndex, -1);
   return it == resultIndex.end() ? -1 : it - resultIndex.begin();
 }
 
