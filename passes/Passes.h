@@ -8,6 +8,7 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Pass/Pass.h"
 #include "passes/Precision/AccuracyReport.h"
+#include "passes/Precision/InputMoments.h"
 
 namespace kt {
 #define GEN_PASS_DECL
@@ -15,8 +16,9 @@ namespace kt {
 #define GEN_PASS_REGISTRATION
 #include "passes/Passes.h.inc"
 
-// Passes that also say in a report what weights become; null: in none.
-std::unique_ptr<mlir::Pass> createQuantizeWeights(QuantizeWeightsOptions options, AccuracyReport *report);
+// Passes that also say in a report what weights become; null: in none. `moments` are known where there are any.
+std::unique_ptr<mlir::Pass> createQuantizeWeights(QuantizeWeightsOptions options, AccuracyReport *report,
+                                                  const InputMoments *moments = nullptr);
 std::unique_ptr<mlir::Pass> createConvertPrecision(ConvertPrecisionOptions options, AccuracyReport *report);
 std::unique_ptr<mlir::Pass> createShareWeights(AccuracyReport *report);
 } // namespace kt

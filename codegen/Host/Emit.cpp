@@ -161,8 +161,15 @@ Value Emitter::splat(Value scalar, int64_t lanes) {
 }
 
 Value Emitter::loadVector(Value pointer, Type element, Value index, int64_t lanes, Type to) {
-  auto type = VectorType::get(lanes, memoryType(element));
+  // Numbers in bf16 are widened as bits: what keeps them in a register would be a call where the processor has none.
+  bool asBits = element.isBF16() && to.isF32();
+  auto type = VectorType::get(lanes, asBits ? b.getI16Type() : memoryType(element));
   Value v = LLVM::LoadOp::create(b, loc, type, at(pointer, element, index), kt::elementBytes(element));
+  if (asBits) {
+    auto words = VectorType::get(lanes, b.getI32Type());
+    Value high = op<arith::ShLIOp>(op<arith::ExtUIOp>(words, v), constant(words, 16));
+    return op<arith::BitcastOp>(VectorType::get(lanes, to), high);
+  }
   return convert(v, VectorType::get(lanes, to), element.isUnsignedInteger());
 }
 

@@ -178,6 +178,13 @@ public:
                                   mlir::LLVM::Linkage linkage = mlir::LLVM::Linkage::Internal);
 };
 
+/// A function that kernels share. Its name says all that its code depends on besides the instruction set; `build` adds
+/// it under that name to a module of its own, with external linkage.
+struct SharedFunction {
+  std::string name;
+  std::function<void(CodeBuilder &, llvm::StringRef)> build;
+};
+
 /// A kernel being built for one instruction set.
 class KernelBuilder : public CodeBuilder {
 public:
@@ -199,19 +206,13 @@ public:
   Expr constant(int64_t value) { return Expr::constant(context(), value); }
   /// Adds the function of the next stage; `body` fills it.
   void stage(StagePlan plan, llvm::function_ref<void(StageEmitter &)> body);
-  /// A function that other kernels call too. Its name says all that its code depends on besides the instruction set;
-  /// `build` adds it under that name to a module of its own (with external linkage) if nobody has asked for it before.
-  mlir::LLVM::LLVMFuncOp shared(llvm::StringRef name, llvm::ArrayRef<Type> arguments, Type result,
-                                std::function<void(CodeBuilder &, llvm::StringRef)> build);
+  /// Declares a function that other kernels call too; it is built if nobody has asked for it before.
+  mlir::LLVM::LLVMFuncOp shared(const SharedFunction &function, llvm::ArrayRef<Type> arguments, Type result);
   /// The code of the shared functions for an instruction set.
   llvm::Expected<llvm::SmallVector<const Image *>> sharedImages(const Isa &isa, SharedCode &library);
 
 private:
-  struct Shared {
-    std::string name;
-    std::function<void(CodeBuilder &, llvm::StringRef)> build;
-  };
-  llvm::SmallVector<Shared> requests;
+  llvm::SmallVector<SharedFunction> requests;
   unsigned workers = 0;
   mlir::Operation *call = nullptr; // of the last worker
 };

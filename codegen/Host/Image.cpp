@@ -123,7 +123,10 @@ public:
   Error modifyPassConfig(LinkGraph &, PassConfiguration &config) override {
     // Shared functions become blocks of this graph before anything asks whether they are external.
     config.PrePrunePasses.push_back([this](LinkGraph &graph) -> Error {
-      for (Symbol *symbol : to_vector(graph.external_symbols()))
+      SmallVector<Symbol *> symbols = to_vector(graph.external_symbols());
+      // A graph has them in an order that differs from one process to the next.
+      llvm::sort(symbols, [](Symbol *a, Symbol *b) { return *a->getName() < *b->getName(); });
+      for (Symbol *symbol : symbols)
         for (const Image *other : shared)
           if (auto entry = other->entries.find(*symbol->getName()); entry != other->entries.end())
             define(graph, *symbol, *other, entry->second);
@@ -142,19 +145,22 @@ public:
   }
 
 private:
-  static void define(LinkGraph &graph, Symbol &symbol, const Image &code, uint64_t offset) {
+  void define(LinkGraph &graph, Symbol &symbol, const Image &code, uint64_t offset) {
     Section *section = graph.findSectionByName("shared");
     if (!section)
       section = &graph.createSection("shared", orc::MemProt::Read | orc::MemProt::Exec);
     ArrayRef<char> bytes(reinterpret_cast<const char *>(code.code.data()), code.code.size());
-    // The address only has to be no other block's; the layout assigns the one that counts.
-    Block &block = graph.createContentBlock(*section, bytes, orc::ExecutorAddr(), /*Alignment=*/64, 0);
+    // The layout assigns the address that counts, and puts blocks in the order of those that they have.
+    constexpr uint64_t kApart = uint64_t(1) << 32;
+    auto address = orc::ExecutorAddr(kApart * ++defined);
+    Block &block = graph.createContentBlock(*section, bytes, address, /*Alignment=*/64, 0);
     graph.makeDefined(symbol, block, offset, bytes.size() - offset, Linkage::Strong, Scope::Local, /*IsLive=*/false);
   }
 
   Image &image;
   std::string &error;
   ArrayRef<const Image *> shared;
+  uint64_t defined = 0; // of them, in this graph
   FlatMemory memory;
 };
 

@@ -214,19 +214,18 @@ static LLVM::LLVMFunctionType functionType(OpBuilder &b, ArrayRef<Type> argument
   return LLVM::LLVMFunctionType::get(returned, llvm::map_to_vector(arguments, passed));
 }
 
-LLVM::LLVMFuncOp KernelBuilder::shared(StringRef name, ArrayRef<Type> arguments, Type result,
-                                       std::function<void(CodeBuilder &, StringRef)> build) {
-  if (auto known = module->lookupSymbol<LLVM::LLVMFuncOp>(name))
+LLVM::LLVMFuncOp KernelBuilder::shared(const SharedFunction &function, ArrayRef<Type> arguments, Type result) {
+  if (auto known = module->lookupSymbol<LLVM::LLVMFuncOp>(function.name))
     return known;
-  requests.push_back({name.str(), std::move(build)});
+  requests.push_back(function);
   OpBuilder::InsertionGuard guard(builder);
   builder.setInsertionPointToEnd(module->getBody());
-  return LLVM::LLVMFuncOp::create(builder, loc, name, functionType(builder, arguments, result));
+  return LLVM::LLVMFuncOp::create(builder, loc, function.name, functionType(builder, arguments, result));
 }
 
 llvm::Expected<SmallVector<const Image *>> KernelBuilder::sharedImages(const Isa &isa, SharedCode &library) {
   SmallVector<const Image *> images;
-  for (const Shared &request : requests) {
+  for (const SharedFunction &request : requests) {
     llvm::Expected<const Image *> image = library.get(request.name, isa, [&] {
       CodeBuilder code(UnknownLoc::get(context()), isa);
       request.build(code, request.name);

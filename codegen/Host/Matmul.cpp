@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "codegen/Host/Blocks.h"
 #include "codegen/Host/Combine.h"
 #include "codegen/Host/MicroKernel.h"
 #include "codegen/Host/Pack.h"
@@ -19,6 +20,10 @@ constexpr int64_t kRows = 96, kColumns = 256, kDepth = 320; // the most of a blo
 constexpr int64_t kTableRows = kRows + 16;                  // with the micro-kernel's spare rows
 constexpr int64_t kFewRows = 2;                             // not worth packing for
 constexpr int64_t kWork = 2 << 20;                          // multiplications a task, about
+// Weights of few bits. A few rows are prepared in long pieces: that takes no more room than many in short ones.
+constexpr int64_t kPreparedDepth = kDepth / 16 * 17; // with the sums of groups
+constexpr int64_t kShallowRows = 8, kDeeper = kRows / kShallowRows;
+constexpr int64_t kWidenedRows = 32; // more are worth a copy of the weights in f32
 
 class MatmulEmitter {
 public:
@@ -27,15 +32,17 @@ public:
 
 private:
   Expr stride(unsigned operand, unsigned dim);
-  void task(StageEmitter &e, MicroKernel &micro, Value number);
+  void task(StageEmitter &e, Value number);
   void fillRowTable(StageEmitter &e, Value firstRow, Value rows, int64_t spare, ArrayRef<Value> outer);
-  void blocks(StageEmitter &e, MicroKernel &micro, Value rhsBase, Value firstRow, Value numRows, Value column0,
+  void blocks(StageEmitter &e, bool widened, Value rhsBase, Value firstRow, Value numRows, Value column0,
               Value numColumns, ArrayRef<Value> outer);
   void fewRows(StageEmitter &e, Value rhsBase, Value firstRow, Value numRows, Value column0, Value numColumns,
                ArrayRef<Value> outer);
-  void convertRows(StageEmitter &e, Value rows, Value k0, Value depth);
+  void convertRows(StageEmitter &e, bool prepared, Value rows, Value k0, Value depth);
   void packColumns(StageEmitter &e, Value base, Value column0, Value columns, Value k0, Value depth);
   void finishRow(StageEmitter &e, Value row, Value localRow, Value column0, Value columns, ArrayRef<Value> outer);
+  /// Elements between copies of rows.
+  Value copyStride(StageEmitter &e) { return format ? e.expr(preparedStride) : e.idx(kDepth); }
   Value region(StageEmitter &e, int64_t offset) { return e.atBytes(e.scratch, e.idx(offset)); }
 
   KernelBuilder &kernel;
@@ -43,8 +50,12 @@ private:
   unsigned numBatch, m, n, k;
   Type acc, lhsElement, rhsElement;
   bool packed, copiesRows;
+  BlocksAttr format;  // of weights of few bits
+  bool fuses, widens; // such weights: which of both there is code for
+  std::optional<MicroKernel> micro, widenedMicro;
+  std::optional<Widening> widening;
   SmallVector<unsigned> rowDims, outerDims; // iteration dimensions; rowDims ends with m
-  Expr rows, columns, depth, rowBlocks, rowsPerBlock, columnBlock, columnBlocks, depthBlock;
+  Expr rows, columns, depth, rowBlocks, rowsPerBlock, columnBlock, columnBlocks, depthBlock, preparedStride;
   // Scratch: row pointers, sums, converted rows, packed columns.
   int64_t sumsAt, rowsAt, panelsAt, scratchBytes;
 };
@@ -59,7 +70,8 @@ MatmulEmitter::MatmulEmitter(KernelBuilder &kernel, MatmulOp op) : kernel(kernel
   for (unsigned d = 0; d < numBatch; ++d)
     (packed || stride(1, d).isConstant(0) ? rowDims : outerDims).push_back(d);
   rowDims.push_back(m);
-  copiesRows = memoryType(lhsElement) != acc || !stride(0, k).isConstant(1);
+  format = op.getBlocksAttr();
+  copiesRows = format || memoryType(lhsElement) != acc || !stride(0, k).isConstant(1);
 
   Expr one = kernel.constant(1);
   rows = one;
@@ -76,13 +88,27 @@ MatmulEmitter::MatmulEmitter(KernelBuilder &kernel, MatmulOp op) : kernel(kernel
   Expr wanted = Expr::floorDiv(kernel.constant(kWork), perColumn * 32);
   columnBlock = Expr::min(Expr::max(wanted, one), kernel.constant(kColumns / 32)) * 32;
   columnBlocks = Expr::ceilDiv(columns, columnBlock);
-  depthBlock = Expr::max(Expr::ceilDiv(depth, Expr::max(Expr::ceilDiv(depth, kernel.constant(kDepth)), one)), one);
+  Expr deepest = kernel.constant(kDepth);
+  if (format) {
+    Expr few = Expr::lt(rowsPerBlock, kernel.constant(kShallowRows + 1));
+    preparedStride = Expr::select(few, kernel.constant(kDeeper * kPreparedDepth), kernel.constant(kPreparedDepth));
+    int64_t group = format.getGroup();
+    deepest =
+        Expr::select(few, kernel.constant(kDeeper * kDepth / group * group), kernel.constant(kDepth / group * group));
+  }
+  depthBlock = Expr::max(Expr::ceilDiv(depth, Expr::max(Expr::ceilDiv(depth, deepest), one)), one);
+  if (format)
+    depthBlock = Expr::ceilDiv(depthBlock, kernel.constant(format.getGroup())) * (int64_t)format.getGroup();
+
+  auto known = rows.asConstant();
+  fuses = format && (!known || *known <= kWidenedRows);
+  widens = format && (!known || *known > kWidenedRows);
 
   int64_t size = kt::elementBytes(acc);
   sumsAt = 2 * kTableRows * 8;
   rowsAt = sumsAt + kTableRows * kColumns * size;
-  panelsAt = rowsAt + (copiesRows ? kRows * kDepth * size : 0);
-  scratchBytes = panelsAt + (packed ? 0 : kColumns * kDepth * size);
+  panelsAt = rowsAt + (copiesRows ? kRows * (format ? kPreparedDepth : kDepth) * size : 0);
+  scratchBytes = panelsAt + (packed && !widens ? 0 : kColumns * kDepth * size);
 }
 
 /// Elements between neighbours along an iteration dimension; 0 where the operand does not have it. Operand 2 is the
@@ -100,17 +126,25 @@ void MatmulEmitter::build() {
   MicroKernelSpec spec{acc, copiesRows ? acc : lhsElement, packed ? rhsElement : acc};
   if (auto known = rows.asConstant())
     spec.mostRows = *known;
-  MicroKernel micro(kernel, spec);
+  if (widens) {
+    MicroKernelSpec widened = spec;
+    widened.panelElement = acc;
+    widenedMicro.emplace(kernel, widened);
+    widening.emplace(kernel, format);
+  }
+  spec.blocks = format;
+  if (fuses || !format)
+    micro.emplace(kernel, spec);
   kernel.schedule = "matmul block=" + std::to_string(kRows) + "x" + std::to_string(kColumns) + "x" +
                     std::to_string(kDepth) + (packed ? " packed" : " packs");
   Expr tasks = rowBlocks * columnBlocks;
   for (unsigned d : outerDims)
     tasks = tasks * op.extent(d);
   kernel.stage({tasks, kernel.constant(scratchBytes)},
-               [&](StageEmitter &e) { e.tasks([&](Value number) { task(e, micro, number); }); });
+               [&](StageEmitter &e) { e.tasks([&](Value number) { task(e, number); }); });
 }
 
-void MatmulEmitter::task(StageEmitter &e, MicroKernel &micro, Value number) {
+void MatmulEmitter::task(StageEmitter &e, Value number) {
   // Neighbouring tasks share a block of columns: its weights stay in the shared cache.
   SmallVector<Value> extents;
   for (unsigned d : outerDims)
@@ -132,14 +166,18 @@ void MatmulEmitter::task(StageEmitter &e, MicroKernel &micro, Value number) {
       offset = e.add(offset, e.mul(outer[i], e.expr(stride(1, d))));
     rhsBase = e.at(rhsBase, rhsElement, offset);
   }
+  auto withPanels = [&](bool widened) { blocks(e, widened, rhsBase, firstRow, numRows, column0, numColumns, outer); };
+  if (fuses && widens)
+    return e.ifElse(
+        e.cmp(arith::CmpIPredicate::sle, numRows, e.idx(kWidenedRows)), [&] { withPanels(false); },
+        [&] { withPanels(true); });
   // Packing pays from a few rows on.
   auto known = rows.asConstant();
   if (packed || (known && *known > kFewRows))
-    return blocks(e, micro, rhsBase, firstRow, numRows, column0, numColumns, outer);
+    return withPanels(widens);
   e.ifElse(
       e.cmp(arith::CmpIPredicate::sle, numRows, e.idx(kFewRows)),
-      [&] { fewRows(e, rhsBase, firstRow, numRows, column0, numColumns, outer); },
-      [&] { blocks(e, micro, rhsBase, firstRow, numRows, column0, numColumns, outer); });
+      [&] { fewRows(e, rhsBase, firstRow, numRows, column0, numColumns, outer); }, [&] { withPanels(false); });
 }
 
 /// Row by row from the right-hand side as it lies: columns together where they are contiguous, else one dot product
@@ -183,28 +221,35 @@ void MatmulEmitter::fewRows(StageEmitter &e, Value rhsBase, Value firstRow, Valu
   });
 }
 
-/// Blocks of k over strips of rows, with the micro-kernel.
-void MatmulEmitter::blocks(StageEmitter &e, MicroKernel &micro, Value rhsBase, Value firstRow, Value numRows,
-                           Value column0, Value numColumns, ArrayRef<Value> outer) {
-  Type panelElement = packed ? rhsElement : acc;
+/// Blocks of k over strips of rows, with the micro-kernel. `widened`: weights of few bits become panels of f32 first.
+void MatmulEmitter::blocks(StageEmitter &e, bool widened, Value rhsBase, Value firstRow, Value numRows, Value column0,
+                           Value numColumns, ArrayRef<Value> outer) {
+  bool fused = format && !widened;
+  MicroKernel &inner = widened ? *widenedMicro : *micro;
   Value totalDepth = e.expr(depth), zero = e.idx(0), one = e.idx(1), panelWidth = e.idx(kPanel);
   Value sums = region(e, sumsAt), ld = e.idx(kColumns);
-  Value height = micro.stripHeight(e, numRows);
+  Value height = inner.stripHeight(e, numRows);
   e.loop(zero, e.max(totalDepth, one), e.expr(depthBlock), [&](Value k0) {
     Value length = e.min(e.sub(totalDepth, k0), e.expr(depthBlock));
     Value isLast = e.cmp(arith::CmpIPredicate::sge, e.add(k0, length), totalDepth);
     Value isLater = e.cmp(arith::CmpIPredicate::ne, k0, zero);
     if (copiesRows)
-      convertRows(e, numRows, k0, length);
-    Value panels, panelStride;
+      convertRows(e, fused, numRows, k0, length);
+    Value panels = region(e, panelsAt), panelStride = e.idx(kDepth * kPanel);
+    Value innerDepth = fused ? e.ceilDiv(length, format.getGroup()) : length;
     if (packed) {
-      panelStride = e.mul(totalDepth, panelWidth);
-      Value first = e.mul(e.div(column0, panelWidth), panelStride);
-      panels = e.at(rhsBase, panelElement, e.add(first, e.mul(k0, panelWidth)));
+      // In bytes where weights are of few bits.
+      Value stride = format ? e.expr(format.panelBytes(depth)) : e.mul(totalDepth, panelWidth);
+      Value step =
+          format ? e.mul(e.div(k0, e.idx(format.getGroup())), e.idx(format.blockBytes())) : e.mul(k0, panelWidth);
+      Value first = e.at(rhsBase, rhsElement, e.add(e.mul(e.div(column0, panelWidth), stride), step));
+      if (widened)
+        widening->panels(e, first, e.ceilDiv(numColumns, kPanel), stride, e.ceilDiv(length, format.getGroup()), panels,
+                         panelStride);
+      else
+        panels = first, panelStride = stride;
     } else {
       packColumns(e, rhsBase, column0, numColumns, k0, length);
-      panels = region(e, panelsAt);
-      panelStride = e.idx(kDepth * kPanel);
     }
     e.loop(zero, numRows, height, [&](Value r0) {
       Value stripRows = e.min(e.sub(numRows, r0), height);
@@ -214,7 +259,7 @@ void MatmulEmitter::blocks(StageEmitter &e, MicroKernel &micro, Value rhsBase, V
       call.tableRows = zero;
       call.rowOffset = copiesRows ? zero : k0;
       call.taps = one;
-      call.depth = length;
+      call.depth = innerDepth;
       call.panels = panels;
       call.panelStride = panelStride;
       call.numColumns = numColumns;
@@ -222,7 +267,7 @@ void MatmulEmitter::blocks(StageEmitter &e, MicroKernel &micro, Value rhsBase, V
       call.out = e.at(sums, acc, e.mul(r0, ld));
       call.ld = ld;
       call.accumulate = isLater;
-      micro.call(e, call);
+      inner.call(e, call);
       e.ifThen(isLast, [&] {
         e.loop(r0, e.add(r0, stripRows),
                [&](Value r) { finishRow(e, e.add(firstRow, r), r, column0, numColumns, outer); });
@@ -248,19 +293,22 @@ void MatmulEmitter::fillRowTable(StageEmitter &e, Value firstRow, Value numRows,
     LLVM::StoreOp::create(e.b, e.loc, source,
                           e.at(e.scratch, e.b.getI64Type(), e.add(slot, e.idx(copiesRows ? kTableRows : 0))), 8);
     if (copiesRows) {
-      Value copy = e.at(region(e, rowsAt), acc, e.mul(r, e.idx(kDepth)));
+      Value copy = e.at(region(e, rowsAt), acc, e.mul(r, copyStride(e)));
       LLVM::StoreOp::create(e.b, e.loc, copy, e.at(e.scratch, e.b.getI64Type(), slot), 8);
     }
   });
 }
 
-void MatmulEmitter::convertRows(StageEmitter &e, Value numRows, Value k0, Value length) {
+void MatmulEmitter::convertRows(StageEmitter &e, bool prepared, Value numRows, Value k0, Value length) {
   Value step = e.expr(stride(0, k));
   e.loop(e.idx(0), numRows, [&](Value r) {
     Value slot = e.at(e.scratch, e.b.getI64Type(), e.add(r, e.idx(kTableRows)));
     Value source = LLVM::LoadOp::create(e.b, e.loc, e.pointerType(), slot, 8);
     source = e.at(source, lhsElement, e.mul(k0, step));
-    Value copy = e.mul(r, e.idx(kDepth));
+    Value copy = e.mul(r, copyStride(e));
+    if (prepared)
+      return prepareRow(e, format, {source, lhsElement, step, stride(0, k).isConstant(1)}, length,
+                        e.at(region(e, rowsAt), acc, copy));
     e.loop(e.idx(0), length, [&](Value i) {
       Value x = e.load(source, lhsElement, e.mul(i, step));
       e.store(e.convert(x, acc, lhsElement.isUnsignedInteger()), region(e, rowsAt), acc, e.add(copy, i));

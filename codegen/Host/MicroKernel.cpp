@@ -1,10 +1,33 @@
 //===- MicroKernel.cpp - the inner loops of contractions ------------------===//
 
-#include "codegen/Host/MicroKernel.h"
+#include "codegen/Host/Blocks.h"
+#include "codegen/Host/RowTile.h"
 
 using namespace mlir;
 using namespace kt;
 using namespace kt::codegen::host;
+
+SmallVector<Value> RowTile::begin(Emitter &e, Value out, Value ld, Value accumulate) const {
+  SmallVector<Type> types(sums(), vector());
+  Value zero = e.constant(vector(), 0);
+  auto initial = scf::IfOp::create(e.b, e.loc, types, accumulate, /*withElseRegion=*/true);
+  OpBuilder::InsertionGuard guard(e.b);
+  e.b.setInsertionPointToStart(initial.thenBlock());
+  SmallVector<Value> loaded;
+  for (int64_t r = 0; r < rows; ++r)
+    for (int64_t v = 0; v < vectors; ++v)
+      loaded.push_back(e.loadVector(out, acc, e.add(e.mul(e.idx(r), ld), e.idx(v * lanes)), lanes, acc));
+  scf::YieldOp::create(e.b, e.loc, loaded);
+  e.b.setInsertionPointToStart(initial.elseBlock());
+  scf::YieldOp::create(e.b, e.loc, SmallVector<Value>(sums(), zero));
+  return llvm::to_vector_of<Value>(initial.getResults());
+}
+
+void RowTile::store(Emitter &e, ValueRange sums, Value out, Value ld) const {
+  for (int64_t r = 0; r < rows; ++r)
+    for (int64_t v = 0; v < vectors; ++v)
+      e.storeVector(sums[r * vectors + v], out, acc, e.add(e.mul(e.idx(r), ld), e.idx(v * lanes)));
+}
 
 namespace {
 
@@ -16,9 +39,10 @@ public:
   void strip(StringRef name);
 
 private:
-  void emitRows(Emitter &e, ValueRange args, int64_t rows);
+  void emitRows(Emitter &e, const RowArgs &args, const RowTile &tile);
   CodeBuilder &code;
   MicroKernelSpec spec;
+  static constexpr int64_t kMostRows = 8;
   int64_t lanes, panels, vectors; // vectors: registers a row
   SmallVector<int64_t> counts;    // of rows that there is code for
 };
@@ -27,13 +51,13 @@ SpecBuilder::SpecBuilder(CodeBuilder &code, const MicroKernelSpec &spec) : code(
   lanes = code.isa.vectorBytes / kt::elementBytes(spec.acc);
   int64_t perPanel = std::max<int64_t>(1, kPanel / lanes);
   // Two adjacent panels where one leaves too few independent sums.
-  panels = perPanel == 1 ? 2 : 1;
+  panels = perPanel == 1 && !spec.blocks ? 2 : 1;
   vectors = panels * perPanel;
-  int64_t most = std::min(code.isa.accumulators / vectors, std::max<int64_t>(1, spec.mostRows));
+  int64_t most = std::min({kMostRows, code.isa.accumulators / vectors, std::max<int64_t>(1, spec.mostRows)});
   if (most == spec.mostRows)
     counts = {most};
   else
-    for (int64_t rows : {1, 2, 3, 4, 6, 8})
+    for (int64_t rows : {int64_t(1), int64_t(2), int64_t(3), int64_t(4), int64_t(6), kMostRows})
       if (rows == most || (rows < most && rows != 3))
         counts.push_back(rows);
 }
@@ -60,7 +84,8 @@ void SpecBuilder::strip(StringRef name) {
   SmallVector<LLVM::LLVMFuncOp> functions;
   for (int64_t rows : counts)
     functions.push_back(code.function(("rows" + Twine(rows)).str(), types, [&](Emitter &e, ValueRange args) -> Value {
-      emitRows(e, args, rows);
+      RowTile tile{spec.acc, rows, panels, vectors, lanes, code.isa.accumulators};
+      spec.blocks ? emitBlockRows(e, spec, tile, RowArgs(args)) : emitRows(e, RowArgs(args), tile);
       return {};
     }));
   auto body = [&](Emitter &e, ValueRange args) -> Value {
@@ -95,47 +120,29 @@ void SpecBuilder::strip(StringRef name) {
   code.function(name, all, body, {}, LLVM::Linkage::External);
 }
 
-void SpecBuilder::emitRows(Emitter &e, ValueRange args, int64_t rows) {
-  Value table = args[0], tableRows = args[1], rowOffset = args[2], taps = args[3], depth = args[4];
-  Value panel = args[5], nextPanel = args[6], tapStep = args[7], out = args[8], ld = args[9], accumulate = args[10];
+void SpecBuilder::emitRows(Emitter &e, const RowArgs &args, const RowTile &tile) {
   Type acc = spec.acc, pointer = e.pointerType();
-  auto vectorType = VectorType::get(lanes, acc);
   bool isFloat = isa<FloatType>(acc);
-  int64_t sums = rows * vectors, perPanel = vectors / panels;
+  int64_t rows = tile.rows, sums = tile.sums(), perPanel = tile.perPanel();
   // Few sums cannot hide the multiplication's latency: then several k go to sums of their own.
   int64_t unroll = std::max<int64_t>(1, sums <= 4 ? 8 / sums : 1);
-  Value zero = e.idx(0), zeros = e.constant(vectorType, 0);
+  Value zero = e.idx(0), zeros = e.constant(tile.vector(), 0);
+  SmallVector<Value> initial = tile.begin(e, args.out, args.ld, args.accumulate);
 
-  auto place = [&](int64_t r, int64_t v) { return e.add(e.mul(e.idx(r), ld), e.idx(v * lanes)); };
-  auto vectorsYield = [&](SmallVector<Value> values) { scf::YieldOp::create(e.b, e.loc, values); };
-  SmallVector<Type> sumTypes(sums, vectorType);
-  auto initial = scf::IfOp::create(e.b, e.loc, sumTypes, accumulate, /*withElseRegion=*/true);
-  {
-    OpBuilder::InsertionGuard guard(e.b);
-    e.b.setInsertionPointToStart(initial.thenBlock());
-    SmallVector<Value> loaded;
-    for (int64_t r = 0; r < rows; ++r)
-      for (int64_t v = 0; v < vectors; ++v)
-        loaded.push_back(e.loadVector(out, acc, place(r, v), lanes, acc));
-    vectorsYield(loaded);
-    e.b.setInsertionPointToStart(initial.elseBlock());
-    vectorsYield(SmallVector<Value>(sums, zeros));
-  }
-
-  auto result = e.loop(zero, taps, e.idx(1), initial.getResults(), [&](Value tap, ValueRange carried) {
+  auto result = e.loop(zero, args.taps, e.idx(1), initial, [&](Value tap, ValueRange carried) {
     SmallVector<Value> starts;
     for (int64_t r = 0; r < rows; ++r) {
-      Value slot = e.add(e.mul(tap, tableRows), e.idx(r));
-      Value start = LLVM::LoadOp::create(e.b, e.loc, pointer, e.at(table, e.b.getI64Type(), slot), 8);
-      starts.push_back(e.at(start, spec.rowElement, rowOffset));
+      Value slot = e.add(e.mul(tap, args.tableRows), e.idx(r));
+      Value start = LLVM::LoadOp::create(e.b, e.loc, pointer, e.at(args.table, e.b.getI64Type(), slot), 8);
+      starts.push_back(e.at(start, spec.rowElement, args.rowOffset));
     }
-    Value panelBase = e.mul(tap, tapStep);
+    Value panelBase = e.mul(tap, args.tapStep);
     auto step = [&](Value k, ValueRange in) {
       SmallVector<Value> columns;
       for (int64_t p = 0; p < panels; ++p)
         for (int64_t v = 0; v < perPanel; ++v) {
           Value at = e.add(e.add(panelBase, e.mul(k, e.idx(kPanel))), e.idx(v * lanes));
-          columns.push_back(e.loadVector(p ? nextPanel : panel, spec.panelElement, at, lanes, acc));
+          columns.push_back(e.loadVector(p ? args.nextPanel : args.panel, spec.panelElement, at, lanes, acc));
         }
       SmallVector<Value> next;
       for (int64_t r = 0; r < rows; ++r) {
@@ -154,7 +161,7 @@ void SpecBuilder::emitRows(Emitter &e, ValueRange args, int64_t rows) {
     if (unroll > 1) {
       SmallVector<Value> inits = values;
       inits.append(sums * (unroll - 1), zeros);
-      Value whole = e.mul(e.div(depth, e.idx(unroll)), e.idx(unroll));
+      Value whole = e.mul(e.div(args.depth, e.idx(unroll)), e.idx(unroll));
       SmallVector<Value> wide = e.loop(zero, whole, e.idx(unroll), inits, [&](Value k, ValueRange in) {
         SmallVector<Value> next;
         for (int64_t u = 0; u < unroll; ++u)
@@ -168,11 +175,9 @@ void SpecBuilder::emitRows(Emitter &e, ValueRange args, int64_t rows) {
               isFloat ? e.op<arith::AddFOp>(values[s], wide[u * sums + s]) : e.add(values[s], wide[u * sums + s]);
       from = whole;
     }
-    return e.loop(from, depth, e.idx(1), values, [&](Value k, ValueRange in) { return step(k, in); });
+    return e.loop(from, args.depth, e.idx(1), values, [&](Value k, ValueRange in) { return step(k, in); });
   });
-  for (int64_t r = 0; r < rows; ++r)
-    for (int64_t v = 0; v < vectors; ++v)
-      e.storeVector(result[r * vectors + v], out, acc, place(r, v));
+  tile.store(e, result, args.out, args.ld);
 }
 
 } // namespace
@@ -181,30 +186,44 @@ MicroKernelFunctions kt::codegen::host::functionsOf(MicroKernelSpec spec) {
   // More rows than this make no difference.
   spec.mostRows = std::min<int64_t>(spec.mostRows, MicroKernel::kSpareRows + 1);
   std::string name;
-  llvm::raw_string_ostream(name) << "." << spec.mostRows << "." << spec.acc << "." << spec.rowElement << "."
-                                 << spec.panelElement;
+  llvm::raw_string_ostream stream(name);
+  stream << "." << spec.mostRows << "." << spec.acc << "." << spec.rowElement << "." << spec.panelElement;
+  if (spec.blocks)
+    stream << "." << nameOf(spec.blocks);
   return {{"height" + name, [spec](CodeBuilder &code, StringRef name) { SpecBuilder(code, spec).height(name); }},
           {"strip" + name, [spec](CodeBuilder &code, StringRef name) { SpecBuilder(code, spec).strip(name); }}};
 }
 
-SmallVector<MicroKernelSpec> kt::codegen::host::usualSpecs(MLIRContext *context) {
+SmallVector<SharedFunction> kt::codegen::host::usualFunctions(MLIRContext *context) {
   Type f32 = Float32Type::get(context), f16 = Float16Type::get(context), bf16 = BFloat16Type::get(context);
+  Type byte = IntegerType::get(context, 8, IntegerType::Unsigned);
   SmallVector<MicroKernelSpec> specs = {{f32, f32, f32}};
   for (Type half : {f16, bf16}) {
     specs.push_back({f32, f32, half});
     specs.push_back({f32, half, half});
   }
-  return specs;
+  SmallVector<SharedFunction> all;
+  for (auto [bits, group] : {std::pair<unsigned, int64_t>{4, 32}, {4, 128}, {8, 128}}) {
+    MicroKernelSpec spec{f32, f32, byte};
+    spec.blocks = BlocksAttr::get(context, bits, group, f16, /*zeros=*/false);
+    specs.push_back(spec);
+    all.push_back(widening(spec.blocks));
+  }
+  for (const MicroKernelSpec &spec : specs) {
+    MicroKernelFunctions functions = functionsOf(spec);
+    all.append({functions.height, functions.strip});
+  }
+  return all;
 }
 
 MicroKernel::MicroKernel(KernelBuilder &kernel, MicroKernelSpec spec) {
   Type pointer = LLVM::LLVMPointerType::get(kernel.context()), index = IndexType::get(kernel.context());
   Type i1 = IntegerType::get(kernel.context(), 1);
   MicroKernelFunctions functions = functionsOf(spec);
-  height = kernel.shared(functions.height.name, {index}, index, functions.height.build);
-  strip = kernel.shared(functions.strip.name,
-                        {index, pointer, index, index, index, index, pointer, index, index, index, pointer, index, i1},
-                        {}, functions.strip.build);
+  height = kernel.shared(functions.height, {index}, index);
+  strip =
+      kernel.shared(functions.strip,
+                    {index, pointer, index, index, index, index, pointer, index, index, index, pointer, index, i1}, {});
 }
 
 void MicroKernel::call(Emitter &e, const Call &c) {

@@ -16,21 +16,18 @@ namespace kt::codegen::host {
 struct MicroKernelSpec {
   Type acc;                   // f32, f64, i32 or i64
   Type rowElement;            // as in memory
-  Type panelElement;          // as in memory: [k][16]
+  Type panelElement;          // as in memory: [k][16]; bytes of blocks
   int64_t mostRows = 1 << 20; // rows that can occur; fewer functions are made for less
+  BlocksAttr blocks = {};     // panels are these: rows are prepared for them (Blocks.h), and depths are groups
 };
 
-/// A function of a spec, with the name that SharedCode knows it by.
-struct SharedFunction {
-  std::string name;
-  std::function<void(CodeBuilder &, llvm::StringRef)> build;
-};
 struct MicroKernelFunctions {
   SharedFunction height, strip;
 };
 MicroKernelFunctions functionsOf(MicroKernelSpec spec);
-/// What nearly every model's products, convolutions and attention ask for.
-llvm::SmallVector<MicroKernelSpec> usualSpecs(mlir::MLIRContext *context);
+/// What nearly every model's products, convolutions and attention ask for, and language models with weights of few
+/// bits.
+llvm::SmallVector<SharedFunction> usualFunctions(mlir::MLIRContext *context);
 
 class MicroKernel {
 public:

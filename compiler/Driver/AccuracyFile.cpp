@@ -1,4 +1,4 @@
-//===- AccuracyFile.cpp - the report of what INT8 cost, as a file ---------===//
+//===- AccuracyFile.cpp - the report of what few bits cost, as a file -----===//
 //
 // Nothing in it depends on where or when it was made: equal inputs give equal bytes. Names come from the model, so that
 // in the table a line is a line whatever they hold.
@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "compiler/Driver/AccuracyFile.h"
+#include "compiler/Driver/QuantOption.h"
 #include "runtime/os/Process.h"
 #include "runtime/text/Grammar.h"
 #include "llvm/ADT/StringExtras.h"
@@ -43,11 +44,21 @@ const char *nameOf(WideReason reason) {
   return "";
 }
 
+/// What has a scale.
+const char *scalesOf(Form form) {
+  return form == Form::blocks ? "group" : form == Form::int8PerChannel ? "channel" : "row";
+}
+
 /// A name of the model's as a part of a line.
 std::string plain(const std::string &name) { return llvm::json::fixUTF8(os::oneLine(name)); }
 
 std::string shapeOf(const WeightAccuracy &w) {
   return llvm::join(llvm::map_range(w.shape, [](int64_t d) { return std::to_string(d); }), "x");
+}
+
+/// How many weights have elements of so many bits; 0: as before.
+size_t countOf(const AccuracyReport &report, unsigned bits) {
+  return llvm::count_if(report.weights, [&](const WeightAccuracy &w) { return w.bits == bits; });
 }
 
 /// The share of bytes that is left; of nothing, all.
@@ -59,19 +70,20 @@ class Json {
 public:
   explicit Json(llvm::raw_ostream &out) : json(out, /*IndentSize=*/2) {}
 
-  void write(const AccuracyReport &report, double minSignalToNoise) {
-    size_t wide = llvm::count_if(report.weights, [](const WeightAccuracy &w) { return w.form == Form::wide; });
+  void write(const AccuracyReport &report, const AskedAccuracy &asked) {
     json.object([&] {
       json.attribute("version", 1);
-      json.attribute("quant", "int8");
-      number("min_snr_db", formatv("{0}", printDecibels(minSignalToNoise)));
+      json.attribute("quant", printQuant(asked.format));
+      number("min_snr_db", printDecibels(asked.least(asked.format.bits)));
+      number("min_snr_db_int8", printDecibels(asked.least(8)));
       json.attributeArray("weights", [&] {
         for (const WeightAccuracy &w : report.weights)
           json.object([&] { weight(w); });
       });
       json.attributeObject("totals", [&] {
         json.attribute("weights", report.weights.size());
-        json.attribute("int8_weights", report.weights.size() - wide);
+        json.attribute("int4_weights", countOf(report, 4));
+        json.attribute("int8_weights", countOf(report, 8));
         json.attribute("bytes_before", report.bytesBefore);
         json.attribute("bytes_after", report.bytesAfter);
         json.attribute("other_bytes_before", report.otherBefore);
@@ -104,8 +116,15 @@ private:
     });
     json.attribute("type", w.type);
     json.attribute("quantised", w.form != Form::wide);
-    if (w.form != Form::wide)
-      json.attribute("scales", w.form == Form::int8PerChannel ? "channel" : "row");
+    if (w.form != Form::wide) {
+      json.attribute("bits", w.bits);
+      json.attribute("scales", scalesOf(w.form));
+    }
+    if (w.form == Form::blocks) {
+      json.attribute("group", w.group);
+      json.attribute("scale_type", w.halfScales ? "f16" : "f32");
+      json.attribute("calibrated", w.calibrated);
+    }
     json.attribute("bytes_before", w.bytesBefore);
     json.attribute("bytes_after", w.bytesAfter);
     if (w.storedWith)
@@ -171,15 +190,20 @@ std::string nodesOf(const WeightAccuracy &w) {
 }
 
 std::string becameOf(const WeightAccuracy &w) {
-  std::string text = w.form == Form::int8PerChannel ? "int8 per channel"
-                     : w.form == Form::int8PerRow   ? "int8 per row"
-                                                    : w.type + ": " + w.words;
+  std::string text = w.type;
+  if (w.form != Form::wide)
+    text = "int" + std::to_string(w.bits) + " per " + scalesOf(w.form);
+  if (w.form == Form::blocks)
+    text +=
+        " of " + std::to_string(w.group) + (w.halfScales ? "" : ", f32 scales") + (w.calibrated ? ", calibrated" : "");
+  if (!w.words.empty())
+    text += ": " + w.words;
   if (w.storedWith)
     text += ", stored with '" + *w.storedWith + "'";
   return text;
 }
 
-std::string asTable(const AccuracyReport &report, double minSignalToNoise) {
+std::string asTable(const AccuracyReport &report, const AskedAccuracy &asked) {
   Table table;
   table.add({"dB", "worst", "channel", "error", "steps", "before", "after", "shape", "weight", "became; nodes"});
   for (const WeightAccuracy &w : report.weights) {
@@ -201,14 +225,19 @@ std::string asTable(const AccuracyReport &report, double minSignalToNoise) {
     }
     table.add(row);
   }
-  size_t wide = llvm::count_if(report.weights, [](const WeightAccuracy &w) { return w.form == Form::wide; });
   std::string text =
-      "What weights lose in INT8, the worst first. dB: 10 log10 of the sum of w^2 over that of (w - q s)^2, of the\n"
-      "weight and of its worst channel; error: the largest one, and in steps of its scale; bytes before and after.\n\n";
+      "What weights lose in few bits, the worst first. dB: 10 log10 of the sum of w^2 over that of (w - q s)^2, of\n"
+      "the weight and of its worst channel; error: the largest one, and in steps of its scale; bytes before and "
+      "after.\n\n";
   text += table.print();
-  text += formatv("\n{0} weight{1}: {2} in int8, {3} as before; least signal to noise {4} dB\n", report.weights.size(),
-                  report.weights.size() == 1 ? "" : "s", report.weights.size() - wide, wide,
-                  printDecibels(minSignalToNoise));
+  size_t int4 = countOf(report, 4), int8 = countOf(report, 8);
+  text += formatv("\n{0} weight{1}: ", report.weights.size(), report.weights.size() == 1 ? "" : "s");
+  std::string limit = printDecibels(asked.least(8)) + " dB";
+  if (asked.format.bits == 4) {
+    text += formatv("{0} in int4, ", int4);
+    limit = printDecibels(asked.least(4)) + " dB in int4, " + limit + " in int8";
+  }
+  text += formatv("{0} in int8, {1} as before; least signal to noise {2}\n", int8, countOf(report, 0), limit);
   text += formatv("bytes: {0} before, {1} after ({2:f1} %); of other constants {3} before, {4} after\n",
                   report.bytesBefore, report.bytesAfter, 100 * shareOf(report), report.otherBefore, report.otherAfter);
   return text;
@@ -216,11 +245,11 @@ std::string asTable(const AccuracyReport &report, double minSignalToNoise) {
 
 } // namespace
 
-std::string kt::printAccuracy(const AccuracyReport &report, double minSignalToNoise, const std::string &path) {
+std::string kt::printAccuracy(const AccuracyReport &report, const AskedAccuracy &asked, const std::string &path) {
   if (!llvm::StringRef(path).ends_with(".json"))
-    return asTable(report, minSignalToNoise);
+    return asTable(report, asked);
   std::string text;
   llvm::raw_string_ostream out(text);
-  Json(out).write(report, minSignalToNoise);
+  Json(out).write(report, asked);
   return text + "\n";
 }

@@ -1,7 +1,9 @@
 //===- CommandLine.cpp - options of ktc and ktransformers-convert ---------===//
 
 #include "compiler/Driver/CommandLine.h"
+#include "compiler/Driver/Calibrate.h"
 #include "compiler/Driver/Inspect.h"
+#include "compiler/Driver/QuantOption.h"
 #include "passes/Precision/NamePatterns.h"
 #include "runtime/exec/Tuner.h"
 #include "runtime/os/OutputFile.h"
@@ -31,7 +33,7 @@ std::string listOfTargets(const std::string &last) {
 struct CompileCommand {
   std::string input, output, precision = "model", quant = "none", quantMinSnr, maxSliceMem, config, candidates,
                              costModel, sample, diagnostics = "text";
-  std::vector<std::string> targets, dims;
+  std::vector<std::string> targets, dims, samples;
   CompileOptions options;
 };
 
@@ -46,15 +48,26 @@ void addCompileOptions(CLI::App &app, CompileCommand &c) {
       ->delimiter(',');
   app.add_option("--precision", c.precision, "compute in: model (as written), fp16, bf16, fp32")
       ->check(CLI::IsMember({"model", "fp16", "bf16", "fp32"}));
-  app.add_option("--quant", c.quant, "store weights as: none, int8")->check(CLI::IsMember({"none", "int8"}));
+  app.add_option("--quant", c.quant,
+                 "store weights as: none, int8, int4; weights of products with a scale for each 16, 32, 64, 128 or 256 "
+                 "along k if one writes int8:g64 or the like (default int8:g128, int4:g32)")
+      ->check(named);
   app.add_option(
          "--quant-exclude", c.options.quantExclude,
          "nodes or weights that stay as they are, as a pattern such as '*/lm_head/*'; may be given several times")
       ->allow_extra_args(false)
       ->check(named);
-  app.add_option("--quant-min-snr", c.quantMinSnr,
-                 "with --quant: weights that would have less signal to noise, in dB, stay as they are (default " +
-                     printDecibels(kMinSignalToNoise) + "; 0: none)")
+  app.add_option(
+         "--quant-min-snr", c.quantMinSnr,
+         "with --quant: weights that would have less signal to noise, in dB, are stored in more bits (default " +
+             printDecibels(leastSignalToNoise(4)) + " in int4, " + printDecibels(leastSignalToNoise(8)) +
+             " in int8; 0: none)")
+      ->check(named);
+  app.add_option(
+         "--calibrate", c.samples,
+         "with --quant int4: @inputs.npz, inputs on which the model is run on this machine, so that errors weigh "
+         "as much as what they are multiplied by; may be given several times")
+      ->allow_extra_args(false)
       ->check(named);
   app.add_option("--accuracy-report", c.options.accuracyReport,
                  "with --quant: write what each weight lost into this file, as JSON if it ends in .json")
@@ -78,15 +91,27 @@ Status finish(CompileCommand &c) {
     o.candidates = c.candidates == "all" ? Variants::all : c.candidates == "few" ? Variants::few : Variants::one;
   if (!c.sample.empty())
     o.nextToken = c.sample == "greedy" ? import::NextToken::greedy : import::NextToken::drawn;
-  o.quant = c.quant == "int8" ? Quant::int8 : Quant::none;
+  Result<QuantFormat> quant = parseQuant(c.quant);
+  if (!quant.ok())
+    return std::move(quant).status().in("--quant");
+  o.quant = *quant;
   for (auto [given, option] :
        {std::pair(!o.quantExclude.empty(), "--quant-exclude"), std::pair(!c.quantMinSnr.empty(), "--quant-min-snr"),
         std::pair(!o.accuracyReport.empty(), "--accuracy-report")})
-    if (given && o.quant == Quant::none)
+    if (given && !o.quant)
       return Status::usage(std::string(option) + ": expected --quant as well");
   for (const std::string &pattern : o.quantExclude)
     if (std::optional<std::string> wrong = NamePatterns::errorIn(pattern))
       return Status::usage("--quant-exclude '" + pattern + "': " + *wrong);
+  if (!c.samples.empty() && o.quant.bits != 4)
+    return Status::usage("--calibrate: expected --quant int4 as well");
+  for (const std::string &sample : c.samples) {
+    if (sample.size() < 2 || sample[0] != '@')
+      return Status::usage("--calibrate: expected @FILE.npz but got '" + sample + "'");
+    o.alsoRead.push_back(sample.substr(1));
+  }
+  if (!c.samples.empty())
+    o.calibrate = [&c](const std::string &artifact) { return measureMoments(artifact, c.samples, c.options.threads); };
   std::vector<std::string> given;
   if (!c.quantMinSnr.empty()) {
     Result<double> decibels = parseDecibels(c.quantMinSnr);

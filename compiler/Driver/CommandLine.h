@@ -13,7 +13,7 @@ namespace kt {
 
 /// `ktc compile | inspect ...`; answers the exit status.
 int ktcMain(int argc, char **argv);
-/// `ktransformers-convert --input model.onnx --output model.ktm [--quant int8] ...`.
+/// `ktransformers-convert --input model.onnx --output model.ktm [--quant int4:g32] ...`.
 int convertMain(int argc, char **argv);
 
 /// Reads config.yaml into `options`; an unknown key or a wrong value is an error that names it. Keys in `given` were

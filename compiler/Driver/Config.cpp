@@ -53,7 +53,7 @@ Status kt::readConfig(const std::string &path, CompileOptions &options, const st
           Result<double> decibels = parseDecibels(value);
           if (!decibels.ok())
             return Status::usage(at + ": " + decibels.status().message());
-          if (options.quant == Quant::none)
+          if (!options.quant)
             return Status::usage(at + ": expected --quant as well");
           if (!fromCommandLine("quant_min_snr"))
             options.quantMinSnr = *decibels;

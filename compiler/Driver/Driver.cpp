@@ -3,15 +3,19 @@
 #include "compiler/Driver/Driver.h"
 #include "codegen/Package/Package.h"
 #include "compiler/Driver/AccuracyFile.h"
+#include "compiler/Driver/QuantOption.h"
 #include "compiler/Import/Importer.h"
 #include "compiler/Pipeline/Pipeline.h"
 #include "mlir/IR/Verifier.h"
+#include "passes/Analysis/Bodies.h"
+#include "passes/Precision/MeasureInputs.h"
 #include "runtime/artifact/Container.h"
 #include "runtime/artifact/Writer.h"
 #include "runtime/os/OutputFile.h"
 #include "runtime/text/Grammar.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FileSystem.h"
+#include "llvm/Support/FileUtilities.h"
 #include "llvm/Support/Path.h"
 #include "llvm/Support/ThreadPool.h"
 
@@ -105,6 +109,43 @@ static std::map<const char *, uint64_t> constantsOf(ModuleOp module) {
 /// Whether weights are quantised before compilation stops.
 static bool reachesWeights(const std::string &compileTo) {
   return compileTo.empty() || (compileTo != phaseNames()[0] && compileTo != nameOf(Phase::graph));
+}
+
+static std::string textOf(const artifact::Digest &digest) {
+  return llvm::utohexstr(digest.high, true, 16) + llvm::utohexstr(digest.low, true, 16);
+}
+
+/// What products are given when the model runs on sample inputs: a copy of it in its own precision, with outputs that
+/// say so, is compiled for the host and run.
+static Result<InputMoments> calibrate(ModuleOp graph, const PipelineOptions &asked, const CompileOptions &options) {
+  OwningOpRef<ModuleOp> copy = graph.clone();
+  for (auto func : copy->getOps<func::FuncOp>())
+    if (isGraph(func))
+      measureInputs(func);
+  PipelineOptions pipeline;
+  pipeline.optLevel = std::min(asked.optLevel, 1);
+  pipeline.targets = {"host"};
+  for (Phase phase : allPhases()) {
+    PassManager pm(copy->getContext());
+    pm.enableVerifier(false);
+    if (phase != Phase::graph)
+      buildPhase(pm, phase, pipeline);
+    if (mlir::failed(pm.run(*copy)) || mlir::failed(mlir::verify(*copy)))
+      return Status::failed("phase " + nameOf(phase) + " failed");
+  }
+  codegen::PackageOptions package;
+  package.targets = pipeline.targets;
+  package.threads = options.threads;
+  auto model = codegen::package(*copy, package);
+  if (mlir::failed(model))
+    return Status::failed("code generation failed");
+  llvm::SmallString<128> path;
+  if (std::error_code error = llvm::sys::fs::createTemporaryFile("calibrate", "ktm", path))
+    return Status::failed("cannot create a temporary file: " + error.message());
+  llvm::FileRemover remove(path);
+  if (Status s = artifact::write(*model, path.str().str()); !s.ok())
+    return s;
+  return options.calibrate(path.str().str());
 }
 
 /// Bodies are fused for as long as that makes different kernels that are worth their time, a hundredth of a second and
@@ -218,7 +259,7 @@ Status kt::compile(const std::string &input, const std::string &output, const Co
     if (!accuracy)
       return {};
     accuracyReport.settle(constantsOf(*module));
-    accuracy->write(printAccuracy(accuracyReport, options.quantMinSnr, options.accuracyReport));
+    accuracy->write(printAccuracy(accuracyReport, {options.quant, options.quantMinSnr}, options.accuracyReport));
     return accuracy->finish();
   };
   auto stop = [&] {
@@ -244,9 +285,18 @@ Status kt::compile(const std::string &input, const std::string &output, const Co
   pipeline.tensorCores = options.tensorCores;
   pipeline.candidates = options.candidates;
   pipeline.costModel = options.costModel;
+  InputMoments moments;
   bool stopped = false;
   auto lower = [&]() -> Status {
     for (Phase phase : allPhases()) {
+      if (phase == Phase::precision && options.calibrate) {
+        progress("calibrate", 0, 0);
+        Result<InputMoments> measured = calibrate(*module, pipeline, options);
+        if (!measured.ok())
+          return std::move(measured).status().in("--calibrate");
+        moments = *std::move(measured);
+        pipeline.moments = &moments;
+      }
       progress(nameOf(phase), 0, 0);
       // Verified once a phase: after each of its passes would be a quarter of the time that large models take.
       PassManager pm(&context);
@@ -300,9 +350,8 @@ Status kt::compile(const std::string &input, const std::string &output, const Co
                                : options.precision == Precision::fp16 ? "fp16"
                                : options.precision == Precision::bf16 ? "bf16"
                                                                       : "fp32") +
-                   " quant=" + (options.quant == Quant::none ? "none" : "int8") +
-                   " max_slice_mem=" + std::to_string(options.maxSliceBytes) + " O" +
-                   std::to_string(pipeline.optLevel) + " dynamic_batching=" +
+                   " quant=" + printQuant(options.quant) + " max_slice_mem=" + std::to_string(options.maxSliceBytes) +
+                   " O" + std::to_string(pipeline.optLevel) + " dynamic_batching=" +
                    (!options.dynamicBatching   ? "model"
                     : *options.dynamicBatching ? "true"
                                                : "false") +
@@ -312,11 +361,18 @@ Status kt::compile(const std::string &input, const std::string &output, const Co
                                                                         : "high");
   for (const std::string &pattern : options.quantExclude)
     model->options += " quant_exclude=" + pattern;
-  if (options.quant != Quant::none && options.quantMinSnr != kMinSignalToNoise)
-    model->options += " quant_min_snr=" + printDecibels(options.quantMinSnr);
+  // What is said by default is not said of INT4, whose limit is another for what has to be INT8.
+  if (options.quantMinSnr && (options.quant.bits == 4 || *options.quantMinSnr != leastSignalToNoise(8)))
+    model->options += " quant_min_snr=" + printDecibels(*options.quantMinSnr);
+  if (pipeline.moments) {
+    std::string bytes;
+    for (auto &[number, sums] : moments)
+      bytes.append(reinterpret_cast<const char *>(sums.data()), sums.size() * sizeof(float));
+    model->options += " calibrate=" + textOf(artifact::digestOf(std::as_bytes(std::span(bytes))));
+  }
   if (!options.costModel.empty()) {
     artifact::Digest digest = artifact::digestOf(std::as_bytes(std::span(options.costModel)));
-    model->options += " cost_model=" + llvm::utohexstr(digest.high, true, 16) + llvm::utohexstr(digest.low, true, 16);
+    model->options += " cost_model=" + textOf(digest);
   }
   if (options.candidates)
     model->options += std::string(" candidates=") + (*options.candidates == Variants::all   ? "all"

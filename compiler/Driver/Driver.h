@@ -9,7 +9,8 @@
 
 #include "compiler/Import/NextToken.h"
 #include "dialects/KT/Schedule/Options.h"
-#include "passes/Precision/AccuracyReport.h"
+#include "passes/Precision/InputMoments.h"
+#include "passes/Precision/QuantFormat.h"
 #include "runtime/include/kt/Status.h"
 #include <cstdint>
 #include <functional>
@@ -21,16 +22,19 @@
 namespace kt {
 
 enum class Precision { model, fp16, bf16, fp32 };
-enum class Quant { none, int8 };
 
 struct CompileOptions {
   std::vector<std::string> targets{"sm_89", "sm_90a", "host"}; // older GPUs before newer ones
   Precision precision = Precision::model;
-  Quant quant = Quant::none;
+  QuantFormat quant;
   /// ONNX nodes and weights that stay as they are, as patterns with `*`, `?` and `[a-z]`; each has to match something.
   std::vector<std::string> quantExclude;
-  /// Weights that INT8 would leave with less signal to noise, in decibels, stay as they are; 0: none.
-  double quantMinSnr = kMinSignalToNoise;
+  /// Weights that would be left with less signal to noise, in decibels, are stored in more bits; 0: none. Not set: as
+  /// leastSignalToNoise says.
+  std::optional<double> quantMinSnr;
+  /// What a product's errors weigh, measured by a run of this artifact with outputs for it; empty: errors of all
+  /// weights are alike.
+  std::function<Result<InputMoments>(const std::string &artifact)> calibrate;
   /// A file that says what each weight lost, as JSON where its name ends in ".json"; empty: none.
   std::string accuracyReport;
   uint64_t maxSliceBytes = 0; // 0: fine slices, which the runtime groups for the memory that it finds

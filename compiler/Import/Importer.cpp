@@ -27,6 +27,7 @@ static const OpTable &definitions() {
     registerReduce(table);
     registerContract(table);
     registerQuantize(table);
+    registerNBits(table);
     registerControlFlow(table);
     registerRecurrent(table);
     registerAttention(table);

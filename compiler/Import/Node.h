@@ -69,6 +69,7 @@ void registerData(OpTable &table);
 void registerReduce(OpTable &table);
 void registerContract(OpTable &table);
 void registerQuantize(OpTable &table);
+void registerNBits(OpTable &table);
 void registerControlFlow(OpTable &table);
 void registerRecurrent(OpTable &table);
 void registerAttention(OpTable &table);

@@ -283,7 +283,7 @@ Value Node::matmul(Value lhs, Value rhs, bool transposeLhs, bool transposeRhs, T
   Attribute maps[] = {AffineMapAttr::get(lm), AffineMapAttr::get(rm),
                       AffineMapAttr::get(AffineMap::get(nd, 0, om, context))};
   auto op = MatmulOp::create(b, loc, result, lhs, rhs, ValueRange(), b.getArrayAttr(maps), kl.attr(), /*packed=*/false,
-                             ArrayAttr());
+                             ArrayAttr(), /*parts=*/1, BlocksAttr());
   Type acc = op.accumulatorType();
   fill(*this, op.getEpilogue(), {acc}, {}, result,
        [&](Body &body) { return body.convert(body.scalar(0), acc, element); });

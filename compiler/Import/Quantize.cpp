@@ -355,56 +355,6 @@ LogicalResult qLinearConcat(Node &n) { // y_scale, y_zero, then (x, scale, zero 
   return axis ? n.set(n.concat(parts, *axis)) : failure();
 }
 
-/// com.microsoft MatMulNBits: a [.., k], b ui8 [n, blocks, bytes] of packed numbers, scales [n * blocks], zero points
-/// (packed, or of the scales' type), -, bias.
-LogicalResult matMulNBits(Node &n) {
-  int64_t depth = n.attrInt("K", 0), columns = n.attrInt("N", 0), bits = n.attrInt("bits", 4),
-          block = n.attrInt("block_size", 0);
-  if (depth < 1 || columns < 1 || block < 1 || !(bits == 2 || bits == 4 || bits == 8))
-    return n.error("unsupported MatMulNBits: expected K, N and block_size, and 2, 4 or 8 bits but got " + Twine(bits));
-  if (n.has(4) && !n.type(4).numElements().isConstant(0))
-    return n.error("unsupported MatMulNBits with g_idx");
-  int64_t blocks = llvm::divideCeil(depth, block), bytes = block * bits / 8, perByte = 8 / bits,
-          zeroBytes = llvm::divideCeil(blocks, perByte);
-  Value packed = n.reshape(n.in(1), {n.expr(columns), n.expr(blocks), n.expr(bytes)}),
-        scales = n.reshape(n.in(2), {n.expr(columns), n.expr(blocks)});
-  if (!packed || !scales)
-    return failure();
-  SmallVector<Value> in{packed, scales};
-  bool packedZeros = n.has(3) && n.element(3).isInteger(8);
-  if (n.has(3)) {
-    Value zeros = n.reshape(n.in(3), {n.expr(columns), n.expr(packedZeros ? zeroBytes : blocks)});
-    if (!zeros)
-      return failure();
-    in.push_back(zeros);
-  }
-  Type element = n.element(0), i32 = n.b.getI32Type(), u8 = IntegerType::get(n.context, 8, IntegerType::Unsigned);
-  Value w = n.generic(n.tensor({n.expr(columns), n.expr(depth)}, element), in, [&](Body &b) {
-    auto number = [&](unsigned operand, ArrayRef<Value> at, Value which) { // the bits of one number in a byte
-      Value byte = b.convert(b.read(operand, at), u8, i32);
-      if (bits == 8)
-        return byte;
-      Value shift = b.fromIndex(b.mul(b.math<arith::RemUIOp>(which, b.idx(perByte)), b.idx(bits)), i32);
-      return b.math<arith::AndIOp>(b.math<arith::ShRUIOp>(byte, shift), b.integer(i32, (1 << bits) - 1));
-    };
-    Value row = b.index(0), k = b.index(1);
-    Value at = b.math<arith::DivUIOp>(k, b.idx(block)), inside = b.math<arith::RemUIOp>(k, b.idx(block));
-    Value q = number(0, {row, at, b.math<arith::DivUIOp>(inside, b.idx(perByte))}, inside);
-    Type f32 = n.b.getF32Type();
-    if (in.size() == 2)
-      q = b.convert(b.sub(q, b.integer(i32, 1 << (bits - 1))), i32, f32);
-    else if (packedZeros)
-      q = b.convert(b.sub(q, number(2, {row, b.math<arith::DivUIOp>(at, b.idx(perByte))}, at)), i32, f32);
-    else
-      q = b.sub(b.convert(q, i32, f32), b.convert(b.read(2, {row, at}), n.element(3), f32));
-    return b.convert(b.mul(q, b.convert(b.read(1, {row, at}), n.element(2), f32)), f32, element);
-  });
-  Value y = matmulLike(n, n.in(0), w, false, true);
-  if (y && n.has(5))
-    y = n.map(element, {y, n.in(5)}, [](Body &b, ArrayRef<Value> v) { return b.add(v[0], v[1]); });
-  return n.set(y);
-}
-
 } // namespace
 
 void import::registerQuantize(OpTable &t) {
@@ -419,8 +369,6 @@ void import::registerQuantize(OpTable &t) {
   t["com.microsoft.QuantizeLinear"] = Definition{quantizeLinear, 2}.understanding(3, "axis");
   t["com.microsoft.DynamicQuantizeMatMul"] = Definition{dynamicQuantizeMatMul, 3}.understanding(5, "");
   t["com.microsoft.MatMulIntegerToFloat"] = Definition{matMulIntegerToFloat, 4}.understanding(7, "");
-  t["com.microsoft.MatMulNBits"] =
-      Definition{matMulNBits, 3}.understanding(6, "K N accuracy_level bits block_size weight_prepacked=0");
   t["com.microsoft.QGemm"] = Definition{qGemm, {0, 1, 3, 4}}.understanding(9, "alpha transA transB");
   t["com.microsoft.QLinearAdd"] = Definition{qLinearBinary<false>, {0, 1, 3, 4, 6}}.understanding(8, "");
   t["com.microsoft.QLinearAveragePool"] = Definition{qLinearAveragePool, {0, 1, 3}}.understanding(

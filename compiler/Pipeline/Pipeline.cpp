@@ -89,16 +89,18 @@ void kt::buildPhase(OpPassManager &pm, Phase phase, const PipelineOptions &optio
     break;
   }
   case Phase::precision:
-    if (options.quant == Quant::int8)
+    if (options.quant)
       pm.addNestedPass<func::FuncOp>(
-          createQuantizeWeights({llvm::to_vector(options.quantExclude), options.quantMinSnr}, options.report));
+          createQuantizeWeights({options.quant.bits, options.quant.group, llvm::to_vector(options.quantExclude),
+                                 options.quantMinSnr.value_or(-1)},
+                                options.report, options.moments));
     if (options.precision != Precision::model) {
       const char *to = options.precision == Precision::fp16   ? "fp16"
                        : options.precision == Precision::bf16 ? "bf16"
                                                               : "fp32";
       pm.addNestedPass<func::FuncOp>(createConvertPrecision({to}, options.report));
     }
-    if (options.quant != Quant::none || options.precision != Precision::model) {
+    if (options.quant || options.precision != Precision::model) {
       if (options.optLevel > 0) {
         pm.addNestedPass<func::FuncOp>(createFuseBodies());
         pm.addNestedPass<func::FuncOp>(createSpanScores());

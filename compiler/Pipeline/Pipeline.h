@@ -28,10 +28,11 @@ enum class Phase {
 
 struct PipelineOptions {
   Precision precision = Precision::model;
-  Quant quant = Quant::none;
-  std::vector<std::string> quantExclude;  // nodes and weights that stay as they are, as patterns
-  double quantMinSnr = kMinSignalToNoise; // weights with less of it stay as they are
-  AccuracyReport *report = nullptr;       // filled in where it is given
+  QuantFormat quant;
+  std::vector<std::string> quantExclude; // nodes and weights that stay as they are, as patterns
+  std::optional<double> quantMinSnr;     // weights with less of it have more bits
+  AccuracyReport *report = nullptr;      // filled in where it is given
+  const InputMoments *moments = nullptr; // what products are given, where that is known
   uint64_t maxSliceBytes = 0;
   int optLevel = 3;
   std::vector<std::string> targets;

@@ -30,13 +30,20 @@ CostModel::BlockTimes CostModel::timesOf(OfCard full, OfCard alone, OfCard resid
           })};
 }
 
-CostModel::BlockTimes CostModel::warpgroupTimes(const MmaTile &t, unsigned lanes) const {
+/// What a slab's weights of `bits` bits take to become halves in shared memory: on an H200 what whole kernels took more
+/// than those of halves, less what their way through shared memory accounts for. 8 bits have twice the loads.
+static int64_t widening(const MmaTile &t, unsigned bits, const CardModel &c) {
+  return per((int64_t)t.bn * t.bk * (bits == 8 ? 18 : 9) / 2, c.fma);
+}
+
+CostModel::BlockTimes CostModel::warpgroupTimes(const MmaTile &t, unsigned widens, unsigned lanes) const {
   // Shared memory takes what is copied and gives each warpgroup its rows and all columns; that it is nine tenths as
   // fast as for loads is what whole kernels of seven tiles have in common.
   int64_t flops = 2ll * t.bm * t.bn * t.bk, store = lanes >= 4 ? 60 : lanes == 2 ? 100 : 180;
-  int64_t moved = (int64_t)t.warpRows / 4 * (64 + t.bn) * t.bk * 2 + t.slabBytes();
+  int64_t moved = (int64_t)t.warpRows / 4 * (64 + t.bn) * t.bk * 2 + t.slabBytes() + (int64_t)t.bn * t.bk * widens / 4;
   auto full = [&](const CardModel &c) {
-    return std::max({per(flops, c.wgmma), per(moved * 10 / 9, c.shared), per(t.slabBytes(), c.l2)});
+    return std::max({per(flops, c.wgmma), per(moved * 10 / 9, c.shared), per(t.slabBytes(), c.l2)}) +
+           (widens ? widening(t, widens, c) : 0);
   };
   // Their copies take a quarter longer to arrive.
   auto alone = [&](const CardModel &c) { return std::max(full(c), c.latency * 5 / 4 / (t.stages - 2)); };
@@ -44,10 +51,10 @@ CostModel::BlockTimes CostModel::warpgroupTimes(const MmaTile &t, unsigned lanes
   return timesOf(full, alone, resident, store);
 }
 
-CostModel::Block CostModel::block(const MmaTile &t, bool async, unsigned lanes) const {
+CostModel::Block CostModel::block(const MmaTile &t, bool async, unsigned widens, unsigned lanes) const {
   unsigned width = std::max(lanes, 4u);
   if (t.warpgroups)
-    return {t.bm, t.bn, t.bk, t.threads(), width, warpgroupTimes(t, lanes)};
+    return {t.bm, t.bn, t.bk, t.threads(), width, warpgroupTimes(t, widens, lanes)};
   unsigned warps = t.threads() / 32;
   int64_t flops = 2ll * t.bm * t.bn * t.bk, steps = t.steps();
   int64_t fragments = (int64_t)warps * (t.bm / t.warpRows + t.bn / t.warpCols) * t.rowBytes() + t.slabBytes();
@@ -55,7 +62,8 @@ CostModel::Block CostModel::block(const MmaTile &t, bool async, unsigned lanes) 
   auto full = [&, this](const CardModel &c) {
     int64_t busy = target.overlapped(products(c), per(fragments, c.shared));
     // Elements that come one at a time: eight loads and their conditions for each copy.
-    return std::max(busy, per(t.slabBytes(), c.l2)) + (async ? 0 : per(t.slabBytes(), c.l2) * 3);
+    return std::max(busy, per(t.slabBytes(), c.l2)) + (async ? 0 : per(t.slabBytes(), c.l2) * 3) +
+           (widens ? widening(t, widens, c) : 0);
   };
   auto alone = [&, this](const CardModel &c) {
     // One warp has one of four tensor cores; nobody works while a block waits at its barrier.
@@ -89,26 +97,30 @@ constexpr int64_t kBesideAnother = 88'000, kCrowding = 500'000;
 
 CostModel::Block CostModel::block(const GemvTile &t, const Product &p) const {
   // A round of the block's warps, a unit each.
-  unsigned bytes = elementBytes(p.rhsType), depth = t.warps * GemvTile::kUnit;
-  int64_t weights = (int64_t)t.columns() * depth * bytes,
+  unsigned depth = t.warps * t.unit();
+  int64_t weights = (int64_t)t.warps * t.unitBytes(),
           left = t.kept ? 0 : (int64_t)t.rows * depth * elementBytes(p.lhsType);
   int64_t flops = 2ll * t.rows * t.columns() * depth;
+  // Weights in blocks take instructions: of a warp's unit so many, each as much as 64 operations.
+  int64_t widening = t.form.bits ? (int64_t)t.warps * (75 + 90 * t.panels) * t.unit() / 128 * 64 : 0;
   // Of up to four rows; of more, two panels save reads of them, which the model does not know.
   unsigned waits = t.mma && t.rows <= 4 ? 100 + 5 * t.panels * (16 - std::min(t.warps, 16u)) : 100;
   auto full = [&](const CardModel &c) {
-    return std::max(per(weights + left, c.l2) * (300 + waits) / 400,
-                    t.mma ? per(flops, c.mma) : per(flops, c.fma) * 3 / 2);
+    return std::max({per(weights + left, c.l2) * (300 + waits) / 400, per(widening, c.fma),
+                     t.mma ? per(flops, c.mma) : per(flops, c.fma) * 3 / 2});
   };
   // Each warp waits for memory, but for several rounds at a time.
   auto alone = [&](const CardModel &c) { return std::max(full(c), c.latency / t.ahead); };
   // There are no more blocks with a ring than multiprocessors.
   auto resident = [&](const CardModel &c) {
-    return t.mma ? 1 : c.resident(t.sharedBytes(bytes), t.threads(), t.registers(bytes));
+    return t.mma ? 1 : c.resident(t.sharedBytes(), t.threads(), t.registers());
   };
   // A thread adds up all warps' sums of a column.
   BlockTimes times = timesOf(full, alone, resident, 60 + 10 * t.warps);
-  bool crowds = t.mma && !t.kept && t.sharedBytes(bytes) > kBesideAnother;
-  return {t.rows, t.columns(), depth, t.threads(), 4, times, t.onTheWay(bytes), weights, waits, crowds};
+  bool crowds = t.mma && !t.kept && t.sharedBytes() > kBesideAnother;
+  Block block{t.rows, t.columns(), depth, t.threads(), 4, times, t.onTheWay(), weights, waits, crowds};
+  block.goesOn = t.mma && t.form.bits && p.batch.empty();
+  return block;
 }
 
 Expr CostModel::addingUp(const Product &p, const Block &b, Expr splits) const {
@@ -152,7 +164,7 @@ CostModel::ProductCost CostModel::contraction(const Product &p, const Block &b, 
                        (b.times.epilogue + pick([&](const CardModel &c) { return per(beside, c.dram); })) +
                    pick([](const CardModel &c) { return c.latency; });
   bool sharedRight = llvm::all_of(p.rhsBatch, [](Expr e) { return e.isConstant(0); });
-  Expr right = p.n * p.k * elementBytes(p.rhsType), left = p.m * p.k * elementBytes(p.lhsType);
+  Expr right = p.rightBytes(), left = p.m * p.k * elementBytes(p.lhsType);
   Expr result = p.m * p.resultColumns *
                 (elementBytes(cast<SymTensorType>(p.op->getResult(0).getType()).getElementType()) + beside);
   Expr moved = memory(p.batches() * (left + result) + (sharedRight ? right : p.batches() * right));
@@ -178,8 +190,15 @@ CostModel::ProductCost CostModel::contraction(const Product &p, const Block &b, 
     launch = Expr::select(Expr::lt(Expr::symbol(context, fact::kCapability), number(90)), launch,
                           Expr::max(number(c.left), number(c.between) - hidden) + (b.crowds ? kCrowding : 0));
   }
+  // A block with a ring goes on with its next tile, whose weights are on their way: nothing begins again.
+  auto busy = [&](Expr blocks, Expr slabs) {
+    if (!b.goesOn)
+      return rounds(blocks, slabs, times);
+    constexpr int64_t kTile = 300'000;
+    return Expr::ceilDiv(blocks, smCount()) * (slabs * times.alone + kTile) + start();
+  };
   auto launched = [&](Expr work, Expr blocks) { return Expr::max(work, waited(blocks)) + launch; };
-  Expr alone = launched(rounds(tiles, slabs, times), tiles);
+  Expr alone = launched(busy(tiles, slabs), tiles);
   // Blocks that share a depth fill the device at most once, so they change nothing here.
   Expr turns = Expr::ceilDiv(tiles, smCount() * times.resident);
   if (!mayShare)
@@ -192,13 +211,14 @@ CostModel::ProductCost CostModel::contraction(const Product &p, const Block &b, 
   // not slower. Grids and workspaces ask this too: a comparison of both whole times would be too long for them.
   Expr saved = (slabs - share) * times.alone, above = slabs * times.alone + times.epilogue + start() - moved;
   Expr pays = Expr::lt(adding, Expr::min(saved, above));
-  Expr together = launched(rounds(tiles * most, share, times), tiles * most) + adding;
+  Expr together = launched(busy(tiles * most, share), tiles * most) + adding;
   return {nanoseconds(Expr::select(pays, together, alone)), Expr::select(pays, most, one), turns};
 }
 
 CostModel::ProductCost CostModel::product(const Product &p, const MmaTile &t, bool async, unsigned lanes,
                                           bool mayShare) const {
-  return contraction(p, block(t, async, lanes), mayShare);
+  unsigned width = p.weightForm().width(), widens = p.packed && width < 8 * elementBytes(p.lhsType) ? width : 0;
+  return contraction(p, block(t, async, widens, lanes), mayShare);
 }
 
 CostModel::ProductCost CostModel::product(const Product &p, const SimtTile &t, bool vectors, unsigned lanes,

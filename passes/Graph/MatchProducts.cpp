@@ -28,7 +28,7 @@ bool kt::agree(const Product &a, const Product &b) {
       a.op.getMap(0) != b.op.getMap(0) || a.op.getMap(2) != b.op.getMap(2) || a.op.getDepth() != b.op.getDepth() ||
       a.op->getBlock() != b.op->getBlock() ||
       a.op.getRhs().getType().getElementType() != b.op.getRhs().getType().getElementType() ||
-      x.getRank() != y.getRank())
+      a.weights.blocks() != b.weights.blocks() || x.getRank() != y.getRank())
     return false;
   for (int64_t d = 0; d < x.getRank(); ++d)
     if (d != a.column && x.dim(d) != y.dim(d))
@@ -184,7 +184,7 @@ static bool addMissing(const Product &p, const Product &like, ArrayRef<const Opt
   for (unsigned i = 0; i < rank; ++i)
     map.map(from.getArgument(from.getNumArguments() - rank + i), to.getArgument(to.getNumArguments() - rank + i));
   auto optionalOf = [&](Operation &x) {
-    auto it = llvm::find_if(missing, [&](const OptionalOp *o) { return llvm::is_contained(o->all, &x); });
+    const auto *it = llvm::find_if(missing, [&](const OptionalOp *o) { return llvm::is_contained(o->all, &x); });
     return it == missing.end() ? nullptr : *it;
   };
   auto next = to.begin();

@@ -43,22 +43,13 @@ std::string joined(ArrayRef<ConstantOp> constants) {
 
 /// A constant of the weights of several products, packed one behind the other or, as `parts`, by turns.
 Value packedWeights(OpBuilder &b, Location loc, ArrayRef<Product> products, bool asParts) {
-  MatmulOp first = products[0].op;
   SmallVector<ConstantFactor> factors;
   SmallVector<ConstantOp> constants;
-  int64_t columns = 0;
   for (const Product &p : products) {
     factors.push_back(p.weights);
     constants.push_back(p.weights.constant);
-    columns += p.weights.n;
   }
-  auto panelsOf = [](int64_t n) { return (n + kPanel - 1) / kPanel; };
-  int64_t panels = asParts ? panelsOf(products[0].weights.n) * (int64_t)products.size() : panelsOf(columns);
-  Type element = first.getRhs().getType().getElementType();
-  auto size = [&](int64_t v) { return Expr::constant(b.getContext(), v).attr(); };
-  auto type = SymTensorType::get(b.getContext(), {size(panels), first.getDepthAttr(), size(kPanel)}, element);
-  auto pack = asParts ? packParts : packColumns;
-  return makeConstant(b, loc, type, pack(b.getContext(), factors, type.elementBytes()), joined(constants));
+  return packedConstant(b, loc, factors, asParts, joined(constants));
 }
 
 Location fusedLoc(ArrayRef<Product> products) {
@@ -82,7 +73,7 @@ public:
     merged = cast<MatmulOp>(b.clone(*first));
     merged->setLoc(loc);
     merged.getResult().setType(withDim(first.getResult().getType(), parts[0].column, columns));
-    setPackedRhs(merged, packed);
+    setPackedRhs(merged, packed, parts[0].weights);
     // The clone's operations are the first's, in order.
     DenseMap<Operation *, Operation *> clones;
     for (auto [x, y] : llvm::zip(first.getEpilogue().front(), merged.getEpilogue().front()))
@@ -193,7 +184,7 @@ bool takeIn(const Product &other, const Product &reader) {
     return false;
   OpBuilder b(op);
   const Product parts[] = {other, reader};
-  setPackedRhs(op, packedWeights(b, fusedLoc(parts), parts, /*asParts=*/true));
+  setPackedRhs(op, packedWeights(b, fusedLoc(parts), parts, /*asParts=*/true), other.weights);
   op->setLoc(fusedLoc(parts));
   SmallVector<unsigned> numbers;
   for (Value extra : from.getExtras())

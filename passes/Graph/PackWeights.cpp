@@ -3,6 +3,9 @@
 //   %r = matmul %x, %w                       %p = constant [n ceildiv 16, k, 16]
 //   with %w constant, any order of n, k  ->  %r = matmul %x, %p {packed}
 //
+//   %w = dequantize %q, %s                   %p = constant [n ceildiv 16, k ceildiv group, bytes of a block]
+//   %r = matmul %x, %w                   ->  %r = matmul %x, %p {packed, blocks}
+//
 //===----------------------------------------------------------------------===//
 
 #include "passes/Graph/PackWeights.h"
@@ -18,8 +21,16 @@ namespace kt {
 using namespace mlir;
 using namespace kt;
 
+bool kt::isConstant(DequantizeOp op) {
+  return llvm::all_of(op->getOperands(), [](Value v) { return throughReshapes(v).getDefiningOp<ConstantOp>(); });
+}
+
 std::optional<ConstantFactor> kt::constantFactorOf(MatmulOp op) {
-  auto constant = throughReshapes(op.getRhs()).getDefiningOp<ConstantOp>();
+  Value source = throughReshapes(op.getRhs());
+  auto quantized = source.getDefiningOp<DequantizeOp>();
+  if (quantized)
+    source = isConstant(quantized) ? throughReshapes(quantized.getNumbers()) : Value();
+  auto constant = source ? source.getDefiningOp<ConstantOp>() : ConstantOp();
   SymTensorType type = op.getRhs().getType();
   if (op.getPacked() || !constant || type.getRank() != 2)
     return std::nullopt;
@@ -28,61 +39,131 @@ std::optional<ConstantFactor> kt::constantFactorOf(MatmulOp op) {
   bool nIsFirst = map.getDimPosition(0) == dims - 2;
   if (map.getDimPosition(nIsFirst ? 0 : 1) != dims - 2 || map.getDimPosition(nIsFirst ? 1 : 0) != dims - 1)
     return std::nullopt;
+  if (quantized && (!nIsFirst || op.getRhs() != quantized.getResult() || !op.accumulatorType().isF32()))
+    return std::nullopt;
   return ConstantFactor{constant, *type.dim(nIsFirst ? 0 : 1).asConstant(), *type.dim(nIsFirst ? 1 : 0).asConstant(),
-                        nIsFirst};
+                        nIsFirst, quantized};
 }
 
-/// Copies the columns [from, from + count) of a factor into a panel of [k][16], the first of them as column `at`.
-static void copyColumns(const ConstantFactor &factor, int64_t from, int64_t count, int64_t width, char *panel,
-                        int64_t at) {
-  auto [constant, n, k, nIsFirst] = factor;
-  const char *bytes = constant.bytes().data();
-  char *to = panel + at * width;
-  for (int64_t kk = 0; kk < k; ++kk, to += kPanel * width)
-    if (!nIsFirst)
-      memcpy(to, bytes + (kk * n + from) * width, count * width);
+namespace {
+
+/// Some columns of a factor on their way into a panel, the first of them as column `at`.
+struct Columns {
+  const ConstantFactor &factor;
+  int64_t from, count, at;
+};
+
+ArrayRef<char> bytesOf(Value v) { return throughReshapes(v).getDefiningOp<ConstantOp>().bytes(); }
+
+/// How the columns of a factor go into panels.
+class Packer {
+public:
+  Packer(const ConstantFactor &like, SymTensorType rhs) : k(like.k), blocks(like.blocks()), width(rhs.elementBytes()) {}
+
+  int64_t panelBytes() const { return blocks ? groups() * blocks.blockBytes() : k * kPanel * width; }
+  /// [panels, k, 16] or, of few bits, [panels, groups, bytes].
+  SymTensorType type(int64_t panels, Type element) const {
+    MLIRContext *context = element.getContext();
+    auto size = [&](int64_t v) { return Expr::constant(context, v).attr(); };
+    if (blocks)
+      return SymTensorType::get(context, {size(panels), size(groups()), size(blocks.blockBytes())},
+                                IntegerType::get(context, 8, IntegerType::Unsigned));
+    return SymTensorType::get(context, {size(panels), size(k), size(kPanel)}, element);
+  }
+
+  void copy(const Columns &columns, char *panel) const {
+    if (blocks)
+      for (int64_t c = 0; c < columns.count; ++c)
+        copyNumbers(columns.factor.quantized, columns.from + c, panel, columns.at + c);
     else
-      for (int64_t c = 0; c < count; ++c)
-        memcpy(to + c * width, bytes + ((from + c) * k + kk) * width, width);
-}
+      copyElements(columns, panel);
+  }
 
-std::vector<char> kt::packColumns(MLIRContext *context, ArrayRef<ConstantFactor> factors, int64_t elementBytes) {
-  int64_t columns = 0, panelBytes = factors[0].k * kPanel * elementBytes;
+private:
+  int64_t groups() const { return llvm::divideCeil(k, blocks.getGroup()); }
+
+  void copyElements(const Columns &columns, char *panel) const {
+    auto &[factor, from, count, at] = columns;
+    const char *bytes = ConstantOp(factor.constant).bytes().data();
+    char *to = panel + at * width;
+    for (int64_t kk = 0; kk < k; ++kk, to += kPanel * width)
+      if (!factor.nIsFirst)
+        memcpy(to, bytes + (kk * factor.n + from) * width, count * width);
+      else
+        for (int64_t c = 0; c < count; ++c)
+          memcpy(to + c * width, bytes + ((from + c) * k + kk) * width, width);
+  }
+
+  /// Row `row` of the numbers becomes column `at`.
+  void copyNumbers(DequantizeOp from, int64_t row, char *panel, int64_t at) const {
+    BlocksAttr format = blocks; // attributes are handles whose getters are not const
+    int64_t bits = format.getBits(), group = format.getGroup(), perWord = format.perWord();
+    int64_t scaleBytes = format.zerosAt() / kPanel, rowBytes = group * bits / 8;
+    ArrayRef<char> numbers = bytesOf(from.getNumbers()), scales = bytesOf(from.getScales());
+    for (int64_t g = 0; g < groups(); ++g, panel += format.blockBytes()) {
+      memcpy(panel + at * scaleBytes, scales.data() + (row * groups() + g) * scaleBytes, scaleBytes);
+      unsigned zero = format.middle();
+      if (from.getZeros()) {
+        zero = (uint8_t)bytesOf(from.getZeros())[row * groups() + g];
+        panel[format.zerosAt() + at] = zero;
+      }
+      const char *source = numbers.data() + (row * groups() + g) * rowBytes;
+      for (int64_t w = 0; w < format.wordRows(); ++w) {
+        uint32_t word = 0;
+        for (int64_t i = 0; i < perWord; ++i) {
+          int64_t inside = w * perWord + i, bit = inside * bits;
+          unsigned q = ((uint8_t)source[bit / 8] >> bit % 8) & format.mask();
+          // What lies behind the last k is nothing.
+          word |= (g * group + inside < k ? q : zero & format.mask()) << format.shiftOf(i);
+        }
+        memcpy(panel + format.wordsAt() + (w * kPanel + at) * 4, &word, 4);
+      }
+    }
+  }
+
+  int64_t k;
+  BlocksAttr blocks;
+  int64_t width;
+};
+
+} // namespace
+
+Value kt::packedConstant(OpBuilder &b, Location loc, ArrayRef<ConstantFactor> factors, bool asParts, StringRef name) {
+  const ConstantFactor &first = factors[0];
+  auto rhs = cast<SymTensorType>(
+      (first.quantized ? DequantizeOp(first.quantized).getResult() : ConstantOp(first.constant).getResult()).getType());
+  Packer packer(first, rhs);
+  int64_t panelBytes = packer.panelBytes(), columns = 0;
   SmallVector<int64_t> begins; // of the factors' columns
   for (const ConstantFactor &f : factors) {
     begins.push_back(columns);
     columns += f.n;
   }
-  int64_t panels = (columns + kPanel - 1) / kPanel;
+  int64_t of = asParts ? (int64_t)factors.size() : 1;
+  int64_t panels = llvm::divideCeil(asParts ? first.n : columns, kPanel) * of;
   std::vector<char> out(panels * panelBytes, 0);
-  parallelFor(context, 0, panels, [&](size_t p) {
-    int64_t begin = p * kPanel, end = std::min<int64_t>(begin + kPanel, columns);
-    for (int64_t column = begin; column < end;) {
-      size_t of = llvm::upper_bound(begins, column) - begins.begin() - 1;
-      int64_t own = column - begins[of], count = std::min(factors[of].n - own, end - column);
-      copyColumns(factors[of], own, count, elementBytes, out.data() + p * panelBytes, column - begin);
+  parallelFor(b.getContext(), 0, panels, [&](size_t p) {
+    char *panel = out.data() + p * panelBytes;
+    int64_t begin = p / of * kPanel;
+    if (asParts)
+      return packer.copy({factors[p % of], begin, std::min(kPanel, first.n - begin), 0}, panel);
+    for (int64_t column = begin, end = std::min(begin + kPanel, columns); column < end;) {
+      size_t number = llvm::upper_bound(begins, column) - begins.begin() - 1;
+      int64_t own = column - begins[number], count = std::min(factors[number].n - own, end - column);
+      packer.copy({factors[number], own, count, column - begin}, panel);
       column += count;
     }
   });
-  return out;
+  return makeConstant(b, loc, packer.type(panels, rhs.getElementType()), std::move(out), name);
 }
 
-std::vector<char> kt::packParts(MLIRContext *context, ArrayRef<ConstantFactor> factors, int64_t elementBytes) {
-  int64_t panels = (factors[0].n + kPanel - 1) / kPanel, panelBytes = factors[0].k * kPanel * elementBytes;
-  std::vector<char> out(factors.size() * panels * panelBytes, 0);
-  parallelFor(context, 0, panels * factors.size(), [&](size_t p) {
-    int64_t begin = p / factors.size() * kPanel;
-    copyColumns(factors[p % factors.size()], begin, std::min(kPanel, factors[0].n - begin), elementBytes,
-                out.data() + p * panelBytes, 0);
-  });
-  return out;
-}
-
-void kt::setPackedRhs(MatmulOp op, Value rhs) {
+void kt::setPackedRhs(MatmulOp op, Value rhs, const ConstantFactor &factor) {
   Builder b(op.getContext());
   unsigned dims = op.getMap(1).getNumDims();
   op.getRhsMutable().assign(rhs);
   op.setPacked(true);
+  if (BlocksAttr blocks = factor.blocks())
+    op.setBlocksAttr(blocks);
   SmallVector<Attribute> maps(op.getMaps().begin(), op.getMaps().end());
   maps[1] = AffineMapAttr::get(
       AffineMap::get(dims, 0, {b.getAffineDimExpr(dims - 2), b.getAffineDimExpr(dims - 1)}, op.getContext()));
@@ -91,33 +172,73 @@ void kt::setPackedRhs(MatmulOp op, Value rhs) {
 
 namespace {
 
-bool packRhs(MatmulOp op, DenseMap<std::pair<Attribute, unsigned>, Value> &done) {
+/// What a packed constant is made of: tied weights are packed once.
+using Source = std::tuple<Operation *, Attribute, unsigned, SymTensorType>;
+
+bool packRhs(MatmulOp op, DenseMap<Source, Value> &done) {
   std::optional<ConstantFactor> factor = constantFactorOf(op);
   if (!factor)
     return false;
-  SymTensorType type = op.getRhs().getType();
   ConstantOp constant = factor->constant;
-  // Tied weights are packed once.
-  Value &packed = done[{constant.getValue(), (unsigned)factor->nIsFirst}];
-  auto size = [&](int64_t v) { return Expr::constant(op.getContext(), v).attr(); };
-  auto packedType = SymTensorType::get(
-      op.getContext(), {size((factor->n + kPanel - 1) / kPanel), size(factor->k), size(kPanel)}, type.getElementType());
-  if (!packed || packed.getType() != packedType) {
+  SymTensorType type = op.getRhs().getType();
+  Value &packed = done[{factor->quantized, constant.getValue(), factor->nIsFirst,
+                        SymTensorType::get(op.getContext(), type.getDims(), type.getElementType())}];
+  if (!packed) {
     OpBuilder b(op.getContext());
-    b.setInsertionPointAfter(constant);
-    packed = makeConstant(b, constant.getLoc(), packedType, packColumns(op.getContext(), *factor, type.elementBytes()),
-                          constant.getName().value_or(""));
+    Operation *source = factor->quantized ? (Operation *)factor->quantized : constant;
+    b.setInsertionPointAfter(source);
+    packed = packedConstant(b, constant.getLoc(), *factor, /*asParts=*/false, constant.getName().value_or(""));
   }
-  setPackedRhs(op, packed);
+  setPackedRhs(op, packed, *factor);
   return true;
+}
+
+/// What reads weights of few bits otherwise has them as they are in its precision.
+void replaceByConstant(DequantizeOp op) {
+  SymTensorType type = op.getResult().getType();
+  int64_t n = *type.dim(0).asConstant(), k = *type.dim(1).asConstant();
+  BlocksAttr blocks = op.blocks();
+  auto toFloat = [](Type type, const char *at) {
+    APInt bits(type.getIntOrFloatBitWidth(), 0);
+    memcpy(const_cast<uint64_t *>(bits.getRawData()), at, type.getIntOrFloatBitWidth() / 8);
+    APFloat value(cast<FloatType>(type).getFloatSemantics(), bits);
+    return value.convertToDouble();
+  };
+  int64_t groups = llvm::divideCeil(k, blocks.getGroup()), bits = blocks.getBits(), width = type.elementBytes(),
+          scaleBytes = blocks.zerosAt() / kPanel;
+  ArrayRef<char> numbers = bytesOf(op.getNumbers()), scales = bytesOf(op.getScales());
+  std::vector<char> out(n * k * width);
+  parallelFor(op.getContext(), 0, n, [&](size_t row) {
+    for (int64_t kk = 0; kk < k; ++kk) {
+      int64_t g = row * groups + kk / blocks.getGroup(), bit = kk % blocks.getGroup() * bits;
+      const char *source = numbers.data() + g * blocks.getGroup() * bits / 8;
+      int q = ((uint8_t)source[bit / 8] >> bit % 8) & blocks.mask();
+      int zero = op.getZeros() ? (uint8_t)bytesOf(op.getZeros())[g] : blocks.middle();
+      float w = (float)(q - zero) * (float)toFloat(blocks.getScale(), scales.data() + g * scaleBytes);
+      APFloat value(w);
+      bool lost;
+      value.convert(cast<FloatType>(type.getElementType()).getFloatSemantics(), APFloat::rmNearestTiesToEven, &lost);
+      memcpy(out.data() + (row * k + kk) * width, value.bitcastToAPInt().getRawData(), width);
+    }
+  });
+  OpBuilder b(op);
+  auto name = throughReshapes(op.getNumbers()).getDefiningOp<ConstantOp>().getName();
+  op.replaceAllUsesWith(makeConstant(b, op.getLoc(), type, std::move(out), name.value_or("")).getResult());
 }
 
 struct PackWeightsPass : kt::impl::PackWeightsBase<PackWeightsPass> {
   void runOnOperation() override {
     if (!isGraph(getOperation()))
       return;
-    DenseMap<std::pair<Attribute, unsigned>, Value> done;
+    DenseMap<Source, Value> done;
     getOperation()->walk([&](MatmulOp op) { packRhs(op, done); });
+    SmallVector<DequantizeOp> left;
+    getOperation()->walk([&](DequantizeOp op) { left.push_back(op); });
+    for (DequantizeOp op : left) {
+      if (!op.use_empty())
+        replaceByConstant(op);
+      op.erase();
+    }
   }
 };
 

@@ -84,7 +84,7 @@ MatmulOp splitRows(MatmulOp op, ArrayRef<Expr> rows, const FactorView &lhs) {
   auto type = SymTensorType::get(context, size, op.getResult().getType().getElementType());
   auto split = MatmulOp::create(b, op.getLoc(), type, op.getLhs(), op.getRhs(), op.getExtras(),
                                 b.getArrayAttr({map(left), map(right), map(result)}), op.getDepthAttr(), op.getPacked(),
-                                op.getViewsAttr());
+                                op.getViewsAttr(), op.getParts(), op.getBlocksAttr());
   setFactor(split, 0, op.getLhs(), lhs);
   // The epilogue's row is a number that the new indices make.
   Block *block = addBody(split.getEpilogue(), {op.accumulatorType()}, op.getExtras(), count + 1);

@@ -1,4 +1,4 @@
-//===- AccuracyReport.cpp - what weights lost by being stored in INT8 -----===//
+//===- AccuracyReport.cpp - what weights lost in few bits -----------------===//
 
 #include "passes/Precision/AccuracyReport.h"
 #include <algorithm>

@@ -1,4 +1,4 @@
-//===- AccuracyReport.h - what weights lost by being stored in INT8 -------===//
+//===- AccuracyReport.h - what weights lost by being stored in few bits ---===//
 //
 // Plain numbers and names, which passes fill in and the driver prints. What a weight became is known where it is
 // quantised; where its bytes are in the end, later passes decide, so they say when they put others in their place.
@@ -17,15 +17,11 @@
 
 namespace kt {
 
-/// Weights with less signal to noise, in decibels, stay as they are unless a user says otherwise ("Weights in INT8" in
-/// docs/design.md says why).
-constexpr double kMinSignalToNoise = 25;
-
-/// Why a weight stays as it is.
+/// Why a weight stays as it is, or has more bits than a user asks for.
 enum class WideReason { excluded, small, notFinite, exact, type, unpacked, place, lowSignalToNoise };
 
 /// What rounding cost a weight.
-struct Int8Accuracy {
+struct RoundingLoss {
   double signalToNoise = 0; // in decibels; infinite: no error
   double largestError = 0, largestErrorInSteps = 0;
   int64_t worstChannel = -1; // a column of a product, an output of a convolution, a row; -1: none has an error
@@ -34,17 +30,21 @@ struct Int8Accuracy {
 
 /// One weight, whichever nodes use it.
 struct WeightAccuracy {
-  enum class Form { wide, int8PerChannel, int8PerRow };
+  enum class Form { wide, int8PerChannel, int8PerRow, blocks };
 
   std::string name;               // the initializer's, several joined by "+"; may be empty
   std::vector<std::string> nodes; // ONNX nodes that use it
   std::vector<int64_t> shape;     // [k, n] of a product's
   std::string type;               // that it had
   Form form = Form::wide;
+  unsigned bits = 0;                    // of an element then; 0: as before
+  int64_t group = 0;                    // of blocks, along k
+  bool halfScales = false;              // of blocks: in FP16
+  bool calibrated = false;              // of blocks: by what products were given
   bool isTable = false;                 // rows are looked up in it
-  std::optional<WideReason> reason;     // where it stayed as it was
+  std::optional<WideReason> reason;     // where it stayed as it was, or has more bits than it should
   std::string words;                    // that reason
-  std::optional<Int8Accuracy> accuracy; // where it was quantised, also if it then stayed as it was
+  std::optional<RoundingLoss> accuracy; // where it was quantised, also if it then stayed as it was
   uint64_t bytesBefore = 0, bytesAfter = 0;
   std::optional<std::string> storedWith; // the weight whose elements stand for these, so that they are stored once
   std::vector<const char *> data;        // constants that it is stored in, elements first

@@ -81,7 +81,8 @@ void layOutFactor(Operation *op, unsigned number, Int8Place &place) {
   bool seen = op->getOperand(number) != place.constant.getResult();
   auto matmul = dyn_cast<MatmulOp>(op);
   auto conv = dyn_cast<ConvOp>(op);
-  if (!seen && matmul && matmul.getPacked() && number == matmul.getRhsMutable().getOperandNumber())
+  if (!seen && matmul && matmul.getPacked() && !matmul.getBlocks() &&
+      number == matmul.getRhsMutable().getOperandNumber())
     layOut(matmul, place);
   else if (!seen && conv && number == conv.getWeightsMutable().getOperandNumber())
     layOut(conv, place);

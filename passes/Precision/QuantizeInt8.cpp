@@ -1,75 +1,17 @@
 //===- QuantizeInt8.cpp - floats as INT8 with scales ----------------------===//
 //
 // Two passes over a block, which the second one finds in the cache: the largest magnitudes, then the rounding. Both go
-// over rows of 16 elements, written as vectors because compilers make vectors of columns of what would be loops. They
-// become whatever vectors the CPU has that this is compiled for.
+// over rows of 16 elements.
 //
 //===----------------------------------------------------------------------===//
 
-#include "passes/Precision/QuantizeInt8.h"
+#include "passes/Precision/FloatVectors.h"
 #include <cmath>
-#include <cstring>
 #include <limits>
 
 using namespace kt;
 
-// Into the two that the CPU chooses between below: a function by itself would have vectors of 128 bits.
-#define KT_INLINE __attribute__((always_inline))
-
 namespace {
-
-template <typename T> using Columns __attribute__((vector_size(kInt8Columns * sizeof(T)))) = T;
-using Floats = Columns<float>;
-using Words = Columns<uint32_t>;
-
-// What the loops have to know of a format. Magnitudes are compared as integers, whose order is that of the numbers;
-// infinities and what is not a number come behind all others.
-
-struct F32 {
-  using Magnitude = int32_t;
-  static constexpr Magnitude kMagnitude = 0x7fffffff, kInfinity = 0x7f800000;
-  KT_INLINE static Floats widen(Words bits) { return (Floats)bits; }
-};
-
-struct BF16 {
-  using Magnitude = int16_t;
-  static constexpr Magnitude kMagnitude = 0x7fff, kInfinity = 0x7f80;
-  KT_INLINE static Floats widen(Words bits) { return (Floats)(bits << 16); }
-};
-
-struct F16 {
-  using Magnitude = int16_t;
-  static constexpr Magnitude kMagnitude = 0x7fff, kInfinity = 0x7c00;
-  /// Of finite numbers. A subnormal one gets the exponent of the least normal one, whose leading bit is subtracted
-  /// again: CPUs may take a hundred cycles for products of what would be subnormal in single precision.
-  KT_INLINE static Floats widen(Words bits) {
-    constexpr uint32_t kLead = 1 << 23, kRebias = (127 - 15) << 23;
-    Words magnitude = (bits & kMagnitude) << 13, subnormal = (Words)(magnitude < kLead);
-    Floats value = (Floats)(magnitude + kRebias + (subnormal & kLead)) - (Floats)(subnormal & (kRebias + kLead));
-    return (Floats)((Words)value | (bits & 0x8000) << 16);
-  }
-};
-
-/// Added to a quotient it leaves the nearest integer in the low bits, ties to even: a sum lies between 2^23 and 2^24,
-/// where floats are the integers, and 1.5 * 2^23 is even and a multiple of 256.
-constexpr float kInteger = 0x1.8p23f;
-
-template <typename F> using Row = Columns<typename F::Magnitude>;
-
-template <typename F> KT_INLINE Row<F> load(const char *from) {
-  Row<F> row;
-  memcpy(&row, from, sizeof row);
-  return row;
-}
-
-/// The largest magnitude of each column, and of those in `most`.
-template <typename F> KT_INLINE Row<F> largest(const char *from, int64_t rows, Row<F> most) {
-  for (int64_t r = 0; r < rows; ++r) {
-    Row<F> row = load<F>(from + r * sizeof(Row<F>)) & F::kMagnitude;
-    most = most < row ? row : most;
-  }
-  return most;
-}
 
 /// Squares of quotients and of their errors, summed up for each column, and the largest of the latter.
 struct Sums {
@@ -88,7 +30,7 @@ KT_INLINE void round(const char *from, int64_t rows, Floats divisors, char *to, 
   for (int64_t begin = 0; begin < rows; begin += kFew) {
     Floats signal = {}, noise = {}, largest = {};
     for (int64_t r = begin, end = std::min(begin + kFew, rows); r < end; ++r) {
-      Words bits = __builtin_convertvector(load<F>(from + r * sizeof(Row<F>)), Words);
+      Words bits = bitsOf<F>(load<F>(from + r * sizeof(Row<F>)));
       Floats steps = F::widen(bits) / divisors, integer = steps + kInteger;
       auto q = __builtin_convertvector((Words)integer & 0xff, Columns<uint8_t>);
       memcpy(to + r * sizeof q, &q, sizeof q);
@@ -140,7 +82,7 @@ template <typename T> KT_INLINE T mostOf(const Columns<T> &columns) {
 /// Of a panel, whose columns from `own` on are padding; `channel` is its first one.
 template <typename F>
 KT_INLINE bool quantizePanel(const char *from, int64_t rows, int64_t own, int64_t channel, char *to, float *scales,
-                             Int8Error &error) {
+                             RoundingError &error) {
   Row<F> most = largest<F>(from, rows, {});
   for (int64_t c = own; c < kInt8Columns; ++c)
     most[own - 1] = most[own - 1] < most[c] ? most[c] : most[own - 1];
@@ -170,7 +112,7 @@ KT_INLINE bool quantizePanel(const char *from, int64_t rows, int64_t own, int64_
 
 template <typename F>
 KT_INLINE bool quantizeRow(const char *from, int64_t length, int64_t channel, char *to, float *scales,
-                           Int8Error &error) {
+                           RoundingError &error) {
   constexpr int64_t kBytes = sizeof(typename F::Magnitude);
   int64_t rows = length / kInt8Columns, whole = rows * kInt8Columns;
   char rest[kInt8Columns * kBytes] = {}, q[kInt8Columns]; // what is no whole 16, with zeros behind it
@@ -200,37 +142,40 @@ KT_INLINE bool quantizeRow(const char *from, int64_t length, int64_t channel, ch
 
 template <typename F>
 KT_INLINE bool quantize(const Int8Layout &layout, const char *from, int64_t block, char *to, float *scales,
-                        Int8Error &error) {
+                        RoundingError &error) {
   int64_t elements = layout.blockElements();
   from += block * elements * sizeof(typename F::Magnitude), to += block * elements;
   if (layout.inRows)
     return quantizeRow<F>(from, layout.length, block, to, scales, error);
-  int64_t panels = layout.panelsOfGroup();
-  int64_t group = layout.byTurns ? block % layout.groups : block / panels;
-  int64_t first = (layout.byTurns ? block / layout.groups : block % panels) * kInt8Columns;
-  return quantizePanel<F>(from, layout.length, std::min(kInt8Columns, layout.channels - first),
-                          group * layout.channels + first, to, scales, error);
+  int64_t channel = layout.channelOf(block), left = layout.channels - channel % layout.channels;
+  return quantizePanel<F>(from, layout.length, std::min(kInt8Columns, left), channel, to, scales, error);
 }
 
 } // namespace
 
-void Int8Error::addChannel(int64_t channel, double scale, double squares, double errors, double mostSquared) {
-  // What a quotient of single precision cannot tell is no error. Nor are zeros, and numbers without a scale, which are
-  // next to nothing: any other channel has an element of 127 steps.
-  constexpr double kExact = 0x1p-60;
+void RoundingError::addChannel(int64_t channel, double scale, double squares, double errors, double mostSquared) {
+  // Zeros, and numbers without a scale, which are next to nothing: any other channel has an element of 127 steps.
   if (squares < 1)
     return;
-  signal += squares * scale * scale;
-  if (errors < squares * kExact)
+  double square = scale * scale;
+  addColumn(channel, squares * square, errors * square, mostSquared * square, mostSquared);
+}
+
+void RoundingError::addColumn(int64_t channel, double squares, double errors, double mostSquared,
+                              double mostSquaredInSteps) {
+  // What a quotient of single precision cannot tell is no error.
+  constexpr double kExact = 0x1p-60;
+  signal += squares;
+  if (errors <= squares * kExact)
     return;
-  noise += errors * scale * scale;
-  squareInSteps = std::max(squareInSteps, mostSquared);
-  square = std::max(square, mostSquared * scale * scale);
+  noise += errors;
+  squareInSteps = std::max(squareInSteps, mostSquaredInSteps);
+  square = std::max(square, mostSquared);
   if (errors * worstSignal > worstNoise * squares)
     worstSignal = squares, worstNoise = errors, worstChannel = channel;
 }
 
-void Int8Error::add(const Int8Error &other) {
+void RoundingError::add(const RoundingError &other) {
   signal += other.signal, noise += other.noise;
   square = std::max(square, other.square), squareInSteps = std::max(squareInSteps, other.squareInSteps);
   if (other.worstNoise * worstSignal > worstNoise * other.worstSignal)
@@ -242,7 +187,7 @@ double kt::decibels(double signal, double noise) {
 }
 
 KT_INLINE static bool quantizeAny(const Int8Layout &layout, FloatFormat format, const char *from, int64_t block,
-                                  char *to, float *scales, Int8Error &error) {
+                                  char *to, float *scales, RoundingError &error) {
   switch (format) {
   case FloatFormat::f32:
     return quantize<F32>(layout, from, block, to, scales, error);
@@ -256,13 +201,13 @@ KT_INLINE static bool quantizeAny(const Int8Layout &layout, FloatFormat format, 
 #ifdef __x86_64__
 /// The same for CPUs with vectors of 256 bits, without the fused operations that would round otherwise.
 __attribute__((target("avx2"))) static bool quantizeWide(const Int8Layout &layout, FloatFormat format, const char *from,
-                                                         int64_t block, char *to, float *scales, Int8Error &error) {
+                                                         int64_t block, char *to, float *scales, RoundingError &error) {
   return quantizeAny(layout, format, from, block, to, scales, error);
 }
 #endif
 
 bool kt::quantizeBlock(const Int8Layout &layout, FloatFormat format, const char *from, int64_t block, char *to,
-                       float *scales, Int8Error &error) {
+                       float *scales, RoundingError &error) {
 #ifdef __x86_64__
   if (__builtin_cpu_supports("avx2"))
     return quantizeWide(layout, format, from, block, to, scales, error);

@@ -38,20 +38,29 @@ struct Int8Layout {
   int64_t blocks() const { return inRows ? channels : groups * panelsOfGroup(); }
   int64_t blockElements() const { return inRows ? length : length * kInt8Columns; }
   int64_t scales() const { return groups * channels; }
+  /// The first channel of a block.
+  int64_t channelOf(int64_t block) const {
+    if (inRows)
+      return block;
+    int64_t panels = panelsOfGroup(), group = byTurns ? block % groups : block / panels;
+    return group * channels + (byTurns ? block / groups : block % panels) * kInt8Columns;
+  }
   auto operator<=>(const Int8Layout &) const = default;
 };
 
 /// What rounding cost a weight, or some blocks of it: the sums of its elements' squares and of those of the errors w -
 /// q * s. Channels are what has a scale, by their scales' numbers.
-struct Int8Error {
+struct RoundingError {
   double signal = 0, noise = 0;
   double square = 0, squareInSteps = 0;   // of the largest error, and of the largest in steps of its channel's scale
   int64_t worstChannel = -1;              // which has most noise for its signal; -1: none has an error
-  double worstSignal = 1, worstNoise = 0; // of that, in its steps
+  double worstSignal = 1, worstNoise = 0; // of that, in a unit of its own
 
   /// A channel's sums and the square of its largest error, in steps of `scale`.
   void addChannel(int64_t channel, double scale, double squares, double errors, double mostSquared);
-  void add(const Int8Error &other);
+  /// The same of a channel that has several scales, in its own unit, and its largest error in steps as well.
+  void addColumn(int64_t channel, double squares, double errors, double mostSquared, double mostSquaredInSteps);
+  void add(const RoundingError &other);
 };
 
 /// Signal to noise in decibels; infinite where there is no error that single precision can tell.
@@ -61,7 +70,7 @@ double decibels(double signal, double noise);
 /// and adds what that cost to `error`. False where an element is infinite or not a number; what is written then means
 /// nothing.
 bool quantizeBlock(const Int8Layout &layout, FloatFormat format, const char *from, int64_t block, char *to,
-                   float *scales, Int8Error &error);
+                   float *scales, RoundingError &error);
 
 } // namespace kt
 

@@ -1,29 +1,26 @@
-//===- QuantizeWeights.cpp - weights stored in INT8 -----------------------===//
+//===- QuantizeWeights.cpp - weights stored in few bits -------------------===//
 //
-//   %r = matmul %x, %w {packed} epilogue { acc }   ->   %r = matmul %x, %q {packed} epilogue { acc * s[n] }
+//   %r = matmul %x, %w {packed}                    ->   %r = matmul %x, %q {packed, blocks}
+//   %r = conv %x, %w epilogue { acc }              ->   %r = conv %x, %q epilogue { acc * s[n] }
+//   generic { read %t[i, j] }                      ->   generic { read %q[i, j] * read %s[i] }
 //
-// Symmetric, a scale an output channel (an innermost row, for tables that are gathered from): s = max|w| / 127, q =
-// round(w / s). The kernels widen q; the scale is applied once to the accumulator.
+// Symmetric: a product's weights are blocks of INT8 or INT4, in which groups along k share a scale. Those of
+// convolutions are INT8 with a scale an output channel, applied once to the accumulator, and tables that are gathered
+// from with a scale an innermost row.
 //
-// What is to be quantised is found first, then quantised block by block on all threads, then put in its place: weights
-// of any size share the threads, and beside a weight and its result nothing is held. What rounding costs is known then:
-// a weight that loses too much is not put in its place.
+// What is to be quantised is found first, then quantised, then put in its place, which what loses too much is not.
 //
 //===----------------------------------------------------------------------===//
 
-#include "dialects/KT/IR/Blobs.h"
-#include "mlir/IR/Threading.h"
 #include "passes/Analysis/Bodies.h"
 #include "passes/Passes.h"
-#include "passes/Precision/Int8Places.h"
+#include "passes/Precision/MeasureInputs.h"
 #include "passes/Precision/NamePatterns.h"
+#include "passes/Precision/QuantizedWeight.h"
+#include "passes/Precision/TiedWeights.h"
 #include "llvm/ADT/MapVector.h"
-#include "llvm/ADT/SetVector.h"
 #include "llvm/Support/FormatVariadic.h"
-#include <atomic>
-#include <cmath>
 #include <map>
-#include <sys/mman.h>
 
 namespace kt {
 #define GEN_PASS_DEF_QUANTIZEWEIGHTS
@@ -35,129 +32,25 @@ using namespace kt;
 
 namespace {
 
-constexpr int64_t kTaskElements = 1 << 16; // or a block, if that is larger: some 30 us of work
-constexpr size_t kLargePage = 2 << 20;
-
-/// Memory that the threads touch first: a vector would be filled with zeros by one. In large pages where the system has
-/// them, since faults of small ones take as long as the arithmetic.
-AsmResourceBlob allocate(size_t size) {
-  AsmResourceBlob blob = HeapAsmResourceBlob::allocate(size, alignof(std::max_align_t));
-#ifdef MADV_HUGEPAGE
-  constexpr uintptr_t kPage = 4096;
-  uintptr_t data = reinterpret_cast<uintptr_t>(blob.getData().data());
-  uintptr_t begin = llvm::alignTo(data, kPage), end = (data + size) / kPage * kPage;
-  if (size >= kLargePage)
-    ::madvise(reinterpret_cast<void *>(begin), end - begin, MADV_HUGEPAGE); // a hint, which may be refused
-#endif
-  return blob;
-}
-
-/// The names of the nodes that use a weight, each once.
-using NodeNames = llvm::SetVector<StringRef>;
-
-/// A weight on its way to INT8.
-struct Weight {
-  Int8Place place;
-  ConstantOp constant;
-  Int8Layout layout;
-  FloatFormat format;
-  AsmResourceBlob bytes, scaleBytes;
-  std::atomic<bool> finite = true;
-  Int8Error error;
-  std::optional<KeptWide> kept; // why it stays as it is after all
-  NodeNames nodes;
-  Value values, scales; // once something uses them
-
-  explicit Weight(Int8Place &&found)
-      : place(std::move(found)), constant(place.constant), layout(*place.layout),
-        format(*floatFormatOf(constant.getResult().getType().getElementType())) {
-    bytes = allocate(layout.blocks() * layout.blockElements());
-    scaleBytes = allocate(layout.scales() * sizeof(float));
-  }
-
-  void quantize(int64_t begin, int64_t end, Int8Error &cost) {
-    const char *from = constant.bytes().data();
-    char *to = bytes.getMutableData().data();
-    auto *scale = reinterpret_cast<float *>(scaleBytes.getMutableData().data());
-    for (int64_t block = begin; block < end && finite.load(std::memory_order_relaxed); ++block)
-      if (!quantizeBlock(layout, format, from, block, to, scale, cost))
-        finite.store(false, std::memory_order_relaxed);
-  }
-
-  double signalToNoise() const { return decibels(error.signal, error.noise); }
-
-  void decide(double minSignalToNoise) {
-    if (!finite)
-      kept = KeptWide{WideReason::notFinite, "an element is infinite or not a number"};
-    else if (signalToNoise() < minSignalToNoise)
-      kept = KeptWide{WideReason::lowSignalToNoise,
-                      llvm::formatv("loses too much: {0:f1} dB, less than {1:f1}", signalToNoise(), minSignalToNoise)};
-  }
-
-  void makeConstants() {
-    if (values)
-      return;
-    OpBuilder b(constant->getContext());
-    b.setInsertionPointAfter(constant);
-    StringRef name = constant.getName().value_or("");
-    auto type = SymTensorType::get(b.getContext(), constant.getResult().getType().getDims(), b.getIntegerType(8));
-    auto scaleType =
-        SymTensorType::get(b.getContext(), {Expr::constant(b.getContext(), layout.scales()).attr()}, b.getF32Type());
-    values = makeConstant(b, constant.getLoc(), type, std::move(bytes), name);
-    scales = makeConstant(b, constant.getLoc(), scaleType, std::move(scaleBytes),
-                          name.empty() ? "" : (name + ".scale").str());
-  }
-};
-
-/// Quantises all weights at the same time: small ones as well as blocks of large ones are what threads take. Which
-/// blocks go together follows from sizes alone, and so does the order in which what they cost is summed up.
-void quantize(MLIRContext *context, ArrayRef<std::unique_ptr<Weight>> weights) {
-  struct Task {
-    Weight *weight;
-    int64_t begin, end;
-    Int8Error cost;
-  };
-  std::vector<Task> tasks;
-  for (const auto &weight : weights) {
-    int64_t blocks = weight->layout.blocks();
-    int64_t step = std::max<int64_t>(kTaskElements / weight->layout.blockElements(), 1);
-    for (int64_t begin = 0; begin < blocks; begin += step)
-      tasks.push_back({weight.get(), begin, std::min(begin + step, blocks), {}});
-  }
-  parallelForEach(context, tasks, [](Task &task) {
-    Int8Error cost; // not where other threads' are, a row or a panel at a time
-    task.weight->quantize(task.begin, task.end, cost);
-    task.cost = cost;
-  });
-  for (const Task &task : tasks)
-    task.weight->error.add(task.cost);
-}
-
-/// Multiplies the accumulator of a product by scales[index of result dimension `channel`], those of several parts by
-/// scales[part, index].
-void scaleAccumulators(Operation *op, Value scales, unsigned channel) {
+/// Multiplies the accumulator of a convolution by the scale of its output channel, the last dimension of the result.
+void scaleAccumulator(ConvOp op, Value scales) {
   unsigned number = addBodyOperand(op, scales);
   BodyRef body = bodiesOf(op).back();
   Block &block = body.region->front();
-  Location loc = op->getLoc();
-  Value column = block.getArgument(body.leading + op->getNumOperands() - firstBodyOperand(op) + channel);
+  unsigned extras = op->getNumOperands() - firstBodyOperand(op), channel = op.getResult().getType().getRank() - 1;
   OpBuilder b(op->getContext());
-  for (unsigned part = 0; part < body.leading; ++part) {
-    b.setInsertionPointToStart(&block);
-    SmallVector<Value> at{column};
-    if (body.leading > 1)
-      at.insert(at.begin(), arith::ConstantIndexOp::create(b, loc, part));
-    Value s = ReadOp::create(b, loc, block.getArgument(body.leading + number), at);
-    Value acc = block.getArgument(part);
-    auto scaled = arith::MulFOp::create(b, loc, acc, s);
-    acc.replaceAllUsesExcept(scaled, scaled);
-  }
+  b.setInsertionPointToStart(&block);
+  Value column = block.getArgument(body.leading + extras + channel), acc = block.getArgument(0);
+  Value s = ReadOp::create(b, op->getLoc(), block.getArgument(body.leading + number), column);
+  auto scaled = arith::MulFOp::create(b, op->getLoc(), acc, s);
+  acc.replaceAllUsesExcept(scaled, scaled);
 }
 
 class Quantizer {
 public:
-  Quantizer(ArrayRef<std::string> exclude, double minSignalToNoise, AccuracyReport *report)
-      : excluded(exclude), minSignalToNoise(minSignalToNoise), report(report) {}
+  Quantizer(QuantFormat format, ArrayRef<std::string> exclude, std::optional<double> minSignalToNoise,
+            AccuracyReport *report, const InputMoments *moments)
+      : format(format), excluded(exclude), minSignalToNoise(minSignalToNoise), report(report), moments(moments) {}
 
   LogicalResult run(func::FuncOp func) {
     PrecisionDemand demand(func);
@@ -171,9 +64,17 @@ public:
       return emitError(UnknownLoc::get(func.getContext())) << "excluded from quantisation: " << *unknown;
     if (report)
       countConstants(func);
-    quantize(func.getContext(), weights);
-    for (const auto &weight : weights)
-      weight->decide(minSignalToNoise);
+    if (moments)
+      addMoments(func);
+    findTies();
+    // A tied table has what its product has, unless that stays as it is.
+    for (bool tied : {false, true}) {
+      SmallVector<QuantizedWeight *> some;
+      for (const auto &weight : weights)
+        if ((weight->tied != nullptr) == tied && !weight->isStoredWithProduct())
+          some.push_back(weight.get());
+      quantizeAll(func.getContext(), some, minSignalToNoise);
+    }
     warnOfLosses(func);
     for (const Use &use : uses)
       if (!weights[use.weight]->kept)
@@ -202,6 +103,9 @@ private:
     if (!place.kept)
       if (auto pattern = excluded.match(op->getLoc(), constant.getName().value_or("")))
         place.kept = KeptWide{WideReason::excluded, ("excluded by '" + *pattern + "'").str()};
+    std::optional<BlockFormat> blocks;
+    if (!place.kept && isa<MatmulOp>(op) && !place.isTable)
+      blocks = blocksOf(place);
     NodeNames *nodes;
     if (place.kept) {
       nodes = &wide.try_emplace(constant, Wide{std::move(place), {}}).first->second.nodes;
@@ -209,29 +113,77 @@ private:
       auto [it, isNew] =
           numbers.try_emplace(std::pair<Operation *, Int8Layout>(constant, *place.layout), weights.size());
       if (isNew)
-        weights.push_back(std::make_unique<Weight>(std::move(place)));
+        weights.push_back(std::make_unique<QuantizedWeight>(std::move(place), blocks));
+      if (isNew && format.bits == 4 && !blocks)
+        weights.back()->moreBits =
+            KeptWide{WideReason::place, weights.back()->place.isTable ? "no INT4 for what rows are looked up in"
+                                                                      : "no INT4 for convolutions"};
       uses.push_back({op, operand.getOperandNumber(), it->second});
       nodes = &weights[it->second]->nodes;
     }
     forEachNode(op->getLoc(), [&](StringRef node) { nodes->insert(node); });
   }
 
+  /// How a product's weight is stored first, unless it would be larger for it.
+  std::optional<BlockFormat> blocksOf(Int8Place &place) {
+    BlockFormat blocks = BlockFormat{format.bits, format.group}.fitting(place.layout->length);
+    int64_t before = place.constant.bytes().size() / place.layout->blocks();
+    if (int64_t after = blocks.panelBytes(place.layout->length); after >= before) {
+      place.kept = KeptWide{WideReason::small, llvm::formatv("too small: a depth of {0} would take {1} bytes for {2}",
+                                                             place.layout->length, after, before)};
+      return std::nullopt;
+    }
+    return blocks;
+  }
+
+  void addMoments(func::FuncOp func) {
+    llvm::DenseMap<Operation *, ArrayRef<float>> sums;
+    forEachProduct(func, [&](MatmulOp op, unsigned number) {
+      if (auto there = moments->find(number); there != moments->end())
+        sums[op] = there->second;
+    });
+    for (const Use &use : uses)
+      if (auto there = sums.find(use.op); there != sums.end() && use.operand < firstBodyOperand(use.op))
+        weights[use.weight]->addMoments(there->second);
+  }
+
+  void findTies() {
+    for (const auto &table : weights)
+      for (const auto &product : weights)
+        if (table->place.isTable && !table->tied && product->blocks && product->layout.groups == 1 &&
+            areTied(table->constant, product->constant))
+          table->tied = product.get();
+  }
+
   /// One line for all of them: a network of noise would make as many as it has weights.
   void warnOfLosses(func::FuncOp func) {
-    Weight *worst = nullptr;
+    warnOfLosses(func, 4, [](const QuantizedWeight &w) { return w.lessSignalToNoise; });
+    warnOfLosses(func, 8, [](const QuantizedWeight &w) {
+      bool low = w.kept && w.kept->reason == WideReason::lowSignalToNoise;
+      return low ? std::optional(w.signalToNoise()) : std::nullopt;
+    });
+  }
+
+  void warnOfLosses(func::FuncOp func, unsigned bits,
+                    function_ref<std::optional<double>(const QuantizedWeight &)> lossOf) {
+    QuantizedWeight *worst = nullptr;
+    double least = 0;
     size_t count = 0;
     for (const auto &weight : weights)
-      if (weight->kept && weight->kept->reason == WideReason::lowSignalToNoise) {
+      if (std::optional<double> loss = lossOf(*weight)) {
         ++count;
-        if (!worst || weight->signalToNoise() < worst->signalToNoise())
-          worst = weight.get();
+        if (!worst || *loss < least)
+          worst = weight.get(), least = *loss;
       }
-    if (worst)
-      emitWarning(UnknownLoc::get(func.getContext()))
-          << count << (count == 1 ? " weight stays as it is" : " weights stay as they are")
-          << " because INT8 would leave less than " << llvm::formatv("{0:f1}", minSignalToNoise).str()
-          << " dB of signal to noise, the worst '" << worst->constant.getName().value_or("") << "' with "
-          << llvm::formatv("{0:f1}", worst->signalToNoise()).str();
+    if (!worst)
+      return;
+    const char *words = bits == 4 ? (count == 1 ? " weight is not INT4" : " weights are not INT4")
+                                  : (count == 1 ? " weight stays as it is" : " weights stay as they are");
+    emitWarning(UnknownLoc::get(func.getContext()))
+        << count << words << " because " << (bits == 4 ? "that" : "INT8") << " would leave less than "
+        << llvm::formatv("{0:f1}", leastSignalToNoise(bits, minSignalToNoise)).str()
+        << " dB of signal to noise, the worst '" << worst->constant.getName().value_or("") << "' with "
+        << llvm::formatv("{0:f1}", least).str();
   }
 
   /// Those that nothing reads are not stored.
@@ -268,30 +220,16 @@ private:
     return w;
   }
 
-  static Int8Accuracy accuracyOf(const Weight &weight) {
-    const Int8Error &error = weight.error;
-    Int8Accuracy a{weight.signalToNoise(), std::sqrt(error.square), std::sqrt(error.squareInSteps), error.worstChannel,
-                   decibels(error.worstSignal, error.worstNoise)};
-    // Parts of a product have scales for whole panels.
-    int64_t channels = weight.layout.channels;
-    if (weight.place.columns && a.worstChannel >= 0)
-      a.worstChannel = a.worstChannel / channels * weight.place.columns + a.worstChannel % channels;
-    return a;
-  }
-
   void fillReport() {
     std::vector<WeightAccuracy> all;
     for (const auto &weight : weights) {
       WeightAccuracy w = describe(weight->place, weight->nodes);
-      if (weight->finite)
-        w.accuracy = accuracyOf(*weight);
-      if (weight->kept) {
-        w.reason = weight->kept->reason, w.words = weight->kept->words;
-      } else {
-        w.form = weight->layout.inRows ? WeightAccuracy::Form::int8PerRow : WeightAccuracy::Form::int8PerChannel;
-        w.data = {weight->values.getDefiningOp<ConstantOp>().bytes().data(),
-                  weight->scales.getDefiningOp<ConstantOp>().bytes().data()};
-      }
+      const QuantizedWeight &stored = weight->isStoredWithProduct() ? *weight->tied : *weight;
+      w.accuracy = stored.accuracy();
+      if (stored.kept)
+        w.reason = stored.kept->reason, w.words = stored.kept->words;
+      else
+        stored.describe(w);
       all.push_back(std::move(w));
     }
     for (auto &[constant, entry] : wide)
@@ -299,7 +237,11 @@ private:
     report->add(std::move(all));
   }
 
-  void replace(const Use &use, Weight &weight) {
+  void replace(const Use &use, QuantizedWeight &weight) {
+    if (weight.isStoredWithProduct()) {
+      weight.tied->makeConstants();
+      return tiedTable(use.op, use.operand - firstBodyOperand(use.op), *weight.tied);
+    }
     weight.makeConstants();
     if (use.operand >= firstBodyOperand(use.op))
       table(use.op, use.operand - firstBodyOperand(use.op), weight);
@@ -309,29 +251,41 @@ private:
       convolution(cast<ConvOp>(use.op), weight);
   }
 
-  void product(MatmulOp op, Weight &weight) {
+  void product(MatmulOp op, QuantizedWeight &weight) {
     op.getRhsMutable().assign(weight.values);
-    Value scales = weight.scales;
-    // Those of several parts lie one part after the other.
-    if (int64_t parts = op.getParts(); parts > 1) {
-      OpBuilder b(op);
-      auto size = [&](int64_t v) { return Expr::constant(op.getContext(), v).attr(); };
-      auto byPart = SymTensorType::get(op.getContext(), {size(parts), size(weight.layout.channels)}, b.getF32Type());
-      scales = ReshapeOp::create(b, op.getLoc(), byPart, scales);
-    }
-    unsigned n = op.getMap(2).getNumDims() - 2;
-    for (unsigned i = 0; i < op.getMap(2).getNumResults(); ++i)
-      if (op.getMap(2).getDimPosition(i) == n)
-        scaleAccumulators(op, scales, i);
+    op.setBlocksAttr(weight.blocksAttr());
   }
 
-  void convolution(ConvOp op, Weight &weight) {
+  void convolution(ConvOp op, QuantizedWeight &weight) {
     op.getWeightsMutable().assign(weight.values);
-    scaleAccumulators(op, weight.scales, op.getResult().getType().getRank() - 1);
+    scaleAccumulator(op, weight.scales);
+  }
+
+  /// A table's body operand, which is read from the blocks of a product.
+  void tiedTable(Operation *op, unsigned operand, QuantizedWeight &product) {
+    Operation *constant = product.values.getDefiningOp();
+    constant->moveBefore(&op->getParentOfType<func::FuncOp>().getBody().front().front());
+    SmallVector<ReadOp> reads = readsOf(op, operand);
+    setBodyOperand(op, operand, product.values);
+    for (ReadOp read : reads) {
+      OpBuilder b(read);
+      replaceBy(read, readBlocks(b, read.getLoc(), product.blocksAttr(), read.getTensor(), read.getIndices()[0],
+                                 read.getIndices()[1]));
+    }
+  }
+
+  /// A read of a table by its element in single precision.
+  static void replaceBy(ReadOp read, Value element) {
+    OpBuilder b(read);
+    Type old = read.getResult().getType();
+    if (old != b.getF32Type())
+      element = arith::TruncFOp::create(b, read.getLoc(), old, element);
+    read.replaceAllUsesWith(element);
+    read.erase();
   }
 
   /// Body operand `operand`, which is widened where it is read.
-  void table(Operation *op, unsigned operand, Weight &weight) {
+  void table(Operation *op, unsigned operand, QuantizedWeight &weight) {
     SmallVector<ReadOp> reads = readsOf(op, operand);
     setBodyOperand(op, operand, weight.values);
     OpBuilder outside(op);
@@ -343,24 +297,21 @@ private:
     unsigned scale = addBodyOperand(op, scales);
     for (ReadOp read : reads) {
       OpBuilder b(read);
-      Block *block = read->getBlock();
-      Type old = read.getResult().getType();
       unsigned leading = cast<BlockArgument>(read.getTensor()).getArgNumber() - operand;
+      Value tensor = read->getBlock()->getArgument(leading + scale);
       Value value = ReadOp::create(b, read.getLoc(), read.getTensor(), read.getIndices());
-      Value s = ReadOp::create(b, read.getLoc(), block->getArgument(leading + scale), read.getIndices().drop_back());
+      Value s = ReadOp::create(b, read.getLoc(), tensor, read.getIndices().drop_back());
       Value wide = arith::SIToFPOp::create(b, read.getLoc(), b.getF32Type(), value);
-      Value result = arith::MulFOp::create(b, read.getLoc(), wide, s);
-      if (old != b.getF32Type())
-        result = arith::TruncFOp::create(b, read.getLoc(), old, result);
-      read.replaceAllUsesWith(result);
-      read.erase();
+      replaceBy(read, arith::MulFOp::create(b, read.getLoc(), wide, s));
     }
   }
 
+  QuantFormat format;
   NamePatterns excluded;
-  double minSignalToNoise;
-  AccuracyReport *report; // null: nobody asks
-  std::vector<std::unique_ptr<Weight>> weights;
+  std::optional<double> minSignalToNoise;
+  AccuracyReport *report;      // null: nobody asks
+  const InputMoments *moments; // null: nobody knows
+  std::vector<std::unique_ptr<QuantizedWeight>> weights;
   std::map<std::pair<Operation *, Int8Layout>, size_t> numbers; // of weights
   std::vector<Use> uses;
   llvm::MapVector<Operation *, Wide> wide;
@@ -369,6 +320,7 @@ private:
 struct QuantizeWeightsPass : kt::impl::QuantizeWeightsBase<QuantizeWeightsPass> {
   using Base::Base;
   AccuracyReport *report = nullptr;
+  const InputMoments *moments = nullptr;
 
   void runOnOperation() override {
     for (const std::string &pattern : exclude)
@@ -376,15 +328,28 @@ struct QuantizeWeightsPass : kt::impl::QuantizeWeightsBase<QuantizeWeightsPass> 
         getOperation()->emitError("exclude: '" + pattern + "': " + *wrong);
         return signalPassFailure();
       }
-    if (isGraph(getOperation()) && failed(Quantizer(llvm::to_vector(exclude), minSnr, report).run(getOperation())))
+    if (bits != 4 && bits != 8) {
+      emitError(UnknownLoc::get(&getContext()), "bits: expected 4 or 8 but got ") << bits.getValue();
+      return signalPassFailure();
+    }
+    if (group < 16 || group > 256 || !llvm::isPowerOf2_64(group)) {
+      emitError(UnknownLoc::get(&getContext()), "group: expected a power of two from 16 to 256 but got ")
+          << group.getValue();
+      return signalPassFailure();
+    }
+    std::optional<double> least = minSnr < 0 ? std::nullopt : std::optional<double>(minSnr);
+    Quantizer quantizer({bits, group}, llvm::to_vector(exclude), least, report, moments);
+    if (isGraph(getOperation()) && failed(quantizer.run(getOperation())))
       signalPassFailure();
   }
 };
 
 } // namespace
 
-std::unique_ptr<Pass> kt::createQuantizeWeights(QuantizeWeightsOptions options, AccuracyReport *report) {
+std::unique_ptr<Pass> kt::createQuantizeWeights(QuantizeWeightsOptions options, AccuracyReport *report,
+                                                const InputMoments *moments) {
   auto pass = std::make_unique<QuantizeWeightsPass>(std::move(options));
   pass->report = report;
+  pass->moments = moments;
   return pass;
 }

@@ -13,10 +13,9 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "mlir/IR/Threading.h"
 #include "passes/Analysis/Bodies.h"
 #include "passes/Passes.h"
-#include <atomic>
+#include "passes/Precision/TiedWeights.h"
 
 namespace kt {
 #define GEN_PASS_DEF_SHAREWEIGHTS
@@ -27,28 +26,6 @@ using namespace mlir;
 using namespace kt;
 
 namespace {
-
-constexpr int64_t kLeastBytes = 1 << 20;
-
-/// Whether the table's rows are the panels' columns, number for number.
-bool areSame(ConstantOp table, ConstantOp panels) {
-  SymTensorType type = table.getResult().getType();
-  int64_t rows = *type.dim(0).asConstant(), columns = *type.dim(1).asConstant(), width = type.elementBytes();
-  const char *t = table.bytes().data(), *p = panels.bytes().data();
-  std::atomic<bool> same = true;
-  parallelFor(table.getContext(), 0, (rows + kPanel - 1) / kPanel, [&](size_t panel) {
-    int64_t first = panel * kPanel, count = std::min(kPanel, rows - first);
-    for (int64_t r = 0; r < count && same.load(std::memory_order_relaxed); ++r) {
-      const char *row = t + (first + r) * columns * width, *column = p + (panel * columns * kPanel + r) * width;
-      for (int64_t c = 0; c < columns; ++c, row += width, column += kPanel * width)
-        if (memcmp(row, column, width) != 0) {
-          same = false;
-          break;
-        }
-    }
-  });
-  return same;
-}
 
 /// The reads of a table, where bodies read it and nobody else does.
 std::optional<SmallVector<ReadOp>> allReadsOf(ConstantOp table) {
@@ -74,13 +51,12 @@ struct ShareWeightsPass : kt::impl::ShareWeightsBase<ShareWeightsPass> {
     DenseMap<SymTensorType, SmallVector<ConstantOp>> panels;
     getOperation()->walk([&](MatmulOp op) {
       auto constant = op.getRhs().getDefiningOp<ConstantOp>();
-      if (op.getPacked() && op.getParts() == 1 && constant)
+      if (op.getPacked() && !op.getBlocks() && op.getParts() == 1 && constant)
         panels[constant.getResult().getType()].push_back(constant);
     });
     SmallVector<ConstantOp> tables;
     getOperation()->walk([&](ConstantOp op) {
-      SymTensorType type = op.getResult().getType();
-      if (type.getRank() == 2 && (int64_t)op.bytes().size() >= kLeastBytes)
+      if (op.getResult().getType().getRank() == 2)
         tables.push_back(op);
     });
     for (ConstantOp table : tables) {
@@ -94,7 +70,7 @@ struct ShareWeightsPass : kt::impl::ShareWeightsBase<ShareWeightsPass> {
       if (!reads || reads->empty() || there == panels.end())
         continue;
       for (ConstantOp other : there->second)
-        if (areSame(table, other)) {
+        if (areTied(table, other)) {
           replace(table, other, *reads);
           break;
         }

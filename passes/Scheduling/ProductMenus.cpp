@@ -23,6 +23,12 @@ constexpr MmaTile kWarpgroupTiles[] = {
     {128, 128, 64, 8, 1, 3, 2, true}, {128, 128, 64, 8, 1, 6, 1, true}, {64, 256, 64, 4, 1, 5, 1, true},
     {128, 256, 64, 8, 1, 4, 1, true},
 };
+/// The same where weights in blocks wait beside the slabs.
+constexpr MmaTile kStagedTiles[] = {
+    {64, 64, 64, 4, 1, 8, 1, true},   {64, 128, 64, 4, 1, 3, 2, true},  {64, 128, 64, 4, 1, 7, 1, true},
+    {128, 128, 64, 8, 1, 3, 2, true}, {128, 128, 64, 8, 1, 5, 1, true}, {64, 256, 64, 4, 1, 4, 1, true},
+    {128, 256, 64, 8, 1, 4, 1, true}, {128, 256, 64, 8, 1, 3, 1, true},
+};
 /// Of convolutions, whose threads keep where their rows lie in the image: few rows each, and shallow slabs.
 constexpr MmaTile kConvTiles[] = {{64, 64, 32, 2, 2, 4, 0}, {128, 64, 32, 2, 2, 4, 2}, {128, 128, 32, 2, 2, 3, 1}};
 /// Of operands that come an element at a time.
@@ -37,7 +43,7 @@ constexpr MmaTile kPlainTile{64, 64, 32, 2, 2, 2, 1}, kElementsTile{64, 64, 32, 
 /// multiprocessor then, and one reads while the other waits for what comes before it.
 struct Rings {
   unsigned above;
-  GemvTile tiles[2]; // or one alone
+  GemvTile tiles[3]; // or fewer
 };
 constexpr Rings kRings[] = {{0, {{4, 2, 16, 5, true}, {4, 2, 8, 5, true}}},
                             {0, {{4, 1, 16, 8, true}}},
@@ -52,10 +58,20 @@ constexpr Rings kRings[] = {{0, {{4, 2, 16, 5, true}, {4, 2, 8, 5, true}}},
 constexpr Rings kKeptRings[] = {{0, {{1, 2, 16, 4, true}, {1, 2, 8, 5, true}}},
                                 {1, {{4, 2, 16, 6, true}, {4, 2, 8, 6, true}}},
                                 {4, {{8, 2, 8, 10, true}, {8, 2, 8, 6, true}}}};
+/// Of weights in blocks, whose units are longer and which take more arithmetic: as many warps as there can be.
+constexpr Rings kBlockRings[] = {{0, {{1, 2, 16, 3, true}, {1, 2, 8, 4, true}, {1, 2, 8, 2, true}}},
+                                 {0, {{1, 1, 16, 5, true}, {1, 1, 8, 5, true}}},
+                                 {1, {{4, 2, 16, 2, true}, {4, 2, 8, 3, true}}},
+                                 {4, {{8, 2, 16, 2, true}, {8, 2, 8, 2, true}}},
+                                 {8, {{16, 2, 8, 3, true}, {16, 2, 4, 3, true}}},
+                                 {16, {{32, 2, 8, 2, true}, {32, 2, 4, 2, true}}}};
 constexpr GemvTile kGemvCoreTiles[] = {{1, 1, 8, 2}, {4, 1, 8, 2}, {1, 2, 8, 2}, {8, 2, 8, 1}};
 
 /// Left alone, ptxas saves registers for more blocks than few rows have, and spills.
 constexpr SimtTile kFew{16, 64, 32, 2, 4, 4}, kLarge{128, 128, 8, 8, 8}, kSmall{64, 64, 16, 4, 4};
+
+/// A stage that widens all weights pays from some rows on, and takes no more memory than this for them.
+constexpr int64_t kFewestWidened = 64, kMostWidenedBytes = 1 << 29;
 
 /// A norm's row by threads that do one after the other and wait for memory each time, and a further row at the same
 /// time. Until a block knows that it is the last one: an atomic addition; what blocks that share rows wait for one
@@ -75,6 +91,14 @@ void Menu::products(const Product &p, const CostModel &cost, const TargetModel &
     tensorCoreProducts(p, cost, model);
   if (!p.isHalf() || tensorCores != TensorCorePriority::high)
     cudaCoreProducts(p, cost, model);
+}
+
+/// `config` with one entry more.
+static DictionaryAttr with(DictionaryAttr config, StringRef name, int64_t value) {
+  MLIRContext *context = config.getContext();
+  SmallVector<NamedAttribute> entries(config.begin(), config.end());
+  entries.push_back({StringAttr::get(context, name), IntegerAttr::get(IntegerType::get(context, 64), value)});
+  return DictionaryAttr::get(context, entries);
 }
 
 NormalizeOp Menu::leftNorm() {
@@ -98,12 +122,7 @@ void Menu::addProduct(StringRef path, DictionaryAttr config, const Product &p, c
                splits);
   }
   auto norm = cast<NormalizeOp>(kernel.computes()[1]);
-  auto with = [&](Follow follow) {
-    SmallVector<NamedAttribute> entries(config.begin(), config.end());
-    entries.push_back(
-        {StringAttr::get(context, "follow"), IntegerAttr::get(IntegerType::get(context, 64), (int64_t)follow)});
-    return DictionaryAttr::get(context, entries);
-  };
+  auto following = [&](Follow follow) { return with(config, "follow", (int64_t)follow); };
   Expr moved =
       p.m * p.resultColumns * (2 * elementBytes(cast<SymTensorType>(p.op->getResult(0).getType()).getElementType()));
   if (p.batch.empty()) {
@@ -120,41 +139,41 @@ void Menu::addProduct(StringRef path, DictionaryAttr config, const Product &p, c
     // Where blocks follow others on a multiprocessor, those wait until these are done with their rows: all of them
     // where blocks share, one or two bands' last blocks else.
     Expr last = turns(number(1), tile.rows) + number(kLastNanoseconds);
-    add(path, with(Follow::lastBlock), guard, time + last * Expr::min(expected.turns, number(2)), splits);
+    add(path, following(Follow::lastBlock), guard, time + last * Expr::min(expected.turns, number(2)), splits);
     Expr waits = Expr::max(turns(blocks, share), cost.cached(moved)) + number(kSharingNanoseconds);
-    add(path, with(Follow::sharing), guard, time + waits * expected.turns, splits);
+    add(path, following(Follow::sharing), guard, time + waits * expected.turns, splits);
   }
-  add(path, with(Follow::stage), guard, time + number(kStageNanoseconds) + cost.stream(moved, 80), splits);
+  add(path, following(Follow::stage), guard, time + number(kStageNanoseconds) + cost.stream(moved, 80), splits);
 }
 
 /// As deep a ring as there is room for beside the left side's rows, if that is deep enough.
-static std::optional<GemvTile> keepingRows(GemvTile tile, const Product &p, unsigned bytes, int64_t shared) {
+static std::optional<GemvTile> keepingRows(GemvTile tile, const Product &p, int64_t shared) {
   unsigned most = tile.ahead;
   tile.kept = *p.k.asConstant();
   for (; tile.ahead * 2 > most; --tile.ahead)
-    if (std::optional<GemvTile> found = GemvTile::get(tile, bytes, shared))
+    if (std::optional<GemvTile> found = GemvTile::get(tile, p.weightForm(), shared))
       return found;
   return std::nullopt;
 }
 
 void Menu::gemvProducts(const Product &p, const CostModel &cost, const TargetModel &model) {
-  unsigned bytes = elementBytes(p.rhsType);
+  WeightForm form = p.weightForm();
+  unsigned bytes = form.bytes;
   bool floats = isa<FloatType>(p.lhsType) && elementBytes(p.lhsType) <= 4;
-  bool weights = p.rhsType.isInteger(8) || (isa<FloatType>(p.rhsType) && (bytes == 2 || bytes == 4));
+  bool weights = p.blocks || p.rhsType.isInteger(8) || (isa<FloatType>(p.rhsType) && (bytes == 2 || bytes == 4));
   if (!p.packed || p.left != Product::Left::strided || !p.accType.isF32() || !floats || !weights)
     return;
   // For more rows than `above`.
   auto tryTile = [&](const GemvTile &wanted, Expr guard, unsigned above) {
-    std::optional<GemvTile> tile = GemvTile::get(wanted, bytes, model.sharedPerBlock());
+    std::optional<GemvTile> tile = GemvTile::get(wanted, form, model.sharedPerBlock());
     Expr few = Expr::lt(p.m, number(wanted.rows + 1));
     if (above)
       few = allOf({Expr::lt(number(above), p.m), few});
     // Parts have their panels by turns: a block has all of a column's.
     if (!tile || tile->panels % p.parts != 0)
       return;
-    if (tile->sharedBytes(bytes) > sharedPerBlock(0))
-      guard =
-          allOf({guard, Expr::lt(number(tile->sharedBytes(bytes) - 1), Expr::symbol(context, fact::kSharedPerBlock))});
+    if (tile->sharedBytes() > sharedPerBlock(0))
+      guard = allOf({guard, Expr::lt(number(tile->sharedBytes() - 1), Expr::symbol(context, fact::kSharedPerBlock))});
     // For up to eight rows there are rings of few columns instead.
     bool deep = p.canSplit(kLeastDepth) && tile->panels <= 2 && (tile->mma ? tile->rows > 8 : tile->warps == 8);
     // Of rows that a block makes it makes all.
@@ -171,13 +190,13 @@ void Menu::gemvProducts(const Product &p, const CostModel &cost, const TargetMod
     if (leftNorm())
       for (const Rings &rings : kKeptRings)
         for (const GemvTile &tile : rings.tiles)
-          if (std::optional<GemvTile> kept = keepingRows(tile, p, bytes, model.sharedPerBlock())) {
+          if (std::optional<GemvTile> kept = keepingRows(tile, p, model.sharedPerBlock())) {
             tryTile(*kept, copied, rings.above);
             break;
           }
-    for (const Rings &rings : kRings)
+    for (const Rings &rings : p.blocks ? ArrayRef(kBlockRings) : ArrayRef(kRings))
       for (const GemvTile &tile : rings.tiles)
-        if (GemvTile::get(tile, bytes, model.sharedPerBlock())) {
+        if (GemvTile::get(tile, form, model.sharedPerBlock())) {
           tryTile(tile, copied, rings.above);
           break;
         }
@@ -187,22 +206,39 @@ void Menu::gemvProducts(const Product &p, const CostModel &cost, const TargetMod
       tryTile(tile, number(1), 0);
 }
 
-void Menu::tensorCoreProducts(const Product &p, const CostModel &cost, const TargetModel &model) {
-  bool everywhere = tensorCores == TensorCorePriority::high, deep = p.canSplit(kLeastDepth);
-  Expr many = everywhere ? number(1) : Expr::lt(number(16), p.m);
-  auto tryTile = [&](MmaTile wanted, bool async, Expr guard, unsigned lanes, bool mayShare) {
+void Menu::tensorCoreProducts(const Product &given, const CostModel &cost, const TargetModel &model) {
+  bool everywhere = tensorCores == TensorCorePriority::high, deep = given.canSplit(kLeastDepth);
+  Expr many = everywhere ? number(1) : Expr::lt(number(16), given.m);
+  auto tryTile = [&](const Product &p, MmaTile wanted, bool async, Expr guard, unsigned lanes, bool mayShare) {
     // The same bytes hold twice the depth of integers.
     if (p.isInt8())
       wanted.bk *= 2, wanted.elementBytes = 1;
     std::optional<MmaTile> tile = MmaTile::get(wanted, model.sharedPerBlock());
     if (!tile)
       return;
+    WeightForm form = p.weightForm();
+    tile->staged = p.packed ? tile->stagedSlabs(form, model.sharedPerBlock()) : 0;
+    if (tile->warpgroups && p.blocks && tile->staged < 2)
+      return;
+    // Where sums and fragments are nearly all of a thread's registers there are none for words on their way.
+    constexpr unsigned kCrowded = 200;
+    if (!tile->warpgroups && p.blocks && tile->registers() > kCrowded)
+      return;
+    bool widened = p.blocks != given.blocks;
     // Newer cards of another kind may have less: what the target's own has is not what the run meets.
-    if (tile->sharedBytes() > sharedPerBlock(0))
-      guard = allOf({guard, Expr::lt(number(tile->sharedBytes() - 1), Expr::symbol(context, fact::kSharedPerBlock))});
-    addProduct(tile->warpgroups ? path::kWgmma : path::kMma, makeConfig(context, *tile, async), p, cost,
-               {tile->bm, tile->bn, tile->threads()}, guard, cost.product(p, *tile, async, lanes, mayShare));
+    int64_t shared = tile->sharedWith(form);
+    if (shared > sharedPerBlock(0))
+      guard = allOf({guard, Expr::lt(number(shared - 1), Expr::symbol(context, fact::kSharedPerBlock))});
+    CostModel::ProductCost expected = cost.product(p, *tile, async, lanes, mayShare);
+    DictionaryAttr config = makeConfig(context, *tile, async);
+    if (widened) {
+      expected.time = expected.time + number(kStageNanoseconds) + cost.stream(given.rightBytes() + p.rightBytes(), 100);
+      config = with(config, "widened", 1);
+    }
+    addProduct(tile->warpgroups ? path::kWgmma : path::kMma, config, p, cost, {tile->bm, tile->bn, tile->threads()},
+               guard, expected);
   };
+  const Product &p = given;
   Alignment copies;
   bool aligned = p.canAlign(copies);
   Expr copied = copies.condition(context);
@@ -220,20 +256,34 @@ void Menu::tensorCoreProducts(const Product &p, const CostModel &cost, const Tar
                                                                   : ArrayRef(kElementsTile);
       SmallVector<MmaTile> all(tiles);
       // A warpgroup reads columns of its right side from panels only.
-      if (isExact(target) && model.capability() == 90 && p.left == Product::Left::strided && p.isHalf() &&
-          (p.packed || p.rhsK.isConstant(1)))
-        llvm::append_range(all, kWarpgroupTiles);
-      for (const MmaTile &tile : all) {
-        Expr guard = allOf({copied, level.guard, many});
-        tryTile(tile, true, guard, level.lanes, false);
-        // Where tiles as large as the last ones are few, smaller ones fill the device without adding up.
-        if (deep && tile.bm * tile.bn <= 128 * 128)
-          tryTile(tile, true, guard, level.lanes, true);
+      bool warpgroups = isExact(target) && model.capability() == 90 && p.left == Product::Left::strided && p.isHalf() &&
+                        (p.packed || p.rhsK.isConstant(1));
+      auto tryAll = [&](const Product &p, ArrayRef<MmaTile> tiles, Expr guard) {
+        for (const MmaTile &tile : tiles) {
+          tryTile(p, tile, true, guard, level.lanes, false);
+          // Where tiles as large as the last ones are few, smaller ones fill the device without adding up.
+          if (deep && tile.bm * tile.bn <= 128 * 128)
+            tryTile(p, tile, true, guard, level.lanes, true);
+        }
+      };
+      Expr guard = allOf({copied, level.guard, many});
+      tryAll(p, tiles, guard);
+      if (warpgroups)
+        tryAll(p, p.blocks ? ArrayRef(kStagedTiles) : ArrayRef(kWarpgroupTiles), guard);
+      // Of many rows a stage widens all weights first, where their halves are no more than a part of a card's memory.
+      if (p.blocks && p.batch.empty()) {
+        Product widened = p;
+        widened.blocks = BlocksAttr(), widened.rhsType = p.lhsType;
+        guard = allOf(
+            {guard, Expr::lt(number(kFewestWidened), p.m), Expr::lt(widened.rightBytes(), number(kMostWidenedBytes))});
+        tryAll(widened, tiles, guard);
+        if (warpgroups)
+          tryAll(widened, kWarpgroupTiles, guard);
       }
     }
   // Whatever the guards above leave: rows that are not aligned to 16 bytes.
   if (everywhere && p.isHalf() && p.left == Product::Left::strided && !(aligned && launches.always(copied)))
-    tryTile(kPlainTile, false, number(1), 1, false);
+    tryTile(p, kPlainTile, false, number(1), 1, false);
 }
 
 void Menu::cudaCoreProducts(const Product &p, const CostModel &cost, const TargetModel &model) {

@@ -40,7 +40,7 @@ int64_t codeOf(CandidateAttr c) {
     kilobytes += t->mi() * t->ni() * t->bk / 16 * 3 / 8;
   if (std::optional<SimtTile> t = simtTileOf(c, 4))
     kilobytes += t->tm * t->tn * t->bk / 20;
-  if (std::optional<GemvTile> t = gemvTileOf(c, 2))
+  if (std::optional<GemvTile> t = gemvTileOf(c, WeightForm()))
     kilobytes += t->mma ? 6 + t->rows * t->panels / 8 : t->ahead * (2 + t->rows * t->panels / 16);
   if (c.getConfig().contains("follow"))
     kilobytes += (Follow)configured(c, "follow") == Follow::stage ? 6 : 30;
@@ -68,7 +68,7 @@ public:
       guards.push_back(c.getGuard() ? (int)program.add(c.getGuard()) : -1);
       costs.push_back(c.getCost() ? (int)program.add(c.getCost()) : -1);
       codes.push_back(codeOf(c));
-      forFewRows.push_back(gemvTileOf(c, 2).has_value());
+      forFewRows.push_back(gemvTileOf(c, WeightForm()).has_value());
     }
   }
 

@@ -1,13 +1,16 @@
-//===- HostBench.cpp - speed of host kernels on one thread ----------------===//
+//===- HostBench.cpp - speed of host kernels ------------------------------===//
 //
-// Prints the time of representative kernels: `HostBench [part of a name]`.
+// Prints the time of representative kernels on one thread: `HostBench [part of a name]`. Those that wait for weights
+// are measured with more copies of them than a cache holds, on each instruction set, on one thread and on two.
 //
 //===----------------------------------------------------------------------===//
 
 #include "test/codegen/HostRunner.h"
 #include <algorithm>
 #include <cstdio>
+#include <cstring>
 #include <ctime>
+#include <sstream>
 
 using namespace kt::test;
 
@@ -17,6 +20,13 @@ static const char *filter = "";
 static double now() {
   timespec t;
   clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+  return t.tv_sec + t.tv_nsec * 1e-9;
+}
+
+/// That of all threads.
+static double processTime() {
+  timespec t;
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
   return t.tv_sec + t.tv_nsec * 1e-9;
 }
 
@@ -60,6 +70,60 @@ static void matmul(int64_t m, int64_t n, int64_t k, bool packed, bool transposed
             " epilogue {\n ^bb0(%a: f32, %i: index, %j: index):\n kt.yield %a : f32\n }\n kt.yield %y : " + o,
         {m, n, k}, {(size_t)(m * k * 4), (size_t)((n + 15) / 16 * 16 * k * 4), (size_t)(m * n * 4)}, 2.0 * m * n * k,
         "GFLOPS");
+}
+
+/// Products of few rows: what they take is the time to read their weights, which have never been read before.
+/// `type` is an element type, or "b4 g32 f16": bits, group and scale of blocks.
+static void weights(const std::string &type, int64_t m, int64_t n = 4096, int64_t k = 4096) {
+  std::string name = "weights " + type + " " + std::to_string(m) + "x" + std::to_string(n) + "x" + std::to_string(k);
+  if (name.find(filter) == std::string::npos)
+    return;
+  int bits = 0, group = 0;
+  char mark = 0;
+  std::string scale, zeros;
+  bool blocks = type.find(" g") != std::string::npos; // "b4 g32 f16 zeros"
+  if (blocks)
+    std::istringstream(type) >> mark >> bits >> mark >> group >> scale >> zeros;
+  bool hasZeros = zeros == "zeros";
+  int64_t width = type == "f32" ? 4 : type == "f16" ? 2 : 1;
+  int64_t blockBytes = (scale == "f32" ? 64 : 32) + (hasZeros ? 16 : 0) + group * bits * 2;
+  size_t bytes = blocks ? n / 16 * (k / group) * blockBytes : n * k * width;
+  std::string l = "!kt.tensor<[p0, " + std::to_string(k) + "] x f32>",
+              o = "!kt.tensor<[p0, " + std::to_string(n) + "] x f32>", panels = std::to_string(n / 16);
+  std::string w = blocks ? "!kt.tensor<[" + panels + ", " + std::to_string(k / group) + ", " +
+                               std::to_string(blockBytes) + "] x ui8>"
+                         : "!kt.tensor<[" + panels + ", " + std::to_string(k) + ", 16] x " + type + ">";
+  std::string format = blocks ? "blocks = #kt.blocks<bits = " + std::to_string(bits) +
+                                    ", group = " + std::to_string(group) + ", scale = " + scale +
+                                    ", zeros = " + (hasZeros ? "true" : "false") + ">, "
+                              : "";
+  HostKernel kernel(
+      "^bb0(%x: " + l + ", %w: " + w + "):\n %y = kt.matmul %x, %w {packed, " + format + "depth = #kt.expr<" +
+          std::to_string(k) +
+          ">, maps = [affine_map<(m, n, k) -> (m, k)>, affine_map<(m, n, k) -> (n, k)>, "
+          "affine_map<(m, n, k) -> (m, n)>]} : " +
+          l + ", " + w + " -> " + o +
+          " epilogue {\n ^bb0(%a: f32, %i: index, %j: index):\n kt.yield %a : f32\n }\n kt.yield %y : " + o,
+      1);
+  std::vector<float> x = randomVector(m * k), y(m * n);
+  size_t copies = std::max<size_t>(2, (256 << 20) / bytes);
+  std::vector<uint8_t> all(copies * bytes, 0x11);
+  for (size_t target = 0; target < kernel.numTargets(); ++target)
+    for (int threads : {1, 2}) {
+      std::vector<double> times;
+      double total = 0;
+      for (size_t i = 0; times.size() < 2 * copies || total < 0.3; ++i) {
+        double start = processTime();
+        kernel.runInPlace({x.data(), &all[i % copies * bytes], y.data()}, {m}, target, threads);
+        times.push_back((processTime() - start) / threads);
+        total += times.back();
+      }
+      // Not the best one: now and then some of the weights are in a cache.
+      std::nth_element(times.begin(), times.begin() + times.size() / 4, times.end());
+      double time = times[times.size() / 4];
+      std::printf("%-36s v%zu, %d threads %8.1f us %7.2f GB/s %7.4f ns a weight  (compile %.0f ms)\n", name.c_str(),
+                  target + 3, threads, time * 1e6, bytes / time * 1e-9, time * 1e9 / (n * k), kernel.compileMs);
+    }
 }
 
 static void elementwise(const std::string &op) {
@@ -161,6 +225,12 @@ int main(int argc, char **argv) {
   matmul(1, 768, 3072, true);
   matmul(1, 4096, 4096, true);
   matmul(200, 512, 64, true);
+  for (const char *type :
+       {"f32", "f16", "i8", "b8 g32 f16", "b4 g32 f16", "b4 g32 f16 zeros", "b4 g128 f16", "b2 g32 f16"})
+    weights(type, 1);
+  for (int64_t rows : {2, 4, 8, 128})
+    for (const char *type : {"f32", "i8", "b4 g32 f16"})
+      weights(type, rows);
   matmul(512, 512, 512, false);
   matmul(512, 512, 512, false, true);
   matmul(1, 4096, 1024, false);

@@ -2,7 +2,7 @@
 """A decoder's tokens a second on a card, beside what the memory can: of the sizes of Llama 1B and 8B, in half precision, with random weights.
 
 decoders.py make DIR 1b|8b|tiny          writes the model as onnxruntime-genai's builder would and genai_config.json
-decoders.py time DIR --bin BIN [--device cuda:0] [--context 1024] [--new 128] [--streams 8] [--sample greedy]
+decoders.py time DIR --bin BIN [--device cuda:0] [--context 1024] [--new 128] [--streams 8] [--sample greedy] [--quant int8]
 
 `time` compiles it and prints a row each: the time to the first of a prompt of 200 tokens and to the tenth, milliseconds a token at the context once graphs are recorded,
 the share of the bandwidth of a plain read that the weights' bytes are, whether plain caches and a prompt in pieces give the same tokens, and how many times the tokens several
@@ -118,7 +118,7 @@ def measure(options):
     begin = time.time()
     more = ['--sample', options.sample] if options.sample else []
     target = [] if options.device.startswith('cuda') else ['--target', 'host']
-    subprocess.run([f'{options.bin}/ktc', 'compile', f'{options.folder}/model.onnx', '-o', f'{options.folder}/model.ktm', *more, *target], check=True)
+    subprocess.run([f'{options.bin}/ktc', 'compile', f'{options.folder}/model.onnx', '-o', f'{options.folder}/model.ktm', '--quant', options.quant, *more, *target], check=True)
     print(f'compiled in {time.time() - begin:.1f} s', flush=True)
     with open(f'{options.folder}/genai_config.json', encoding='utf-8') as file:
         vocabulary = json.load(file)['model']['vocab_size']
@@ -155,6 +155,7 @@ def main():
     timer.add_argument('--new', type=int, default=128)
     timer.add_argument('--streams', type=int, default=8)
     timer.add_argument('--sample')
+    timer.add_argument('--quant', default='none')
     options = parser.parse_args()
     if options.command == 'make':
         make(options.folder, options.size)

@@ -17,16 +17,21 @@ namespace kt::test {
 
 class HostKernel {
 public:
+  static constexpr int kMostThreads = 64; // of a measurement
   /// `text` is the kernel's body in kt syntax: "^bb0(%x: ...): ... kt.yield ..."; `params` says how many p0.. it has.
   HostKernel(const std::string &text, int params);
   ~HostKernel();
   bool ok() const { return !targets.empty(); }
+  /// Instruction sets that there is code for and that this CPU has, the narrowest first.
+  size_t numTargets() const { return targets.size(); }
   /// Runs all stages. `buffers` are operands, then results; they have exactly the bytes that their types say. Where the
   /// code touches anything else, or an operand changes, the test fails and says which buffer of which kernel it was.
-  /// `threads` 0: all tasks in one call.
-  void run(const std::vector<void *> &buffers, const std::vector<int64_t> &ints, int threads = 1) const;
-  /// All tasks in one call over the buffers as they are: for measurements.
-  void runInPlace(const std::vector<void *> &buffers, const std::vector<int64_t> &ints) const;
+  /// `threads` 0: all tasks in one call. All instruction sets run; results are those of number `shown`.
+  void run(const std::vector<void *> &buffers, const std::vector<int64_t> &ints, int threads = 1,
+           size_t shown = 0) const;
+  /// All tasks over the buffers as they are, without any checks: for measurements.
+  void runInPlace(const std::vector<void *> &buffers, const std::vector<int64_t> &ints, size_t target = 0,
+                  int threads = 1) const;
   const codegen::KernelCode &getCode() const { return code; }
   mutable artifact::FaultRecord faults; // of the latest run
   double compileMs = 0;

@@ -17,7 +17,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     return 0;
   PipelineOptions options;
   options.precision = static_cast<Precision>(size % 4);
-  options.quant = size / 4 % 4 == 3 ? Quant::int8 : Quant::none;
+  if (size / 4 % 4 == 3)
+    options.quant = size / 64 % 4 == 3 ? QuantFormat::int4() : QuantFormat::int8();
   options.optLevel = size / 16 % 4 ? 3 : 0;
   options.maxSliceBytes = size / 64 % 2 ? 0 : 1 << 12;
   for (Phase phase : allPhases()) {

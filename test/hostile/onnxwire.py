@@ -101,8 +101,8 @@ def graph(nodes, inputs, outputs, initializers=(), name="g"):
     return out + b"".join(chunk(11, i) for i in inputs) + b"".join(chunk(12, o) for o in outputs)
 
 
-def model(nodes, inputs, outputs, initializers=(), opset=18, functions=()):
-    opsets = chunk(8, chunk(1, "") + number(2, opset)) + chunk(8, chunk(1, "local") + number(2, 1))
+def model(nodes, inputs, outputs, initializers=(), opset=18, functions=(), domains=()):
+    opsets = chunk(8, chunk(1, "") + number(2, opset)) + b"".join(chunk(8, chunk(1, domain) + number(2, 1)) for domain in ("local", *domains))
     return number(1, 8) + chunk(7, graph(nodes, inputs, outputs, initializers)) + opsets + b"".join(chunk(25, f) for f in functions)
 
 

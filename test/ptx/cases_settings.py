@@ -1,6 +1,7 @@
 """Kernels of half-precision operands under other settings of the compiler: without tensor cores, with them where rows are many and aligned,
 with one variant for all shapes, and with all that there are but those for few rows. The results are the same; which instructions compute them is not."""
 import cases_attention
+import cases_blocks
 import cases_conv
 import cases_matmul
 import cases_views
@@ -21,6 +22,10 @@ NO_GEMV = '^(?!.* gemv )'  # cases_gemv.py has those
 # What has warpgroups multiply: operands in panels and in rows, converted on the way, rows that lie apart, a norm behind.
 WARPGROUPS = ('linear_f16_136_200', 'linear_bf16_72_64', 'linear_f16_72_2048', 'int8_f16', 'scores_f16', 'rows_apart_f16', 'both_in_one_f16',
               'ragged_41_104')
+
+
+# The same of weights in blocks: a word of a chunk, two words, two chunks; zero points; parts.
+BLOCKS = ('blocks_int4_f16_72_320', 'blocks_int4_f16_41_200', 'blocks_int8_f16_40_136', 'blocks_int2_f16_40_200', 'blocks_int8_parts_bf16_40_200')
 
 
 def low(ints, kernel, ptx):
@@ -44,6 +49,11 @@ def normal(name):
 
 def settings_cases():
     cases = []
+    for c in cases_blocks.block_cases():
+        if c.name in BLOCKS:
+            hopper = c.compiled_with('warpgroups', ['--variants=all'], None)
+            hopper.runs, hopper.target, hopper.only = hopper.runs[1::4], 'sm_90a', 'wgmma'
+            cases.append(hopper)
     for c in cases_matmul.matmul_cases() + cases_conv.conv_cases() + cases_attention.attention_cases() + cases_views.view_cases():
         if c.name in ALL:
             every = c.compiled_with('all', ['--variants=all'], None)

@@ -16,6 +16,14 @@ Value KernelBuilder::permute(Value x, Value y, unsigned selector) {
       .getResult(0);
 }
 
+Value KernelBuilder::maskedWith(Value x, uint32_t mask, uint32_t bits) {
+  std::string text = "lop3.b32 $0, $1, " + std::to_string(mask) + ", " + std::to_string(bits) + ", 234;";
+  return LLVM::InlineAsmOp::create(b, loc, TypeRange(i32), ValueRange{x}, text, "=r,r", /*has_side_effects=*/false,
+                                   /*is_align_stack=*/false, LLVM::TailCallKind::None, LLVM::AsmDialectAttr(),
+                                   ArrayAttr())
+      ->getResult(0);
+}
+
 Values KernelBuilder::loadWhen(Value when, Value ptr, Type scalar, unsigned n, bool once, Where where) {
   At here(*this, where);
   unsigned bits = scalar.getIntOrFloatBitWidth();

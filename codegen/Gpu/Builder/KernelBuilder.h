@@ -127,6 +127,8 @@ public:
   Value sext(Value x) { return b.createOrFold<mlir::arith::ExtSIOp>(loc, i64, x); }
   /// Four of the eight bytes of x and y; each digit of `selector` says which, the lowest first, from 4 on y's.
   Value permute(Value x, Value y, unsigned selector);
+  /// (x & mask) | bits as one instruction, which the assembler would make two of.
+  Value maskedWith(Value x, uint32_t mask, uint32_t bits);
   Value toIndex(Value x);
   Value fromIndex(Value x);
 

@@ -139,7 +139,7 @@ private:
 class ConvFetch : public SlabFetch {
 public:
   ConvFetch(KernelBuilder &k, ConvOp op, Value firstChannel, Expr channels, Expr rows, Expr depth, bool vectors)
-      : k(k), geometry(k, op), firstChannel(firstChannel), channels(channels), rows(rows), depth(depth) {
+      : SlabFetch(k), geometry(k, op), firstChannel(firstChannel), channels(channels), rows(rows), depth(depth) {
     type = op.getInput().getType().scalarType();
     fromUnsigned = op.getInput().getType().getElementType().isUnsignedInteger();
     vector = vectors && channels.isMultipleOf(4) && hasAlignedChannels(op, 4);
@@ -152,7 +152,6 @@ private:
     Values both = delinearize(k, kk, {Expr::constant(k.b.getContext(), 1), channels});
     return geometry.at(geometry.row(row, rows), geometry.tapOffsets(both[0]), k.add(firstChannel, both[1]));
   }
-  KernelBuilder &k;
   Geometry geometry;
   Value firstChannel;
   Expr channels, rows, depth;

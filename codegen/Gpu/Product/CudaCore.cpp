@@ -6,6 +6,8 @@ using namespace mlir;
 using namespace kt;
 using namespace kt::gpu;
 
+Values SlabFetch::four(Value row, Value kk) { return k.loadElements(pointer(row, kk), type, 4); }
+
 namespace {
 
 constexpr unsigned kFmasInARow = 128;
@@ -13,7 +15,7 @@ constexpr unsigned kFmasInARow = 128;
 class PanelFetch : public SlabFetch {
 public:
   PanelFetch(KernelBuilder &k, Type element, bool isUnsigned, Value base, Value columns, Value depth)
-      : k(k), base(base), depth(depth) {
+      : SlabFetch(k), base(base), depth(depth) {
     type = element, fromUnsigned = isUnsigned, alongK = false, vector = true;
     padded = k.and_(k.add(columns, 15), -16);
   }
@@ -24,7 +26,6 @@ public:
   }
 
 private:
-  KernelBuilder &k;
   Value base, depth, padded;
 };
 
@@ -50,8 +51,8 @@ public:
       Value row = k.add(row0, r), at = k.add(k0, kk);
       if (f.vector) {
         all.append(k.ifElse(
-            f.valid(row, at), SmallVector<Type>(4, f.type),
-            [&] { return k.loadElements(f.pointer(row, at), f.type, 4); }, [&] { return Values(4, k.zero(f.type)); }));
+            f.valid(row, at), SmallVector<Type>(4, f.type), [&] { return f.four(row, at); },
+            [&] { return Values(4, k.zero(f.type)); }));
         continue;
       }
       for (unsigned e = 0; e < 4; ++e) {

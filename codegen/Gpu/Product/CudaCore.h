@@ -16,7 +16,13 @@ public:
   bool alongK = true;        // neighbours in memory are k's, else rows
   bool vector = false;       // groups of four neighbours are aligned and whole
   virtual Value valid(Value row, Value k) = 0;
-  virtual Value pointer(Value row, Value k) = 0;
+  /// Where an element is; what has no such place answers groups of four instead.
+  virtual Value pointer(Value row, Value k) { return {}; }
+  virtual Values four(Value row, Value k);
+
+protected:
+  explicit SlabFetch(KernelBuilder &k) : k(k) {}
+  KernelBuilder &k;
 };
 
 /// Packed panels [n / 16][k][16].
@@ -24,6 +30,9 @@ std::unique_ptr<SlabFetch> panelFetch(KernelBuilder &k, Type element, bool isUns
                                       Value depth);
 /// An element of a factor as the accumulator's type.
 Value toAccumulator(KernelBuilder &k, Value element, bool isUnsigned, Type acc);
+
+/// Weights of few bits, in f32.
+std::unique_ptr<SlabFetch> blockFetch(KernelBuilder &k, const GemmProblem &p, Value base);
 
 /// Answers the accumulators [tm][tn].
 Values emitSimtLoop(KernelBuilder &k, const SimtTile &t, SlabFetch &a, SlabFetch &b, Type acc, Value m0, Value n0,

@@ -6,7 +6,61 @@ using namespace mlir;
 using namespace kt;
 using namespace kt::gpu;
 
+Fetched::Fetched(TileSource &source, Values &state, unsigned lookahead) : source(source) {
+  for (unsigned slab = 0; slab < lookahead; ++slab)
+    slabs.push_back(fetch(state));
+}
+
+SmallVector<Values> Fetched::fetch(Values &state) {
+  source.beginSlab(state);
+  SmallVector<Values> chunks;
+  for (unsigned i = 0; i < source.count; ++i)
+    chunks.push_back(source.fetch(i));
+  state = source.advance(state);
+  return chunks;
+}
+
+SmallVector<Values> Fetched::next(Values &state) {
+  slabs.push_back(fetch(state));
+  SmallVector<Values> oldest = std::move(slabs.front());
+  slabs.pop_front();
+  return oldest;
+}
+
+Values Fetched::carried() const {
+  Values all;
+  for (const SmallVector<Values> &slab : slabs)
+    for (const Values &chunk : slab)
+      all.append(chunk);
+  return all;
+}
+
+void Fetched::assign(ValueRange values) {
+  for (SmallVector<Values> &slab : slabs)
+    for (Values &chunk : slab)
+      for (Value &v : chunk)
+        v = values.front(), values = values.drop_front();
+}
+
+unsigned Fetched::size() const { return carried().size(); }
+
+void GemmProblem::widen() {
+  widenedFrom = blocks;
+  blocks = BlocksAttr();
+  rhsType = lhsType;
+}
+
+Expr GemmProblem::widenedBytes() const {
+  return widenedFrom ? Expr::ceilDiv(n, number(kPanel)) * k * (2 * kPanel) : number(0);
+}
+
+Value kt::gpu::partialsOf(KernelBuilder &k, const GemmProblem &p) {
+  return p.widenedFrom ? k.gep(k.workspace(), k.ext(k.size(p.widenedBytes()))) : k.workspace();
+}
+
 Value kt::gpu::factorBase(KernelBuilder &k, const GemmProblem &p, unsigned factor, ArrayRef<Value> batch) {
+  if (factor == 1 && p.widenedFrom)
+    return k.workspace();
   Value offset = batchOffset(k, batch, factor ? p.rhsBatch : p.lhsBatch);
   Value operand = p.op->getOperand(factor);
   return k.at(k.bufferOf(operand), k.add(offset, k.size(factor ? p.rhsOffset : p.lhsOffset)),

@@ -10,6 +10,7 @@
 
 #include "codegen/Gpu/Builder/Kernels.h"
 #include "dialects/KT/Schedule/Products.h"
+#include <deque>
 #include <functional>
 
 namespace kt::gpu {
@@ -24,6 +25,14 @@ struct GemmProblem : Product {
   std::function<std::unique_ptr<TileSource>(KernelBuilder &, const MmaTile &, Value m0, ArrayRef<Value> batch)>
       lhsTiles;
   std::function<std::unique_ptr<SlabFetch>(KernelBuilder &, ArrayRef<Value> batch, bool vectors)> lhsFetch;
+  /// Set where a stage before the product makes panels of what the right side's blocks stand for, at the workspace's
+  /// start: these are the product's right side.
+  BlocksAttr widenedFrom;
+
+  /// Reads panels of the left side's type instead of blocks.
+  void widen();
+  /// Bytes of those panels.
+  Expr widenedBytes() const;
 };
 
 /// Emits the epilogue region and the stores. `lanes` neighbours along n are given at once.
@@ -42,18 +51,29 @@ private:
 
 /// Where a factor starts for one batch.
 Value factorBase(KernelBuilder &k, const GemmProblem &p, unsigned factor, ArrayRef<Value> batch);
+/// Where partial sums begin.
+Value partialsOf(KernelBuilder &k, const GemmProblem &p);
+/// Adds the stage that makes the panels of a product's `widenedFrom`.
+llvm::LogicalResult addWideningStage(KernelSink &sink, artifact::Variant &variant, const GemmProblem &p);
 /// Elements from the left side's first row to row `row`.
 Value rowOffset(KernelBuilder &k, const GemmProblem &p, Value row);
 /// Batch indices and the element offset that they give with these strides.
 Value batchOffset(KernelBuilder &k, ArrayRef<Value> at, ArrayRef<Expr> strides);
 
 /// Copies one operand's tile of a slab into shared memory, a thread's share of `count` 16-byte chunks. Copies that pass
-/// through registers are fetched first and put later.
+/// through registers are fetched first and put later, by loops `lookahead` slabs later: then nobody waits for memory.
 class TileSource {
 public:
   virtual ~TileSource() = default;
   unsigned count = 0;
   unsigned tileBytes = 0;
+  unsigned lookahead = 0;
+  /// Of what can wait in shared memory as it lies in memory, instead of in registers: the bytes of a slab. A thread's
+  /// chunks are its own there.
+  unsigned stagedBytes = 0;
+  virtual void stage(unsigned i, Value slot) {}
+  /// What fetch answers, from there.
+  virtual Values staged(unsigned i, Value slot) { return {}; }
   /// What changes from slab to slab, before the first one: `k0` is its first k.
   virtual Values start(Value k0) = 0;
   virtual Values advance(ValueRange state) = 0;
@@ -61,6 +81,24 @@ public:
   virtual void beginSlab(ValueRange state) = 0;
   virtual Values fetch(unsigned i) { return {}; }
   virtual void put(unsigned i, Value slot, ValueRange fetched) = 0;
+};
+
+/// What a loop has in registers of slabs that it has fetched and not put yet, as values that it carries.
+class Fetched {
+public:
+  /// Fetches the source's next `lookahead` slabs, from `state` on, which moves behind them.
+  Fetched(TileSource &source, Values &state, unsigned lookahead);
+  /// From what a loop carries.
+  Values carried() const;
+  void assign(ValueRange values);
+  unsigned size() const;
+  /// Answers the oldest slab's chunks and fetches the next slab's: those of `state`, which moves behind it.
+  SmallVector<Values> next(Values &state);
+
+private:
+  SmallVector<Values> fetch(Values &state);
+  TileSource &source;
+  std::deque<SmallVector<Values>> slabs;
 };
 
 /// Where one thread's fragments of an operand lie in its tile.
@@ -79,9 +117,10 @@ bool columnsTakeTurns(const MmaTile &t, Layout bLayout);
 /// The main loop: answers the accumulators, [mi][ni][4].
 SmallVector<Value> emitMainLoop(KernelBuilder &k, const MmaTile &t, TileSource &a, TileSource &b, Layout bLayout,
                                 const GemmProblem &p, Value k0, Value slabs);
-/// The same by warpgroups, from the same tiles.
+/// The same by warpgroups, from the same tiles. `staged` slabs of a right side that waits as it lies in memory are
+/// behind the tile's shared memory.
 SmallVector<Value> emitWarpgroupLoop(KernelBuilder &k, const MmaTile &t, TileSource &a, TileSource &b, Layout bLayout,
-                                     const GemmProblem &p, Value k0, Value slabs);
+                                     const GemmProblem &p, Value k0, Value slabs, unsigned staged);
 /// Runs the epilogue over a tile through shared memory. In a kernel that can split its depth, raw sums go to `partial`
 /// instead when it does.
 void emitTileEpilogue(KernelBuilder &k, const MmaTile &t, const GemmProblem &p, GemmEpilogue &epilogue,

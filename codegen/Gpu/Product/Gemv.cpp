@@ -41,7 +41,7 @@ static void emitColumns(KernelBuilder &k, const GemmProblem &p, const GemvTile &
 
 /// Has all of the left side's rows in shared memory, where the ring reads them, as the norm that makes them does.
 static void keepRows(KernelBuilder &k, const KernelSink &sink, const GemmProblem &p, const GemvTile &t) {
-  Value start = k.add(k.shared(), t.keptFrom(elementBytes(p.rhsType))), rows = k.min(k.size(p.m), t.rows);
+  Value start = k.add(k.shared(), t.keptFrom()), rows = k.min(k.size(p.m), t.rows);
   unsigned bytes = t.keptPitch(), zeros = (bytes - 64) / 2 - t.kept;
   auto place = [&](Value row, Value column) { return k.at(k.sptr(k.add(start, k.mul(row, bytes))), column, 2); };
   // Weights behind the last k are zeros too, but zero times what is no number is none either.
@@ -67,7 +67,7 @@ static void keepRows(KernelBuilder &k, const KernelSink &sink, const GemmProblem
 
 LogicalResult kt::gpu::buildGemv(KernelSink &sink, const GemmProblem &p, StringRef family) {
   std::string why;
-  std::optional<GemvTile> tile = gemvTileOf(sink.candidate, elementBytes(p.rhsType), &why);
+  std::optional<GemvTile> tile = gemvTileOf(sink.candidate, p.weightForm(), &why);
   if (!tile)
     return p.op->emitError() << "no kernel for " << sink.candidate << ": " << why;
   const GemvTile &t = *tile;
@@ -92,7 +92,7 @@ LogicalResult kt::gpu::buildGemv(KernelSink &sink, const GemmProblem &p, StringR
     tiles.end = k.add(tiles.first, 1), tiles.step = k.c(1);
     batch = delinearize(k, matrix, p.batch);
   }
-  unsigned step = t.warps * GemvTile::kUnit;
+  unsigned step = t.warps * t.unit();
   Value rounds = k.size(Expr::ceilDiv(p.k, p.number(step))), first = k.c(0), partial;
   if (split) {
     partial = splitRange(k, p, rounds, first);
@@ -115,12 +115,12 @@ LogicalResult kt::gpu::buildGemv(KernelSink &sink, const GemmProblem &p, StringR
   if (t.mma) {
     emitGemvRing(k, p, t, part, tiles, wait, start, finish);
   } else {
-    emitGemvInRegisters(k, p, t, part, tiles.first, [&] {
+    (p.blocks ? emitGemvBlocks : emitGemvInRegisters)(k, p, t, part, tiles.first, [&] {
       wait();
       start();
     });
     finish(tiles.first);
   }
   Expr blocks = t.mma && p.batch.empty() ? Expr::symbol(sink.kernel.getContext(), fact::kSmCount) : Expr();
-  return addProduct(sink, p, k, family.str() + " " + t.str(), shape, t.sharedBytes(elementBytes(p.rhsType)), blocks);
+  return addProduct(sink, p, k, family.str() + " " + t.str(), shape, t.sharedBytes(), blocks);
 }

@@ -17,9 +17,9 @@ namespace {
 class CoreUnits {
 public:
   CoreUnits(KernelBuilder &k, const GemmProblem &p, const GemvTile &t, const GemvPart &part, Value tile)
-      : k(k), p(p), t(t), end(part.end), lane(k.and_(k.tid(), 31)), bytes(elementBytes(p.rhsType)), columns(16 / bytes),
-        deep(GemvTile::kUnit / bytes) {
-    column = k.mul(k.rem(lane, bytes), columns), depth = k.div(lane, bytes);
+      : columns(16 / elementBytes(p.rhsType)), k(k), p(p), t(t), end(part.end), lane(k.and_(k.tid(), 31)),
+        bytes(elementBytes(p.rhsType)), deep(t.unit() / bytes) {
+    depth = k.div(lane, bytes);
     Value count = k.shr(k.add(k.size(p.n), 15), 4);
     for (unsigned q = 0; q < t.panels; ++q) {
       Value number = k.add(k.mul(tile, t.panels), q);
@@ -32,6 +32,7 @@ public:
       rows.push_back(k.at(part.left, rowOffset(k, p, k.c(r)), elementBytes(p.lhsType)));
     }
   }
+  const unsigned columns; // of a lane
   unsigned sumCount() const { return t.panels * t.rows * columns; }
 
   /// The unit of the k's from `k0` on: its weights, then the rows' elements; zeros behind the end.
@@ -78,36 +79,6 @@ public:
     }
   }
 
-  /// Stores the warp's sums of rows that are there as [row][column] from `place` on.
-  void store(ValueRange sums, Value place) {
-    for (unsigned q = 0; q < t.panels; ++q) {
-      // Lanes that differ in their k's share the adding: at each exchange a lane gives away half of its sums.
-      Values mine(sums.slice(q * t.rows * columns, t.rows * columns));
-      Value first = k.c(0), stores = k.cBool(true);
-      for (unsigned mask = 16; mask >= bytes; mask /= 2) {
-        Value upper = k.cmp(Pred::ne, k.and_(lane, mask), 0);
-        unsigned half = mine.size() / 2;
-        if (half == 0) {
-          mine[0] = k.addf(mine[0], k.shuffleXor(mine[0], mask));
-          stores = k.and_(stores, k.xor_(upper, k.cBool(true)));
-          continue;
-        }
-        Values kept;
-        for (unsigned e = 0; e < half; ++e) {
-          Value given = k.sel(upper, mine[e], mine[half + e]), keep = k.sel(upper, mine[half + e], mine[e]);
-          kept.push_back(k.addf(keep, k.shuffleXor(given, mask)));
-        }
-        first = k.add(first, k.sel(upper, k.c(half), k.c(0)));
-        mine = kept;
-      }
-      for (auto [e, sum] : llvm::enumerate(mine)) {
-        Value number = k.add(first, e), row = k.div(number, columns);
-        Value at = k.add(k.mul(row, t.pitch()), k.add(k.add(column, k.rem(number, columns)), q * kPanel));
-        k.ifThen(k.and_(stores, k.lt(row, k.size(p.m))), [&] { k.storeElement(sum, k.at(place, at, 4)); });
-      }
-    }
-  }
-
 private:
   /// A lane's weights of one k in f32.
   Values weights(ValueRange words) {
@@ -125,18 +96,50 @@ private:
   const GemmProblem &p;
   const GemvTile &t;
   Value end, lane;
-  unsigned bytes, columns, deep; // columns of a lane, and k's of one load of a warp
-  Value column, depth;           // the first of a lane's columns in a panel, and its first k in a unit
+  unsigned bytes, deep; // k's of one load of a warp
+  Value depth;          // a lane's first k in a unit
   Values panels, ends, rows, valid;
 };
 
 } // namespace
 
+void kt::gpu::storeLaneSums(KernelBuilder &k, const GemmProblem &p, const GemvTile &t, unsigned columns,
+                            ValueRange sums, Value place) {
+  unsigned across = kPanel / columns; // lanes that have a panel's columns
+  Value lane = k.and_(k.tid(), 31), column = k.mul(k.rem(lane, across), columns);
+  for (unsigned q = 0; q < t.panels; ++q) {
+    // Lanes that differ in their k's share the adding: at each exchange a lane gives away half of its sums.
+    Values mine(sums.slice(q * t.rows * columns, t.rows * columns));
+    Value first = k.c(0), stores = k.cBool(true);
+    for (unsigned mask = 16; mask >= across; mask /= 2) {
+      Value upper = k.cmp(Pred::ne, k.and_(lane, mask), 0);
+      unsigned half = mine.size() / 2;
+      if (half == 0) {
+        mine[0] = k.addf(mine[0], k.shuffleXor(mine[0], mask));
+        stores = k.and_(stores, k.xor_(upper, k.cBool(true)));
+        continue;
+      }
+      Values kept;
+      for (unsigned e = 0; e < half; ++e) {
+        Value given = k.sel(upper, mine[e], mine[half + e]), keep = k.sel(upper, mine[half + e], mine[e]);
+        kept.push_back(k.addf(keep, k.shuffleXor(given, mask)));
+      }
+      first = k.add(first, k.sel(upper, k.c(half), k.c(0)));
+      mine = kept;
+    }
+    for (auto [e, sum] : llvm::enumerate(mine)) {
+      Value number = k.add(first, e), row = k.div(number, columns);
+      Value at = k.add(k.mul(row, t.pitch()), k.add(k.add(column, k.rem(number, columns)), q * kPanel));
+      k.ifThen(k.and_(stores, k.lt(row, k.size(p.m))), [&] { k.storeElement(sum, k.at(place, at, 4)); });
+    }
+  }
+}
+
 void kt::gpu::emitGemvInRegisters(KernelBuilder &k, const GemmProblem &p, const GemvTile &t, const GemvPart &part,
                                   Value tile, function_ref<void()> wait) {
   CoreUnits units(k, p, t, part, tile);
-  unsigned step = t.warps * GemvTile::kUnit;
-  Value k0 = k.add(part.first, k.mul(k.shr(k.tid(), 5), GemvTile::kUnit));
+  unsigned step = t.warps * t.unit();
+  Value k0 = k.add(part.first, k.mul(k.shr(k.tid(), 5), t.unit()));
   Values state(units.sumCount(), k.cf(0));
   unsigned size = 0;
   // Nothing that runs writes weights: they are on their way while launches before this one end.
@@ -163,5 +166,6 @@ void kt::gpu::emitGemvInRegisters(KernelBuilder &k, const GemmProblem &p, const 
     return sums;
   });
   done.resize(units.sumCount());
-  units.store(done, k.gep(k.sptr(k.shared()), k.mul(k.shr(k.tid(), 5), t.rows * t.pitch() * 4)));
+  storeLaneSums(k, p, t, units.columns, done,
+                k.gep(k.sptr(k.shared()), k.mul(k.shr(k.tid(), 5), t.rows * t.pitch() * 4)));
 }

@@ -13,96 +13,121 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "codegen/Gpu/Product/Gemv.h"
+#include "codegen/Gpu/Product/GemvRing.h"
 
 using namespace mlir;
 using namespace kt;
 using namespace kt::gpu;
 
+Ring::Ring(KernelBuilder &k, const GemmProblem &p, const GemvTile &t, const GemvPart &part, const GemvTiles &tiles)
+    : k(k), p(p), t(t), part(part), tiles(tiles), fragments((t.rows + 7) / 8), lane(k.and_(k.tid(), 31)),
+      warp(k.shr(k.tid(), 5)), group(k.shr(lane, 2)), third(k.and_(lane, 3)) {
+  begin = k.add(k.shared(), k.add(k.mul(warp, t.ahead * t.slotBytes()), t.sumBytes()));
+  end = k.add(begin, t.ahead * t.slotBytes());
+  firstK = k.add(part.first, k.mul(warp, t.unit()));
+  lastK = k.add(firstK, k.mul(k.sub(part.rounds, 1), step()));
+  panels = k.shr(k.add(k.size(p.n), 15), 4);
+  Value first = k.rem(group, std::min(t.rows, 8u)); // lanes beyond copy what is further along k
+  for (unsigned f = 0; f < fragments; ++f) {
+    Value row = k.add(first, f * 8), there = k.lt(row, k.size(p.m));
+    // Rows that are not there begin where the first does.
+    rows.push_back(k.at(part.left, k.add(rowOffset(k, p, k.sel(there, row, k.c(0))), k.mul(third, 8)), 2));
+    rowEnds.push_back(k.sel(there, part.end, k.c(0)));
+  }
+  Value inSlot = k.rem(lane, std::min(t.rows, 8u) * 4);
+  rowsInSlot = k.add(k.mul(inSlot, 16), t.unitBytes());
+  if (t.kept)
+    keptRows = k.add(k.add(k.shared(), t.keptFrom()),
+                     k.add(k.mul(k.shr(inSlot, 2), t.keptPitch()), k.mul(k.add(firstK, k.mul(third, 8)), 2)));
+}
+
+Ring::Place Ring::next(const Place &at) {
+  Value last = k.cmp(Pred::sge, at.k0, lastK);
+  return {k.sel(last, firstK, k.add(at.k0, step())), k.sel(last, k.add(at.tile, tiles.step), at.tile), bump(at.slot)};
+}
+
+Value Ring::bump(Value slot) {
+  Value behind = k.add(slot, t.slotBytes());
+  return k.sel(k.cmp(Pred::eq, behind, end), begin, behind);
+}
+
+void Ring::copyRows(const Place &at) {
+  Value exists = k.lt(at.tile, tiles.end);
+  // Of few rows a copy of all lanes has several steps.
+  unsigned steps = t.unit() / kStep, lanes = std::min(t.rows, 8u) * 4, together = std::min(32 / lanes, steps);
+  Value own = k.mul(k.div(lane, lanes), kStep); // the lane's first k among them
+  for (unsigned number = 0; number < steps; number += together) {
+    Value from = k.add(k.add(at.k0, own), number * kStep), k0 = k.add(from, k.mul(third, 8));
+    for (unsigned f = 0; f < fragments; ++f) {
+      Value to = k.add(at.slot, k.add(k.mul(lane, 16), t.unitBytes() + number * t.rows * kStep * 2 + f * 512));
+      Value source = k.gep(rows[f], k.ext(k.shl(from, 1))), size = sizeWhen(k.and_(exists, k.lt(k0, rowEnds[f])));
+      if (lanes * together < 32)
+        k.cpAsync16When(k.lt(lane, lanes * together), to, source, size);
+      else
+        k.cpAsync16(k.sptr(to), source, size);
+    }
+  }
+}
+
+SmallVector<Values> Ring::rowFragments(Value slot, Value round, unsigned number) {
+  SmallVector<Values> left;
+  Value base = k.sptr(t.kept ? k.add(keptRows, k.mul(round, step() * 2)) : k.add(slot, rowsInSlot));
+  for (unsigned f = 0; f < fragments; ++f) {
+    unsigned at = t.kept ? f * 8 * t.keptPitch() + number * kStep * 2 : number * t.rows * kStep * 2 + f * 512;
+    left.push_back(k.loadElements(k.gep(base, at), k.i32, 4));
+  }
+  return left;
+}
+
+void Ring::store(ValueRange sums) {
+  // Of each fragment a lane has rows 2t and 2t + 1 of columns 2j and 2j + 1 of its group.
+  Value place = k.gep(k.sptr(k.shared()), k.mul(warp, t.rows * t.pitch() * 4));
+  for (unsigned f = 0; f < fragments; ++f)
+    for (unsigned h = 0; h < 2; ++h) {
+      Value row = k.add(k.shl(third, 1), f * 8 + h);
+      Values columns;
+      for (unsigned j = 0; j < t.panels; ++j)
+        for (unsigned c = 0; c < 2; ++c)
+          columns.push_back(sums[(f * t.panels + j) * 4 + c * 2 + h]);
+      k.ifThen(k.lt(row, k.size(p.m)), [&] {
+        k.storeElements(columns, k.at(place, k.add(k.mul(row, t.pitch()), k.mul(group, t.panels * 2)), 4));
+      });
+    }
+}
+
 namespace {
 
-class Ring {
+/// Of panels of elements.
+class PanelRing : public Ring {
 public:
-  Ring(KernelBuilder &k, const GemmProblem &p, const GemvTile &t, const GemvPart &part, const GemvTiles &tiles)
-      : k(k), p(p), t(t), part(part), tiles(tiles), bytes(elementBytes(p.rhsType)), words(t.panels * bytes / 2),
-        fragments((t.rows + 7) / 8), lane(k.and_(k.tid(), 31)), warp(k.shr(k.tid(), 5)), group(k.shr(lane, 2)),
-        third(k.and_(lane, 3)) {
-    begin = k.add(k.shared(), k.add(k.mul(warp, t.ahead * slotBytes()), t.sumBytes()));
-    end = k.add(begin, t.ahead * slotBytes());
-    firstK = k.add(part.first, k.mul(warp, kUnit));
-    lastK = k.add(firstK, k.mul(k.sub(part.rounds, 1), step()));
-    panels = k.shr(k.add(k.size(p.n), 15), 4);
-    for (unsigned f = 0; f < fragments; ++f) {
-      Value row = k.add(group, f * 8), there = k.lt(row, k.size(p.m));
-      // Rows that are not there begin where the first does.
-      rows.push_back(k.at(part.left, k.add(rowOffset(k, p, k.sel(there, row, k.c(0))), k.mul(third, 8)), 2));
-      rowEnds.push_back(k.sel(there, part.end, k.c(0)));
-    }
+  PanelRing(KernelBuilder &k, const GemmProblem &p, const GemvTile &t, const GemvPart &part, const GemvTiles &tiles)
+      : Ring(k, p, t, part, tiles), bytes(t.form.bytes), words(t.panels * bytes / 2) {
     unsigned groups = 8 / t.panels; // of lanes that share a panel
-    Value column = k.add(k.mul(k.div(group, groups), kUnit * kPanel * bytes), k.mul(k.rem(group, groups), words * 4));
+    Value column = k.add(k.mul(k.div(group, groups), kStep * kPanel * bytes), k.mul(k.rem(group, groups), words * 4));
     for (unsigned i = 0; i < 4; ++i)
       weightsInSlot.push_back(k.add(rowInUnit(k.add(k.shl(third, 3), i)), column));
-    Value inSlot = k.rem(lane, std::min(t.rows, 8u) * 4);
-    rowsInSlot = k.add(k.mul(inSlot, 16), t.unitBytes(bytes));
-    if (t.kept)
-      keptRows = k.add(k.add(k.shared(), t.keptFrom(bytes)),
-                       k.add(k.mul(k.shr(inSlot, 2), t.keptPitch()), k.mul(k.add(firstK, k.mul(third, 8)), 2)));
   }
 
-  /// What is copied next: from which k on, of which tile, into which slot.
-  struct Place {
-    Value k0, tile, slot;
-  };
-  Place start() { return {firstK, tiles.first, begin}; }
-  Place next(const Place &at) {
-    Value last = k.cmp(Pred::sge, at.k0, lastK);
-    return {k.sel(last, firstK, k.add(at.k0, step())), k.sel(last, k.add(at.tile, tiles.step), at.tile), bump(at.slot)};
-  }
-  Value bump(Value slot) {
-    Value behind = k.add(slot, slotBytes());
-    return k.sel(k.cmp(Pred::eq, behind, end), begin, behind);
-  }
-
-  /// Zeros behind the last k, panel and tile.
-  void copyWeights(const Place &at) {
-    unsigned line = kPanel * bytes, each = line / 16, chunks = kUnit * each; // of a row and a panel
+  void copyWeights(const Place &at) override {
+    unsigned line = kPanel * bytes, each = line / 16, chunks = kStep * each; // of a row and a panel
     Value there = k.lt(at.tile, tiles.end);
     for (unsigned first = 0; first < chunks * t.panels; first += 32) {
       Value chunk = k.add(lane, first % chunks), row = k.div(chunk, each), column = k.mul(k.rem(chunk, each), 16);
       Value panel = k.add(k.mul(at.tile, t.panels), first / chunks);
       Value from = k.add(k.mul(k.ext(k.add(k.mul(panel, k.size(p.k)), at.k0)), line), k.ext(k.mul(chunk, 16)));
       Value exists = k.and_(k.and_(there, k.lt(panel, panels)), k.lt(k.add(at.k0, row), part.end));
-      Value to = k.add(k.add(rowInUnit(row), column), first / chunks * kUnit * line);
+      Value to = k.add(k.add(rowInUnit(row), column), first / chunks * kStep * line);
       k.cpAsync16(k.sptr(k.add(at.slot, to)), k.gep(part.weights, from), sizeWhen(exists));
     }
   }
-  void copyRows(const Place &at) {
-    Value exists = k.lt(at.tile, tiles.end), k0 = k.add(at.k0, k.mul(third, 8));
-    for (unsigned f = 0; f < fragments; ++f) {
-      Value to = k.add(at.slot, k.add(k.mul(lane, 16), t.unitBytes(bytes) + f * 512));
-      Value from = k.gep(rows[f], k.ext(k.shl(at.k0, 1))), size = sizeWhen(k.and_(exists, k.lt(k0, rowEnds[f])));
-      if (t.rows < 8)
-        k.cpAsync16When(k.lt(lane, t.rows * 4), to, from, size);
-      else
-        k.cpAsync16(k.sptr(to), from, size);
-    }
-  }
 
-  unsigned sumCount() const { return fragments * t.panels * 4; }
-  /// The unit of that round.
-  void multiply(Value slot, Value round, Values &sums) {
+  void multiply(Value slot, Value round, Values &sums) override {
     Values weights;
     for (unsigned i = 0; i < kLoads; ++i) {
       Value at = k.sptr(k.add(slot, weightsInSlot[i % 4]));
       weights.append(k.loadElements(k.gep(at, i / 4 * 4 * kPanel * bytes), k.i32, words));
     }
-    SmallVector<Values> left;
-    // Of rows that are not in the slot others', whose sums nobody stores.
-    for (unsigned f = 0; f < fragments; ++f) {
-      Value at = t.kept ? k.add(k.add(keptRows, k.mul(round, step() * 2)), f * 8 * t.keptPitch())
-                        : k.add(slot, k.add(rowsInSlot, f * 512));
-      left.push_back(k.loadElements(k.sptr(at), k.i32, 4));
-    }
+    SmallVector<Values> left = rowFragments(slot, round, 0);
     for (unsigned half = 0; half < 2; ++half)
       for (unsigned j = 0; j < t.panels; ++j) {
         Values w = pairs(weights, half * 2, j);
@@ -115,33 +140,14 @@ public:
       }
   }
 
-  void store(ValueRange sums) {
-    // Of each fragment a lane has rows 2t and 2t + 1 of columns 2j and 2j + 1 of its group.
-    Value place = k.gep(k.sptr(k.shared()), k.mul(warp, t.rows * t.pitch() * 4));
-    for (unsigned f = 0; f < fragments; ++f)
-      for (unsigned h = 0; h < 2; ++h) {
-        Value row = k.add(k.shl(third, 1), f * 8 + h);
-        Values columns;
-        for (unsigned j = 0; j < t.panels; ++j)
-          for (unsigned c = 0; c < 2; ++c)
-            columns.push_back(sums[(f * t.panels + j) * 4 + c * 2 + h]);
-        k.ifThen(k.lt(row, k.size(p.m)), [&] {
-          k.storeElements(columns, k.at(place, k.add(k.mul(row, t.pitch()), k.mul(group, t.panels * 2)), 4));
-        });
-      }
-  }
-
 private:
-  static constexpr unsigned kUnit = GemvTile::kUnit, kLoads = 8; // of four k's each
-  unsigned step() const { return t.warps * kUnit; }
-  unsigned slotBytes() const { return t.slotBytes(bytes); }
+  static constexpr unsigned kLoads = 8; // of four k's each
   /// Where a row of a unit's panel is. Eight lanes that copy fill a line of 128 bytes, and so do the rows 8t + i of all
   /// t that a load takes: in different lines, and turned by t inside them.
   Value rowInUnit(Value row) {
     Value i = k.and_(row, 7), turned = k.xor_(k.and_(i, 3), k.shr(row, 3));
     return k.mul(k.add(k.and_(row, ~3), turned), kPanel * bytes);
   }
-  Value sizeWhen(Value exists) { return k.sel(exists, k.c(16), k.c(0)); }
 
   /// Of the lane's columns 2j and 2j + 1, the two k's of loads 2 pair and 2 pair + 1.
   Values pairs(ValueRange weights, unsigned pair, unsigned j) {
@@ -154,26 +160,22 @@ private:
     return {k.permute(x, y, 0x5410), k.permute(x, y, 0x7632)};
   }
 
-  KernelBuilder &k;
-  const GemmProblem &p;
-  const GemvTile &t;
-  const GemvPart &part;
-  const GemvTiles &tiles;
   unsigned bytes, words; // of a weight, and in each load of a lane
-  unsigned fragments;    // of eight rows
-  Value lane, warp, group, third;
-  Value begin, end, firstK, lastK, panels;
-  Values rows, rowEnds;
-  Values weightsInSlot; // where a lane's part of rows 8t to 8t + 3 is; four rows further they repeat
-  Value rowsInSlot, keptRows;
+  Values weightsInSlot;  // where a lane's part of rows 8t to 8t + 3 is; four rows further they repeat
 };
 
 } // namespace
 
+std::unique_ptr<Ring> kt::gpu::panelRing(KernelBuilder &k, const GemmProblem &p, const GemvTile &t,
+                                         const GemvPart &part, const GemvTiles &tiles) {
+  return std::make_unique<PanelRing>(k, p, t, part, tiles);
+}
+
 void kt::gpu::emitGemvRing(KernelBuilder &k, const GemmProblem &p, const GemvTile &t, const GemvPart &part,
                            const GemvTiles &tiles, function_ref<void()> wait, function_ref<void()> start,
                            function_ref<void(Value tile)> finish) {
-  Ring ring(k, p, t, part, tiles);
+  std::unique_ptr<Ring> made = p.blocks ? blockRing(k, p, t, part, tiles) : panelRing(k, p, t, part, tiles);
+  Ring &ring = *made;
   // Nothing that runs writes weights: they are on their way while launches before this one end. With the first of the
   // groups that are counted come all that were copied before.
   SmallVector<Ring::Place> places = {ring.start()};

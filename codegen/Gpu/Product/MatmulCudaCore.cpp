@@ -19,7 +19,7 @@ class StridedFetch : public SlabFetch {
 public:
   StridedFetch(KernelBuilder &k, Type element, bool isUnsigned, Value base, Value rows, Value depth,
                std::function<Value(Value)> rowOffset, Value kStride)
-      : k(k), base(base), rows(rows), depth(depth), kStride(kStride), rowOffset(std::move(rowOffset)) {
+      : SlabFetch(k), base(base), rows(rows), depth(depth), kStride(kStride), rowOffset(std::move(rowOffset)) {
     type = element, fromUnsigned = isUnsigned;
   }
   Value valid(Value row, Value kk) override { return k.and_(k.lt(row, rows), k.lt(kk, depth)); }
@@ -28,7 +28,6 @@ public:
   }
 
 private:
-  KernelBuilder &k;
   Value base, rows, depth, kStride;
   std::function<Value(Value)> rowOffset;
 };
@@ -75,7 +74,9 @@ LogicalResult kt::gpu::buildMatmulCudaCore(KernelSink &sink, const GemmProblem &
     a->vector = vectors && p.vectorLeft(loads);
   }
   std::unique_ptr<SlabFetch> b;
-  if (p.packed) {
+  if (p.blocks) {
+    b = blockFetch(k, p, factorBase(k, p, 1, batch));
+  } else if (p.packed) {
     b = panelFetch(k, p.rhsType, p.isUnsigned(1), factorBase(k, p, 1, batch), k.size(p.n), k.size(p.k));
   } else {
     b = std::make_unique<StridedFetch>(

@@ -26,15 +26,24 @@ void tileOrigin(KernelBuilder &k, const GemmProblem &p, const MmaTile &t, Value 
 
 } // namespace
 
-LogicalResult kt::gpu::buildMatmulTensorCore(KernelSink &sink, const GemmProblem &p, StringRef family) {
+LogicalResult kt::gpu::buildMatmulTensorCore(KernelSink &sink, const GemmProblem &given, StringRef family) {
+  GemmProblem p = given;
+  if (sink.configured("widened")) {
+    if (!p.blocks)
+      return p.op->emitError() << "no kernel for " << sink.candidate << ": expected weights in blocks to widen";
+    p.widen();
+  }
   std::string why;
   std::optional<MmaTile> tile = mmaTileOf(sink.candidate, &why);
   if (!tile)
     return p.op->emitError() << "no kernel for " << sink.candidate << ": " << why;
   const MmaTile &t = *tile;
+  if (t.warpgroups && (bool)p.blocks != (t.staged >= 2))
+    return p.op->emitError() << "no kernel for " << sink.candidate << ": expected 2 staged slabs or more of weights in "
+                             << "blocks and none of others";
   bool split = (bool)sink.candidate.getSplits();
   KernelBuilder k(sink.kernel, sink.entryName(),
-                  {t.threads(), t.minCtas, split, split || followOf(sink, p) != Follow::stage});
+                  {t.threads(), t.minCtas, split || p.widenedFrom, split || followOf(sink, p) != Follow::stage});
   Type type = p.lhsType;
   Alignment copies = sink.alignment(), stores = sink.alignment();
   bool aligned = sink.configured("async") && p.canAlign(copies), int8 = t.elementBytes == 1;
@@ -71,7 +80,10 @@ LogicalResult kt::gpu::buildMatmulTensorCore(KernelSink &sink, const GemmProblem
                                                    : plainRows(k, t.bm, t.bk, t.threads(), a, type);
   std::unique_ptr<TileSource> sourceB;
   Layout layout = Layout::Panels;
-  if (p.packed) {
+  if (p.blocks) {
+    layout = Layout::RowMajorK;
+    sourceB = blockRows(k, t.bn, t.bk, t.threads(), b.base, n0, p);
+  } else if (p.packed) {
     sourceB = int8                ? bytePanels(k, t.bn, t.bk, t.threads(), b)
               : p.rhsType == k.i8 ? int8Panels(k, t.bn, t.bk, t.threads(), b, type)
                                   : asyncPanels(k, t.bn, t.bk, t.threads(), b);
@@ -93,13 +105,14 @@ LogicalResult kt::gpu::buildMatmulTensorCore(KernelSink &sink, const GemmProblem
   // The tile's origin waits in shared memory while the registers are needed.
   k.store(m0, k.sptr(shared - 16), 4);
   k.store(n0, k.sptr(shared - 12), 4);
-  auto emitLoop = t.warpgroups ? emitWarpgroupLoop : emitMainLoop;
-  SmallVector<Value> acc = emitLoop(k, t, *sourceA, *sourceB, layout, p, k0, slabs);
+  SmallVector<Value> acc = t.warpgroups ? emitWarpgroupLoop(k, t, *sourceA, *sourceB, layout, p, k0, slabs, t.staged)
+                                        : emitMainLoop(k, t, *sourceA, *sourceB, layout, p, k0, slabs);
   m0 = k.load(k.sptr(shared - 16), k.i32, 4);
   n0 = k.load(k.sptr(shared - 12), k.i32, 4);
   emitTileEpilogue(k, t, p, epilogue, acc, layout, batch, m0, n0, stores, lanes, partial);
   finishTile(k, sink, p, epilogue, {t.bm, t.bn, t.threads()}, split, k.ctaX(), m0, n0, stores, lanes);
 
-  return addProduct(sink, p, k, family.str() + " " + t.str() + (aligned ? "" : " unaligned"), {t.bm, t.bn, t.threads()},
-                    shared);
+  return addProduct(sink, p, k,
+                    family.str() + " " + t.str() + (aligned ? "" : " unaligned") + (p.widenedFrom ? " widened" : ""),
+                    {t.bm, t.bn, t.threads()}, t.sharedWith(p.weightForm()));
 }

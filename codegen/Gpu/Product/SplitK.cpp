@@ -30,7 +30,7 @@ Value kt::gpu::splitRange(KernelBuilder &k, const GemmProblem &p, Value &slabs, 
   Value splits = k.gridY(), each = k.div(k.sub(k.add(slabs, splits), 1), splits);
   first = k.mul(k.ctaY(), each);
   slabs = k.max(k.min(each, k.sub(slabs, first)), 0);
-  return k.gep(k.workspace(), k.mul(k.mul(k.ext(k.size(p.m * p.paddedColumns())), k.ext(k.ctaY())), 4));
+  return k.gep(partialsOf(k, p), k.mul(k.mul(k.ext(k.size(p.m * p.paddedColumns())), k.ext(k.ctaY())), 4));
 }
 
 Value kt::gpu::partialPlace(KernelBuilder &k, const GemmProblem &p, Value partial, Value m, Value n) {
@@ -49,9 +49,12 @@ LogicalResult kt::gpu::addProduct(KernelSink &sink, const GemmProblem &p, Kernel
     splits = shares;
     variant.schedule += " split";
     Expr isSplit = Expr::lt(sink.one(), splits);
-    variant.workspace = sink.pool.add(Expr::select(isSplit, splits * p.m * p.paddedColumns() * 4, none));
+    variant.workspace =
+        sink.pool.add(p.widenedBytes() + Expr::select(isSplit, splits * p.m * p.paddedColumns() * 4, none));
     counters = rowTiles(p, t) * columnTiles(p, t) * p.batches() * 4;
   }
+  if (p.widenedFrom && !splits)
+    variant.workspace = sink.pool.add(p.widenedBytes());
   Follow follow = followOf(sink, p);
   if (follow != Follow::stage)
     variant.schedule += follow == Follow::sharing ? ", blocks share the norm" : ", last block normalizes";
@@ -68,6 +71,8 @@ LogicalResult kt::gpu::addProduct(KernelSink &sink, const GemmProblem &p, Kernel
       return failure();
     variant.schedule += ", " + product;
   }
+  if (p.widenedFrom && failed(addWideningStage(sink, variant, p)))
+    return failure();
   if (failed(sink.addStage(variant, k, {blocks, splits ? splits : sink.one(), sink.one()}, sharedBytes)))
     return failure();
   if (sink.follower && follow == Follow::stage) {
@@ -92,7 +97,7 @@ void kt::gpu::finishTile(KernelBuilder &k, const KernelSink &sink, const GemmPro
       Value n = k.add(firstColumn, own);
       k.ifThen(k.and_(k.lt(m, k.size(p.m)), k.lt(n, k.size(p.resultColumns))), [&] {
         Values inits(count, k.zero(p.accType));
-        inits.push_back(partialPlace(k, p, k.workspace(), m, k.add(n0, firstPart(k, p, own))));
+        inits.push_back(partialPlace(k, p, partialsOf(k, p), m, k.add(n0, firstPart(k, p, own))));
         // In the order of k, whoever comes last: the sums are the same in each run. Several are on their way at a time.
         unsigned together = count <= 8 ? 4 : 2;
         Values sums = k.forLoop(k.c(0), k.gridY(), k.c(together), inits, [&](Value split, ValueRange now) {

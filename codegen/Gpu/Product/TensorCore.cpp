@@ -116,6 +116,7 @@ SmallVector<Value> kt::gpu::emitMainLoop(KernelBuilder &k, const MmaTile &t, Til
   };
   Fragments fragments(k, t, bLayout, a.tileBytes);
   Values stateA = a.start(k0), stateB = b.start(k0);
+  Fetched fromA(a, stateA, a.lookahead), fromB(b, stateB, b.lookahead);
   auto put = [&](Value slot, unsigned from, unsigned to, ArrayRef<Values> fetched) {
     for (unsigned i = from; i < std::min(to, copies); ++i) {
       if (i < a.count)
@@ -125,17 +126,13 @@ SmallVector<Value> kt::gpu::emitMainLoop(KernelBuilder &k, const MmaTile &t, Til
     }
   };
   auto fetch = [&] {
-    SmallVector<Values> all;
-    for (unsigned i = 0; i < copies; ++i)
-      all.push_back(i < a.count ? a.fetch(i) : b.fetch(i - a.count));
+    SmallVector<Values> all = fromA.next(stateA);
+    llvm::append_range(all, fromB.next(stateB));
     return all;
   };
   for (unsigned s = 0; s + 1 < t.stages; ++s) {
-    a.beginSlab(stateA);
-    b.beginSlab(stateB);
     put(k.add(first, s * slotBytes), 0, copies, fetch());
     k.cpAsyncCommit();
-    stateA = a.advance(stateA), stateB = b.advance(stateB);
   }
   k.cpAsyncWait(t.stages - 2);
   k.barrier();
@@ -146,6 +143,8 @@ SmallVector<Value> kt::gpu::emitMainLoop(KernelBuilder &k, const MmaTile &t, Til
   append(inits, fb);
   inits.append(stateA);
   inits.append(stateB);
+  inits.append(fromA.carried());
+  inits.append(fromB.carried());
   inits.push_back(first);
   inits.push_back(k.add(first, (t.stages - 1) * slotBytes));
   unsigned sizeA = stateA.size(), sizeB = stateB.size(), perStep = (copies + steps - 2) / std::max(1u, steps - 1);
@@ -155,10 +154,14 @@ SmallVector<Value> kt::gpu::emitMainLoop(KernelBuilder &k, const MmaTile &t, Til
     ValueRange rest = args.drop_front(numAcc);
     SmallVector<Values> fa = regroup(rest.take_front(numA), 4), fb = regroup(rest.slice(numA, numB), 4);
     rest = rest.drop_front(numA + numB);
-    Values stateA(rest.take_front(sizeA)), stateB(rest.slice(sizeA, sizeB));
-    Value read = rest[sizeA + sizeB], write = rest[sizeA + sizeB + 1];
-    a.beginSlab(stateA);
-    b.beginSlab(stateB);
+    auto take = [&](unsigned size) {
+      ValueRange some = rest.take_front(size);
+      rest = rest.drop_front(size);
+      return some;
+    };
+    stateA = Values(take(sizeA)), stateB = Values(take(sizeB));
+    fromA.assign(take(fromA.size())), fromB.assign(take(fromB.size()));
+    Value read = rest[0], write = rest[1];
     SmallVector<Values> fetched = fetch();
     for (unsigned ks = 0; ks < steps; ++ks) {
       if (ks == steps - 1) {
@@ -185,8 +188,10 @@ SmallVector<Value> kt::gpu::emitMainLoop(KernelBuilder &k, const MmaTile &t, Til
     append(out, acc);
     append(out, fa);
     append(out, fb);
-    out.append(a.advance(stateA));
-    out.append(b.advance(stateB));
+    out.append(stateA);
+    out.append(stateB);
+    out.append(fromA.carried());
+    out.append(fromB.carried());
     out.push_back(read);
     out.push_back(bump(write));
     return out;

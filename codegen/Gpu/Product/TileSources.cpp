@@ -183,7 +183,9 @@ private:
 class Int8Panels : public Panels {
 public:
   Int8Panels(KernelBuilder &k, unsigned columns, unsigned bk, unsigned threads, const OperandView &v, Type type)
-      : Panels(k, columns, bk, threads, v, 1), type(type) {}
+      : Panels(k, columns, bk, threads, v, 1), type(type) {
+    lookahead = 1;
+  }
   Values fetch(unsigned i) override {
     Type four = k.vec(4, k.i32);
     return k.ifElse(

@@ -46,48 +46,76 @@ Value descriptor(KernelBuilder &k, const Side &side, Value slot) {
 } // namespace
 
 SmallVector<Value> kt::gpu::emitWarpgroupLoop(KernelBuilder &k, const MmaTile &t, TileSource &a, TileSource &b,
-                                              Layout bLayout, const GemmProblem &p, Value k0, Value slabs) {
+                                              Layout bLayout, const GemmProblem &p, Value k0, Value slabs,
+                                              unsigned staged) {
   unsigned slotBytes = a.tileBytes + b.tileBytes, steps = t.bk / 16, numAcc = t.ni() * 4;
   Value first = k.shared(), end = k.add(first, t.stages * slotBytes);
+  Value firstRaw = k.add(first, t.sharedBytes()), endRaw = k.add(firstRaw, staged * b.stagedBytes);
   auto bump = [&](Value slot) {
     Value next = k.add(slot, slotBytes);
     return k.sel(k.cmp(Pred::eq, next, end), first, next);
   };
-  Side left = leftSide(k, t), right = rightSide(k, t, bLayout, a.tileBytes);
-  auto copySlab = [&](Value slot, ValueRange stateA, ValueRange stateB) {
-    a.beginSlab(stateA);
-    b.beginSlab(stateB);
-    SmallVector<Values> fetched;
-    for (unsigned i = 0; i < a.count + b.count; ++i)
-      fetched.push_back(i < a.count ? a.fetch(i) : b.fetch(i - a.count));
-    for (unsigned i = 0; i < a.count + b.count; ++i) {
-      if (i < a.count)
-        a.put(i, slot, fetched[i]);
-      else
-        b.put(i - a.count, k.add(slot, a.tileBytes), fetched[i]);
-    }
-    k.cpAsyncCommit();
+  auto bumpRaw = [&](Value raw) {
+    Value next = k.add(raw, b.stagedBytes);
+    return staged ? k.sel(k.cmp(Pred::eq, next, endRaw), firstRaw, next) : raw;
   };
-
-  // A slot is read until the barrier after the next slab was begun, so two fewer than there are stages arrive.
+  Side left = leftSide(k, t), right = rightSide(k, t, bLayout, a.tileBytes);
+  // A slot is read until the barrier after the next slab was begun, so two fewer than there are stages arrive. What the
+  // threads have in registers would have to arrive before the fence; what waits in shared memory does not.
   unsigned ahead = t.stages - 2;
   Values stateA = a.start(k0), stateB = b.start(k0);
+  auto stage = [&](Value raw) {
+    b.beginSlab(stateB);
+    for (unsigned i = 0; i < b.count; ++i)
+      b.stage(i, raw);
+    stateB = b.advance(stateB);
+  };
+  auto copySlab = [&](Value slot, Value raw) {
+    a.beginSlab(stateA);
+    SmallVector<Values> fetched;
+    for (unsigned i = 0; i < a.count; ++i)
+      fetched.push_back(a.fetch(i));
+    for (unsigned i = 0; i < a.count; ++i)
+      a.put(i, slot, fetched[i]);
+    stateA = a.advance(stateA);
+    fetched.clear();
+    if (!staged)
+      b.beginSlab(stateB);
+    for (unsigned i = 0; i < b.count; ++i)
+      fetched.push_back(staged ? b.staged(i, raw) : b.fetch(i));
+    for (unsigned i = 0; i < b.count; ++i)
+      b.put(i, k.add(slot, a.tileBytes), fetched[i]);
+    if (staged)
+      stage(raw);
+    else
+      stateB = b.advance(stateB);
+    k.cpAsyncCommit();
+  };
+  for (unsigned s = 0; s < staged; ++s) {
+    stage(k.add(firstRaw, s * b.stagedBytes));
+    k.cpAsyncCommit();
+  }
+  Value raw = firstRaw;
   for (unsigned s = 0; s < ahead; ++s) {
-    copySlab(k.add(first, s * slotBytes), stateA, stateB);
-    stateA = a.advance(stateA), stateB = b.advance(stateB);
+    if (staged) // the oldest of as many slabs as there are
+      k.cpAsyncWait(staged - 1);
+    copySlab(k.add(first, s * slotBytes), raw);
+    raw = bumpRaw(raw);
   }
   Values inits(numAcc, k.cf(0));
   inits.append(stateA);
   inits.append(stateB);
   inits.push_back(first);
   inits.push_back(k.add(first, ahead * slotBytes));
+  inits.push_back(raw);
   unsigned sizeA = stateA.size(), sizeB = stateB.size();
   Values result = k.forLoop(k.c(0), slabs, k.c(1), inits, [&](Value, ValueRange args) {
     Values acc(args.take_front(numAcc));
     ValueRange rest = args.drop_front(numAcc);
-    Values stateA(rest.take_front(sizeA)), stateB(rest.slice(sizeA, sizeB));
-    Value read = rest[sizeA + sizeB], write = rest[sizeA + sizeB + 1];
-    k.cpAsyncWait(ahead - 1);
+    stateA = Values(rest.take_front(sizeA)), stateB = Values(rest.slice(sizeA, sizeB));
+    rest = rest.drop_front(sizeA + sizeB);
+    Value read = rest[0], write = rest[1], raw = rest[2];
+    k.cpAsyncWait(staged ? std::min(ahead, staged) - 1 : ahead - 1);
     k.fenceAsyncProxy();
     k.barrier();
     Value fromA = descriptor(k, left, read), fromB = descriptor(k, right, read);
@@ -96,12 +124,11 @@ SmallVector<Value> kt::gpu::emitWarpgroupLoop(KernelBuilder &k, const MmaTile &t
       acc = k.wgmma(k.add(fromA, (s * left.step) >> 4), k.add(fromB, (s * right.step) >> 4), bLayout == Layout::Panels,
                     acc, p.lhsType);
     k.wgmmaCommit();
-    copySlab(write, stateA, stateB);
+    copySlab(write, raw);
     Values out = k.wgmmaWait(1, acc);
-    out.append(a.advance(stateA));
-    out.append(b.advance(stateB));
-    out.push_back(bump(read));
-    out.push_back(bump(write));
+    out.append(stateA);
+    out.append(stateB);
+    out.append({bump(read), bump(write), bumpRaw(raw)});
     return out;
   });
   k.cpAsyncWait(0);

@@ -18,26 +18,23 @@ int main() {
   std::string arrays, rows;
   for (StringRef target : {"host-v3", "host-v4"}) {
     const Isa *isa = findIsa(target);
-    for (const MicroKernelSpec &spec : usualSpecs(&context)) {
-      MicroKernelFunctions functions = functionsOf(spec);
-      for (const SharedFunction &function : {functions.height, functions.strip}) {
-        llvm::Expected<const Image *> image = library.get(function.name, *isa, [&] {
-          CodeBuilder code(UnknownLoc::get(&context), *isa);
-          function.build(code, function.name);
-          return std::move(code.module);
-        });
-        if (!image) {
-          llvm::errs() << llvm::toString(image.takeError()) << "\n";
-          return 1;
-        }
-        std::string array = "code" + std::to_string(llvm::count(rows, '\n'));
-        arrays += "const uint8_t " + array + "[] = {";
-        for (auto [i, byte] : llvm::enumerate((*image)->code))
-          arrays += (i % 32 ? "" : "\n") + std::to_string(std::to_integer<int>(byte)) + ",";
-        arrays += "};\n";
-        rows += "    {\"" + target.str() + "\", \"" + function.name + "\", " +
-                std::to_string((*image)->entries.lookup(function.name)) + ", " + array + "},\n";
+    for (const SharedFunction &function : usualFunctions(&context)) {
+      llvm::Expected<const Image *> image = library.get(function.name, *isa, [&] {
+        CodeBuilder code(UnknownLoc::get(&context), *isa);
+        function.build(code, function.name);
+        return std::move(code.module);
+      });
+      if (!image) {
+        llvm::errs() << llvm::toString(image.takeError()) << "\n";
+        return 1;
       }
+      std::string array = "code" + std::to_string(llvm::count(rows, '\n'));
+      arrays += "const uint8_t " + array + "[] = {";
+      for (auto [i, byte] : llvm::enumerate((*image)->code))
+        arrays += (i % 32 ? "" : "\n") + std::to_string(std::to_integer<int>(byte)) + ",";
+      arrays += "};\n";
+      rows += "    {\"" + target.str() + "\", \"" + function.name + "\", " +
+              std::to_string((*image)->entries.lookup(function.name)) + ", " + array + "},\n";
     }
   }
   llvm::outs() << "// Written by kt-prebuild.\n#include \"codegen/Host/Prebuilt/Prebuilt.h\"\n\nnamespace {\n"

@@ -83,6 +83,44 @@ def KT_ViewAttr : KT_Attr<"View", "view"> {
 
 def KT_ViewArrayAttr : TypedArrayAttrBase<KT_ViewAttr, "array of views">;
 
+def KT_BlocksAttr : KT_Attr<"Blocks", "blocks"> {
+  let summary = "How weights of few bits lie in memory";
+  let description = [{
+    A weight of `bits` bits (2, 4 or 8) is an integer q from 0 up, which stands for (q - zero) * scale. Along k, `group` weights of a column (a power of two
+    from 16 to 256) share a scale and a zero point; those that a last group lacks are zero points. 16 columns and a group of k's are a block:
+
+        scales[16], zeros[16] (ui8; without `zeros` there are none, and zero points are 2^(bits - 1)), words[group * bits / 32][16] (32 bits, little-endian)
+
+    A word holds the 32 / bits weights of one column that follow one another along k: numbers 2i and 2i + 1 are the bits from i * bits and from
+    16 + i * bits on. So a mask takes two neighbours to the halves of a register, where a tensor core wants them. Blocks follow one another along k, then
+    along n. All of it is a multiple of 16 bytes.
+
+    ```mlir
+    #kt.blocks<bits = 4, group = 32, scale = f16, zeros = false>
+    ```
+  }];
+  let parameters = (ins "unsigned":$bits, "int64_t":$group, "::mlir::Type":$scale, "bool":$zeros);
+  let assemblyFormat = "`<` struct(params) `>`";
+  let genVerifyDecl = 1;
+  let extraClassDeclaration = [{
+    /// Weights in a word, and words of a column in a block.
+    unsigned perWord() const { return 32 / getBits(); }
+    int64_t wordRows() const { return getGroup() / perWord(); }
+    /// The lowest bit of weight `i` of a word.
+    unsigned shiftOf(unsigned i) const { return i / 2 * getBits() + i % 2 * 16; }
+    unsigned mask() const { return (1u << getBits()) - 1; }
+    /// The zero point where blocks have none.
+    unsigned middle() const { return 1u << (getBits() - 1); }
+    /// Where the parts of a block begin, in bytes, and how long it is.
+    int64_t zerosAt() const;
+    int64_t wordsAt() const { return zerosAt() + (getZeros() ? kPanel : 0); }
+    int64_t blockBytes() const { return wordsAt() + wordRows() * kPanel * 4; }
+    /// Blocks of a column, and bytes of a panel of 16, of depth `k`.
+    ::kt::Expr groupsOf(::kt::Expr k) const;
+    ::kt::Expr panelBytes(::kt::Expr k) const;
+  }];
+}
+
 def KT_SymTensorType : TypeDef<KT_Dialect, "SymTensor"> {
   let mnemonic = "tensor";
   let summary = "A dense row-major tensor with symbolic dimensions";

@@ -20,6 +20,12 @@
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 
 #include "dialects/KT/IR/KTDialect.h.inc"
+
+namespace kt {
+/// Width of a packed weight panel: the columns that lie side by side for one k.
+constexpr int64_t kPanel = 16;
+} // namespace kt
+
 #include "dialects/KT/IR/KTEnums.h.inc"
 #define GET_ATTRDEF_CLASSES
 #include "dialects/KT/IR/KTAttrs.h.inc"
@@ -39,8 +45,6 @@ struct BodyRef {
 #include "dialects/KT/IR/KTOps.h.inc"
 
 namespace kt {
-/// Width of a packed weight panel: the columns that lie side by side for one k.
-constexpr int64_t kPanel = 16;
 /// The most products that one may be made of.
 constexpr uint64_t kMostParts = 2;
 /// On an argument and a result of a graph: the number of the other, which a session may keep in the same memory.

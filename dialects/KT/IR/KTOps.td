@@ -120,11 +120,14 @@ def KT_MatmulOp : KT_ComputeOp<"matmul", ["bodies", "numFactors", "epilogueRegio
     Packed weights may be those of several products of one lhs, `parts`: their panels take turns, [n ceildiv 16 * parts, k, 16], and the epilogue makes
     one element of the sums that all parts have at its position, as in silu(x w0) * (x w1).
 
+    Packed weights of few bits are `blocks`, [n ceildiv 16 * parts, k ceildiv group, bytes of a block] of bytes. Factors are the weights that they stand for, each in
+    the accumulator's precision or in that of lhs.
+
     `epilogue` arguments: an accumulator for each part, `extras`, result indices; it yields the result's element.
   }];
   let arguments = (ins KT_SymTensorType:$lhs, KT_SymTensorType:$rhs, Variadic<KT_SymTensorType>:$extras,
                        AffineMapArrayAttr:$maps, KT_ExprAttr:$depth, UnitAttr:$packed, OptionalAttr<KT_ViewArrayAttr>:$views,
-                       DefaultValuedAttr<I64Attr, "1">:$parts);
+                       DefaultValuedAttr<I64Attr, "1">:$parts, OptionalAttr<KT_BlocksAttr>:$blocks);
   let results = (outs KT_SymTensorType:$result);
   let regions = (region SizedRegion<1>:$epilogue);
   let assemblyFormat = [{
@@ -287,6 +290,31 @@ def KT_ReshapeOp : KT_Op<"reshape", [Pure]> {
   let results = (outs KT_SymTensorType:$result);
   let assemblyFormat = "$source attr-dict `:` type($source) `->` type($result)";
   let hasFolder = 1;
+  let hasVerifier = 1;
+}
+
+def KT_DequantizeOp : KT_Op<"dequantize", [Pure]> {
+  let summary = "What weights of few bits stand for";
+  let description = [{
+    Element [i, k] of the result is (number k of row i - zero point) * scale, in single precision and then in the result's type, with the scale and the zero point
+    of the group of k's. Rows are bytes, [n, k ceildiv group, group * bits / 8]: number k of a row is the `bits` bits from k * bits on, the lowest first.
+    `scales` and `zeros` are [n, k ceildiv group]; without zeros they are 2^(bits - 1). It is how weights come from a model; products take them as `blocks`, and what
+    else reads them gets a constant.
+
+    ```mlir
+    %w = kt.dequantize %q, %scales {bits = 4 : i64, group = 32 : i64} : <[64, 4, 16] x ui8>, <[64, 4] x f16> -> <[64, 128] x f16>
+    ```
+  }];
+  let arguments = (ins KT_SymTensorType:$numbers, KT_SymTensorType:$scales, Optional<KT_SymTensorType>:$zeros, I64Attr:$bits,
+                       I64Attr:$group);
+  let results = (outs KT_SymTensorType:$result);
+  let assemblyFormat = [{
+    $numbers `,` $scales (`zeros` $zeros^ `:` type($zeros))? attr-dict `:` type($numbers) `,` type($scales) `->` type($result)
+  }];
+  let extraClassDeclaration = [{
+    /// How a product has these weights.
+    ::kt::BlocksAttr blocks();
+  }];
   let hasVerifier = 1;
 }
 

@@ -100,16 +100,23 @@ LogicalResult MatmulOp::verify() {
     if (getMap(1) != expected)
       return emitOpError() << "expected map 1 of packed weights to be " << AffineMapAttr::get(expected) << " but got "
                            << getMaps()[1];
-    if (types[1].getRank() != 3 || !types[1].dim(2).isConstant(kPanel))
-      return emitOpError() << "expected packed weights [panels, k, " << kPanel << "] but got " << types[1];
     Expr panels = Expr::ceilDiv(extent(n), Expr::constant(getContext(), kPanel)) * (int64_t)getParts();
-    if (failed(verifyDim(*this, "packed weights", types[1], 0, panels)) ||
-        failed(verifyDim(*this, "packed weights", types[1], 1, getDepth())))
+    if (auto blocks = getBlocksAttr()) {
+      if (failed(verifyBlocks(*this, blocks, types[1], types[0].getElementType(), getDepth())))
+        return failure();
+    } else if (types[1].getRank() != 3 || !types[1].dim(2).isConstant(kPanel)) {
+      return emitOpError() << "expected packed weights [panels, k, " << kPanel << "] but got " << types[1];
+    } else if (failed(verifyDim(*this, "packed weights", types[1], 1, getDepth()))) {
       return failure();
+    }
+    if (failed(verifyDim(*this, "packed weights", types[1], 0, panels)))
+      return failure();
+  } else if (getBlocks()) {
+    return emitOpError() << "expected weights in blocks to be packed";
   } else if (failed(verifyFactorMap(*this, 1, n, dims - 3)) || failed(verifyExtents(1))) {
     return failure();
   }
-  if (failed(verifyFactors(*this, types[0], types[1], getPacked())))
+  if (!getBlocks() && failed(verifyFactors(*this, types[0], types[1], getPacked())))
     return failure();
   SmallVector<Type> accumulators(getParts(), accumulatorType());
   return verifyBody(*this, getEpilogue(), "epilogue", accumulators, getExtras(), types[2].getRank(),

@@ -30,6 +30,9 @@ mlir::LogicalResult verifyViewDim(mlir::Operation *op, const llvm::Twine &what, 
                                   Expr expected);
 mlir::LogicalResult verifyElement(mlir::Operation *op, const llvm::Twine &what, SymTensorType type,
                                   mlir::Type expected);
+/// Checks packed weights of a product over `depth`: whole blocks of bytes.
+mlir::LogicalResult verifyBlocks(mlir::Operation *op, BlocksAttr blocks, SymTensorType weights, mlir::Type lhs,
+                                 Expr depth);
 /// Checks that `name` reads back as a symbol: a letter or '_', then letters, digits, '_', '.' and '$', all behind a '?'
 /// where it may be negative.
 mlir::LogicalResult verifySymbol(mlir::Operation *op, llvm::StringRef what, llvm::StringRef name);

@@ -21,6 +21,8 @@ DictionaryAttr kt::makeConfig(MLIRContext *context, const MmaTile &t, bool async
                                       {"stages", {t.stages}},
                                       {"min_ctas", {t.minCtas}},
                                       {"async", {async}}};
+  if (t.staged)
+    entries.push_back({"staged", {t.staged}});
   if (t.elementBytes != 2)
     entries.push_back({"bytes", {t.elementBytes}});
   return makeConfig(context, entries);
@@ -81,6 +83,7 @@ std::optional<MmaTile> kt::mmaTileOf(CandidateAttr candidate, std::string *why) 
                  size(candidate, "stages"),
                  size(candidate, "min_ctas"),
                  candidate.getPath().getValue() == path::kWgmma,
+                 size(candidate, "staged"),
                  (unsigned)std::clamp<int64_t>(configured(candidate, "bytes", 2), 0, UINT16_MAX)};
   return MmaTile::get(wanted, sharedFor(candidate), why);
 }
@@ -91,8 +94,8 @@ std::optional<SimtTile> kt::simtTileOf(CandidateAttr candidate, unsigned accByte
   return SimtTile::get(wanted, accBytes, sharedFor(candidate), why);
 }
 
-std::optional<GemvTile> kt::gemvTileOf(CandidateAttr candidate, unsigned bytes, std::string *why) {
+std::optional<GemvTile> kt::gemvTileOf(CandidateAttr candidate, const WeightForm &form, std::string *why) {
   GemvTile wanted{size(candidate, "rows"),  size(candidate, "panels"),         size(candidate, "warps"),
                   size(candidate, "ahead"), configured(candidate, "mma") != 0, size(candidate, "kept")};
-  return GemvTile::get(wanted, bytes, sharedFor(candidate), why);
+  return GemvTile::get(wanted, form, sharedFor(candidate), why);
 }

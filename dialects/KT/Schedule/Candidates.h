@@ -62,7 +62,7 @@ int64_t configured(CandidateAttr candidate, llvm::StringRef name, int64_t otherw
 /// The tile of a candidate for a product, checked; nothing, and `why`, where it says none that can be built.
 std::optional<MmaTile> mmaTileOf(CandidateAttr candidate, std::string *why = nullptr);
 std::optional<SimtTile> simtTileOf(CandidateAttr candidate, unsigned accBytes, std::string *why = nullptr);
-std::optional<GemvTile> gemvTileOf(CandidateAttr candidate, unsigned bytes, std::string *why = nullptr);
+std::optional<GemvTile> gemvTileOf(CandidateAttr candidate, const WeightForm &form, std::string *why = nullptr);
 
 } // namespace kt
 

@@ -45,6 +45,7 @@ Product kt::analyzeMatmul(MatmulOp op) {
   p.rhsType = op.getRhs().getType().scalarType();
   p.accType = op.accumulatorType();
   p.packed = op.getPacked();
+  p.blocks = op.getBlocksAttr();
   unsigned numBatch = op.numBatch(), m = numBatch, n = m + 1, k = m + 2;
   p.m = op.extent(m), p.n = op.extent(n), p.k = op.getDepth();
   p.parts = op.getParts(), p.resultColumns = p.n;
@@ -111,9 +112,19 @@ int Product::columnIndex() const {
   return it == resultIndex.end() ? -1 : it - resultIndex.begin();
 }
 
+WeightForm Product::weightForm() const {
+  return blocks ? WeightForm::of(blocks) : WeightForm::ofElements(elementBytes(rhsType));
+}
+
+Expr Product::rightBytes() const {
+  if (blocks)
+    return Expr::ceilDiv(n, number(kPanel)) * BlocksAttr(blocks).panelBytes(k);
+  return n * k * elementBytes(rhsType);
+}
+
 bool Product::isHalf() const {
   bool half = lhsType.isF16() || lhsType.isBF16();
-  return half && (rhsType == lhsType || (packed && rhsType.isInteger(8)));
+  return half && (rhsType == lhsType || blocks || (packed && rhsType.isInteger(8)));
 }
 
 bool Product::isInt8() const { return accType.isInteger(32) && lhsType.isInteger(8) && rhsType.isInteger(8); }

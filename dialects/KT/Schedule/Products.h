@@ -9,6 +9,7 @@
 #define KT_DIALECTS_KT_SCHEDULE_PRODUCTS_H
 
 #include "dialects/KT/Schedule/Lanes.h"
+#include "dialects/KT/Schedule/Tiles.h"
 
 namespace kt {
 
@@ -25,6 +26,7 @@ struct Product {
   unsigned numExtras = 0;
   mlir::Type lhsType, rhsType, accType; // scalar types
   bool packed = false;
+  BlocksAttr blocks; // of packed weights of few bits; else null
   Left left = Left::strided;
   Expr m, n, k;
   /// With several parts, n counts the columns of all their panels, which take turns; the result has `resultColumns`.
@@ -44,6 +46,9 @@ struct Product {
   Expr groupWidth;
 
   Expr batches() const;
+  /// How packed weights lie, and the bytes of one batch's right side.
+  WeightForm weightForm() const;
+  Expr rightBytes() const;
   Expr number(int64_t v) const { return Expr::constant(m.context(), v); }
   /// The left side's strides between rows: one, or one a part of m.
   llvm::SmallVector<Expr> rowStrides() const;

@@ -96,6 +96,7 @@ std::optional<MmaTile> MmaTile::get(MmaTile t, int64_t shared, std::string *why)
               "warpgroups of four warps have 64 rows and all columns");
     c.require(t.bn <= 256, number(t.bn) + " columns of a warpgroup, expected at most 256");
     c.require(t.bk == 64, "slabs of " + number(t.bk) + " for warpgroups, expected 64");
+    c.require(t.staged <= 4, number(t.staged) + " staged slabs, expected at most 4");
     c.require(t.stages >= 3, "a warpgroup reads one slab while the next ones arrive, expected 3 stages or more");
   }
   unsigned registers = t.registers();
@@ -111,6 +112,17 @@ std::optional<MmaTile> MmaTile::get(MmaTile t, int64_t shared, std::string *why)
 
 int64_t MmaTile::sharedBytes() const {
   return std::max<int64_t>(stages * slabBytes(), (int64_t)warpRows * 16 * (bn + 8) * 4) + kStash;
+}
+
+int64_t MmaTile::stagedSlabBytes(const WeightForm &form) const {
+  int64_t pieces = (int64_t)bn / 4 * (bk / std::max(8u, 32 / form.bits));
+  return std::max<int64_t>(pieces, threads()) * stagedPiece(form);
+}
+
+unsigned MmaTile::stagedSlabs(const WeightForm &form, int64_t shared) const {
+  if (!form.bits || !warpgroups)
+    return 0;
+  return std::clamp<int64_t>((shared - sharedBytes()) / stagedSlabBytes(form), 0, 4);
 }
 
 std::string MmaTile::str() const {
@@ -147,8 +159,13 @@ std::string SimtTile::str() const {
   return "tile=" + number(bm) + "x" + number(bn) + "x" + number(bk) + " thread=" + number(tm) + "x" + number(tn);
 }
 
-std::optional<GemvTile> GemvTile::get(GemvTile t, unsigned bytes, int64_t shared, std::string *why) {
+WeightForm WeightForm::of(BlocksAttr blocks) {
+  return {0, blocks.getBits(), (unsigned)blocks.getGroup(), (unsigned)blocks.wordsAt(), blocks.getZeros()};
+}
+
+std::optional<GemvTile> GemvTile::get(GemvTile t, const WeightForm &form, int64_t shared, std::string *why) {
   Checks c;
+  t.form = form;
   c.require(t.rows && t.panels && t.warps && t.ahead, "a size of 0");
   c.require(std::max({t.rows, t.panels, t.ahead}) <= 32, "a size beyond 32");
   if (!c.ok(why))
@@ -157,35 +174,43 @@ std::optional<GemvTile> GemvTile::get(GemvTile t, unsigned bytes, int64_t shared
   c.require(llvm::isPowerOf2_32(t.rows), number(t.rows) + " rows, expected a power of two");
   // Eight lanes share the columns of the panels, each at least 4 bytes and at most 16.
   if (t.mma) {
-    c.require(bytes <= 2, "tensor cores take weights of 1 or 2 bytes, not of " + number(bytes));
-    c.require(t.panels * bytes >= 2, "a panel of 8-bit weights is too narrow for a warp");
+    c.require(form.bytes <= 2, "tensor cores take weights of 1 or 2 bytes, not of " + number(form.bytes));
+    c.require(form.bits || t.panels * form.bytes >= 2, "a panel of 8-bit weights is too narrow for a warp");
     c.require(t.ahead >= 2, "a ring of one slot");
-    c.require(llvm::isPowerOf2_32(t.panels) && t.panels <= 4, number(t.panels) + " panels, expected 1, 2 or 4");
+    unsigned most = form.bits ? 2 : 4;
+    c.require(llvm::isPowerOf2_32(t.panels) && t.panels <= most,
+              number(t.panels) + " panels, expected a power of two up to " + number(most));
   }
   c.require(!t.kept || (t.mma && t.warps > 1 && t.kept % 8 == 0 && t.kept <= 1 << 16),
             number(t.kept) + " k's kept, expected a multiple of 8 for several warps on tensor cores");
-  unsigned registers = t.registers(bytes);
+  unsigned registers = t.registers();
   c.require(registers <= kMostRegisters,
             "about " + number(registers) + " registers a thread, expected at most " + number(kMostRegisters));
   c.require(registers * t.threads() <= kRegisters, "about " + number(registers * t.threads()) + " registers a block");
-  c.require(t.sharedBytes(bytes) <= shared,
-            number(t.sharedBytes(bytes)) + " bytes of shared memory, expected at most " + number(shared));
+  c.require(t.sharedBytes() <= shared,
+            number(t.sharedBytes()) + " bytes of shared memory, expected at most " + number(shared));
   return c.ok(why) ? std::optional(t) : std::nullopt;
 }
 
 int64_t GemvTile::sumBytes() const { return std::max<int64_t>((int64_t)warps * rows * pitch() * 4, 4096); }
 
-int64_t GemvTile::sharedBytes(unsigned bytes) const {
-  return sumBytes() + (mma ? (int64_t)warps * ahead * slotBytes(bytes) : 0) + keptBytes();
+int64_t GemvTile::sharedBytes() const {
+  return sumBytes() + (mma ? (int64_t)warps * ahead * slotBytes() : 0) + keptBytes();
 }
 
-unsigned GemvTile::registers(unsigned bytes) const {
-  unsigned weights = panels * kUnit * 16 * bytes / 128;
-  if (mma) {
-    unsigned fragments = (rows + 7) / 8;
-    return panels * fragments * 4 + weights + fragments * 4 + 36;
+unsigned GemvTile::registers() const {
+  unsigned fragments = (rows + 7) / 8;
+  if (form.bits) {
+    // A group's sums beside those of all, and the weights of 32 k's; in registers what is on its way and the left side
+    // of a word's k's.
+    if (mma)
+      return 2 * panels * fragments * 4 + panels * 16 + fragments * 4 + 48;
+    return panels * rows * 4 + rows + rows * (32 / form.bits) + panels * ahead * 9 + 48;
   }
-  return panels * rows * 16 / bytes + ahead * (weights + rows * bytes) + 48;
+  unsigned weights = panels * unit() * 16 * form.bytes / 128;
+  if (mma)
+    return panels * fragments * 4 + weights + fragments * 4 + 36;
+  return panels * rows * 16 / form.bytes + ahead * (weights + rows * form.bytes) + 48;
 }
 
 std::string GemvTile::str() const {

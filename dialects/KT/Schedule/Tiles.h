@@ -8,6 +8,7 @@
 #ifndef KT_DIALECTS_KT_SCHEDULE_TILES_H
 #define KT_DIALECTS_KT_SCHEDULE_TILES_H
 
+#include "dialects/KT/IR/KTDialect.h"
 #include "llvm/ADT/StringRef.h"
 #include <cstdint>
 #include <optional>
@@ -22,6 +23,19 @@ unsigned capabilityOf(llvm::StringRef target);
 /// Whether code for the target runs on cards of its own capability alone and has their own instructions ("sm_90a").
 inline bool isExact(llvm::StringRef target) { return capabilityOf(target) && target.ends_with("a"); }
 
+/// How the weights of a product lie in memory: panels of elements, or blocks of few bits.
+struct WeightForm {
+  unsigned bytes = 2;                  // of an element that has a type of its own
+  unsigned bits = 0;                   // of a weight in blocks; 0: there are none
+  unsigned group = 0, headerBytes = 0; // k's of a block, and what it has before its words
+  bool zeros = false;                  // whether zero points are among that
+
+  static WeightForm ofElements(unsigned bytes) { return {bytes}; }
+  static WeightForm of(BlocksAttr blocks);
+  /// Bits of a weight, without what its block has beside.
+  unsigned width() const { return bits ? bits : bytes * 8; }
+};
+
 /// Tile of a tensor-core kernel: `bm` x `bn` results a block, `bk` k's a slab, `stages` slabs in shared memory, warps
 /// in `warpRows` x `warpCols`. `minCtas` asks the assembler for registers for so many blocks an SM; 0 leaves it to it.
 /// With `warpgroups`, four warps down are one that multiplies asynchronously (Hopper's wgmma), straight from shared
@@ -30,6 +44,7 @@ inline bool isExact(llvm::StringRef target) { return capabilityOf(target) && tar
 struct MmaTile {
   unsigned bm = 0, bn = 0, bk = 0, warpRows = 0, warpCols = 0, stages = 0, minCtas = 0;
   bool warpgroups = false;
+  unsigned staged = 0; // slabs of weights in blocks that wait as they lie in memory
   unsigned elementBytes = 2;
 
   /// The tile, if kernels of it can be built for a card with `shared` bytes a block; else nothing, and `why`.
@@ -46,6 +61,16 @@ struct MmaTile {
   int64_t slabBytes() const { return (int64_t)(bm + bn) * rowBytes(); }
   /// The ring of slabs, or the staging of the epilogue where that is larger, and the stash behind it.
   int64_t sharedBytes() const;
+  /// Staged slabs are behind that, in pieces of four columns and the k's of a word or eight: the bytes of a piece and
+  /// of a slab, and how many have room, up to four.
+  static unsigned stagedPiece(const WeightForm &form) {
+    return 16 * (std::max(8 * form.bits / 32, 1u) + 1 + form.zeros);
+  }
+  unsigned stagedSlabs(const WeightForm &form, int64_t shared) const;
+  int64_t stagedSlabBytes(const WeightForm &form) const;
+  int64_t sharedWith(const WeightForm &form) const {
+    return sharedBytes() + (staged ? staged * stagedSlabBytes(form) : 0);
+  }
   /// Registers a thread: accumulators, two sets of fragments where there are some, and what addresses and loops take
   /// (measured: 36).
   unsigned registers() const { return mi() * ni() * 4 + (warpgroups ? 0 : 2 * (mi() * 4 + ni() * 2)) + 36; }
@@ -69,44 +94,50 @@ struct SimtTile {
 };
 
 /// Tile of a kernel for few rows, whose time is that of reading the right side's panels once: the warps of a block
-/// share the depth of `panels` panels, a unit of 32 k's each in turn, and have `ahead` units on their way, in registers
+/// share the depth of `panels` panels, a unit of k's each in turn, and have `ahead` units on their way, in registers
 /// or, on tensor cores (`mma`), in a ring of slots in shared memory. There the panels are the rows of the fragments, so
 /// that 8 rows of the product cost what one does.
 struct GemvTile {
-  static constexpr unsigned kUnit = 32;
   unsigned rows = 0, panels = 0, warps = 0, ahead = 0;
   bool mma = false;
   /// The left side's k's where a block has all of its rows in shared memory, because it computes the norm that makes
   /// them; 0: they come with the weights.
   unsigned kept = 0;
+  WeightForm form;
 
-  /// The tile for weights of `bytes` each, if kernels of it can be built for a card with `shared` bytes a block; else
+  /// The tile for weights of `form`, if kernels of it can be built for a card with `shared` bytes a block; else
   /// nothing, and `why`.
-  static std::optional<GemvTile> get(GemvTile wanted, unsigned bytes, int64_t shared, std::string *why = nullptr);
+  static std::optional<GemvTile> get(GemvTile wanted, const WeightForm &form, int64_t shared,
+                                     std::string *why = nullptr);
 
   unsigned threads() const { return warps * 32; }
   unsigned columns() const { return panels * 16; }
-  /// Of a unit: the weights, of `bytes` each.
-  unsigned unitBytes(unsigned bytes) const { return panels * kUnit * 16 * bytes; }
-  /// Of a slot of the ring: the weights, then the left side's rows, of 2 bytes an element, where they are not kept.
-  unsigned slotBytes(unsigned bytes) const { return unitBytes(bytes) + (kept ? 0 : rows * kUnit * 2); }
+  /// k's of a unit: of weights in blocks as many as are a kilobyte a panel, in whole blocks, or, in registers, what a
+  /// warp loads at once.
+  unsigned unit() const { return !form.bits ? 32 : mma ? std::max(512 / form.bits, form.group) : 256 / form.bits; }
+  /// Of weights in blocks: how many blocks a unit of a panel has, on tensor cores.
+  unsigned headers() const { return form.bits && mma ? unit() / form.group : 0; }
+  /// Of a unit: its weights, then what their blocks have beside.
+  unsigned weightBytes() const { return panels * unit() * 2 * form.width(); }
+  unsigned unitBytes() const { return weightBytes() + panels * headers() * form.headerBytes; }
+  /// Of a slot of the ring: the unit, then the left side's rows, of 2 bytes an element, where they are not kept.
+  unsigned slotBytes() const { return unitBytes() + (kept ? 0 : rows * unit() * 2); }
   /// From one kept row to the next, each with zeros behind it up to the end of a round: rows side by side are in
   /// different halves of a line.
-  unsigned keptPitch() const { return (kept + warps * kUnit - 1) / (warps * kUnit) * (warps * kUnit) * 2 + 64; }
+  unsigned keptPitch() const { return (kept + warps * unit() - 1) / (warps * unit()) * (warps * unit()) * 2 + 64; }
   unsigned keptBytes() const { return kept ? rows * keptPitch() : 0; }
-  /// Bytes of weights of `bytes` each that a block has on their way.
-  unsigned onTheWay(unsigned bytes) const { return warps * (mma ? ahead - 1 : ahead) * unitBytes(bytes); }
+  /// Bytes of weights that a block has on their way.
+  unsigned onTheWay() const { return warps * (mma ? ahead - 1 : ahead) * unitBytes(); }
   /// Elements between two rows of a warp's sums in shared memory.
   unsigned pitch() const { return columns() + 4; }
   /// The sums of all warps, or what a norm behind the product needs. The ring comes behind them: it is being filled for
   /// the block's next tile while they are added up.
   int64_t sumBytes() const;
-  int64_t sharedBytes(unsigned bytes) const;
+  int64_t sharedBytes() const;
   /// Where the kept rows begin, behind the ring.
-  int64_t keptFrom(unsigned bytes) const { return sharedBytes(bytes) - keptBytes(); }
-  /// Registers a thread: sums, units of weights of `bytes` each and of the left side, and what addresses and loops
-  /// take.
-  unsigned registers(unsigned bytes) const;
+  int64_t keptFrom() const { return sharedBytes() - keptBytes(); }
+  /// Registers a thread: sums, units of weights and of the left side, and what addresses and loops take.
+  unsigned registers() const;
   std::string str() const;
 };
 

@@ -13,7 +13,7 @@ WeightAccuracy weight(const char *name, std::optional<double> decibels, std::vec
   w.name = name;
   w.data = std::move(data);
   if (decibels)
-    w.accuracy = Int8Accuracy{.signalToNoise = *decibels};
+    w.accuracy = RoundingLoss{.signalToNoise = *decibels};
   return w;
 }
 

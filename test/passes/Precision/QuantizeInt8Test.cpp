@@ -53,7 +53,7 @@ struct Weight {
 struct Quantized {
   std::vector<char> values;
   std::vector<float> scales;
-  Int8Error error;
+  RoundingError error;
 };
 
 std::optional<Quantized> reference(const Weight &w, int64_t channels, llvm::function_ref<int64_t(int64_t)> channelOf) {
@@ -77,7 +77,7 @@ std::optional<Quantized> quantized(const Weight &w, const Int8Layout &layout) {
   std::vector<char> from = w.bytes();
   Quantized out{std::vector<char>(w.bits.size() + 1, 0x55), std::vector<float>(layout.scales() + 1, -1), {}};
   // In any order, as threads come; what it costs comes in two parts.
-  Int8Error some;
+  RoundingError some;
   for (int64_t block = layout.blocks(); block-- > 0;)
     if (!quantizeBlock(layout, w.format, from.data() + 1, block, out.values.data(), out.scales.data(),
                        block % 2 ? some : out.error))

@@ -1,6 +1,12 @@
 // RUN: kt-opt --pass-pipeline='builtin.module(func.func(kt-quantize-weights),cse)' %s -o %t
-// RUN: FileCheck %s < %t
+// RUN: FileCheck %s -DBITS=8 -DBYTES=288 --check-prefixes=CHECK,INT8 < %t
 // RUN: kt-opt --pass-pipeline='builtin.module(func.func(kt-quantize-weights),cse)' %t | diff %t -
+// RUN: kt-opt --pass-pipeline='builtin.module(func.func(kt-quantize-weights{bits=4 group=32}),cse)' %s -o %t.4
+// RUN: FileCheck %s -DBITS=4 -DBYTES=160 --check-prefixes=CHECK,INT4 < %t.4
+// RUN: not kt-opt --pass-pipeline='builtin.module(func.func(kt-quantize-weights{bits=3}))' %s 2>&1 | FileCheck %s --check-prefix=THREE
+// RUN: not kt-opt --pass-pipeline='builtin.module(func.func(kt-quantize-weights{group=48}))' %s 2>&1 | FileCheck %s --check-prefix=GROUP
+// THREE: error: bits: expected 4 or 8 but got 3
+// GROUP: error: group: expected a power of two from 16 to 256 but got 48
 
 !x = !kt.tensor<[m, 16] x f16>
 !w = !kt.tensor<[1, 16, 16] x f16>
@@ -9,15 +15,12 @@
 #rhs = affine_map<(m, n, k) -> (n, k)>
 #res = affine_map<(m, n, k) -> (m, n)>
 
-// Column n holds 127 (n + 1) / 64, -(n + 1), (n + 1) / 64 and zeros: its scale is (n + 1) / 64.
+// Column n holds 127 (n + 1) / 64, -(n + 1), (n + 1) / 64 and zeros: in INT8 its scale is (n + 1) / 64. A group is no longer than what there is.
 // CHECK-LABEL: @product
-// CHECK-DAG: %[[Q:.*]] = kt.constant dense_resource<[[QUANTISED:.*]]> : tensor<256xi8> {{.*}}: <[1, 16, 16] x i8>
-// CHECK-DAG: %[[S:.*]] = kt.constant dense_resource<[[SCALES:.*]]> : tensor<64xi8> {{.*}}: <[16] x f32>
-// CHECK: kt.matmul %arg0, %[[Q]] extras(%[[S]] : !kt.tensor<[16] x f32>) {{.*}} packed} : <[m, 16] x f16>, <[1, 16, 16] x i8> -> <[m, 16] x f16>
-// CHECK-NEXT: ^bb0(%[[ACC:.*]]: f32, %[[A:.*]]: !kt.tensor<[16] x f32>, %{{.*}}: index, %[[N:.*]]: index):
-// CHECK-NEXT: %[[SCALE:.*]] = kt.read %[[A]][%[[N]]]
-// CHECK-NEXT: %[[SCALED:.*]] = arith.mulf %[[ACC]], %[[SCALE]] : f32
-// CHECK-NEXT: arith.truncf %[[SCALED]] : f32 to f16
+// CHECK: %[[Q:.*]] = kt.constant dense_resource<[[QUANTISED:.*]]> : tensor<[[BYTES]]xi8> {{.*}}: <[1, 1, [[BYTES]]] x ui8>
+// CHECK: kt.matmul %arg0, %[[Q]] {blocks = #kt.blocks<bits = [[BITS]], group = 16, scale = f16, zeros = false>, {{.*}} packed} : <[m, 16] x f16>, <[1, 1, [[BYTES]]] x ui8> -> <[m, 16] x f16>
+// CHECK-NEXT: ^bb0(%[[ACC:.*]]: f32, %{{.*}}: index, %{{.*}}: index):
+// CHECK-NEXT: arith.truncf %[[ACC]] : f32 to f16
 func.func @product(%x: !x) -> !r {
   %w = kt.constant dense_resource<w> : tensor<512xi8> : !w
   %r = kt.matmul %x, %w {depth = #kt.expr<16>, maps = [#lhs, #rhs, #res], packed} : !x, !w -> !r epilogue {
@@ -28,19 +31,9 @@ func.func @product(%x: !x) -> !r {
   return %r : !r
 }
 
-// Panels of two parts by turns: a scale a column of each.
+// Panels of two parts by turns.
 // CHECK-LABEL: @parts
-// CHECK: kt.constant dense_resource<[[PARTSCALES:.*]]> : tensor<128xi8> {{.*}}: <[32] x f32>
-// CHECK: %[[S:.*]] = kt.reshape %{{.*}} : <[32] x f32> -> <[2, 16] x f32>
-// CHECK: kt.matmul %arg0, %{{.*}} extras(%[[S]] : !kt.tensor<[2, 16] x f32>) {{.*}} <[2, 16, 16] x i8> -> <[m, 16] x f16>
-// CHECK-NEXT: ^bb0(%[[GATE:.*]]: f32, %[[UP:.*]]: f32, %[[A:.*]]: !kt.tensor<[2, 16] x f32>, %{{.*}}: index, %[[N:.*]]: index):
-// CHECK-DAG: %[[ONE:.*]] = arith.constant 1 : index
-// CHECK-DAG: %[[ZERO:.*]] = arith.constant 0 : index
-// CHECK-DAG: %[[S1:.*]] = kt.read %[[A]][%[[ONE]], %[[N]]]
-// CHECK-DAG: %[[U:.*]] = arith.mulf %[[UP]], %[[S1]] : f32
-// CHECK-DAG: %[[S0:.*]] = kt.read %[[A]][%[[ZERO]], %[[N]]]
-// CHECK-DAG: %[[G:.*]] = arith.mulf %[[GATE]], %[[S0]] : f32
-// CHECK: arith.mulf %[[G]], %[[U]] : f32
+// CHECK: kt.matmul %arg0, %{{.*}} {blocks = #kt.blocks<bits = [[BITS]], group = 16, scale = f16, zeros = false>, {{.*}} parts = 2 : i64} : <[m, 16] x f16>, <[2, 1, [[BYTES]]] x ui8> -> <[m, 16] x f16>
 func.func @parts(%x: !x) -> !r {
   %w = kt.constant dense_resource<parts> : tensor<1024xi8> : !kt.tensor<[2, 16, 16] x f16>
   %r = kt.matmul %x, %w {depth = #kt.expr<16>, maps = [#lhs, #rhs, #res], packed, parts = 2 : i64} : !x, !kt.tensor<[2, 16, 16] x f16> -> !r epilogue {
@@ -52,11 +45,10 @@ func.func @parts(%x: !x) -> !r {
   return %r : !r
 }
 
-// Each part has two panels, which take turns with the other's; its scales lie together.
-// CHECK-LABEL: @turns
-// CHECK: kt.constant dense_resource<[[TURNSCALES:.*]]> : tensor<256xi8> {{.*}}: <[64] x f32>
-// CHECK: kt.reshape %{{.*}} : <[64] x f32> -> <[2, 32] x f32>
-func.func @turns(%x: !kt.tensor<[m, 4] x f16>) -> !kt.tensor<[m, 32] x f16> {
+// Blocks of so few k's would be larger than halves are.
+// CHECK-LABEL: @shallow
+// CHECK: kt.matmul {{.*}} <[4, 4, 16] x f16> -> <[m, 32] x f16>
+func.func @shallow(%x: !kt.tensor<[m, 4] x f16>) -> !kt.tensor<[m, 32] x f16> {
   %w = kt.constant dense_resource<turns> : tensor<512xi8> : !kt.tensor<[4, 4, 16] x f16>
   %r = kt.matmul %x, %w {depth = #kt.expr<4>, maps = [#lhs, #rhs, #res], packed, parts = 2 : i64} : !kt.tensor<[m, 4] x f16>, !kt.tensor<[4, 4, 16] x f16> -> !kt.tensor<[m, 32] x f16> epilogue {
   ^bb0(%gate: f32, %up: f32, %i: index, %j: index):
@@ -67,11 +59,8 @@ func.func @turns(%x: !kt.tensor<[m, 4] x f16>) -> !kt.tensor<[m, 32] x f16> {
   return %r : !kt.tensor<[m, 32] x f16>
 }
 
-// A result in the other order: the scale follows the column.
 // CHECK-LABEL: @transposed_result
-// CHECK: kt.matmul {{.*}} <[1, 16, 16] x i8> -> <[16, m] x f16>
-// CHECK-NEXT: ^bb0(%{{.*}}: f32, %[[A:.*]]: !kt.tensor<[16] x f32>, %[[N:.*]]: index, %{{.*}}: index):
-// CHECK-NEXT: kt.read %[[A]][%[[N]]]
+// CHECK: kt.matmul {{.*}} {blocks = #kt.blocks<bits = [[BITS]], group = 16, scale = f16, zeros = false>, {{.*}} <[1, 1, [[BYTES]]] x ui8> -> <[16, m] x f16>
 func.func @transposed_result(%x: !x) -> !kt.tensor<[16, m] x f16> {
   %w = kt.constant dense_resource<w> : tensor<512xi8> : !w
   %r = kt.matmul %x, %w {depth = #kt.expr<16>, maps = [#lhs, #rhs, affine_map<(m, n, k) -> (n, m)>], packed} : !x, !w -> !kt.tensor<[16, m] x f16> epilogue {
@@ -141,8 +130,8 @@ func.func @table(%ids: !kt.tensor<[n] x i64>) -> !kt.tensor<[n, 8] x f16> {
 
 // Weights that two products share are quantised once.
 // CHECK-LABEL: @tied
-// CHECK-COUNT-1: tensor<256xi8>
-// CHECK-NOT: tensor<256xi8>
+// CHECK-COUNT-1: tensor<[[BYTES]]xi8>
+// CHECK-NOT: tensor<[[BYTES]]xi8>
 // CHECK: return
 func.func @tied(%x: !x, %y: !x) -> (!r, !r) {
   %w = kt.constant dense_resource<w> : tensor<512xi8> : !w
@@ -157,28 +146,6 @@ func.func @tied(%x: !x, %y: !x) -> (!r, !r) {
     kt.yield %0 : f16
   }
   return %r, %s : !r, !r
-}
-
-// One constant has other columns for a product of two parts than for one of one part: it is quantised for each.
-// CHECK-LABEL: @shared_by_parts
-// CHECK: kt.constant dense_resource<[[TWO:.*]]> : tensor<256xi8> {{.*}}: <[64] x f32>
-// CHECK: kt.constant dense_resource<[[ONE:.*]]> : tensor<256xi8> {{.*}}: <[64] x f32>
-// CHECK: kt.matmul %arg0, %{{.*}} extras(%{{.*}} : !kt.tensor<[64] x f32>)
-// CHECK: kt.matmul %arg0, %{{.*}} extras(%{{.*}} : !kt.tensor<[2, 32] x f32>)
-func.func @shared_by_parts(%x: !kt.tensor<[m, 4] x f16>) -> (!kt.tensor<[m, 64] x f16>, !kt.tensor<[m, 32] x f16>) {
-  %w = kt.constant dense_resource<turns> : tensor<512xi8> : !kt.tensor<[4, 4, 16] x f16>
-  %r = kt.matmul %x, %w {depth = #kt.expr<4>, maps = [#lhs, #rhs, #res], packed} : !kt.tensor<[m, 4] x f16>, !kt.tensor<[4, 4, 16] x f16> -> !kt.tensor<[m, 64] x f16> epilogue {
-  ^bb0(%acc: f32, %i: index, %j: index):
-    %0 = arith.truncf %acc : f32 to f16
-    kt.yield %0 : f16
-  }
-  %s = kt.matmul %x, %w {depth = #kt.expr<4>, maps = [#lhs, #rhs, #res], packed, parts = 2 : i64} : !kt.tensor<[m, 4] x f16>, !kt.tensor<[4, 4, 16] x f16> -> !kt.tensor<[m, 32] x f16> epilogue {
-  ^bb0(%gate: f32, %up: f32, %i: index, %j: index):
-    %0 = arith.mulf %gate, %up : f32
-    %1 = arith.truncf %0 : f32 to f16
-    kt.yield %1 : f16
-  }
-  return %r, %s : !kt.tensor<[m, 64] x f16>, !kt.tensor<[m, 32] x f16>
 }
 
 // What decides a routing keeps its type.
@@ -243,13 +210,10 @@ func.func @leaves_infinite_weights_alone(%x: !x) -> !r {
   return %r : !r
 }
 
-// CHECK-DAG: [[QUANTISED]]: "0x{{[0-9]*}}7F7F7F7F7F7F7F7F7F7F7F7F7F7F7F7FC0C0C0C0C0C0C0C0C0C0C0C0C0C0C0C00101010101010101010101010101010100000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000"
-// CHECK-DAG: [[PARTSCALES]]: "0x{{[0-9]*}}0000803C0000003D0000403D0000803D0000A03D0000C03D0000E03D0000003E0000103E0000203E0000303E0000403E0000503E0000603E0000703E0000803E0000003D0000803D0000C03D0000003E0000203E0000403E0000603E0000803E0000903E0000A03E0000B03E0000C03E0000D03E0000E03E0000F03E0000003F"
-// CHECK-DAG: [[ONE]]: "0x{{[0-9]*}}0000803F0000803F0000803F0000803F0000803F0000803F0000803F0000803F0000803F0000803F0000803F0000803F0000803F0000803F0000803F0000803F000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000804000008040000080400000804000008040000080400000804000008040000080400000804000008040000080400000804000008040000080400000804000000041000000410000004100000041000000410000004100000041000000410000004100000041000000410000004100000041000000410000004100000041"
-// CHECK-DAG: [[TWO]]: "0x{{[0-9]*}}0000803F0000803F0000803F0000803F0000803F0000803F0000803F0000803F0000803F0000803F0000803F0000803F0000803F0000803F0000803F0000803F000080400000804000008040000080400000804000008040000080400000804000008040000080400000804000008040000080400000804000008040000080400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000041000000410000004100000041000000410000004100000041000000410000004100000041000000410000004100000041000000410000004100000041"
-// CHECK-DAG: [[TURNSCALES]]: "0x{{[0-9]*}}0000803F0000803F0000803F0000803F0000803F0000803F0000803F0000803F0000803F0000803F0000803F0000803F0000803F0000803F0000803F0000803F000080400000804000008040000080400000804000008040000080400000804000008040000080400000804000008040000080400000804000008040000080400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000041000000410000004100000041000000410000004100000041000000410000004100000041000000410000004100000041000000410000004100000041"
+// Numbers 0, 2, 1 and 3 of a word, in INT4 0, 4, 2, 6, 1 and so on, the lowest bits first; 80 and 8 are nothing.
+// INT8-DAG: [[QUANTISED]]: "0x{{[0-9]*}}00240028002A002C002D002E002F003080300031803100328032003380330034FF814080FF814080FF814080FF814080FF814080FF814080FF814080FF814080FF814080FF814080FF814080FF814080FF814080FF814080FF814080FF814080808080808080808080808080808080808080808080808080808080808080808080808080808080808080808080808080808080808080808080808080808080808080808080808080808080808080808080808080808080808080808080808080808080808080808080808080808080808080808080808080808080808080808080808080808080808080808080808080808080808080808080808080808080808080808080808080808080808080808080808080808080808080808080808080"
+// INT4-DAG: [[QUANTISED]]: "0x{{[0-9]*}}{{([0-9A-F]{64})}}80888C8880888C8880888C8880888C8880888C8880888C8880888C8880888C8880888C8880888C8880888C8880888C8880888C8880888C8880888C8880888C8888888888888888888888888888888888888888888888888888888888888888888888888888888888888888888888888888888888888888888888888888888888"
 // CHECK-DAG: [[GROUPSCALES]]: "0x{{[0-9]*}}0000803F0000803F0000803F0000803F0000803F0000803F0000803F0000803F0000803F0000803F0000803F0000803F0000803F0000803F0000803F0000803F000000400000804000008040000080400000804000008040000080400000804000008040000080400000804000008040000080400000804000008040000080400000804000000041"
-// CHECK-DAG: [[SCALES]]: "0x{{[0-9]*}}0000803C0000003D0000403D0000803D0000A03D0000C03D0000E03D0000003E0000103E0000203E0000303E0000403E0000503E0000603E0000703E0000803E"
 {-#
   dialect_resources: { builtin: {
     w: "0x40000000F03FF043F445F047F648F449F24AF04B774CF64C754DF44D734EF24E714FF04F00BC00C000C200C400C500C600C700C880C800C980C900CA80CA00CB80CB00CC00240028002A002C002D002E002F0030803000318031003280320033803300340000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000",

@@ -45,8 +45,10 @@ def main(ktc, ktrun, folder):
         text, head = model('transposed' if way == 'small' else way, table)
         with open(f'{folder}/m.onnx', 'wb') as f:
             f.write(text)
-        # Sums of 384 products of numbers below 1/2: in FP32 in another order, rounded to halves, or with weights rounded to a 127th of the largest one of a row.
-        for options, bytes_each, tolerance in (([], 4, 1e-5), (['--precision', 'fp16'], 2, 4e-3), (['--quant', 'int8'], 1, 2e-2)):
+        # Sums of 384 products of numbers below 1/2: in FP32 in another order, rounded to halves, or with weights rounded to a 127th or an
+        # eighth of the largest one of some.
+        for options, bytes_each, tolerance in (([], 4, 1e-5), (['--precision', 'fp16'], 2, 4e-3), (['--quant', 'int8'], 1, 2e-2),
+                                               (['--quant', 'int4', '--precision', 'fp16'], 0.57, 0.25)):
             subprocess.run([ktc, 'compile', f'{folder}/m.onnx', '-o', f'{folder}/m.ktm', '--target', 'sm_89,host', *options], check=True)
             inspected = subprocess.run([ktc, 'inspect', f'{folder}/m.ktm', '--format', 'json'], check=True, capture_output=True, text=True).stdout
             stored, once = json.loads(inspected)['weight_bytes'], table.size * bytes_each

@@ -1,0 +1,102 @@
+//===- Blocks.cpp - weights of few bits in kernels ------------------------===//
+
+#include "codegen/Gpu/Product/Blocks.h"
+
+using namespace mlir;
+using namespace kt;
+using namespace kt::gpu;
+
+Value Blocks::panelOffset(Value panel, Expr depth) {
+  return k.mul(k.ext(panel), k.ext(k.size(BlocksAttr(format).panelBytes(depth))));
+}
+
+Value Blocks::shiftOf(Value inside) {
+  Value i = k.rem(inside, perWord());
+  return k.add(k.mul(k.shr(i, 1), bits()), k.shl(k.and_(i, 1), 4));
+}
+
+Values Blocks::scales(Value at, unsigned count) {
+  Values all;
+  for (Value s : k.loadElements(at, BlocksAttr(format).getScale(), count))
+    all.push_back(k.convert(s, k.f32));
+  return all;
+}
+
+Values Blocks::zeros(Value at, unsigned count) {
+  Values all;
+  if (hasZeros())
+    for (Value z : k.loadElements(at, k.i8, count))
+      all.push_back(arith::ExtUIOp::create(k.b, k.loc, k.i32, z));
+  return all;
+}
+
+Values Blocks::scalesOf(Value block, Value column, unsigned count) {
+  return scales(k.at(block, column, elementBytes(BlocksAttr(format).getScale())), count);
+}
+
+Values Blocks::zerosOf(Value block, Value column, unsigned count) {
+  return zeros(k.gep(k.at(block, column, 1), BlocksAttr(format).zerosAt()), count);
+}
+
+Value Blocks::single(Value word, Value shift, Value zero) {
+  Value q = k.and_(k.shr(word, shift), BlocksAttr(format).mask());
+  return k.convert(k.sub(q, zero ? zero : k.c(BlocksAttr(format).middle())), k.f32);
+}
+
+Value Blocks::splat(double value) {
+  auto type = cast<ShapedType>(k.vec(2, k.f16));
+  return arith::ConstantOp::create(k.b, k.loc, DenseElementsAttr::get(type, k.b.getF16FloatAttr(value).getValue()));
+}
+
+/// In halves: bits below the exponent of 1024 are 1024 and what they say, times a power of two where they do not begin
+/// at the lowest one.
+Value Blocks::halves(Value word, unsigned pair, Value zero) {
+  constexpr int64_t kExponent = 0x64006400;
+  unsigned first = pair * bits(), low = bits() == 8 ? 0 : first % 8;
+  Value raw;
+  if (bits() == 8) {
+    raw = k.permute(word, k.c(kExponent), pair ? 0x5351 : 0x5250);
+  } else {
+    uint32_t mask = BlocksAttr(format).mask() << low;
+    raw = k.maskedWith(first >= 8 ? k.shr(word, 8) : word, mask | mask << 16, kExponent);
+  }
+  auto asHalves = [&](Value v) { return LLVM::BitcastOp::create(k.b, k.loc, k.vec(2, k.f16), v); };
+  double scale = 1.0 / (1 << low), base = 1024 * scale;
+  Value less; // in the unit of the lowest bit, negative where it is added
+  if (zero) {
+    less = asHalves(k.or_(k.or_(zero, k.shl(zero, 16)), k.c(kExponent))); // 1024 and the zero point
+    if (low)
+      less = k.subf(splat(1024 - base), less);
+  } else {
+    less = splat((base + BlocksAttr(format).middle()) * (low ? -1 : 1));
+  }
+  Value v = asHalves(raw);
+  v = low ? k.fma(v, splat(scale), less) : k.subf(v, less);
+  return LLVM::BitcastOp::create(k.b, k.loc, k.i32, v);
+}
+
+Value Blocks::pair(Value word, unsigned pair, Value zero, Type type) {
+  if (type == k.f16)
+    return halves(word, pair, zero);
+  Value v = LLVM::UndefOp::create(k.b, k.loc, k.vec(2, type));
+  for (unsigned e = 0; e < 2; ++e)
+    v = LLVM::InsertElementOp::create(
+        k.b, k.loc, v, k.convert(single(word, k.c(BlocksAttr(format).shiftOf(pair * 2 + e)), zero), type), k.c(e));
+  return LLVM::BitcastOp::create(k.b, k.loc, k.i32, v);
+}
+
+Value Blocks::scaledPair(Value word, unsigned pair, Value zero, Value scale, Type type) {
+  if (type == k.f16 && BlocksAttr(format).getScale().isF16()) {
+    Value both = LLVM::UndefOp::create(k.b, k.loc, k.vec(2, k.f16)), half = k.convert(scale, k.f16);
+    for (unsigned e = 0; e < 2; ++e)
+      both = LLVM::InsertElementOp::create(k.b, k.loc, both, half, k.c(e));
+    Value v = LLVM::BitcastOp::create(k.b, k.loc, k.vec(2, k.f16), halves(word, pair, zero));
+    return LLVM::BitcastOp::create(k.b, k.loc, k.i32, k.mulf(v, both));
+  }
+  Value v = LLVM::UndefOp::create(k.b, k.loc, k.vec(2, type));
+  for (unsigned e = 0; e < 2; ++e) {
+    Value w = k.mulf(single(word, k.c(BlocksAttr(format).shiftOf(pair * 2 + e)), zero), scale);
+    v = LLVM::InsertElementOp::create(k.b, k.loc, v, k.convert(w, type), k.c(e));
+  }
+  return LLVM::BitcastOp::create(k.b, k.loc, k.i32, v);
+}

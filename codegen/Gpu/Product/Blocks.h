@@ -1,0 +1,54 @@
+//===- Blocks.h - weights of few bits in kernels --------------------------===//
+
+#ifndef KT_CODEGEN_GPU_PRODUCT_BLOCKS_H
+#define KT_CODEGEN_GPU_PRODUCT_BLOCKS_H
+
+#include "codegen/Gpu/Product/Gemm.h"
+
+namespace kt::gpu {
+
+/// Reads #kt.blocks. Columns that come together are a power of two up to four, aligned; offsets are in bytes.
+class Blocks {
+public:
+  Blocks(KernelBuilder &k, BlocksAttr format) : k(k), format(format) {}
+
+  unsigned bits() const { return BlocksAttr(format).getBits(); }
+  int64_t group() const { return BlocksAttr(format).getGroup(); }
+  unsigned perWord() const { return BlocksAttr(format).perWord(); }
+  int64_t blockBytes() const { return BlocksAttr(format).blockBytes(); }
+  int64_t wordsAt() const { return BlocksAttr(format).wordsAt(); }
+  bool hasZeros() const { return BlocksAttr(format).getZeros(); }
+
+  /// Where a panel begins in weights of depth `depth`.
+  Value panelOffset(Value panel, Expr depth);
+  /// Where the word of weight `inside` of a group is in its block, and where its bits begin in that word.
+  Value wordOffset(Value inside) { return k.add(k.mul(k.div(inside, perWord()), kPanel * 4), wordsAt()); }
+  Value shiftOf(Value inside);
+
+  /// From the first one's place on: scales in f32, and zero points as integers, of which there are none without
+  /// `zeros`.
+  Values scales(Value at, unsigned count);
+  Values zeros(Value at, unsigned count);
+  /// Those of a block's columns from `column` on.
+  Values scalesOf(Value block, Value column, unsigned count);
+  Values zerosOf(Value block, Value column, unsigned count);
+
+  /// Weights 2 `pair` and 2 `pair` + 1 of a word without their zero point (null: the middle), as two of `type` in a
+  /// register: exact.
+  Value pair(Value word, unsigned pair, Value zero, Type type);
+  /// The same times a scale in f32, rounded once.
+  Value scaledPair(Value word, unsigned pair, Value zero, Value scale, Type type);
+  /// One weight, whose bits begin at `shift`, as f32.
+  Value single(Value word, Value shift, Value zero);
+
+private:
+  Value halves(Value word, unsigned pair, Value zero);
+  Value splat(double value);
+
+  KernelBuilder &k;
+  BlocksAttr format;
+};
+
+} // namespace kt::gpu
+
+#endif

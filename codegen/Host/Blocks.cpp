@@ -1,0 +1,124 @@
+//===- Blocks.cpp - weights of few bits on the host -----------------------===//
+
+#include "codegen/Host/Blocks.h"
+
+using namespace mlir;
+using namespace kt;
+using namespace kt::codegen::host;
+
+unsigned kt::codegen::host::fieldOf(BlocksAttr blocks, unsigned i) { return blocks.shiftOf(i) % 16; }
+
+std::string kt::codegen::host::nameOf(BlocksAttr blocks) {
+  std::string name;
+  llvm::raw_string_ostream(name) << "b" << blocks.getBits() << "g" << blocks.getGroup()
+                                 << (blocks.getZeros() ? "z." : ".") << blocks.getScale();
+  return name;
+}
+
+int64_t kt::codegen::host::preparedGroup(BlocksAttr blocks) { return blocks.getGroup() + 1; }
+
+void kt::codegen::host::prepareRow(Emitter &e, BlocksAttr blocks, const RowSource &source, Value depth, Value out) {
+  constexpr int64_t kLanes = 16; // a multiple of the weights in a word
+  int64_t group = blocks.getGroup();
+  Type f32 = e.b.getF32Type();
+  bool isUnsigned = source.element.isUnsignedInteger();
+  SmallVector<float> factors;
+  for (unsigned i = 0; i < kLanes; ++i)
+    factors.push_back(1.0f / (1 << fieldOf(blocks, i % blocks.perWord())));
+  auto type = VectorType::get(kLanes, f32);
+  Value factor = arith::ConstantOp::create(e.b, e.loc, DenseElementsAttr::get(type, ArrayRef<float>(factors)));
+  Value zero = e.idx(0), none = e.constant(f32, 0);
+
+  e.loop(zero, e.ceilDiv(depth, group), [&](Value g) {
+    Value from = e.mul(g, e.idx(group)), to = e.mul(g, e.idx(preparedGroup(blocks)));
+    Value valid = e.min(e.sub(depth, from), e.idx(group));
+    // 16 at a time, of which those from `valid` on are zeros.
+    auto fill = [&](function_ref<Value(Value)> values) {
+      SmallVector<Value> sum =
+          e.loop(zero, e.idx(group), e.idx(kLanes), e.constant(type, 0), [&](Value i, ValueRange in) {
+            Value v = values(i);
+            e.storeVector(e.op<arith::MulFOp>(v, factor), out, f32, e.add(to, i));
+            return SmallVector<Value>{e.op<arith::AddFOp>(in[0], v)};
+          });
+      Value all = LLVM::vector_reduce_fadd::create(e.b, e.loc, f32, none, sum[0], LLVM::FastmathFlags::reassoc);
+      e.store(all, out, f32, e.add(to, e.idx(group)));
+    };
+    auto oneByOne = [&](Value i) {
+      Value v = e.constant(type, 0);
+      for (int64_t lane = 0; lane < kLanes; ++lane) {
+        Value at = e.add(i, e.idx(lane));
+        Value x = e.choose(
+            e.lt(at, valid),
+            [&] {
+              Value raw = e.load(source.pointer, source.element, e.mul(e.add(from, at), source.step));
+              return e.convert(raw, f32, isUnsigned);
+            },
+            [&] { return none; });
+        v = LLVM::InsertElementOp::create(
+            e.b, e.loc, v, x, LLVM::ConstantOp::create(e.b, e.loc, e.b.getI32Type(), e.b.getI32IntegerAttr(lane)));
+      }
+      return v;
+    };
+    if (!source.contiguous)
+      return fill(oneByOne);
+    auto together = [&](Value i) { return e.loadVector(source.pointer, source.element, e.add(from, i), kLanes, f32); };
+    e.ifElse(e.eq(valid, e.idx(group)), [&] { fill(together); }, [&] { fill(oneByOne); });
+  });
+}
+
+/// One group of one panel: sixteen columns of each k, in vectors.
+static void widenBlock(Emitter &e, BlocksAttr blocks, int64_t lanes, Value from, Value out) {
+  Type f32 = e.b.getF32Type(), i32 = e.b.getI32Type(),
+       byte = IntegerType::get(e.b.getContext(), 8, IntegerType::Unsigned);
+  auto floats = VectorType::get(lanes, f32), ints = VectorType::get(lanes, i32);
+  for (int64_t column = 0; column < kPanel; column += lanes) {
+    Value scale = e.loadVector(from, blocks.getScale(), e.idx(column), lanes, f32);
+    Value zero = blocks.getZeros()
+                     ? e.loadVector(e.atBytes(from, e.idx(blocks.zerosAt())), byte, e.idx(column), lanes, f32)
+                     : e.constant(floats, blocks.middle());
+    e.loop(e.idx(0), e.idx(blocks.wordRows()), [&](Value row) {
+      Value at = e.atBytes(from, e.idx(blocks.wordsAt()));
+      Value words = e.loadVector(at, i32, e.add(e.mul(row, e.idx(kPanel)), e.idx(column)), lanes, i32);
+      for (unsigned i = 0; i < blocks.perWord(); ++i) {
+        Value q = e.op<arith::ShRUIOp>(words, e.constant(ints, blocks.shiftOf(i)));
+        q = e.op<arith::SIToFPOp>(floats, e.op<arith::AndIOp>(q, e.constant(ints, blocks.mask())));
+        Value w = e.op<arith::MulFOp>(e.op<arith::SubFOp>(q, zero), scale);
+        Value k = e.add(e.mul(row, e.idx(blocks.perWord())), e.idx(i));
+        e.storeVector(w, out, f32, e.add(e.mul(k, e.idx(kPanel)), e.idx(column)));
+      }
+    });
+  }
+}
+
+static SmallVector<Type> wideningTypes(MLIRContext *context) {
+  Type pointer = LLVM::LLVMPointerType::get(context), index = IndexType::get(context);
+  return {pointer, index, index, index, pointer, index};
+}
+
+SharedFunction kt::codegen::host::widening(BlocksAttr blocks) {
+  auto build = [blocks](CodeBuilder &code, StringRef name) {
+    int64_t lanes = std::min(kPanel, code.isa.vectorBytes / 4);
+    auto body = [&](Emitter &e, ValueRange args) -> Value {
+      Value from = args[0], panels = args[1], panelBytes = args[2], groups = args[3], out = args[4], stride = args[5];
+      e.loop(e.idx(0), panels, [&](Value p) {
+        Value panel = e.atBytes(from, e.mul(p, panelBytes)), to = e.at(out, e.b.getF32Type(), e.mul(p, stride));
+        e.loop(e.idx(0), groups, [&](Value g) {
+          widenBlock(e, blocks, lanes, e.atBytes(panel, e.mul(g, e.idx(blocks.blockBytes()))),
+                     e.at(to, e.b.getF32Type(), e.mul(g, e.idx(blocks.getGroup() * kPanel))));
+        });
+      });
+      return {};
+    };
+    code.function(name, wideningTypes(code.context()), body, {}, LLVM::Linkage::External);
+  };
+  return {"widen." + nameOf(blocks), build};
+}
+
+Widening::Widening(KernelBuilder &kernel, BlocksAttr blocks)
+    : function(kernel.shared(widening(blocks), wideningTypes(kernel.context()), {})) {}
+
+void Widening::panels(Emitter &e, Value blocks, Value panels, Value panelBytes, Value groups, Value out,
+                      Value panelStride) {
+  LLVM::CallOp::create(e.b, e.loc, function,
+                       ValueRange{blocks, e.i64(panels), e.i64(panelBytes), e.i64(groups), out, e.i64(panelStride)});
+}

@@ -1,0 +1,90 @@
+//===- TiedWeights.cpp - tables whose rows are a product's columns --------===//
+
+#include "passes/Precision/TiedWeights.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/IR/Threading.h"
+#include <atomic>
+
+using namespace mlir;
+using namespace kt;
+
+constexpr static int64_t kLeastBytes = 1 << 20;
+
+bool kt::areTied(ConstantOp table, ConstantOp panels) {
+  SymTensorType type = table.getResult().getType(), packed = panels.getResult().getType();
+  if (type.getRank() != 2 || (int64_t)table.bytes().size() < kLeastBytes || packed.getRank() != 3 ||
+      type.getElementType() != packed.getElementType())
+    return false;
+  int64_t rows = *type.dim(0).asConstant(), columns = *type.dim(1).asConstant(), width = type.elementBytes();
+  int64_t count = llvm::divideCeil(rows, kPanel);
+  if (!packed.dim(0).isConstant(count) || !packed.dim(1).isConstant(columns) || !packed.dim(2).isConstant(kPanel))
+    return false;
+  const char *t = table.bytes().data(), *p = panels.bytes().data();
+  std::atomic<bool> same = true;
+  parallelFor(table.getContext(), 0, count, [&](size_t panel) {
+    int64_t first = panel * kPanel, own = std::min(kPanel, rows - first);
+    for (int64_t r = 0; r < own && same.load(std::memory_order_relaxed); ++r) {
+      const char *row = t + (first + r) * columns * width, *column = p + (panel * columns * kPanel + r) * width;
+      for (int64_t c = 0; c < columns; ++c, row += width, column += kPanel * width)
+        if (memcmp(row, column, width) != 0) {
+          same = false;
+          break;
+        }
+    }
+  });
+  return same;
+}
+
+namespace {
+
+/// Arithmetic on indices and integers.
+struct Numbers {
+  OpBuilder &b;
+  Location loc;
+
+  Value number(Type type, int64_t v) const { return arith::ConstantOp::create(b, loc, b.getIntegerAttr(type, v)); }
+  Value div(Value v, int64_t by) const { return arith::DivUIOp::create(b, loc, v, number(v.getType(), by)); }
+  Value rem(Value v, int64_t by) const { return arith::RemUIOp::create(b, loc, v, number(v.getType(), by)); }
+  Value mul(Value v, int64_t by) const { return arith::MulIOp::create(b, loc, v, number(v.getType(), by)); }
+  Value add(Value v, int64_t to) const { return arith::AddIOp::create(b, loc, v, number(v.getType(), to)); }
+  Value add(Value v, Value to) const { return arith::AddIOp::create(b, loc, v, to); }
+  Value widen(Value v, Type type) const { return arith::ExtUIOp::create(b, loc, type, v); }
+};
+
+} // namespace
+
+Value kt::readBlocks(OpBuilder &b, Location loc, BlocksAttr blocks, Value weights, Value row, Value column) {
+  Numbers k{b, loc};
+  Type i32 = b.getI32Type(), f32 = b.getF32Type(), scaleType = blocks.getScale();
+  Value panel = k.div(row, kPanel), lane = k.rem(row, kPanel);
+  Value group = k.div(column, blocks.getGroup()), inside = k.rem(column, blocks.getGroup());
+  auto byteAt = [&](Value byte) -> Value {
+    Value at[] = {panel, group, byte};
+    return ReadOp::create(b, loc, weights, at);
+  };
+  // The scale's bytes, the lowest first.
+  int64_t width = scaleType.getIntOrFloatBitWidth() / 8;
+  Type integer = b.getIntegerType(8 * width);
+  Value bits;
+  for (int64_t i = 0; i < width; ++i) {
+    Value byte = k.widen(byteAt(k.add(k.mul(lane, width), i)), integer);
+    if (i)
+      byte = arith::ShLIOp::create(b, loc, byte, k.number(integer, 8 * i));
+    bits = bits ? arith::OrIOp::create(b, loc, bits, byte) : byte;
+  }
+  Value scale = arith::BitcastOp::create(b, loc, scaleType, bits);
+  if (scaleType != f32)
+    scale = arith::ExtFOp::create(b, loc, f32, scale);
+  // Number 2i of a word is the bits from i * bits on, number 2i + 1 those 16 further: two bytes.
+  Value word = k.div(inside, blocks.perWord()), number = k.rem(inside, blocks.perWord());
+  Value low = k.mul(k.div(number, 2), blocks.getBits());
+  Value byte = k.add(k.mul(k.add(k.mul(word, kPanel), lane), 4), blocks.wordsAt());
+  byte = k.add(byte, k.add(k.mul(k.rem(number, 2), 2), k.div(low, 8)));
+  Value q = k.widen(byteAt(byte), i32);
+  if (blocks.getBits() < 8) {
+    Value shift = arith::IndexCastOp::create(b, loc, i32, k.rem(low, 8));
+    q = arith::AndIOp::create(b, loc, arith::ShRUIOp::create(b, loc, q, shift), k.number(i32, blocks.mask()));
+  }
+  q = arith::SubIOp::create(b, loc, q, k.number(i32, blocks.middle()));
+  return arith::MulFOp::create(b, loc, arith::SIToFPOp::create(b, loc, f32, q), scale);
+}
