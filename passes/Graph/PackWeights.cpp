@@ -53,6 +53,11 @@ struct Columns {
   int64_t from, count, at;
 };
 
+/// Number `i` of `bits` bits each.
+unsigned numberAt(const char *numbers, int64_t i, int64_t bits) {
+  return (uint8_t)numbers[i * bits / 8] >> i * bits % 8 & ((1u << bits) - 1);
+}
+
 ArrayRef<char> bytesOf(Value v) { return throughReshapes(v).getDefiningOp<ConstantOp>().bytes(); }
 
 /// How the columns of a factor go into panels.
@@ -111,8 +116,8 @@ private:
       for (int64_t w = 0; w < format.wordRows(); ++w) {
         uint32_t word = 0;
         for (int64_t i = 0; i < perWord; ++i) {
-          int64_t inside = w * perWord + i, bit = inside * bits;
-          unsigned q = ((uint8_t)source[bit / 8] >> bit % 8) & format.mask();
+          int64_t inside = w * perWord + i;
+          unsigned q = numberAt(source, inside, bits);
           // What lies behind the last k is nothing.
           word |= (g * group + inside < k ? q : zero & format.mask()) << format.shiftOf(i);
         }
@@ -210,9 +215,8 @@ void replaceByConstant(DequantizeOp op) {
   std::vector<char> out(n * k * width);
   parallelFor(op.getContext(), 0, n, [&](size_t row) {
     for (int64_t kk = 0; kk < k; ++kk) {
-      int64_t g = row * groups + kk / blocks.getGroup(), bit = kk % blocks.getGroup() * bits;
-      const char *source = numbers.data() + g * blocks.getGroup() * bits / 8;
-      int q = ((uint8_t)source[bit / 8] >> bit % 8) & blocks.mask();
+      int64_t g = row * groups + kk / blocks.getGroup();
+      int q = numberAt(numbers.data(), g * blocks.getGroup() + kk % blocks.getGroup(), bits);
       int zero = op.getZeros() ? (uint8_t)bytesOf(op.getZeros())[g] : blocks.middle();
       float w = (float)(q - zero) * (float)toFloat(blocks.getScale(), scales.data() + g * scaleBytes);
       APFloat value(w);

@@ -272,8 +272,7 @@ void Menu::tensorCoreProducts(const Product &given, const CostModel &cost, const
         tryAll(p, p.blocks ? ArrayRef(kStagedTiles) : ArrayRef(kWarpgroupTiles), guard);
       // Of many rows a stage widens all weights first, where their halves are no more than a part of a card's memory.
       if (p.blocks && p.batch.empty()) {
-        Product widened = p;
-        widened.blocks = BlocksAttr(), widened.rhsType = p.lhsType;
+        Product widened = p.widened();
         guard = allOf(
             {guard, Expr::lt(number(kFewestWidened), p.m), Expr::lt(widened.rightBytes(), number(kMostWidenedBytes))});
         tryAll(widened, tiles, guard);

@@ -21,7 +21,7 @@ public:
   BlockRows(KernelBuilder &k, unsigned columns, unsigned bk, unsigned threads, Value base, Value firstColumn,
             const GemmProblem &p)
       : k(k), p(p), blocks(k, p.blocks), bk(bk), deep(std::max(8u, blocks.perWord())), threads(threads),
-        pieces(columns / 4 * (bk / deep)), base(base), panelBytes(BlocksAttr(p.blocks).panelBytes(p.k)) {
+        pieces(columns / 4 * (bk / deep)), base(base) {
     count = llvm::divideCeil(pieces, threads), tileBytes = columns * bk * 2;
     lookahead = 1;
     stagedBytes = std::max(pieces, threads) * MmaTile::stagedPiece(p.weightForm());
@@ -34,7 +34,7 @@ public:
   Values fetch(unsigned i) override {
     Source at = source(i);
     // As they come, since what is computed of them here would wait for them.
-    Type word = k.vec(4, k.i32), scales = k.vec(elementBytes(BlocksAttr(p.blocks).getScale()), k.i32);
+    Type word = k.vec(4, k.i32), scales = k.vec(blocks.scaleBytes(), k.i32);
     SmallVector<Type> types(loads(), word);
     types.push_back(scales);
     if (blocks.hasZeros())
@@ -45,9 +45,9 @@ public:
           Values all;
           for (Value words : at.words)
             all.push_back(k.load(words, word, 16));
-          all.push_back(k.load(k.at(at.block, at.column, scaleBytes()), scales, 4 * scaleBytes()));
+          all.push_back(k.load(k.at(at.block, at.column, blocks.scaleBytes()), scales, 4 * blocks.scaleBytes()));
           if (blocks.hasZeros())
-            all.push_back(k.load(k.gep(k.at(at.block, at.column, 1), BlocksAttr(p.blocks).zerosAt()), k.i32, 4));
+            all.push_back(k.load(k.gep(k.at(at.block, at.column, 1), blocks.zerosAt()), k.i32, 4));
           return all;
         },
         [&]() -> Values {
@@ -64,10 +64,10 @@ public:
     Value size = k.sel(at.there, k.c(16), k.c(0));
     for (auto [l, words] : llvm::enumerate(at.words))
       k.cpAsync16(k.sptr(k.add(slot, own(i, l))), words, size);
-    Value scales = k.and_(k.mul(at.column, scaleBytes()), -16);
+    Value scales = k.and_(k.mul(at.column, blocks.scaleBytes()), -16);
     k.cpAsync16(k.sptr(k.add(slot, own(i, loads()))), k.gep(at.block, k.ext(scales)), size);
     if (blocks.hasZeros())
-      k.cpAsync16(k.sptr(k.add(slot, own(i, loads() + 1))), k.gep(at.block, BlocksAttr(p.blocks).zerosAt()), size);
+      k.cpAsync16(k.sptr(k.add(slot, own(i, loads() + 1))), k.gep(at.block, blocks.zerosAt()), size);
   }
 
   Values staged(unsigned i, Value slot) override {
@@ -75,9 +75,9 @@ public:
     Values all;
     for (unsigned l = 0; l < loads(); ++l)
       all.push_back(k.load(k.sptr(k.add(slot, own(i, l))), k.vec(4, k.i32), 16));
-    Value scales = k.and_(k.mul(column, scaleBytes()), 15);
-    all.push_back(
-        k.load(k.sptr(k.add(k.add(slot, own(i, loads())), scales)), k.vec(scaleBytes(), k.i32), 4 * scaleBytes()));
+    Value scales = k.and_(k.mul(column, blocks.scaleBytes()), 15);
+    all.push_back(k.load(k.sptr(k.add(k.add(slot, own(i, loads())), scales)), k.vec(blocks.scaleBytes(), k.i32),
+                         4 * blocks.scaleBytes()));
     if (blocks.hasZeros())
       all.push_back(k.load(k.sptr(k.add(k.add(slot, own(i, loads() + 1)), column)), k.i32, 4));
     return all;
@@ -85,7 +85,7 @@ public:
 
   void put(unsigned i, Value slot, ValueRange fetched) override {
     Piece at = piece(i);
-    Type scale = BlocksAttr(p.blocks).getScale();
+    Type scale = blocks.scale();
     Value four = LLVM::BitcastOp::create(k.b, k.loc, k.vec(4, scale), fetched[loads()]);
     Values scales, zeros;
     for (unsigned c = 0; c < 4; ++c) {
@@ -101,11 +101,8 @@ public:
           for (unsigned pair = 0; pair < 4; ++pair) {
             unsigned number = chunk * 8 + pair * 2, load = number / blocks.perWord();
             Value word = LLVM::ExtractElementOp::create(k.b, k.loc, fetched[load], k.c(c));
-            unsigned own = number % blocks.perWord() / 2;
-            // Beyond a byte of a half the bits of a word are shifted first.
-            if (own * blocks.bits() >= 8 && blocks.perWord() > 8)
-              word = k.shr(word, 8), own -= 8 / blocks.bits();
-            pairs.push_back(blocks.scaledPair(word, own, zeros.empty() ? Value() : zeros[c], scales[c], p.lhsType));
+            pairs.push_back(blocks.scaledPair(word, number % blocks.perWord() / 2, zeros.empty() ? Value() : zeros[c],
+                                              scales[c], p.lhsType));
           }
           Value place = swizzle(k, bk / 8, row, k.add(k.shr(at.k, 3), chunk));
           k.storeElements(pairs, k.sptr(k.add(slot, place)));
@@ -128,7 +125,6 @@ private:
     return {k.shr(across, 2), k.shl(k.and_(across, 3), 2), k.mul(k.rem(number, bk / deep), deep)};
   }
   unsigned loads() const { return deep / blocks.perWord(); }
-  unsigned scaleBytes() const { return elementBytes(BlocksAttr(p.blocks).getScale()); }
 
   /// Where a piece is in memory, if it is there.
   struct Source {
@@ -143,8 +139,7 @@ private:
     source.there = k.and_(k.lt(panel, panels), k.lt(from, k.size(p.k)));
     if (pieces % threads)
       source.there = k.and_(source.there, k.lt(k.add(k.tid(), i * threads), pieces));
-    source.block = k.gep(base, k.add(k.mul(k.ext(panel), k.ext(k.size(panelBytes))),
-                                     k.ext(k.mul(k.div(from, blocks.group()), blocks.blockBytes()))));
+    source.block = blocks.blockAt(blocks.panelAt(base, panel, p.k), from);
     for (unsigned l = 0; l < loads(); ++l) {
       Value offset = k.add(blocks.wordOffset(k.add(inside, l * blocks.perWord())), k.shl(at.column, 2));
       source.words.push_back(k.gep(source.block, k.ext(offset)));
@@ -162,7 +157,6 @@ private:
   Blocks blocks;
   unsigned bk, deep, threads, pieces;
   Value base, firstPanel, panels, k0;
-  Expr panelBytes;
 };
 
 class BlockFetch : public SlabFetch {
@@ -174,8 +168,7 @@ public:
   Value valid(Value row, Value kk) override { return k.and_(k.lt(row, padded), k.lt(kk, k.size(p.k))); }
   Values four(Value row, Value kk) override {
     Value column = k.and_(row, 15), inside = k.rem(kk, blocks.group());
-    Value header = k.gep(base, k.add(blocks.panelOffset(k.shr(row, 4), p.k),
-                                     k.ext(k.mul(k.div(kk, blocks.group()), blocks.blockBytes()))));
+    Value header = blocks.blockAt(blocks.panelAt(base, k.shr(row, 4), p.k), kk);
     Value offset = k.add(blocks.wordOffset(inside), k.shl(column, 2)), shift = blocks.shiftOf(inside);
     Values scales = blocks.scalesOf(header, column, 4), zeros = blocks.zerosOf(header, column, 4), all;
     for (auto [c, word] : llvm::enumerate(k.loadElements(k.gep(header, k.ext(offset)), k.i32, 4)))

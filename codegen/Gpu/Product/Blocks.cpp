@@ -6,8 +6,8 @@ using namespace mlir;
 using namespace kt;
 using namespace kt::gpu;
 
-Value Blocks::panelOffset(Value panel, Expr depth) {
-  return k.mul(k.ext(panel), k.ext(k.size(BlocksAttr(format).panelBytes(depth))));
+Value Blocks::panelAt(Value weights, Value panel, Expr depth) {
+  return k.gep(weights, k.mul(k.ext(panel), k.ext(k.size(BlocksAttr(format).panelBytes(depth)))));
 }
 
 Value Blocks::shiftOf(Value inside) {
@@ -17,7 +17,7 @@ Value Blocks::shiftOf(Value inside) {
 
 Values Blocks::scales(Value at, unsigned count) {
   Values all;
-  for (Value s : k.loadElements(at, BlocksAttr(format).getScale(), count))
+  for (Value s : k.loadElements(at, scale(), count))
     all.push_back(k.convert(s, k.f32));
   return all;
 }
@@ -31,11 +31,11 @@ Values Blocks::zeros(Value at, unsigned count) {
 }
 
 Values Blocks::scalesOf(Value block, Value column, unsigned count) {
-  return scales(k.at(block, column, elementBytes(BlocksAttr(format).getScale())), count);
+  return scales(k.at(block, column, scaleBytes()), count);
 }
 
 Values Blocks::zerosOf(Value block, Value column, unsigned count) {
-  return zeros(k.gep(k.at(block, column, 1), BlocksAttr(format).zerosAt()), count);
+  return zeros(k.gep(k.at(block, column, 1), zerosAt()), count);
 }
 
 Value Blocks::single(Value word, Value shift, Value zero) {
@@ -80,13 +80,13 @@ Value Blocks::pair(Value word, unsigned pair, Value zero, Type type) {
     return halves(word, pair, zero);
   Value v = LLVM::UndefOp::create(k.b, k.loc, k.vec(2, type));
   for (unsigned e = 0; e < 2; ++e)
-    v = LLVM::InsertElementOp::create(
-        k.b, k.loc, v, k.convert(single(word, k.c(BlocksAttr(format).shiftOf(pair * 2 + e)), zero), type), k.c(e));
+    v = LLVM::InsertElementOp::create(k.b, k.loc, v, k.convert(single(word, k.c(shiftOf(pair * 2 + e)), zero), type),
+                                      k.c(e));
   return LLVM::BitcastOp::create(k.b, k.loc, k.i32, v);
 }
 
 Value Blocks::scaledPair(Value word, unsigned pair, Value zero, Value scale, Type type) {
-  if (type == k.f16 && BlocksAttr(format).getScale().isF16()) {
+  if (type == k.f16 && this->scale().isF16()) {
     Value both = LLVM::UndefOp::create(k.b, k.loc, k.vec(2, k.f16)), half = k.convert(scale, k.f16);
     for (unsigned e = 0; e < 2; ++e)
       both = LLVM::InsertElementOp::create(k.b, k.loc, both, half, k.c(e));
@@ -95,7 +95,7 @@ Value Blocks::scaledPair(Value word, unsigned pair, Value zero, Value scale, Typ
   }
   Value v = LLVM::UndefOp::create(k.b, k.loc, k.vec(2, type));
   for (unsigned e = 0; e < 2; ++e) {
-    Value w = k.mulf(single(word, k.c(BlocksAttr(format).shiftOf(pair * 2 + e)), zero), scale);
+    Value w = k.mulf(single(word, k.c(shiftOf(pair * 2 + e)), zero), scale);
     v = LLVM::InsertElementOp::create(k.b, k.loc, v, k.convert(w, type), k.c(e));
   }
   return LLVM::BitcastOp::create(k.b, k.loc, k.i32, v);

@@ -18,9 +18,14 @@ public:
   int64_t blockBytes() const { return BlocksAttr(format).blockBytes(); }
   int64_t wordsAt() const { return BlocksAttr(format).wordsAt(); }
   bool hasZeros() const { return BlocksAttr(format).getZeros(); }
+  int64_t zerosAt() const { return BlocksAttr(format).zerosAt(); }
+  unsigned shiftOf(unsigned i) const { return BlocksAttr(format).shiftOf(i); }
+  Type scale() const { return BlocksAttr(format).getScale(); }
+  unsigned scaleBytes() const { return elementBytes(scale()); }
 
-  /// Where a panel begins in weights of depth `depth`.
-  Value panelOffset(Value panel, Expr depth);
+  /// Where a panel begins in weights of depth `depth`, and the block of one of its k's.
+  Value panelAt(Value weights, Value panel, Expr depth);
+  Value blockAt(Value panel, Value kk) { return k.gep(panel, k.ext(k.mul(k.div(kk, group()), blockBytes()))); }
   /// Where the word of weight `inside` of a group is in its block, and where its bits begin in that word.
   Value wordOffset(Value inside) { return k.add(k.mul(k.div(inside, perWord()), kPanel * 4), wordsAt()); }
   Value shiftOf(Value inside);

@@ -46,8 +46,7 @@ unsigned Fetched::size() const { return carried().size(); }
 
 void GemmProblem::widen() {
   widenedFrom = blocks;
-  blocks = BlocksAttr();
-  rhsType = lhsType;
+  static_cast<Product &>(*this) = widened();
 }
 
 Expr GemmProblem::widenedBytes() const {

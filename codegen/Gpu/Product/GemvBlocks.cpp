@@ -22,7 +22,7 @@ public:
     column = k.shl(k.and_(lane, 3), 2), depth = k.mul(k.shr(lane, 2), blocks.perWord());
     for (unsigned q = 0; q < t.panels; ++q) {
       Value number = k.add(k.mul(tile, t.panels), q);
-      panels.push_back(k.gep(part.weights, blocks.panelOffset(number, p.k)));
+      panels.push_back(blocks.panelAt(part.weights, number, p.k));
       ends.push_back(k.sel(k.lt(number, count), end, k.c(0)));
     }
     for (unsigned r = 0; r < t.rows; ++r) {
@@ -35,17 +35,15 @@ public:
 
   /// The lane's words of the unit from `k0` on and their headers: zeros behind the end.
   Values load(Value k0) {
-    Type scale = BlocksAttr(p.blocks).getScale();
     Value at = k.add(k0, depth), inside = k.rem(at, blocks.group());
-    Value block = k.mul(k.div(at, blocks.group()), blocks.blockBytes());
     Values unit;
     for (unsigned q = 0; q < t.panels; ++q) {
-      Value there = k.lt(at, ends[q]), header = k.gep(panels[q], k.ext(block));
+      Value there = k.lt(at, ends[q]), header = blocks.blockAt(panels[q], at);
       Value words = k.gep(header, k.ext(k.add(blocks.wordOffset(inside), k.shl(column, 2))));
       unit.append(k.loadWhen(there, words, k.i32, kColumns, true));
-      unit.append(k.loadWhen(there, k.at(header, column, elementBytes(scale)), scale, kColumns, true));
+      unit.append(k.loadWhen(there, k.at(header, column, blocks.scaleBytes()), blocks.scale(), kColumns, true));
       if (blocks.hasZeros())
-        unit.append(k.loadWhen(there, k.gep(k.at(header, column, 1), BlocksAttr(p.blocks).zerosAt()), k.i32, 1, true));
+        unit.append(k.loadWhen(there, k.gep(k.at(header, column, 1), blocks.zerosAt()), k.i32, 1, true));
     }
     return unit;
   }
@@ -63,7 +61,7 @@ public:
           zero = k.and_(k.shr(own[2 * kColumns], c * 8), 255);
         Values group(t.rows, k.cf(0));
         for (unsigned i = 0; i < blocks.perWord(); ++i) {
-          Value w = blocks.single(own[c], k.c(BlocksAttr(p.blocks).shiftOf(i)), zero);
+          Value w = blocks.single(own[c], k.c(blocks.shiftOf(i)), zero);
           for (unsigned r = 0; r < t.rows; ++r)
             group[r] = k.fma(lefts[i][r], w, group[r]);
         }

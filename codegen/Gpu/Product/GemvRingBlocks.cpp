@@ -31,7 +31,7 @@ public:
       Value inRow = k.add(placeOf(row, k.shr(column, 2)), k.shl(k.and_(column, 3), 2));
       wordsInSlot.push_back(k.add(inRow, k.mul(panel, panelWords)));
     }
-    unsigned scaleBytes = elementBytes(BlocksAttr(p.blocks).getScale());
+    unsigned scaleBytes = blocks.scaleBytes();
     scalesInSlot = k.add(k.mul(panel, t.headers() * t.form.headerBytes), t.weightBytes());
     zerosInSlot = k.add(k.add(scalesInSlot, column), kPanel * scaleBytes);
     scalesInSlot = k.add(scalesInSlot, k.mul(column, scaleBytes));

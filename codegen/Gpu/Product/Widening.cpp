@@ -21,21 +21,15 @@ void emitWord(KernelBuilder &k, const GemmProblem &p, Blocks &blocks, Value weig
   Value words = k.size(Expr::ceilDiv(p.k, p.number(perWord)));
   Value column = k.shl(k.and_(number, 3), 2), row = k.shr(number, 2), panel = k.div(row, words);
   Value first = k.mul(k.sub(row, k.mul(panel, words)), perWord), inside = k.rem(first, blocks.group());
-  Value block = k.gep(
-      weights, k.add(blocks.panelOffset(panel, p.k), k.ext(k.mul(k.div(first, blocks.group()), blocks.blockBytes()))));
+  Value block = blocks.blockAt(blocks.panelAt(weights, panel, p.k), first);
   Values four = k.loadElements(k.gep(block, k.ext(k.add(blocks.wordOffset(inside), k.shl(column, 2)))), k.i32, 4);
   Values scales = blocks.scalesOf(block, column, 4), zeros = blocks.zerosOf(block, column, 4);
   Value to = k.gep(k.workspace(), k.mul(k.ext(k.add(k.mul(panel, k.size(p.k)), first)), kPanel * 2));
   to = k.at(to, column, 2);
   for (unsigned pair = 0; pair < perWord / 2; ++pair) {
     Values both; // k's of each column
-    for (unsigned c = 0; c < 4; ++c) {
-      Value word = four[c];
-      unsigned own = pair;
-      if (blocks.bits() < 4 && pair * blocks.bits() >= 8)
-        word = k.shr(word, 8), own -= 8 / blocks.bits();
-      both.push_back(blocks.scaledPair(word, own, zeros.empty() ? Value() : zeros[c], scales[c], p.lhsType));
-    }
+    for (unsigned c = 0; c < 4; ++c)
+      both.push_back(blocks.scaledPair(four[c], pair, zeros.empty() ? Value() : zeros[c], scales[c], p.lhsType));
     for (unsigned e = 0; e < 2; ++e) {
       unsigned selector = e ? 0x7632 : 0x5410;
       Values stored = {k.permute(both[0], both[1], selector), k.permute(both[2], both[3], selector)};

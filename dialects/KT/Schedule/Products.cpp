@@ -122,6 +122,12 @@ Expr Product::rightBytes() const {
   return n * k * elementBytes(rhsType);
 }
 
+Product Product::widened() const {
+  Product product = *this;
+  product.blocks = BlocksAttr(), product.rhsType = lhsType;
+  return product;
+}
+
 bool Product::isHalf() const {
   bool half = lhsType.isF16() || lhsType.isBF16();
   return half && (rhsType == lhsType || blocks || (packed && rhsType.isInteger(8)));

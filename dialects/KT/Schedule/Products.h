@@ -49,6 +49,8 @@ struct Product {
   /// How packed weights lie, and the bytes of one batch's right side.
   WeightForm weightForm() const;
   Expr rightBytes() const;
+  /// The same product of panels of what its blocks stand for, in the left side's type.
+  Product widened() const;
   Expr number(int64_t v) const { return Expr::constant(m.context(), v); }
   /// The left side's strides between rows: one, or one a part of m.
   llvm::SmallVector<Expr> rowStrides() const;
