@@ -6,44 +6,6 @@ using namespace mlir;
 using namespace kt;
 using namespace kt::gpu;
 
-Fetched::Fetched(TileSource &source, Values &state, unsigned lookahead) : source(source) {
-  for (unsigned slab = 0; slab < lookahead; ++slab)
-    slabs.push_back(fetch(state));
-}
-
-SmallVector<Values> Fetched::fetch(Values &state) {
-  source.beginSlab(state);
-  SmallVector<Values> chunks;
-  for (unsigned i = 0; i < source.count; ++i)
-    chunks.push_back(source.fetch(i));
-  state = source.advance(state);
-  return chunks;
-}
-
-SmallVector<Values> Fetched::next(Values &state) {
-  slabs.push_back(fetch(state));
-  SmallVector<Values> oldest = std::move(slabs.front());
-  slabs.pop_front();
-  return oldest;
-}
-
-Values Fetched::carried() const {
-  Values all;
-  for (const SmallVector<Values> &slab : slabs)
-    for (const Values &chunk : slab)
-      all.append(chunk);
-  return all;
-}
-
-void Fetched::assign(ValueRange values) {
-  for (SmallVector<Values> &slab : slabs)
-    for (Values &chunk : slab)
-      for (Value &v : chunk)
-        v = values.front(), values = values.drop_front();
-}
-
-unsigned Fetched::size() const { return carried().size(); }
-
 void GemmProblem::widen() {
   widenedFrom = blocks;
   static_cast<Product &>(*this) = widened();

@@ -10,7 +10,6 @@
 
 #include "codegen/Gpu/Builder/Kernels.h"
 #include "dialects/KT/Schedule/Products.h"
-#include <deque>
 #include <functional>
 
 namespace kt::gpu {
@@ -81,24 +80,6 @@ public:
   virtual void beginSlab(ValueRange state) = 0;
   virtual Values fetch(unsigned i) { return {}; }
   virtual void put(unsigned i, Value slot, ValueRange fetched) = 0;
-};
-
-/// What a loop has in registers of slabs that it has fetched and not put yet, as values that it carries.
-class Fetched {
-public:
-  /// Fetches the source's next `lookahead` slabs, from `state` on, which moves behind them.
-  Fetched(TileSource &source, Values &state, unsigned lookahead);
-  /// From what a loop carries.
-  Values carried() const;
-  void assign(ValueRange values);
-  unsigned size() const;
-  /// Answers the oldest slab's chunks and fetches the next slab's: those of `state`, which moves behind it.
-  SmallVector<Values> next(Values &state);
-
-private:
-  SmallVector<Values> fetch(Values &state);
-  TileSource &source;
-  std::deque<SmallVector<Values>> slabs;
 };
 
 /// Where one thread's fragments of an operand lie in its tile.

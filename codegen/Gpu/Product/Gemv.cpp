@@ -115,7 +115,7 @@ LogicalResult kt::gpu::buildGemv(KernelSink &sink, const GemmProblem &p, StringR
   if (t.mma) {
     emitGemvRing(k, p, t, part, tiles, wait, start, finish);
   } else {
-    (p.blocks ? emitGemvBlocks : emitGemvInRegisters)(k, p, t, part, tiles.first, [&] {
+    emitGemvInRegisters(k, p, t, part, tiles.first, [&] {
       wait();
       start();
     });

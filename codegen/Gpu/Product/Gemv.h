@@ -21,15 +21,6 @@ struct GemvPart {
 void emitGemvInRegisters(KernelBuilder &k, const GemmProblem &p, const GemvTile &t, const GemvPart &part, Value tile,
                          llvm::function_ref<void()> wait);
 
-/// The same of weights in blocks.
-void emitGemvBlocks(KernelBuilder &k, const GemmProblem &p, const GemvTile &t, const GemvPart &part, Value tile,
-                    llvm::function_ref<void()> wait);
-
-/// Adds up the sums of lanes that have the same columns, `columns` each of [panel][row], and stores those of rows that
-/// are there as [row][column] from `place` on.
-void storeLaneSums(KernelBuilder &k, const GemmProblem &p, const GemvTile &t, unsigned columns, ValueRange sums,
-                   Value place);
-
 /// Tiles that a block does, one after the other.
 struct GemvTiles {
   Value first, end, step;

@@ -5,44 +5,49 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "codegen/Gpu/Product/Gemv.h"
+#include "codegen/Gpu/Product/GemvUnits.h"
 
 using namespace mlir;
 using namespace kt;
 using namespace kt::gpu;
 
+GemvUnits::GemvUnits(KernelBuilder &k, const GemmProblem &p, const GemvTile &t, const GemvPart &part, Value tile,
+                     unsigned columns)
+    : columns(columns), k(k), p(p), t(t), end(part.end), lane(k.and_(k.tid(), 31)) {
+  Value count = k.shr(k.add(k.size(p.n), 15), 4);
+  for (unsigned q = 0; q < t.panels; ++q) {
+    numbers.push_back(k.add(k.mul(tile, t.panels), q));
+    ends.push_back(k.sel(k.lt(numbers[q], count), end, k.c(0)));
+  }
+  for (unsigned r = 0; r < t.rows; ++r) {
+    valid.push_back(k.lt(k.c(r), k.size(p.m)));
+    rows.push_back(k.at(part.left, rowOffset(k, p, k.c(r)), elementBytes(p.lhsType)));
+  }
+}
+
+Values GemvUnits::leftAt(Value kk) {
+  Value there = k.lt(kk, end), offset = k.mul(k.ext(k.mul(kk, k.size(p.lhsK))), elementBytes(p.lhsType));
+  Values elements;
+  for (unsigned r = 0; r < t.rows; ++r)
+    elements.append(k.loadWhen(k.and_(there, valid[r]), k.gep(rows[r], offset), p.lhsType, 1, false));
+  return elements;
+}
+
 namespace {
 
-/// How a warp multiplies units of weights of any type.
-class CoreUnits {
+/// Of weights that have a type of their own.
+class ElementUnits : public GemvUnits {
 public:
-  CoreUnits(KernelBuilder &k, const GemmProblem &p, const GemvTile &t, const GemvPart &part, Value tile)
-      : columns(16 / elementBytes(p.rhsType)), k(k), p(p), t(t), end(part.end), lane(k.and_(k.tid(), 31)),
-        bytes(elementBytes(p.rhsType)), deep(t.unit() / bytes) {
-    depth = k.div(lane, bytes);
-    Value count = k.shr(k.add(k.size(p.n), 15), 4);
-    for (unsigned q = 0; q < t.panels; ++q) {
-      Value number = k.add(k.mul(tile, t.panels), q);
+  ElementUnits(KernelBuilder &k, const GemmProblem &p, const GemvTile &t, const GemvPart &part, Value tile)
+      : GemvUnits(k, p, t, part, tile, 16 / elementBytes(p.rhsType)), bytes(elementBytes(p.rhsType)),
+        deep(t.unit() / bytes), depth(k.div(lane, bytes)) {
+    for (Value number : numbers) {
       Value at = k.gep(part.weights, k.mul(k.ext(k.mul(number, k.size(p.k))), kPanel * bytes));
       panels.push_back(k.gep(at, k.ext(k.mul(lane, 16))));
-      ends.push_back(k.sel(k.lt(number, count), end, k.c(0)));
-    }
-    for (unsigned r = 0; r < t.rows; ++r) {
-      valid.push_back(k.lt(k.c(r), k.size(p.m)));
-      rows.push_back(k.at(part.left, rowOffset(k, p, k.c(r)), elementBytes(p.lhsType)));
     }
   }
-  const unsigned columns; // of a lane
-  unsigned sumCount() const { return t.panels * t.rows * columns; }
 
-  /// The unit of the k's from `k0` on: its weights, then the rows' elements; zeros behind the end.
-  Values load(Value k0) {
-    Values unit = loadWeights(k0);
-    unit.append(loadRows(k0));
-    return unit;
-  }
-
-  Values loadWeights(Value k0) {
+  Values loadWeights(Value k0) override {
     Values unit;
     for (unsigned i = 0; i < bytes; ++i)
       for (unsigned q = 0; q < t.panels; ++q) {
@@ -52,19 +57,14 @@ public:
     return unit;
   }
 
-  Values loadRows(Value k0) {
+  Values loadRows(Value k0) override {
     Values unit;
-    unsigned leftBytes = elementBytes(p.lhsType);
-    for (unsigned i = 0; i < bytes; ++i) {
-      Value kk = k.add(k.add(k0, depth), i * deep), there = k.lt(kk, end);
-      Value offset = k.mul(k.ext(k.mul(kk, k.size(p.lhsK))), leftBytes);
-      for (unsigned r = 0; r < t.rows; ++r)
-        unit.append(k.loadWhen(k.and_(there, valid[r]), k.gep(rows[r], offset), p.lhsType, 1, false));
-    }
+    for (unsigned i = 0; i < bytes; ++i)
+      unit.append(leftAt(k.add(k.add(k0, depth), i * deep)));
     return unit;
   }
 
-  void multiply(ValueRange unit, Values &sums) {
+  void multiply(ValueRange unit, Value, Values &sums) override {
     ValueRange left = unit.drop_front(bytes * t.panels * 4);
     for (unsigned i = 0; i < bytes; ++i) {
       Values xs;
@@ -92,19 +92,22 @@ private:
     return all;
   }
 
-  KernelBuilder &k;
-  const GemmProblem &p;
-  const GemvTile &t;
-  Value end, lane;
   unsigned bytes, deep; // k's of one load of a warp
   Value depth;          // a lane's first k in a unit
-  Values panels, ends, rows, valid;
+  Values panels;
 };
 
 } // namespace
 
-void kt::gpu::storeLaneSums(KernelBuilder &k, const GemmProblem &p, const GemvTile &t, unsigned columns,
-                            ValueRange sums, Value place) {
+std::unique_ptr<GemvUnits> kt::gpu::elementUnits(KernelBuilder &k, const GemmProblem &p, const GemvTile &t,
+                                                 const GemvPart &part, Value tile) {
+  return std::make_unique<ElementUnits>(k, p, t, part, tile);
+}
+
+/// Adds up the sums of lanes that have the same columns, `columns` each of [panel][row], and stores those of rows that
+/// are there as [row][column] from `place` on.
+static void storeLaneSums(KernelBuilder &k, const GemmProblem &p, const GemvTile &t, unsigned columns, ValueRange sums,
+                          Value place) {
   unsigned across = kPanel / columns; // lanes that have a panel's columns
   Value lane = k.and_(k.tid(), 31), column = k.mul(k.rem(lane, across), columns);
   for (unsigned q = 0; q < t.panels; ++q) {
@@ -137,7 +140,8 @@ void kt::gpu::storeLaneSums(KernelBuilder &k, const GemmProblem &p, const GemvTi
 
 void kt::gpu::emitGemvInRegisters(KernelBuilder &k, const GemmProblem &p, const GemvTile &t, const GemvPart &part,
                                   Value tile, function_ref<void()> wait) {
-  CoreUnits units(k, p, t, part, tile);
+  std::unique_ptr<GemvUnits> made = p.blocks ? blockUnits(k, p, t, part, tile) : elementUnits(k, p, t, part, tile);
+  GemvUnits &units = *made;
   unsigned step = t.warps * t.unit();
   Value k0 = k.add(part.first, k.mul(k.shr(k.tid(), 5), t.unit()));
   Values state(units.sumCount(), k.cf(0));
@@ -158,7 +162,7 @@ void kt::gpu::emitGemvInRegisters(KernelBuilder &k, const GemmProblem &p, const 
     Value k0 = now.back();
     for (unsigned a = 0; a < t.ahead; ++a) {
       // Registers are free for the next unit when this one is multiplied.
-      units.multiply(now.slice(sums.size() + a * size, size), sums);
+      units.multiply(now.slice(sums.size() + a * size, size), k.add(k0, a * step), sums);
       loaded.append(units.load(k.add(k0, (t.ahead + a) * step)));
     }
     sums.append(loaded);

@@ -7,6 +7,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "codegen/Gpu/Product/Gemm.h"
+#include <deque>
 
 using namespace mlir;
 using namespace kt;
@@ -88,6 +89,62 @@ private:
   Layout bLayout;
   Value a, b;
 };
+
+/// What a loop has in registers of slabs that it has fetched and not put yet, as values that it carries.
+class Fetched {
+public:
+  /// Fetches the source's next `lookahead` slabs, from `state` on, which moves behind them.
+  Fetched(TileSource &source, Values &state, unsigned lookahead);
+  /// From what a loop carries.
+  Values carried() const;
+  void assign(ValueRange values);
+  unsigned size() const;
+  /// Answers the oldest slab's chunks and fetches the next slab's: those of `state`, which moves behind it.
+  SmallVector<Values> next(Values &state);
+
+private:
+  SmallVector<Values> fetch(Values &state);
+  TileSource &source;
+  std::deque<SmallVector<Values>> slabs;
+};
+
+Fetched::Fetched(TileSource &source, Values &state, unsigned lookahead) : source(source) {
+  for (unsigned slab = 0; slab < lookahead; ++slab)
+    slabs.push_back(fetch(state));
+}
+
+SmallVector<Values> Fetched::fetch(Values &state) {
+  source.beginSlab(state);
+  SmallVector<Values> chunks;
+  for (unsigned i = 0; i < source.count; ++i)
+    chunks.push_back(source.fetch(i));
+  state = source.advance(state);
+  return chunks;
+}
+
+SmallVector<Values> Fetched::next(Values &state) {
+  slabs.push_back(fetch(state));
+  SmallVector<Values> oldest = std::move(slabs.front());
+  slabs.pop_front();
+  return oldest;
+}
+
+Values Fetched::carried() const {
+  Values all;
+  for (const SmallVector<Values> &slab : slabs)
+    for (const Values &chunk : slab)
+      all.append(chunk);
+  return all;
+}
+
+void Fetched::assign(ValueRange values) {
+  for (SmallVector<Values> &slab : slabs)
+    for (Values &chunk : slab)
+      for (Value &v : chunk)
+        v = values.front(), values = values.drop_front();
+}
+
+unsigned Fetched::size() const { return carried().size(); }
 
 void append(Values &to, const SmallVector<Values> &from) {
   for (const Values &v : from)

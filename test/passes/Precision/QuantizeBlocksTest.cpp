@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "passes/Precision/QuantizeBlocks.h"
+#include "test/passes/Precision/FloatFormats.h"
 #include "llvm/ADT/APFloat.h"
 #include "llvm/ADT/STLFunctionalExtras.h"
 #include <cmath>
@@ -18,15 +19,6 @@
 
 namespace kt::test {
 namespace {
-
-constexpr FloatFormat kFormats[] = {FloatFormat::f32, FloatFormat::f16, FloatFormat::bf16};
-
-const llvm::fltSemantics &semanticsOf(FloatFormat f) {
-  return f == FloatFormat::f32   ? llvm::APFloat::IEEEsingle()
-         : f == FloatFormat::f16 ? llvm::APFloat::IEEEhalf()
-                                 : llvm::APFloat::BFloat();
-}
-int64_t bytesOf(FloatFormat f) { return f == FloatFormat::f32 ? 4 : 2; }
 
 uint32_t bitsOf(float value, const llvm::fltSemantics &semantics) {
   llvm::APFloat f(value);

@@ -7,6 +7,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "passes/Precision/QuantizeInt8.h"
+#include "test/passes/Precision/FloatFormats.h"
 #include "llvm/ADT/APFloat.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/STLFunctionalExtras.h"
@@ -21,14 +22,6 @@
 namespace kt::test {
 namespace {
 
-constexpr FloatFormat kFormats[] = {FloatFormat::f32, FloatFormat::f16, FloatFormat::bf16};
-
-const llvm::fltSemantics &semanticsOf(FloatFormat f) {
-  return f == FloatFormat::f32   ? llvm::APFloat::IEEEsingle()
-         : f == FloatFormat::f16 ? llvm::APFloat::IEEEhalf()
-                                 : llvm::APFloat::BFloat();
-}
-int64_t bytesOf(FloatFormat f) { return f == FloatFormat::f32 ? 4 : 2; }
 uint32_t signOf(FloatFormat f) { return 1u << (8 * bytesOf(f) - 1); }
 uint32_t infinityOf(FloatFormat f) {
   return f == FloatFormat::f32 ? 0x7f800000 : f == FloatFormat::f16 ? 0x7c00 : 0x7f80;
