@@ -139,7 +139,7 @@ private:
     source.there = k.and_(k.lt(panel, panels), k.lt(from, k.size(p.k)));
     if (pieces % threads)
       source.there = k.and_(source.there, k.lt(k.add(k.tid(), i * threads), pieces));
-    source.block = blocks.blockAt(blocks.panelAt(base, panel, p.k), from);
+    source.block = blocks.blockAt(base, panel, from, p.k);
     for (unsigned l = 0; l < loads(); ++l) {
       Value offset = k.add(blocks.wordOffset(k.add(inside, l * blocks.perWord())), k.shl(at.column, 2));
       source.words.push_back(k.gep(source.block, k.ext(offset)));
@@ -168,7 +168,7 @@ public:
   Value valid(Value row, Value kk) override { return k.and_(k.lt(row, padded), k.lt(kk, k.size(p.k))); }
   Values four(Value row, Value kk) override {
     Value column = k.and_(row, 15), inside = k.rem(kk, blocks.group());
-    Value header = blocks.blockAt(blocks.panelAt(base, k.shr(row, 4), p.k), kk);
+    Value header = blocks.blockAt(base, k.shr(row, 4), kk, p.k);
     Value offset = k.add(blocks.wordOffset(inside), k.shl(column, 2)), shift = blocks.shiftOf(inside);
     Values scales = blocks.scalesOf(header, column, 4), zeros = blocks.zerosOf(header, column, 4), all;
     for (auto [c, word] : llvm::enumerate(k.loadElements(k.gep(header, k.ext(offset)), k.i32, 4)))

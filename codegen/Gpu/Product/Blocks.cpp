@@ -6,8 +6,8 @@ using namespace mlir;
 using namespace kt;
 using namespace kt::gpu;
 
-Value Blocks::panelAt(Value weights, Value panel, Expr depth) {
-  return k.gep(weights, k.mul(k.ext(panel), k.ext(k.size(BlocksAttr(format).panelBytes(depth)))));
+Value Blocks::panelOffset(Value panel, Expr depth) {
+  return k.mul(k.ext(panel), k.ext(k.size(BlocksAttr(format).panelBytes(depth))));
 }
 
 Value Blocks::shiftOf(Value inside) {

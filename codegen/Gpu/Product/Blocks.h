@@ -23,9 +23,12 @@ public:
   Type scale() const { return BlocksAttr(format).getScale(); }
   unsigned scaleBytes() const { return elementBytes(scale()); }
 
-  /// Where a panel begins in weights of depth `depth`, and the block of one of its k's.
-  Value panelAt(Value weights, Value panel, Expr depth);
-  Value blockAt(Value panel, Value kk) { return k.gep(panel, k.ext(k.mul(k.div(kk, group()), blockBytes()))); }
+  /// From the weights, of depth `depth`, to a panel, and from a panel to the block of one of its k's.
+  Value panelOffset(Value panel, Expr depth);
+  Value blockOffset(Value kk) { return k.ext(k.mul(k.div(kk, group()), blockBytes())); }
+  Value blockAt(Value weights, Value panel, Value kk, Expr depth) {
+    return k.gep(weights, k.add(panelOffset(panel, depth), blockOffset(kk)));
+  }
   /// Where the word of weight `inside` of a group is in its block, and where its bits begin in that word.
   Value wordOffset(Value inside) { return k.add(k.mul(k.div(inside, perWord()), kPanel * 4), wordsAt()); }
   Value shiftOf(Value inside);

@@ -20,7 +20,7 @@ public:
       : GemvUnits(k, p, t, part, tile, 4), blocks(k, p.blocks), column(k.shl(k.and_(lane, 3), 2)),
         depth(k.mul(k.shr(lane, 2), blocks.perWord())) {
     for (Value number : numbers)
-      panels.push_back(blocks.panelAt(part.weights, number, p.k));
+      panels.push_back(k.gep(part.weights, blocks.panelOffset(number, p.k)));
   }
 
   /// The lane's words and the headers of their blocks. What the words are multiplied with comes when they are.
@@ -28,7 +28,7 @@ public:
     Value at = k.add(k0, depth), inside = k.rem(at, blocks.group());
     Values unit;
     for (unsigned q = 0; q < t.panels; ++q) {
-      Value there = k.lt(at, ends[q]), header = blocks.blockAt(panels[q], at);
+      Value there = k.lt(at, ends[q]), header = k.gep(panels[q], blocks.blockOffset(at));
       Value words = k.gep(header, k.ext(k.add(blocks.wordOffset(inside), k.shl(column, 2))));
       unit.append(k.loadWhen(there, words, k.i32, columns, true));
       unit.append(k.loadWhen(there, k.at(header, column, blocks.scaleBytes()), blocks.scale(), columns, true));

@@ -21,7 +21,7 @@ void emitWord(KernelBuilder &k, const GemmProblem &p, Blocks &blocks, Value weig
   Value words = k.size(Expr::ceilDiv(p.k, p.number(perWord)));
   Value column = k.shl(k.and_(number, 3), 2), row = k.shr(number, 2), panel = k.div(row, words);
   Value first = k.mul(k.sub(row, k.mul(panel, words)), perWord), inside = k.rem(first, blocks.group());
-  Value block = blocks.blockAt(blocks.panelAt(weights, panel, p.k), first);
+  Value block = blocks.blockAt(weights, panel, first, p.k);
   Values four = k.loadElements(k.gep(block, k.ext(k.add(blocks.wordOffset(inside), k.shl(column, 2)))), k.i32, 4);
   Values scales = blocks.scalesOf(block, column, 4), zeros = blocks.zerosOf(block, column, 4);
   Value to = k.gep(k.workspace(), k.mul(k.ext(k.add(k.mul(panel, k.size(p.k)), first)), kPanel * 2));
