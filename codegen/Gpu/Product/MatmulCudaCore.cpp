@@ -43,8 +43,10 @@ LogicalResult kt::gpu::buildMatmulCudaCore(KernelSink &sink, const GemmProblem &
   const SimtTile &t = *tile;
   bool vectors = sink.configured("vectors"), split = (bool)sink.candidate.getSplits();
   bool follows = followOf(sink, p) != Follow::stage;
-  // Left alone, ptxas saves registers for one block more where few are missing, and spills.
-  unsigned minCtas = t.minCtas ? t.minCtas : accBytes == 4 ? 2 : 0;
+  // Left alone, ptxas saves registers for one block more where few are missing, and spills; integers are requantised
+  // by divisions, which take more than two blocks of 256 threads leave.
+  unsigned usual = isa<IntegerType>(p.accType) ? 1 : 2;
+  unsigned minCtas = t.minCtas ? t.minCtas : accBytes == 4 ? usual : 0;
   KernelBuilder k(sink.kernel, sink.entryName(), {t.threads(), minCtas, split, split || follows});
   GemmEpilogue epilogue(k, p);
   Alignment stores = sink.alignment(), loads = sink.alignment();
