@@ -86,7 +86,7 @@ SmallVector<Value> BlockTile::wordRow(Value row, Value place, ValueRange in) {
       }
       int64_t chain = chains ? i / 2 % chains : 0;
       for (int64_t r = 0; r < tile.rows; ++r) {
-        Value x = e.splat(e.load(rows[r], f32, e.add(place, e.idx(i))), tile.lanes);
+        Value x = e.splat(e.load(rows[r], f32, e.add(place, e.idx(blocks.order().offsetOf(i)))), tile.lanes);
         for (int64_t v = 0; v < tile.vectors; ++v) {
           Value &sum = sums[chain * tile.sums() + r * tile.vectors + v];
           sum = LLVM::FMAOp::create(e.b, e.loc, x, numbers[v], sum);
@@ -112,7 +112,7 @@ SmallVector<Value> BlockTile::group(Value g, ValueRange before) {
   if (chains)
     inits.assign(chains * tile.sums(), e.constant(tile.vector(), 0));
   SmallVector<Value> sums = e.loop(e.idx(0), e.idx(blocks.wordRows()), e.idx(1), inits, [&](Value row, ValueRange in) {
-    return wordRow(row, e.add(place, e.mul(row, e.idx(blocks.perWord()))), in);
+    return wordRow(row, e.add(place, firstOf(e, blocks, row)), in);
   });
   for (int64_t chain = 1; chain < chains; ++chain)
     for (int64_t s = 0; s < tile.sums(); ++s)

@@ -15,18 +15,28 @@ std::string kt::codegen::host::nameOf(BlocksAttr blocks) {
   return name;
 }
 
+Value kt::codegen::host::firstOf(Emitter &e, BlocksAttr blocks, Value row) {
+  WordOrder order = blocks.order();
+  Value rows = e.idx(order.rows()), window = e.op<arith::DivUIOp>(row, rows), inside = e.op<arith::RemUIOp>(row, rows);
+  return e.add(e.mul(window, e.idx(order.window())), e.mul(inside, e.idx(2 * order.lanes())));
+}
+
 int64_t kt::codegen::host::preparedGroup(BlocksAttr blocks) { return blocks.getGroup() + 1; }
 
 void kt::codegen::host::prepareRow(Emitter &e, BlocksAttr blocks, const RowSource &source, Value depth, Value out) {
-  constexpr int64_t kLanes = 16; // a multiple of the weights in a word
+  constexpr int64_t kLanes = 16;
   int64_t group = blocks.getGroup();
+  WordOrder order = blocks.order();
   Type f32 = e.b.getF32Type();
   bool isUnsigned = source.element.isUnsignedInteger();
-  SmallVector<float> factors;
-  for (unsigned i = 0; i < kLanes; ++i)
-    factors.push_back(1.0f / (1 << fieldOf(blocks, i % blocks.perWord())));
   auto type = VectorType::get(kLanes, f32);
-  Value factor = arith::ConstantOp::create(e.b, e.loc, DenseElementsAttr::get(type, ArrayRef<float>(factors)));
+  SmallVector<Value> factors; // of a window
+  for (int64_t first = 0; first < order.window(); first += kLanes) {
+    SmallVector<float> some;
+    for (int64_t i = first; i < first + kLanes; ++i)
+      some.push_back(1.0f / (1 << fieldOf(blocks, order.numberOf(i))));
+    factors.push_back(arith::ConstantOp::create(e.b, e.loc, DenseElementsAttr::get(type, ArrayRef<float>(some))));
+  }
   Value zero = e.idx(0), none = e.constant(f32, 0);
 
   e.loop(zero, e.ceilDiv(depth, group), [&](Value g) {
@@ -35,10 +45,14 @@ void kt::codegen::host::prepareRow(Emitter &e, BlocksAttr blocks, const RowSourc
     // 16 at a time, of which those from `valid` on are zeros.
     auto fill = [&](function_ref<Value(Value)> values) {
       SmallVector<Value> sum =
-          e.loop(zero, e.idx(group), e.idx(kLanes), e.constant(type, 0), [&](Value i, ValueRange in) {
-            Value v = values(i);
-            e.storeVector(e.op<arith::MulFOp>(v, factor), out, f32, e.add(to, i));
-            return SmallVector<Value>{e.op<arith::AddFOp>(in[0], v)};
+          e.loop(zero, e.idx(group), e.idx(order.window()), e.constant(type, 0), [&](Value window, ValueRange in) {
+            Value all = in[0];
+            for (auto [number, factor] : llvm::enumerate(factors)) {
+              Value i = e.add(window, e.idx(number * kLanes)), v = values(i);
+              e.storeVector(e.op<arith::MulFOp>(v, factor), out, f32, e.add(to, i));
+              all = e.op<arith::AddFOp>(all, v);
+            }
+            return SmallVector<Value>{all};
           });
       Value all = LLVM::vector_reduce_fadd::create(e.b, e.loc, f32, none, sum[0], LLVM::FastmathFlags::reassoc);
       e.store(all, out, f32, e.add(to, e.idx(group)));
@@ -77,13 +91,14 @@ static void widenBlock(Emitter &e, BlocksAttr blocks, int64_t lanes, Value from,
                      ? e.loadVector(e.atBytes(from, e.idx(blocks.zerosAt())), byte, e.idx(column), lanes, f32)
                      : e.constant(floats, blocks.middle());
     e.loop(e.idx(0), e.idx(blocks.wordRows()), [&](Value row) {
+      Value first = firstOf(e, blocks, row);
       Value at = e.atBytes(from, e.idx(blocks.wordsAt()));
       Value words = e.loadVector(at, i32, e.add(e.mul(row, e.idx(kPanel)), e.idx(column)), lanes, i32);
       for (unsigned i = 0; i < blocks.perWord(); ++i) {
         Value q = e.op<arith::ShRUIOp>(words, e.constant(ints, blocks.shiftOf(i)));
         q = e.op<arith::SIToFPOp>(floats, e.op<arith::AndIOp>(q, e.constant(ints, blocks.mask())));
         Value w = e.op<arith::MulFOp>(e.op<arith::SubFOp>(q, zero), scale);
-        Value k = e.add(e.mul(row, e.idx(blocks.perWord())), e.idx(i));
+        Value k = e.add(first, e.idx(blocks.order().offsetOf(i)));
         e.storeVector(w, out, f32, e.add(e.mul(k, e.idx(kPanel)), e.idx(column)));
       }
     });

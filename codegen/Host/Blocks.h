@@ -21,6 +21,8 @@ namespace kt::codegen::host {
 
 /// The lowest bit of weight `i` of a word once those of its upper half have been moved down.
 unsigned fieldOf(BlocksAttr blocks, unsigned i);
+/// The weight of a group that word `row` begins with (WordOrder.h).
+Value firstOf(Emitter &e, BlocksAttr blocks, Value row);
 /// In names of shared functions.
 std::string nameOf(BlocksAttr blocks);
 

@@ -30,20 +30,26 @@ CostModel::BlockTimes CostModel::timesOf(OfCard full, OfCard alone, OfCard resid
           })};
 }
 
-/// What a slab's weights of `bits` bits take to become halves in shared memory: on an H200 what whole kernels took more
-/// than those of halves, less what their way through shared memory accounts for. 8 bits have twice the loads.
-static int64_t widening(const MmaTile &t, unsigned bits, const CardModel &c) {
-  return per((int64_t)t.bn * t.bk * (bits == 8 ? 18 : 9) / 2, c.fma);
+/// What a slab's weights of 8 bits take to become halves on their way into shared memory: on an H200 what whole kernels
+/// took more than those of halves, less what their way through shared memory accounts for.
+static int64_t widening(const MmaTile &t, const CardModel &c) { return per((int64_t)t.bn * t.bk * 9, c.fma); }
+
+/// What warps take to make fragments of a slab of blocks in registers: seven instructions for four weights, and each
+/// warp along the rows does it again. Tensor cores go on meanwhile.
+static int64_t making(const MmaTile &t, const CardModel &c) {
+  return t.turned() ? per((int64_t)t.bn * t.bk * t.warpRows * 7 / 2, c.fma) : 0;
 }
 
-CostModel::BlockTimes CostModel::warpgroupTimes(const MmaTile &t, unsigned widens, unsigned lanes) const {
-  // Shared memory takes what is copied and gives each warpgroup its rows and all columns; that it is nine tenths as
-  // fast as for loads is what whole kernels of seven tiles have in common.
+CostModel::BlockTimes CostModel::warpgroupTimes(const MmaTile &t, bool widens, unsigned lanes) const {
+  // Shared memory takes what is copied and gives each warpgroup its part of the left factor and all of the right one;
+  // that it is nine tenths as fast as for loads is what whole kernels of seven tiles have in common.
   int64_t flops = 2ll * t.bm * t.bn * t.bk, store = lanes >= 4 ? 60 : lanes == 2 ? 100 : 180;
-  int64_t moved = (int64_t)t.warpRows / 4 * (64 + t.bn) * t.bk * 2 + t.slabBytes() + (int64_t)t.bn * t.bk * widens / 4;
+  int64_t left = t.turned() ? 2 * t.blocksBytes() : t.rowsBytes();
+  int64_t moved = left + (int64_t)t.threads() / 128 * t.rightRows() * t.bk * 2 + t.slabBytes() +
+                  (widens ? (int64_t)t.bn * t.bk * 2 : 0);
   auto full = [&](const CardModel &c) {
-    return std::max({per(flops, c.wgmma), per(moved * 10 / 9, c.shared), per(t.slabBytes(), c.l2)}) +
-           (widens ? widening(t, widens, c) : 0);
+    return std::max({per(flops, c.wgmma), per(moved * 10 / 9, c.shared), per(t.slabBytes(), c.l2), making(t, c)}) +
+           (widens ? widening(t, c) : 0);
   };
   // Their copies take a quarter longer to arrive.
   auto alone = [&](const CardModel &c) { return std::max(full(c), c.latency * 5 / 4 / (t.stages - 2)); };
@@ -51,19 +57,21 @@ CostModel::BlockTimes CostModel::warpgroupTimes(const MmaTile &t, unsigned widen
   return timesOf(full, alone, resident, store);
 }
 
-CostModel::Block CostModel::block(const MmaTile &t, bool async, unsigned widens, unsigned lanes) const {
+CostModel::Block CostModel::block(const MmaTile &t, bool async, bool widens, unsigned lanes) const {
   unsigned width = std::max(lanes, 4u);
   if (t.warpgroups)
     return {t.bm, t.bn, t.bk, t.threads(), width, warpgroupTimes(t, widens, lanes)};
   unsigned warps = t.threads() / 32;
   int64_t flops = 2ll * t.bm * t.bn * t.bk, steps = t.steps();
-  int64_t fragments = (int64_t)warps * (t.bm / t.warpRows + t.bn / t.warpCols) * t.rowBytes() + t.slabBytes();
+  // A warp's words are read once for each step that they are of.
+  int64_t left = t.turned() ? (int64_t)t.leftRows() * t.bk / 2 : t.leftRows() * t.rowBytes();
+  int64_t fragments = (int64_t)warps * (left + t.rightRows() * t.rowBytes()) + t.slabBytes();
   auto products = [&](const CardModel &c) { return per(flops, t.elementBytes == 1 ? c.int8() : c.mma); };
   auto full = [&, this](const CardModel &c) {
-    int64_t busy = target.overlapped(products(c), per(fragments, c.shared));
+    int64_t busy = target.overlapped(products(c), std::max(per(fragments, c.shared), making(t, c)));
     // Elements that come one at a time: eight loads and their conditions for each copy.
     return std::max(busy, per(t.slabBytes(), c.l2)) + (async ? 0 : per(t.slabBytes(), c.l2) * 3) +
-           (widens ? widening(t, widens, c) : 0);
+           (widens ? widening(t, c) : 0);
   };
   auto alone = [&, this](const CardModel &c) {
     // One warp has one of four tensor cores; nobody works while a block waits at its barrier.
@@ -217,7 +225,7 @@ CostModel::ProductCost CostModel::contraction(const Product &p, const Block &b, 
 
 CostModel::ProductCost CostModel::product(const Product &p, const MmaTile &t, bool async, unsigned lanes,
                                           bool mayShare) const {
-  unsigned width = p.weightForm().width(), widens = p.packed && width < 8 * elementBytes(p.lhsType) ? width : 0;
+  bool widens = p.packed && !p.blocks && elementBytes(p.rhsType) < elementBytes(p.lhsType);
   return contraction(p, block(t, async, widens, lanes), mayShare);
 }
 

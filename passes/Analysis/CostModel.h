@@ -63,13 +63,13 @@ private:
     bool crowds = false;  // leaves no room for a block of the next launch
     bool goesOn = false;  // with one tile after the other
   };
-  Block block(const MmaTile &t, bool async, unsigned widens, unsigned lanes) const;
+  Block block(const MmaTile &t, bool async, bool widens, unsigned lanes) const;
   using OfCard = llvm::function_ref<int64_t(const CardModel &)>;
   /// `store`: picoseconds of the epilogue for each element. The blocks that fill a multiprocessor follow from the rest.
   BlockTimes timesOf(OfCard full, OfCard alone, OfCard resident, int64_t store) const;
   BlockTimes flashTimes(const AttentionProblem &p, unsigned warps, bool async) const;
   BlockTimes decodeTimes(const AttentionProblem &p) const;
-  BlockTimes warpgroupTimes(const MmaTile &t, unsigned widens, unsigned lanes) const;
+  BlockTimes warpgroupTimes(const MmaTile &t, bool widens, unsigned lanes) const;
   Block block(const SimtTile &t, unsigned accBytes, bool vectors, unsigned lanes) const;
   Block block(const GemvTile &t, const Product &p) const;
   ProductCost contraction(const Product &p, const Block &b, bool mayShare) const;

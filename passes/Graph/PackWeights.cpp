@@ -102,6 +102,7 @@ private:
   /// Row `row` of the numbers becomes column `at`.
   void copyNumbers(DequantizeOp from, int64_t row, char *panel, int64_t at) const {
     BlocksAttr format = blocks; // attributes are handles whose getters are not const
+    WordOrder order = format.order();
     int64_t bits = format.getBits(), group = format.getGroup(), perWord = format.perWord();
     int64_t scaleBytes = format.zerosAt() / kPanel, rowBytes = group * bits / 8;
     ArrayRef<char> numbers = bytesOf(from.getNumbers()), scales = bytesOf(from.getScales());
@@ -116,10 +117,10 @@ private:
       for (int64_t w = 0; w < format.wordRows(); ++w) {
         uint32_t word = 0;
         for (int64_t i = 0; i < perWord; ++i) {
-          int64_t inside = w * perWord + i;
+          int64_t inside = order.firstOf(w) + order.offsetOf(i);
           unsigned q = numberAt(source, inside, bits);
           // What lies behind the last k is nothing.
-          word |= (g * group + inside < k ? q : zero & format.mask()) << format.shiftOf(i);
+          word |= (g * group + inside < k ? q : zero & format.mask()) << order.shiftOf(i);
         }
         memcpy(panel + format.wordsAt() + (w * kPanel + at) * 4, &word, 4);
       }

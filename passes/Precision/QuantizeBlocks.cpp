@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "passes/Precision/QuantizeBlocks.h"
+#include "dialects/KT/IR/WordOrder.h"
 #include "passes/Precision/FloatVectors.h"
 
 using namespace kt;
@@ -126,16 +127,21 @@ template <int Bits> KT_INLINE Words round(Floats row, Floats scale, Sums &sums) 
 /// Rounds a block and writes its words; numbers behind its rows are zero points.
 template <int Bits, typename F>
 KT_INLINE Sums writeWords(const Source<F> &source, int64_t group, Floats scale, char *to) {
-  constexpr int kPerWord = 32 / Bits;
   constexpr uint32_t kMiddle = 1 << (Bits - 1);
+  const WordOrder order{Bits, group};
+  int64_t offsets[32 / Bits];
+  for (unsigned i = 0; i < 32 / Bits; ++i)
+    offsets[i] = order.offsetOf(i);
   Sums sums;
-  for (int64_t begin = 0; begin < group; begin += kPerWord, to += sizeof(Words)) {
+  for (int64_t row = 0; row < group * Bits / 32; ++row, to += sizeof(Words)) {
+    int64_t first = order.firstOf(row);
     Words words = {};
-    for (int i = 0; i < kPerWord; ++i) {
+    for (unsigned i = 0; i < 32 / Bits; ++i) {
+      int64_t k = first + offsets[i];
       Words q = Words{} + kMiddle;
-      if (begin + i < source.rows)
-        q = round<Bits>(source[begin + i], scale, sums);
-      words |= q << (i / 2 * Bits + i % 2 * 16);
+      if (k < source.rows)
+        q = round<Bits>(source[k], scale, sums);
+      words |= q << order.shiftOf(i);
     }
     memcpy(to, &words, sizeof words);
   }

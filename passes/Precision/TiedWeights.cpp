@@ -56,7 +56,7 @@ struct Numbers {
 Value kt::readBlocks(OpBuilder &b, Location loc, BlocksAttr blocks, Value weights, Value row, Value column) {
   Numbers k{b, loc};
   Type i32 = b.getI32Type(), f32 = b.getF32Type(), scaleType = blocks.getScale();
-  Value panel = k.div(row, kPanel), lane = k.rem(row, kPanel);
+  Value panel = k.div(row, kPanel), own = k.rem(row, kPanel);
   Value group = k.div(column, blocks.getGroup()), inside = k.rem(column, blocks.getGroup());
   auto byteAt = [&](Value byte) -> Value {
     Value at[] = {panel, group, byte};
@@ -67,7 +67,7 @@ Value kt::readBlocks(OpBuilder &b, Location loc, BlocksAttr blocks, Value weight
   Type integer = b.getIntegerType(8 * width);
   Value bits;
   for (int64_t i = 0; i < width; ++i) {
-    Value byte = k.widen(byteAt(k.add(k.mul(lane, width), i)), integer);
+    Value byte = k.widen(byteAt(k.add(k.mul(own, width), i)), integer);
     if (i)
       byte = arith::ShLIOp::create(b, loc, byte, k.number(integer, 8 * i));
     bits = bits ? arith::OrIOp::create(b, loc, bits, byte) : byte;
@@ -75,11 +75,14 @@ Value kt::readBlocks(OpBuilder &b, Location loc, BlocksAttr blocks, Value weight
   Value scale = arith::BitcastOp::create(b, loc, scaleType, bits);
   if (scaleType != f32)
     scale = arith::ExtFOp::create(b, loc, f32, scale);
-  // Number 2i of a word is the bits from i * bits on, number 2i + 1 those 16 further: two bytes.
-  Value word = k.div(inside, blocks.perWord()), number = k.rem(inside, blocks.perWord());
-  Value low = k.mul(k.div(number, 2), blocks.getBits());
-  Value byte = k.add(k.mul(k.add(k.mul(word, kPanel), lane), 4), blocks.wordsAt());
-  byte = k.add(byte, k.add(k.mul(k.rem(number, 2), 2), k.div(low, 8)));
+  // Pair i of a word is the bits from i * bits on and those 16 further: two bytes.
+  WordOrder order = blocks.order();
+  Value lane = k.div(k.rem(inside, 8), 2);
+  Value word = k.add(k.mul(k.div(inside, order.window()), order.rows()), k.div(lane, order.lanes()));
+  Value pair = k.add(k.mul(k.rem(lane, order.lanes()), order.perLane() / 2), k.div(k.rem(inside, order.window()), 8));
+  Value low = k.mul(pair, blocks.getBits());
+  Value byte = k.add(k.mul(k.add(k.mul(word, kPanel), own), 4), blocks.wordsAt());
+  byte = k.add(byte, k.add(k.mul(k.rem(inside, 2), 2), k.div(low, 8)));
   Value q = k.widen(byteAt(byte), i32);
   if (blocks.getBits() < 8) {
     Value shift = arith::IndexCastOp::create(b, loc, i32, k.rem(low, 8));

@@ -23,11 +23,11 @@ constexpr MmaTile kWarpgroupTiles[] = {
     {128, 128, 64, 8, 1, 3, 2, true}, {128, 128, 64, 8, 1, 6, 1, true}, {64, 256, 64, 4, 1, 5, 1, true},
     {128, 256, 64, 8, 1, 4, 1, true},
 };
-/// The same where weights in blocks wait beside the slabs.
-constexpr MmaTile kStagedTiles[] = {
-    {64, 64, 64, 4, 1, 8, 1, true},   {64, 128, 64, 4, 1, 3, 2, true},  {64, 128, 64, 4, 1, 7, 1, true},
-    {128, 128, 64, 8, 1, 3, 2, true}, {128, 128, 64, 8, 1, 5, 1, true}, {64, 256, 64, 4, 1, 4, 1, true},
-    {128, 256, 64, 8, 1, 4, 1, true}, {128, 256, 64, 8, 1, 3, 1, true},
+/// Of warpgroups with weights in blocks, 64 columns each.
+constexpr MmaTile kTurnedTiles[] = {
+    {32, 128, 64, 1, 8, 8, 1, true}, {64, 64, 64, 1, 4, 8, 2, true},   {64, 128, 64, 1, 8, 8, 1, true},
+    {128, 64, 64, 1, 4, 5, 2, true}, {128, 128, 64, 1, 8, 4, 2, true}, {128, 128, 64, 1, 8, 8, 1, true},
+    {256, 64, 64, 1, 4, 5, 1, true}, {256, 128, 64, 1, 8, 4, 1, true},
 };
 /// Of convolutions, whose threads keep where their rows lie in the image: few rows each, and shallow slabs.
 constexpr MmaTile kConvTiles[] = {{64, 64, 32, 2, 2, 4, 0}, {128, 64, 32, 2, 2, 4, 2}, {128, 128, 32, 2, 2, 3, 1}};
@@ -213,20 +213,14 @@ void Menu::tensorCoreProducts(const Product &given, const CostModel &cost, const
     // The same bytes hold twice the depth of integers.
     if (p.isInt8())
       wanted.bk *= 2, wanted.elementBytes = 1;
+    if (p.blocks)
+      wanted.form = p.weightForm();
     std::optional<MmaTile> tile = MmaTile::get(wanted, model.sharedPerBlock());
     if (!tile)
       return;
-    WeightForm form = p.weightForm();
-    tile->staged = p.packed ? tile->stagedSlabs(form, model.sharedPerBlock()) : 0;
-    if (tile->warpgroups && p.blocks && tile->staged < 2)
-      return;
-    // Where sums and fragments are nearly all of a thread's registers there are none for words on their way.
-    constexpr unsigned kCrowded = 200;
-    if (!tile->warpgroups && p.blocks && tile->registers() > kCrowded)
-      return;
     bool widened = p.blocks != given.blocks;
     // Newer cards of another kind may have less: what the target's own has is not what the run meets.
-    int64_t shared = tile->sharedWith(form);
+    int64_t shared = tile->sharedBytes();
     if (shared > sharedPerBlock(0))
       guard = allOf({guard, Expr::lt(number(shared - 1), Expr::symbol(context, fact::kSharedPerBlock))});
     CostModel::ProductCost expected = cost.product(p, *tile, async, lanes, mayShare);
@@ -269,7 +263,7 @@ void Menu::tensorCoreProducts(const Product &given, const CostModel &cost, const
       Expr guard = allOf({copied, level.guard, many});
       tryAll(p, tiles, guard);
       if (warpgroups)
-        tryAll(p, p.blocks ? ArrayRef(kStagedTiles) : ArrayRef(kWarpgroupTiles), guard);
+        tryAll(p, p.blocks ? ArrayRef(kTurnedTiles) : ArrayRef(kWarpgroupTiles), guard);
       // Of many rows a stage widens all weights first, where their halves are no more than a part of a card's memory.
       if (p.blocks && p.batch.empty()) {
         Product widened = p.widened();

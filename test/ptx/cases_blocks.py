@@ -10,9 +10,11 @@ ALIGNED, ANY = (1, 3, 8, 13, 32, 70), (1, 3, 8, 70)
 
 
 def words(q, bits):
-    """[k] numbers as 32-bit words: numbers 2i and 2i + 1 of a word begin at bits i * bits and 16 + i * bits."""
-    each = 32 // bits
-    q = q.reshape(-1, each).astype(np.uint64)
+    """[group] numbers as 32-bit words: lane t's of a fragment of 16 k's are 2t, 2t + 1, 2t + 8 and 2t + 9; a word is a lane's of several fragments, or, of a group of less than
+    four words, several lanes'. Numbers 2i and 2i + 1 of a word begin at bits i * bits and 16 + i * bits."""
+    each, rows = 32 // bits, min(4, len(q) * bits // 32)
+    # [window][fragment][half][lane][neighbour] to [window][lane][fragment][half][neighbour]
+    q = q.reshape(-1, rows * each // 16, 2, 4, 2).transpose(0, 3, 1, 2, 4).reshape(-1, each).astype(np.uint64)
     return np.bitwise_or.reduce([q[:, i] << np.uint64(i // 2 * bits + i % 2 * 16) for i in range(each)], 0).astype(np.uint32)
 
 
@@ -93,6 +95,7 @@ def block_cases():
             case('int8_f32_75_130', 'f32', 8, 64, 'f16', True, 75, 130, ANY),
             case('int2_f16_72_512', 'f16', 2, 64, 'f16', True, 72, 512, ALIGNED),
             case('int2_f16_40_200', 'f16', 2, 16, 'f16', False, 40, 200, ALIGNED),
+            case('int2_bf16_40_320', 'bf16', 2, 32, 'bf16', True, 40, 320, (1, 3, 13, 70)),
             case('int2_f32_41_90', 'f32', 2, 32, 'f32', True, 41, 90, ANY),
             case('int4_parts_f16_72_264', 'f16', 4, 32, 'f16', False, 72, 264, ALIGNED, 2),
             case('int8_parts_bf16_40_200', 'bf16', 8, 128, 'bf16', False, 40, 200, ALIGNED, 2),

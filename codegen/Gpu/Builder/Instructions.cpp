@@ -137,15 +137,24 @@ void KernelBuilder::wgmmaCommit(Where where) {
   NVVM::WgmmaGroupSyncAlignedOp::create(b, loc);
 }
 
-Values KernelBuilder::wgmma(Value a, Value bs, bool columns, ValueRange acc, Type type, Where where) {
+Values KernelBuilder::wgmma(ValueRange a, Value bs, bool columns, ValueRange acc, Type type, Where where) {
   At here(*this, where);
-  std::string element = type == f16 ? "f16" : "bf16", list, first = std::to_string(2 * acc.size());
-  for (size_t i = 0; i < acc.size(); ++i)
-    list += (i ? ", $" : "$") + std::to_string(i);
-  std::string text = "{ .reg .pred p; setp.eq.u32 p, 0, 0; wgmma.mma_async.sync.aligned.m64n" + first + "k16.f32." +
-                     element + "." + element + " {" + list + "}, $" + std::to_string(acc.size()) + ", $" +
-                     std::to_string(acc.size() + 1) + ", p, 1, 1, 0, " + (columns ? "1" : "0") + "; }";
-  return assembly(text, "l,l", {a, bs}, acc);
+  auto list = [](size_t from, size_t count) {
+    std::string text;
+    for (size_t i = from; i < from + count; ++i)
+      text += (i > from ? ", $" : "$") + std::to_string(i);
+    return text;
+  };
+  std::string element = type == f16 ? "f16" : "bf16", columnsOfB = std::to_string(2 * acc.size());
+  bool registers = a.size() > 1;
+  std::string left = list(acc.size(), a.size()), right = "$" + std::to_string(acc.size() + a.size());
+  std::string text = "{ .reg .pred p; setp.eq.u32 p, 0, 0; wgmma.mma_async.sync.aligned.m64n" + columnsOfB +
+                     "k16.f32." + element + "." + element + " {" + list(0, acc.size()) + "}, " +
+                     (registers ? "{" + left + "}" : left) + ", " + right + ", p, 1, 1, " + (registers ? "" : "0, ") +
+                     (columns ? "1" : "0") + "; }";
+  Values operands(a);
+  operands.push_back(bs);
+  return assembly(text, registers ? "r,r,r,r,l" : "l,l", operands, acc);
 }
 
 Values KernelBuilder::wgmmaWait(unsigned pending, ValueRange acc, Where where) {

@@ -232,9 +232,10 @@ public:
   // barrier; accumulators may be touched again when the wait for their group has given them back.
   void fenceAsyncProxy(Where where = Where::current());
   void wgmmaFence(Where where = Where::current());
-  /// 64 x (2 acc.size()) x 16 with f32 accumulators; the sides are shared-memory descriptors. `columns`: neighbours of
-  /// the right side in memory are its columns.
-  Values wgmma(Value a, Value b, bool columns, ValueRange acc, Type type, Where where = Where::current());
+  /// 64 x (2 acc.size()) x 16 with f32 accumulators; the sides are shared-memory descriptors, or the left one four
+  /// registers, which are the product's until the wait for its group. `columns`: neighbours of the right side in memory
+  /// are its columns.
+  Values wgmma(ValueRange a, Value b, bool columns, ValueRange acc, Type type, Where where = Where::current());
   void wgmmaCommit(Where where = Where::current());
   /// Waits until at most `pending` groups are under way.
   Values wgmmaWait(unsigned pending, ValueRange acc, Where where = Where::current());

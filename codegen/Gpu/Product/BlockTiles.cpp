@@ -1,7 +1,9 @@
 //===- BlockTiles.cpp - weights of few bits in tiles of a slab ------------===//
 //
-// Weights are widened between their loads and shared memory, where they lie as the right side's rows along k: a word is
-// a column's, so that eight of its weights are a chunk. For CUDA cores four columns of one k come at a time.
+// For tensor cores slabs in shared memory are what lies in memory: who multiplies the weights makes halves of them, in
+// registers, since their way through shared memory as halves would take its time from the products. So they are the
+// left factor, whose fragments warpgroups, too, take from registers. For CUDA cores four columns of one k come at a
+// time.
 //
 //===----------------------------------------------------------------------===//
 
@@ -15,148 +17,151 @@ using namespace kt::gpu;
 
 namespace {
 
-/// A thread's share are pieces of four columns and as many k's as a word or a chunk has, whichever is more.
-class BlockRows : public TileSource {
+/// Where the parts of a slab are: of each panel its rows of words, 64 bytes each, then its headers.
+class Slab {
 public:
-  BlockRows(KernelBuilder &k, unsigned columns, unsigned bk, unsigned threads, Value base, Value firstColumn,
-            const GemmProblem &p)
-      : k(k), p(p), blocks(k, p.blocks), bk(bk), deep(std::max(8u, blocks.perWord())), threads(threads),
-        pieces(columns / 4 * (bk / deep)), base(base) {
-    count = llvm::divideCeil(pieces, threads), tileBytes = columns * bk * 2;
-    lookahead = 1;
-    stagedBytes = std::max(pieces, threads) * MmaTile::stagedPiece(p.weightForm());
-    firstPanel = k.shr(firstColumn, 4), panels = k.shr(k.add(k.size(p.n), 15), 4);
+  Slab(KernelBuilder &k, const MmaTile &t, const GemmProblem &p)
+      : k(k), order(Blocks(k, p.blocks).order()), panelWords(t.wordBytes() / (t.bn / kPanel)), words(t.wordBytes()),
+        headers(t.headers()), headerBytes(t.form.headerBytes) {}
+
+  /// Chunk `chunk` of a row. Fragments' loads take two chunks of each of four rows at a time, which are in different
+  /// parts of a line of 128 bytes.
+  Value chunkAt(Value panel, Value row, Value chunk) {
+    if (order.rows() == 4)
+      chunk = k.xor_(chunk, k.and_(row, 2));
+    return k.add(k.add(k.mul(panel, panelWords), k.shl(row, 6)), k.shl(chunk, 4));
+  }
+  Value headerAt(Value panel, unsigned number) {
+    return k.add(k.mul(panel, headers * headerBytes), words + number * headerBytes);
+  }
+
+  KernelBuilder &k;
+  const WordOrder order;
+  const unsigned panelWords; // bytes
+  const unsigned words;      // of all panels
+  const unsigned headers, headerBytes;
+};
+
+/// A thread's share are chunks of words, then chunks of headers.
+class BlockSlabs : public TileSource {
+public:
+  BlockSlabs(KernelBuilder &k, const MmaTile &t, Value base, Value firstColumn, const GemmProblem &p)
+      : k(k), blocks(k, p.blocks), slab(k, t, p), bk(t.bk), threads(t.threads()), wordChunks(slab.words / 16),
+        headerChunks(t.bn / kPanel * slab.headers * slab.headerBytes / 16) {
+    count = llvm::divideCeil(wordChunks, threads) + llvm::divideCeil(headerChunks, threads);
+    tileBytes = t.blocksBytes();
+    Value firstPanel = k.shr(firstColumn, 4), panels = k.shr(k.add(k.size(p.n), 15), 4);
+    groups = k.size(BlocksAttr(p.blocks).groupsOf(p.k));
+    for (unsigned i = 0; i < count; ++i) {
+      bool isWords = i < wordCopies();
+      unsigned perPanel = isWords ? slab.panelWords / 16 : slab.headers * slab.headerBytes / 16;
+      Value number = numberOf(i), panel = k.div(number, perPanel), inside = k.rem(number, perPanel);
+      Value there = k.lt(k.add(firstPanel, panel), panels);
+      Chunk chunk;
+      chunk.from = k.gep(base, blocks.panelOffset(k.add(firstPanel, panel), p.k));
+      if (isWords) {
+        chunk.row = k.shr(inside, 2), chunk.inside = k.shl(k.and_(inside, 3), 4);
+        chunk.to = slab.chunkAt(panel, chunk.row, k.and_(inside, 3));
+      } else {
+        unsigned each = slab.headerBytes / 16;
+        chunk.row = k.div(inside, each), chunk.inside = k.shl(k.rem(inside, each), 4);
+        chunk.to = k.add(k.shl(number, 4), slab.words);
+      }
+      // Panels that are not there have no groups.
+      chunk.groups = k.sel(there, groups, k.c(0));
+      chunks.push_back(chunk);
+    }
   }
   Values start(Value k0) override { return {k0}; }
   Values advance(ValueRange s) override { return {k.add(s[0], bk)}; }
   void beginSlab(ValueRange s) override { k0 = s[0]; }
 
-  Values fetch(unsigned i) override {
-    Source at = source(i);
-    // As they come, since what is computed of them here would wait for them.
-    Type word = k.vec(4, k.i32), scales = k.vec(blocks.scaleBytes(), k.i32);
-    SmallVector<Type> types(loads(), word);
-    types.push_back(scales);
-    if (blocks.hasZeros())
-      types.push_back(k.i32);
-    return k.ifElse(
-        at.there, types,
-        [&]() -> Values {
-          Values all;
-          for (Value words : at.words)
-            all.push_back(k.load(words, word, 16));
-          all.push_back(k.load(k.at(at.block, at.column, blocks.scaleBytes()), scales, 4 * blocks.scaleBytes()));
-          if (blocks.hasZeros())
-            all.push_back(k.load(k.gep(k.at(at.block, at.column, 1), blocks.zerosAt()), k.i32, 4));
-          return all;
-        },
-        [&]() -> Values {
-          Values all;
-          for (Type type : types)
-            all.push_back(k.zero(type));
-          return all;
-        });
-  }
-
-  /// Words, then the sixteen bytes that the scales are in, then those of the zero points.
-  void stage(unsigned i, Value slot) override {
-    Source at = source(i);
-    Value size = k.sel(at.there, k.c(16), k.c(0));
-    for (auto [l, words] : llvm::enumerate(at.words))
-      k.cpAsync16(k.sptr(k.add(slot, own(i, l))), words, size);
-    Value scales = k.and_(k.mul(at.column, blocks.scaleBytes()), -16);
-    k.cpAsync16(k.sptr(k.add(slot, own(i, loads()))), k.gep(at.block, k.ext(scales)), size);
-    if (blocks.hasZeros())
-      k.cpAsync16(k.sptr(k.add(slot, own(i, loads() + 1))), k.gep(at.block, blocks.zerosAt()), size);
-  }
-
-  Values staged(unsigned i, Value slot) override {
-    Value column = piece(i).column;
-    Values all;
-    for (unsigned l = 0; l < loads(); ++l)
-      all.push_back(k.load(k.sptr(k.add(slot, own(i, l))), k.vec(4, k.i32), 16));
-    Value scales = k.and_(k.mul(column, blocks.scaleBytes()), 15);
-    all.push_back(k.load(k.sptr(k.add(k.add(slot, own(i, loads())), scales)), k.vec(blocks.scaleBytes(), k.i32),
-                         4 * blocks.scaleBytes()));
-    if (blocks.hasZeros())
-      all.push_back(k.load(k.sptr(k.add(k.add(slot, own(i, loads() + 1)), column)), k.i32, 4));
-    return all;
-  }
-
-  void put(unsigned i, Value slot, ValueRange fetched) override {
-    Piece at = piece(i);
-    Type scale = blocks.scale();
-    Value four = LLVM::BitcastOp::create(k.b, k.loc, k.vec(4, scale), fetched[loads()]);
-    Values scales, zeros;
-    for (unsigned c = 0; c < 4; ++c) {
-      scales.push_back(k.convert(LLVM::ExtractElementOp::create(k.b, k.loc, four, k.c(c)), k.f32));
-      if (blocks.hasZeros())
-        zeros.push_back(k.and_(k.shr(fetched[loads() + 1], c * 8), 255));
+  void put(unsigned i, Value slot, ValueRange) override {
+    const Chunk &chunk = chunks[i];
+    Value group, from;
+    if (i < wordCopies()) {
+      int64_t rows = blocks.group() / blocks.perWord();
+      Value row = k.add(k.div(k0, blocks.perWord()), chunk.row);
+      group = k.div(row, rows);
+      from = k.add(k.shl(k.rem(row, rows), 6), blocks.wordsAt());
+    } else {
+      group = k.add(k.div(k0, blocks.group()), chunk.row), from = k.c(0);
     }
-    auto store = [&] {
-      for (unsigned c = 0; c < 4; ++c) {
-        Value row = k.add(k.add(k.shl(at.panel, 4), at.column), c);
-        for (unsigned chunk = 0; chunk < deep / 8; ++chunk) {
-          Values pairs;
-          for (unsigned pair = 0; pair < 4; ++pair) {
-            unsigned number = chunk * 8 + pair * 2, load = number / blocks.perWord();
-            Value word = LLVM::ExtractElementOp::create(k.b, k.loc, fetched[load], k.c(c));
-            pairs.push_back(blocks.scaledPair(word, number % blocks.perWord() / 2, zeros.empty() ? Value() : zeros[c],
-                                              scales[c], p.lhsType));
-          }
-          Value place = swizzle(k, bk / 8, row, k.add(k.shr(at.k, 3), chunk));
-          k.storeElements(pairs, k.sptr(k.add(slot, place)));
-        }
-      }
-    };
-    if (pieces % threads)
-      k.ifThen(k.lt(k.add(k.tid(), i * threads), pieces), store);
+    from = k.add(from, k.add(k.mul(group, blocks.blockBytes()), chunk.inside));
+    Value size = k.sel(k.lt(group, chunk.groups), k.c(16), k.c(0));
+    Value to = k.add(slot, chunk.to), source = k.gep(chunk.from, k.ext(from));
+    unsigned all = i < wordCopies() ? wordChunks : headerChunks;
+    if (all % threads)
+      k.cpAsync16When(k.lt(numberOf(i), all), to, source, size);
     else
-      store();
+      k.cpAsync16(k.sptr(to), source, size);
   }
 
 private:
-  struct Piece {
-    Value panel, column, k; // within the tile
+  struct Chunk {
+    Value from;        // the panel
+    Value row, inside; // of words in the slab, or of its headers; bytes
+    Value to;          // in the slab
+    Value groups;
   };
-  /// Lanes side by side have different k's of the same columns, whose chunks are in different banks.
-  Piece piece(unsigned i) {
-    Value number = k.add(k.tid(), i * threads), across = k.div(number, bk / deep);
-    return {k.shr(across, 2), k.shl(k.and_(across, 3), 2), k.mul(k.rem(number, bk / deep), deep)};
-  }
-  unsigned loads() const { return deep / blocks.perWord(); }
-
-  /// Where a piece is in memory, if it is there.
-  struct Source {
-    Value there, block, column;
-    Values words;
-  };
-  Source source(unsigned i) {
-    Piece at = piece(i);
-    Value panel = k.add(firstPanel, at.panel), from = k.add(k0, at.k), inside = k.rem(from, blocks.group());
-    Source source;
-    source.column = at.column;
-    source.there = k.and_(k.lt(panel, panels), k.lt(from, k.size(p.k)));
-    if (pieces % threads)
-      source.there = k.and_(source.there, k.lt(k.add(k.tid(), i * threads), pieces));
-    source.block = blocks.blockAt(base, panel, from, p.k);
-    for (unsigned l = 0; l < loads(); ++l) {
-      Value offset = k.add(blocks.wordOffset(k.add(inside, l * blocks.perWord())), k.shl(at.column, 2));
-      source.words.push_back(k.gep(source.block, k.ext(offset)));
-    }
-    return source;
-  }
-  /// A thread's part `part` of chunk `i` in a slab that is staged: lanes side by side.
-  Value own(unsigned i, unsigned part) {
-    unsigned parts = MmaTile::stagedPiece(p.weightForm()) / 16;
-    return k.add(k.mul(k.tid(), 16), (i * parts + part) * threads * 16);
-  }
+  unsigned wordCopies() const { return llvm::divideCeil(wordChunks, threads); }
+  Value numberOf(unsigned i) { return k.add(k.tid(), (i < wordCopies() ? i : i - wordCopies()) * threads); }
 
   KernelBuilder &k;
+  Blocks blocks;
+  Slab slab;
+  unsigned bk, threads, wordChunks, headerChunks;
+  Value groups, k0;
+  SmallVector<Chunk> chunks;
+};
+
+/// A warp has whole panels. Of a panel's fragment rows g and g + 8 are columns 2g and 2g + 1, whose words are
+/// neighbours.
+class BlockFragments : public LeftFragments {
+public:
+  BlockFragments(KernelBuilder &k, const MmaTile &t, unsigned at, const GemmProblem &p)
+      : k(k), t(t), p(p), blocks(k, p.blocks), slab(k, t, p) {
+    Value lane = k.and_(k.tid(), 31), column = k.shl(k.shr(lane, 2), 1);
+    third = k.and_(lane, 3), panel = k.mul(k.rem(k.shr(k.tid(), 5), t.warpCols), t.mi());
+    // Of a window's first row, whose other rows are whole lines further.
+    words = k.add(slab.chunkAt(panel, k.div(third, slab.order.lanes()), k.shr(column, 2)),
+                  k.add(k.shl(k.and_(column, 2), 2), at));
+    scales = k.add(k.add(slab.headerAt(panel, 0), k.mul(column, blocks.scaleBytes())), at);
+    zeros = k.add(k.add(slab.headerAt(panel, 0), column), blocks.zerosAt() + at);
+  }
+
+  SmallVector<Values> load(Value slot, unsigned step) override {
+    const WordOrder &order = slab.order;
+    unsigned depth = step * 16, row = depth / order.window() * order.rows();
+    unsigned header = depth / blocks.group(), pair = depth % order.window() / 8;
+    Value wordsAt = k.sptr(k.add(slot, words)), scalesAt = k.sptr(k.add(slot, scales)),
+          zerosAt = k.sptr(k.add(slot, zeros));
+    SmallVector<Values> all;
+    for (unsigned i = 0; i < t.mi(); ++i) {
+      unsigned headerAt = (i * slab.headers + header) * slab.headerBytes;
+      Values both = k.loadElements(k.gep(wordsAt, i * slab.panelWords + row * 64), k.i32, 2);
+      Values scale = blocks.scales(k.gep(scalesAt, headerAt), 2), zero = blocks.zeros(k.gep(zerosAt, headerAt), 2);
+      Values fragment;
+      for (unsigned half = 0; half < 2; ++half)
+        for (unsigned c = 0; c < 2; ++c) {
+          Value word = both[c];
+          if (order.lanes() > 1) // of which this lane has a part
+            word = k.shr(word, k.mul(k.rem(third, order.lanes()), 16 / order.lanes()));
+          fragment.push_back(
+              blocks.scaledPair(word, pair + half, zero.empty() ? Value() : zero[c], scale[c], p.lhsType));
+        }
+      all.push_back(fragment);
+    }
+    return all;
+  }
+
+private:
+  KernelBuilder &k;
+  const MmaTile &t;
   const GemmProblem &p;
   Blocks blocks;
-  unsigned bk, deep, threads, pieces;
-  Value base, firstPanel, panels, k0;
+  Slab slab;
+  Value third, panel, words, scales, zeros;
 };
 
 class BlockFetch : public SlabFetch {
@@ -184,9 +189,14 @@ private:
 
 } // namespace
 
-std::unique_ptr<TileSource> kt::gpu::blockRows(KernelBuilder &k, unsigned columns, unsigned bk, unsigned threads,
-                                               Value base, Value firstColumn, const GemmProblem &p) {
-  return std::make_unique<BlockRows>(k, columns, bk, threads, base, firstColumn, p);
+std::unique_ptr<TileSource> kt::gpu::blockSlabs(KernelBuilder &k, const MmaTile &t, Value base, Value firstColumn,
+                                                const GemmProblem &p) {
+  return std::make_unique<BlockSlabs>(k, t, base, firstColumn, p);
+}
+
+std::unique_ptr<LeftFragments> kt::gpu::blockFragments(KernelBuilder &k, const MmaTile &t, unsigned at,
+                                                       const GemmProblem &p) {
+  return std::make_unique<BlockFragments>(k, t, at, p);
 }
 
 std::unique_ptr<SlabFetch> kt::gpu::blockFetch(KernelBuilder &k, const GemmProblem &p, Value base) {

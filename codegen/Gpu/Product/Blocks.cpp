@@ -10,9 +10,22 @@ Value Blocks::panelOffset(Value panel, Expr depth) {
   return k.mul(k.ext(panel), k.ext(k.size(BlocksAttr(format).panelBytes(depth))));
 }
 
+Value Blocks::firstOf(Value row) {
+  WordOrder order = this->order();
+  return k.add(k.mul(k.div(row, order.rows()), order.window()), k.mul(k.rem(row, order.rows()), 2 * order.lanes()));
+}
+
+Value Blocks::wordOffset(Value inside) {
+  WordOrder order = this->order();
+  Value row = k.add(k.mul(k.div(inside, order.window()), order.rows()), k.div(k.rem(inside, 8), 2 * order.lanes()));
+  return k.add(k.mul(row, kPanel * 4), wordsAt());
+}
+
 Value Blocks::shiftOf(Value inside) {
-  Value i = k.rem(inside, perWord());
-  return k.add(k.mul(k.shr(i, 1), bits()), k.shl(k.and_(i, 1), 4));
+  WordOrder order = this->order();
+  Value lane = k.rem(k.shr(inside, 1), order.lanes()), pair = k.shr(k.rem(inside, order.window()), 3);
+  pair = k.add(k.mul(lane, order.perLane() / 2), pair);
+  return k.add(k.mul(pair, bits()), k.shl(k.and_(inside, 1), 4));
 }
 
 Values Blocks::scales(Value at, unsigned count) {

@@ -29,8 +29,11 @@ public:
   Value blockAt(Value weights, Value panel, Value kk, Expr depth) {
     return k.gep(weights, k.add(panelOffset(panel, depth), blockOffset(kk)));
   }
+  WordOrder order() const { return BlocksAttr(format).order(); }
+  /// The weight that word `row` of a column begins with, also counted from the first of several blocks.
+  Value firstOf(Value row);
   /// Where the word of weight `inside` of a group is in its block, and where its bits begin in that word.
-  Value wordOffset(Value inside) { return k.add(k.mul(k.div(inside, perWord()), kPanel * 4), wordsAt()); }
+  Value wordOffset(Value inside);
   Value shiftOf(Value inside);
 
   /// From the first one's place on: scales in f32, and zero points as integers, of which there are none without

@@ -67,12 +67,6 @@ public:
   unsigned count = 0;
   unsigned tileBytes = 0;
   unsigned lookahead = 0;
-  /// Of what can wait in shared memory as it lies in memory, instead of in registers: the bytes of a slab. A thread's
-  /// chunks are its own there.
-  unsigned stagedBytes = 0;
-  virtual void stage(unsigned i, Value slot) {}
-  /// What fetch answers, from there.
-  virtual Values staged(unsigned i, Value slot) { return {}; }
   /// What changes from slab to slab, before the first one: `k0` is its first k.
   virtual Values start(Value k0) = 0;
   virtual Values advance(ValueRange state) = 0;
@@ -95,13 +89,28 @@ Values int8Fragments(KernelBuilder &k, ArrayRef<Value> loaded);
 /// Whether two fragments side by side have their columns by turns, for that reason.
 bool columnsTakeTurns(const MmaTile &t, Layout bLayout);
 
+/// How a thread gets its fragments of the left factor that is not made of elements: those of step `step` of a slab.
+class LeftFragments {
+public:
+  virtual ~LeftFragments() = default;
+  virtual SmallVector<Values> load(Value slot, unsigned step) = 0;
+};
+
+/// The factors of a tile, and where in a slot each has its part of a slab.
+struct Factors {
+  std::unique_ptr<TileSource> left, right;
+  unsigned leftAt = 0, rightAt = 0;
+  Layout rightLayout = Layout::Panels;
+  std::unique_ptr<LeftFragments> fragments; // null: the left factor is rows along k of elements
+  unsigned slotBytes = 0;
+};
+
 /// The main loop: answers the accumulators, [mi][ni][4].
-SmallVector<Value> emitMainLoop(KernelBuilder &k, const MmaTile &t, TileSource &a, TileSource &b, Layout bLayout,
-                                const GemmProblem &p, Value k0, Value slabs);
-/// The same by warpgroups, from the same tiles. `staged` slabs of a right side that waits as it lies in memory are
-/// behind the tile's shared memory.
-SmallVector<Value> emitWarpgroupLoop(KernelBuilder &k, const MmaTile &t, TileSource &a, TileSource &b, Layout bLayout,
-                                     const GemmProblem &p, Value k0, Value slabs, unsigned staged);
+SmallVector<Value> emitMainLoop(KernelBuilder &k, const MmaTile &t, Factors &factors, const GemmProblem &p, Value k0,
+                                Value slabs);
+/// The same by warpgroups, from the same tiles.
+SmallVector<Value> emitWarpgroupLoop(KernelBuilder &k, const MmaTile &t, Factors &factors, const GemmProblem &p,
+                                     Value k0, Value slabs);
 /// Runs the epilogue over a tile through shared memory. In a kernel that can split its depth, raw sums go to `partial`
 /// instead when it does.
 void emitTileEpilogue(KernelBuilder &k, const MmaTile &t, const GemmProblem &p, GemmEpilogue &epilogue,

@@ -42,7 +42,7 @@ static void emitColumns(KernelBuilder &k, const GemmProblem &p, const GemvTile &
 /// Has all of the left side's rows in shared memory, where the ring reads them, as the norm that makes them does.
 static void keepRows(KernelBuilder &k, const KernelSink &sink, const GemmProblem &p, const GemvTile &t) {
   Value start = k.add(k.shared(), t.keptFrom()), rows = k.min(k.size(p.m), t.rows);
-  unsigned bytes = t.keptPitch(), zeros = (bytes - 64) / 2 - t.kept;
+  unsigned bytes = t.keptPitch(), zeros = t.keptDepth() - t.kept;
   auto place = [&](Value row, Value column) { return k.at(k.sptr(k.add(start, k.mul(row, bytes))), column, 2); };
   // Weights behind the last k are zeros too, but zero times what is no number is none either.
   if (zeros)

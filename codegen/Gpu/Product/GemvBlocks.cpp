@@ -18,7 +18,7 @@ class BlockUnits : public GemvUnits {
 public:
   BlockUnits(KernelBuilder &k, const GemmProblem &p, const GemvTile &t, const GemvPart &part, Value tile)
       : GemvUnits(k, p, t, part, tile, 4), blocks(k, p.blocks), column(k.shl(k.and_(lane, 3), 2)),
-        depth(k.mul(k.shr(lane, 2), blocks.perWord())) {
+        depth(blocks.firstOf(k.shr(lane, 2))) {
     for (Value number : numbers)
       panels.push_back(k.gep(part.weights, blocks.panelOffset(number, p.k)));
   }
@@ -42,7 +42,7 @@ public:
     unsigned size = unit.size() / t.panels;
     SmallVector<Values> lefts; // of each k of a word
     for (unsigned i = 0; i < blocks.perWord(); ++i)
-      for (Value &x : lefts.emplace_back(leftAt(k.add(k.add(k0, depth), i))))
+      for (Value &x : lefts.emplace_back(leftAt(k.add(k.add(k0, depth), blocks.order().offsetOf(i)))))
         x = k.convert(x, k.f32);
     for (unsigned q = 0; q < t.panels; ++q) {
       ValueRange own = unit.slice(q * size, size);

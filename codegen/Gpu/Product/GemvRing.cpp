@@ -7,9 +7,9 @@
 // that the block normalizes itself are all in shared memory instead.
 //
 // The panels are the left factor and the rows the right one. A fragment of mma.m16n8k16 asks lane 4g + t for its rows g
-// and g + 8 and four k's. Which columns are rows g and which k's are the t-th is free as long as both factors agree, so
-// lane 4g + t takes the eight k's from 8t on, which of a row are 16 bytes, and the g-th of eight groups of columns. Two
-// of its loads make pairs of k's of one column.
+// and g + 8 and four k's. Which columns are rows g and which k's are the t-th is free as long as both factors agree. Of
+// panels of elements lane 4g + t takes the eight k's from 8t on, which of a row are 16 bytes, and the g-th of eight
+// groups of columns: two of its loads make pairs of k's of one column. Blocks are in the order of fragments.
 //
 //===----------------------------------------------------------------------===//
 
@@ -34,11 +34,13 @@ Ring::Ring(KernelBuilder &k, const GemmProblem &p, const GemvTile &t, const Gemv
     rows.push_back(k.at(part.left, k.add(rowOffset(k, p, k.sel(there, row, k.c(0))), k.mul(third, 8)), 2));
     rowEnds.push_back(k.sel(there, part.end, k.c(0)));
   }
-  Value inSlot = k.rem(lane, std::min(t.rows, 8u) * 4);
-  rowsInSlot = k.add(k.mul(inSlot, 16), t.unitBytes());
+  // The chunk of 16 bytes that a lane loads, or gives ldmatrix the address of.
+  Value row = k.rem(fragmentOrder() ? lane : group, std::min(t.rows, 8u)),
+        chunk = fragmentOrder() ? k.shr(lane, 3) : third;
+  rowsInSlot = k.add(k.mul(k.add(k.mul(row, 4), chunkOf(row, chunk)), 16), t.unitBytes());
   if (t.kept)
     keptRows = k.add(k.add(k.shared(), t.keptFrom()),
-                     k.add(k.mul(k.shr(inSlot, 2), t.keptPitch()), k.mul(k.add(firstK, k.mul(third, 8)), 2)));
+                     k.add(k.mul(row, t.keptPitch()), k.mul(k.add(firstK, k.mul(chunk, 8)), 2)));
 }
 
 Ring::Place Ring::next(const Place &at) {
@@ -56,10 +58,11 @@ void Ring::copyRows(const Place &at) {
   // Of few rows a copy of all lanes has several steps.
   unsigned steps = t.unit() / kStep, lanes = std::min(t.rows, 8u) * 4, together = std::min(32 / lanes, steps);
   Value own = k.mul(k.div(lane, lanes), kStep); // the lane's first k among them
+  Value place = k.add(k.sub(lane, third), chunkOf(k.rem(group, std::min(t.rows, 8u)), third));
   for (unsigned number = 0; number < steps; number += together) {
     Value from = k.add(k.add(at.k0, own), number * kStep), k0 = k.add(from, k.mul(third, 8));
     for (unsigned f = 0; f < fragments; ++f) {
-      Value to = k.add(at.slot, k.add(k.mul(lane, 16), t.unitBytes() + number * t.rows * kStep * 2 + f * 512));
+      Value to = k.add(at.slot, k.add(k.mul(place, 16), t.unitBytes() + number * t.rows * kStep * 2 + f * 512));
       Value source = k.gep(rows[f], k.ext(k.shl(from, 1))), size = sizeWhen(k.and_(exists, k.lt(k0, rowEnds[f])));
       if (lanes * together < 32)
         k.cpAsync16When(k.lt(lane, lanes * together), to, source, size);
@@ -74,7 +77,8 @@ SmallVector<Values> Ring::rowFragments(Value slot, Value round, unsigned number)
   Value base = k.sptr(t.kept ? k.add(keptRows, k.mul(round, step() * 2)) : k.add(slot, rowsInSlot));
   for (unsigned f = 0; f < fragments; ++f) {
     unsigned at = t.kept ? f * 8 * t.keptPitch() + number * kStep * 2 : number * t.rows * kStep * 2 + f * 512;
-    left.push_back(k.loadElements(k.gep(base, at), k.i32, 4));
+    Value from = k.gep(base, at);
+    left.push_back(fragmentOrder() ? k.ldmatrix4(from, false) : k.loadElements(from, k.i32, 4));
   }
   return left;
 }

@@ -37,6 +37,9 @@ protected:
   /// Fragments of the rows' elements of k's `number` * kStep of a unit on. Of rows that are not there they are others',
   /// whose sums nobody stores.
   SmallVector<Values> rowFragments(Value slot, Value round, unsigned number);
+  /// Whether weights are in the order of fragments (WordOrder.h): then lane 4g + t has 2t, 2t + 1, 2t + 8 and 2t + 9 of
+  /// 16 k's, else those from 8t on of 32.
+  bool fragmentOrder() const { return t.form.bits; }
 
   KernelBuilder &k;
   const GemmProblem &p;
@@ -48,6 +51,10 @@ protected:
   Value begin, end, firstK, lastK, panels;
 
 private:
+  /// Where a row's chunk of 8 k's is among the four of a step: in the order of fragments turned, so that eight rows
+  /// have theirs in different banks.
+  Value chunkOf(Value row, Value chunk) { return fragmentOrder() ? k.xor_(chunk, k.and_(k.shr(row, 1), 3)) : chunk; }
+
   Values rows, rowEnds;
   Value rowsInSlot, keptRows;
 };

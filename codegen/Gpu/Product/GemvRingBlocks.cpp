@@ -1,9 +1,9 @@
 //===- GemvRingBlocks.cpp - rings of weights of few bits ------------------===//
 //
 // A slot has the words of a unit, two rows of words a line of 128 bytes, then the headers of the unit's blocks. Lane 4g
-// + t has the k's from 8t on of each 32 and the g-th of eight groups of columns, as in rings of elements; a word has
-// some of these k's of one column, so that nothing is exchanged. Sums of a group are multiplied by its scales in single
-// precision; groups of 16, of which a product of the tensor cores has two, have their weights multiplied before.
+// + t has the g-th of eight groups of columns and the t-th words of a window, so that nothing is exchanged. Sums of a
+// group are multiplied by its scales in single precision; groups of 16, of which a step of 32 k's has two, have their
+// weights multiplied before.
 //
 //===----------------------------------------------------------------------===//
 
@@ -19,15 +19,16 @@ namespace {
 class BlockRing : public Ring {
 public:
   BlockRing(KernelBuilder &k, const GemmProblem &p, const GemvTile &t, const GemvPart &part, const GemvTiles &tiles)
-      : Ring(k, p, t, part, tiles), blocks(k, p.blocks), columns(t.panels * 2), perWord(blocks.perWord()),
+      : Ring(k, p, t, part, tiles), blocks(k, p.blocks), order(blocks.order()), columns(t.panels * 2),
+        perWord(blocks.perWord()), windows(std::max<int64_t>(kStep / order.window(), 1)),
         panelWords(t.unit() / perWord * kRowBytes), region(t.headers() * blocks.blockBytes()) {
     panelBytes = k.size(BlocksAttr(p.blocks).panelBytes(p.k));
     for (unsigned first = 0; first * 16 < region * t.panels; first += 32)
       pieces.push_back(pieceAt(k.add(lane, first)));
     unsigned groups = 8 / t.panels; // of lanes that share a panel
     Value panel = k.div(group, groups), column = k.mul(k.rem(group, groups), columns);
-    for (unsigned i = 0; i < std::max(1u, 8 / perWord); ++i) {
-      Value row = k.add(k.div(k.mul(third, 8), perWord), i);
+    for (unsigned i = 0; i < windows; ++i) {
+      Value row = k.add(k.div(third, order.lanes()), i * order.rows());
       Value inRow = k.add(placeOf(row, k.shr(column, 2)), k.shl(k.and_(column, 3), 2));
       wordsInSlot.push_back(k.add(inRow, k.mul(panel, panelWords)));
     }
@@ -35,10 +36,6 @@ public:
     scalesInSlot = k.add(k.mul(panel, t.headers() * t.form.headerBytes), t.weightBytes());
     zerosInSlot = k.add(k.add(scalesInSlot, column), kPanel * scaleBytes);
     scalesInSlot = k.add(scalesInSlot, k.mul(column, scaleBytes));
-    if (inProduct()) { // of the two groups in a step the lane's
-      Value own = k.mul(k.shr(third, 1), t.form.headerBytes);
-      scalesInSlot = k.add(scalesInSlot, own), zerosInSlot = k.add(zerosInSlot, own);
-    }
   }
 
   /// A unit of a panel is in one piece. Where all of it is there nothing else is asked; what is behind the last k has
@@ -78,12 +75,15 @@ public:
     for (Value words : wordsInSlot)
       bases.push_back(k.sptr(k.add(slot, words)));
     Value scalesAt = k.sptr(k.add(slot, scalesInSlot)), zerosAt = k.sptr(k.add(slot, zerosInSlot));
-    unsigned perGroup = std::max<int64_t>(blocks.group() / kStep, 1);
+    unsigned perGroup = std::max<int64_t>(blocks.group() / kStep, 1), perStep = inProduct() ? 2 : 1; // groups
     for (unsigned number = 0; number < t.unit() / kStep; ++number) {
       if (number % perGroup == 0) {
-        unsigned header = (inProduct() ? number * 2 : number / perGroup) * t.form.headerBytes;
-        scales = blocks.scales(k.gep(scalesAt, header), columns);
-        zeros = blocks.zeros(k.gep(zerosAt, header), columns);
+        scales.clear(), zeros.clear();
+        for (unsigned own = 0; own < perStep; ++own) {
+          unsigned header = (number / perGroup * perStep + own) * t.form.headerBytes;
+          scales.append(blocks.scales(k.gep(scalesAt, header), columns));
+          zeros.append(blocks.zeros(k.gep(zerosAt, header), columns));
+        }
       }
       Values words = loadWords(bases, number);
       SmallVector<Values> left = rowFragments(slot, round, number);
@@ -93,7 +93,7 @@ public:
           Values w(4);
           for (unsigned c = 0; c < 2; ++c)
             for (unsigned e = 0; e < 2; ++e)
-              w[e * 2 + c] = weights(words, scales, zeros, half * 2 + e, j * 2 + c);
+              w[e * 2 + c] = weights(words, scales, zeros, number, half * 2 + e, j * 2 + c);
           for (unsigned f = 0; f < fragments; ++f) {
             unsigned place = (f * t.panels + j) * 4;
             llvm::copy(k.mma(w, ArrayRef(left[f]).slice(half * 2, 2), ArrayRef(into).slice(place, 4), p.lhsType),
@@ -138,42 +138,45 @@ private:
     return piece;
   }
 
-  /// Where a chunk of a row of words is. Eight lanes load chunks of two or four rows at a time, which lie in different
-  /// parts of a line: neighbours, or with words of four k's every other one. Steps are alike.
+  /// Where a chunk of a row of words is. Eight lanes load two chunks of each row of a window at a time: four rows' lie
+  /// in different parts of a line.
   Value placeOf(Value row, Value chunk) {
-    Value half = k.and_(row, 1);
-    if (perWord < 8)
-      half = k.xor_(half, k.and_(k.shr(row, 2), 1));
-    if (perWord <= 8)
+    if (order.rows() == 4)
       chunk = k.xor_(chunk, k.and_(row, 2));
-    return k.add(k.add(k.shl(k.shr(row, 1), 7), k.shl(half, 6)), k.shl(chunk, 4));
+    return k.add(k.shl(row, 6), k.shl(chunk, 4));
   }
 
-  /// The words with the lane's eight k's of a step: one row of words after the other, a word a column.
+  /// The words with the lane's eight k's of a step: one window's after the other, a word a column.
   Values loadWords(ValueRange bases, unsigned number) {
     Values words;
+    int64_t row = number * kStep / order.window() * order.rows();
     for (Value base : bases) {
-      Values some = k.loadElements(k.gep(base, number * kStep / perWord * kRowBytes), k.i32, columns);
-      if (perWord > 8) // which half of the word is the lane's
+      Values some = k.loadElements(k.gep(base, row * kRowBytes), k.i32, columns);
+      if (order.lanes() > 1) // which part of the word is the lane's
         for (Value &word : some)
-          word = k.shr(word, k.mul(k.and_(third, 1), 8));
+          word = k.shr(word, k.mul(k.rem(third, order.lanes()), 16 / order.lanes()));
       words.append(some);
     }
     return words;
   }
 
-  /// Two k's of a column: pair `pair` of the lane's four.
-  Value weights(ValueRange words, ValueRange scales, ValueRange zeros, unsigned pair, unsigned c) {
-    unsigned perRow = std::min(perWord, 8u) / 2;
-    Value word = words[pair / perRow * columns + c], zero = zeros.empty() ? Value() : zeros[c];
+  /// Two k's of a column: pair `pair` of the lane's four of a step.
+  Value weights(ValueRange words, ValueRange scales, ValueRange zeros, unsigned number, unsigned pair, unsigned c) {
+    unsigned perWindow = 4 / windows, window = pair / perWindow, header = (inProduct() ? window : 0) * columns + c;
+    Value word = words[window * columns + c], zero = zeros.empty() ? Value() : zeros[header];
+    // Of longer windows the step has a part.
+    unsigned own = number * kStep % order.window() / 8 + pair % perWindow;
     if (!inProduct())
-      return blocks.pair(word, pair % perRow, zero, p.lhsType);
-    return blocks.scaledPair(word, pair % perRow, zero, scales[c], p.lhsType);
+      return blocks.pair(word, own, zero, p.lhsType);
+    return blocks.scaledPair(word, own, zero, scales[header], p.lhsType);
   }
 
   Blocks blocks;
+  WordOrder order;
   unsigned columns; // of a lane
-  unsigned perWord, panelWords;
+  unsigned perWord;
+  unsigned windows; // of a step
+  unsigned panelWords;
   unsigned region; // bytes of a panel's unit
   SmallVector<Piece> pieces;
   Values wordsInSlot; // of each row of words that has some of the lane's k's

@@ -38,9 +38,8 @@ LogicalResult kt::gpu::buildMatmulTensorCore(KernelSink &sink, const GemmProblem
   if (!tile)
     return p.op->emitError() << "no kernel for " << sink.candidate << ": " << why;
   const MmaTile &t = *tile;
-  if (t.warpgroups && (bool)p.blocks != (t.staged >= 2))
-    return p.op->emitError() << "no kernel for " << sink.candidate << ": expected 2 staged slabs or more of weights in "
-                             << "blocks and none of others";
+  if (t.form != (p.blocks ? p.weightForm() : WeightForm()))
+    return p.op->emitError() << "no kernel for " << sink.candidate << ": expected blocks as the weights have them";
   bool split = (bool)sink.candidate.getSplits();
   KernelBuilder k(sink.kernel, sink.entryName(),
                   {t.threads(), t.minCtas, split || p.widenedFrom, split || followOf(sink, p) != Follow::stage});
@@ -75,24 +74,32 @@ LogicalResult kt::gpu::buildMatmulTensorCore(KernelSink &sink, const GemmProblem
   a.bytes = b.bytes = t.elementBytes;
   if (!p.packed)
     b.rowStride = k.size(p.rhsN), b.kStride = k.size(p.rhsK);
-  std::unique_ptr<TileSource> sourceA = p.lhsTiles ? p.lhsTiles(k, t, m0, batch)
-                                        : aligned  ? asyncRows(k, t.bm, t.bk, t.threads(), a)
-                                                   : plainRows(k, t.bm, t.bk, t.threads(), a, type);
-  std::unique_ptr<TileSource> sourceB;
-  Layout layout = Layout::Panels;
+  std::unique_ptr<TileSource> rows = p.lhsTiles ? p.lhsTiles(k, t, m0, batch)
+                                     : aligned  ? asyncRows(k, t.bm, t.bk, t.threads(), a)
+                                                : plainRows(k, t.bm, t.bk, t.threads(), a, type);
+  Factors factors;
+  factors.slotBytes = t.slabBytes();
   if (p.blocks) {
-    layout = Layout::RowMajorK;
-    sourceB = blockRows(k, t.bn, t.bk, t.threads(), b.base, n0, p);
-  } else if (p.packed) {
-    sourceB = int8                ? bytePanels(k, t.bn, t.bk, t.threads(), b)
-              : p.rhsType == k.i8 ? int8Panels(k, t.bn, t.bk, t.threads(), b, type)
-                                  : asyncPanels(k, t.bn, t.bk, t.threads(), b);
-  } else if (aligned && p.rhsN.isConstant(1) && !p.rhsK.isConstant(1)) {
-    layout = Layout::RowMajorN;
-    sourceB = asyncColumns(k, t.bn, t.bk, t.threads(), b);
+    factors.left = blockSlabs(k, t, b.base, n0, p);
+    factors.leftAt = t.rowsBytes();
+    factors.fragments = blockFragments(k, t, factors.leftAt, p);
+    factors.right = std::move(rows);
+    factors.rightLayout = Layout::RowMajorK;
   } else {
-    layout = Layout::RowMajorK;
-    sourceB = aligned ? asyncRows(k, t.bn, t.bk, t.threads(), b) : plainRows(k, t.bn, t.bk, t.threads(), b, type);
+    factors.left = std::move(rows);
+    factors.rightAt = t.rowsBytes();
+    if (p.packed) {
+      factors.right = int8                ? bytePanels(k, t.bn, t.bk, t.threads(), b)
+                      : p.rhsType == k.i8 ? int8Panels(k, t.bn, t.bk, t.threads(), b, type)
+                                          : asyncPanels(k, t.bn, t.bk, t.threads(), b);
+    } else if (aligned && p.rhsN.isConstant(1) && !p.rhsK.isConstant(1)) {
+      factors.rightLayout = Layout::RowMajorN;
+      factors.right = asyncColumns(k, t.bn, t.bk, t.threads(), b);
+    } else {
+      factors.rightLayout = Layout::RowMajorK;
+      factors.right =
+          aligned ? asyncRows(k, t.bn, t.bk, t.threads(), b) : plainRows(k, t.bn, t.bk, t.threads(), b, type);
+    }
   }
 
   Value slabs = k.size(Expr::ceilDiv(p.k, p.number(t.bk))), k0 = k.c(0), partial;
@@ -105,14 +112,14 @@ LogicalResult kt::gpu::buildMatmulTensorCore(KernelSink &sink, const GemmProblem
   // The tile's origin waits in shared memory while the registers are needed.
   k.store(m0, k.sptr(shared - 16), 4);
   k.store(n0, k.sptr(shared - 12), 4);
-  SmallVector<Value> acc = t.warpgroups ? emitWarpgroupLoop(k, t, *sourceA, *sourceB, layout, p, k0, slabs, t.staged)
-                                        : emitMainLoop(k, t, *sourceA, *sourceB, layout, p, k0, slabs);
+  SmallVector<Value> acc =
+      t.warpgroups ? emitWarpgroupLoop(k, t, factors, p, k0, slabs) : emitMainLoop(k, t, factors, p, k0, slabs);
   m0 = k.load(k.sptr(shared - 16), k.i32, 4);
   n0 = k.load(k.sptr(shared - 12), k.i32, 4);
-  emitTileEpilogue(k, t, p, epilogue, acc, layout, batch, m0, n0, stores, lanes, partial);
+  emitTileEpilogue(k, t, p, epilogue, acc, factors.rightLayout, batch, m0, n0, stores, lanes, partial);
   finishTile(k, sink, p, epilogue, {t.bm, t.bn, t.threads()}, split, k.ctaX(), m0, n0, stores, lanes);
 
   return addProduct(sink, p, k,
                     family.str() + " " + t.str() + (aligned ? "" : " unaligned") + (p.widenedFrom ? " widened" : ""),
-                    {t.bm, t.bn, t.threads()}, t.sharedWith(p.weightForm()));
+                    {t.bm, t.bn, t.threads()}, t.sharedBytes());
 }

@@ -23,15 +23,17 @@ namespace {
 /// One thread's ldmatrix addresses.
 class Fragments {
 public:
-  Fragments(KernelBuilder &k, const MmaTile &t, Layout bLayout, unsigned aBytes) : k(k), t(t), bLayout(bLayout) {
+  Fragments(KernelBuilder &k, const MmaTile &t, const Factors &factors)
+      : k(k), t(t), bLayout(factors.rightLayout), left(factors.fragments.get()) {
     Value lane = k.and_(k.tid(), 31), warp = k.shr(k.tid(), 5);
     Value wr = k.div(warp, t.warpCols), wc = k.rem(warp, t.warpCols);
     unsigned wm = t.bm / t.warpRows, wn = t.bn / t.warpCols;
     unsigned chunks = t.rowBytes() / 16;
-    a = swizzle(k, chunks, k.add(k.mul(wr, wm), k.and_(lane, 15)), k.shr(lane, 4));
+    if (!left)
+      a = k.add(swizzle(k, chunks, k.add(k.mul(wr, wm), k.and_(lane, 15)), k.shr(lane, 4)), factors.leftAt);
     if (bLayout == Layout::RowMajorK) {
-      Value row = k.add(k.and_(lane, 7), k.shl(k.shr(lane, 4), 3));
-      b = swizzle(k, chunks, k.add(k.mul(wc, wn), row), k.and_(k.shr(lane, 3), 1));
+      Value row = k.add(k.and_(lane, 7), k.shl(k.shr(lane, 4), 3)), first = t.turned() ? k.mul(wr, wm) : k.mul(wc, wn);
+      b = swizzle(k, chunks, k.add(first, row), k.and_(k.shr(lane, 3), 1));
     } else if (t.elementBytes == 1) {
       Value row = int8Row(k, int8FragmentRow(k)), panel = k.mul(wc, wn / 16);
       b = bLayout == Layout::RowMajorN ? swizzle(k, t.bn / 16, row, panel) : k.shl(k.add(k.mul(panel, t.bk), row), 4);
@@ -41,10 +43,12 @@ public:
       Value half = k.xor_(k.shr(lane, 4), k.and_(k.shr(lane, 2), 1));
       b = k.add(k.mul(k.mul(wc, wn / 16), t.bk * 32), k.add(k.shl(k.and_(lane, 15), 5), k.shl(half, 4)));
     }
-    b = k.add(b, aBytes);
+    b = k.add(b, factors.rightAt);
   }
 
   SmallVector<Values> loadA(Value slot, unsigned ks) {
+    if (left)
+      return left->load(slot, ks);
     Value p = k.sptr(k.xor_(k.add(slot, a), ks * 32));
     SmallVector<Values> all;
     for (unsigned i = 0; i < t.mi(); ++i)
@@ -87,6 +91,7 @@ private:
   KernelBuilder &k;
   const MmaTile &t;
   Layout bLayout;
+  LeftFragments *left;
   Value a, b;
 };
 
@@ -160,9 +165,10 @@ SmallVector<Values> regroup(ValueRange flat, unsigned each) {
 
 } // namespace
 
-SmallVector<Value> kt::gpu::emitMainLoop(KernelBuilder &k, const MmaTile &t, TileSource &a, TileSource &b,
-                                         Layout bLayout, const GemmProblem &p, Value k0, Value slabs) {
-  unsigned slotBytes = a.tileBytes + b.tileBytes, copies = a.count + b.count, steps = t.steps();
+SmallVector<Value> kt::gpu::emitMainLoop(KernelBuilder &k, const MmaTile &t, Factors &factors, const GemmProblem &p,
+                                         Value k0, Value slabs) {
+  TileSource &a = *factors.left, &b = *factors.right;
+  unsigned slotBytes = factors.slotBytes, copies = a.count + b.count, steps = t.steps();
   auto multiply = [&](const Values &x, ArrayRef<Value> y, const Values &sums) {
     return t.elementBytes == 1 ? k.mmaInt8(x, p.isUnsigned(0), y, p.isUnsigned(1), sums) : k.mma(x, y, sums, p.lhsType);
   };
@@ -171,15 +177,15 @@ SmallVector<Value> kt::gpu::emitMainLoop(KernelBuilder &k, const MmaTile &t, Til
     Value next = k.add(slot, slotBytes);
     return k.sel(k.cmp(Pred::eq, next, end), first, next);
   };
-  Fragments fragments(k, t, bLayout, a.tileBytes);
+  Fragments fragments(k, t, factors);
   Values stateA = a.start(k0), stateB = b.start(k0);
   Fetched fromA(a, stateA, a.lookahead), fromB(b, stateB, b.lookahead);
   auto put = [&](Value slot, unsigned from, unsigned to, ArrayRef<Values> fetched) {
     for (unsigned i = from; i < std::min(to, copies); ++i) {
       if (i < a.count)
-        a.put(i, slot, fetched[i]);
+        a.put(i, k.add(slot, factors.leftAt), fetched[i]);
       else
-        b.put(i - a.count, k.add(slot, a.tileBytes), fetched[i]);
+        b.put(i - a.count, k.add(slot, factors.rightAt), fetched[i]);
     }
   };
   auto fetch = [&] {
@@ -261,35 +267,52 @@ void kt::gpu::emitTileEpilogue(KernelBuilder &k, const MmaTile &t, const GemmPro
                                ArrayRef<Value> acc, Layout bLayout, ArrayRef<Value> batch, Value m0, Value n0,
                                Alignment &alignment, unsigned lanes, Value partial) {
   bool byTurns = columnsTakeTurns(t, bLayout);
-  unsigned mi = t.mi(), ni = t.ni(), rows = t.warpRows * 16, pitch = t.bn + 8, wm = t.bm / t.warpRows,
+  unsigned band = t.stagedRows(), rows = t.warpRows * band, pitch = t.stagedPitch(), wm = t.bm / t.warpRows,
            wn = t.bn / t.warpCols;
   Value tid = k.tid(), lane = k.and_(tid, 31), warp = k.shr(tid, 5);
-  Value wr = k.div(warp, t.warpCols), wc = k.rem(warp, t.warpCols);
-  Value row = k.add(k.mul(wr, 16), k.shr(lane, 2)), col = k.add(k.mul(wc, wn), k.shl(k.and_(lane, 3), byTurns ? 2 : 1));
+  Value wr = k.div(warp, t.warpCols), wc = k.rem(warp, t.warpCols), row = k.shr(lane, 2), col = k.and_(lane, 3);
+  if (t.turned())
+    std::swap(row, col);
+  row = k.add(k.mul(wr, band), t.turned() ? k.shl(row, 1) : row);
+  col = k.add(k.mul(wc, wn), k.shl(col, byTurns ? 2 : 1));
   Value place = k.gep(k.sptr(k.shared()), k.shl(k.add(k.mul(row, pitch), col), 2));
+  auto sumAt = [&](unsigned i, unsigned j, unsigned e) { return acc[(i * t.ni() + j) * 4 + e]; };
+  // The fragments that have rows i * band on of each warp.
+  auto storeRows = [&](unsigned i) {
+    for (unsigned j = 0; j < t.ni(); ++j)
+      for (unsigned h = 0; h < 2; ++h) {
+        Value to = k.gep(place, (h * 8 * pitch + j * 8) * 4);
+        if (!byTurns)
+          k.storeElements({sumAt(i, j, h * 2), sumAt(i, j, h * 2 + 1)}, to);
+        else if (j % 2 == 0)
+          k.storeElements(
+              {sumAt(i, j, h * 2), sumAt(i, j + 1, h * 2), sumAt(i, j, h * 2 + 1), sumAt(i, j + 1, h * 2 + 1)}, to);
+      }
+  };
+  // The same where columns are the fragments' rows: g and g + 8 are neighbours.
+  auto storeTurned = [&](unsigned i) {
+    for (unsigned eight = 0; eight < band / 8; ++eight)
+      for (unsigned panel = 0; panel < t.mi(); ++panel)
+        for (unsigned h = 0; h < 2; ++h) {
+          unsigned j = i * band / 8 + eight;
+          k.storeElements({sumAt(panel, j, h), sumAt(panel, j, 2 + h)},
+                          k.gep(place, ((eight * 8 + h) * pitch + panel * 16) * 4));
+        }
+  };
   // Threads take chunks of eight columns in the second half.
   unsigned chunks = t.bn / p.parts / 8, total = rows * chunks, threads = t.threads();
   Value sizeM = k.size(p.m), sizeN = k.size(p.resultColumns);
   Value firstColumn = p.parts == 1 ? n0 : k.div(n0, p.parts);
-  for (unsigned i = 0; i < mi; ++i) {
+  for (unsigned i = 0; i < wm / band; ++i) {
     k.barrier();
-    for (unsigned j = 0; j < ni; ++j)
-      for (unsigned h = 0; h < 2; ++h) {
-        ArrayRef<Value> pair = acc.slice((i * ni + j) * 4 + h * 2, 2);
-        Value to = k.gep(place, (h * 8 * pitch + j * 8) * 4);
-        if (!byTurns) {
-          k.storeElements(pair, to);
-        } else if (j % 2 == 0) {
-          ArrayRef<Value> odd = acc.slice((i * ni + j + 1) * 4 + h * 2, 2);
-          k.storeElements({pair[0], odd[0], pair[1], odd[1]}, to);
-        }
-      }
+    t.turned() ? storeTurned(i) : storeRows(i);
     k.barrier();
     // A loop, since the epilogue can be long; no loop of a kernel is unrolled (KernelBuilder::forLoop).
     k.forLoop(k.c(0), k.c(total), k.c(threads), {}, [&](Value at, ValueRange) -> Values {
       Value q = k.add(tid, at), r = k.div(q, chunks), own = k.shl(k.rem(q, chunks), 3), c = firstPart(k, p, own);
-      // Row r of the pass is row r % 16 of warp row r / 16.
-      Value m = k.add(m0, k.add(k.add(k.mul(k.shr(r, 4), wm), i * 16), k.and_(r, 15))), n = k.add(firstColumn, own);
+      // Row r of the pass is row r % band of warp row r / band.
+      Value m = k.add(m0, k.add(k.add(k.mul(k.div(r, band), wm), i * band), k.rem(r, band))),
+            n = k.add(firstColumn, own);
       Value valid = k.and_(k.lt(m, sizeM), k.lt(n, sizeN));
       if (total % threads)
         valid = k.and_(valid, k.lt(q, total));

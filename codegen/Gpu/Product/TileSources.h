@@ -37,9 +37,11 @@ std::unique_ptr<TileSource> bytePanels(KernelBuilder &k, unsigned columns, unsig
 /// Packed panels of 8-bit integers, made `type` on the way.
 std::unique_ptr<TileSource> int8Panels(KernelBuilder &k, unsigned columns, unsigned bk, unsigned threads,
                                        const OperandView &view, Type type);
-/// Weights of few bits from column `firstColumn` on, made the left side's type on the way, as rows along k.
-std::unique_ptr<TileSource> blockRows(KernelBuilder &k, unsigned columns, unsigned bk, unsigned threads, Value base,
-                                      Value firstColumn, const GemmProblem &p);
+/// Weights in blocks from column `firstColumn` on, as they lie in memory.
+std::unique_ptr<TileSource> blockSlabs(KernelBuilder &k, const MmaTile &t, Value base, Value firstColumn,
+                                       const GemmProblem &p);
+/// What they are, in the other side's type, as fragments of the left factor; slabs are `at` a slot.
+std::unique_ptr<LeftFragments> blockFragments(KernelBuilder &k, const MmaTile &t, unsigned at, const GemmProblem &p);
 /// Any strides and alignment, an element at a time, into a tile of rows along k.
 std::unique_ptr<TileSource> plainRows(KernelBuilder &k, unsigned rows, unsigned bk, unsigned threads,
                                       const OperandView &view, Type type);

@@ -15,12 +15,18 @@ namespace {
 
 constexpr unsigned kThreads = 256;
 
+/// Words of a column that have a weight.
+Expr wordRows(const GemmProblem &p, const Blocks &blocks) {
+  WordOrder order = blocks.order();
+  return Expr::ceilDiv(p.k, p.number(order.window())) * order.rows();
+}
+
 /// The word of four columns of a panel, by threads side by side: the columns, then the words along k.
 void emitWord(KernelBuilder &k, const GemmProblem &p, Blocks &blocks, Value weights, Value number) {
   unsigned perWord = blocks.perWord();
-  Value words = k.size(Expr::ceilDiv(p.k, p.number(perWord)));
+  Value words = k.size(wordRows(p, blocks));
   Value column = k.shl(k.and_(number, 3), 2), row = k.shr(number, 2), panel = k.div(row, words);
-  Value first = k.mul(k.sub(row, k.mul(panel, words)), perWord), inside = k.rem(first, blocks.group());
+  Value first = blocks.firstOf(k.sub(row, k.mul(panel, words))), inside = k.rem(first, blocks.group());
   Value block = blocks.blockAt(weights, panel, first, p.k);
   Values four = k.loadElements(k.gep(block, k.ext(k.add(blocks.wordOffset(inside), k.shl(column, 2)))), k.i32, 4);
   Values scales = blocks.scalesOf(block, column, 4), zeros = blocks.zerosOf(block, column, 4);
@@ -33,8 +39,9 @@ void emitWord(KernelBuilder &k, const GemmProblem &p, Blocks &blocks, Value weig
     for (unsigned e = 0; e < 2; ++e) {
       unsigned selector = e ? 0x7632 : 0x5410;
       Values stored = {k.permute(both[0], both[1], selector), k.permute(both[2], both[3], selector)};
-      auto store = [&] { k.storeElements(stored, k.gep(to, (pair * 2 + e) * kPanel * 2)); };
-      k.ifThen(k.lt(k.add(first, pair * 2 + e), k.size(p.k)), store);
+      unsigned offset = blocks.order().offsetOf(pair * 2 + e);
+      auto store = [&] { k.storeElements(stored, k.gep(to, offset * kPanel * 2)); };
+      k.ifThen(k.lt(k.add(first, offset), k.size(p.k)), store);
     }
   }
 }
@@ -46,7 +53,7 @@ LogicalResult kt::gpu::addWideningStage(KernelSink &sink, artifact::Variant &var
   bool workspace = variant.workspace != artifact::kNone, counters = variant.counters != artifact::kNone;
   KernelBuilder k(sink.kernel, sink.entryName(), {kThreads, 0, workspace, counters});
   Blocks blocks(k, p.widenedFrom);
-  Expr words = Expr::ceilDiv(p.n, p.number(kPanel)) * Expr::ceilDiv(p.k, p.number(blocks.perWord())) * 4;
+  Expr words = Expr::ceilDiv(p.n, p.number(kPanel)) * wordRows(p, blocks) * 4;
   Value number = k.add(k.mul(k.ctaX(), kThreads), k.tid());
   k.ifThen(k.lt(number, k.size(words)), [&] { emitWord(k, p, blocks, k.bufferOf(p.op->getOperand(1)), number); });
   return sink.addStage(variant, k, {Expr::ceilDiv(words, sink.number(kThreads)), sink.one(), sink.one()});

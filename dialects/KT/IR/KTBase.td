@@ -91,9 +91,9 @@ def KT_BlocksAttr : KT_Attr<"Blocks", "blocks"> {
 
         scales[16], zeros[16] (ui8; without `zeros` there are none, and zero points are 2^(bits - 1)), words[group * bits / 32][16] (32 bits, little-endian)
 
-    A word holds the 32 / bits weights of one column that follow one another along k: numbers 2i and 2i + 1 are the bits from i * bits and from
-    16 + i * bits on. So a mask takes two neighbours to the halves of a register, where a tensor core wants them. Blocks follow one another along k, then
-    along n. All of it is a multiple of 16 bytes.
+    A word holds 32 / bits weights of one column, in the order of tensor cores' fragments (WordOrder.h): numbers 2i and 2i + 1, which are neighbours along
+    k, are the bits from i * bits and from 16 + i * bits on. So a mask takes two of them to the halves of a register, where a tensor core wants them. Blocks
+    follow one another along k, then along n. All of it is a multiple of 16 bytes.
 
     ```mlir
     #kt.blocks<bits = 4, group = 32, scale = f16, zeros = false>
@@ -103,11 +103,12 @@ def KT_BlocksAttr : KT_Attr<"Blocks", "blocks"> {
   let assemblyFormat = "`<` struct(params) `>`";
   let genVerifyDecl = 1;
   let extraClassDeclaration = [{
+    ::kt::WordOrder order() const { return {getBits(), getGroup()}; }
     /// Weights in a word, and words of a column in a block.
-    unsigned perWord() const { return 32 / getBits(); }
+    unsigned perWord() const { return order().perWord(); }
     int64_t wordRows() const { return getGroup() / perWord(); }
     /// The lowest bit of weight `i` of a word.
-    unsigned shiftOf(unsigned i) const { return i / 2 * getBits() + i % 2 * 16; }
+    unsigned shiftOf(unsigned i) const { return order().shiftOf(i); }
     unsigned mask() const { return (1u << getBits()) - 1; }
     /// The zero point where blocks have none.
     unsigned middle() const { return 1u << (getBits() - 1); }

@@ -8,6 +8,7 @@
 #define KT_DIALECTS_KT_IR_KTDIALECT_H
 
 #include "dialects/KT/IR/Expr.h"
+#include "dialects/KT/IR/WordOrder.h"
 #include "mlir/Bytecode/BytecodeOpInterface.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"

@@ -21,8 +21,8 @@ DictionaryAttr kt::makeConfig(MLIRContext *context, const MmaTile &t, bool async
                                       {"stages", {t.stages}},
                                       {"min_ctas", {t.minCtas}},
                                       {"async", {async}}};
-  if (t.staged)
-    entries.push_back({"staged", {t.staged}});
+  if (t.turned())
+    entries.push_back({"blocks", {t.form.bits, t.form.group, t.form.headerBytes, t.form.zeros}});
   if (t.elementBytes != 2)
     entries.push_back({"bytes", {t.elementBytes}});
   return makeConfig(context, entries);
@@ -74,7 +74,7 @@ static int64_t sharedFor(CandidateAttr candidate) {
 }
 
 std::optional<MmaTile> kt::mmaTileOf(CandidateAttr candidate, std::string *why) {
-  auto tile = list(candidate, "tile", 3), warps = list(candidate, "warps", 2);
+  auto tile = list(candidate, "tile", 3), warps = list(candidate, "warps", 2), blocks = list(candidate, "blocks", 4);
   MmaTile wanted{tile[0],
                  tile[1],
                  tile[2],
@@ -83,8 +83,9 @@ std::optional<MmaTile> kt::mmaTileOf(CandidateAttr candidate, std::string *why) 
                  size(candidate, "stages"),
                  size(candidate, "min_ctas"),
                  candidate.getPath().getValue() == path::kWgmma,
-                 size(candidate, "staged"),
                  (unsigned)std::clamp<int64_t>(configured(candidate, "bytes", 2), 0, UINT16_MAX)};
+  if (candidate.getConfig().contains("blocks"))
+    wanted.form = {0, blocks[0], blocks[1], blocks[2], blocks[3] != 0};
   return MmaTile::get(wanted, sharedFor(candidate), why);
 }
 

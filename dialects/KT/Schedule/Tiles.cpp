@@ -63,6 +63,9 @@ std::optional<MmaTile> MmaTile::get(MmaTile t, int64_t shared, std::string *why)
   c.require(t.bm && t.bn && t.bk && t.warpRows && t.warpCols, "a size of 0");
   c.require(t.elementBytes == 1 || t.elementBytes == 2,
             "elements of " + number(t.elementBytes) + " bytes, expected 1 or 2");
+  c.require(!t.form.bits || ((t.form.bits == 2 || t.form.bits == 4 || t.form.bits == 8) && t.form.group >= 16 &&
+                             t.form.group <= 256 && llvm::isPowerOf2_32(t.form.group) && t.form.headerBytes % 16 == 0),
+            "blocks of no format");
   c.require(std::max({t.bm, t.bn, t.bk}) <= 1024 && std::max(t.warpRows, t.warpCols) <= 32, "a size beyond 1024");
   if (!c.ok(why))
     return std::nullopt;
@@ -82,21 +85,31 @@ std::optional<MmaTile> MmaTile::get(MmaTile t, int64_t shared, std::string *why)
   if (!c.ok(why))
     return std::nullopt;
   checkRows(c, "the left side", t.bm, t.rowBytes() / 16, t.threads());
-  checkRows(c, "the right side", t.bn, t.rowBytes() / 16, t.threads());
-  checkRows(c, "a right side of columns", t.bk, t.bn * t.elementBytes / 16, t.threads());
-  // Where a k of integers lies in its tile is said of sixteen.
-  c.require(t.elementBytes == 2 || t.threads() / (t.bn / 16) % 16 == 0,
-            number(t.threads()) + " threads take no whole sixteen k's of " + number(t.bn) + " columns at a time");
-  for (unsigned units = 1; units <= t.elementBytes; ++units) // halves may come from weights of 8 bits
-    checkPanels(c, t.bn, t.bk, t.threads(), units);
+  if (t.turned()) {
+    c.require(t.elementBytes == 2, "weights in blocks become halves");
+    WordOrder order{t.form.bits, t.form.group};
+    c.require(t.bk >= order.window(),
+              "slabs of " + number(t.bk) + ", expected whole windows of " + number(order.window()) + " weights");
+  } else {
+    checkRows(c, "the right side", t.bn, t.rowBytes() / 16, t.threads());
+    checkRows(c, "a right side of columns", t.bk, t.bn * t.elementBytes / 16, t.threads());
+    // Where a k of integers lies in its tile is said of sixteen.
+    c.require(t.elementBytes == 2 || t.threads() / (t.bn / 16) % 16 == 0,
+              number(t.threads()) + " threads take no whole sixteen k's of " + number(t.bn) + " columns at a time");
+    for (unsigned units = 1; units <= t.elementBytes; ++units) // halves may come from weights of 8 bits
+      checkPanels(c, t.bn, t.bk, t.threads(), units);
+  }
   if (t.warpgroups) {
     c.require(t.elementBytes == 2, "warpgroups multiply halves alone");
-    // One instruction takes 64 rows, all columns and rows of 128 bytes that are swizzled as they lie in the slabs.
-    c.require(t.bm == t.warpRows * 16 && t.warpRows % 4 == 0 && t.warpCols == 1,
-              "warpgroups of four warps have 64 rows and all columns");
-    c.require(t.bn <= 256, number(t.bn) + " columns of a warpgroup, expected at most 256");
+    // One instruction takes 64 rows of the left factor, all of the right one and rows of 128 bytes that are swizzled as
+    // they lie in the slabs.
+    unsigned warps = t.turned() ? t.warpCols : t.warpRows;
+    c.require(t.mi() == 1 && warps % 4 == 0 && t.threads() == warps * 32,
+              t.turned() ? "warpgroups of four warps have 64 columns and all rows"
+                         : "warpgroups of four warps have 64 rows and all columns");
+    c.require(t.rightRows() <= 256,
+              number(t.rightRows()) + (t.turned() ? " rows" : " columns") + " of a warpgroup, expected at most 256");
     c.require(t.bk == 64, "slabs of " + number(t.bk) + " for warpgroups, expected 64");
-    c.require(t.staged <= 4, number(t.staged) + " staged slabs, expected at most 4");
     c.require(t.stages >= 3, "a warpgroup reads one slab while the next ones arrive, expected 3 stages or more");
   }
   unsigned registers = t.registers();
@@ -111,24 +124,13 @@ std::optional<MmaTile> MmaTile::get(MmaTile t, int64_t shared, std::string *why)
 }
 
 int64_t MmaTile::sharedBytes() const {
-  return std::max<int64_t>(stages * slabBytes(), (int64_t)warpRows * 16 * (bn + 8) * 4) + kStash;
-}
-
-int64_t MmaTile::stagedSlabBytes(const WeightForm &form) const {
-  int64_t pieces = (int64_t)bn / 4 * (bk / std::max(8u, 32 / form.bits));
-  return std::max<int64_t>(pieces, threads()) * stagedPiece(form);
-}
-
-unsigned MmaTile::stagedSlabs(const WeightForm &form, int64_t shared) const {
-  if (!form.bits || !warpgroups)
-    return 0;
-  return std::clamp<int64_t>((shared - sharedBytes()) / stagedSlabBytes(form), 0, 4);
+  return std::max<int64_t>(stages * slabBytes(), (int64_t)warpRows * stagedRows() * stagedPitch() * 4) + kStash;
 }
 
 std::string MmaTile::str() const {
   return "tile=" + number(bm) + "x" + number(bn) + "x" + number(bk) + " warps=" + number(warpRows) + "x" +
          number(warpCols) + " stages=" + number(stages) + (warpgroups ? " wgmma" : "") +
-         (elementBytes == 1 ? " int8" : "");
+         (elementBytes == 1 ? " int8" : "") + (turned() ? " int" + number(form.bits) : "");
 }
 
 std::optional<SimtTile> SimtTile::get(SimtTile t, unsigned accBytes, int64_t shared, std::string *why) {

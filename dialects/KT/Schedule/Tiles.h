@@ -34,43 +34,50 @@ struct WeightForm {
   static WeightForm of(BlocksAttr blocks);
   /// Bits of a weight, without what its block has beside.
   unsigned width() const { return bits ? bits : bytes * 8; }
+  bool operator==(const WeightForm &) const = default;
 };
 
 /// Tile of a tensor-core kernel: `bm` x `bn` results a block, `bk` k's a slab, `stages` slabs in shared memory, warps
 /// in `warpRows` x `warpCols`. `minCtas` asks the assembler for registers for so many blocks an SM; 0 leaves it to it.
-/// With `warpgroups`, four warps down are one that multiplies asynchronously (Hopper's wgmma), straight from shared
-/// memory. Both sides have elements of `elementBytes`: halves, or integers of 8 bits, of which a fragment of as many
-/// bytes holds twice the depth.
+/// With `warpgroups`, four warps that are neighbours along the left factor's rows are one that multiplies
+/// asynchronously (Hopper's wgmma), straight from shared memory. Both sides have elements of `elementBytes`: halves, or
+/// integers of 8 bits, of which a fragment of as many bytes holds twice the depth.
+///
+/// Weights in blocks are the left factor, whose fragments come from registers: slabs have them as they lie in memory,
+/// and who multiplies them makes halves of them. The rows are the right factor then, and the tile is `turned`.
 struct MmaTile {
   unsigned bm = 0, bn = 0, bk = 0, warpRows = 0, warpCols = 0, stages = 0, minCtas = 0;
   bool warpgroups = false;
-  unsigned staged = 0; // slabs of weights in blocks that wait as they lie in memory
   unsigned elementBytes = 2;
+  WeightForm form; // of weights in blocks; of others nothing is said
 
   /// The tile, if kernels of it can be built for a card with `shared` bytes a block; else nothing, and `why`.
   static std::optional<MmaTile> get(MmaTile wanted, int64_t shared, std::string *why = nullptr);
 
   unsigned threads() const { return warpRows * warpCols * 32; }
-  /// 16x8 accumulator fragments of a warp, down and across.
-  unsigned mi() const { return bm / warpRows / 16; }
-  unsigned ni() const { return bn / warpCols / 8; }
+  bool turned() const { return form.bits; }
+  /// What of the factors a warp multiplies, and how many of its 16x8 accumulator fragments that is, down and across.
+  unsigned leftRows() const { return turned() ? bn / warpCols : bm / warpRows; }
+  unsigned rightRows() const { return turned() ? bm / warpRows : bn / warpCols; }
+  unsigned mi() const { return leftRows() / 16; }
+  unsigned ni() const { return rightRows() / 8; }
   /// Bytes of a row of a slab, and how many steps of an instruction's depth, 32 bytes, it is long.
   unsigned rowBytes() const { return bk * elementBytes; }
   unsigned steps() const { return rowBytes() / 32; }
-  /// Bytes of one slab of both operands.
-  int64_t slabBytes() const { return (int64_t)(bm + bn) * rowBytes(); }
+  /// Bytes of one slab of both operands. Of weights in blocks: the words of all panels, then the headers of their
+  /// blocks, and what makes slabs whole lines of swizzled rows.
+  int64_t slabBytes() const { return turned() ? rowsBytes() + blocksBytes() : (int64_t)(bm + bn) * rowBytes(); }
+  unsigned rowsBytes() const { return bm * rowBytes(); }
+  unsigned headers() const { return std::max(bk / form.group, 1u); } // of a panel
+  unsigned wordBytes() const { return bn * bk * form.bits / 8; }
+  unsigned blocksBytes() const {
+    return (wordBytes() + bn / kPanel * headers() * form.headerBytes + 1023) / 1024 * 1024;
+  }
+  /// Rows of a warp, and elements of one, that the epilogue has in shared memory at a time.
+  unsigned stagedRows() const { return turned() ? std::min(rightRows(), 16u) : 16; }
+  unsigned stagedPitch() const { return turned() ? bn + 4 : bn + 8; }
   /// The ring of slabs, or the staging of the epilogue where that is larger, and the stash behind it.
   int64_t sharedBytes() const;
-  /// Staged slabs are behind that, in pieces of four columns and the k's of a word or eight: the bytes of a piece and
-  /// of a slab, and how many have room, up to four.
-  static unsigned stagedPiece(const WeightForm &form) {
-    return 16 * (std::max(8 * form.bits / 32, 1u) + 1 + form.zeros);
-  }
-  unsigned stagedSlabs(const WeightForm &form, int64_t shared) const;
-  int64_t stagedSlabBytes(const WeightForm &form) const;
-  int64_t sharedWith(const WeightForm &form) const {
-    return sharedBytes() + (staged ? staged * stagedSlabBytes(form) : 0);
-  }
   /// Registers a thread: accumulators, two sets of fragments where there are some, and what addresses and loops take
   /// (measured: 36).
   unsigned registers() const { return mi() * ni() * 4 + (warpgroups ? 0 : 2 * (mi() * 4 + ni() * 2)) + 36; }
@@ -123,8 +130,9 @@ struct GemvTile {
   /// Of a slot of the ring: the unit, then the left side's rows, of 2 bytes an element, where they are not kept.
   unsigned slotBytes() const { return unitBytes() + (kept ? 0 : rows * unit() * 2); }
   /// From one kept row to the next, each with zeros behind it up to the end of a round: rows side by side are in
-  /// different halves of a line.
-  unsigned keptPitch() const { return (kept + warps * unit() - 1) / (warps * unit()) * (warps * unit()) * 2 + 64; }
+  /// different halves of a line, or, where fragments are loaded of eight rows at a time, in different eighths.
+  unsigned keptDepth() const { return (kept + warps * unit() - 1) / (warps * unit()) * (warps * unit()); }
+  unsigned keptPitch() const { return keptDepth() * 2 + (form.bits ? 16 : 64); }
   unsigned keptBytes() const { return kept ? rows * keptPitch() : 0; }
   /// Bytes of weights that a block has on their way.
   unsigned onTheWay() const { return warps * (mma ? ahead - 1 : ahead) * unitBytes(); }

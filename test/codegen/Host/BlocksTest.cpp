@@ -1,5 +1,6 @@
 //===- BlocksTest.cpp - products with weights of few bits on the host -----===//
 
+#include "dialects/KT/IR/WordOrder.h"
 #include "test/codegen/HostRunner.h"
 #include <cmath>
 #include <cstring>
@@ -55,11 +56,11 @@ struct Weights {
             int q = inside ? (int)(random() % (1 << f.bits)) : zero;
             if (inside)
               parts[part][c * k + g * f.group + i] = (q - zero) * scale;
-            int perWord = 32 / f.bits, at = i % perWord;
+            kt::WordOrder order{(unsigned)f.bits, f.group};
             uint32_t word;
-            uint8_t *place = block + f.wordsAt() + (i / perWord * 16 + c % 16) * 4;
+            uint8_t *place = block + f.wordsAt() + (order.rowOf(i) * 16 + c % 16) * 4;
             std::memcpy(&word, place, 4);
-            word |= (uint32_t)q << (at / 2 * f.bits + at % 2 * 16);
+            word |= (uint32_t)q << order.shiftOf(order.numberOf(i));
             std::memcpy(place, &word, 4);
           }
         }

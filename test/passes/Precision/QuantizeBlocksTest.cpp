@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "passes/Precision/QuantizeBlocks.h"
+#include "dialects/KT/IR/WordOrder.h"
 #include "test/passes/Precision/FloatFormats.h"
 #include "llvm/ADT/APFloat.h"
 #include "llvm/ADT/STLFunctionalExtras.h"
@@ -71,11 +72,10 @@ struct Stored {
   /// Number `i` of a group, without the zero point, as the dialect describes words.
   int number(int64_t g, int64_t i, int64_t column) const {
     const char *block = bytes.data() + g * format.blockBytes() + 16 * format.scaleBytes();
-    int64_t perWord = 32 / format.bits, inside = i % perWord;
+    kt::WordOrder order{format.bits, format.group};
     uint32_t word;
-    memcpy(&word, block + (i / perWord * 16 + column) * 4, 4);
-    return (int)(word >> (inside / 2 * format.bits + inside % 2 * 16) & ((1 << format.bits) - 1)) -
-           (1 << (format.bits - 1));
+    memcpy(&word, block + (order.rowOf(i) * 16 + column) * 4, 4);
+    return (int)(word >> order.shiftOf(order.numberOf(i)) & ((1 << format.bits) - 1)) - (1 << (format.bits - 1));
   }
 };
 

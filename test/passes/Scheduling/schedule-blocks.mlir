@@ -1,4 +1,4 @@
-// Weights in blocks: rings for few rows, tiles that widen slabs, and from 64 rows on a stage that widens all weights first, where those are no more than 512 MB.
+// Weights in blocks: rings for few rows, tiles that make fragments of them, and from 64 rows on a stage that widens all weights first, where those are no more than 512 MB.
 // RUN: kt-opt --kt-schedule-kernels="targets=sm_89 variants=all" %s | FileCheck %s
 // RUN: kt-opt --kt-schedule-kernels="targets=sm_90a variants=all" %s | FileCheck %s --check-prefix=EXACT
 // RUN: kt-opt --kt-schedule-kernels="targets=sm_89" %s | FileCheck %s --check-prefix=FEW
@@ -16,8 +16,8 @@ module attributes {kt.bounds = {rows = array<i64: 1, 4096>}} {
 // CHECK-SAME: "sm_89" "mma" {{{.*}} widened = 1 : i64} {{.*}}if <{{.*}}lt(64, p0)
 // EXACT-LABEL: kt.kernel @int4
 // EXACT-SAME: "sm_90a" "gemv" {ahead = 3 : i64, mma = 1 : i64, panels = 2 : i64, rows = 1 : i64, warps = 16 : i64}
-// Two slabs at least wait as they lie in memory.
-// EXACT-SAME: "sm_90a" "wgmma" {{{.*}} staged = {{[234]}} : i64, stages = 4 : i64, tile = array<i64: 128, 256, 64>
+// Weights are the left factor, of 64 columns a warpgroup.
+// EXACT-SAME: "sm_90a" "wgmma" {{{.*}} blocks = array<i64: 4, 32, 32, 0>, {{.*}} tile = array<i64: 256, 128, 64>, warps = array<i64: 1, 8>}
 // EXACT-SAME: "sm_90a" "wgmma" {{{.*}} widened = 1 : i64}
 // FEW-LABEL: kt.kernel @int4
 // FEW-SAME: "sm_89" "gemv" {{{.*}} rows = 1 : i64

@@ -168,6 +168,17 @@ kt.kernel @blocks_int2_f16_40_200 ["p0"] computes {
   kt.yield %r : !kt.tensor<[p0, 40] x f16>
 }
 
+kt.kernel @blocks_int2_bf16_40_320 ["p0"] computes {
+^bb0(%a: !kt.tensor<[p0, 320] x bf16>, %b: !kt.tensor<[3, 10, 176] x ui8>):
+  %r = kt.matmul %a, %b {maps = [#mk, #nk, #mn], depth = #kt.expr<320>, packed, blocks = #kt.blocks<bits = 2, group = 32, scale = bf16, zeros = true>}
+      : !kt.tensor<[p0, 320] x bf16>, !kt.tensor<[3, 10, 176] x ui8> -> !kt.tensor<[p0, 40] x bf16> epilogue {
+  ^bb0(%acc: f32, %i0: index, %i1: index):
+    %e = arith.truncf %acc : f32 to bf16
+    kt.yield %e : bf16
+  }
+  kt.yield %r : !kt.tensor<[p0, 40] x bf16>
+}
+
 kt.kernel @blocks_int2_f32_41_90 ["p0"] computes {
 ^bb0(%a: !kt.tensor<[p0, 90] x f32>, %b: !kt.tensor<[3, 3, 208] x ui8>):
   %r = kt.matmul %a, %b {maps = [#mk, #nk, #mn], depth = #kt.expr<90>, packed, blocks = #kt.blocks<bits = 2, group = 32, scale = f32, zeros = true>}

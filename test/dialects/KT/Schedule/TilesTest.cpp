@@ -49,6 +49,29 @@ TEST(MmaTile, EachConstraintIsNamed) {
   EXPECT_EQ(whyNot(with([](MmaTile &t) { t.stages = 4; }), sharedPerBlock(90)), "");
 }
 
+/// Weights of 4 bits with scales of 16 for groups of 32.
+constexpr WeightForm kInt4{0, 4, 32, 32, false};
+
+TEST(MmaTile, BlocksAreTheLeftFactor) {
+  MmaTile t = kGood;
+  t.bm = 64, t.form = kInt4;
+  EXPECT_EQ(whyNot(t), "");
+  EXPECT_EQ(t.mi(), 4u); // columns
+  EXPECT_EQ(t.ni(), 4u);
+  // Rows of 64 halves; of each panel 64 numbers of 16 columns and two headers.
+  EXPECT_EQ(t.rowsBytes(), 64u * 128);
+  EXPECT_EQ(t.blocksBytes(), 8u * (512 + 2 * 32) + 512);
+  EXPECT_EQ(t.str(), "tile=64x128x64 warps=2x2 stages=3 int4");
+  t.form.group = 24;
+  EXPECT_EQ(whyNot(t), "blocks of no format");
+  t.form = {0, 2, 64, 32, false}, t.bk = 32;
+  EXPECT_EQ(whyNot(t), "slabs of 32, expected whole windows of 64 weights");
+  MmaTile w{256, 128, 64, 1, 8, 4, 1, true, 2, kInt4};
+  EXPECT_EQ(whyNot(w, sharedPerBlock(90)), "");
+  w.bn = 256;
+  EXPECT_EQ(whyNot(w, sharedPerBlock(90)), "warpgroups of four warps have 64 columns and all rows");
+}
+
 TEST(SimtTile, EachConstraintIsNamed) {
   std::string why;
   EXPECT_TRUE(SimtTile::get({16, 64, 32, 2, 4, 4}, 4, kAda, &why)) << why;
