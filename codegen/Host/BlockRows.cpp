@@ -61,8 +61,10 @@ Value BlockTile::splat(uint32_t bits) {
   return arith::ConstantOp::create(e.b, e.loc, DenseElementsAttr::get(ints, APInt(32, bits)));
 }
 
-/// The weights whose bits begin at `field`, times 2^field.
+/// The weights whose bits begin at `field`, times 2^field; FP8 numbers are what they are.
 Value BlockTile::number(Value word, unsigned field) {
+  if (blocks.getFp8())
+    return fromFp8(e, word, field);
   return e.op<arith::SIToFPOp>(tile.vector(), e.op<arith::AndIOp>(word, splat(blocks.mask() << field)));
 }
 
@@ -80,7 +82,7 @@ SmallVector<Value> BlockTile::wordRow(Value row, Value place, ValueRange in) {
     for (unsigned i = upper; i < blocks.perWord(); i += 2) {
       SmallVector<Value> numbers;
       for (int64_t v = 0; v < tile.vectors; ++v) {
-        numbers.push_back(number(words[v], fieldOf(blocks, i)));
+        numbers.push_back(number(words[v], blocks.shiftOf(i) % 16));
         if (!chains)
           numbers[v] = e.op<arith::MulFOp>(numbers[v], scales[v]);
       }
@@ -120,7 +122,7 @@ SmallVector<Value> BlockTile::group(Value g, ValueRange before) {
   sums.truncate(tile.sums());
   // The zero point of a column is what all values of a row are multiplied by too much.
   Type byte = IntegerType::get(e.b.getContext(), 8, IntegerType::Unsigned);
-  for (int64_t v = 0; v < tile.vectors; ++v) {
+  for (int64_t v = 0; v < tile.vectors && !blocks.getFp8(); ++v) {
     Value less = e.constant(tile.vector(), -(double)blocks.middle());
     if (blocks.getZeros())
       less = e.op<arith::NegFOp>(columns(v, byte, e.idx(blocks.zerosAt()), f32));

@@ -6,11 +6,27 @@ using namespace mlir;
 using namespace kt;
 using namespace kt::codegen::host;
 
-unsigned kt::codegen::host::fieldOf(BlocksAttr blocks, unsigned i) { return blocks.shiftOf(i) % 16; }
+unsigned kt::codegen::host::fieldOf(BlocksAttr blocks, unsigned i) {
+  return blocks.getFp8() ? 0 : blocks.shiftOf(i) % 16;
+}
+
+Value kt::codegen::host::fromFp8(Emitter &e, Value words, unsigned shift) {
+  // As the upper bits of a half, whose exponent has another bias: by 8.
+  auto type = cast<VectorType>(words.getType());
+  auto splat = [&](int64_t v) { return e.constant(type, v); };
+  Value byte = shift ? e.op<arith::ShRUIOp>(words, splat(shift)) : words;
+  Value sign = e.op<arith::AndIOp>(e.op<arith::ShLIOp>(byte, splat(8)), splat(0x8000));
+  Value rest = e.op<arith::AndIOp>(e.op<arith::ShLIOp>(byte, splat(7)), splat(0x3f80));
+  Value bits = e.op<arith::OrIOp>(sign, rest);
+  Value half = arith::TruncIOp::create(e.b, e.loc, type.clone(e.b.getI16Type()), bits);
+  half = arith::BitcastOp::create(e.b, e.loc, type.clone(e.b.getF16Type()), half);
+  Value wide = arith::ExtFOp::create(e.b, e.loc, type.clone(e.b.getF32Type()), half);
+  return e.op<arith::MulFOp>(wide, e.constant(type.clone(e.b.getF32Type()), 256));
+}
 
 std::string kt::codegen::host::nameOf(BlocksAttr blocks) {
   std::string name;
-  llvm::raw_string_ostream(name) << "b" << blocks.getBits() << "g" << blocks.getGroup()
+  llvm::raw_string_ostream(name) << (blocks.getFp8() ? "f" : "b") << blocks.getBits() << "g" << blocks.getGroup()
                                  << (blocks.getZeros() ? "z." : ".") << blocks.getScale();
   return name;
 }
@@ -95,9 +111,15 @@ static void widenBlock(Emitter &e, BlocksAttr blocks, int64_t lanes, Value from,
       Value at = e.atBytes(from, e.idx(blocks.wordsAt()));
       Value words = e.loadVector(at, i32, e.add(e.mul(row, e.idx(kPanel)), e.idx(column)), lanes, i32);
       for (unsigned i = 0; i < blocks.perWord(); ++i) {
-        Value q = e.op<arith::ShRUIOp>(words, e.constant(ints, blocks.shiftOf(i)));
-        q = e.op<arith::SIToFPOp>(floats, e.op<arith::AndIOp>(q, e.constant(ints, blocks.mask())));
-        Value w = e.op<arith::MulFOp>(e.op<arith::SubFOp>(q, zero), scale);
+        Value q;
+        if (blocks.getFp8()) {
+          q = fromFp8(e, words, blocks.shiftOf(i));
+        } else {
+          q = e.op<arith::ShRUIOp>(words, e.constant(ints, blocks.shiftOf(i)));
+          q = e.op<arith::SIToFPOp>(floats, e.op<arith::AndIOp>(q, e.constant(ints, blocks.mask())));
+          q = e.op<arith::SubFOp>(q, zero);
+        }
+        Value w = e.op<arith::MulFOp>(q, scale);
         Value k = e.add(first, e.idx(blocks.order().offsetOf(i)));
         e.storeVector(w, out, f32, e.add(e.mul(k, e.idx(kPanel)), e.idx(column)));
       }

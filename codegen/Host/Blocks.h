@@ -23,6 +23,8 @@ namespace kt::codegen::host {
 unsigned fieldOf(BlocksAttr blocks, unsigned i);
 /// The weight of a group that word `row` begins with (WordOrder.h).
 Value firstOf(Emitter &e, BlocksAttr blocks, Value row);
+/// The FP8 numbers of format E4M3 whose bits begin at `shift` of a vector of words, as f32.
+Value fromFp8(Emitter &e, Value words, unsigned shift);
 /// In names of shared functions.
 std::string nameOf(BlocksAttr blocks);
 

@@ -205,7 +205,7 @@ SmallVector<SharedFunction> kt::codegen::host::usualFunctions(MLIRContext *conte
   SmallVector<SharedFunction> all;
   for (auto [bits, group] : {std::pair<unsigned, int64_t>{4, 32}, {4, 128}, {8, 128}}) {
     MicroKernelSpec spec{f32, f32, byte};
-    spec.blocks = BlocksAttr::get(context, bits, group, f16, /*zeros=*/false);
+    spec.blocks = BlocksAttr::get(context, bits, group, f16, /*zeros=*/false, /*fp8=*/false);
     specs.push_back(spec);
     all.push_back(widening(spec.blocks));
   }

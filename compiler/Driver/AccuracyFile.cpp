@@ -56,9 +56,9 @@ std::string shapeOf(const WeightAccuracy &w) {
   return llvm::join(llvm::map_range(w.shape, [](int64_t d) { return std::to_string(d); }), "x");
 }
 
-/// How many weights have elements of so many bits; 0: as before.
-size_t countOf(const AccuracyReport &report, unsigned bits) {
-  return llvm::count_if(report.weights, [&](const WeightAccuracy &w) { return w.bits == bits; });
+/// How many weights have integers of so many bits, or floats; 0: what they had before.
+size_t countOf(const AccuracyReport &report, unsigned bits, bool fp8 = false) {
+  return llvm::count_if(report.weights, [&](const WeightAccuracy &w) { return w.bits == bits && w.fp8 == fp8; });
 }
 
 /// The share of bytes that is left; of nothing, all.
@@ -84,6 +84,7 @@ public:
         json.attribute("weights", report.weights.size());
         json.attribute("int4_weights", countOf(report, 4));
         json.attribute("int8_weights", countOf(report, 8));
+        json.attribute("fp8_weights", countOf(report, 8, true));
         json.attribute("bytes_before", report.bytesBefore);
         json.attribute("bytes_after", report.bytesAfter);
         json.attribute("other_bytes_before", report.otherBefore);
@@ -118,6 +119,7 @@ private:
     json.attribute("quantised", w.form != Form::wide);
     if (w.form != Form::wide) {
       json.attribute("bits", w.bits);
+      json.attribute("fp8", w.fp8);
       json.attribute("scales", scalesOf(w.form));
     }
     if (w.form == Form::blocks) {
@@ -192,7 +194,7 @@ std::string nodesOf(const WeightAccuracy &w) {
 std::string becameOf(const WeightAccuracy &w) {
   std::string text = w.type;
   if (w.form != Form::wide)
-    text = "int" + std::to_string(w.bits) + " per " + scalesOf(w.form);
+    text = (w.fp8 ? "fp" : "int") + std::to_string(w.bits) + " per " + scalesOf(w.form);
   if (w.form == Form::blocks)
     text +=
         " of " + std::to_string(w.group) + (w.halfScales ? "" : ", f32 scales") + (w.calibrated ? ", calibrated" : "");
@@ -237,6 +239,8 @@ std::string asTable(const AccuracyReport &report, const AskedAccuracy &asked) {
     text += formatv("{0} in int4, ", int4);
     limit = printDecibels(asked.least(4)) + " dB in int4, " + limit + " in int8";
   }
+  if (asked.format.fp8)
+    text += formatv("{0} in fp8, ", countOf(report, 8, true));
   text += formatv("{0} in int8, {1} as before; least signal to noise {2}\n", int8, countOf(report, 0), limit);
   text += formatv("bytes: {0} before, {1} after ({2:f1} %); of other constants {3} before, {4} after\n",
                   report.bytesBefore, report.bytesAfter, 100 * shareOf(report), report.otherBefore, report.otherAfter);

@@ -48,9 +48,10 @@ void addCompileOptions(CLI::App &app, CompileCommand &c) {
       ->delimiter(',');
   app.add_option("--precision", c.precision, "compute in: model (as written), fp16, bf16, fp32")
       ->check(CLI::IsMember({"model", "fp16", "bf16", "fp32"}));
-  app.add_option("--quant", c.quant,
-                 "store weights as: none, int8, int4; weights of products with a scale for each 16, 32, 64, 128 or 256 "
-                 "along k if one writes int8:g64 or the like (default int8:g128, int4:g32)")
+  app.add_option(
+         "--quant", c.quant,
+         "store weights as: none, int8, int4, fp8; weights of products with a scale for each 16, 32, 64, 128 or 256 "
+         "along k if one writes int8:g64 or the like (default int8:g128, int4:g32, fp8:g128)")
       ->check(named);
   app.add_option(
          "--quant-exclude", c.options.quantExclude,

@@ -10,7 +10,7 @@
 
 namespace kt {
 
-/// "none", "int8", "int4", or with a group such as "int4:g64". Code::usage otherwise.
+/// "none", "int8", "int4", "fp8", or with a group such as "int4:g64". Code::usage otherwise.
 Result<QuantFormat> parseQuant(std::string_view text);
 /// The same as text, with its group.
 std::string printQuant(QuantFormat format);

@@ -91,8 +91,8 @@ void kt::buildPhase(OpPassManager &pm, Phase phase, const PipelineOptions &optio
   case Phase::precision:
     if (options.quant)
       pm.addNestedPass<func::FuncOp>(
-          createQuantizeWeights({options.quant.bits, options.quant.group, llvm::to_vector(options.quantExclude),
-                                 options.quantMinSnr.value_or(-1)},
+          createQuantizeWeights({options.quant.bits, options.quant.group, options.quant.fp8,
+                                 llvm::to_vector(options.quantExclude), options.quantMinSnr.value_or(-1)},
                                 options.report, options.moments));
     if (options.precision != Precision::model) {
       const char *to = options.precision == Precision::fp16   ? "fp16"

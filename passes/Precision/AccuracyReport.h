@@ -38,6 +38,7 @@ struct WeightAccuracy {
   std::string type;               // that it had
   Form form = Form::wide;
   unsigned bits = 0;                    // of an element then; 0: as before
+  bool fp8 = false;                     // which is no integer then
   int64_t group = 0;                    // of blocks, along k
   bool halfScales = false;              // of blocks: in FP16
   bool calibrated = false;              // of blocks: by what products were given

@@ -1,4 +1,4 @@
-//===- QuantizeBlocks.cpp - floats as integers of few bits, in blocks -----===//
+//===- QuantizeBlocks.cpp - floats as numbers of few bits, in blocks ------===//
 //
 // A block at a time, which stays in the first cache: its largest elements, the scales, the rounding. A column is a lane
 // all the time, so that the words of 16 columns, too, are made by vectors.
@@ -110,24 +110,60 @@ struct Sums {
   Floats signal = {}, noise = {}, largest = {};
 };
 
-/// Rounds a row's quotients to numbers from 0 up and sums up what that costs.
-template <int Bits> KT_INLINE Words round(Floats row, Floats scale, Sums &sums) {
-  constexpr uint32_t kMiddle = 1 << (Bits - 1);
+/// What numbers of a format are: the bits of those nearest to some quotients, and their values.
+struct Rounded {
+  Words bits;
+  Floats values;
+};
+
+/// Integers from 0 up, the middle of which is 0.
+template <int Bits> struct Integers {
+  static constexpr int kBits = Bits;
+  static constexpr uint32_t kZero = 1 << (Bits - 1);
+
+  static KT_INLINE Rounded nearest(Floats steps) {
+    Floats integer = most(least(steps, Floats{} + (kZero - 1.0f)), Floats{} - (float)kZero) + kInteger;
+    return {((Words)integer + kZero) & ((1 << Bits) - 1), integer - kInteger};
+  }
+};
+
+/// E4M3: four bits of mantissa with the first one, down to units of 2^-9; 448 is the largest.
+struct Fp8 {
+  static constexpr int kBits = 8;
+  static constexpr uint32_t kZero = 0;
+  static constexpr float kLargest = 448;
+
+  static KT_INLINE Rounded nearest(Floats steps) {
+    constexpr float kNormal = 0x1p-6f, kUnits = 0x1.8p14f; // 1.5 * 2^23 units of 2^-9
+    constexpr uint32_t kRebias = (127 - 7) << 23;
+    Words sign = (Words)steps & 0x80000000;
+    Floats magnitude = least((Floats)((Words)steps & 0x7fffffff), Floats{} + kLargest);
+    Words normal = ((Words)magnitude + 0x7ffff + ((Words)magnitude >> 20 & 1)) & ~0xfffffu;
+    Floats units = magnitude + kUnits; // the last bits of its mantissa count units
+    auto isNormal = magnitude >= kNormal;
+    Floats value = choose(isNormal, (Floats)normal, units - kUnits);
+    Words bits = isNormal ? (normal - kRebias) >> 20 : (Words)units & 0xf;
+    return {bits | sign >> 24, (Floats)((Words)value | sign)};
+  }
+};
+
+/// Rounds a row's quotients and sums up what that costs.
+template <typename Numbers> KT_INLINE Words round(Floats row, Floats scale, Sums &sums) {
   // Squares of the least quotients would be subnormal, of which CPUs may take a hundred cycles each.
   Floats steps = row / scale + 0x1p-50f;
-  Floats integer = most(least(steps, Floats{} + (kMiddle - 1.0f)), Floats{} - (float)kMiddle) + kInteger;
-  Floats error = steps - (integer - kInteger);
+  Rounded rounded = Numbers::nearest(steps);
+  Floats error = steps - rounded.values;
   error *= error;
   sums.signal += steps * steps;
   sums.noise += error;
   sums.largest = most(sums.largest, error);
-  return ((Words)integer + kMiddle) & ((1 << Bits) - 1);
+  return rounded.bits;
 }
 
-/// Rounds a block and writes its words; numbers behind its rows are zero points.
-template <int Bits, typename F>
+/// Rounds a block and writes its words; numbers behind its rows are zero.
+template <typename Numbers, typename F>
 KT_INLINE Sums writeWords(const Source<F> &source, int64_t group, Floats scale, char *to) {
-  constexpr uint32_t kMiddle = 1 << (Bits - 1);
+  constexpr int Bits = Numbers::kBits;
   const WordOrder order{Bits, group};
   int64_t offsets[32 / Bits];
   for (unsigned i = 0; i < 32 / Bits; ++i)
@@ -138,15 +174,19 @@ KT_INLINE Sums writeWords(const Source<F> &source, int64_t group, Floats scale, 
     Words words = {};
     for (unsigned i = 0; i < 32 / Bits; ++i) {
       int64_t k = first + offsets[i];
-      Words q = Words{} + kMiddle;
+      Words q = Words{} + Numbers::kZero;
       if (k < source.rows)
-        q = round<Bits>(source[k], scale, sums);
+        q = round<Numbers>(source[k], scale, sums);
       words |= q << order.shiftOf(i);
     }
     memcpy(to, &words, sizeof words);
   }
   return sums;
 }
+
+/// What the element of largest magnitude of a group of 8-bit numbers becomes.
+template <typename Numbers> constexpr float largestOf() { return 127; }
+template <> constexpr float largestOf<Fp8>() { return Fp8::kLargest; }
 
 /// What the columns of a panel have of everything.
 struct Totals {
@@ -164,7 +204,7 @@ struct Totals {
   }
 };
 
-template <int Bits, typename F, bool Weighted>
+template <typename Numbers, typename F, bool Weighted>
 KT_INLINE Blocked quantize(const BlockFormat &blocks, const char *from, int64_t k, const float *importance, char *to,
                            int64_t channel, RoundingError &error) {
   Totals totals;
@@ -173,10 +213,10 @@ KT_INLINE Blocked quantize(const BlockFormat &blocks, const char *from, int64_t 
     if (any(__builtin_convertvector(largest<F>(source.from, source.rows, {}) >= F::kInfinity, Columns<int32_t>)))
       return Blocked::notFinite;
     Floats extreme = extremes(source), scale;
-    if constexpr (Bits == 4)
+    if constexpr (Numbers::kBits == 4)
       scale = bestScales<F, Weighted>(source, extreme, importance ? importance + begin : nullptr);
     else
-      scale = most(extreme, -extreme) / 127.0f;
+      scale = most(extreme, -extreme) / largestOf<Numbers>();
     scale = choose(extreme == 0.0f, Floats{} + 1.0f, scale);
     if (blocks.halfScales) {
       Halves halves = toHalves(scale);
@@ -187,7 +227,7 @@ KT_INLINE Blocked quantize(const BlockFormat &blocks, const char *from, int64_t 
     } else {
       memcpy(to, &scale, sizeof scale);
     }
-    Sums sums = writeWords<Bits>(source, blocks.group, scale, to + kInt8Columns * blocks.scaleBytes());
+    Sums sums = writeWords<Numbers>(source, blocks.group, scale, to + kInt8Columns * blocks.scaleBytes());
     totals.add(sums, choose(extreme == 0.0f, Floats{}, scale)); // what is nothing loses nothing
   }
   for (int64_t c = 0; c < kInt8Columns; ++c)
@@ -198,11 +238,13 @@ KT_INLINE Blocked quantize(const BlockFormat &blocks, const char *from, int64_t 
 template <typename F>
 KT_INLINE Blocked quantizeAs(const BlockFormat &blocks, const char *from, int64_t k, const float *importance, char *to,
                              int64_t channel, RoundingError &error) {
+  if (blocks.fp8)
+    return quantize<Fp8, F, false>(blocks, from, k, nullptr, to, channel, error);
   if (blocks.bits == 8)
-    return quantize<8, F, false>(blocks, from, k, nullptr, to, channel, error);
+    return quantize<Integers<8>, F, false>(blocks, from, k, nullptr, to, channel, error);
   if (importance)
-    return quantize<4, F, true>(blocks, from, k, importance, to, channel, error);
-  return quantize<4, F, false>(blocks, from, k, nullptr, to, channel, error);
+    return quantize<Integers<4>, F, true>(blocks, from, k, importance, to, channel, error);
+  return quantize<Integers<4>, F, false>(blocks, from, k, nullptr, to, channel, error);
 }
 
 KT_INLINE Blocked quantizeAny(const BlockFormat &blocks, FloatFormat format, const char *from, int64_t k,

@@ -22,6 +22,7 @@ struct BlockFormat {
   unsigned bits = 8;      // 4 or 8
   int64_t group = 128;    // a power of two from 16 to 256
   bool halfScales = true; // of FP16, else of FP32
+  bool fp8 = false;       // numbers of E4M3, of 8 bits
 
   int64_t scaleBytes() const { return halfScales ? 2 : 4; }
   int64_t groupsOf(int64_t k) const { return (k + group - 1) / group; }

@@ -126,7 +126,7 @@ private:
 
   /// How a product's weight is stored first, unless it would be larger for it.
   std::optional<BlockFormat> blocksOf(Int8Place &place) {
-    BlockFormat blocks = BlockFormat{format.bits, format.group}.fitting(place.layout->length);
+    BlockFormat blocks = BlockFormat{format.bits, format.group, true, format.fp8}.fitting(place.layout->length);
     int64_t before = place.constant.bytes().size() / place.layout->blocks();
     if (int64_t after = blocks.panelBytes(place.layout->length); after >= before) {
       place.kept = KeptWide{WideReason::small, llvm::formatv("too small: a depth of {0} would take {1} bytes for {2}",
@@ -180,8 +180,11 @@ private:
     const char *words = bits == 4 ? (count == 1 ? " weight is not INT4" : " weights are not INT4")
                                   : (count == 1 ? " weight stays as it is" : " weights stay as they are");
     emitWarning(UnknownLoc::get(func.getContext()))
-        << count << words << " because " << (bits == 4 ? "that" : "INT8") << " would leave less than "
-        << llvm::formatv("{0:f1}", leastSignalToNoise(bits, minSignalToNoise)).str()
+        << count << words << " because "
+        << (bits == 4    ? "that"
+            : format.fp8 ? "FP8"
+                         : "INT8")
+        << " would leave less than " << llvm::formatv("{0:f1}", leastSignalToNoise(bits, minSignalToNoise)).str()
         << " dB of signal to noise, the worst '" << worst->constant.getName().value_or("") << "' with "
         << llvm::formatv("{0:f1}", least).str();
   }
@@ -332,13 +335,17 @@ struct QuantizeWeightsPass : kt::impl::QuantizeWeightsBase<QuantizeWeightsPass> 
       emitError(UnknownLoc::get(&getContext()), "bits: expected 4 or 8 but got ") << bits.getValue();
       return signalPassFailure();
     }
+    if (fp8 && bits != 8) {
+      emitError(UnknownLoc::get(&getContext()), "fp8: expected 8 bits but got ") << bits.getValue();
+      return signalPassFailure();
+    }
     if (group < 16 || group > 256 || !llvm::isPowerOf2_64(group)) {
       emitError(UnknownLoc::get(&getContext()), "group: expected a power of two from 16 to 256 but got ")
           << group.getValue();
       return signalPassFailure();
     }
     std::optional<double> least = minSnr < 0 ? std::nullopt : std::optional<double>(minSnr);
-    Quantizer quantizer({bits, group}, llvm::to_vector(exclude), least, report, moments);
+    Quantizer quantizer({bits, group, fp8}, llvm::to_vector(exclude), least, report, moments);
     if (isGraph(getOperation()) && failed(quantizer.run(getOperation())))
       signalPassFailure();
   }

@@ -92,7 +92,10 @@ bool QuantizedWeight::tryAgain(std::optional<double> asked) {
     blocks->halfScales = false;
     return true;
   } else if (signalToNoise() < least) {
-    std::string words = llvm::formatv("{0} loses too much: {1:f1} dB, less than {2:f1}", bits == 4 ? "INT4" : "INT8",
+    std::string words = llvm::formatv("{0} loses too much: {1:f1} dB, less than {2:f1}",
+                                      bits == 4               ? "INT4"
+                                      : blocks && blocks->fp8 ? "FP8"
+                                                              : "INT8",
                                       signalToNoise(), least);
     if (bits == 8) {
       kept = KeptWide{WideReason::lowSignalToNoise, words};
@@ -123,7 +126,7 @@ void QuantizedWeight::describe(WeightAccuracy &w) const {
   w.form = layout.inRows ? WeightAccuracy::Form::int8PerRow : WeightAccuracy::Form::int8PerChannel;
   if (blocks) {
     w.form = WeightAccuracy::Form::blocks;
-    w.bits = blocks->bits, w.group = blocks->group, w.halfScales = blocks->halfScales;
+    w.bits = blocks->bits, w.fp8 = blocks->fp8, w.group = blocks->group, w.halfScales = blocks->halfScales;
     w.calibrated = blocks->bits == 4 && !importance.empty();
   }
   if (moreBits)
@@ -137,7 +140,7 @@ void QuantizedWeight::describe(WeightAccuracy &w) const {
 BlocksAttr QuantizedWeight::blocksAttr() const {
   Builder b(constant->getContext());
   Type scale = blocks->halfScales ? (Type)b.getF16Type() : b.getF32Type();
-  return BlocksAttr::get(b.getContext(), blocks->bits, blocks->group, scale, /*zeros=*/false);
+  return BlocksAttr::get(b.getContext(), blocks->bits, blocks->group, scale, /*zeros=*/false, blocks->fp8);
 }
 
 void QuantizedWeight::makeConstants() {

@@ -84,6 +84,16 @@ Value kt::readBlocks(OpBuilder &b, Location loc, BlocksAttr blocks, Value weight
   Value byte = k.add(k.mul(k.add(k.mul(word, kPanel), own), 4), blocks.wordsAt());
   byte = k.add(byte, k.add(k.mul(k.rem(inside, 2), 2), k.div(low, 8)));
   Value q = k.widen(byteAt(byte), i32);
+  if (blocks.getFp8()) {
+    // As the upper bits of single precision, whose exponent has another bias.
+    auto part = [&](int64_t mask, int64_t shift) -> Value {
+      return arith::ShLIOp::create(b, loc, arith::AndIOp::create(b, loc, q, k.number(i32, mask)), k.number(i32, shift));
+    };
+    Value upper = arith::OrIOp::create(b, loc, part(0x80, 24), part(0x7f, 20));
+    Value v = arith::BitcastOp::create(b, loc, f32, upper);
+    v = arith::MulFOp::create(b, loc, v, arith::ConstantOp::create(b, loc, b.getF32FloatAttr(0x1p120f)));
+    return arith::MulFOp::create(b, loc, v, scale);
+  }
   if (blocks.getBits() < 8) {
     Value shift = arith::IndexCastOp::create(b, loc, i32, k.rem(low, 8));
     q = arith::AndIOp::create(b, loc, arith::ShRUIOp::create(b, loc, q, shift), k.number(i32, blocks.mask()));

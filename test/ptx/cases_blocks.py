@@ -18,16 +18,24 @@ def words(q, bits):
     return np.bitwise_or.reduce([q[:, i] << np.uint64(i // 2 * bits + i % 2 * 16) for i in range(each)], 0).astype(np.uint32)
 
 
+def e4m3(q):
+    """What bytes of FP8 (OCP E4M3) stand for."""
+    exponent, mantissa = q >> 3 & 15, (q & 7) / 8
+    return np.where(q & 128, -1, 1) * np.where(exponent > 0, np.ldexp(1 + mantissa, exponent - 7), np.ldexp(mantissa, -6))
+
+
 class Weights:
-    """Random weights [k, n] of some format, and the blocks that a kernel reads."""
+    """Random weights [k, n] of some format, and the blocks that a kernel reads. Bits 'fp8': 8 of a float."""
 
     def __init__(self, bits, group, scale, zeros, n, k):
-        groups = -(-k // group)
+        groups, fp8 = -(-k // group), bits == 'fp8'
+        bits = 8 if fp8 else bits
         self.q = rng.integers(0, 1 << bits, (k, n))
+        self.q[fp8 & (self.q & 127 == 127)] = 1  # there is no number of all ones
         self.scales = Tensor(rng.uniform(0.5, 1.5, (groups, n)) / (1 << (bits - 1)), scale)
-        self.zeros = rng.integers(0, 1 << bits, (groups, n)) if zeros else np.full((groups, n), 1 << (bits - 1))
+        self.zeros = rng.integers(0, 1 << bits, (groups, n)) if zeros else np.full((groups, n), 0 if fp8 else 1 << (bits - 1))
         of = np.arange(k) // group
-        self.values = (self.q - self.zeros[of]) * self.scales.values[of].astype(np.float64)
+        self.values = (e4m3(self.q) if fp8 else self.q - self.zeros[of]) * self.scales.values[of].astype(np.float64)
         blocks = []
         for panel in range(-(-n // 16)):
             columns = [c if c < n else None for c in range(panel * 16, panel * 16 + 16)]
@@ -97,6 +105,9 @@ def block_cases():
             case('int2_f16_40_200', 'f16', 2, 16, 'f16', False, 40, 200, ALIGNED),
             case('int2_bf16_40_320', 'bf16', 2, 32, 'bf16', True, 40, 320, (1, 3, 13, 70)),
             case('int2_f32_41_90', 'f32', 2, 32, 'f32', True, 41, 90, ANY),
+            case('fp8_f16_72_320', 'f16', 'fp8', 128, 'f16', False, 72, 320, ALIGNED),
+            case('fp8_bf16_40_200', 'bf16', 'fp8', 32, 'bf16', False, 40, 200, ALIGNED),
+            case('fp8_f32_75_99', 'f32', 'fp8', 16, 'f32', False, 75, 99, ANY),
             case('int4_parts_f16_72_264', 'f16', 4, 32, 'f16', False, 72, 264, ALIGNED, 2),
             case('int8_parts_bf16_40_200', 'bf16', 8, 128, 'bf16', False, 40, 200, ALIGNED, 2),
             Case('blocks_normed_int4_f16_72_200', normed_runs(4, 32, 'f16', False, 72, 200, (1, 3, 8, 13, 70)), 4e-3, flags=FLAGS),

@@ -25,7 +25,7 @@ WARPGROUPS = ('linear_f16_136_200', 'linear_bf16_72_64', 'linear_f16_72_2048', '
 
 
 # The same of weights in blocks: a word of a chunk, two words, two chunks; zero points; parts.
-BLOCKS = ('blocks_int4_f16_72_320', 'blocks_int4_f16_41_200', 'blocks_int8_f16_40_136', 'blocks_int2_f16_40_200', 'blocks_int8_parts_bf16_40_200')
+BLOCKS = ('blocks_int4_f16_72_320', 'blocks_int4_f16_41_200', 'blocks_int8_f16_40_136', 'blocks_int2_f16_40_200', 'blocks_int8_parts_bf16_40_200', 'blocks_fp8_f16_72_320')
 
 
 def low(ints, kernel, ptx):

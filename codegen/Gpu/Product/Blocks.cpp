@@ -51,7 +51,16 @@ Values Blocks::zerosOf(Value block, Value column, unsigned count) {
   return zeros(k.gep(k.at(block, column, 1), zerosAt()), count);
 }
 
+/// What an exponent of E4M3 lacks, whose bias is 7, where its bits are taken for those of a wider format.
+static constexpr double kHalfBias = 1 << (15 - 7), kFloatBias = 0x1p120; // 127 - 7
+
 Value Blocks::single(Value word, Value shift, Value zero) {
+  if (BlocksAttr(format).getFp8()) {
+    // Also of subnormal ones: below the exponent their bits count units of the same size.
+    Value byte = k.shr(word, shift), sign = k.shl(k.and_(byte, 0x80), 24), rest = k.shl(k.and_(byte, 0x7f), 20);
+    Value bits = LLVM::BitcastOp::create(k.b, k.loc, k.f32, k.or_(sign, rest));
+    return k.mulf(bits, k.cf(kFloatBias));
+  }
   Value q = k.and_(k.shr(word, shift), BlocksAttr(format).mask());
   return k.convert(k.sub(q, zero ? zero : k.c(BlocksAttr(format).middle())), k.f32);
 }
@@ -64,6 +73,8 @@ Value Blocks::splat(double value) {
 /// In halves: bits below the exponent of 1024 are 1024 and what they say, times a power of two where they do not begin
 /// at the lowest one.
 Value Blocks::halves(Value word, unsigned pair, Value zero) {
+  if (BlocksAttr(format).getFp8())
+    return halvesOfFp8(word, pair);
   constexpr int64_t kExponent = 0x64006400;
   unsigned first = pair * bits(), low = bits() == 8 ? 0 : first % 8;
   Value raw;
@@ -86,6 +97,14 @@ Value Blocks::halves(Value word, unsigned pair, Value zero) {
   Value v = asHalves(raw);
   v = low ? k.fma(v, splat(scale), less) : k.subf(v, less);
   return LLVM::BitcastOp::create(k.b, k.loc, k.i32, v);
+}
+
+/// A number's bits are the upper ones of a half whose exponent has another bias, also where it is subnormal.
+Value Blocks::halvesOfFp8(Value word, unsigned pair) {
+  Value upper = k.permute(word, k.c(0), pair ? 0x3414 : 0x2404);
+  Value bits = k.or_(k.and_(upper, k.c((int32_t)0x80008000)), k.and_(k.shr(upper, 1), 0x3f803f80));
+  Value v = LLVM::BitcastOp::create(k.b, k.loc, k.vec(2, k.f16), bits);
+  return LLVM::BitcastOp::create(k.b, k.loc, k.i32, k.mulf(v, splat(kHalfBias)));
 }
 
 Value Blocks::pair(Value word, unsigned pair, Value zero, Type type) {

@@ -54,6 +54,7 @@ public:
 
 private:
   Value halves(Value word, unsigned pair, Value zero);
+  Value halvesOfFp8(Value word, unsigned pair);
   Value splat(double value);
 
   KernelBuilder &k;

@@ -86,8 +86,9 @@ def KT_ViewArrayAttr : TypedArrayAttrBase<KT_ViewAttr, "array of views">;
 def KT_BlocksAttr : KT_Attr<"Blocks", "blocks"> {
   let summary = "How weights of few bits lie in memory";
   let description = [{
-    A weight of `bits` bits (2, 4 or 8) is an integer q from 0 up, which stands for (q - zero) * scale. Along k, `group` weights of a column (a power of two
-    from 16 to 256) share a scale and a zero point; those that a last group lacks are zero points. 16 columns and a group of k's are a block:
+    A weight of `bits` bits (2, 4 or 8) is an integer q from 0 up, which stands for (q - zero) * scale. With `fp8` its 8 bits are a number of format E4M3 (OCP
+    8-bit floating point: a sign, an exponent of bias 7, three bits of mantissa, no infinities), which stands for that times scale. Along k, `group` weights of a column (a power of two
+    from 16 to 256) share a scale and a zero point; those that a last group lacks are zero points, or zero. 16 columns and a group of k's are a block:
 
         scales[16], zeros[16] (ui8; without `zeros` there are none, and zero points are 2^(bits - 1)), words[group * bits / 32][16] (32 bits, little-endian)
 
@@ -99,7 +100,8 @@ def KT_BlocksAttr : KT_Attr<"Blocks", "blocks"> {
     #kt.blocks<bits = 4, group = 32, scale = f16, zeros = false>
     ```
   }];
-  let parameters = (ins "unsigned":$bits, "int64_t":$group, "::mlir::Type":$scale, "bool":$zeros);
+  let parameters = (ins "unsigned":$bits, "int64_t":$group, "::mlir::Type":$scale, "bool":$zeros,
+                        DefaultValuedParameter<"bool", "false">:$fp8);
   let assemblyFormat = "`<` struct(params) `>`";
   let genVerifyDecl = 1;
   let extraClassDeclaration = [{
@@ -110,8 +112,8 @@ def KT_BlocksAttr : KT_Attr<"Blocks", "blocks"> {
     /// The lowest bit of weight `i` of a word.
     unsigned shiftOf(unsigned i) const { return order().shiftOf(i); }
     unsigned mask() const { return (1u << getBits()) - 1; }
-    /// The zero point where blocks have none.
-    unsigned middle() const { return 1u << (getBits() - 1); }
+    /// The zero point where blocks have none; bits that stand for zero.
+    unsigned middle() const { return getFp8() ? 0 : 1u << (getBits() - 1); }
     /// Where the parts of a block begin, in bytes, and how long it is.
     int64_t zerosAt() const;
     int64_t wordsAt() const { return zerosAt() + (getZeros() ? kPanel : 0); }

@@ -10,13 +10,16 @@ using namespace kt;
 static bool isScale(Type type) { return type.isF16() || type.isBF16() || type.isF32(); }
 
 LogicalResult BlocksAttr::verify(function_ref<InFlightDiagnostic()> emitError, unsigned bits, int64_t group, Type scale,
-                                 bool zeros) {
+                                 bool zeros, bool fp8) {
   if (bits != 2 && bits != 4 && bits != 8)
     return emitError() << "expected 2, 4 or 8 bits but got " << bits;
   if (group < 16 || group > 256 || !llvm::isPowerOf2_64(group))
     return emitError() << "expected groups of a power of two from 16 to 256 but got " << group;
   if (!isScale(scale))
     return emitError() << "expected scales of f16, bf16 or f32 but got " << scale;
+  if (fp8 && (bits != 8 || zeros))
+    return emitError() << "expected 8 bits and no zero points of FP8 but got " << bits << " bits"
+                       << (zeros ? " and zero points" : "");
   return success();
 }
 
@@ -35,7 +38,8 @@ LogicalResult kt::verifyBlocks(Operation *op, BlocksAttr blocks, SymTensorType w
 }
 
 BlocksAttr DequantizeOp::blocks() {
-  return BlocksAttr::get(getContext(), getBits(), getGroup(), getScales().getType().getElementType(), (bool)getZeros());
+  return BlocksAttr::get(getContext(), getBits(), getGroup(), getScales().getType().getElementType(), (bool)getZeros(),
+                         /*fp8=*/false);
 }
 
 LogicalResult DequantizeOp::verify() {
@@ -44,7 +48,7 @@ LogicalResult DequantizeOp::verify() {
   int64_t bits = getBits();
   if (bits != 2 && bits != 4 && bits != 8)
     return emitOpError() << "expected 2, 4 or 8 bits but got " << bits;
-  if (failed(BlocksAttr::verify(emit, bits, getGroup(), scales.getElementType(), false)))
+  if (failed(BlocksAttr::verify(emit, bits, getGroup(), scales.getElementType(), false, false)))
     return failure();
   if (!isScale(result.getElementType()))
     return emitOpError() << "expected a result of f16, bf16 or f32 but got " << result.getElementType();

@@ -14,14 +14,15 @@ struct Format {
   int bits, group;
   std::string scale;
   bool zeros;
+  bool fp8 = false;
 
   int64_t scaleBytes() const { return scale == "f32" ? 4 : 2; }
   int64_t wordsAt() const { return 16 * (scaleBytes() + zeros); }
   int64_t blockBytes() const { return wordsAt() + group * bits * 2; }
   int64_t groups(int64_t k) const { return (k + group - 1) / group; }
   std::string name() const {
-    return std::to_string(bits) + " bits, groups of " + std::to_string(group) + ", scales of " + scale +
-           (zeros ? ", zero points" : "");
+    return std::to_string(bits) + (fp8 ? " bits of a float" : " bits") + ", groups of " + std::to_string(group) +
+           ", scales of " + scale + (zeros ? ", zero points" : "");
   }
 };
 
@@ -33,6 +34,13 @@ double put(double v, const std::string &type, void *at) {
     return std::memcpy(at, &f, 4), f;
   std::memcpy(at, &half, 2);
   return type == "f16" ? fromHalf(half) : fromBFloat(half);
+}
+
+/// What a byte of FP8 (OCP E4M3) stands for.
+double e4m3(int q) {
+  int exponent = q >> 3 & 15;
+  double magnitude = exponent ? std::ldexp(1 + (q & 7) / 8.0, exponent - 7) : std::ldexp((q & 7) / 8.0, -6);
+  return q & 128 ? -magnitude : magnitude;
 }
 
 /// Random weights: panels of blocks, those of some parts by turns, and what they stand for.
@@ -48,14 +56,16 @@ struct Weights {
         for (int64_t g = 0; g < f.groups(k); ++g) {
           uint8_t *block = &bytes[((c / 16 * numParts + part) * f.groups(k) + g) * f.blockBytes()];
           double scale = put((random() % 100 + 1) * 0.01 / (1 << f.bits), f.scale, block + c % 16 * f.scaleBytes());
-          int zero = f.zeros ? random() % (1 << f.bits) : 1 << (f.bits - 1);
+          int zero = f.fp8 ? 0 : f.zeros ? random() % (1 << f.bits) : 1 << (f.bits - 1);
           if (f.zeros)
             block[16 * f.scaleBytes() + c % 16] = zero;
           for (int64_t i = 0; i < f.group; ++i) {
             bool inside = g * f.group + i < k;
             int q = inside ? (int)(random() % (1 << f.bits)) : zero;
+            if (f.fp8 && (q & 127) == 127) // no number
+              q = 0;
             if (inside)
-              parts[part][c * k + g * f.group + i] = (q - zero) * scale;
+              parts[part][c * k + g * f.group + i] = (f.fp8 ? e4m3(q) : q - zero) * scale;
             kt::WordOrder order{(unsigned)f.bits, f.group};
             uint32_t word;
             uint8_t *place = block + f.wordsAt() + (order.rowOf(i) * 16 + c % 16) * 4;
@@ -79,8 +89,9 @@ std::string text(const Format &f, const std::string &lhs, int parts, const std::
   std::string sums = parts == 2 ? "%g: f32, %u: f32" : "%g: f32";
   return "^bb0(%x: " + l + ", %w: " + w + ", %b: " + b + "):\n %y = kt.matmul %x, %w extras(%b : " + b +
          ") {packed, blocks = #kt.blocks<bits = " + bits + ", group = " + group + ", scale = " + f.scale +
-         ", zeros = " + (f.zeros ? "true" : "false") + ">, parts = " + std::to_string(parts) +
-         " : i64, depth = #kt.expr<p2>, maps = [affine_map<(m, n, k) -> " + (turned ? "(k, m)" : "(m, k)") +
+         ", zeros = " + (f.zeros ? "true" : "false") + (f.fp8 ? ", fp8 = true" : "") +
+         ">, parts = " + std::to_string(parts) + " : i64, depth = #kt.expr<p2>, maps = [affine_map<(m, n, k) -> " +
+         (turned ? "(k, m)" : "(m, k)") +
          ">, affine_map<(m, n, k) -> (n, k)>, affine_map<(m, n, k) -> (m, n)>]} : " + l + ", " + w + " -> " + o +
          " epilogue {\n ^bb0(" + sums + ", %B: " + b + ", %j: index, %n: index):\n %0 = kt.read %B[%n] : " + b +
          " -> f32\n %1 = arith.addf %g, %0 : f32\n" +
@@ -143,6 +154,11 @@ TEST(HostBlocks, bits_groups_and_zero_points) {
         const std::string &scale = types[number % 3], &lhs = types[number++ / 3 % 3];
         check({bits, group, scale, zeros}, lhs, edges(group));
       }
+}
+
+TEST(HostBlocks, floats) {
+  for (int group : {16, 128})
+    check({8, group, "f16", false, true}, group == 16 ? "f32" : "f16", edges(group));
 }
 
 TEST(HostBlocks, types_of_scales_and_rows) {

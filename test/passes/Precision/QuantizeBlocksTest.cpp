@@ -172,6 +172,34 @@ TEST_P(QuantizeBlocks, EveryFormat) {
         }
 }
 
+TEST_P(QuantizeBlocks, Fp8IsNearest) {
+  Panel panel(GetParam(), 100, [&](int64_t, int64_t c) { return std::ldexp(gauss(), 6 - (int)(random() % (c + 1))); });
+  Stored stored;
+  ASSERT_EQ(store(panel, {8, 32, true, true}, stored), Blocked::done);
+  const llvm::fltSemantics &semantics = llvm::APFloat::Float8E4M3FN();
+  double signal = 0, noise = 0;
+  for (int64_t c = 0; c < 16; ++c)
+    for (int64_t k = 0; k < 100; ++k) {
+      float scale = stored.scale(k / 32, c), x = panel.at(k, c) / scale;
+      llvm::APFloat nearest(std::min(std::max(x, -448.0f), 448.0f));
+      bool inexact;
+      nearest.convert(semantics, llvm::APFloat::rmNearestTiesToEven, &inexact);
+      int bits = nearest.bitcastToAPInt().getZExtValue();
+      ASSERT_EQ(stored.number(k / 32, k % 32, c) + 128, bits) << k << " " << c << " " << x;
+      double error = panel.at(k, c) - nearest.convertToDouble() * scale;
+      signal += (double)panel.at(k, c) * panel.at(k, c), noise += error * error;
+    }
+  EXPECT_NEAR(stored.error.noise, noise, 1e-3 * noise);
+  EXPECT_GT(decibels(signal, noise), 28);
+  // The largest one is 448 of its group's scale.
+  Panel two(GetParam(), 16, [](int64_t k, int64_t) { return k == 3 ? -7.0f : k == 5 ? 1.0f : 0.0f; });
+  ASSERT_EQ(store(two, {8, 16, true, true}, stored), Blocked::done);
+  EXPECT_EQ(stored.scale(0, 0), 1.0f / 64);
+  EXPECT_EQ(stored.number(0, 3, 0) + 128, 0xfe);
+  EXPECT_EQ(stored.number(0, 5, 0) + 128, 0x68);
+  EXPECT_EQ(stored.error.noise, 0);
+}
+
 TEST_P(QuantizeBlocks, NumbersOfAllSizes) {
   // Magnitudes of a few binades around one that differs by column, outliers of both signs, zeros.
   for (int turn = 0; turn < 50; ++turn)

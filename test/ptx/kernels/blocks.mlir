@@ -189,6 +189,38 @@ kt.kernel @blocks_int2_f32_41_90 ["p0"] computes {
   kt.yield %r : !kt.tensor<[p0, 41] x f32>
 }
 
+kt.kernel @blocks_fp8_f16_72_320 ["p0"] computes {
+^bb0(%a: !kt.tensor<[p0, 320] x f16>, %b: !kt.tensor<[5, 3, 2080] x ui8>):
+  %r = kt.matmul %a, %b {maps = [#mk, #nk, #mn], depth = #kt.expr<320>, packed, blocks = #kt.blocks<bits = 8, group = 128, scale = f16, zeros = false, fp8 = true>}
+      : !kt.tensor<[p0, 320] x f16>, !kt.tensor<[5, 3, 2080] x ui8> -> !kt.tensor<[p0, 72] x f16> epilogue {
+  ^bb0(%acc: f32, %i0: index, %i1: index):
+    %e = arith.truncf %acc : f32 to f16
+    kt.yield %e : f16
+  }
+  kt.yield %r : !kt.tensor<[p0, 72] x f16>
+}
+
+kt.kernel @blocks_fp8_bf16_40_200 ["p0"] computes {
+^bb0(%a: !kt.tensor<[p0, 200] x bf16>, %b: !kt.tensor<[3, 7, 544] x ui8>):
+  %r = kt.matmul %a, %b {maps = [#mk, #nk, #mn], depth = #kt.expr<200>, packed, blocks = #kt.blocks<bits = 8, group = 32, scale = bf16, zeros = false, fp8 = true>}
+      : !kt.tensor<[p0, 200] x bf16>, !kt.tensor<[3, 7, 544] x ui8> -> !kt.tensor<[p0, 40] x bf16> epilogue {
+  ^bb0(%acc: f32, %i0: index, %i1: index):
+    %e = arith.truncf %acc : f32 to bf16
+    kt.yield %e : bf16
+  }
+  kt.yield %r : !kt.tensor<[p0, 40] x bf16>
+}
+
+kt.kernel @blocks_fp8_f32_75_99 ["p0"] computes {
+^bb0(%a: !kt.tensor<[p0, 99] x f32>, %b: !kt.tensor<[5, 7, 320] x ui8>):
+  %r = kt.matmul %a, %b {maps = [#mk, #nk, #mn], depth = #kt.expr<99>, packed, blocks = #kt.blocks<bits = 8, group = 16, scale = f32, zeros = false, fp8 = true>}
+      : !kt.tensor<[p0, 99] x f32>, !kt.tensor<[5, 7, 320] x ui8> -> !kt.tensor<[p0, 75] x f32> epilogue {
+  ^bb0(%acc: f32, %i0: index, %i1: index):
+    kt.yield %acc : f32
+  }
+  kt.yield %r : !kt.tensor<[p0, 75] x f32>
+}
+
 kt.kernel @blocks_int4_parts_f16_72_264 ["p0"] computes {
 ^bb0(%a: !kt.tensor<[p0, 264] x f16>, %b: !kt.tensor<[10, 9, 288] x ui8>):
   %r = kt.matmul %a, %b {maps = [#mk, #nk, #mn], depth = #kt.expr<264>, packed, blocks = #kt.blocks<bits = 4, group = 32, scale = f16, zeros = false>, parts = 2 : i64}

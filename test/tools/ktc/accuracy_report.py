@@ -145,6 +145,11 @@ def check_int4(ktc, folder, w):
     text, _ = compile_model(ktc, folder, report='r.txt', quant='int4:g16')
     expect('INT4: totals', f'{len(w)} weights: 6 in int4, 2 in int8, {len(w) - 8} as before; least signal to noise 12 dB in int4, 25 dB in int8' in text.splitlines(), True)
     expect('INT4: words', 'int4 per group of 16; up' in text and 'int8 per channel: no INT4 for convolutions; filter' in text, True)
+    report = json.loads(compile_model(ktc, folder, quant='fp8')[0])
+    by = {e['name']: e for e in report['weights']}
+    expect('FP8: which', {n for n, e in by.items() if e['quantised'] and e['fp8']}, {'up', 'spiky', 'kept.down', 'twice', 'exact', 'coarse'})
+    expect('FP8: counts', (report['quant'], report['totals']['int8_weights'], report['totals']['fp8_weights']), ('fp8:g128', 2, 6))
+    near('FP8: a Gaussian', by['up']['snr_db'], 31.5, 0.5)
     # What a user says is said of both.
     report = json.loads(compile_model(ktc, folder, '--quant-min-snr', '35', quant='int4')[0])
     expect('INT4: limit of 35 dB', ({e['bits'] for e in report['weights'] if e['quantised']}, report['min_snr_db'], report['min_snr_db_int8']), ({8}, 35, 35))
