@@ -65,9 +65,9 @@ Value Blocks::single(Value word, Value shift, Value zero) {
   return k.convert(k.sub(q, zero ? zero : k.c(BlocksAttr(format).middle())), k.f32);
 }
 
-Value Blocks::splat(double value) {
-  auto type = cast<ShapedType>(k.vec(2, k.f16));
-  return arith::ConstantOp::create(k.b, k.loc, DenseElementsAttr::get(type, k.b.getF16FloatAttr(value).getValue()));
+Value Blocks::splat(double value, Type type) {
+  auto pair = cast<ShapedType>(k.vec(2, type));
+  return arith::ConstantOp::create(k.b, k.loc, DenseElementsAttr::get(pair, k.b.getFloatAttr(type, value).getValue()));
 }
 
 /// In halves: bits below the exponent of 1024 are 1024 and what they say, times a power of two where they do not begin
@@ -84,51 +84,74 @@ Value Blocks::halves(Value word, unsigned pair, Value zero) {
     uint32_t mask = BlocksAttr(format).mask() << low;
     raw = k.maskedWith(first >= 8 ? k.shr(word, 8) : word, mask | mask << 16, kExponent);
   }
-  auto asHalves = [&](Value v) { return LLVM::BitcastOp::create(k.b, k.loc, k.vec(2, k.f16), v); };
   double scale = 1.0 / (1 << low), base = 1024 * scale;
   Value less; // in the unit of the lowest bit, negative where it is added
   if (zero) {
-    less = asHalves(k.or_(k.or_(zero, k.shl(zero, 16)), k.c(kExponent))); // 1024 and the zero point
+    less = asPair(k.or_(k.or_(zero, k.shl(zero, 16)), k.c(kExponent)), k.f16); // 1024 and the zero point
     if (low)
-      less = k.subf(splat(1024 - base), less);
+      less = k.subf(splat(1024 - base, k.f16), less);
   } else {
-    less = splat((base + BlocksAttr(format).middle()) * (low ? -1 : 1));
+    less = splat((base + BlocksAttr(format).middle()) * (low ? -1 : 1), k.f16);
   }
-  Value v = asHalves(raw);
-  v = low ? k.fma(v, splat(scale), less) : k.subf(v, less);
-  return LLVM::BitcastOp::create(k.b, k.loc, k.i32, v);
+  Value v = asPair(raw, k.f16);
+  return asRegister(low ? k.fma(v, splat(scale, k.f16), less) : k.subf(v, less));
 }
+
+/// The bytes of two numbers as the upper ones of two halves.
+Value Blocks::upperBytes(Value word, unsigned pair) { return k.permute(word, k.c(0), pair ? 0x3414 : 0x2404); }
 
 /// A number's bits are the upper ones of a half whose exponent has another bias, also where it is subnormal.
 Value Blocks::halvesOfFp8(Value word, unsigned pair) {
-  Value upper = k.permute(word, k.c(0), pair ? 0x3414 : 0x2404);
+  Value upper = upperBytes(word, pair);
   Value bits = k.or_(k.and_(upper, k.c((int32_t)0x80008000)), k.and_(k.shr(upper, 1), 0x3f803f80));
-  Value v = LLVM::BitcastOp::create(k.b, k.loc, k.vec(2, k.f16), bits);
-  return LLVM::BitcastOp::create(k.b, k.loc, k.i32, k.mulf(v, splat(kHalfBias)));
+  return asRegister(k.mulf(asPair(bits, k.f16), splat(kHalfBias, k.f16)));
+}
+
+/// In bfloats, whose mantissa has seven bits: below the exponent of 128 they are 128 and what they say. Their eighth
+/// bit says whether 256 or 128 is too much. All are multiplied and added at once, which older cards can as well.
+Value Blocks::bfloats(Value word, unsigned pair, Value zero) {
+  constexpr int64_t k128 = 0x43004300;
+  auto constant = [&](uint32_t bits) { return k.c((int32_t)bits); };
+  Value one = splat(1, k.bf16);
+  if (BlocksAttr(format).getFp8()) {
+    Value upper = upperBytes(word, pair);
+    Value bits = k.or_(k.and_(upper, constant(0x80008000)), k.and_(k.shr(upper, 4), constant(0x07f007f0)));
+    return asRegister(k.fma(asPair(bits, k.bf16), splat(kFloatBias, k.bf16), splat(-0.0, k.bf16)));
+  }
+  if (bits() == 8) {
+    auto centred = [&](Value bytes) { // less 128
+      Value rest = k.maskedWith(bytes, 0x007f007f, k128);
+      Value less = k.xor_(k.and_(bytes, constant(0x00800080)), constant(0xc380c380)); // -256, or -128
+      return k.fma(asPair(rest, k.bf16), one, asPair(less, k.bf16));
+    };
+    Value v = centred(pair ? k.shr(word, 8) : word);
+    if (zero)
+      v = k.fma(centred(k.or_(zero, k.shl(zero, 16))), splat(-1, k.bf16), v);
+    return asRegister(v);
+  }
+  unsigned first = pair * bits(), mask = BlocksAttr(format).mask();
+  Value raw = k.maskedWith(first ? k.shr(word, first) : word, mask | mask << 16, k128);
+  Value less = zero ? asPair(k.or_(k.or_(zero, k.shl(zero, 16)), constant(0xc300c300)), k.bf16)
+                    : splat(-128.0 - BlocksAttr(format).middle(), k.bf16);
+  return asRegister(k.fma(asPair(raw, k.bf16), one, less));
 }
 
 Value Blocks::pair(Value word, unsigned pair, Value zero, Type type) {
-  if (type == k.f16)
-    return halves(word, pair, zero);
-  Value v = LLVM::UndefOp::create(k.b, k.loc, k.vec(2, type));
-  for (unsigned e = 0; e < 2; ++e)
-    v = LLVM::InsertElementOp::create(k.b, k.loc, v, k.convert(single(word, k.c(shiftOf(pair * 2 + e)), zero), type),
-                                      k.c(e));
-  return LLVM::BitcastOp::create(k.b, k.loc, k.i32, v);
+  return type == k.f16 ? halves(word, pair, zero) : bfloats(word, pair, zero);
 }
 
 Value Blocks::scaledPair(Value word, unsigned pair, Value zero, Value scale, Type type) {
-  if (type == k.f16 && this->scale().isF16()) {
-    Value both = LLVM::UndefOp::create(k.b, k.loc, k.vec(2, k.f16)), half = k.convert(scale, k.f16);
+  Value numbers = asPair(this->pair(word, pair, zero, type), type),
+        v = LLVM::UndefOp::create(k.b, k.loc, k.vec(2, type));
+  if (this->scale() == type) { // what the scale's digits and the number's make is rounded once
+    Value factor = k.convert(scale, type);
     for (unsigned e = 0; e < 2; ++e)
-      both = LLVM::InsertElementOp::create(k.b, k.loc, both, half, k.c(e));
-    Value v = LLVM::BitcastOp::create(k.b, k.loc, k.vec(2, k.f16), halves(word, pair, zero));
-    return LLVM::BitcastOp::create(k.b, k.loc, k.i32, k.mulf(v, both));
+      v = LLVM::InsertElementOp::create(k.b, k.loc, v, factor, k.c(e));
+    return asRegister(type == k.f16 ? k.mulf(numbers, v) : k.fma(numbers, v, splat(-0.0, type)));
   }
-  Value v = LLVM::UndefOp::create(k.b, k.loc, k.vec(2, type));
   for (unsigned e = 0; e < 2; ++e) {
-    Value w = k.mulf(single(word, k.c(shiftOf(pair * 2 + e)), zero), scale);
-    v = LLVM::InsertElementOp::create(k.b, k.loc, v, k.convert(w, type), k.c(e));
+    Value number = k.convert(LLVM::ExtractElementOp::create(k.b, k.loc, numbers, k.c(e)), k.f32);
+    v = LLVM::InsertElementOp::create(k.b, k.loc, v, k.convert(k.mulf(number, scale), type), k.c(e));
   }
-  return LLVM::BitcastOp::create(k.b, k.loc, k.i32, v);
+  return asRegister(v);
 }

@@ -54,8 +54,15 @@ public:
 
 private:
   Value halves(Value word, unsigned pair, Value zero);
+  Value upperBytes(Value word, unsigned pair);
   Value halvesOfFp8(Value word, unsigned pair);
-  Value splat(double value);
+  Value bfloats(Value word, unsigned pair, Value zero);
+  /// Two of `type`, in a vector and as a register.
+  Value splat(double value, Type type);
+  Value asPair(Value register32, Type type) {
+    return mlir::LLVM::BitcastOp::create(k.b, k.loc, k.vec(2, type), register32);
+  }
+  Value asRegister(Value pair) { return mlir::LLVM::BitcastOp::create(k.b, k.loc, k.i32, pair); }
 
   KernelBuilder &k;
   BlocksAttr format;
