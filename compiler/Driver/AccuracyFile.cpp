@@ -40,6 +40,8 @@ const char *nameOf(WideReason reason) {
     return "place";
   case WideReason::lowSignalToNoise:
     return "low_snr";
+  case WideReason::router:
+    return "router";
   }
   return "";
 }

@@ -52,6 +52,28 @@ bool steersProducts(Operation *op) {
   return false;
 }
 
+/// Adds the products that `op`'s result is made of. All that is in a branch or a loop counts as used.
+void addProductsBefore(Operation *op, llvm::DenseSet<Operation *> &products) {
+  SmallVector<Operation *> work{op};
+  llvm::DenseSet<Operation *> seen{op};
+  auto add = [&](Operation *next) {
+    if (next && !isa<func::FuncOp>(next) && seen.insert(next).second)
+      work.push_back(next);
+  };
+  while (!work.empty()) {
+    Operation *next = work.pop_back_val();
+    if (next != op && isProduct(next))
+      products.insert(next);
+    for (Value v : next->getOperands())
+      if (auto argument = dyn_cast<BlockArgument>(v))
+        add(argument.getOwner()->getParentOp());
+      else
+        add(v.getDefiningOp());
+    if (isa<IfOp, LoopOp>(next))
+      next->walk(add);
+  }
+}
+
 /// Only products read it, as a factor: they narrow it anyway.
 bool isOnlyFactor(Value v) {
   return llvm::all_of(v.getUses(), [](OpOperand &use) {
@@ -201,6 +223,8 @@ private:
     exact |= isProduct(op) && llvm::any_of(op->getOperands().take_front(first), isMadeOfIntegers);
     if (exact)
       result.exactProducts.insert(op);
+    if (exact && (combined & Route))
+      result.routers.insert(op);
     for (unsigned i = 0; i < first; ++i)
       use(op->getOperand(i), exact ? Factor | (combined & Route ? Stream : 0u) : 0u, angle ? Origin : 0u);
     unsigned own = Exact | Stream | (isMoved(op) ? direct.lookup(op->getResult(0)) : 0);
@@ -215,4 +239,8 @@ private:
   bool changed = false;
 };
 
-PrecisionDemand::PrecisionDemand(func::FuncOp func) { Solver(*this).run(func.getBody().front()); }
+PrecisionDemand::PrecisionDemand(func::FuncOp func) {
+  Solver(*this).run(func.getBody().front());
+  for (Operation *router : routers)
+    addProductsBefore(router, beforeRouters);
+}

@@ -58,10 +58,14 @@ public:
   /// because a factor is made of the model's integers.
   bool isExactProduct(mlir::Operation *op) const { return exactProducts.contains(op); }
 
+  /// A product that a router's scores are made of, however far behind: what rounding does to it may change which
+  /// further products there are.
+  bool isBeforeRouter(mlir::Operation *op) const { return beforeRouters.contains(op); }
+
 private:
   class Solver;
   llvm::DenseMap<mlir::Value, unsigned> demand;
-  llvm::DenseSet<mlir::Operation *> exactProducts;
+  llvm::DenseSet<mlir::Operation *> exactProducts, routers, beforeRouters;
 };
 
 } // namespace kt

@@ -18,7 +18,7 @@
 namespace kt {
 
 /// Why a weight stays as it is, or has more bits than a user asks for.
-enum class WideReason { excluded, small, notFinite, exact, type, unpacked, place, lowSignalToNoise };
+enum class WideReason { excluded, small, notFinite, exact, type, unpacked, place, lowSignalToNoise, router };
 
 /// What rounding cost a weight.
 struct RoundingLoss {

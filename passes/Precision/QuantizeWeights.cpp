@@ -58,7 +58,7 @@ public:
       if (!bodiesOf(op).empty())
         for (OpOperand &operand : op->getOpOperands())
           if (std::optional<Int8Place> place = int8PlaceOf(op, operand.getOperandNumber(), demand))
-            add(operand, std::move(*place));
+            add(operand, std::move(*place), demand.isBeforeRouter(op));
     });
     if (std::optional<std::string> unknown = excluded.unmatched())
       return emitError(UnknownLoc::get(func.getContext())) << "excluded from quantisation: " << *unknown;
@@ -97,7 +97,7 @@ private:
     NodeNames nodes;
   };
 
-  void add(OpOperand &operand, Int8Place place) {
+  void add(OpOperand &operand, Int8Place place, bool beforeRouter) {
     Operation *op = operand.getOwner();
     ConstantOp constant = place.constant;
     if (!place.kept)
@@ -118,6 +118,9 @@ private:
         weights.back()->moreBits =
             KeptWide{WideReason::place, weights.back()->place.isTable ? "no INT4 for what rows are looked up in"
                                                                       : "no INT4 for convolutions"};
+      if (beforeRouter)
+        weights[it->second]->widen(
+            {WideReason::router, "what it makes reaches a router: rounded to INT4 it would change what is chosen"});
       uses.push_back({op, operand.getOperandNumber(), it->second});
       nodes = &weights[it->second]->nodes;
     }

@@ -59,6 +59,14 @@ void QuantizedWeight::addMoments(ArrayRef<float> sums) {
     importance[k] += float(sum / total * (double)sums.size() + kLeast);
 }
 
+void QuantizedWeight::widen(KeptWide why) {
+  if (!blocks || blocks->bits == 8)
+    return;
+  QuantFormat wider = QuantFormat::int8();
+  blocks = BlockFormat{wider.bits, wider.group}.fitting(layout.length);
+  moreBits = std::move(why);
+}
+
 void QuantizedWeight::quantize(int64_t begin, int64_t end, RoundingError &cost) {
   ArrayRef<char> from = constant.bytes();
   char *to = bytes.getMutableData().data();
@@ -101,10 +109,8 @@ bool QuantizedWeight::tryAgain(std::optional<double> asked) {
       kept = KeptWide{WideReason::lowSignalToNoise, words};
       return false;
     }
-    moreBits = KeptWide{WideReason::lowSignalToNoise, words};
     lessSignalToNoise = signalToNoise();
-    QuantFormat wider = QuantFormat::int8();
-    blocks = BlockFormat{wider.bits, wider.group}.fitting(layout.length);
+    widen(KeptWide{WideReason::lowSignalToNoise, words});
     return true;
   }
   return false;

@@ -32,6 +32,8 @@ public:
   void begin();
   /// What the k's are multiplied by, one use more.
   void addMoments(llvm::ArrayRef<float> sums);
+  /// In INT8 rather than INT4, and why; a table or a weight that is so already stays as it is.
+  void widen(KeptWide why);
   void quantize(int64_t begin, int64_t end, RoundingError &cost);
   /// With all of it done and `error` summed up: whether it is to be quantised again, in another format that it has now.
   bool tryAgain(std::optional<double> minSignalToNoise);

@@ -90,6 +90,7 @@ public:
 
   unsigned of(llvm::StringRef name) { return demand->of(values.lookup(name)); }
   bool isExact(llvm::StringRef name) { return demand->isExactProduct(values.lookup(name).getDefiningOp()); }
+  bool isBeforeRouter(llvm::StringRef name) { return demand->isBeforeRouter(values.lookup(name).getDefiningOp()); }
 
 private:
   mlir::OwningOpRef<mlir::ModuleOp> module;
@@ -172,8 +173,31 @@ TEST(PrecisionDemand, ARouterAndTheStreamItReads) {
     EXPECT_TRUE(g.of(v) & Demand::Stream) << v;
   EXPECT_FALSE(g.isExact("%p"));
   EXPECT_FALSE(g.isExact("%expert"));
+  EXPECT_TRUE(g.isBeforeRouter("%p"));
+  for (const char *v : {"%logits", "%expert", "%r"})
+    EXPECT_FALSE(g.isBeforeRouter(v)) << v;
   for (const char *v : {"%expert", "%o", "%h2"})
     EXPECT_EQ(g.of(v), 0u) << v;
+}
+
+TEST(PrecisionDemand, WhatABranchOrALoopMakesReachesARouter) {
+  std::string branch = "%f = kt.if #kt.expr<n> {symbols = [], then_sizes = [], else_sizes = []} -> " + kType +
+                       " then {\n" + product("%a", "%x", "%w") + "kt.yield %a : " + kType + "\n} else {\n" +
+                       product("%b", "%p", "%w") + "kt.yield %b : " + kType + "\n}\n";
+  std::string loop = "%l = kt.loop init(%f : " + kType +
+                     ") {trips = #kt.expr<3>, induction = \"?i\", iterations = \"?t\", symbols = [], first_sizes = [], "
+                     "next_sizes = [], reverse = array<i1>} -> " +
+                     kType + " do {\n^bb0(%c: " + kType + "):\n" + product("%d", "%c", "%w") +
+                     "kt.yield %d : " + kType + "\n}\n";
+  Graph g(product("%p", "%x", "%w") + branch + loop + product("%logits", "%l", "%w") + sort("%logits") +
+          "%gate = kt.generic ins(%idx : !kt.tensor<[n, 2] x i64>) -> " + kType +
+          " {\n^bb0(%V: !kt.tensor<[n, 2] x i64>, %i: index, %j: index):\n%c = arith.constant 0 : index\n%v = kt.read "
+          "%V[%i, %c] : !kt.tensor<[n, 2] x i64> -> i64\n%u = arith.sitofp %v : i64 to f32\nkt.yield %u : f32\n}\n" +
+          product("%r", "%gate", "%w"));
+  EXPECT_TRUE(g.isExact("%logits"));
+  for (const char *v : {"%p", "%a", "%b", "%d"})
+    EXPECT_TRUE(g.isBeforeRouter(v)) << v;
+  EXPECT_FALSE(g.isBeforeRouter("%r"));
 }
 
 TEST(PrecisionDemand, AnAnswerIsNoRouteAndAVocabularyNoChoice) {
@@ -184,6 +208,7 @@ TEST(PrecisionDemand, AnAnswerIsNoRouteAndAVocabularyNoChoice) {
   EXPECT_TRUE(g.isExact("%logits"));
   EXPECT_TRUE(g.of("%m") & Demand::Factor);
   EXPECT_EQ(g.of("%h"), 0u);
+  EXPECT_FALSE(g.isBeforeRouter("%p"));
 
   std::string many = "!kt.tensor<[n, 2048] x f32>";
   Graph v(product("%logits", "%x", "%big", "", "%acc", "2048") + "%val, %idx = kt.sort %logits {descending = true} : " +
