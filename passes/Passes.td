@@ -313,6 +313,15 @@ def MergeEqual : Pass<"kt-merge-equal", "::mlir::func::FuncOp"> {
   }];
 }
 
+def RaiseDequantize : Pass<"kt-raise-dequantize", "::mlir::func::FuncOp"> {
+  let summary = "Weights that a model has in few bits stay so";
+  let description = [{
+    **Requires** what import leaves of DequantizeLinear: one `kt.generic`, with views, transpositions and conversions of floats between it and its readers. **Guarantees** that a product's
+    right side that stands for constant integers of 2, 4 or 8 bits is a `kt.dequantize`, where the k's of its groups share scales and zero points and it takes fewer bytes so; and so are tables of which rows are read that
+    data says. **Does not** change products whose left side was dequantised from 8 bits as well, nor factors with a batch.
+  }];
+}
+
 def RaiseNorms : Pass<"kt-raise-norms", "::mlir::func::FuncOp"> {
   let summary = "Recognises layer and RMS norms that were spelled out";
   let description = [{

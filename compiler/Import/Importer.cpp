@@ -28,6 +28,7 @@ static const OpTable &definitions() {
     registerContract(table);
     registerQuantize(table);
     registerNBits(table);
+    registerBlockTables(table);
     registerControlFlow(table);
     registerRecurrent(table);
     registerAttention(table);

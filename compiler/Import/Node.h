@@ -70,6 +70,7 @@ void registerReduce(OpTable &table);
 void registerContract(OpTable &table);
 void registerQuantize(OpTable &table);
 void registerNBits(OpTable &table);
+void registerBlockTables(OpTable &table);
 void registerControlFlow(OpTable &table);
 void registerRecurrent(OpTable &table);
 void registerAttention(OpTable &table);

@@ -56,6 +56,8 @@ void kt::buildPhase(OpPassManager &pm, Phase phase, const PipelineOptions &optio
     };
     pm.addPass(createSolveSizes());
     clean();
+    // Before constants are folded, which widens them.
+    pm.addNestedPass<func::FuncOp>(createRaiseDequantize());
     // Products take transposed weights as they lie: a copy in another order would be made only to be packed.
     if (options.optLevel > 0)
       pm.addNestedPass<func::FuncOp>(createAbsorbLayouts());

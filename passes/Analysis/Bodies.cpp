@@ -137,6 +137,13 @@ bool kt::comesFromData(Value number) {
   return false;
 }
 
+bool kt::looksUpRows(Operation *op, unsigned number) {
+  SmallVector<ReadOp> reads = readsOf(op, number);
+  return !reads.empty() && llvm::all_of(reads, [](ReadOp r) {
+    return !r.getOtherwise() && r.getIndices().size() == 2 && comesFromData(r.getIndices()[0]);
+  });
+}
+
 void kt::setBodyOperand(Operation *op, unsigned number, Value value) {
   op->setOperand(firstBodyOperand(op) + number, value);
   for (BodyRef body : bodiesOf(op))

@@ -43,6 +43,9 @@ llvm::SmallVector<ReadOp> readsOf(mlir::Operation *op, unsigned number);
 /// Whether a number of a body is made from an element of a tensor.
 bool comesFromData(mlir::Value number);
 
+/// Whether `op` reads body operand `number`, a matrix, in rows that data says, and in no other way.
+bool looksUpRows(mlir::Operation *op, unsigned number);
+
 /// Makes `value` body operand `number` of `op`, whose bodies' arguments get its type; reads are as they were.
 void setBodyOperand(mlir::Operation *op, unsigned number, mlir::Value value);
 

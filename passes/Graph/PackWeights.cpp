@@ -6,12 +6,17 @@
 //   %w = dequantize %q, %s                   %p = constant [n ceildiv 16, k ceildiv group, bytes of a block]
 //   %r = matmul %x, %w                   ->  %r = matmul %x, %p {packed, blocks}
 //
+//   %t = dequantize %q, %s               ->  generic { (read %q[i, j] - 8) * read %s[i, j floordiv group] }
+//   generic { read %t[i, j] }, i of data     or, with the %q and %s of a product, the elements of its %p
+//
 //===----------------------------------------------------------------------===//
 
 #include "passes/Graph/PackWeights.h"
 #include "mlir/IR/Threading.h"
 #include "passes/Analysis/Bodies.h"
 #include "passes/Passes.h"
+#include "passes/Precision/TiedWeights.h"
+#include "llvm/ADT/MapVector.h"
 
 namespace kt {
 #define GEN_PASS_DEF_PACKWEIGHTS
@@ -181,7 +186,7 @@ namespace {
 /// What a packed constant is made of: tied weights are packed once.
 using Source = std::tuple<Operation *, Attribute, unsigned, SymTensorType>;
 
-bool packRhs(MatmulOp op, DenseMap<Source, Value> &done) {
+bool packRhs(MatmulOp op, llvm::MapVector<Source, Value> &done) {
   std::optional<ConstantFactor> factor = constantFactorOf(op);
   if (!factor)
     return false;
@@ -231,14 +236,64 @@ void replaceByConstant(DequantizeOp op) {
   op.replaceAllUsesWith(makeConstant(b, op.getLoc(), type, std::move(out), name.value_or("")).getResult());
 }
 
+/// Products' weights of few bits and what they are packed in.
+using Packed = SmallVector<std::pair<DequantizeOp, Value>>;
+
+/// Rows that are looked up are read where they lie in few bits: in a product's weights, if those are the same numbers.
+void readTable(Operation *op, unsigned operand, DequantizeOp table, const Packed &packed) {
+  const auto *tied = llvm::find_if(packed, [&](auto &p) { return areTied(table, p.first); });
+  SmallVector<ReadOp> reads = readsOf(op, operand);
+  unsigned scales = 0, zeros = 0;
+  if (tied != packed.end()) {
+    tied->second.getDefiningOp()->moveBefore(&op->getParentOfType<func::FuncOp>().getBody().front().front());
+    setBodyOperand(op, operand, tied->second);
+  } else {
+    setBodyOperand(op, operand, table.getNumbers());
+    scales = addBodyOperand(op, table.getScales());
+    zeros = table.getZeros() ? addBodyOperand(op, table.getZeros()) : 0;
+  }
+  for (ReadOp read : reads) {
+    OpBuilder b(read);
+    Location loc = read.getLoc();
+    Block *body = read->getBlock();
+    Value row = read.getIndices()[0], column = read.getIndices()[1];
+    unsigned leading = cast<BlockArgument>(read.getTensor()).getArgNumber() - operand;
+    auto argument = [&](unsigned number) -> Value { return body->getArgument(leading + number); };
+    Value element = tied != packed.end() ? readBlocks(b, loc, table.blocks(), read.getTensor(), row, column)
+                                         : readRows(b, loc, table.blocks(), read.getTensor(), argument(scales),
+                                                    table.getZeros() ? argument(zeros) : Value(), row, column);
+    Type old = read.getResult().getType();
+    if (old != b.getF32Type())
+      element = arith::TruncFOp::create(b, loc, old, element);
+    read.replaceAllUsesWith(element);
+    read.erase();
+  }
+}
+
 struct PackWeightsPass : kt::impl::PackWeightsBase<PackWeightsPass> {
   void runOnOperation() override {
     if (!isGraph(getOperation()))
       return;
-    DenseMap<Source, Value> done;
+    llvm::MapVector<Source, Value> done;
     getOperation()->walk([&](MatmulOp op) { packRhs(op, done); });
     SmallVector<DequantizeOp> left;
     getOperation()->walk([&](DequantizeOp op) { left.push_back(op); });
+    Packed packed;
+    for (auto &[source, value] : done)
+      if (auto quantized = dyn_cast_or_null<DequantizeOp>(std::get<0>(source)))
+        packed.push_back({quantized, value});
+    for (DequantizeOp op : left) {
+      SmallVector<std::pair<Operation *, unsigned>> lookups; // reading them adds operands
+      for (OpOperand &use : op.getResult().getUses()) {
+        Operation *user = use.getOwner();
+        unsigned first = firstBodyOperand(user);
+        if (isConstant(op) && !bodiesOf(user).empty() && use.getOperandNumber() >= first &&
+            looksUpRows(user, use.getOperandNumber() - first))
+          lookups.push_back({user, use.getOperandNumber() - first});
+      }
+      for (auto [user, operand] : lookups)
+        readTable(user, operand, op, packed);
+    }
     for (DequantizeOp op : left) {
       if (!op.use_empty())
         replaceByConstant(op);

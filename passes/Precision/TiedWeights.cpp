@@ -3,6 +3,7 @@
 #include "passes/Precision/TiedWeights.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/IR/Threading.h"
+#include "passes/Analysis/Bodies.h"
 #include <atomic>
 
 using namespace mlir;
@@ -33,6 +34,19 @@ bool kt::areTied(ConstantOp table, ConstantOp panels) {
     }
   });
   return same;
+}
+
+bool kt::areTied(DequantizeOp table, DequantizeOp product) {
+  SymTensorType rows = table.getResult().getType(), columns = product.getResult().getType();
+  auto bytesOf = [](Value v) -> ArrayRef<char> {
+    auto constant = v ? throughReshapes(v).getDefiningOp<ConstantOp>() : ConstantOp();
+    return constant ? constant.bytes() : ArrayRef<char>();
+  };
+  ArrayRef<char> numbers = bytesOf(table.getNumbers());
+  return table.blocks() == product.blocks() && rows.getDims() == columns.getDims() &&
+         (int64_t)numbers.size() >= kLeastBytes && numbers == bytesOf(product.getNumbers()) &&
+         bytesOf(table.getScales()) == bytesOf(product.getScales()) &&
+         bytesOf(table.getZeros()) == bytesOf(product.getZeros());
 }
 
 namespace {
@@ -98,6 +112,29 @@ Value kt::readBlocks(OpBuilder &b, Location loc, BlocksAttr blocks, Value weight
     Value shift = arith::IndexCastOp::create(b, loc, i32, k.rem(low, 8));
     q = arith::AndIOp::create(b, loc, arith::ShRUIOp::create(b, loc, q, shift), k.number(i32, blocks.mask()));
   }
-  q = arith::SubIOp::create(b, loc, q, k.number(i32, blocks.middle()));
+  Value zero = blocks.getZeros() ? k.widen(byteAt(k.add(own, blocks.zerosAt())), i32) : k.number(i32, blocks.middle());
+  q = arith::SubIOp::create(b, loc, q, zero);
+  return arith::MulFOp::create(b, loc, arith::SIToFPOp::create(b, loc, f32, q), scale);
+}
+
+Value kt::readRows(OpBuilder &b, Location loc, BlocksAttr blocks, Value numbers, Value scales, Value zeros, Value row,
+                   Value column) {
+  Numbers k{b, loc};
+  Type i32 = b.getI32Type(), f32 = b.getF32Type();
+  Value group = k.div(column, blocks.getGroup()), inside = k.rem(column, blocks.getGroup());
+  auto readAt = [&](Value tensor, std::initializer_list<Value> at) -> Value {
+    return ReadOp::create(b, loc, tensor, llvm::to_vector(at));
+  };
+  Value bit = k.mul(inside, blocks.getBits());
+  Value q = k.widen(readAt(numbers, {row, group, k.div(bit, 8)}), i32);
+  if (blocks.getBits() < 8) {
+    Value shift = arith::IndexCastOp::create(b, loc, i32, k.rem(bit, 8));
+    q = arith::AndIOp::create(b, loc, arith::ShRUIOp::create(b, loc, q, shift), k.number(i32, blocks.mask()));
+  }
+  Value zero = zeros ? k.widen(readAt(zeros, {row, group}), i32) : k.number(i32, blocks.middle());
+  q = arith::SubIOp::create(b, loc, q, zero);
+  Value scale = readAt(scales, {row, group});
+  if (scale.getType() != f32)
+    scale = arith::ExtFOp::create(b, loc, f32, scale);
   return arith::MulFOp::create(b, loc, arith::SIToFPOp::create(b, loc, f32, q), scale);
 }
