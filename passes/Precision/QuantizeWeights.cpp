@@ -73,7 +73,7 @@ public:
       for (const auto &weight : weights)
         if ((weight->tied != nullptr) == tied && !weight->isStoredWithProduct())
           some.push_back(weight.get());
-      quantizeAll(func.getContext(), some, minSignalToNoise);
+      inRounds(func, some);
     }
     warnOfLosses(func);
     for (const Use &use : uses)
@@ -96,6 +96,45 @@ private:
     Int8Place place;
     NodeNames nodes;
   };
+
+  /// Weights as they were are given back a round at a time, so that a model is not in memory twice. Rounds follow from
+  /// sizes.
+  void inRounds(func::FuncOp func, ArrayRef<QuantizedWeight *> some) {
+    constexpr uint64_t kRoundBytes = 256 << 20;
+    SmallPtrSet<const QuantizedWeight *, 16> readElsewhere = weightsReadElsewhere(func);
+    while (!some.empty()) {
+      size_t count = 0;
+      for (uint64_t bytes = 0; count < some.size() && bytes < kRoundBytes; ++count)
+        bytes += some[count]->constant.bytes().size();
+      quantizeAll(func.getContext(), llvm::to_vector(some.take_front(count)), minSignalToNoise);
+      for (const QuantizedWeight *weight : some.take_front(count))
+        if (!weight->kept && !readElsewhere.contains(weight))
+          weight->giveBack();
+      some = some.drop_front(count);
+    }
+  }
+
+  /// Weights whose bytes something reads that is not to read them in few bits.
+  SmallPtrSet<const QuantizedWeight *, 16> weightsReadElsewhere(func::FuncOp func) {
+    DenseMap<std::pair<Operation *, unsigned>, size_t> replaced;
+    for (const Use &use : uses)
+      replaced[{use.op, use.operand}] = use.weight;
+    DenseMap<const char *, unsigned> constants; // that have the same bytes
+    func.walk([&](ConstantOp op) { ++constants[op.bytes().data()]; });
+    bool isAlone = llvm::hasSingleElement(func->getBlock()->getOperations()); // others may have constants of its bytes
+    SmallPtrSet<const QuantizedWeight *, 16> out;
+    for (auto [number, weight] : llvm::enumerate(weights)) {
+      ConstantOp constant = weight->constant;
+      bool elsewhere = !isAlone || constants.lookup(constant.bytes().data()) != 1;
+      for (OpOperand &use : constant.getResult().getUses()) {
+        auto there = replaced.find({use.getOwner(), use.getOperandNumber()});
+        elsewhere |= there == replaced.end() || there->second != number;
+      }
+      if (elsewhere)
+        out.insert(weight.get());
+    }
+    return out;
+  }
 
   void add(OpOperand &operand, Int8Place place, bool beforeRouter) {
     Operation *op = operand.getOwner();

@@ -15,13 +15,13 @@ namespace {
 
 constexpr int64_t kTaskElements = 1 << 16; // or a block, if that is larger: some 30 us of work
 constexpr size_t kLargePage = 2 << 20;
+constexpr uintptr_t kPage = 4096;
 
 /// Memory that the threads touch first: a vector would be filled with zeros by one. In large pages where the system has
 /// them, since faults of small ones take as long as the arithmetic.
 AsmResourceBlob allocateUntouched(size_t size) {
   AsmResourceBlob blob = HeapAsmResourceBlob::allocate(size, alignof(std::max_align_t));
 #ifdef MADV_HUGEPAGE
-  constexpr uintptr_t kPage = 4096;
   uintptr_t data = reinterpret_cast<uintptr_t>(blob.getData().data());
   uintptr_t begin = llvm::alignTo(data, kPage), end = (data + size) / kPage * kPage;
   if (size >= kLargePage)
@@ -88,6 +88,17 @@ void QuantizedWeight::quantize(int64_t begin, int64_t end, RoundingError &cost) 
     if (done == Blocked::noScale)
       scalesFit.store(false, std::memory_order_relaxed);
   }
+}
+
+void QuantizedWeight::giveBack() const {
+#ifdef MADV_DONTNEED
+  // The blob lives as long as the context does, and what it was made of may be in it, too: pages are taken out of it.
+  ArrayRef<char> old = ConstantOp(constant).bytes();
+  uintptr_t data = reinterpret_cast<uintptr_t>(old.data());
+  uintptr_t begin = llvm::alignTo(data, kPage), end = (data + old.size()) / kPage * kPage;
+  if (begin < end)
+    ::madvise(reinterpret_cast<void *>(begin), end - begin, MADV_DONTNEED); // a hint, which may be refused
+#endif
 }
 
 bool QuantizedWeight::tryAgain(std::optional<double> asked) {

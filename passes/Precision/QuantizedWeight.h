@@ -38,6 +38,9 @@ public:
   /// With all of it done and `error` summed up: whether it is to be quantised again, in another format that it has now.
   bool tryAgain(std::optional<double> minSignalToNoise);
 
+  /// The memory of the weight as it was, which nothing reads any more; what is read there is nothing.
+  void giveBack() const;
+
   double signalToNoise() const { return decibels(error.signal, error.noise); }
   /// Whether it is read where a product has it.
   bool isStoredWithProduct() const { return tied && !tied->kept; }
