@@ -272,7 +272,10 @@ LogicalResult ProgramBuilder::run(func::FuncOp func, DictionaryAttr bounds, Arra
   // copied.
   auto ret = cast<func::ReturnOp>(body.getTerminator());
   SmallVector<std::pair<Value, BufferId>> copies;
+  auto keptFor = [&](unsigned i) { return func.getResultAttrOfType<IntegerAttr>(i, kKeptFor); };
   for (auto [i, v] : llvm::enumerate(ret.getOperands())) {
+    if (keptFor(i))
+      continue;
     auto type = cast<SymTensorType>(v.getType());
     artifact::Port port;
     port.name = func.getResultAttrOfType<StringAttr>(i, "kt.name").str();
@@ -308,6 +311,16 @@ LogicalResult ProgramBuilder::run(func::FuncOp func, DictionaryAttr bounds, Arra
     return failure();
   for (auto [v, to] : copies)
     model.program.instructions.push_back(artifact::Copy{bufferOf(v), to, kNone, kNone, model.buffers[to].bytes});
+  for (auto [i, v] : llvm::enumerate(ret.getOperands()))
+    if (IntegerAttr port = keptFor(i)) { // behind the results that callers see
+      auto type = cast<SymTensorType>(v.getType());
+      artifact::KeptTensor kept;
+      kept.type = *dtypeOf(type.getElementType());
+      for (ExprAttr d : type.getDims())
+        kept.dims.push_back(expr(d));
+      kept.buffer = bufferOf(v);
+      model.outputs[port.getInt()].kept.push_back(std::move(kept));
+    }
   model.exprs = pool.take();
   makeSlices();
   return success();

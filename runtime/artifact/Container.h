@@ -21,7 +21,7 @@ struct Model;
 namespace kt::artifact {
 
 constexpr uint64_t kPage = 4096;
-constexpr uint32_t kVersion = 4;
+constexpr uint32_t kVersion = 5;
 /// Weights below a page share segments, each at a multiple of this.
 constexpr uint64_t kSmallAlignment = 64;
 /// If and Loop may nest this deep.

@@ -121,6 +121,14 @@ struct Symbol {
 /// cache that grows: a session that keeps such state has both in one piece of memory, whose dimension `axis` is the
 /// Capacity symbol. Or it is as large as the input and differs from it in a window along `axis` alone, which is then
 /// written in place. Or, without an axis, it replaces the input: a session has two pieces of memory that take turns.
+/// A tensor that sessions keep in place of what an output continues. `dims` are those of the output, but for the axis
+/// along which it grows, where there is room for the symbol of kind Capacity, and for constants.
+struct KeptTensor {
+  DType type = DType::f32;
+  std::vector<ExprId> dims;
+  BufferId buffer = kNone; // a temporary that one launch at the top level writes
+};
+
 struct Port {
   std::string name;
   DType type = DType::f32;
@@ -128,6 +136,7 @@ struct Port {
   BufferId buffer = kNone;
   uint32_t tied = kNone; // outputs: number of the input that it continues
   uint32_t axis = kNone;
+  std::vector<KeptTensor> kept; // of outputs that grow, in another form than theirs; empty: as they are
 };
 
 /// Bytes that instructions read and write. Every tensor is dense and row-major; reshaped tensors share a buffer.

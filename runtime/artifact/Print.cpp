@@ -272,12 +272,25 @@ std::vector<std::string> printShared(const Kernel &kernel, const std::vector<Exp
   return texts;
 }
 
-std::string printPort(const Model &model, const Port &port) {
-  std::string text = std::string(name(port.type)) + "[";
-  for (size_t i = 0; i < port.dims.size(); ++i)
-    text += (i ? ", " : "") + printExpr(model, port.dims[i]);
+/// With all the room that there is along dimension `grows`, where one does.
+static std::string printTensor(const Model &model, DType type, const std::vector<ExprId> &dims, size_t grows = kNone) {
+  std::string text = std::string(name(type)) + "[";
+  for (size_t i = 0; i < dims.size(); ++i)
+    text += (i ? ", " : "") + (i == grows ? "@capacity" : printExpr(model, dims[i]));
   return text + "]";
 }
+
+/// What a session has of an element of the batch for each row that it keeps, as far as that is known: where dimensions
+/// but the first and that of rows are constants.
+static uint64_t bytesOfRow(const Model &model, DType type, const std::vector<ExprId> &dims, size_t axis) {
+  uint64_t bytes = byteSize(type);
+  for (size_t d = 1; d < dims.size(); ++d)
+    if (const Expr &e = model.exprs[dims[d]]; d != axis)
+      bytes = e.op == Expr::Op::Const && e.imm >= 0 ? bytes * static_cast<uint64_t>(e.imm) : 0;
+  return bytes;
+}
+
+std::string printPort(const Model &model, const Port &port) { return printTensor(model, port.type, port.dims); }
 
 std::string printKernel(const Model &model, const Kernel &k) {
   std::string text = "kernel " + escaped(k.name) + " (" + escaped(k.family) + ") " +
@@ -349,6 +362,7 @@ std::string print(const Model &m) {
   }
   for (const Port &p : m.inputs)
     text += "input " + escaped(p.name) + " " + printPort(m, p) + " in " + buffer(p.buffer) + "\n";
+  uint64_t rowBytes = 0;
   for (const Port &p : m.outputs) {
     text += "output " + escaped(p.name) + " " + printPort(m, p) + " in " + buffer(p.buffer);
     if (p.tied != kNone)
@@ -356,8 +370,19 @@ std::string print(const Model &m) {
                : p.axis != kNone ? ", rewrites "
                                  : ", replaces ") +
               escaped(m.inputs[p.tied].name) + (p.axis == kNone ? "" : " along " + std::to_string(p.axis));
+    for (const KeptTensor &k : p.kept)
+      text += (&k == p.kept.data() ? ", kept as " : " and ") + printTensor(m, k.type, k.dims, p.axis) + " in " +
+              buffer(k.buffer);
     text += "\n";
+    if (p.tied == kNone || !grows(m, p))
+      continue;
+    if (p.kept.empty())
+      rowBytes += bytesOfRow(m, p.type, p.dims, p.axis);
+    for (const KeptTensor &k : p.kept)
+      rowBytes += bytesOfRow(m, k.type, k.dims, p.axis);
   }
+  if (rowBytes)
+    text += "states grow by " + std::to_string(rowBytes) + " bytes a row of each element of the batch\n";
   for (size_t i = 0; i < m.weights.size(); ++i) {
     const Weight &w = m.weights[i];
     text += "weight w" + std::to_string(i) + " " + escaped(w.name) + " " + name(w.type) + "[";

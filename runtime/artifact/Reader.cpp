@@ -101,9 +101,13 @@ private:
   }
 
   void decodePorts(const flatbuffers::Vector<Offset<fb::Port>> &from, std::vector<Port> &to) {
-    for (const auto *p : from)
+    for (const auto *p : from) {
       to.push_back(
-          {text(p->name()), static_cast<DType>(p->type()), numbers(p->dims()), p->buffer(), p->tied(), p->axis()});
+          {text(p->name()), static_cast<DType>(p->type()), numbers(p->dims()), p->buffer(), p->tied(), p->axis(), {}});
+      if (p->kept() && charge(*p->kept()))
+        for (const auto *k : *p->kept())
+          to.back().kept.push_back({static_cast<DType>(k->type()), numbers(k->dims()), k->buffer()});
+    }
   }
 
   Status checkSegment(uint32_t segment, const char *what, size_t index) {

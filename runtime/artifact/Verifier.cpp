@@ -234,6 +234,39 @@ private:
       if (m.buffers[p.buffer].kind != Buffer::Kind::Output)
         return reject(what + " continues an input but is in no buffer of its own");
     }
+    return checkKept(early);
+  }
+
+  /// What is kept in another form is known before a run as well, and no two are one piece of memory.
+  Status checkKept(const std::vector<bool> &early) {
+    std::vector<bool> taken(m.buffers.size());
+    for (const Port &p : m.inputs)
+      if (!p.kept.empty())
+        return reject("input " + quoted(p.name) + " says how a session keeps it, which outputs do");
+    for (const Port &p : m.outputs) {
+      std::string what = "what a session keeps of output " + quoted(p.name);
+      if (!p.kept.empty() && (p.tied == kNone || !grows(m, p)))
+        return reject("output " + quoted(p.name) + " says how a session keeps it but continues no input");
+      for (const KeptTensor &k : p.kept) {
+        KT_RETURN_IF_ERROR(checkType(k.type, what));
+        bool alike = k.dims.size() == p.dims.size();
+        for (size_t d = 0; alike && d < k.dims.size(); ++d) {
+          KT_RETURN_IF_ERROR(checkExpr(k.dims[d], "a dimension of " + what));
+          const Expr &dim = m.exprs[k.dims[d]], &given = m.exprs[m.inputs[p.tied].dims[d]];
+          alike = early[k.dims[d]] &&
+                  (d == p.axis || dim == given || (dim.op == Expr::Op::Const && given.op == Expr::Op::Const));
+        }
+        if (!alike)
+          return reject(what + " is not of its shape");
+        if (k.buffer >= m.buffers.size())
+          return reject(what + " is in buffer " + number(k.buffer) + " but there are " + number(m.buffers.size()));
+        if (m.buffers[k.buffer].kind != Buffer::Kind::Temporary || !early[m.buffers[k.buffer].bytes])
+          return reject(what + " is in buffer " + number(k.buffer) + ", which is no temporary of a known size");
+        if (taken[k.buffer])
+          return reject(what + " is in buffer " + number(k.buffer) + ", which keeps something else");
+        taken[k.buffer] = true;
+      }
+    }
     return {};
   }
 

@@ -55,6 +55,10 @@ public:
         return Status::rejected(what + " is in buffer " + number(port.buffer) + ", which the program does not define");
       for (ExprId dim : port.dims)
         KT_RETURN_IF_ERROR(known(dim, "a dimension of " + what));
+      for (const KeptTensor &kept : port.kept)
+        if (!states[kept.buffer].live)
+          return Status::rejected("what a session keeps of " + what + " is in buffer " + number(kept.buffer) +
+                                  ", which the program does not define");
     }
     return {};
   }

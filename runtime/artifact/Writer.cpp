@@ -116,7 +116,12 @@ public:
     auto port = [&](const Port &p) {
       auto name = b.CreateString(p.name);
       auto dims = b.CreateVector(p.dims);
-      return fb::CreatePort(b, name, static_cast<uint8_t>(p.type), dims, p.buffer, p.tied, p.axis);
+      flatbuffers::Offset<flatbuffers::Vector<flatbuffers::Offset<fb::KeptTensor>>> kept;
+      if (!p.kept.empty())
+        kept = encodeEach(b, p.kept, [&](const KeptTensor &k) {
+          return fb::CreateKeptTensor(b, static_cast<uint8_t>(k.type), b.CreateVector(k.dims), k.buffer);
+        });
+      return fb::CreatePort(b, name, static_cast<uint8_t>(p.type), dims, p.buffer, p.tied, p.axis, kept);
     };
     auto inputs = encodeEach(b, model.inputs, port);
     auto outputs = encodeEach(b, model.outputs, port);

@@ -110,19 +110,24 @@ Status Executor::lookAtInputs(std::span<const InputView> inputs) {
     const Port &port = m.inputs[i];
     Storage &storage = fixed[port.buffer];
     inputNumerics[i] = 0;
-    NumericsCount count{port.type};
-    if (!NumericsCount::counts(port.type))
-      continue;
     if (!keepsInput(i)) {
+      if (!NumericsCount::counts(port.type))
+        continue;
+      NumericsCount count{port.type};
       if (inputs[i].onDevice)
         KT_RETURN_IF_ERROR(lookAt(storage, 0, inputBytes(i) / byteSize(port.type), 0, count));
       else
         count.add(inputs[i].data, inputBytes(i) / byteSize(port.type), 0);
       if (count.isFaulty(numerics))
         warn("input '" + escaped(port.name) + "'", count, inputs[i].dims);
-    } else {
-      const Kept &k = kept[keptBy[i]];
-      KT_RETURN_IF_ERROR(lookAtKept(k, storage, k.held, count));
+      inputNumerics[i] = bitsOf(count, numerics);
+      continue;
+    }
+    for (const Kept &k : kept) { // there may be several for an input
+      if (k.input != i || !NumericsCount::counts(k.type))
+        continue;
+      NumericsCount count{k.type};
+      KT_RETURN_IF_ERROR(lookAtKept(k, fixed[k.root], k.held, count));
       std::vector<int64_t> dims = k.dims;
       if (k.grows)
         dims[k.axis] = k.held;
@@ -132,10 +137,10 @@ Status Executor::lookAtInputs(std::span<const InputView> inputs) {
       // data in some models, so that not all of what the state then has is written: the rest shall not look faulty.
       if (k.grows)
         KT_RETURN_IF_ERROR(forEachPiece(k, k.held, k.next, [&](uint64_t offset, uint64_t elements, uint64_t) {
-          return stream->zero(static_cast<char *>(k.memory) + offset, elements * byteSize(port.type));
+          return stream->zero(static_cast<char *>(k.memory) + offset, elements * byteSize(k.type));
         }));
+      inputNumerics[i] |= bitsOf(count, numerics);
     }
-    inputNumerics[i] = bitsOf(count, numerics);
   }
   return {};
 }
@@ -221,7 +226,7 @@ Status Executor::lookAtResults(const Launch &i, const PreparedLaunch &prepared, 
 /// Calls `fn` with where elements [begin, end) of a state along the dimension that grows lie in its memory: the offset
 /// in bytes, how many behind one another, and the number of the first in a tensor that ends at `end`.
 template <typename Fn> Status Executor::forEachPiece(const Kept &k, int64_t begin, int64_t end, Fn fn) const {
-  uint64_t size = byteSize(m.inputs[k.input].type);
+  uint64_t size = byteSize(k.type);
   auto product = [&](size_t from, size_t to) {
     uint64_t n = 1;
     for (size_t d = from; d < to; ++d)

@@ -407,7 +407,9 @@ Status Executor::repeatOnce() {
   for (size_t i = 0; i < m.inputs.size(); ++i) {
     Storage &storage = fixed[m.inputs[i].buffer];
     if (keepsInput(i)) {
-      storage.bytes = fixed[kept[keptBy[i]].root].bytes = kept[keptBy[i]].bytes; // where the latest run had it
+      for (Kept &k : kept) // where the latest run had it
+        if (k.input == i)
+          storage.bytes = fixed[k.root].bytes = k.bytes;
     } else if (again && deviceInputs[i]) {
       place(m.inputs[i].buffer, deviceInputs[i]);
     } else if (again) {

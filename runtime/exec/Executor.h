@@ -164,7 +164,9 @@ private:
   struct Kept {
     uint32_t input, output, axis;
     bool grows;
-    artifact::BufferId root; // the output's memory
+    artifact::BufferId root;            // the output's memory, or `tensor`'s
+    artifact::DType type;               // of what is there
+    const artifact::KeptTensor *tensor; // what is kept in place of the output; null: that itself
     void *memory = nullptr, *other = nullptr;
     uint64_t bytes = 0;                       // of one
     std::vector<int64_t> dims = {};           // of the memory
@@ -275,7 +277,7 @@ private:
   // State
   uint64_t capacity = 0; // 0: nothing is kept
   std::vector<Kept> kept;
-  std::vector<uint32_t> keptBy;    // by input: number in `kept`, or kNone
+  std::vector<uint32_t> keptBy;    // by input: number in `kept` of the first that there is for it, or kNone
   std::vector<void *> homes;       // by buffer: memory that is no plan's, or null
   std::shared_ptr<PagePool> pages; // null: what grows lies in one piece
   /// The session's pages: for each kPageRows rows those of the batch's elements. `blocks` are there.

@@ -97,17 +97,20 @@ Status PagePool::findStates() {
       continue;
     const Port &from = m.inputs[to.tied];
     Status no = Status::usage("input '" + escaped(from.name) + "' cannot be kept in pages: ");
-    std::vector<int64_t> page(from.dims.size(), 1);
-    for (size_t d = 1; d < from.dims.size(); ++d)
-      if (const Expr &dim = m.exprs[from.dims[d]]; d == to.axis)
-        page[d] = kPageRows;
-      else if (dim.op == Expr::Op::Const)
-        page[d] = dim.imm;
-      else
-        return Status::usage(no.message() + "dimension " + std::to_string(d) + " is no constant");
-    auto bytes = tensorBytes(from.type, page);
-    if (to.axis == 0 || !bytes)
-      return Status::usage(no.message() + "it grows along its first dimension, or is too large");
+    auto pageBytes = [&](DType type, const std::vector<ExprId> &dims) -> Result<uint64_t> {
+      std::vector<int64_t> page(dims.size(), 1);
+      for (size_t d = 1; d < dims.size(); ++d)
+        if (const Expr &dim = m.exprs[dims[d]]; d == to.axis)
+          page[d] = kPageRows;
+        else if (dim.op == Expr::Op::Const)
+          page[d] = dim.imm;
+        else
+          return Status::usage(no.message() + "dimension " + std::to_string(d) + " is no constant");
+      auto bytes = tensorBytes(type, page);
+      if (to.axis == 0 || !bytes)
+        return Status::usage(no.message() + "it grows along its first dimension, or is too large");
+      return *bytes;
+    };
     if (!first)
       first = &from;
     const Port &other = m.outputs[all.empty() ? i : all.front().output];
@@ -115,10 +118,21 @@ Status PagePool::findStates() {
         !(m.exprs[from.dims[to.axis]] == m.exprs[first->dims[other.axis]]))
       return Status::usage(no.message() + "it has another batch, or another length, than '" + escaped(first->name) +
                            "'");
-    all.push_back({i, nullptr, *bytes});
-    readers.add(from.buffer, to.tied);
-    if (BufferId root = program.info->outputRoots[i]; root != kNone)
-      readers.add(root, to.tied);
+    auto add = [&](BufferId root, DType type, const std::vector<ExprId> &dims) -> Status {
+      auto bytes = pageBytes(type, dims);
+      if (!bytes.ok())
+        return std::move(bytes).status();
+      all.push_back({i, root, nullptr, *bytes});
+      if (root != kNone)
+        readers.add(root, to.tied);
+      return {};
+    };
+    if (to.kept.empty()) {
+      KT_RETURN_IF_ERROR(add(program.info->outputRoots[i], from.type, from.dims));
+      readers.add(from.buffer, to.tied);
+    }
+    for (const KeptTensor &kept : to.kept)
+      KT_RETURN_IF_ERROR(add(kept.buffer, kept.type, kept.dims));
   }
   if (all.empty())
     return Status::usage("pages are for states that grow, but no output of the model continues an input in this way");
@@ -148,8 +162,8 @@ PagePool::~PagePool() {
     program.account->release(state.memory, bytesOf(state));
 }
 
-const PagePool::State *PagePool::stateOf(uint32_t output) const {
-  auto found = std::find_if(all.begin(), all.end(), [&](const State &state) { return state.output == output; });
+const PagePool::State *PagePool::stateOf(BufferId root) const {
+  auto found = std::find_if(all.begin(), all.end(), [&](const State &state) { return state.root == root; });
   return found == all.end() ? nullptr : &*found;
 }
 

@@ -24,12 +24,13 @@ public:
 
   /// A state's memory, which is in one piece.
   struct State {
-    uint32_t output; // which continues an input
+    uint32_t output;         // which continues an input
+    artifact::BufferId root; // of its memory in a program
     void *memory = nullptr;
     uint64_t pageBytes = 0;
   };
   const std::vector<State> &states() const { return all; }
-  const State *stateOf(uint32_t output) const;
+  const State *stateOf(artifact::BufferId root) const;
   /// With the page that is nobody's.
   uint64_t bytesOf(const State &state) const { return state.pageBytes * (count + 1); }
   uint64_t bytes() const;

@@ -26,11 +26,17 @@ Status Executor::keepState(uint64_t room) {
     const Port &port = m.outputs[i];
     if (port.tied == kNone)
       continue;
-    BufferId root = program.info->outputRoots[i];
-    if (root == kNone)
-      return Status::rejected("output '" + escaped(port.name) + "' continues an input but has no memory of its own");
     keptBy[port.tied] = static_cast<uint32_t>(kept.size());
-    kept.push_back({port.tied, i, port.axis, grows(m, port), root});
+    auto keep = [&](BufferId root, DType type, const KeptTensor *tensor) -> Status {
+      if (root == kNone || !program.info->planned[root])
+        return Status::rejected("output '" + escaped(port.name) + "' continues an input but has no memory of its own");
+      kept.push_back({port.tied, i, port.axis, grows(m, port), root, type, tensor});
+      return {};
+    };
+    if (port.kept.empty())
+      KT_RETURN_IF_ERROR(keep(program.info->outputRoots[i], port.type, nullptr));
+    for (const KeptTensor &tensor : port.kept)
+      KT_RETURN_IF_ERROR(keep(tensor.buffer, tensor.type, &tensor));
   }
   if (kept.empty())
     return Status::usage("a capacity is given but the model keeps no state: no output of it continues an input");
@@ -75,7 +81,8 @@ Status Executor::prepareKept() {
     std::vector<int64_t> dims;
     for (size_t d = 0; d < from.dims.size(); ++d) {
       int64_t rows = pages ? kPageRows : static_cast<int64_t>(capacity);
-      auto dim = d == k.axis && k.grows ? Result<int64_t>(rows) : values.get(from.dims[d]);
+      auto dim =
+          d == k.axis && k.grows ? Result<int64_t>(rows) : values.get(k.tensor ? k.tensor->dims[d] : from.dims[d]);
       if (!dim.ok())
         return std::move(dim).status().in(text());
       dims.push_back(*dim);
@@ -95,9 +102,13 @@ Status Executor::prepareKept() {
     if (k.memory && k.dims == dims)
       continue;
     if (k.memory && (k.grows ? k.held > 0 : k.begun)) // an empty one may have another shape
-      return Status::usage(text() + ": expected " + shapeText(from.type, k.dims) + " but this run needs " +
-                           shapeText(from.type, dims) + "; reset the session to begin with another shape");
+      return Status::usage(text() + ": expected " + shapeText(k.type, k.dims) + " but this run needs " +
+                           shapeText(k.type, dims) + "; reset the session to begin with another shape");
     KT_RETURN_IF_ERROR(giveHome(k, dims));
+    if (auto bytes = values.get(m.buffers[k.root].bytes);
+        k.tensor && bytes.ok() && *bytes > static_cast<int64_t>(k.bytes))
+      return Status::rejected(text() + ": kept in " + std::to_string(k.bytes) + " bytes but its buffer has " +
+                              std::to_string(*bytes));
   }
   if (!inPages)
     return {};
@@ -109,17 +120,17 @@ Status Executor::prepareKept() {
 Status Executor::giveHome(Kept &k, const std::vector<int64_t> &dims) {
   const Port &port = m.inputs[k.input];
   if (k.grows && pages) {
-    const PagePool::State *state = pages->stateOf(k.output);
+    const PagePool::State *state = pages->stateOf(k.root);
     k.memory = state->memory;
     k.bytes = pages->bytesOf(*state);
     k.dims = dims;
     planned = false;
     return {};
   }
-  auto bytes = tensorBytes(port.type, dims);
+  auto bytes = tensorBytes(k.type, dims);
   if (!bytes)
     return Status::usage("input '" + escaped(port.name) + "', which the session keeps, would be " +
-                         shapeText(port.type, dims) + ", which is too large");
+                         shapeText(k.type, dims) + ", which is too large");
   KT_RETURN_IF_ERROR(settle());
   release(k);
   for (void **memory : {&k.memory, &k.other}) {
@@ -150,7 +161,8 @@ void Executor::release(Kept &k) {
       program.account->release(std::exchange(*memory, nullptr), k.bytes);
 }
 
-/// Both names of what is kept, in the plan at hand.
+/// Both names of what is kept, in the plan at hand. What is kept in another form has nothing under the input's name, of
+/// which no element is read then; it is a place all the same.
 void Executor::placeKept() {
   for (const Kept &k : kept)
     for (BufferId id : {m.inputs[k.input].buffer, k.root}) {

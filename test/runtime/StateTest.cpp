@@ -8,6 +8,8 @@
 #include "runtime/artifact/Verifier.h"
 #include "test/runtime/TestModel.h"
 
+#include <functional>
+
 namespace kt::test {
 namespace {
 
@@ -145,6 +147,42 @@ TEST(State, WhatIsReplacedHasOneShape) {
   Status status = verifyModel(b.model);
   EXPECT_EQ(status.code(), Code::rejected);
   EXPECT_EQ(status.message(), "output 'y' continues input 'x', which is not of its shape");
+}
+
+/// What is kept in place of an output is what a verifier lets through: of one that grows, in temporaries of its own.
+TEST(State, KeptInAnotherFormIsVerified) {
+  auto model = [](bool grows, const std::function<void(ModelBuilder &, Port &, BufferId)> &change) {
+    ModelBuilder b;
+    ExprId n = b.value(b.symbol("past", Symbol::Kind::Input, 0, 1000));
+    ExprId all = grows ? b.expr(Expr::Op::Add, n, b.constant(1)) : n, four = b.constant(4);
+    BufferId x = b.input("x", DType::f32, n), y = b.output("y", DType::f32, all);
+    BufferId t = b.temporary(b.expr(Expr::Op::Mul, all, four));
+    b.emit(b.scale(x, t, n, b.constant(2)), b.scale(x, y, n, b.constant(2)));
+    Port &port = b.model.outputs[0];
+    port.tied = port.axis = 0;
+    port.kept = {{DType::i8, {all}, t}};
+    change(b, port, y);
+    return verifyModel(b.model).message();
+  };
+  EXPECT_EQ(model(true, [](auto &, Port &, BufferId) {}), "");
+  EXPECT_EQ(model(false, [](auto &, Port &, BufferId) {}),
+            "output 'y' says how a session keeps it but continues no input");
+  EXPECT_EQ(model(true, [](auto &, Port &port, BufferId) { port.kept.push_back(port.kept[0]); }),
+            "what a session keeps of output 'y' is in buffer 2, which keeps something else");
+  EXPECT_EQ(model(true, [](auto &, Port &port, BufferId y) { port.kept[0].buffer = y; }),
+            "what a session keeps of output 'y' is in buffer 1, which is no temporary of a known size");
+  EXPECT_EQ(model(true, [](auto &, Port &port, BufferId) { port.kept[0].buffer = 77; }),
+            "what a session keeps of output 'y' is in buffer 77 but there are 3");
+  EXPECT_EQ(model(true, [](auto &, Port &port, BufferId) { port.kept[0].dims.clear(); }),
+            "what a session keeps of output 'y' is not of its shape");
+  EXPECT_EQ(model(true, [](auto &, Port &port, BufferId) { port.kept[0].dims[0] = 9999; }).substr(0, 42),
+            "a dimension of what a session keeps of out");
+  EXPECT_EQ(model(true, [](ModelBuilder &b, Port &port, BufferId) { b.model.inputs[0].kept = port.kept; }),
+            "input 'x' says how a session keeps it, which outputs do");
+  EXPECT_EQ(
+      model(true, [](ModelBuilder &b, Port &port,
+                     BufferId) { port.kept[0].buffer = b.temporary(b.model.buffers[port.kept[0].buffer].bytes); }),
+      "what a session keeps of output 'y' is in buffer 3, which the program does not define");
 }
 
 } // namespace

@@ -53,6 +53,8 @@ constexpr llvm::StringLiteral kTied = "kt.tied";
 /// On such a result: the dimension along which a window of the argument is written. Without one a run replaces all of
 /// it.
 constexpr llvm::StringLiteral kTiedAxis = "kt.tied_axis";
+/// On a result of a graph that no caller sees: the number of the tied result in whose place a session keeps it.
+constexpr llvm::StringLiteral kKeptFor = "kt.kept_for";
 /// On a result of a graph: the number of the argument that it is the next state of, as the operator that made it says.
 constexpr llvm::StringLiteral kNextOf = "kt.next_of";
 /// The symbol of how many elements a session has room for along the dimension in which its state grows; 0 where it
