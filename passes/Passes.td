@@ -396,6 +396,26 @@ def ShareWeights : Pass<"kt-share-weights", "::mlir::func::FuncOp"> {
   }];
 }
 
+def QuantizeCaches : Pass<"kt-quantize-caches", "::mlir::func::FuncOp"> {
+  let summary = "What sessions keep of keys and values is integers of 8 bits";
+  let description = [{
+    **Requires** a graph whose states are tied. **Guarantees** that a state that grows and that attention alone reads, as keys or values of a head in each row, is kept as i8 with a
+    scale of f32 a row: the largest magnitude is 127 steps. Windows quantise what is new, and attention multiplies with scales as it reads (`scales`). The values and scales are results of the graph
+    that say for which result a session keeps them (`kt.kept_for`); that result itself is made only where none is kept, in the model's own type. Fails
+    where there is no such state. **Does not** touch states of fixed size, or keys whose values stay as they are.
+
+    ```mlir
+    %all = kt.update axis 2 .. { x }                              // of f16
+    %y = kt.attention %q, %all, %values
+    // becomes
+    %rows = kt.reduce max over [64] { |x| } epilogue { m / 127 }
+    %scales = kt.update axis 2 .. { rows }                        // of f32
+    %all = kt.update axis 2 .. { roundeven(x / rows) }            // of i8
+    %y = kt.attention %q, %all, %values .. scales { scales[b, g, j, 0], .. }
+    ```
+  }];
+}
+
 def MarkLookups : Pass<"kt-mark-lookups", "::mlir::func::FuncOp"> {
   let summary = "Marks weights of which runs read what data says";
   let description = [{

@@ -125,9 +125,9 @@ if wanted ptx; then
     skipped=$((skipped + 1))
   else # those that take seconds; unet2d takes minutes
     part ptx-models "$python" test/ptx/run_models.py "$build" test/models/{train_mlp,bert,bert_fused_fp16,bert_dynamic_int8,gpt2_cache,llama_cache_int4,vit,bert_sdpa,vit_sdpa,tv_vit,torch_encoder_sbe,t5enc,llama1_sdpa,llama2_eager,bert_mha,encoder_post_dynamo,optimum_gpt2_past,genai_llama,mobius_llama_static,hybrid_linear,genai_llama_fp16} \
-      test/models/{train_mlp,gpt2_cache,llama_cache_int4,squeezenet}:fp16
+      test/models/{train_mlp,gpt2_cache,llama_cache_int4,squeezenet}:fp16 test/models/{gpt2_cache,genai_llama_fp16}:model+int8 test/models/optimum_llama_past:fp16+int8
     part ptx-states "$python" test/ptx/run_states.py "$build"
-    part ptx-generate "$python" test/ptx/run_generate.py "$build" test/models/{genai_llama,genai_llama_fp16,optimum_llama_past}
+    part ptx-generate "$python" test/ptx/run_generate.py "$build" test/models/{genai_llama,genai_llama_fp16,optimum_llama_past} test/models/{genai_llama_fp16,optimum_llama_past}:int8
   fi
 fi
 if wanted ptxas && wanted ptx; then
@@ -143,6 +143,8 @@ fi
 if wanted e2e; then
   part e2e "$python" test/e2e/run_models.py --bin "$bin" --work "$work/e2e" test/models
   part generate "$python" test/e2e/run_generate.py --bin "$bin" test/models
+  part e2e-caches "$python" test/e2e/run_models.py --bin "$bin" --kv-cache int8 test/models/{genai_llama,genai_llama_fp16,gpt2_cache,llama_cache_int4,mobius_llama,optimum_llama_past,optimum_gpt2_past}
+  part generate-caches "$python" test/e2e/run_generate.py --bin "$bin" --kv-cache int8 test/models/{genai_llama,genai_llama_fp16,gpt2_cache,llama_cache_int4,mobius_llama,optimum_llama_past,optimum_gpt2_past}
   part random-graphs "$python" test/e2e/random_graphs.py --bin "$bin" --count 60
 fi
 if wanted python; then

@@ -3,7 +3,8 @@
 // A task is a block of query rows of the heads that share keys. It walks the keys in blocks with a running maximum and
 // sum, so no row of scores is ever whole. Blocks of keys and values are packed into panels for the micro-kernels; one
 // or two rows are not worth that and read them as they are. Keys that none of the rows sees are not walked, and a row's
-// loops over a block go over those that it sees.
+// loops over a block go over those that it sees. Of integers the scales of a block's keys are multiplied with its
+// scores, those of its values with its weights.
 //
 //===----------------------------------------------------------------------===//
 
@@ -33,6 +34,7 @@ public:
 private:
   void task(StageEmitter &e, Value number);
   void prepareRows(StageEmitter &e);
+  void loadScales(StageEmitter &e, Value j0, Value count);
   void scores(StageEmitter &e, Value j0, Value count, bool few);
   Value softmaxRow(StageEmitter &e, Value r, Value j0, Value count);
   void accumulate(StageEmitter &e, Value j0, Value count, bool few);
@@ -70,9 +72,9 @@ private:
   AttentionOp op;
   int64_t group;
   Type f32;
-  bool copiesQuery, mayBeFew, mayBeMany;
+  bool copiesQuery, mayBeFew, mayBeMany, scaled;
   Expr rowsAGroup, rowBlocks, width; // width: E rounded up to the micro-kernel's columns
-  Expr top, tableAt, weightsTableAt, maximaAt, sumsAt, scoresAt, queryAt, outAt, keysAt, valuesAt;
+  Expr top, tableAt, weightsTableAt, maximaAt, sumsAt, scoresAt, queryAt, outAt, keysAt, valuesAt, scalesAt;
   std::unique_ptr<MicroKernel> dots;
 
   // Of the task being built.
@@ -87,6 +89,7 @@ AttentionEmitter::AttentionEmitter(KernelBuilder &kernel, AttentionOp op)
   auto known = rowsAGroup.asConstant();
   mayBeFew = !known || *known % kRows <= kFewRows;
   mayBeMany = !known || *known > kFewRows;
+  scaled = !op.getScales().empty();
 }
 
 FactorView AttentionEmitter::view(Operand operand) {
@@ -140,6 +143,7 @@ void AttentionEmitter::build() {
   queryAt = copiesQuery ? floats(size(D) * kRows) : top;
   keysAt = mayBeMany ? floats(size(D) * kKeys) : top;
   valuesAt = mayBeMany ? floats(width * kKeys) : top;
+  scalesAt = scaled ? floats(kernel.constant(2 * kKeys)) : top;
   Expr heads = Expr::floorDiv(size(H), kernel.constant(group));
   kernel.stage({size(B) * heads * rowBlocks, top},
                [&](StageEmitter &e) { e.tasks([&](Value number) { task(e, number); }); });
@@ -185,6 +189,8 @@ void AttentionEmitter::task(StageEmitter &e, Value number) {
       begin = e.mul(e.div(begin, e.idx(kKeys)), e.idx(kKeys));
     e.loop(begin, end, e.idx(kKeys), [&](Value j0) {
       Value count = e.min(e.sub(end, j0), e.idx(kKeys));
+      if (scaled)
+        loadScales(e, j0, count);
       eitherWay([&](bool few) { scores(e, j0, count, few); });
       Value nothing = e.constant(e.b.getI1Type(), 0);
       Value any = e.loop(e.idx(0), numRows, e.idx(1), nothing, [&](Value r, ValueRange seen) {
@@ -251,6 +257,16 @@ void AttentionEmitter::prepareRows(StageEmitter &e) {
   });
 }
 
+/// Those of a block's keys, and behind them those of its values: rows read them one after the other.
+void AttentionEmitter::loadScales(StageEmitter &e, Value j0, Value count) {
+  Value keys = area(e, scalesAt), values = e.at(keys, f32, e.idx(kKeys));
+  e.coldLoop(e.idx(0), count, [&](Value j) {
+    SmallVector<Value> both = e.inlineAll(op.getScales(), {}, 3, op.getExtras().size(), {batch, keyHead, e.add(j0, j)});
+    e.store(both[0], keys, f32, j);
+    e.store(both[1], values, f32, j);
+  });
+}
+
 void AttentionEmitter::product(StageEmitter &e, MicroKernel &micro, Value table, Value panels, Value panelStride,
                                Value columns, Value depth, Value out, Value ld, bool add) {
   Value zero = e.idx(0), height = micro.stripHeight(e, numRows);
@@ -307,8 +323,10 @@ Value AttentionEmitter::softmaxRow(StageEmitter &e, Value r, Value j0, Value cou
   if (!op.getSpanLow())
     keys = seen(e, at.query, at.query, j0, count);
   Value best = e.loop(keys.begin, keys.end, e.idx(1), max.neutral(e), [&](Value j, ValueRange acc) {
-    Value s = e.inlineScalar(op.getScore(), e.load(weights, f32, j), 3, op.getExtras().size(),
-                             {batch, at.head, at.query, e.add(j0, j)});
+    Value dot = e.load(weights, f32, j);
+    if (scaled)
+      dot = e.op<arith::MulFOp>(dot, e.load(area(e, scalesAt), f32, j));
+    Value s = e.inlineScalar(op.getScore(), dot, 3, op.getExtras().size(), {batch, at.head, at.query, e.add(j0, j)});
     e.store(s, weights, f32, j);
     return SmallVector<Value>{max.apply(e, acc[0], s, true)};
   })[0];
@@ -325,7 +343,10 @@ Value AttentionEmitter::softmaxRow(StageEmitter &e, Value r, Value j0, Value cou
           e.coldLoop(keys.end, count, [&](Value j) { e.store(none, weights, f32, j); });
         Value total = e.loop(keys.begin, keys.end, e.idx(1), none, [&](Value j, ValueRange acc) {
           Value w = e.op<math::ExpOp>(e.op<arith::SubFOp>(e.load(weights, f32, j), now));
-          e.store(w, weights, f32, j);
+          Value weight = w;
+          if (scaled)
+            weight = e.op<arith::MulFOp>(w, e.load(area(e, scalesAt), f32, e.add(j, e.idx(kKeys))));
+          e.store(weight, weights, f32, j);
           return SmallVector<Value>{add.apply(e, acc[0], w, true)};
         })[0];
         Value sum = e.op<arith::MulFOp>(e.load(area(e, sumsAt), f32, r), factor);

@@ -31,8 +31,8 @@ std::string listOfTargets(const std::string &last) {
 }
 
 struct CompileCommand {
-  std::string input, output, precision = "model", quant = "none", quantMinSnr, maxSliceMem, config, candidates,
-                             costModel, sample, diagnostics = "text";
+  std::string input, output, precision = "model", quant = "none", kvCache = "model", quantMinSnr, maxSliceMem, config,
+                             candidates, costModel, sample, diagnostics = "text";
   std::vector<std::string> targets, dims, samples;
   CompileOptions options;
 };
@@ -73,6 +73,9 @@ void addCompileOptions(CLI::App &app, CompileCommand &c) {
   app.add_option("--accuracy-report", c.options.accuracyReport,
                  "with --quant: write what each weight lost into this file, as JSON if it ends in .json")
       ->check(named);
+  app.add_option("--kv-cache", c.kvCache,
+                 "sessions keep keys and values as: model (as written), int8 (with a scale for each head and token)")
+      ->check(CLI::IsMember({"model", "int8"}));
   app.add_option("--max-slice-mem", c.maxSliceMem, "most memory of one slice, such as 20GB")->check(named);
   app.add_option("--dim", c.dims, "NAME=N or NAME=LO..HI: sizes that a dimension can have")->allow_extra_args(false);
   app.add_option("--config", c.config, "config.yaml; the command line wins")->check(named);
@@ -96,6 +99,7 @@ Status finish(CompileCommand &c) {
   if (!quant.ok())
     return std::move(quant).status().in("--quant");
   o.quant = *quant;
+  o.quantCaches = c.kvCache == "int8";
   for (auto [given, option] :
        {std::pair(!o.quantExclude.empty(), "--quant-exclude"), std::pair(!c.quantMinSnr.empty(), "--quant-min-snr"),
         std::pair(!o.accuracyReport.empty(), "--accuracy-report")})

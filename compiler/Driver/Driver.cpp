@@ -278,6 +278,7 @@ Status kt::compile(const std::string &input, const std::string &output, const Co
   pipeline.quant = options.quant;
   pipeline.quantExclude = options.quantExclude;
   pipeline.quantMinSnr = options.quantMinSnr;
+  pipeline.quantCaches = options.quantCaches;
   pipeline.report = accuracy ? &accuracyReport : nullptr;
   pipeline.maxSliceBytes = options.maxSliceBytes;
   pipeline.optLevel = options.optLevel;
@@ -359,6 +360,8 @@ Status kt::compile(const std::string &input, const std::string &output, const Co
                    (options.tensorCores == TensorCorePriority::low      ? "low"
                     : options.tensorCores == TensorCorePriority::normal ? "normal"
                                                                         : "high");
+  if (options.quantCaches)
+    model->options += " kv_cache=int8";
   for (const std::string &pattern : options.quantExclude)
     model->options += " quant_exclude=" + pattern;
   // What is said by default is not said of INT4, whose limit is another for what has to be INT8.

@@ -32,6 +32,9 @@ struct CompileOptions {
   /// Weights that would be left with less signal to noise, in decibels, are stored in more bits; 0: none. Not set: as
   /// leastSignalToNoise says.
   std::optional<double> quantMinSnr;
+  /// Sessions keep keys and values that grow in INT8, with a scale for each head and token; a model without such a
+  /// cache is an error.
+  bool quantCaches = false;
   /// What a product's errors weigh, measured by a run of this artifact with outputs for it; empty: errors of all
   /// weights are alike.
   std::function<Result<InputMoments>(const std::string &artifact)> calibrate;

@@ -91,6 +91,8 @@ void kt::buildPhase(OpPassManager &pm, Phase phase, const PipelineOptions &optio
     break;
   }
   case Phase::precision:
+    if (options.quantCaches) // before what is read of them is converted
+      pm.addNestedPass<func::FuncOp>(createQuantizeCaches());
     if (options.quant)
       pm.addNestedPass<func::FuncOp>(
           createQuantizeWeights({options.quant.bits, options.quant.group, options.quant.fp8,
@@ -102,7 +104,7 @@ void kt::buildPhase(OpPassManager &pm, Phase phase, const PipelineOptions &optio
                                                               : "fp32";
       pm.addNestedPass<func::FuncOp>(createConvertPrecision({to}, options.report));
     }
-    if (options.quant || options.precision != Precision::model) {
+    if (options.quant || options.quantCaches || options.precision != Precision::model) {
       if (options.optLevel > 0) {
         pm.addNestedPass<func::FuncOp>(createFuseBodies());
         pm.addNestedPass<func::FuncOp>(createSpanScores());

@@ -77,8 +77,12 @@ std::optional<SmallVector<int64_t>> kt::asPermutation(GenericOp op) {
 SmallVector<Expr> kt::extentsOf(Operation *op, const BodyRef &body) {
   SmallVector<Expr> extents;
   if (auto attention = dyn_cast<AttentionOp>(op)) {
-    for (unsigned i = 0; i < (body.region == &attention.getSink() ? 3 : 4); ++i)
+    for (unsigned i = 0; i < attention.numIndices(*body.region); ++i)
       extents.push_back(cast<ExprAttr>(attention.getSizes()[i]));
+    if (body.region == &attention.getScales()) { // of keys
+      extents[1] = Expr::floorDiv(extents[1], Expr::constant(op->getContext(), attention.getGroup()));
+      extents[2] = cast<ExprAttr>(attention.getSizes()[3]);
+    }
     return extents;
   }
   if (auto update = dyn_cast<UpdateOp>(op))

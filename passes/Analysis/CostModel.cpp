@@ -275,7 +275,7 @@ static Expr decodeTiles(const AttentionProblem &p) {
 /// Keys and values, each read once.
 static Expr keyBytes(const AttentionProblem &p) {
   Expr groups = Expr::floorDiv(p.h, Expr::constant(p.j.context(), p.group));
-  return p.b * groups * walkedBy(p) * ((p.d + p.e) * 2);
+  return p.b * groups * walkedBy(p) * ((p.d + p.e) * p.keyBytes() + (p.scaled() ? 8 : 0));
 }
 
 Expr CostModel::keySplits(const AttentionProblem &p, unsigned warps) const {
@@ -302,7 +302,7 @@ Expr CostModel::flash(const AttentionProblem &p, unsigned warps, bool async, Exp
 }
 
 CostModel::BlockTimes CostModel::decodeTimes(const AttentionProblem &p) const {
-  int64_t width = p.d + p.e, keys = decodeKeys(p.d, p.e), bytes = keys * width * 2,
+  int64_t width = p.d + p.e, keys = decodeKeys(p), bytes = keys * width * p.keyBytes(),
           flops = 2 * kDecodeRows * keys * width;
   auto full = [&](const CardModel &c) {
     // What is copied to shared memory is read from there once.
@@ -326,7 +326,7 @@ Expr CostModel::decodeShares(const AttentionProblem &p) const {
 }
 
 Expr CostModel::decode(const AttentionProblem &p, Expr shares) const {
-  Expr tiles = decodeTiles(p), slabs = Expr::ceilDiv(Expr::ceilDiv(walkedBy(p), number(decodeKeys(p.d, p.e))), shares);
+  Expr tiles = decodeTiles(p), slabs = Expr::ceilDiv(Expr::ceilDiv(walkedBy(p), number(decodeKeys(p))), shares);
   Expr work = rounds(tiles * shares, slabs, decodeTimes(p));
   // The last block of a tile waits for all shares of a row, sixteen at a time, and knows by then that it is the last.
   Expr adding = pick([](const CardModel &c) { return c.latency / 3; }) * Expr::ceilDiv(shares, number(16)) +

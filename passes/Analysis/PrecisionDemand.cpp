@@ -205,8 +205,8 @@ private:
     unsigned combined = follow(bodies.back(), yielded);
     if (isa<AttentionOp>(op)) {
       combined |= yielded;
-      if (bodies.size() > 1)
-        follow(bodies[0], yielded);
+      for (BodyRef body : ArrayRef(bodies).drop_back())
+        follow(body, yielded);
     }
     if (auto reduce = dyn_cast<ReduceOp>(op)) {
       ReduceKind kind = reduce.getKind();

@@ -21,6 +21,10 @@
 
 namespace kt {
 
+/// On an operation of a body that makes steps of a number: the model does not ask for them. It is how the number is
+/// stored, and what is near another one stays so.
+constexpr llvm::StringLiteral kStored = "kt.stored";
+
 class PrecisionDemand {
 public:
   enum Kind : unsigned {

@@ -22,6 +22,8 @@ bool isWhole(Operation &op) {
 /// What an operation makes of its operand if that is where the operand's rounding is no longer small: an integer, a
 /// step or an angle.
 unsigned madeBy(Operation &op) {
+  if (op.hasAttr(kStored))
+    return 0;
   if (isa<math::SinOp, math::CosOp, math::SincosOp, math::TanOp, arith::RemFOp>(op))
     return Demand::Angle;
   auto narrow = dyn_cast<arith::TruncFOp>(op);
@@ -33,7 +35,7 @@ unsigned madeBy(Operation &op) {
 bool canTurn(arith::CmpFOp op) {
   using P = arith::CmpFPredicate;
   P p = op.getPredicate();
-  if (p == P::UNO || p == P::ORD || op.getLhs() == op.getRhs())
+  if (p == P::UNO || p == P::ORD || op.getLhs() == op.getRhs() || op->hasAttr(kStored))
     return false;
   for (Value v : op->getOperands()) {
     APFloat c(0.0);

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Language models with caches write the same tokens wherever their caches are: run_generate.py --bin BIN [--device cuda:0] [--target sm_89,host] FOLDER...
+"""Language models with caches write the same tokens wherever their caches are: run_generate.py --bin BIN [--device cuda:0] [--target sm_89,host] [--kv-cache int8] FOLDER...
 
 Each FOLDER has a model.onnx, or folders with one; models without caches are left out. What the host writes greedily with caches that go in and out of each run
 is what all others have to write: caches in one piece of memory and in pages, room for a number of tokens that is no multiple of anything, a prompt in pieces, guesses, and the
@@ -34,6 +34,7 @@ def check(options, folder, work):
     for greedy in False, True:
         artifact = f'{work}/model.ktm'
         sample = ['--sample', 'greedy'] if greedy else []
+        sample += ['--kv-cache', options.kv_cache] if options.kv_cache else []
         done = subprocess.run([f'{options.bin}/ktc', 'compile', f'{folder}/model.onnx', '-o', artifact, '--target', options.target, *sample], capture_output=True, text=True)
         if done.returncode:
             break
@@ -58,6 +59,7 @@ def main():
     parser.add_argument('--bin', required=True)
     parser.add_argument('--device', default='host')
     parser.add_argument('--target', default='host')
+    parser.add_argument('--kv-cache')
     options = parser.parse_args()
     total = [0, 0, 0]
     for folder in models(options.folders):

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 """Compiles and runs model folders and compares with their reference outputs.
 
-    run_models.py --bin DIR [--device host] [--precision fp16] [--quant int4] [--work DIR] [--ktc=FLAG]... FOLDER...
+    run_models.py --bin DIR [--device host] [--precision fp16] [--quant int4] [--kv-cache int8] [--work DIR] [--ktc=FLAG]... FOLDER...
 
 A FOLDER holds model.onnx, inputs*.npz and outputs*.npz; one that has folders instead is searched. One artifact runs every set of
 inputs. Equal means: FP32 |a-b| <= 1e-4 max(1, max|b|) + 1e-3 |b|; FP16 2e-2 both; integers and booleans exactly; quantised models
 (those with a QuantizeLinear-like node) 99 % of the elements within 2 % of max|b| and the rest within 15 %; with --quant a cosine
-similarity of 0.999 or more, in INT4 of 0.985. The last line is `N passed, N failed, N skipped`."""
+similarity of 0.999 or more, in INT4 of 0.985; with --kv-cache 0.999 as well. The last line is `N passed, N failed, N skipped`."""
 import argparse
 import glob
 import os
@@ -91,6 +91,7 @@ def main():
     p.add_argument("--target", default="sm_89,host")
     p.add_argument("--precision")
     p.add_argument("--quant")
+    p.add_argument("--kv-cache")
     p.add_argument("--device-memory")
     p.add_argument("--max-slice-mem")
     p.add_argument("--ktc", action="append", default=[], metavar="FLAG", help="another flag for ktc compile: --ktc=-O0")
@@ -111,7 +112,7 @@ def main():
         t0 = time.time()
         if not (a.reuse and os.path.exists(ktm)):
             cmd = [os.path.join(a.bin, "ktc"), "compile", model, "-o", ktm, "--target", a.target]
-            for flag in ("precision", "quant", "max_slice_mem"):
+            for flag in ("precision", "quant", "kv_cache", "max_slice_mem"):
                 if getattr(a, flag):
                     cmd += ["--" + flag.replace("_", "-"), getattr(a, flag)]
             r = run(cmd + a.ktc)
@@ -127,6 +128,8 @@ def main():
         rule = "plain"
         if a.quant:
             rule = a.quant.split(":")[0]
+        elif a.kv_cache:
+            rule = a.kv_cache
         elif re.search(rb"QuantizeLinear|QLinear|MatMulInteger|ConvInteger", data):
             rule = "quantised"
         elif a.precision in ("fp16", "bf16"):

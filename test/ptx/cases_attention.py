@@ -118,6 +118,45 @@ def page_cases():
     ]
 
 
+def cache_case(name, kind, d, e, shapes, heads, group, first=-INF, bhsd=True, mask=False, zero_empty=False):
+    """Keys and values are integers with a scale a row: very large and very small ones, and zeros. What is behind the keys is any integer, with scales that are NaN."""
+    kv, runs = heads // group, []
+    shape = (lambda b, n, s, w: (b, n, s, w)) if bhsd else (lambda b, n, s, w: (b, s, n, w))
+    turn = (lambda a: a) if bhsd else (lambda a: a.swapaxes(1, 2))
+    for b, i, j, past, room in shapes:
+        x = Tensor(randn(*shape(b, heads, i, d)), kind)
+        integers = [rng.integers(-127, 128, shape(b, kv, room, w)).astype(np.int8) for w in (d, e)]
+        magnitudes = np.exp2(rng.integers(-9, 1, shape(b, kv, room, 1))), np.exp2(rng.integers(-40, 11, (1, 1, 1, 1)) + rng.integers(-6, 1, shape(b, kv, room, 1)))
+        scales = [(m * (1 + rng.random(m.shape)) / 127 * (rng.random(m.shape) > 0.1)).astype(np.float32) for m in magnitudes]
+        held = [turn(n)[:, :, :j].astype(np.float64) * turn(s)[:, :, :j] for n, s in zip(integers, scales)]
+        for s in scales:
+            turn(s)[:, :, j:] = np.nan
+        offset = np.arange(j)[None] - np.arange(i)[:, None]
+        bias = np.where((offset >= past + first) & (offset < past + 1), 0, -np.inf)
+        more = [Tensor(randn(b, 1, i, j), kind)] if mask else []
+        if mask:
+            bias = bias + more[0].values.astype(np.float64)
+        want = attention(turn(x.values), *held, bias, group, zero_empty)
+        top = max(1e-30, np.abs(np.nan_to_num(want)).max()) if want.size else 1
+        # Results are as large as values are: halves hold them where these are.
+        unit = np.exp2(-np.floor(np.log2(top))) if kind == 'f16' else 1
+        scales[1] = (scales[1] * np.float32(unit)).astype(np.float32)
+        runs.append(((b, i, j, past, room), [x, *(Tensor(n, 'i8') for n in integers), *(Tensor(s, 'f32') for s in scales), *more], [Tensor(turn(want * unit), kind)]))
+    return Case(name, runs, tolerance={'f32': 4e-6, 'f16': 3e-3, 'bf16': 2e-2}[kind], banks=('ldmatrix',) if kind != 'f32' else (), pages=rows_of_page)
+
+
+def cache_cases():
+    """kernels/caches.mlir: each in one piece and in pages."""
+    return [
+        cache_case('caches_f16_64', 'f16', 64, 64, [(2, 1, 600, 599, 1024), (1, 3, 129, 126, 129), (2, 5, 128, 123, 300), (1, 1, 0, 0, 8), (1, 70, 300, 230, 384), (1, 1, 1, 0, 1), (1, 200, 200, 0, 200)], 8, 4),
+        cache_case('caches_bf16_window', 'bf16', 128, 96, [(1, 1, 700, 699, 702), (2, 3, 460, 457, 500), (1, 40, 520, 480, 640), (1, 150, 150, 0, 256)], 4, 2, first=-300, zero_empty=True),
+        cache_case('caches_f16_48', 'f16', 48, 16, [(1, 1, 600, 599, 602), (2, 3, 130, 127, 140), (1, 40, 220, 180, 256)], 4, 1, bhsd=False, mask=True),
+        cache_case('caches_f16_256', 'f16', 256, 256, [(1, 20, 280, 260, 300), (1, 2, 257, 255, 257), (1, 3, 700, 697, 800)], 1, 1),
+        cache_case('caches_unaligned', 'f16', 20, 12, [(1, 18, 200, 182, 290), (2, 1, 270, 269, 271), (1, 3, 1100, 1097, 1100)], 2, 2, bhsd=False),
+        cache_case('caches_f32', 'f32', 16, 24, [(2, 40, 290, 250, 300), (1, 1, 200, 199, 200), (1, 3, 5, 2, 130)], 4, 2, first=-40),
+    ]
+
+
 def attention_cases():
     return [
         low_case('attention_span_low', 'f16', 64, [(1, 130, 130, 0, 0), (2, 70, 200, 0, 3), (1, 20, 140, 100, 121), (1, 3, 600, 590, 595)]),

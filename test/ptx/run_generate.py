@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Has language models write in the PTX interpreter, over a driver that does each piece of work as late as it may, and compares with the host:
-run_generate.py BUILD FOLDER...
+run_generate.py BUILD FOLDER[:KVCACHE]...
 
 Each folder's model is compiled with `--sample greedy` and `--sample drawn`. What the device chooses, or draws for the same seed, is what the host does, while runs begin
 before the tokens of those before have been looked at, and also where the last one is one too many; so do caches in pages, a model whose draft it is itself, and one that reads
-several prompts at once."""
+several prompts at once. KVCACHE is how sessions keep caches: int8, or as the model does."""
 import concurrent.futures
 import ctypes
 import json
@@ -52,10 +52,11 @@ class Device:
 def attempt(build, folder):
     """What is wrong, or None; and what was done."""
     device = Device(build)
+    folder, _, caches = folder.partition(':')
     with tempfile.TemporaryDirectory() as work:
         for kind in 'greedy', 'drawn':
             artifact = f'{work}/{kind}.ktm'
-            compiled = subprocess.run([f'{build}/bin/ktc', 'compile', f'{folder}/model.onnx', '-o', artifact, '--target', 'sm_89', '--sample', kind],
+            compiled = subprocess.run([f'{build}/bin/ktc', 'compile', f'{folder}/model.onnx', '-o', artifact, '--target', 'sm_89', '--sample', kind, *(['--kv-cache', caches] if caches else [])],
                                       capture_output=True, text=True)
             if compiled.returncode:
                 return compiled.stderr.strip(), ''

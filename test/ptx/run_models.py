@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Runs whole models in the PTX interpreter and compares with their reference outputs: run_models.py BUILD FOLDER[:PRECISION]...
+"""Runs whole models in the PTX interpreter and compares with their reference outputs: run_models.py BUILD FOLDER[:PRECISION[+KVCACHE]]...
 
 A folder of test/models is compiled for the GPU alone, so that no kernel can go to the host, and each of its sets of inputs is run by the runtime over a
 driver whose kernels the interpreter executes. What one kernel leaves undone, what the program hands it, and what lies where in the arena shows here,
-and races and accesses outside as everywhere. PRECISION is `model` unless given. The last line counts the models that are right."""
+and races and accesses outside as everywhere. PRECISION is `model` unless given; `model+int8` has caches of INT8. The last line counts the models that are right."""
 import concurrent.futures
 import glob
 import importlib.util
@@ -24,16 +24,17 @@ _spec.loader.exec_module(e2e)
 def attempt(build, folder, precision):
     """What is wrong, or None; and what was done."""
     start = time.time()
+    precision, _, caches = precision.partition('+')
     gpu = fake_device.Gpu(build)
     with open(f'{folder}/model.onnx', 'rb') as f:
         quantised = re.search(rb'QuantizeLinear|QLinear|MatMulInteger|ConvInteger', f.read())
-    rule = 'quantised' if quantised else 'fp16' if precision == 'fp16' else 'plain'
+    rule = caches if caches else 'quantised' if quantised else 'fp16' if precision == 'fp16' else 'plain'
     sets = sorted(glob.glob(f'{folder}/inputs*.npz'))
     if not sets:
         return f'{folder} has no inputs', ''
     with tempfile.TemporaryDirectory() as work:
         artifact = f'{work}/model.ktm'
-        compiled = subprocess.run([f'{build}/bin/ktc', 'compile', f'{folder}/model.onnx', '-o', artifact, '--target', 'sm_89', '--precision', precision],
+        compiled = subprocess.run([f'{build}/bin/ktc', 'compile', f'{folder}/model.onnx', '-o', artifact, '--target', 'sm_89', '--precision', precision, *(['--kv-cache', caches] if caches else [])],
                                   capture_output=True, text=True)
         if compiled.returncode:
             return compiled.stderr.strip(), ''

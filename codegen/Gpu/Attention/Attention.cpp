@@ -27,6 +27,14 @@ Value kt::gpu::pageOfKeys(KernelBuilder &k, const AttentionProblem &p, Value b, 
   return {};
 }
 
+Value kt::gpu::scaleOf(KernelBuilder &k, const AttentionProblem::Scales &scales, Value b, Value g, Value j, Value page,
+                       Value when) {
+  Value buffer = k.bufferOf(scales.tensor), start = headStart(k, buffer, scales.strides, b, g, page);
+  Value row = k.pagedAxis(buffer) >= 0 ? rowInPage(k, j) : j;
+  Value at = k.at(start, k.mul(row, k.size(scales.strides[2])), 4);
+  return k.loadWhen(when, at, k.f32, 1, /*once=*/false)[0];
+}
+
 Value KeyRange::holds(KernelBuilder &k, Value j) const {
   Value below = k.lt(j, end);
   return begin ? k.and_(below, k.cmp(Pred::sge, j, begin)) : below;

@@ -38,6 +38,10 @@ Value headStart(KernelBuilder &k, Value buffer, ArrayRef<Expr> strides, Value b,
 /// The number of the page with the keys and values from `j` on, of which none from `end` on are read; null where
 /// neither lie in pages. A block of keys lies in one page where it begins at a multiple of its size.
 Value pageOfKeys(KernelBuilder &k, const AttentionProblem &p, Value b, Value j, Value end);
+/// The scale of key or value `j` of a head, which is in page `page` where there are any; 0 where `when` does not hold.
+/// No thread of the launch writes it.
+Value scaleOf(KernelBuilder &k, const AttentionProblem::Scales &scales, Value b, Value g, Value j, Value page,
+              Value when);
 /// The buffers of what its regions read, and of what it makes.
 Values extraBuffers(KernelBuilder &k, const AttentionProblem &p);
 Value resultBuffer(KernelBuilder &k, const AttentionProblem &p);

@@ -88,6 +88,12 @@ LogicalResult kt::gpu::buildAttentionCudaCore(KernelSink &sink, const AttentionP
       return next;
     });
     Value most = now[own];
+    Values scales; // of the values
+    for (unsigned e = 0; e < keys && p.scaled(); ++e) {
+      Value j = k.add(k.add(j0, x), e * kAcross), inside = k.lt(j, endJ);
+      dots[e] = k.mulf(dots[e], scaleOf(k, *p.keyScales, b, g, j, page, inside));
+      scales.push_back(scaleOf(k, *p.valueScales, b, g, j, page, inside));
+    }
     for (unsigned e = 0; e < keys; ++e) {
       Value j = k.add(k.add(j0, x), e * kAcross), scored = score.emit(dots[e], {b, h, i, k.min(j, lastJ)});
       dots[e] = k.sel(seen.holds(k, j), scored, minus);
@@ -100,6 +106,8 @@ LogicalResult kt::gpu::buildAttentionCudaCore(KernelSink &sink, const AttentionP
     for (unsigned e = 0; e < keys; ++e) {
       Value w = exp(k.subf(dots[e], shift));
       sum = k.addf(sum, w);
+      if (p.scaled())
+        w = k.mulf(w, scales[e]);
       k.store(w, k.at(k.sptr(offsetP), k.add(k.mul(y, blockKeys + 1), k.add(x, e * kAcross)), 4), 4);
     }
     k.barrier();

@@ -5,8 +5,13 @@
 // with 16 keys of every 64 and with sums of its own. In the end the block adds up those of its warps, and the last
 // block of a tile those of all shares, in their order: whoever comes last, the result is the same.
 //
+// Keys and values that are integers have scales, which are asked for a block before. Scores are multiplied with the
+// keys' scales, and weights with those of values in terms of the largest so far, so that no product of a small weight
+// and a small scale is less than a half can be.
+//
 //===----------------------------------------------------------------------===//
 
+#include "codegen/Gpu/Attention/DecodeIntegers.h"
 #include "codegen/Gpu/Attention/DecodeMakers.h"
 #include "codegen/Gpu/Product/Gemm.h"
 
@@ -28,9 +33,10 @@ public:
       : sink(sink), p(p), op(p.op),
         k(sink.kernel, sink.entryName(), {kThreads, minCtasOf(p), /*workspace=*/true, /*counters=*/true, sink.paged}),
         type(op.getQuery().getType().scalarType()), score(k, op.getScore(), 1, extraBuffers(k, p)),
-        blockKeys(decodeKeys(p.d, p.e)), chunksD(rowChunks(p.d)), chunksE(rowChunks(p.e)),
-        bytesK(blockKeys * chunksD * 16), slotBytes(bytesK + blockKeys * chunksE * 16), tilesE(padTo16(p.e) / 8),
-        pitch((padTo16(p.e) + 4) * 4), makers(k, sink, p) {}
+        tileType(p.scaled() ? k.i8 : type), blockKeys(decodeKeys(p)), chunksD(rowChunks(p.d, p.keyBytes())),
+        chunksE(rowChunks(p.e, p.keyBytes())), chunksQ(rowChunks(p.d)), bytesK(blockKeys * chunksD * 16),
+        slotBytes(bytesK + blockKeys * chunksE * 16), tilesE(padTo16(p.e) / 8), pitch((padTo16(p.e) + 4) * 4),
+        makers(k, sink, p) {}
   LogicalResult build();
 
 private:
@@ -46,9 +52,14 @@ private:
   void startKeys();
   void askFor(Value j0, Value slot, Value page);
   void loadQueries();
+  void loadQueriesInFours();
   void walkKeys();
+  /// Adds to `s` the products of the warp's rows with its keys in the block at `slot`.
+  void multiplyKeys(Value slot, Values &s);
+  /// Adds to `sums` what 16 keys from `part` on weigh, `left`, times their values.
+  void addValues(Value slot, unsigned part, ArrayRef<Value> left, Values &sums);
   /// Scores of this warp's keys in the block at `slot`, whose first one is `j0`: accumulator tiles of 16x8.
-  Values scores(Value slot, Value j0);
+  Values scores(Value slot, Value j0, ArrayRef<Value> ofKeys);
   void keepWarp();
   void store(Value row, Value column, ValueRange four, Value most, Value sum);
 
@@ -81,17 +92,20 @@ private:
   KernelBuilder k;
   Type type;
   BodyEmitter score;
-  unsigned blockKeys, chunksD, chunksE, bytesK, slotBytes, tilesE, pitch;
+  Type tileType; // of the ring's keys and values
+  unsigned blockKeys, chunksD, chunksE, chunksQ, bytesK, slotBytes, tilesE, pitch;
   DecodeMakers makers;
 
   Value ring; // in shared memory
   DecodeShare share;
   Value count; // of its blocks of keys
   std::optional<KeysAndValues> keys;
+  std::optional<DecodeIntegers> integers; // where keys and values are
   Value lane, warp, batch, group, row0, rows;
   Values own[2];  // where a thread's rows are
   Values queries; // fragments
   Values out;
+  Value unit; // of integers: what sums are in terms of
   RunningRows running;
 };
 
@@ -103,13 +117,17 @@ void Decode::locate() {
   rows = k.min(k.sub(k.size(rowsOfGroup()), row0), kRows);
   for (unsigned r = 0; r < 2; ++r)
     own[r] = at(k.min(k.add(k.shr(lane, 2), r * 8), k.sub(rows, 1)));
+  if (p.scaled())
+    integers.emplace(k, p, type, KeyTile{chunksD, chunksE, bytesK}, lane, warp, warpKeys());
 }
 
 /// They are read where they are used, each thread its elements of the products' left side, or made before.
 void Decode::loadQueries() {
+  if (p.scaled())
+    return loadQueriesInFours();
   if (makers.makesQueries()) {
     Value row = k.min(k.and_(lane, 15), k.sub(rows, 1)), slot = queriesAt();
-    Value left = k.add(slot, swizzle(k, chunksD, row, k.shr(lane, 4)));
+    Value left = k.add(slot, swizzle(k, chunksQ, row, k.shr(lane, 4)));
     for (unsigned step = 0; step < padTo16(p.d) / 16; ++step)
       queries.append(k.ldmatrix4(k.sptr(k.xor_(left, step * 32)), false));
     return;
@@ -124,8 +142,23 @@ void Decode::loadQueries() {
       queries.push_back(c < p.d ? k.load(k.gep(start[r], c * 2), k.i32, 4) : k.c(0));
 }
 
-Values Decode::scores(Value slot, Value j0) {
-  Values s(warpKeys() / 2, k.cf(0));
+/// A thread's elements of 16 are four neighbours, as they are of a key's bytes.
+void Decode::loadQueriesInFours() {
+  Value four = k.and_(lane, 3), slot = makers.makesQueries() ? queriesAt() : Value(), start[2];
+  for (unsigned r = 0; r < 2 && !slot; ++r) {
+    Value row = k.add(headOffset(k, p.query, batch, own[r][1]), k.mul(own[r][2], k.size(p.query[2])));
+    start[r] = k.at(k.bufferOf(op.getQuery()), k.add(row, k.shl(four, 2)), 2);
+  }
+  queries = integers->loadQueries([&](unsigned r, unsigned step) {
+    if (!slot)
+      return k.gep(start[r], step * 32);
+    Value row = k.min(k.add(k.shr(lane, 2), r * 8), k.sub(rows, 1));
+    Value chunk = swizzle(k, chunksQ, row, k.add(k.shr(four, 1), step * 2));
+    return k.sptr(k.add(k.add(slot, chunk), k.shl(k.and_(four, 1), 3)));
+  });
+}
+
+void Decode::multiplyKeys(Value slot, Values &s) {
   Value row = k.add(k.mul(warp, warpKeys()), k.add(k.and_(lane, 7), k.shl(k.shr(lane, 4), 3)));
   Value keys = k.add(slot, swizzle(k, chunksD, row, k.and_(k.shr(lane, 3), 1)));
   for (unsigned step = 0; step < padTo16(p.d) / 16; ++step) {
@@ -139,6 +172,17 @@ Values Decode::scores(Value slot, Value j0) {
                    &s[q]);
       }
     }
+  }
+}
+
+Values Decode::scores(Value slot, Value j0, ArrayRef<Value> ofKeys) {
+  Values s(warpKeys() / 2, k.cf(0));
+  if (p.scaled()) {
+    integers->multiply(slot, queries, s);
+    for (unsigned q = 0; q < s.size(); ++q)
+      s[q] = k.mulf(s[q], ofKeys[q / 4 * 2 + q % 2]);
+  } else {
+    multiplyKeys(slot, s);
   }
   // The region sees indices that are always inside; what is not seen counts as minus infinity.
   Alignment provable;
@@ -195,17 +239,23 @@ void Decode::startKeys() {
 
 /// One group of copies, of nothing behind the share: there may be no slot for it.
 void Decode::askFor(Value j0, Value slot, Value page) {
-  k.ifThen(k.lt(j0, share.shareEnd), [&] { keys->copy(j0, page, type, slot, share.tile, /*aligned=*/true); });
+  k.ifThen(k.lt(j0, share.shareEnd), [&] { keys->copy(j0, page, tileType, slot, share.tile, /*aligned=*/true); });
   k.cpAsyncCommit();
 }
 
 void Decode::walkKeys() {
   bool lowest = mayBeLowest(op);
+  auto loadScales = [&](Value j0) { return integers->loadScales(batch, group, j0, share.end, keys->pageOf(j0)); };
   Value toPower = k.cf(plainScale(op).value_or(1) * kLog2e), minus = k.cf(-INFINITY);
   Values inits(tilesE * 4, k.cf(0));
   inits.append({minus, minus, k.cf(0), k.cf(0), ring, share.first});
   if (sink.paged) // looked up a block ahead
     inits.push_back(keys->pageOf(k.add(share.first, (kStages - 1) * blockKeys)));
+  unsigned scalesFrom = inits.size();
+  if (p.scaled()) {
+    inits.push_back(k.cf(kLeastScale));
+    inits.append(loadScales(share.first));
+  }
   Values last = k.forLoop(k.c(0), count, k.c(1), inits, [&](Value, ValueRange now) {
     Values sums(now.take_front(tilesE * 4));
     ValueRange rest = now.drop_front(tilesE * 4);
@@ -220,32 +270,61 @@ void Decode::walkKeys() {
     askFor(k.add(j0, (kStages - 1) * blockKeys), ahead(kStages - 1), sink.paged ? rest[6] : Value());
     k.ifThen(k.cmp(Pred::eq, k.add(j0, kStages * blockKeys), share.shareEnd), [&] { k.letNextBegin(); });
     Value nextPage = keys->pageOf(k.add(j0, kStages * blockKeys));
-    Values s = scores(slot, j0), factor = takeScores(k, s, both, toPower, lowest);
+    Values ofKeys, nextScales;
+    Value nextUnit, ofValue;
+    if (p.scaled()) {
+      nextScales = loadScales(k.add(j0, blockKeys));
+      ofKeys = integers->ofColumns(now[scalesFrom + 1]);
+      ofValue = now[scalesFrom + 2];
+      nextUnit = integers->largest(ofValue);
+      nextUnit = k.maxf(nextUnit, now[scalesFrom]);
+    }
+    Values s = scores(slot, j0, ofKeys), factor = takeScores(k, s, both, toPower, lowest);
+    if (p.scaled()) {
+      Value inverse = k.divf(k.cf(1), nextUnit), rescaled = k.mulf(now[scalesFrom], inverse);
+      for (Value &f : factor)
+        f = k.mulf(f, rescaled);
+      Values ofValues = integers->ofColumns(k.mulf(ofValue, inverse));
+      for (unsigned q = 0; q < s.size(); ++q)
+        s[q] = k.mulf(s[q], ofValues[q / 4 * 2 + q % 2]);
+    }
     for (unsigned q = 0; q < sums.size(); ++q)
       sums[q] = k.mulf(sums[q], factor[q / 2 % 2]);
     for (unsigned part = 0; part < warpKeys(); part += 16) {
       Values left;
       for (unsigned q = part / 2; q < part / 2 + 8; q += 2)
         left.push_back(packHalves(k, type, s[q], s[q + 1]));
-      Value row = k.add(k.mul(warp, warpKeys()), k.add(k.and_(lane, 15), part));
-      Value v = k.add(k.add(slot, bytesK), swizzle(k, chunksE, row, k.shr(lane, 4)));
-      for (unsigned e = 0; e < tilesE / 2; ++e) {
-        Values right = k.ldmatrix4(k.sptr(k.xor_(v, e * 32)), true);
-        for (unsigned half = 0; half < 2; ++half) {
-          unsigned q = (e * 2 + half) * 4;
-          llvm::copy(k.mma(left, ArrayRef(right).slice(half * 2, 2), ArrayRef(sums).slice(q, 4), type), &sums[q]);
-        }
-      }
+      if (p.scaled())
+        integers->add(slot, part, left, sums);
+      else
+        addValues(slot, part, left, sums);
     }
     sums.append({both.most[0], both.most[1], both.sum[0], both.sum[1], ahead(1), k.add(j0, blockKeys)});
     if (nextPage)
       sums.push_back(nextPage);
+    if (nextUnit)
+      sums.push_back(nextUnit);
+    sums.append(nextScales);
     return sums;
   });
   k.cpAsyncWait(0);
+  if (p.scaled())
+    unit = last[scalesFrom];
   out.assign(last.begin(), last.begin() + tilesE * 4);
   Value *rest = &last[tilesE * 4];
   running = {{rest[0], rest[1]}, {rest[2], rest[3]}};
+}
+
+void Decode::addValues(Value slot, unsigned part, ArrayRef<Value> left, Values &sums) {
+  Value row = k.add(k.mul(warp, warpKeys()), k.add(k.and_(lane, 15), part));
+  Value v = k.add(k.add(slot, bytesK), swizzle(k, chunksE, row, k.shr(lane, 4)));
+  for (unsigned e = 0; e < tilesE / 2; ++e) {
+    Values right = k.ldmatrix4(k.sptr(k.xor_(v, e * 32)), true);
+    for (unsigned half = 0; half < 2; ++half) {
+      unsigned q = (e * 2 + half) * 4;
+      llvm::copy(k.mma(left, ArrayRef(right).slice(half * 2, 2), ArrayRef(sums).slice(q, 4), type), &sums[q]);
+    }
+  }
 }
 
 /// Leaves what the warp has in shared memory.
@@ -256,8 +335,14 @@ void Decode::keepWarp() {
     Value total = k.addf(running.sum[r], k.shuffleXor(running.sum[r], 1));
     total = k.addf(total, k.shuffleXor(total, 2));
     Value row = k.add(place, k.mul(k.add(k.shr(lane, 2), r * 8), pitch));
-    for (unsigned e = 0; e < tilesE; ++e)
+    for (unsigned e = 0; e < tilesE && !unit; ++e)
       k.storeElements({out[e * 4 + r * 2], out[e * 4 + r * 2 + 1]}, k.sptr(k.add(row, k.shl(k.add(column, e * 8), 2))));
+    for (unsigned e = 0; e < tilesE && unit; e += 2) { // four neighbours, of two tiles
+      Values four = DecodeIntegers::neighbours(out, e, r);
+      for (Value &v : four)
+        v = k.mulf(v, unit);
+      k.storeElements(four, k.sptr(k.add(row, k.add(k.shl(column, 3), e * 32))));
+    }
     k.ifThen(k.cmp(Pred::eq, k.and_(lane, 3), 0), [&] {
       Value most = k.mulf(running.most[r], k.cf(plainScale(op).value_or(1)));
       k.storeElements({most, total}, k.gep(k.sptr(row), tilesE * 32));
@@ -329,7 +414,7 @@ LogicalResult Decode::build() {
     startKeys();
     k.waitForLaunches();
     if (makers.makesQueries())
-      makers.makeQueries(rows, [&](Value row) { return at(row); }, queriesAt(), chunksD);
+      makers.makeQueries(rows, [&](Value row) { return at(row); }, queriesAt(), chunksQ);
     makers.makeWindows(batch, group, share);
     k.barrier();
     loadQueries();
@@ -378,7 +463,7 @@ LogicalResult Decode::build() {
   Expr shares = sink.candidate.getSplits(), none = sink.number(0), blocks = p.b * groups() * tiles();
   variant.workspace = sink.pool.add(Expr::select(Expr::lt(sink.one(), shares), shares * p.b * p.h * p.i * pitch, none));
   variant.counters = sink.pool.add(blocks * 4);
-  Expr ofQueries = makers.makesQueries() ? beforeQueries() + kRows * chunksD * 16 : none;
+  Expr ofQueries = makers.makesQueries() ? beforeQueries() + kRows * chunksQ * 16 : none;
   Expr shared = Expr::max(Expr::max(slots() * slotBytes, ofQueries), sink.number(kWarps * kRows * pitch));
   if (shared.poison() || failed(sink.addStage(variant, k, {blocks, shares, sink.one()})))
     return failure();

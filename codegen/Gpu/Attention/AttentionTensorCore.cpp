@@ -5,6 +5,10 @@
 // product. For few queries the keys are split over blocks and a second stage combines. Blocks of keys that none of a
 // block's rows sees are not walked; only those at the border of what they see, or of all keys, are masked.
 //
+// Keys and values that are integers become halves on their way to shared memory, which is exact. Scores are multiplied
+// with the keys' scales, and weights with those of values in terms of the largest so far, so that no product of a small
+// weight and a small scale is less than a half can be.
+//
 //===----------------------------------------------------------------------===//
 
 #include "codegen/Gpu/Attention/FlashTiles.h"
@@ -40,6 +44,7 @@ public:
 
 private:
   Values scores(Value slotK);
+  void loadScales(Value b, Value g, Value j0, Value end, Value page, Value slot);
   LogicalResult combineStage(artifact::Variant &variant, Expr splits);
   Expr rowsInAll() { return p.b * p.h * p.i; }
 
@@ -76,11 +81,21 @@ Values Flash::scores(Value slotK) {
   return acc;
 }
 
+/// Leaves those of a block's keys at `slot`, and behind them those of its values.
+void Flash::loadScales(Value b, Value g, Value j0, Value end, Value page, Value slot) {
+  k.forLoop(k.tid(), k.c(kKeys), k.c(plan.warps * 32), {}, [&](Value i, ValueRange) -> Values {
+    Value j = k.add(j0, i), inside = k.lt(j, end), at = k.sptr(k.add(slot, k.shl(i, 2)));
+    k.storeElement(scaleOf(k, *p.keyScales, b, g, j, page, inside), at);
+    k.storeElement(scaleOf(k, *p.valueScales, b, g, j, page, inside), k.gep(at, kKeys * 4));
+    return {};
+  });
+}
+
 LogicalResult Flash::build(artifact::Variant variant) {
   unsigned rows = plan.warps * 16, bytesQ = rows * chunksD * 16, bytesK = kKeys * chunksD * 16,
-           bytesV = kKeys * chunksE * 16;
-  bool ring = bytesQ + 2 * (bytesK + bytesV) <= 99 * 1024;
-  unsigned stages = ring ? 2 : 1, slotBytes = bytesK + bytesV;
+           bytesV = kKeys * chunksE * 16, slotBytes = bytesK + bytesV + (p.scaled() ? kKeys * 8 : 0);
+  bool ring = bytesQ + 2 * slotBytes <= 99 * 1024;
+  unsigned stages = ring ? 2 : 1;
   int64_t shared = bytesQ + stages * slotBytes;
   if (shared > 99 * 1024)
     return failure();
@@ -106,6 +121,8 @@ LogicalResult Flash::build(artifact::Variant variant) {
   Value endJ = p.low ? sizeJ : some.end;
   KeysAndValues keys(k, p, b, g, /*begin=*/{}, endJ, kKeys, sink.paged);
   auto loadKeys = [&](Value j0, Value slot, Value page) {
+    if (p.scaled())
+      loadScales(b, g, j0, endJ, page, k.add(slot, bytesK + bytesV));
     keys.copy(j0, page, type, slot, {chunksD, chunksE, bytesK}, plan.aligned);
     k.cpAsyncCommit();
   };
@@ -123,6 +140,9 @@ LogicalResult Flash::build(artifact::Variant variant) {
   Value minus = k.cf(-INFINITY);
   Values nothing(tilesE * 4, k.cf(0));
   nothing.append({minus, minus, k.cf(0), k.cf(0)});
+  if (p.scaled()) // what sums are in terms of
+    nothing.push_back(k.cf(kLeastScale));
+  unsigned numRunning = nothing.size() - tilesE * 4;
   Value row0 = k.add(k.add(i0, k.shl(warp, 4)), k.shr(lane, 2)), column = k.shl(k.and_(lane, 3), 1);
   Value lastI = k.sub(k.size(p.i), 1), lastJ = k.sub(sizeJ, 1);
 
@@ -130,13 +150,16 @@ LogicalResult Flash::build(artifact::Variant variant) {
   // A scale alone waits for the exponential, whose base it changes.
   std::optional<double> plain = plainScale(op);
   Value toPower = k.cf(plain.value_or(1) * kLog2e);
+  bool ahead = ring || !p.scaled(); // wide integers leave no registers for what comes later
   auto walkBlock = [&](Value, ValueRange args) {
     Values out(args.take_front(tilesE * 4));
     ValueRange rest = args.drop_front(tilesE * 4);
     RunningRows running{{rest[0], rest[1]}, {rest[2], rest[3]}};
-    Value slot = rest[4], j0 = rest[5], nextSlot = slot, nextJ = k.add(j0, kKeys), page, nextPage;
-    if (sink.paged) // looked up a block ahead
-      page = rest[6], nextPage = keys.pageOf(k.add(nextJ, ring ? kKeys : 0));
+    Value slot = rest[numRunning], j0 = rest[numRunning + 1], nextSlot = slot, nextJ = k.add(j0, kKeys), page, nextPage;
+    if (!ahead)
+      page = keys.pageOf(j0);
+    else if (sink.paged) // looked up a block ahead
+      page = rest[numRunning + 2], nextPage = keys.pageOf(k.add(nextJ, ring ? kKeys : 0));
     if (ring) {
       nextSlot = k.sub(k.add(k.shl(ring0, 1), slotBytes), slot);
       loadKeys(nextJ, nextSlot, page);
@@ -147,6 +170,22 @@ LogicalResult Flash::build(artifact::Variant variant) {
     }
     k.barrier();
     Values s = scores(slot);
+    Value unit, scales = k.sptr(k.add(slot, k.add(k.shl(column, 2), bytesK + bytesV)));
+    auto scalesOf = [&](bool ofValues, unsigned tile) {
+      return k.loadElements(k.gep(scales, (ofValues ? kKeys * 4 : 0) + tile * 32), k.f32, 2);
+    };
+    if (p.scaled()) {
+      unit = rest[4];
+      for (unsigned tile = 0; tile < kKeys / 8; ++tile) {
+        Values ofKeys = scalesOf(false, tile);
+        for (unsigned q = 0; q < 4; ++q)
+          s[tile * 4 + q] = k.mulf(s[tile * 4 + q], ofKeys[q % 2]);
+        for (Value v : scalesOf(true, tile)) // read again below: registers are few
+          unit = k.maxf(unit, v);
+      }
+      unit = k.maxf(unit, k.shuffleXor(unit, 1));
+      unit = k.maxf(unit, k.shuffleXor(unit, 2));
+    }
     // The region sees indices that are always inside; what is not seen counts as minus infinity.
     Alignment provable;
     provable.lanes = 2, provable.mayAssume = false;
@@ -189,6 +228,16 @@ LogicalResult Flash::build(artifact::Variant variant) {
       s = k.ifElse(border, SmallVector<Type>(s.size(), k.f32), mask, [&] { return s; });
     }
     Values factor = takeScores(k, s, running, toPower, lowest);
+    if (p.scaled()) {
+      Value inverse = k.divf(k.cf(1), unit), rescaled = k.mulf(rest[4], inverse);
+      for (Value &f : factor)
+        f = k.mulf(f, rescaled);
+      for (unsigned tile = 0; tile < kKeys / 8; ++tile) {
+        Values ofValues = scalesOf(true, tile);
+        for (unsigned q = 0; q < 4; ++q)
+          s[tile * 4 + q] = k.mulf(s[tile * 4 + q], k.mulf(ofValues[q % 2], inverse));
+      }
+    }
     for (unsigned q = 0; q < out.size(); ++q)
       out[q] = k.mulf(out[q], factor[q / 2 % 2]);
     Value v = k.add(k.add(slot, bytesK), swizzle(k, chunksE, k.and_(lane, 15), k.shr(lane, 4)));
@@ -207,7 +256,10 @@ LogicalResult Flash::build(artifact::Variant variant) {
       }
     }
     k.barrier();
-    out.append({running.most[0], running.most[1], running.sum[0], running.sum[1], nextSlot, nextJ});
+    out.append({running.most[0], running.most[1], running.sum[0], running.sum[1]});
+    if (unit)
+      out.push_back(unit);
+    out.append({nextSlot, nextJ});
     if (nextPage)
       out.push_back(nextPage);
     return out;
@@ -217,7 +269,7 @@ LogicalResult Flash::build(artifact::Variant variant) {
       loadKeys(firstJ, ring0, keys.pageOf(firstJ));
     Values inits(sums);
     inits.append({ring0, firstJ});
-    if (sink.paged)
+    if (sink.paged && ahead)
       inits.push_back(keys.pageOf(k.add(firstJ, ring ? kKeys : 0)));
     Values last = k.forLoop(k.c(0), count, k.c(1), inits, walkBlock);
     k.cpAsyncWait(0);
@@ -238,7 +290,8 @@ LogicalResult Flash::build(artifact::Variant variant) {
   else
     result = walk(j0, blocks, nothing);
 
-  ArrayRef<Value> out = ArrayRef(result).take_front(tilesE * 4), rest = ArrayRef(result).drop_front(tilesE * 4);
+  auto sum = [&](unsigned q) { return p.scaled() ? k.mulf(result[q], result[tilesE * 4 + 4]) : result[q]; };
+  ArrayRef<Value> rest = ArrayRef(result).drop_front(tilesE * 4);
   unsigned lanes = p.result[3].isConstant(1) && p.e % 2 == 0 && p.result[0].isMultipleOf(2) &&
                            p.result[1].isMultipleOf(2) && p.result[2].isMultipleOf(2)
                        ? 2
@@ -260,7 +313,7 @@ LogicalResult Flash::build(artifact::Variant variant) {
           k.storeElements({most, total}, k.gep(k.at(k.workspace(), slot, (padTo16(p.e) + 2) * 4), padTo16(p.e) * 4));
         });
       for (unsigned e = 0; e < tilesE; ++e) {
-        Value x = out[e * 4 + r * 2], y = out[e * 4 + r * 2 + 1], col = k.add(column, e * 8);
+        Value x = sum(e * 4 + r * 2), y = sum(e * 4 + r * 2 + 1), col = k.add(column, e * 8);
         if (plan.split) {
           k.storeElements(
               {x, y}, k.gep(k.at(k.gep(k.workspace(), e * 32), slot, (padTo16(p.e) + 2) * 4), k.ext(k.shl(column, 2))));

@@ -119,7 +119,12 @@ void DecodeMakers::makeWindow(Window &w, Value batch, Value group, const DecodeS
       Value slot = k.add(share.ring, k.mul(k.div(local, share.blockKeys), share.slotBytes));
       if (w.ofValues)
         slot = k.add(slot, share.tile.bytesK);
-      Value to = swizzle(k, w.ofValues ? share.tile.chunksE : share.tile.chunksD, k.rem(local, share.blockKeys), chunk);
+      // A chunk of the ring is as many elements as its bytes are.
+      unsigned shift = type.elementBytes() == 1;
+      Value to = swizzle(k, w.ofValues ? share.tile.chunksE : share.tile.chunksD, k.rem(local, share.blockKeys),
+                         k.shr(chunk, shift));
+      if (shift)
+        to = k.add(to, k.shl(k.and_(chunk, 1), 3));
       k.storeElements(values, k.sptr(k.add(slot, to)));
     });
     return Values();

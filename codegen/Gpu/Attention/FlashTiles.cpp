@@ -9,7 +9,7 @@ using namespace mlir;
 using namespace kt;
 using namespace kt::gpu;
 
-unsigned kt::gpu::rowChunks(int64_t n) { return headPitch(n) / 16; }
+unsigned kt::gpu::rowChunks(int64_t n, int64_t elementBytes) { return headPitch(n, elementBytes) / 16; }
 
 bool kt::gpu::mayBeLowest(AttentionOp op) {
   return llvm::any_of(op.getScore().front(), [](Operation &o) {
@@ -36,7 +36,14 @@ std::optional<double> kt::gpu::plainScale(AttentionOp op) {
 
 HeadRows kt::gpu::headRows(KernelBuilder &k, Value buffer, ArrayRef<Expr> strides, Value b, Value h, Value rows,
                            int64_t columns, Value page, Value first) {
-  HeadRows from{headStart(k, buffer, strides, b, h, page), strides[2], strides[3], rows, columns, {}, {}};
+  HeadRows from{headStart(k, buffer, strides, b, h, page),
+                k.typeOf(buffer).scalarType(),
+                strides[2],
+                strides[3],
+                rows,
+                columns,
+                {},
+                {}};
   if (k.pagedAxis(buffer) >= 0)
     from.before = firstOfPage(k, first);
   return from;
@@ -44,42 +51,83 @@ HeadRows kt::gpu::headRows(KernelBuilder &k, Value buffer, ArrayRef<Expr> stride
 
 void kt::gpu::copyRows(KernelBuilder &k, const HeadRows &from, Type type, Value first, unsigned count, Value slot,
                        unsigned chunks, bool aligned) {
-  unsigned used = padTo16(from.columns) / 8, threads = k.bounds.threads;
-  auto copyChunk = [&](Value q, bool all) {
+  unsigned lanes = 16 / elementBytes(type), used = padTo16(from.columns) / lanes, threads = k.bounds.threads;
+  int64_t bytes = elementBytes(from.element);
+  bool widens = bytes < elementBytes(type);
+  // A chunk's place, and where it comes from, if that is inside.
+  struct Chunk {
+    Value to, at, inside, inRow, column;
+  };
+  auto chunkOf = [&](Value q) {
     Value r = k.div(q, used), c = k.rem(q, used), row = k.add(first, r);
-    auto copy = [&] {
-      Value to = k.sptr(k.add(slot, swizzle(k, chunks, r, c)));
-      Value inRow = k.lt(row, from.rows), column = k.shl(c, 3);
-      if (from.first)
-        inRow = k.and_(inRow, k.cmp(Pred::sge, row, from.first));
-      Value offset = k.mul(from.before ? k.sub(row, from.before) : row, k.size(from.rowStride));
-      if (aligned) {
-        Value inside = k.and_(inRow, k.lt(column, from.columns));
-        return k.cpAsync16(to, k.at(from.base, k.add(offset, column), 2), k.sel(inside, k.c(16), k.c(0)));
-      }
-      Values elements;
-      for (unsigned e = 0; e < 8; ++e) {
-        Value x = k.add(column, e), inside = k.and_(inRow, k.lt(x, from.columns));
-        Value at = k.at(from.base, k.add(offset, k.mul(x, k.size(from.columnStride))), 2);
-        elements.push_back(k.ifElse(
-            inside, type, [&]() -> Values { return {k.loadElement(at, type)}; },
-            [&]() -> Values { return {k.zero(type)}; })[0]);
-      }
-      k.storeElements(elements, to);
-    };
-    if (all)
-      copy();
-    else
-      k.ifThen(k.lt(q, count * used), copy);
+    Chunk chunk;
+    chunk.to = k.sptr(k.add(slot, swizzle(k, chunks, r, c)));
+    chunk.inRow = k.lt(row, from.rows), chunk.column = k.mul(c, lanes);
+    if (from.first)
+      chunk.inRow = k.and_(chunk.inRow, k.cmp(Pred::sge, row, from.first));
+    Value offset = k.mul(from.before ? k.sub(row, from.before) : row, k.size(from.rowStride));
+    chunk.inside = k.and_(chunk.inRow, k.lt(chunk.column, from.columns));
+    chunk.at = k.at(from.base, aligned ? k.add(offset, chunk.column) : offset, bytes);
+    return chunk;
+  };
+  // What is on its way in registers.
+  auto fetch = [&](const Chunk &chunk) -> Values {
+    if (aligned && widens)
+      return k.loadWhen(chunk.inside, chunk.at, k.i32, 2, /*once=*/false);
+    if (aligned)
+      return k.cpAsync16(chunk.to, chunk.at, k.sel(chunk.inside, k.c(16), k.c(0))), Values();
+    Values elements;
+    for (unsigned e = 0; e < lanes; ++e) {
+      Value x = k.add(chunk.column, e), inside = k.and_(chunk.inRow, k.lt(x, from.columns));
+      Value at = k.at(chunk.at, k.mul(x, k.size(from.columnStride)), bytes);
+      elements.push_back(k.ifElse(
+          inside, from.element, [&]() -> Values { return {k.loadElement(at, from.element)}; },
+          [&]() -> Values { return {k.zero(from.element)}; })[0]);
+    }
+    return elements;
+  };
+  auto put = [&](const Chunk &chunk, Values fetched) {
+    if (aligned && widens) {
+      Values words;
+      for (Value word : fetched)
+        for (unsigned pair : {0, 1})
+          words.push_back(widenBytes(k, word, pair, type));
+      return k.storeElements(words, chunk.to);
+    }
+    if (aligned)
+      return;
+    for (Value &element : fetched)
+      if (widens)
+        element = k.convert(k.convert(k.convert(element, k.i32), k.f32), type);
+    k.storeElements(fetched, chunk.to);
   };
   // Few threads have many chunks: a loop keeps their addresses out of the registers.
   if (count * used > 8 * threads) {
-    k.forLoop(k.tid(), k.c(count * used), k.c(threads), {},
-              [&](Value q, ValueRange) -> Values { return copyChunk(q, true), Values(); });
+    k.forLoop(k.tid(), k.c(count * used), k.c(threads), {}, [&](Value q, ValueRange) -> Values {
+      Chunk chunk = chunkOf(q);
+      return put(chunk, fetch(chunk)), Values();
+    });
     return;
   }
-  for (unsigned at = 0; at < count * used; at += threads)
-    copyChunk(k.add(k.tid(), at), at + threads <= count * used);
+  SmallVector<std::pair<Chunk, Values>> underWay;
+  for (unsigned at = 0; at < count * used; at += threads) {
+    Value q = k.add(k.tid(), at);
+    if (at + threads > count * used) {
+      k.ifThen(k.lt(q, count * used), [&] {
+        Chunk chunk = chunkOf(q);
+        put(chunk, fetch(chunk));
+      });
+      continue;
+    }
+    Chunk chunk = chunkOf(q);
+    Values fetched = fetch(chunk);
+    if (aligned && widens) // all are asked for before the first is waited for
+      underWay.emplace_back(chunk, fetched);
+    else
+      put(chunk, fetched);
+  }
+  for (auto &[chunk, fetched] : underWay)
+    put(chunk, fetched);
 }
 
 KeysAndValues::KeysAndValues(KernelBuilder &k, const AttentionProblem &p, Value b, Value g, Value begin, Value end,

@@ -17,7 +17,7 @@ constexpr double kLog2e = 1.4426950408889634;
 
 inline unsigned padTo16(int64_t n) { return (n + 15) / 16 * 16; }
 /// 16-byte chunks between two rows of a tile: a power of two, so that the swizzle stays inside.
-unsigned rowChunks(int64_t n);
+unsigned rowChunks(int64_t n, int64_t elementBytes = 2);
 
 /// Scores may be so low that log2(e) times one is no number any more, and with it its distance from another.
 bool mayBeLowest(AttentionOp op);
@@ -27,6 +27,7 @@ std::optional<double> plainScale(AttentionOp op);
 /// Rows of a head in global memory.
 struct HeadRows {
   Value base;
+  Type element;
   Expr rowStride, columnStride;
   Value rows;      // those from here on are zeros
   int64_t columns; // d or e
@@ -37,7 +38,8 @@ struct HeadRows {
 HeadRows headRows(KernelBuilder &k, Value buffer, ArrayRef<Expr> strides, Value b, Value h, Value rows, int64_t columns,
                   Value page = {}, Value first = {});
 /// Copies `count` rows from `first` on into shared memory at `slot`, `chunks` between two of them: by asynchronous
-/// copies, which nobody has waited for yet, where all is `aligned`.
+/// copies, which nobody has waited for yet, where all is `aligned` and the tile's elements, of `type`, are those in
+/// memory. Integers of 8 bits may become the numbers that they are in half precision.
 void copyRows(KernelBuilder &k, const HeadRows &from, Type type, Value first, unsigned count, Value slot,
               unsigned chunks, bool aligned);
 
@@ -67,6 +69,9 @@ private:
   unsigned blockKeys;
   HeadRows keys, values; // those in one piece
 };
+
+/// The least that scales of values are seen in terms of: what they are divided by is never zero.
+constexpr double kLeastScale = 1e-30;
 
 /// Two floats as one register of halves.
 Value packHalves(KernelBuilder &k, Type type, Value x, Value y);

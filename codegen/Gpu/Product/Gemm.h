@@ -154,6 +154,8 @@ Value swizzle(KernelBuilder &k, unsigned chunks, Value row, Value chunk);
 
 /// Two of the four 8-bit integers of `word`, the first or the second two, as two elements of `type` in one register.
 Value widenBytes(KernelBuilder &k, Value word, unsigned pair, Type type);
+/// The same of its bytes `first` and `second`.
+Value widenBytes(KernelBuilder &k, Value word, unsigned first, unsigned second, Type type);
 
 /// One variant, for the sink's candidate; `family` names it.
 llvm::LogicalResult buildProduct(KernelSink &sink, const GemmProblem &p, llvm::StringRef family);

@@ -251,18 +251,23 @@ private:
 } // namespace
 
 Value kt::gpu::widenBytes(KernelBuilder &k, Value word, unsigned pair, Type type) {
+  return widenBytes(k, word, pair * 2, pair * 2 + 1, type);
+}
+
+Value kt::gpu::widenBytes(KernelBuilder &k, Value word, unsigned first, unsigned second, Type type) {
   if (type == k.f16) {
     // The byte plus 128 below the exponent of 1024 is 1152 plus the value.
     Value biased = k.xor_(word, k.c((int32_t)0x80808080));
-    Value bits = k.permute(biased, k.c(0x64646464), pair ? 0x4342 : 0x4140);
+    Value bits = k.permute(biased, k.c(0x64646464), 0x4040 | second << 8 | first);
     Value v = LLVM::BitcastOp::create(k.b, k.loc, k.vec(2, k.f16), bits);
     Value offset = arith::ConstantOp::create(
         k.b, k.loc, DenseElementsAttr::get(cast<ShapedType>(k.vec(2, k.f16)), k.b.getF16FloatAttr(1152).getValue()));
     return LLVM::BitcastOp::create(k.b, k.loc, k.i32, k.subf(v, offset));
   }
   Value v = LLVM::UndefOp::create(k.b, k.loc, k.vec(2, type));
-  for (unsigned e = 0; e < 2; ++e) {
-    Value byte = arith::TruncIOp::create(k.b, k.loc, k.i8, k.shr(word, (pair * 2 + e) * 8));
+  const unsigned bytes[] = {first, second};
+  for (auto [e, at] : llvm::enumerate(bytes)) {
+    Value byte = arith::TruncIOp::create(k.b, k.loc, k.i8, k.shr(word, at * 8));
     v = LLVM::InsertElementOp::create(k.b, k.loc, v, k.convert(k.convert(k.convert(byte, k.i32), k.f32), type), k.c(e));
   }
   return LLVM::BitcastOp::create(k.b, k.loc, k.i32, v);

@@ -21,8 +21,12 @@ SmallVector<BodyRef> NormalizeOp::bodies() { return {{&getBody(), 0}, {&getEpilo
 SmallVector<BodyRef> MatmulOp::bodies() { return {{&getEpilogue(), (unsigned)getParts()}}; }
 SmallVector<BodyRef> ConvOp::bodies() { return {{&getEpilogue(), 1}}; }
 SmallVector<BodyRef> AttentionOp::bodies() {
-  return getSink().empty() ? SmallVector<BodyRef>{{&getScore(), 1}}
-                           : SmallVector<BodyRef>{{&getSink(), 0}, {&getScore(), 1}};
+  SmallVector<BodyRef> all;
+  for (Region *region : {&getSink(), &getScales()})
+    if (!region->empty())
+      all.push_back({region, 0});
+  all.push_back({&getScore(), 1});
+  return all;
 }
 
 unsigned MatmulOp::numFactors() { return 2; }

@@ -184,6 +184,8 @@ def KT_AttentionOp : KT_ComputeOp<"attention", ["bodies", "numFactors"]> {
     A row whose scores (the sink is one) are all minus infinity gives zeros with `zero_empty`, else NaN; without keys (j = 0) all rows are zeros.
     Row i sees the keys i + `span_from` <= j < i + `span_to`, where these are given: the scores of others are minus infinity, whatever the region yields.
     With `span_low` they are what the region yields, which is below -1e30: nothing beside a score above -1e29, but a row without one is made of all keys.
+    With `scales`, whose arguments are `extras` and the indices b, g, j, keys and values are integers of 8 bits: the region yields two f32, what key j's elements
+    and value j's are multiplied with. Each is read from one of `extras` at these indices, in any order, and 0. Query and result are of floating-point types.
   }];
   let arguments = (ins KT_SymTensorType:$query, KT_SymTensorType:$key, KT_SymTensorType:$value, Variadic<KT_SymTensorType>:$extras,
                        AffineMapArrayAttr:$maps, KT_ExprArrayAttr:$sizes, I64Attr:$group, UnitAttr:$zero_empty,
@@ -195,10 +197,20 @@ def KT_AttentionOp : KT_ComputeOp<"attention", ["bodies", "numFactors"]> {
     build($_builder, $_state, result, query, key, value, extras, maps, sizes, group, zero_empty, views, nullptr, nullptr, nullptr);
   }]>];
   let results = (outs KT_SymTensorType:$result);
-  let regions = (region SizedRegion<1>:$score, MaxSizedRegion<1>:$sink);
+  let regions = (region SizedRegion<1>:$score, MaxSizedRegion<1>:$sink, MaxSizedRegion<1>:$scales);
   let assemblyFormat = [{
     $query `,` $key `,` $value (`extras` `(` $extras^ `:` type($extras) `)`)? attr-dict
-    `:` type($query) `,` type($key) `,` type($value) `->` type($result) `score` $score (`sink` $sink^)?
+    `:` type($query) `,` type($key) `,` type($value) `->` type($result) `score` $score (`sink` $sink^)? (`scales` $scales^)?
+  }];
+  let extraClassDeclaration = [{
+    /// The number of indices that a region of it has.
+    unsigned numIndices(::mlir::Region &region) { return &region == &getScore() ? 4 : 3; }
+    /// Where the scales of keys (0) or values (1) are: the number among `extras`, and the dimension of it that b, g and j run along.
+    struct Scales {
+      unsigned extra = 0;
+      std::array<unsigned, 3> dims = {};
+    };
+    Scales scalesOf(unsigned which);
   }];
 }
 

@@ -200,6 +200,28 @@ LogicalResult ConvOp::verify() {
 // Attention
 //===----------------------------------------------------------------------===//
 
+/// Finds what reads a tensor of rank 4 at the block's three indices, each once, and 0.
+static std::optional<AttentionOp::Scales> findScales(Value v, Block &block, unsigned numExtras) {
+  auto read = v.getDefiningOp<ReadOp>();
+  if (!read || read.getOtherwise() || read.getIndices().size() != 4)
+    return std::nullopt;
+  AttentionOp::Scales found{cast<BlockArgument>(read.getTensor()).getArgNumber(), {}};
+  unsigned seen = 0;
+  for (auto [d, index] : llvm::enumerate(read.getIndices())) {
+    std::optional<unsigned> i = plainIndex(index, &block, numExtras);
+    if (i)
+      found.dims[*i] = d, seen |= 1u << *i;
+    else if (!matchPattern(index, m_Zero()))
+      return std::nullopt;
+  }
+  return seen == 7 ? std::optional(found) : std::nullopt;
+}
+
+AttentionOp::Scales AttentionOp::scalesOf(unsigned which) {
+  Block &block = getScales().front();
+  return *findScales(block.getTerminator()->getOperand(which), block, getExtras().size());
+}
+
 LogicalResult AttentionOp::verify() {
   if (getMaps().size() != 4 || getSizes().size() != 6)
     return emitOpError() << "expected 4 maps and 6 sizes but got " << getMaps().size() << " and " << getSizes().size();
@@ -226,7 +248,11 @@ LogicalResult AttentionOp::verify() {
     FactorView view = i < 3 ? factorView(*this, i) : denseView(operand.type);
     if (map.getNumDims() != 4 || !map.isPermutation() || view.dims.size() != 4)
       return emitOpError() << "expected map " << i << " to be a permutation of 4 dimensions";
-    if (!isa<FloatType>(operand.type.getElementType()))
+    Type element = operand.type.getElementType();
+    if ((i == 1 || i == 2) && !getScales().empty()) {
+      if (!element.isSignlessInteger(8))
+        return emitOpError() << "expected " << operand.name << " of i8 beside scales but got " << element;
+    } else if (!isa<FloatType>(element))
       return emitOpError() << "expected " << operand.name << " of a floating-point type but got "
                            << operand.type.getElementType();
     for (unsigned d = 0; d < 4; ++d)
@@ -241,5 +267,15 @@ LogicalResult AttentionOp::verify() {
   Type f32 = Float32Type::get(getContext());
   if (!getSink().empty() && failed(verifyBody(*this, getSink(), "sink", {}, getExtras(), 3, f32)))
     return failure();
+  if (!getScales().empty()) {
+    if (failed(verifyBody(*this, getScales(), "scales", {}, getExtras(), 3, f32, 2)))
+      return failure();
+    OperandRange both = cast<YieldOp>(getScales().front().getTerminator()).getValues();
+    if (both.size() != 2 || both[1].getType() != f32)
+      return emitOpError() << "expected scales to yield two f32: a key's and a value's";
+    for (Value v : both)
+      if (!findScales(v, getScales().front(), getExtras().size()))
+        return emitOpError() << "expected scales to be read at b, g, j and 0";
+  }
   return verifyBody(*this, getScore(), "score", {f32}, getExtras(), 4, f32);
 }

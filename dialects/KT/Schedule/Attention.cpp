@@ -32,6 +32,15 @@ FailureOr<AttentionProblem> kt::analyzeAttention(AttentionOp op) {
   };
   p.query = strides(0, factorView(op, 0)), p.key = strides(1, factorView(op, 1));
   p.value = strides(2, factorView(op, 2)), p.result = strides(3, denseView(op.getResult().getType()));
+  for (unsigned which = 0; which < 2 && !op.getScales().empty(); ++which) {
+    AttentionOp::Scales found = op.scalesOf(which);
+    AttentionProblem::Scales scales{op.getExtras()[found.extra],
+                                    SmallVector<Expr>(5, Expr::constant(op.getContext(), 0))};
+    FactorView view = denseView(cast<SymTensorType>(scales.tensor.getType()));
+    for (unsigned i = 0; i < 3; ++i)
+      scales.strides[i] = view.strides[found.dims[i]];
+    (which ? p.valueScales : p.keyScales) = scales;
+  }
   return p;
 }
 
@@ -39,16 +48,20 @@ bool AttentionProblem::isHalf() const {
   AttentionOp attention = op;
   Type q = attention.getQuery().getType().scalarType(), k = attention.getKey().getType().scalarType(),
        v = attention.getValue().getType().scalarType();
-  return (q.isF16() || q.isBF16()) && q == k && q == v;
+  return (q.isF16() || q.isBF16()) && (scaled() || (q == k && q == v));
+}
+
+int64_t AttentionProblem::keyBytes() const {
+  return cast<SymTensorType>(AttentionOp(op).getKey().getType()).elementBytes();
 }
 
 static bool rowsAligned(ArrayRef<Expr> strides, int64_t columns, Alignment &a) {
-  return columns % 8 == 0 && strides[3].isConstant(1) && a.multiple(strides[0]) && a.multiple(strides[1]) &&
+  return columns % a.lanes == 0 && strides[3].isConstant(1) && a.multiple(strides[0]) && a.multiple(strides[1]) &&
          a.multiple(strides[2]) && a.multiple(strides[4]);
 }
 
 bool AttentionProblem::canAlign(Alignment &copies) const {
-  copies.lanes = 8;
+  copies.lanes = scaled() ? 16 : 8; // of integers more are 16 bytes; queries have as many elements in a row
   return rowsAligned(query, d, copies) && rowsAligned(key, d, copies) && rowsAligned(value, e, copies);
 }
 
@@ -64,8 +77,7 @@ SmallVector<Operation *> AttentionMakers::all() const {
   return list;
 }
 
-/// Finds the dimensions of a factor that is a tensor of them, and nothing else, as it is.
-static bool findDimensions(AttentionOp op, unsigned factor, AttentionMakers::Dimensions &found) {
+bool kt::findDimensions(AttentionOp op, unsigned factor, AttentionMakers::Dimensions &found) {
   FactorView view = factorView(op, factor), whole = denseView(cast<SymTensorType>(op->getOperand(factor).getType()));
   AffineMap map = cast<AffineMapAttr>(op.getMaps()[factor]).getValue();
   if (whole.strides.size() != 4 || map.getNumResults() != 4 || !view.offset.isConstant(0))
@@ -149,8 +161,10 @@ AttentionMakers kt::makersOf(AttentionOp op) {
   return makers.key && makers.value ? makers : AttentionMakers();
 }
 
-unsigned kt::headPitch(int64_t columns) {
-  return std::max<unsigned>(64, llvm::PowerOf2Ceil(llvm::alignTo(columns, 16) * 2));
+unsigned kt::headPitch(int64_t columns, int64_t elementBytes) {
+  return std::max<unsigned>(64, llvm::PowerOf2Ceil(llvm::alignTo(columns, 16) * elementBytes));
 }
 
-unsigned kt::decodeKeys(int64_t d, int64_t e) { return headPitch(d) + headPitch(e) > 256 ? 64 : 128; }
+unsigned kt::decodeKeys(const AttentionProblem &p) {
+  return headPitch(p.d, p.keyBytes()) + headPitch(p.e, p.keyBytes()) > 256 ? 64 : 128;
+}

@@ -15,11 +15,22 @@ struct AttentionProblem {
   int64_t d = 0, e = 0, group = 1;
   llvm::SmallVector<Expr> query, key, value, result;
   bool zeroEmpty = false;
+  /// Of keys and of values that are integers of 8 bits: where their scales are, with strides along (b, g, j), none, and
+  /// the offset.
+  struct Scales {
+    mlir::Value tensor;
+    llvm::SmallVector<Expr> strides;
+  };
+  std::optional<Scales> keyScales, valueScales;
   Expr from, to;    // row i sees keys i + from <= j < i + to; null: no such end
   bool low = false; // what it does not see counts where nothing that it sees does
   /// The rows further down see more keys, and none sees fewer of the first ones.
   bool isCausal() const { return to && !from; }
 
+  /// Keys and values are integers of 8 bits.
+  bool scaled() const { return keyScales.has_value(); }
+  /// Bytes of an element of a key or value.
+  int64_t keyBytes() const;
   /// Whether operands of these types may use tensor cores.
   bool isHalf() const;
   /// Whether all sides can come by copies of 16 aligned bytes; what has to be a multiple goes to `copies`.
@@ -38,6 +49,9 @@ struct AttentionMakers {
   /// In the order in which they are.
   llvm::SmallVector<mlir::Operation *> all() const;
 };
+/// Finds the dimensions of a factor (0: queries, 1: keys, 2: values) that is a tensor of them, and nothing else, as it
+/// is; of keys and values there may be room for more.
+bool findDimensions(AttentionOp op, unsigned factor, AttentionMakers::Dimensions &found);
 /// Those that an attention of a graph may have in its kernel; none unless keys and values are both windows' results.
 AttentionMakers findMakers(AttentionOp op);
 /// Notes them on the attention, for its kernel: there strides are numbers of which nothing is known.
@@ -48,10 +62,10 @@ AttentionMakers makersOf(AttentionOp op);
 /// Attention of few queries: rows of a tile, shares of a row's keys, and blocks of keys and values in shared memory.
 constexpr unsigned kDecodeRows = 16, kMostDecodeShares = 64, kDecodeStages = 3;
 /// Bytes from one row of a head to the next in shared memory, a power of two, so that a swizzle stays inside.
-unsigned headPitch(int64_t columns);
+unsigned headPitch(int64_t columns, int64_t elementBytes = 2);
 /// Keys of a block: 32 KB of them and their values take as long to come as to be worked on, whose steps wait for one
 /// another.
-unsigned decodeKeys(int64_t d, int64_t e);
+unsigned decodeKeys(const AttentionProblem &p);
 /// A share has as many keys at least, so that it is worth being added up.
 constexpr int64_t kLeastDecodeShare = 128;
 /// More queries than these have kernels for many rows.

@@ -29,9 +29,12 @@ static Growing growing(Value v) {
   Growing found;
   for (int64_t d = 0; d < type.getRank(); ++d) {
     Expr dim = type.dim(d);
-    if (!dependsOnCapacity(dim))
+    bool isChoice = dim.kind() == Expr::Kind::Select;
+    // What a session with a state has no more of than without one, such as an argument that it keeps in another form,
+    // is no state.
+    if (!dependsOnCapacity(dim) || (isChoice && !dependsOnCapacity(dim.operand(2))))
       continue;
-    bool plain = dim.kind() == Expr::Kind::Select && isCapacity(dim.operand(2)) && !found.is;
+    bool plain = isChoice && isCapacity(dim.operand(2)) && !found.is;
     bool between = d > 0 && d + 1 < type.getRank();
     found = {true, plain && between ? d : -1};
   }
@@ -55,8 +58,12 @@ static bool seesRows(AttentionOp op, unsigned factor, int64_t axis) {
 }
 
 static bool mayReadPages(Operation *op, unsigned operand, int64_t axis) {
-  if (auto attention = dyn_cast<AttentionOp>(op))
+  if (auto attention = dyn_cast<AttentionOp>(op); attention && operand < attention.numFactors())
     return (operand == 1 || operand == 2) && seesRows(attention, operand, axis);
+  if (auto attention = dyn_cast<AttentionOp>(op)) // regions other than the scales' have no code for pages
+    return attention.getScore().getArgument(1 + operand - attention.numFactors()).use_empty() &&
+           (attention.getSink().empty() ||
+            attention.getSink().getArgument(operand - attention.numFactors()).use_empty());
   return isa<UpdateOp, GenericOp>(op);
 }
 
