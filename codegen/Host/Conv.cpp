@@ -1,7 +1,8 @@
 //===- Conv.cpp - convolution on the host ---------------------------------===//
 //
 // An indirect matrix multiplication: rows are output positions, and a table says for each kernel tap where a position's
-// input channels start (a row of zeros where that is outside). Depthwise convolutions go over channels directly.
+// input channels start (a row of zeros where that is outside). Of bytes, what a position reads is copied behind one
+// another, as words, where it is none as it is. Depthwise convolutions go over channels directly.
 //
 //===----------------------------------------------------------------------===//
 
@@ -15,7 +16,7 @@ namespace {
 
 constexpr int64_t kRows = 96, kColumns = 256, kDepth = 320;
 constexpr int64_t kTableRows = kRows + 16; // with the micro-kernel's spare rows
-constexpr int64_t kWork = 2 << 20;
+constexpr int64_t kWork = 2 << 20, kByteWork = 8 << 20;
 
 class ConvEmitter {
 public:
@@ -31,7 +32,10 @@ private:
   /// Pointers to the input channels of `position` for each tap; `put` stores one.
   void taps(StageEmitter &e, Value position, function_ref<void(Value tap, Value pointer)> put);
   void clearZeroRow(StageEmitter &e);
-  Value zeroRow(StageEmitter &e) { return e.atBytes(e.scratch, e.idx(zeroAt)); }
+  /// Words of the bytes that `rows` positions read at some taps and channels.
+  void prepareRows(StageEmitter &e, Value rows, Value tap0, Value taps, Value channel0, Value length);
+  Value region(StageEmitter &e, int64_t offset) { return e.atBytes(e.scratch, e.idx(offset)); }
+  Value zeroRow(StageEmitter &e) { return region(e, zeroAt); }
   SmallVector<Value> resultIndices(StageEmitter &e, Value position, Value channel);
   void finish(StageEmitter &e, Value sum, ArrayRef<Value> indices, Value offset);
   int64_t size(Expr e) { return e.asConstant().value_or(0); }
@@ -42,7 +46,10 @@ private:
   int64_t spatial, numTaps = 1, groups;
   Type acc, inElement, weightElement;
   Expr groupChannels, groupColumns, positions, channels;
-  int64_t sumsAt, zeroAt; // the table comes first
+  std::optional<ByteFactors> bytes;
+  std::optional<BytePreparation> preparation; // of bytes
+  // Scratch: the table, words' table, sums, words of rows and of panels, corrections of their sums, a row of zeros.
+  int64_t wordsAt, sumsAt, rowsAt, panelsAt, correctionsAt, zeroAt;
   Expr rowBlocks, rowsPerBlock, columnBlock, columnBlocks;
 };
 
@@ -65,11 +72,18 @@ ConvEmitter::ConvEmitter(KernelBuilder &kernel, ConvOp op)
   rowsPerBlock = Expr::ceilDiv(positions, Expr::max(rowBlocks, one));
   Expr perColumn = Expr::max(groupChannels * numTaps, one) *
                    Expr::max(Expr::min(positions, kernel.constant(kRows)), kernel.constant(20));
-  Expr wanted = Expr::floorDiv(kernel.constant(kWork), perColumn * 32);
-  columnBlock = Expr::min(Expr::max(wanted, one), kernel.constant(kColumns / 32)) * 32;
+  if (!op.isDepthwise())
+    bytes = ByteFactors::of(inElement, weightElement);
+  Expr wanted = Expr::floorDiv(kernel.constant(bytes ? kByteWork : kWork), perColumn * 32);
+  columnBlock = Expr::min(Expr::max(wanted, kernel.constant(bytes ? 2 : 1)), kernel.constant(kColumns / 32)) * 32;
   columnBlocks = Expr::ceilDiv(groupColumns, columnBlock);
-  sumsAt = (numTaps * kTableRows * 8 + 63) / 64 * 64;
-  zeroAt = sumsAt + kTableRows * kColumns * kt::elementBytes(acc);
+  int64_t size = kt::elementBytes(acc);
+  wordsAt = (numTaps * kTableRows * 8 + 63) / 64 * 64;
+  sumsAt = wordsAt + (bytes ? kTableRows * 8 : 0);
+  rowsAt = sumsAt + kTableRows * kColumns * size;
+  panelsAt = rowsAt + (bytes ? kRows * BytePreparation::kRowBytes : 0);
+  correctionsAt = panelsAt + (bytes ? kColumns / kPanel * BytePreparation::kPanelBytes : 0);
+  zeroAt = correctionsAt + (bytes ? kColumns * size : 0);
 }
 
 void ConvEmitter::build() {
@@ -138,8 +152,13 @@ void ConvEmitter::buildIndirect() {
   MicroKernelSpec spec{acc, inElement, weightElement};
   if (auto known = positions.asConstant())
     spec.mostRows = *known;
+  if (bytes) {
+    spec.bytes = bytes;
+    spec.rowElement = spec.panelElement = acc;
+    preparation.emplace(kernel, *bytes);
+  }
   MicroKernel micro(kernel, spec);
-  kernel.schedule = "conv indirect";
+  kernel.schedule = bytes ? "conv bytes" : "conv indirect";
   Expr scratch = channels * kt::elementBytes(inElement) + (zeroAt + 64);
   kernel.stage({rowBlocks * columnBlocks * groups, scratch}, [&](StageEmitter &e) {
     clearZeroRow(e);
@@ -161,11 +180,29 @@ void ConvEmitter::task(StageEmitter &e, MicroKernel &micro, Value number) {
     });
   });
 
+  if (bytes)
+    e.coldLoop(zero, e.add(numRows, e.idx(MicroKernel::kSpareRows)), [&](Value r) {
+      Value row = e.mul(e.min(r, e.sub(numRows, one)), e.idx(BytePreparation::kRowBytes));
+      LLVM::StoreOp::create(e.b, e.loc, e.atBytes(region(e, rowsAt), row), e.at(region(e, wordsAt), slot, r), 8);
+    });
+
   // A block of the sum is some taps with all channels, or one tap with some channels.
+  int64_t deepest = bytes ? BytePreparation::kDepth : kDepth;
   Value depth = e.expr(groupChannels), totalTaps = e.idx(numTaps);
-  Value tapBlock = e.max(e.div(e.idx(kDepth), e.max(depth, one)), one);
-  Value parts = e.max(e.ceilDiv(depth, kDepth), one);
+  Value tapBlock = e.max(e.div(e.idx(deepest), e.max(depth, one)), one);
+  Value parts = e.max(e.ceilDiv(depth, deepest), one);
   Value depthBlock = e.max(e.div(e.add(depth, e.sub(parts, one)), parts), one);
+  Value asTheyAre, sameColumns;
+  if (bytes) {
+    // As the task before had: if all their weights are one block, its words are there.
+    sameColumns = e.op<arith::AndIOp>(e.cmp(arith::CmpIPredicate::ne, at[2], zero),
+                                      e.cmp(arith::CmpIPredicate::ne, number, e.begin));
+    asTheyAre = preparation->asTheyAre(e, depth);
+    depthBlock = e.mul(e.ceilDiv(depthBlock, BytePreparation::kGroup), e.idx(BytePreparation::kGroup));
+    // Taps of one line, or whole lines: what prepareRows takes together.
+    Value line = e.idx(op.getKernel().back());
+    tapBlock = e.max(e.mul(e.div(tapBlock, line), line), one);
+  }
   Value tapStep = e.mul(depth, width), panelStride = e.mul(tapStep, totalTaps);
   Value panelsAGroup = e.ceilDiv(e.expr(groupColumns), kPanel);
   Value firstPanel = e.add(e.mul(group, panelsAGroup), e.div(column0, width));
@@ -183,6 +220,18 @@ void ConvEmitter::task(StageEmitter &e, MicroKernel &micro, Value number) {
           e.op<arith::AndIOp>(e.cmp(ge, e.add(t0, tapCount), totalTaps), e.cmp(ge, e.add(c0, length), depth));
       Value isLater = e.cmp(arith::CmpIPredicate::ne, e.add(t0, c0), zero);
       Value panels = e.at(base, weightElement, e.add(e.mul(t0, tapStep), e.mul(c0, width)));
+      Value together = e.mul(tapCount, length);
+      if (bytes) {
+        e.ifElse(
+            asTheyAre, [] {}, [&] { prepareRows(e, numRows, t0, tapCount, e.add(e.mul(group, depth), c0), length); });
+        Value only = e.op<arith::AndIOp>(isLast, e.eq(e.add(t0, c0), zero));
+        e.ifElse(
+            e.op<arith::AndIOp>(sameColumns, only), [] {},
+            [&] {
+              preparation->panels(e, panels, panelStride, e.ceilDiv(numColumns, kPanel), together, region(e, panelsAt),
+                                  region(e, correctionsAt), isLater);
+            });
+      }
       e.loop(zero, numRows, height, [&](Value r0) {
         Value stripRows = e.min(e.sub(numRows, r0), height);
         MicroKernel::Call call;
@@ -196,9 +245,23 @@ void ConvEmitter::task(StageEmitter &e, MicroKernel &micro, Value number) {
         call.panelStride = panelStride;
         call.numColumns = numColumns;
         call.tapStep = tapStep;
+        if (bytes) {
+          // A tap of bytes as they are is as many words of each column.
+          constexpr int64_t kGroup = BytePreparation::kGroup;
+          call.table = e.select(asTheyAre, call.table, e.at(region(e, wordsAt), slot, r0));
+          call.rowOffset = e.select(asTheyAre, e.div(call.rowOffset, e.idx(kGroup)), zero);
+          call.taps = e.select(asTheyAre, tapCount, one);
+          call.depth = e.ceilDiv(e.select(asTheyAre, length, together), kGroup);
+          call.tapStep = e.mul(call.depth, width);
+          call.panels = region(e, panelsAt);
+          call.panelStride = e.idx(BytePreparation::kPanelBytes / kt::elementBytes(acc));
+        }
         call.out = e.at(sums, acc, e.mul(r0, ld));
         call.ld = ld;
         call.accumulate = isLater;
+        if (bytes)
+          BytePreparation::fetchNext(e, panels, panelStride, e.ceilDiv(numColumns, kPanel), together,
+                                     {r0, numRows, height});
         micro.call(e, call);
         e.ifThen(isLast, [&] {
           e.loop(r0, e.add(r0, stripRows), [&](Value r) {
@@ -208,11 +271,40 @@ void ConvEmitter::task(StageEmitter &e, MicroKernel &micro, Value number) {
             Value row = e.at(sums, acc, e.mul(r, ld));
             e.loop(zero, numColumns, [&](Value j) {
               indices.back() = e.add(first, j);
-              finish(e, e.load(row, acc, j), indices, e.add(offset, j));
+              Value sum = e.load(row, acc, j);
+              if (bytes && bytes->corrects())
+                sum = e.add(sum, e.load(region(e, correctionsAt), acc, j));
+              finish(e, sum, indices, e.add(offset, j));
             });
           });
         });
       });
+    });
+  });
+}
+
+void ConvEmitter::prepareRows(StageEmitter &e, Value rows, Value tap0, Value taps, Value channel0, Value length) {
+  Value one = e.idx(1);
+  e.loop(e.idx(0), rows, [&](Value r) {
+    Value words = e.atBytes(region(e, rowsAt), e.mul(r, e.idx(BytePreparation::kRowBytes)));
+    auto start = [&](Value tap) -> Value {
+      Value entry = e.at(e.scratch, e.b.getI64Type(), e.add(e.mul(e.add(tap0, tap), e.idx(kTableRows)), r));
+      return e.at(LLVM::LoadOp::create(e.b, e.loc, e.pointerType(), entry, 8), inElement, channel0);
+    };
+    // Neighbours of a line of the kernel often are neighbours in memory. If the first and the last are, all are.
+    Value line = e.idx(op.getKernel().back());
+    e.loop(e.idx(0), taps, line, [&](Value t0) {
+      Value count = e.min(e.sub(taps, t0), line), last = e.sub(count, one), first = start(t0);
+      auto address = [&](Value p) -> Value {
+        return e.toIndex(LLVM::PtrToIntOp::create(e.b, e.loc, e.b.getI64Type(), p));
+      };
+      Value sideBySide = e.eq(e.sub(address(start(e.add(t0, last))), address(first)), e.mul(last, length));
+      e.ifElse(
+          sideBySide, [&] { preparation->row(e, first, one, e.mul(count, length), words, e.mul(t0, length)); },
+          [&] {
+            e.loop(t0, e.add(t0, count),
+                   [&](Value t) { preparation->row(e, start(t), one, length, words, e.mul(t, length)); });
+          });
     });
   });
 }
@@ -226,7 +318,7 @@ void ConvEmitter::buildDepthwise() {
   kernel.schedule = "conv depthwise";
   int64_t total = numTaps * groups;
   int64_t share = std::max<int64_t>(1, 65536 / std::max<int64_t>(total, 1));
-  sumsAt = (numTaps * 8 + 63) / 64 * 64;
+  sumsAt = (numTaps * 8 + 63) / 64 * 64; // of one position
   zeroAt = sumsAt + groups * kt::elementBytes(acc);
   kernel.stage(
       {Expr::ceilDiv(positions, kernel.constant(share)), channels * kt::elementBytes(inElement) + (zeroAt + 64)},
@@ -285,8 +377,9 @@ void ConvEmitter::depthwisePosition(StageEmitter &e, Value position) {
   e.loop(e.idx(done), e.idx(groups), [&](Value c) {
     Value sum = e.loop(zero, e.idx(numTaps), e.idx(1), e.constant(acc, 0), [&](Value tap, ValueRange in) {
       Value row = LLVM::LoadOp::create(e.b, e.loc, e.pointerType(), e.at(e.scratch, slot, tap), 8);
-      Value x = e.convert(e.load(row, inElement, c), acc);
-      Value w = e.convert(e.load(e.operands[1].pointer, weightElement, depthwiseWeight(e, tap, c)), acc);
+      Value x = e.convert(e.load(row, inElement, c), acc, inElement.isUnsignedInteger());
+      Value w = e.load(e.operands[1].pointer, weightElement, depthwiseWeight(e, tap, c));
+      w = e.convert(w, acc, weightElement.isUnsignedInteger());
       return SmallVector<Value>{multiplyAdd(e, x, w, in[0])};
     })[0];
     e.store(sum, sums, acc, c);

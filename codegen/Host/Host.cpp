@@ -146,7 +146,6 @@ static LogicalResult addVariants(KernelCode &code, KernelOp kernel, ArrayRef<con
 
 FailureOr<KernelCode> kt::codegen::compileHostKernel(KernelOp kernel, ArrayRef<StringRef> targets, SharedCode &library,
                                                      ExprPool &pool) {
-  // The best instruction set comes first: the runtime takes the first variant that fits.
   SmallVector<const Isa *> isas;
   for (StringRef target : targets) {
     const Isa *isa = findIsa(target);
@@ -154,7 +153,16 @@ FailureOr<KernelCode> kt::codegen::compileHostKernel(KernelOp kernel, ArrayRef<S
       return kernel.compute()->emitOpError("unknown host target '") << target << "'";
     isas.push_back(isa);
   }
-  llvm::sort(isas, [](const Isa *a, const Isa *b) { return a->vectorBytes > b->vectorBytes; });
+  return compileHostKernel(kernel, isas, library, pool);
+}
+
+FailureOr<KernelCode> kt::codegen::compileHostKernel(KernelOp kernel, ArrayRef<const Isa *> sets, SharedCode &library,
+                                                     ExprPool &pool) {
+  // The best instruction set comes first: the runtime takes the first variant that fits.
+  SmallVector<const Isa *> isas(sets);
+  llvm::sort(isas, [](const Isa *a, const Isa *b) {
+    return std::pair(a->vectorBytes, a->dots) > std::pair(b->vectorBytes, b->dots);
+  });
 
   KernelCode code;
   if (failed(addVariants(code, kernel, isas, /*paged=*/false, library, pool)))

@@ -16,10 +16,13 @@ namespace kt::codegen {
 /// threads.
 void loadHostDialects(mlir::MLIRContext &context);
 
-/// Compiles `kernel` for each of `targets` ("host-v3", "host-v4"), best first in the answer's variants. Thread-safe for
-/// kernels of one multithreaded context, which may share `library`; `pool` is the caller's and not shared. Errors are
-/// reported on the kernel's compute op.
+/// Compiles `kernel` for each of `targets` ("host-v3", "host-v4", either with "-vnni"), best first in the answer's
+/// variants. Thread-safe for kernels of one multithreaded context, which may share `library`; `pool` is the caller's
+/// and not shared. Errors are reported on the kernel's compute op.
 mlir::FailureOr<KernelCode> compileHostKernel(KernelOp kernel, llvm::ArrayRef<llvm::StringRef> targets,
+                                              SharedCode &library, ExprPool &pool);
+/// The same for instruction sets.
+mlir::FailureOr<KernelCode> compileHostKernel(KernelOp kernel, llvm::ArrayRef<const host::Isa *> sets,
                                               SharedCode &library, ExprPool &pool);
 
 } // namespace kt::codegen

@@ -35,7 +35,10 @@ using namespace llvm::jitlink;
 using namespace kt::codegen::host;
 
 const Isa *kt::codegen::host::findIsa(StringRef target) {
-  static const Isa isas[] = {{"host-v3", "x86-64-v3", 32, 12}, {"host-v4", "x86-64-v4", 64, 16}};
+  static const Isa isas[] = {{"host-v3", "x86-64-v3", 32, 12, "", false},
+                             {"host-v3-vnni", "x86-64-v3", 32, 12, "+avxvnni", true},
+                             {"host-v4", "x86-64-v4", 64, 16, "", false},
+                             {"host-v4-vnni", "x86-64-v4", 64, 16, "+avx512vnni", true}};
   for (const Isa &isa : isas)
     if (isa.target == target)
       return &isa;
@@ -179,6 +182,8 @@ static void prepare(Module &module, const Isa &isa, TargetMachine &machine) {
     f.addFnAttr(Attribute::NoUnwind);
     f.addFnAttr("no-builtins");
     f.addFnAttr("target-cpu", isa.cpu);
+    if (!isa.features.empty())
+      f.addFnAttr("target-features", isa.features);
     // The level's own tuning halves 512-bit vectors.
     std::string bits = std::to_string(isa.vectorBytes * 8);
     f.addFnAttr("prefer-vector-width", bits);
@@ -260,8 +265,8 @@ Expected<Object> kt::codegen::host::makeObject(Module &module, const Isa &isa) {
   const Target *target = TargetRegistry::lookupTarget(triple, error);
   if (!target)
     return createStringError(error);
-  std::unique_ptr<TargetMachine> machine(target->createTargetMachine(triple, isa.cpu, "", TargetOptions(), Reloc::PIC_,
-                                                                     CodeModel::Small, CodeGenOptLevel::Default));
+  std::unique_ptr<TargetMachine> machine(target->createTargetMachine(
+      triple, isa.cpu, isa.features, TargetOptions(), Reloc::PIC_, CodeModel::Small, CodeGenOptLevel::Default));
   prepare(module, isa, *machine);
   optimize(module, *machine);
 

@@ -22,10 +22,12 @@ constexpr llvm::StringLiteral kUnswitch = "kt-unswitch";
 
 /// What code may assume of the machine.
 struct Isa {
-  llvm::StringRef target; // "host-v3"
-  llvm::StringRef cpu;    // "x86-64-v3"
-  int64_t vectorBytes;    // width of a register
-  int64_t accumulators;   // registers that a micro-kernel may keep sums in
+  llvm::StringRef target;   // "host-v3"
+  llvm::StringRef cpu;      // "x86-64-v3"
+  int64_t vectorBytes;      // width of a register
+  int64_t accumulators;     // registers that a micro-kernel may keep sums in
+  llvm::StringRef features; // beyond those of `cpu`
+  bool dots;                // an instruction multiplies four bytes with four bytes and adds the products (VNNI)
 };
 /// The level behind a target's name, or null.
 const Isa *findIsa(llvm::StringRef target);

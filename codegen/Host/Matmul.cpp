@@ -17,9 +17,11 @@ using namespace kt::codegen::host;
 namespace {
 
 constexpr int64_t kRows = 96, kColumns = 256, kDepth = 320; // the most of a block
-constexpr int64_t kTableRows = kRows + 16;                  // with the micro-kernel's spare rows
+constexpr int64_t kSpareRows = 16;                          // the micro-kernel's
 constexpr int64_t kFewRows = 2;                             // not worth packing for
 constexpr int64_t kWork = 2 << 20;                          // multiplications a task, about
+// Of bytes: a word is four k's, and what is prepared pays for more rows.
+constexpr int64_t kByteRows = 128, kByteWork = 8 << 20;
 // Weights of few bits. A few rows are prepared in long pieces: that takes no more room than many in short ones.
 constexpr int64_t kPreparedDepth = kDepth / 16 * 17; // with the sums of groups
 constexpr int64_t kShallowRows = 8, kDeeper = kRows / kShallowRows;
@@ -39,10 +41,21 @@ private:
   void fewRows(StageEmitter &e, Value rhsBase, Value firstRow, Value numRows, Value column0, Value numColumns,
                ArrayRef<Value> outer);
   void convertRows(StageEmitter &e, bool prepared, Value rows, Value k0, Value depth);
+  void prepareBytes(StageEmitter &e, Value rhsBase, Value column0, Value numColumns, Value k0, Value length);
   void packColumns(StageEmitter &e, Value base, Value column0, Value columns, Value k0, Value depth);
-  void finishRow(StageEmitter &e, Value row, Value localRow, Value column0, Value columns, ArrayRef<Value> outer);
-  /// Elements between copies of rows.
-  Value copyStride(StageEmitter &e) { return format ? e.expr(preparedStride) : e.idx(kDepth); }
+  void finishRow(StageEmitter &e, Value row, Value localRow, Value column0, Value columns, ArrayRef<Value> outer,
+                 bool corrected);
+  /// Where the copy of a row begins.
+  Value rowCopy(StageEmitter &e, Value row) {
+    if (bytes)
+      return e.atBytes(region(e, rowsAt), e.mul(row, e.idx(BytePreparation::kRowBytes)));
+    return e.at(region(e, rowsAt), acc, e.mul(row, format ? e.expr(preparedStride) : e.idx(kDepth)));
+  }
+  /// Of packed weights.
+  Value weightsAt(StageEmitter &e, Value rhsBase, Value column, Value k0) {
+    Value panel = e.mul(e.div(column, e.idx(kPanel)), e.expr(depth));
+    return e.at(rhsBase, rhsElement, e.mul(e.add(panel, k0), e.idx(kPanel)));
+  }
   Value region(StageEmitter &e, int64_t offset) { return e.atBytes(e.scratch, e.idx(offset)); }
 
   KernelBuilder &kernel;
@@ -50,14 +63,18 @@ private:
   unsigned numBatch, m, n, k;
   Type acc, lhsElement, rhsElement;
   bool packed, copiesRows;
-  BlocksAttr format;  // of weights of few bits
-  bool fuses, widens; // such weights: which of both there is code for
+  BlocksAttr format; // of weights of few bits
+  std::optional<ByteFactors> bytes;
+  std::optional<BytePreparation> preparation; // of bytes
+  Value panelsAreThere;                       // words of the task's columns
+  int64_t mostRows = kRows, tableRows;        // of a block; with spare ones
+  bool fuses, widens;                         // such weights: which of both there is code for
   std::optional<MicroKernel> micro, widenedMicro;
   std::optional<Widening> widening;
   SmallVector<unsigned> rowDims, outerDims; // iteration dimensions; rowDims ends with m
   Expr rows, columns, depth, rowBlocks, rowsPerBlock, columnBlock, columnBlocks, depthBlock, preparedStride;
-  // Scratch: row pointers, sums, converted rows, packed columns.
-  int64_t sumsAt, rowsAt, panelsAt, scratchBytes;
+  // Scratch: row pointers, sums, converted rows, packed columns, corrections of sums of bytes.
+  int64_t sumsAt, rowsAt, panelsAt, correctionsAt, scratchBytes;
 };
 
 MatmulEmitter::MatmulEmitter(KernelBuilder &kernel, MatmulOp op) : kernel(kernel), op(op) {
@@ -71,6 +88,10 @@ MatmulEmitter::MatmulEmitter(KernelBuilder &kernel, MatmulOp op) : kernel(kernel
     (packed || stride(1, d).isConstant(0) ? rowDims : outerDims).push_back(d);
   rowDims.push_back(m);
   format = op.getBlocksAttr();
+  bytes = ByteFactors::of(lhsElement, rhsElement);
+  if (bytes)
+    mostRows = kByteRows;
+  tableRows = mostRows + kSpareRows;
   copiesRows = format || memoryType(lhsElement) != acc || !stride(0, k).isConstant(1);
 
   Expr one = kernel.constant(1);
@@ -81,14 +102,14 @@ MatmulEmitter::MatmulEmitter(KernelBuilder &kernel, MatmulOp op) : kernel(kernel
   if (op.getParts() > 1)
     columns = Expr::ceilDiv(columns, kernel.constant(kPanel)) * (int64_t)(kPanel * op.getParts());
   depth = op.getDepth();
-  rowBlocks = Expr::ceilDiv(rows, kernel.constant(kRows));
+  rowBlocks = Expr::ceilDiv(rows, kernel.constant(mostRows));
   rowsPerBlock = Expr::ceilDiv(rows, Expr::max(rowBlocks, one));
   // A row streams the weights from memory, which takes as long as about 20 rows of arithmetic.
-  Expr perColumn = Expr::max(depth, one) * Expr::max(Expr::min(rows, kernel.constant(kRows)), kernel.constant(20));
-  Expr wanted = Expr::floorDiv(kernel.constant(kWork), perColumn * 32);
+  Expr perColumn = Expr::max(depth, one) * Expr::max(Expr::min(rows, kernel.constant(mostRows)), kernel.constant(20));
+  Expr wanted = Expr::floorDiv(kernel.constant(bytes ? kByteWork : kWork), perColumn * 32);
   columnBlock = Expr::min(Expr::max(wanted, one), kernel.constant(kColumns / 32)) * 32;
   columnBlocks = Expr::ceilDiv(columns, columnBlock);
-  Expr deepest = kernel.constant(kDepth);
+  Expr deepest = kernel.constant(bytes ? BytePreparation::kDepth : kDepth);
   if (format) {
     Expr few = Expr::lt(rowsPerBlock, kernel.constant(kShallowRows + 1));
     preparedStride = Expr::select(few, kernel.constant(kDeeper * kPreparedDepth), kernel.constant(kPreparedDepth));
@@ -99,16 +120,22 @@ MatmulEmitter::MatmulEmitter(KernelBuilder &kernel, MatmulOp op) : kernel(kernel
   depthBlock = Expr::max(Expr::ceilDiv(depth, Expr::max(Expr::ceilDiv(depth, deepest), one)), one);
   if (format)
     depthBlock = Expr::ceilDiv(depthBlock, kernel.constant(format.getGroup())) * (int64_t)format.getGroup();
+  if (bytes)
+    depthBlock = Expr::ceilDiv(depthBlock, kernel.constant(BytePreparation::kGroup)) * BytePreparation::kGroup;
 
   auto known = rows.asConstant();
   fuses = format && (!known || *known <= kWidenedRows);
   widens = format && (!known || *known > kWidenedRows);
 
   int64_t size = kt::elementBytes(acc);
-  sumsAt = 2 * kTableRows * 8;
-  rowsAt = sumsAt + kTableRows * kColumns * size;
-  panelsAt = rowsAt + (copiesRows ? kRows * (format ? kPreparedDepth : kDepth) * size : 0);
-  scratchBytes = panelsAt + (packed && !widens ? 0 : kColumns * kDepth * size);
+  int64_t rowBytes = bytes ? BytePreparation::kRowBytes : (format ? kPreparedDepth : kDepth) * size;
+  sumsAt = 2 * tableRows * 8;
+  rowsAt = sumsAt + tableRows * kColumns * size;
+  panelsAt = rowsAt + (copiesRows ? mostRows * rowBytes : 0);
+  correctionsAt = panelsAt + (bytes               ? kColumns / kPanel * BytePreparation::kPanelBytes
+                              : packed && !widens ? 0
+                                                  : kColumns * kDepth * size);
+  scratchBytes = correctionsAt + (bytes ? kColumns * size : 0);
 }
 
 /// Elements between neighbours along an iteration dimension; 0 where the operand does not have it. Operand 2 is the
@@ -133,10 +160,16 @@ void MatmulEmitter::build() {
     widening.emplace(kernel, format);
   }
   spec.blocks = format;
+  if (bytes) {
+    spec.bytes = bytes;
+    spec.rowElement = spec.panelElement = acc;
+    preparation.emplace(kernel, *bytes);
+  }
   if (fuses || !format)
     micro.emplace(kernel, spec);
-  kernel.schedule = "matmul block=" + std::to_string(kRows) + "x" + std::to_string(kColumns) + "x" +
-                    std::to_string(kDepth) + (packed ? " packed" : " packs");
+  kernel.schedule = "matmul block=" + std::to_string(mostRows) + "x" + std::to_string(kColumns) + "x" +
+                    std::to_string(bytes ? BytePreparation::kDepth : kDepth) + (packed ? " packed" : " packs") +
+                    (bytes ? " bytes" : "");
   Expr tasks = rowBlocks * columnBlocks;
   for (unsigned d : outerDims)
     tasks = tasks * op.extent(d);
@@ -152,6 +185,11 @@ void MatmulEmitter::task(StageEmitter &e, Value number) {
   extents.push_back(e.expr(columnBlocks));
   extents.push_back(e.expr(rowBlocks));
   SmallVector<Value> at = e.delinearize(number, extents);
+  if (bytes) { // the task before had the same columns, all k's of which are one block
+    Value later = e.op<arith::AndIOp>(e.cmp(arith::CmpIPredicate::ne, at.back(), e.idx(0)),
+                                      e.cmp(arith::CmpIPredicate::ne, number, e.begin));
+    panelsAreThere = e.op<arith::AndIOp>(later, e.cmp(arith::CmpIPredicate::sle, e.expr(depth), e.expr(depthBlock)));
+  }
   Value firstRow = e.mul(at.pop_back_val(), e.expr(rowsPerBlock));
   Value column0 = e.mul(at.pop_back_val(), e.expr(columnBlock));
   ArrayRef<Value> outer = at;
@@ -190,7 +228,7 @@ void MatmulEmitter::fewRows(StageEmitter &e, Value rhsBase, Value firstRow, Valu
         none = e.constant(acc, 0);
   Combine add{ReduceKind::add, acc};
   e.loop(zero, numRows, [&](Value r) {
-    Value slot = e.at(e.scratch, e.b.getI64Type(), e.add(r, e.idx(copiesRows ? kTableRows : 0)));
+    Value slot = e.at(e.scratch, e.b.getI64Type(), e.add(r, e.idx(copiesRows ? tableRows : 0)));
     Value row = LLVM::LoadOp::create(e.b, e.loc, e.pointerType(), slot, 8);
     Value sums = e.at(region(e, sumsAt), acc, e.mul(r, e.idx(kColumns)));
     auto left = [&](Value i) {
@@ -217,7 +255,7 @@ void MatmulEmitter::fewRows(StageEmitter &e, Value rhsBase, Value firstRow, Valu
         e.store(sum, sums, acc, j);
       });
     }
-    finishRow(e, e.add(firstRow, r), r, column0, numColumns, outer);
+    finishRow(e, e.add(firstRow, r), r, column0, numColumns, outer, /*corrected=*/false);
   });
 }
 
@@ -233,11 +271,19 @@ void MatmulEmitter::blocks(StageEmitter &e, bool widened, Value rhsBase, Value f
     Value length = e.min(e.sub(totalDepth, k0), e.expr(depthBlock));
     Value isLast = e.cmp(arith::CmpIPredicate::sge, e.add(k0, length), totalDepth);
     Value isLater = e.cmp(arith::CmpIPredicate::ne, k0, zero);
-    if (copiesRows)
-      convertRows(e, fused, numRows, k0, length);
+    Value asTheyAre = bytes && stride(0, k).isConstant(1) ? preparation->asTheyAre(e, length) : Value();
+    auto copy = [&] { convertRows(e, fused, numRows, k0, length); };
+    if (asTheyAre)
+      e.ifElse(asTheyAre, [] {}, copy);
+    else if (copiesRows)
+      copy();
     Value panels = region(e, panelsAt), panelStride = e.idx(kDepth * kPanel);
     Value innerDepth = fused ? e.ceilDiv(length, format.getGroup()) : length;
-    if (packed) {
+    if (bytes) {
+      e.ifElse(panelsAreThere, [] {}, [&] { prepareBytes(e, rhsBase, column0, numColumns, k0, length); });
+      panelStride = e.idx(BytePreparation::kPanelBytes / kt::elementBytes(acc));
+      innerDepth = e.ceilDiv(length, BytePreparation::kGroup);
+    } else if (packed) {
       // In bytes where weights are of few bits.
       Value stride = format ? e.expr(format.panelBytes(depth)) : e.mul(totalDepth, panelWidth);
       Value step =
@@ -258,6 +304,10 @@ void MatmulEmitter::blocks(StageEmitter &e, bool widened, Value rhsBase, Value f
       call.table = e.at(e.scratch, e.b.getI64Type(), r0);
       call.tableRows = zero;
       call.rowOffset = copiesRows ? zero : k0;
+      if (asTheyAre) {
+        call.table = e.select(asTheyAre, e.at(call.table, e.b.getI64Type(), e.idx(tableRows)), call.table);
+        call.rowOffset = e.select(asTheyAre, e.div(k0, e.idx(BytePreparation::kGroup)), zero);
+      }
       call.taps = one;
       call.depth = innerDepth;
       call.panels = panels;
@@ -267,10 +317,15 @@ void MatmulEmitter::blocks(StageEmitter &e, bool widened, Value rhsBase, Value f
       call.out = e.at(sums, acc, e.mul(r0, ld));
       call.ld = ld;
       call.accumulate = isLater;
+      if (bytes && packed) {
+        Value stride = e.mul(totalDepth, panelWidth);
+        BytePreparation::fetchNext(e, weightsAt(e, rhsBase, column0, k0), stride, e.ceilDiv(numColumns, kPanel), length,
+                                   {r0, numRows, height});
+      }
       inner.call(e, call);
       e.ifThen(isLast, [&] {
         e.loop(r0, e.add(r0, stripRows),
-               [&](Value r) { finishRow(e, e.add(firstRow, r), r, column0, numColumns, outer); });
+               [&](Value r) { finishRow(e, e.add(firstRow, r), r, column0, numColumns, outer, bytes.has_value()); });
       });
     });
   });
@@ -291,10 +346,9 @@ void MatmulEmitter::fillRowTable(StageEmitter &e, Value firstRow, Value numRows,
       offset = e.add(offset, e.mul(at[i], e.expr(stride(0, d))));
     Value source = e.at(e.operands[0].pointer, lhsElement, offset);
     LLVM::StoreOp::create(e.b, e.loc, source,
-                          e.at(e.scratch, e.b.getI64Type(), e.add(slot, e.idx(copiesRows ? kTableRows : 0))), 8);
+                          e.at(e.scratch, e.b.getI64Type(), e.add(slot, e.idx(copiesRows ? tableRows : 0))), 8);
     if (copiesRows) {
-      Value copy = e.at(region(e, rowsAt), acc, e.mul(r, copyStride(e)));
-      LLVM::StoreOp::create(e.b, e.loc, copy, e.at(e.scratch, e.b.getI64Type(), slot), 8);
+      LLVM::StoreOp::create(e.b, e.loc, rowCopy(e, r), e.at(e.scratch, e.b.getI64Type(), slot), 8);
     }
   });
 }
@@ -302,16 +356,16 @@ void MatmulEmitter::fillRowTable(StageEmitter &e, Value firstRow, Value numRows,
 void MatmulEmitter::convertRows(StageEmitter &e, bool prepared, Value numRows, Value k0, Value length) {
   Value step = e.expr(stride(0, k));
   e.loop(e.idx(0), numRows, [&](Value r) {
-    Value slot = e.at(e.scratch, e.b.getI64Type(), e.add(r, e.idx(kTableRows)));
-    Value source = LLVM::LoadOp::create(e.b, e.loc, e.pointerType(), slot, 8);
+    Value slot = e.at(e.scratch, e.b.getI64Type(), e.add(r, e.idx(tableRows)));
+    Value source = LLVM::LoadOp::create(e.b, e.loc, e.pointerType(), slot, 8), copy = rowCopy(e, r);
     source = e.at(source, lhsElement, e.mul(k0, step));
-    Value copy = e.mul(r, copyStride(e));
+    if (bytes)
+      return preparation->row(e, source, step, length, copy, e.idx(0));
     if (prepared)
-      return prepareRow(e, format, {source, lhsElement, step, stride(0, k).isConstant(1)}, length,
-                        e.at(region(e, rowsAt), acc, copy));
+      return prepareRow(e, format, {source, lhsElement, step, stride(0, k).isConstant(1)}, length, copy);
     e.loop(e.idx(0), length, [&](Value i) {
       Value x = e.load(source, lhsElement, e.mul(i, step));
-      e.store(e.convert(x, acc, lhsElement.isUnsignedInteger()), region(e, rowsAt), acc, e.add(copy, i));
+      e.store(e.convert(x, acc, lhsElement.isUnsignedInteger()), copy, acc, i);
     });
   });
 }
@@ -324,8 +378,23 @@ void MatmulEmitter::packColumns(StageEmitter &e, Value base, Value column0, Valu
   packPanels(e, source, numColumns, length, acc, region(e, panelsAt), e.idx(kDepth * kPanel));
 }
 
+/// Panels of words of a block of k, and what sums over them lack.
+void MatmulEmitter::prepareBytes(StageEmitter &e, Value rhsBase, Value column0, Value numColumns, Value k0,
+                                 Value length) {
+  Value out = region(e, panelsAt), corrections = region(e, correctionsAt);
+  Value isLater = e.cmp(arith::CmpIPredicate::ne, k0, e.idx(0));
+  if (packed) {
+    Value stride = e.mul(e.expr(depth), e.idx(kPanel)), first = weightsAt(e, rhsBase, column0, k0);
+    return preparation->panels(e, first, stride, e.ceilDiv(numColumns, kPanel), length, out, corrections, isLater);
+  }
+  Value alongK = e.expr(stride(1, k)), alongN = e.expr(stride(1, n));
+  Value first = e.at(rhsBase, rhsElement, e.add(e.mul(column0, alongN), e.mul(k0, alongK)));
+  preparation->pack(e, first, alongK, alongN, numColumns, length, out, corrections, isLater);
+}
+
+/// `corrected`: sums are those of words.
 void MatmulEmitter::finishRow(StageEmitter &e, Value row, Value localRow, Value column0, Value numColumns,
-                              ArrayRef<Value> outer) {
+                              ArrayRef<Value> outer, bool corrected) {
   SmallVector<Value> extents, iteration(numBatch + 2);
   for (unsigned d : rowDims)
     extents.push_back(e.expr(op.extent(d)));
@@ -344,8 +413,12 @@ void MatmulEmitter::finishRow(StageEmitter &e, Value row, Value localRow, Value 
     for (unsigned i = 0; i < map.getNumResults(); ++i)
       indices.push_back(map.getDimPosition(i) == n ? column : iteration[map.getDimPosition(i)]);
     SmallVector<Value> leading;
-    for (Value place : places)
-      leading.push_back(e.load(sums, acc, place));
+    for (Value place : places) {
+      Value sum = e.load(sums, acc, place);
+      if (corrected && bytes->corrects())
+        sum = e.add(sum, e.load(region(e, correctionsAt), acc, place));
+      leading.push_back(sum);
+    }
     Value v = e.inlineScalar(op.getEpilogue(), leading, 2, op.getExtras().size(), indices);
     e.store(v, out.pointer, out.element(), e.add(offset, e.mul(column, step)));
   };

@@ -90,7 +90,9 @@ void SpecBuilder::strip(StringRef name) {
     }));
   auto body = [&](Emitter &e, ValueRange args) -> Value {
     Value numRows = args[0], base = args[6], panelStride = args[7], numColumns = args[8], out = args[10];
-    Value zero = e.idx(0), width = e.idx(kPanel);
+    Value zero = e.idx(0), width = e.idx(kPanel), depth = args[5];
+    if (spec.bytes) // groups are one word, or two
+      depth = e.mul(depth, e.idx(code.isa.dots ? 1 : 2));
     Value last = e.mul(e.sub(e.ceilDiv(numColumns, kPanel), e.idx(1)), panelStride);
     e.loop(zero, numColumns, e.idx(panels * kPanel), [&](Value j) {
       Value panel = e.mul(e.div(j, width), panelStride), next = e.min(e.add(panel, panelStride), last);
@@ -98,7 +100,7 @@ void SpecBuilder::strip(StringRef name) {
                                  e.i64(args[2]),
                                  e.i64(args[3]),
                                  e.i64(args[4]),
-                                 e.i64(args[5]),
+                                 e.i64(depth),
                                  e.at(base, spec.panelElement, panel),
                                  e.at(base, spec.panelElement, next),
                                  e.i64(args[9]),
@@ -150,8 +152,11 @@ void SpecBuilder::emitRows(Emitter &e, const RowArgs &args, const RowTile &tile)
         Value x = e.splat(e.convert(scalar, acc, spec.rowElement.isUnsignedInteger()), lanes);
         for (int64_t v = 0; v < vectors; ++v) {
           Value sum = in[r * vectors + v];
-          next.push_back(isFloat ? Value(LLVM::FMAOp::create(e.b, e.loc, x, columns[v], sum))
-                                 : e.add(sum, e.mul(x, columns[v])));
+          if (spec.bytes)
+            next.push_back(spec.bytes->multiplyAdd(e, code.isa, x, columns[v], sum));
+          else
+            next.push_back(isFloat ? Value(LLVM::FMAOp::create(e.b, e.loc, x, columns[v], sum))
+                                   : e.add(sum, e.mul(x, columns[v])));
         }
       }
       return next;
@@ -190,24 +195,35 @@ MicroKernelFunctions kt::codegen::host::functionsOf(MicroKernelSpec spec) {
   stream << "." << spec.mostRows << "." << spec.acc << "." << spec.rowElement << "." << spec.panelElement;
   if (spec.blocks)
     stream << "." << nameOf(spec.blocks);
+  if (spec.bytes)
+    stream << spec.bytes->name();
   return {{"height" + name, [spec](CodeBuilder &code, StringRef name) { SpecBuilder(code, spec).height(name); }},
           {"strip" + name, [spec](CodeBuilder &code, StringRef name) { SpecBuilder(code, spec).strip(name); }}};
 }
 
-SmallVector<SharedFunction> kt::codegen::host::usualFunctions(MLIRContext *context) {
+SmallVector<SharedFunction> kt::codegen::host::usualFunctions(MLIRContext *context, const Isa &isa) {
   Type f32 = Float32Type::get(context), f16 = Float16Type::get(context), bf16 = BFloat16Type::get(context);
-  Type byte = IntegerType::get(context, 8, IntegerType::Unsigned);
-  SmallVector<MicroKernelSpec> specs = {{f32, f32, f32}};
-  for (Type half : {f16, bf16}) {
-    specs.push_back({f32, f32, half});
-    specs.push_back({f32, half, half});
-  }
+  Type byte = IntegerType::get(context, 8, IntegerType::Unsigned), word = IntegerType::get(context, 32);
+  SmallVector<MicroKernelSpec> specs;
   SmallVector<SharedFunction> all;
-  for (auto [bits, group] : {std::pair<unsigned, int64_t>{4, 32}, {4, 128}, {8, 128}}) {
-    MicroKernelSpec spec{f32, f32, byte};
-    spec.blocks = BlocksAttr::get(context, bits, group, f16, /*zeros=*/false, /*fp8=*/false);
+  for (bool lhsUnsigned : {true, false}) {
+    MicroKernelSpec spec{word, word, word};
+    spec.bytes = {lhsUnsigned, /*rhsUnsigned=*/false};
     specs.push_back(spec);
-    all.push_back(widening(spec.blocks));
+    llvm::append_range(all, preparations(*spec.bytes));
+  }
+  if (!isa.dots) {
+    specs.push_back({f32, f32, f32});
+    for (Type half : {f16, bf16}) {
+      specs.push_back({f32, f32, half});
+      specs.push_back({f32, half, half});
+    }
+    for (auto [bits, group] : {std::pair<unsigned, int64_t>{4, 32}, {4, 128}, {8, 128}}) {
+      MicroKernelSpec spec{f32, f32, byte};
+      spec.blocks = BlocksAttr::get(context, bits, group, f16, /*zeros=*/false, /*fp8=*/false);
+      specs.push_back(spec);
+      all.push_back(widening(spec.blocks));
+    }
   }
   for (const MicroKernelSpec &spec : specs) {
     MicroKernelFunctions functions = functionsOf(spec);

@@ -9,25 +9,26 @@
 #ifndef KT_CODEGEN_HOST_MICROKERNEL_H
 #define KT_CODEGEN_HOST_MICROKERNEL_H
 
-#include "codegen/Host/Emit.h"
+#include "codegen/Host/Bytes.h"
 
 namespace kt::codegen::host {
 
 struct MicroKernelSpec {
   Type acc;                   // f32, f64, i32 or i64
-  Type rowElement;            // as in memory
-  Type panelElement;          // as in memory: [k][16]; bytes of blocks
+  Type rowElement;            // as in memory; i32 for words
+  Type panelElement;          // as in memory: [k][16]; bytes of blocks; i32 for words
   int64_t mostRows = 1 << 20; // rows that can occur; fewer functions are made for less
   BlocksAttr blocks = {};     // panels are these: rows are prepared for them (Blocks.h), and depths are groups
+  std::optional<ByteFactors> bytes = {}; // rows and panels are prepared words (Bytes.h), and depths are groups of four
 };
 
 struct MicroKernelFunctions {
   SharedFunction height, strip;
 };
 MicroKernelFunctions functionsOf(MicroKernelSpec spec);
-/// What nearly every model's products, convolutions and attention ask for, and language models with weights of few
-/// bits.
-llvm::SmallVector<SharedFunction> usualFunctions(mlir::MLIRContext *context);
+/// What nearly every model's products, convolutions and attention ask for, language models with weights of few bits,
+/// and models of 8-bit integers: of these alone there is code for instruction sets that differ in nothing else.
+llvm::SmallVector<SharedFunction> usualFunctions(mlir::MLIRContext *context, const Isa &isa);
 
 class MicroKernel {
 public:

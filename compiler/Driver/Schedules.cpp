@@ -33,7 +33,8 @@ Status kt::parseFacts(const std::string &text, SchedulesOptions &options) {
 
 namespace {
 
-/// The facts that were given, and those of a usual machine: an RTX 4090, or sixteen cores with AVX-512.
+/// The facts that were given, and those of a usual machine: an RTX 4090, or sixteen cores with AVX-512. Cores have
+/// VNNI, which no fact says.
 class Machine {
 public:
   Machine(const Model &m, const SchedulesOptions &options) : facts(options.facts) {
@@ -52,8 +53,10 @@ public:
     bool host = target.rfind("host-v", 0) == 0, exact = target.ends_with("a");
     size_t digits = host ? 6 : 3;
     std::from_chars(target.data() + std::min(digits, target.size()), target.data() + target.size(), number);
-    if (host)
-      return have >= 10 || number <= have ? number : 0; // of a GPU's host nothing is known
+    if (host) { // of a GPU's host nothing is known
+      bool vnni = target.ends_with("-vnni");
+      return have >= 10 || number == have || (number < have && !vnni) ? number + 2 * vnni : 0;
+    }
     return number == have || (number < have && !exact) ? 2 * number + exact : 0;
   }
   bool isHost() const { return facts.at(Fact::ComputeCapability) < 10; }

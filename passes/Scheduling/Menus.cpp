@@ -240,9 +240,20 @@ void Menu::fillHost() {
         Product p = analyzeConv(op);
         flops = p.batches() * p.m * p.n * p.k * 2;
       });
-  for (auto [name, perNanosecond] : {std::pair<StringRef, int64_t>{"host-v4", 150}, {"host-v3", 80}}) {
-    target = StringAttr::get(context, name);
-    Expr cost = Expr::floorDiv(flops, workers * perNanosecond) + Expr::floorDiv(bytes(), number(10));
+  bool ofBytes = multipliesBytes(kernel.compute());
+  struct Level {
+    StringRef name;
+    int64_t perNanosecond; // additions and multiplications
+    bool vnni;
+  };
+  for (const Level &level : {Level{"host-v4-vnni", 450, true},
+                             {"host-v4", 150, false},
+                             {"host-v3-vnni", 240, true},
+                             {"host-v3", 80, false}}) {
+    if (level.vnni && !ofBytes)
+      continue;
+    target = StringAttr::get(context, level.name);
+    Expr cost = Expr::floorDiv(flops, workers * level.perNanosecond) + Expr::floorDiv(bytes(), number(10));
     add(path::kHost, makeConfig(context, {}), {}, cost);
   }
 }

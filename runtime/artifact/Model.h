@@ -169,7 +169,7 @@ constexpr char kBeginLabel[] = "$kt_begin", kWaitLabel[] = "$kt_wait";
 struct Module {
   enum class Kind : uint8_t { Ptx, Cubin, HostImage };
   Kind kind = Kind::Ptx;
-  std::string target; // "sm_89", "host-v3", "host-v4"
+  std::string target; // "sm_89", "host-v3", "host-v4-vnni"
   std::vector<std::byte> code;
 };
 

@@ -175,6 +175,12 @@ int hostLevel() {
   return v4 ? 4 : 3;
 }
 
+bool hostHasVnni(int level) {
+  if (level >= 4)
+    return has(CpuId(7, 0).c, {11});
+  return level >= 3 && has(CpuId(7, 1).a, {4});
+}
+
 std::string cpuName() {
   std::string name;
   for (unsigned leaf = 0x80000002; leaf <= 0x80000004; ++leaf) {
@@ -188,7 +194,7 @@ std::string cpuName() {
   return from == std::string::npos ? "unnamed CPU" : name.substr(from, to - from + 1);
 }
 
-HostDevice::HostDevice(unsigned threads, int level) : pool(threads), level(level) {}
+HostDevice::HostDevice(unsigned threads, int level, bool vnni) : pool(threads), level(level), vnni(vnni) {}
 
 HostDevice::~HostDevice() {
   for (Image &image : images)
@@ -211,6 +217,10 @@ int HostDevice::preference(const std::string &target) const {
     return level >= 3 ? 3 : 0;
   if (target == "host-v4")
     return level >= 4 ? 4 : 0;
+  if (target == "host-v3-vnni")
+    return level == 3 && vnni ? 5 : 0;
+  if (target == "host-v4-vnni")
+    return level >= 4 && vnni ? 6 : 0;
   return 0;
 }
 

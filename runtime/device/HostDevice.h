@@ -16,13 +16,16 @@ namespace kt::device {
 
 /// 0 below x86-64-v3, then 3 or 4: what this CPU, and the system's handling of its registers, can run.
 int hostLevel();
+/// Whether it has VNNI, products of four bytes and four bytes, in the registers of `level`.
+bool hostHasVnni(int level);
 /// The processor as it calls itself.
 std::string cpuName();
 
 class HostDevice final : public Device {
 public:
   /// `level` is hostLevel(), or less to run what an older CPU would.
-  explicit HostDevice(unsigned threads, int level = hostLevel());
+  explicit HostDevice(unsigned threads, int level = hostLevel()) : HostDevice(threads, level, hostHasVnni(level)) {}
+  HostDevice(unsigned threads, int level, bool vnni);
   ~HostDevice() override;
 
   bool isHost() const override { return true; }
@@ -52,6 +55,7 @@ private:
   };
   ThreadPool pool;
   int level;
+  bool vnni;
   std::vector<Image> images; // by module; null where the module is not for this CPU
 };
 

@@ -126,6 +126,36 @@ static void weights(const std::string &type, int64_t m, int64_t n = 4096, int64_
     }
 }
 
+/// Products of 8-bit integers, for each instruction set.
+static void bytes(const std::string &lhs, int64_t m, int64_t n, int64_t k) {
+  std::string name = "bytes " + lhs + " " + std::to_string(m) + "x" + std::to_string(n) + "x" + std::to_string(k);
+  if (name.find(filter) == std::string::npos)
+    return;
+  std::string l = "!kt.tensor<[p0, p2] x " + lhs + ">", w = "!kt.tensor<[(p1 + 15) floordiv 16, p2, 16] x i8>",
+              o = "!kt.tensor<[p0, p1] x i32>";
+  HostKernel kernel(
+      "^bb0(%x: " + l + ", %w: " + w +
+          "):\n %y = kt.matmul %x, %w {packed, depth = #kt.expr<p2>, maps = [affine_map<(m, n, k) -> (m, "
+          "k)>, affine_map<(m, n, k) -> (n, k)>, affine_map<(m, n, k) -> (m, n)>]} : " +
+          l + ", " + w + " -> " + o +
+          " epilogue {\n ^bb0(%a: i32, %i: index, %j: index):\n kt.yield %a : i32\n }\n kt.yield %y : " + o,
+      3);
+  std::vector<uint8_t> x(m * k, 3), weights((n + 15) / 16 * 16 * k, 5);
+  std::vector<int32_t> y(m * n);
+  for (size_t target = 0; target < kernel.numTargets(); ++target) {
+    double best = 1e9, total = 0;
+    while (total < 0.3) {
+      double start = now();
+      kernel.runInPlace({x.data(), weights.data(), y.data()}, {m, n, k}, target);
+      double time = now() - start;
+      best = std::min(best, time);
+      total += time;
+    }
+    std::printf("%-30s set %zu %10.1f us  %8.2f GOPS  (compile %.0f ms)\n", name.c_str(), target, best * 1e6,
+                2.0 * m * n * k / best * 1e-9, kernel.compileMs);
+  }
+}
+
 static void elementwise(const std::string &op) {
   std::string t = "!kt.tensor<[p0] x f32>";
   int64_t n = 1 << 16;
@@ -231,6 +261,12 @@ int main(int argc, char **argv) {
   for (int64_t rows : {2, 4, 8, 128})
     for (const char *type : {"f32", "i8", "b4 g32 f16"})
       weights(type, rows);
+  for (const char *type : {"ui8", "i8"}) {
+    bytes(type, 128, 768, 768);
+    bytes(type, 128, 3072, 768);
+    bytes(type, 128, 768, 3072);
+    bytes(type, 1, 768, 768);
+  }
   matmul(512, 512, 512, false);
   matmul(512, 512, 512, false, true);
   matmul(1, 4096, 1024, false);

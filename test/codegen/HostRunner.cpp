@@ -1,6 +1,7 @@
 //===- HostRunner.cpp - compiles and runs host kernels in tests -----------===//
 
 #include "HostRunner.h"
+#include "dialects/KT/Schedule/Products.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/Parser/Parser.h"
 #include <cmath>
@@ -41,8 +42,18 @@ HostKernel::HostKernel(const std::string &text, int params) {
     return t.tv_sec * 1e3 + t.tv_nsec * 1e-6;
   };
   double start = now();
-  auto compiled =
-      codegen::compileHostKernel(*module->getOps<KernelOp>().begin(), {"host-v3", "host-v4"}, library, pool);
+  // A CPU that has products of bytes in AVX-512's encoding alone runs AVX2's code for them in that encoding.
+  bool wide = __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+              __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512cd");
+  bool wideVnni = wide && __builtin_cpu_supports("avx512vnni"), vnni = wideVnni || __builtin_cpu_supports("avxvnni");
+  codegen::host::Isa narrow = *codegen::host::findIsa("host-v3-vnni");
+  if (wideVnni)
+    narrow.features = "+avx512vnni,+avx512vl";
+  llvm::SmallVector<const codegen::host::Isa *> isas = {codegen::host::findIsa("host-v3"),
+                                                        codegen::host::findIsa("host-v4")};
+  if (multipliesBytes((*module->getOps<KernelOp>().begin()).compute()))
+    isas.append({&narrow, codegen::host::findIsa("host-v4-vnni")});
+  auto compiled = codegen::compileHostKernel(*module->getOps<KernelOp>().begin(), isas, library, pool);
   compileMs = now() - start;
   if (mlir::failed(compiled)) {
     ADD_FAILURE() << "kernel does not compile";
@@ -62,11 +73,13 @@ HostKernel::HostKernel(const std::string &text, int params) {
   for (auto [i, type] : llvm::enumerate(body.getTerminator()->getOperandTypes()))
     add("result ", i, type);
   exprs = pool.take();
-  bool wide = __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
-              __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512cd");
-  for (const char *name : {"host-v3", "host-v4"})
+  auto runs = [&](const std::string &target) {
+    return (target.find("v4") == std::string::npos || wide) && (target.find("vnni") == std::string::npos || vnni) &&
+           (target != "host-v4-vnni" || wideVnni);
+  };
+  for (const char *name : {"host-v3", "host-v3-vnni", "host-v4", "host-v4-vnni"})
     for (const artifact::Variant &v : code.variants)
-      if (v.target == name && (wide || !targets.size())) {
+      if (v.target == name && runs(name)) {
         const artifact::Module &m = code.modules[v.stages[0].module];
         Target target{&v, nullptr, m.code.size()};
         target.image = mmap(nullptr, target.bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

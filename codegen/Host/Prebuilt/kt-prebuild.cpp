@@ -16,9 +16,9 @@ int main() {
   loadHostDialects(context);
   SharedCode library;
   std::string arrays, rows;
-  for (StringRef target : {"host-v3", "host-v4"}) {
+  for (StringRef target : {"host-v3", "host-v3-vnni", "host-v4", "host-v4-vnni"}) {
     const Isa *isa = findIsa(target);
-    for (const SharedFunction &function : usualFunctions(&context)) {
+    for (const SharedFunction &function : usualFunctions(&context, *isa)) {
       llvm::Expected<const Image *> image = library.get(function.name, *isa, [&] {
         CodeBuilder code(UnknownLoc::get(&context), *isa);
         function.build(code, function.name);

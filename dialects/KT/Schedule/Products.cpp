@@ -36,6 +36,16 @@ static std::optional<Expr> oneStride(ArrayRef<Expr> parts, ArrayRef<Expr> stride
   return inner ? inner : std::optional(strides.back());
 }
 
+bool kt::multipliesBytes(Operation *op) {
+  auto ofBytes = [](SymTensorType a, SymTensorType b) {
+    return a.getElementType().isInteger(8) && b.getElementType().isInteger(8);
+  };
+  if (auto product = dyn_cast<MatmulOp>(op))
+    return !product.getBlocks() && ofBytes(product.getLhs().getType(), product.getRhs().getType());
+  auto conv = dyn_cast<ConvOp>(op);
+  return conv && !conv.isDepthwise() && ofBytes(conv.getInput().getType(), conv.getWeights().getType());
+}
+
 Product kt::analyzeMatmul(MatmulOp op) {
   Product p;
   p.op = op;

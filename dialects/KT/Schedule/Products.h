@@ -83,6 +83,8 @@ struct Product {
 bool hasAlignedChannels(ConvOp op, int64_t lanes);
 
 Product analyzeMatmul(MatmulOp op);
+/// Whether an op is a product of 8-bit integers, or a convolution that is computed as one.
+bool multipliesBytes(mlir::Operation *op);
 Product analyzeConv(ConvOp op);
 
 } // namespace kt

@@ -94,8 +94,13 @@ void check(const Conv2d &s, const std::string &type, const std::string &weightTy
               }
             expected[((b * oh + i) * ow + j) * s.o + o] = sum;
           }
-    k.run({x.data(), w.data(), bias.data(), y.data()}, {n, h, width, oh, ow});
-    expectClose(std::vector<float>(y.begin(), y.end()), expected, 1e-4, 1e-5, "conv");
+    // Integers are those of every instruction set.
+    bool exact = acc == "i32";
+    for (int threads : exact ? std::vector<int>{1, 0} : std::vector<int>{1})
+      for (size_t target = 0; target < (exact ? k.numTargets() : 1); ++target) {
+        k.run({x.data(), w.data(), bias.data(), y.data()}, {n, h, width, oh, ow}, threads, target);
+        expectClose(std::vector<float>(y.begin(), y.end()), expected, exact ? 0 : 1e-4, exact ? 0 : 1e-5, "conv");
+      }
   }
 }
 
@@ -122,4 +127,21 @@ TEST(HostConv, half_storage) {
 TEST(HostConv, integers) {
   check<uint8_t, int8_t, int32_t>({1, 9, 8, 20, 18, 1, 3, 3, 1, 1, 1, 1}, "ui8", "i8", "i32");
   check<int8_t, int8_t, int32_t>({1, 9, 8, 20, 20, 20, 3, 3, 1, 1, 1, 1}, "i8", "i8", "i32");
+}
+/// Few channels, whose taps are copied by lines; more than a block has; groups; dilations; a stretched input; each
+/// channel by itself.
+TEST(HostConv, integers_of_any_sign) {
+  for (const Conv2d &shape : {Conv2d{1, 9, 8, 3, 18, 1, 5, 7, 2, 3, 1, 1},
+                              {1, 13, 12, 5, 20, 1, 3, 3, 1, 1, 1, 1},
+                              {1, 13, 12, 120, 17, 1, 3, 3, 1, 1, 1, 1},
+                              {1, 5, 7, 200, 17, 1, 2, 7, 1, 3, 1, 1},
+                              {1, 4, 5, 1030, 16, 1, 1, 2, 1, 1, 1, 1},
+                              {2, 6, 7, 24, 36, 3, 3, 3, 1, 2, 2, 1},
+                              {1, 5, 6, 10, 9, 1, 4, 4, 1, 2, 1, 2},
+                              {1, 9, 8, 21, 21, 21, 3, 3, 1, 1, 1, 1}}) {
+    check<uint8_t, int8_t, int32_t>(shape, "ui8", "i8", "i32");
+    check<int8_t, int8_t, int32_t>(shape, "i8", "i8", "i32");
+    check<uint8_t, uint8_t, int32_t>(shape, "ui8", "ui8", "i32");
+    check<int8_t, uint8_t, int32_t>(shape, "i8", "ui8", "i32");
+  }
 }

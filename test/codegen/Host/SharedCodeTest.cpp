@@ -95,8 +95,8 @@ TEST_F(SharedCodeTest, what_cannot_be_linked_is_an_error_for_everybody_who_asks)
 TEST_F(SharedCodeTest, what_was_built_before_is_what_would_be_built_now) {
   SharedCode prebuilt(prebuiltCode());
   unsigned compared = 0;
-  for (const SharedFunction &function : usualFunctions(&context))
-    for (const Isa *isa : {&v3, &v4}) {
+  for (const Isa *isa : {&v3, findIsa("host-v3-vnni"), &v4, findIsa("host-v4-vnni")})
+    for (const SharedFunction &function : usualFunctions(&context, *isa)) {
       auto build = [&] {
         ++builds;
         CodeBuilder code(mlir::UnknownLoc::get(&context), *isa);
