@@ -238,7 +238,9 @@ Status kt::compile(const std::string &input, const std::string &output, const Co
   importOptions.nextToken = options.nextToken;
   importOptions.logits = options.logits;
   // A CPU multiplies floats faster.
-  importOptions.integerProducts = llvm::any_of(options.targets, [](StringRef t) { return t != "host"; });
+  // A CPU takes any number.
+  if (llvm::all_of(options.targets, [](StringRef t) { return t == "host"; }))
+    importOptions.integerChunk = 1;
   codegen::loadCodegenDialects(context);
   OwningOpRef<ModuleOp> module = import::importModel(&context, **file, importOptions);
   if (!module || mlir::failed(mlir::verify(*module)))

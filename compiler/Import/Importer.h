@@ -30,8 +30,9 @@ struct ImportOptions {
   /// Whether the graph has an output more, `next_token`, and the name of the output that it is chosen from.
   NextToken nextToken = NextToken::none;
   std::string logits = "logits";
-  /// Whether products of what was dequantised are those of its integers, where tensor cores take these.
-  bool integerProducts = false;
+  /// Products of what was dequantised are those of its integers where their depth, or a convolution's channels, come in
+  /// whole chunks of so many: tensor cores want 16.
+  int64_t integerChunk = 16;
 };
 
 /// Imports the model: one func.func @main whose arguments and results carry `kt.name`, with the module attributes

@@ -61,16 +61,13 @@ Value centred(Node &n, Value weights, Value zero, int64_t axis) {
   return n.importer.constant(n.tensor(n.dims(weights), narrow), out, name, /*copy=*/true);
 }
 
-/// Of fewer channels 16 bytes are more than one tap.
-constexpr int64_t kChunk = 16;
-
 /// Whether a convolution of 8-bit integers, in one group, is worth keeping so: a second one, with one output, is a part
-/// of what CUDA cores take for wider weights.
-bool convolvesOnTensorCores(Node &n, Value x, Value w) {
+/// of what wider weights take.
+bool convolvesBytes(Node &n, Value x, Value w) {
   bool bytes = n.type(x).getElementType().isInteger(8) && n.type(w).getElementType().isInteger(8);
   bool known = n.type(w).hasStaticShape() && n.type(w).getRank() > 2;
-  return n.importer.options.integerProducts && bytes && known && n.attrInt("group", 1) == 1 &&
-         *n.type(w).dim(1).asConstant() % kChunk == 0;
+  return bytes && known && n.attrInt("group", 1) == 1 &&
+         *n.type(w).dim(1).asConstant() % n.importer.options.integerChunk == 0;
 }
 
 /// Weights with one output that is the sum of what `w` reads.
@@ -170,7 +167,7 @@ Value import::integerConv(Node &n, Value x, Value xZero, Value w, Value wZero) {
   bool takenOff = false; // the weights' zero point, from sums of the input at each position
   if (Value weights = isZero(n, wZero) ? w : centred(n, w, wZero, 0)) {
     w = weights;
-  } else if (convolvesOnTensorCores(n, x, w)) {
+  } else if (convolvesBytes(n, x, w)) {
     takenOff = true;
   } else {
     Value zero = n.type(wZero).getRank() == 1 ? wZero : n.reshape(wZero, {n.expr(1)});
@@ -291,8 +288,6 @@ constexpr int64_t kMostDepth = INT32_MAX / (255 * 255);
 /// Both sides of a product, if these are integers with one scale on the left and constants on the right with one or
 /// with one for each output, which are along `outputs`.
 std::optional<std::pair<Dequantised, Dequantised>> dequantisedSides(Node &n, Value lhs, Value rhs, int64_t outputs) {
-  if (!n.importer.options.integerProducts)
-    return std::nullopt;
   std::optional<Dequantised> a = dequantisedOf(n, lhs), b = dequantisedOf(n, rhs);
   if (!a || !b || a->axis || (b->axis && *b->axis != outputs) || !n.bytes(b->x))
     return std::nullopt;
@@ -306,7 +301,7 @@ std::optional<Value> import::dequantisedProduct(Node &n, Value lhs, Value rhs, b
     return std::nullopt;
   auto sides = dequantisedSides(n, lhs, rhs, transposeRhs ? 0 : 1);
   std::optional<int64_t> depth = n.type(rhs).dim(transposeRhs ? 1 : 0).asConstant();
-  if (!sides || !depth || *depth % kChunk != 0 || *depth > kMostDepth)
+  if (!sides || !depth || *depth % n.importer.options.integerChunk != 0 || *depth > kMostDepth)
     return std::nullopt;
   auto [a, b] = *sides;
   Value sum = integerProduct(n, a.x, a.zero, b.x, b.zero, transposeRhs);
@@ -330,7 +325,7 @@ std::optional<Value> import::dequantisedConv(Node &n, Value x, Value w, Value bi
   int64_t channels = *n.type(w).dim(1).asConstant(), depth = channels;
   for (int64_t d = 2; d < n.type(w).getRank(); ++d)
     depth *= *n.type(w).dim(d).asConstant();
-  if (channels % kChunk != 0 || depth > kMostDepth)
+  if (channels % n.importer.options.integerChunk != 0 || depth > kMostDepth)
     return std::nullopt;
   auto [a, b] = *sides;
   Value sum = integerConv(n, a.x, a.zero, b.x, b.zero);
