@@ -127,7 +127,8 @@ Status Executor::lookAtInputs(std::span<const InputView> inputs) {
       if (k.input != i || !NumericsCount::counts(k.type))
         continue;
       NumericsCount count{k.type};
-      KT_RETURN_IF_ERROR(lookAtKept(k, fixed[k.root], k.held, count));
+      // What is kept in another form has nothing under the input's name.
+      KT_RETURN_IF_ERROR(lookAtKept(k, k.tensor ? fixed[k.root] : storage, k.held, count));
       std::vector<int64_t> dims = k.dims;
       if (k.grows)
         dims[k.axis] = k.held;

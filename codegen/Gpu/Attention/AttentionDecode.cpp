@@ -11,103 +11,24 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "codegen/Gpu/Attention/DecodeIntegers.h"
-#include "codegen/Gpu/Attention/DecodeMakers.h"
+#include "codegen/Gpu/Attention/Decode.h"
 #include "codegen/Gpu/Product/Gemm.h"
 
 using namespace mlir;
 using namespace kt;
 using namespace kt::gpu;
 
-namespace {
-
-constexpr unsigned kRows = kDecodeRows, kWarps = 4, kThreads = kWarps * 32, kMostShares = kMostDecodeShares,
-                   kStages = kDecodeStages;
-
 /// Where a decoder's step has it, blocks of the next launches come beside it, whose registers it leaves.
-unsigned minCtasOf(const AttentionProblem &p) { return (p.d + p.e > 128 ? 2 : 3) + (makersOf(p.op) ? 1 : 0); }
+static unsigned minCtasOf(const AttentionProblem &p) { return (p.d + p.e > 128 ? 2 : 3) + (makersOf(p.op) ? 1 : 0); }
 
-class Decode {
-public:
-  Decode(KernelSink &sink, const AttentionProblem &p)
-      : sink(sink), p(p), op(p.op),
-        k(sink.kernel, sink.entryName(), {kThreads, minCtasOf(p), /*workspace=*/true, /*counters=*/true, sink.paged}),
-        type(op.getQuery().getType().scalarType()), score(k, op.getScore(), 1, extraBuffers(k, p)),
-        tileType(p.scaled() ? k.i8 : type), blockKeys(decodeKeys(p)), chunksD(rowChunks(p.d, p.keyBytes())),
-        chunksE(rowChunks(p.e, p.keyBytes())), chunksQ(rowChunks(p.d)), bytesK(blockKeys * chunksD * 16),
-        slotBytes(bytesK + blockKeys * chunksE * 16), tilesE(padTo16(p.e) / 8), pitch((padTo16(p.e) + 4) * 4),
-        makers(k, sink, p) {}
-  LogicalResult build();
-
-private:
-  /// Sums of a row that belong together: its exponentials' products with values, and behind those the score that they
-  /// are distances from and their own sum.
-  using Place = llvm::function_ref<Value(Value part, Value row)>;
-  using Emit = llvm::function_ref<void(Value row, Value column, ValueRange four, Value most, Value sum)>;
-  /// Adds up `count` parts, at most `most`, of each of the tile's rows, and emits four columns at a time.
-  void addUp(Value count, unsigned most, Place place, Emit emit);
-
-  void locate();
-  /// What the block has of the keys, and copies of the first of these.
-  void startKeys();
-  void askFor(Value j0, Value slot, Value page);
-  void loadQueries();
-  void loadQueriesInFours();
-  void walkKeys();
-  /// Adds to `s` the products of the warp's rows with its keys in the block at `slot`.
-  void multiplyKeys(Value slot, Values &s);
-  /// Adds to `sums` what 16 keys from `part` on weigh, `left`, times their values.
-  void addValues(Value slot, unsigned part, ArrayRef<Value> left, Values &sums);
-  /// Scores of this warp's keys in the block at `slot`, whose first one is `j0`: accumulator tiles of 16x8.
-  Values scores(Value slot, Value j0, ArrayRef<Value> ofKeys);
-  void keepWarp();
-  void store(Value row, Value column, ValueRange four, Value most, Value sum);
-
-  Expr rowsOfGroup() { return p.i * p.group; }
-  Expr groups() { return Expr::floorDiv(p.h, sink.number(p.group)); }
-  /// As many slots of the ring as are used, of which the last is still empty when the keys before are asked for.
-  Expr slots() {
-    Expr blocks = Expr::ceilDiv(Expr::ceilDiv(p.j, sink.number(blockKeys)), sink.candidate.getSplits());
-    return Expr::min(sink.number(kStages), Expr::max(blocks, sink.one()));
-  }
-  /// Bytes before the queries that are made here: they are in the slot that is empty, or behind a ring that has none.
-  Expr beforeQueries() { return Expr::min(slots(), sink.number(kStages - 1)) * slotBytes; }
-  /// The same where the device is not known, but the shares are.
-  Value queriesAt() {
-    Value blocks = k.size(Expr::ceilDiv(p.j, sink.number(blockKeys)));
-    Value most = k.div(k.add(blocks, k.sub(k.gridY(), 1)), k.gridY());
-    return k.add(ring, k.mul(k.min(k.max(most, 1), kStages - 1), slotBytes));
-  }
-  Expr tiles() { return Expr::ceilDiv(rowsOfGroup(), sink.number(kRows)); }
-  unsigned warpKeys() const { return blockKeys / kWarps; }
-  /// Batch, head and query of a row of the tile.
-  Values at(Value row) {
-    Value r = k.add(row0, row);
-    return {batch, k.add(k.mul(group, p.group), k.rem(r, p.group)), k.div(r, p.group)};
-  }
-
-  KernelSink &sink;
-  const AttentionProblem &p;
-  AttentionOp op;
-  KernelBuilder k;
-  Type type;
-  BodyEmitter score;
-  Type tileType; // of the ring's keys and values
-  unsigned blockKeys, chunksD, chunksE, chunksQ, bytesK, slotBytes, tilesE, pitch;
-  DecodeMakers makers;
-
-  Value ring; // in shared memory
-  DecodeShare share;
-  Value count; // of its blocks of keys
-  std::optional<KeysAndValues> keys;
-  std::optional<DecodeIntegers> integers; // where keys and values are
-  Value lane, warp, batch, group, row0, rows;
-  Values own[2];  // where a thread's rows are
-  Values queries; // fragments
-  Values out;
-  Value unit; // of integers: what sums are in terms of
-  RunningRows running;
-};
+Decode::Decode(KernelSink &sink, const AttentionProblem &p)
+    : sink(sink), p(p), op(p.op),
+      k(sink.kernel, sink.entryName(), {kThreads, minCtasOf(p), /*workspace=*/true, /*counters=*/true, sink.paged}),
+      type(op.getQuery().getType().scalarType()), score(k, op.getScore(), 1, extraBuffers(k, p)),
+      tileType(p.scaled() ? k.i8 : type), blockKeys(decodeKeys(p)), chunksD(rowChunks(p.d, p.keyBytes())),
+      chunksE(rowChunks(p.e, p.keyBytes())), chunksQ(rowChunks(p.d)), bytesK(blockKeys * chunksD * 16),
+      slotBytes(bytesK + blockKeys * chunksE * 16), tilesE(padTo16(p.e) / 8), pitch((padTo16(p.e) + 4) * 4),
+      makers(k, sink, p) {}
 
 void Decode::locate() {
   lane = k.and_(k.tid(), 31), warp = k.shr(k.tid(), 5);
@@ -327,87 +248,6 @@ void Decode::addValues(Value slot, unsigned part, ArrayRef<Value> left, Values &
   }
 }
 
-/// Leaves what the warp has in shared memory.
-void Decode::keepWarp() {
-  k.barrier(); // nobody reads keys and values any more
-  Value place = k.add(ring, k.mul(warp, kRows * pitch)), column = k.shl(k.and_(lane, 3), 1);
-  for (unsigned r = 0; r < 2; ++r) {
-    Value total = k.addf(running.sum[r], k.shuffleXor(running.sum[r], 1));
-    total = k.addf(total, k.shuffleXor(total, 2));
-    Value row = k.add(place, k.mul(k.add(k.shr(lane, 2), r * 8), pitch));
-    for (unsigned e = 0; e < tilesE && !unit; ++e)
-      k.storeElements({out[e * 4 + r * 2], out[e * 4 + r * 2 + 1]}, k.sptr(k.add(row, k.shl(k.add(column, e * 8), 2))));
-    for (unsigned e = 0; e < tilesE && unit; e += 2) { // four neighbours, of two tiles
-      Values four = DecodeIntegers::neighbours(out, e, r);
-      for (Value &v : four)
-        v = k.mulf(v, unit);
-      k.storeElements(four, k.sptr(k.add(row, k.add(k.shl(column, 3), e * 32))));
-    }
-    k.ifThen(k.cmp(Pred::eq, k.and_(lane, 3), 0), [&] {
-      Value most = k.mulf(running.most[r], k.cf(plainScale(op).value_or(1)));
-      k.storeElements({most, total}, k.gep(k.sptr(row), tilesE * 32));
-    });
-  }
-  k.barrier();
-}
-
-void Decode::addUp(Value count, unsigned most, Place place, Emit emit) {
-  // Each thread finds for itself what the parts of its row count: asking for sums and scores at the same time is less
-  // than telling one another.
-  unsigned fours = p.e / 4, together = std::min(most, 16u);
-  k.forLoop(k.tid(), k.mul(rows, fours), k.c(kThreads), {}, [&](Value item, ValueRange) -> Values {
-    Value row = k.div(item, fours), column = k.shl(k.rem(item, fours), 2);
-    Values inits(5, k.cf(0)); // four columns and the row's own sum
-    inits.push_back(k.cf(-INFINITY));
-    Values done = k.forLoop(k.c(0), count, k.c(together), inits, [&](Value first, ValueRange now) {
-      SmallVector<Values> parts, pairs;
-      for (unsigned i = 0; i < together; ++i) {
-        Value part = k.add(first, i), there = k.lt(part, count), from = place(k.sel(there, part, k.c(0)), row);
-        parts.push_back(k.loadElements(k.gep(from, k.ext(k.shl(column, 2))), k.f32, 4));
-        pairs.push_back(k.loadElements(k.gep(from, tilesE * 32), k.f32, 2));
-        parts.back().push_back(pairs.back()[1]);
-        for (Value &v : parts.back())
-          v = k.sel(there, v, k.cf(0));
-        pairs.back()[0] = k.sel(there, pairs.back()[0], k.cf(-INFINITY));
-      }
-      Value top = now[5];
-      for (const Values &pair : pairs)
-        top = k.maxf(top, pair[0]);
-      Value from = originOf(k, top);
-      auto weightOf = [&](Value score) { return k.exp2Flushed(k.mulf(k.subf(score, from), k.cf(kLog2e))); };
-      Values next;
-      for (Value v : now.take_front(5))
-        next.push_back(k.mulf(v, weightOf(now[5])));
-      for (auto [part, pair] : llvm::zip(parts, pairs)) {
-        Value weight = weightOf(pair[0]);
-        for (auto [sum, v] : llvm::zip(next, part))
-          sum = k.fma(v, weight, sum);
-      }
-      next.push_back(top);
-      return next;
-    });
-    emit(row, column, ValueRange(done).take_front(4), done[5], done[4]);
-    return {};
-  });
-}
-
-void Decode::store(Value row, Value column, ValueRange four, Value most, Value sum) {
-  Values where = at(row);
-  Value inverse = inverseOfSum(k, p, most, sum, where);
-  Value start = k.add(headOffset(k, p.result, where[0], where[1]), k.mul(where[2], k.size(p.result[2])));
-  Type resultType = op.getResult().getType().scalarType();
-  Values list;
-  for (Value v : four)
-    list.push_back(k.convert(k.mulf(v, inverse), resultType));
-  bool together = p.result[3].isConstant(1) &&
-                  llvm::all_of(ArrayRef(p.result).take_front(3), [](Expr stride) { return stride.isMultipleOf(4); });
-  for (unsigned c = 0; c < 4; c += together ? 4 : 1) {
-    Value place = k.add(start, k.mul(k.add(column, c), k.size(p.result[3])));
-    k.storeElements(ArrayRef(list).slice(c, together ? 4 : 1),
-                    k.at(resultBuffer(k, p), place, elementBytes(resultType)));
-  }
-}
-
 LogicalResult Decode::build() {
   locate();
   if (makers) { // no launch but this one writes a state's rows
@@ -452,7 +292,7 @@ LogicalResult Decode::build() {
     k.ifElse(isSplit, ArrayRef<Type>(), keep, whole);
   });
   k.ifThen(isSplit, [&] {
-    k.ifThen(k.isLastBlock(k.ctaX(), k.gridY()), [&] { addUp(k.gridY(), kMostShares, ofShare, finish); });
+    k.ifThen(k.isLastBlock(k.ctaX(), k.gridY()), [&] { addUp(k.gridY(), kMostDecodeShares, ofShare, finish); });
   });
 
   artifact::Variant variant;
@@ -471,8 +311,6 @@ LogicalResult Decode::build() {
   sink.addVariant(std::move(variant));
   return success();
 }
-
-} // namespace
 
 LogicalResult kt::gpu::buildAttentionDecode(KernelSink &sink, const AttentionProblem &p) {
   AttentionProblem mine = p;

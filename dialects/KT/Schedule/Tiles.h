@@ -49,7 +49,7 @@ struct MmaTile {
   unsigned bm = 0, bn = 0, bk = 0, warpRows = 0, warpCols = 0, stages = 0, minCtas = 0;
   bool warpgroups = false;
   unsigned elementBytes = 2;
-  WeightForm form; // of weights in blocks; of others nothing is said
+  WeightForm form = {}; // of weights in blocks; of others nothing is said
 
   /// The tile, if kernels of it can be built for a card with `shared` bytes a block; else nothing, and `why`.
   static std::optional<MmaTile> get(MmaTile wanted, int64_t shared, std::string *why = nullptr);
