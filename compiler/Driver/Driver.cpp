@@ -237,7 +237,6 @@ Status kt::compile(const std::string &input, const std::string &output, const Co
   importOptions.dynamicBatching = options.dynamicBatching;
   importOptions.nextToken = options.nextToken;
   importOptions.logits = options.logits;
-  // A CPU multiplies floats faster.
   // A CPU takes any number.
   if (llvm::all_of(options.targets, [](StringRef t) { return t == "host"; }))
     importOptions.integerChunk = 1;

@@ -222,11 +222,8 @@ private:
     const char *words = bits == 4 ? (count == 1 ? " weight is not INT4" : " weights are not INT4")
                                   : (count == 1 ? " weight stays as it is" : " weights stay as they are");
     emitWarning(UnknownLoc::get(func.getContext()))
-        << count << words << " because "
-        << (bits == 4    ? "that"
-            : format.fp8 ? "FP8"
-                         : "INT8")
-        << " would leave less than " << llvm::formatv("{0:f1}", leastSignalToNoise(bits, minSignalToNoise)).str()
+        << count << words << " because " << (bits == 4 ? "that" : worst->formatName()) << " would leave less than "
+        << llvm::formatv("{0:f1}", leastSignalToNoise(bits, minSignalToNoise)).str()
         << " dB of signal to noise, the worst '" << worst->constant.getName().value_or("") << "' with "
         << llvm::formatv("{0:f1}", least).str();
   }

@@ -111,11 +111,8 @@ bool QuantizedWeight::tryAgain(std::optional<double> asked) {
     blocks->halfScales = false;
     return true;
   } else if (signalToNoise() < least) {
-    std::string words = llvm::formatv("{0} loses too much: {1:f1} dB, less than {2:f1}",
-                                      bits == 4               ? "INT4"
-                                      : blocks && blocks->fp8 ? "FP8"
-                                                              : "INT8",
-                                      signalToNoise(), least);
+    std::string words =
+        llvm::formatv("{0} loses too much: {1:f1} dB, less than {2:f1}", formatName(), signalToNoise(), least);
     if (bits == 8) {
       kept = KeptWide{WideReason::lowSignalToNoise, words};
       return false;

@@ -41,6 +41,10 @@ public:
   /// The memory of the weight as it was, which nothing reads any more; what is read there is nothing.
   void giveBack() const;
 
+  /// What its elements are in, as users say it.
+  llvm::StringRef formatName() const {
+    return !blocks || (blocks->bits == 8 && !blocks->fp8) ? "INT8" : blocks->fp8 ? "FP8" : "INT4";
+  }
   double signalToNoise() const { return decibels(error.signal, error.noise); }
   /// Whether it is read where a product has it.
   bool isStoredWithProduct() const { return tied && !tied->kept; }

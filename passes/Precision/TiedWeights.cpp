@@ -63,6 +63,17 @@ struct Numbers {
   Value add(Value v, int64_t to) const { return arith::AddIOp::create(b, loc, v, number(v.getType(), to)); }
   Value add(Value v, Value to) const { return arith::AddIOp::create(b, loc, v, to); }
   Value widen(Value v, Type type) const { return arith::ExtUIOp::create(b, loc, type, v); }
+
+  /// What the number of `byte` whose bits begin at `bit` of its column's stands for; without `zero` the middle is 0.
+  Value integerIn(Value byte, Value bit, BlocksAttr blocks, Value zero, Value scale) const {
+    Type i32 = b.getI32Type(), f32 = b.getF32Type();
+    if (blocks.getBits() < 8) {
+      Value shift = arith::IndexCastOp::create(b, loc, i32, rem(bit, 8));
+      byte = arith::AndIOp::create(b, loc, arith::ShRUIOp::create(b, loc, byte, shift), number(i32, blocks.mask()));
+    }
+    Value q = arith::SubIOp::create(b, loc, byte, zero ? zero : number(i32, blocks.middle()));
+    return arith::MulFOp::create(b, loc, arith::SIToFPOp::create(b, loc, f32, q), scale);
+  }
 };
 
 } // namespace
@@ -108,13 +119,8 @@ Value kt::readBlocks(OpBuilder &b, Location loc, BlocksAttr blocks, Value weight
     v = arith::MulFOp::create(b, loc, v, arith::ConstantOp::create(b, loc, b.getF32FloatAttr(0x1p120f)));
     return arith::MulFOp::create(b, loc, v, scale);
   }
-  if (blocks.getBits() < 8) {
-    Value shift = arith::IndexCastOp::create(b, loc, i32, k.rem(low, 8));
-    q = arith::AndIOp::create(b, loc, arith::ShRUIOp::create(b, loc, q, shift), k.number(i32, blocks.mask()));
-  }
-  Value zero = blocks.getZeros() ? k.widen(byteAt(k.add(own, blocks.zerosAt())), i32) : k.number(i32, blocks.middle());
-  q = arith::SubIOp::create(b, loc, q, zero);
-  return arith::MulFOp::create(b, loc, arith::SIToFPOp::create(b, loc, f32, q), scale);
+  Value zero = blocks.getZeros() ? k.widen(byteAt(k.add(own, blocks.zerosAt())), i32) : Value();
+  return k.integerIn(q, low, blocks, zero, scale);
 }
 
 Value kt::readRows(OpBuilder &b, Location loc, BlocksAttr blocks, Value numbers, Value scales, Value zeros, Value row,
@@ -127,14 +133,9 @@ Value kt::readRows(OpBuilder &b, Location loc, BlocksAttr blocks, Value numbers,
   };
   Value bit = k.mul(inside, blocks.getBits());
   Value q = k.widen(readAt(numbers, {row, group, k.div(bit, 8)}), i32);
-  if (blocks.getBits() < 8) {
-    Value shift = arith::IndexCastOp::create(b, loc, i32, k.rem(bit, 8));
-    q = arith::AndIOp::create(b, loc, arith::ShRUIOp::create(b, loc, q, shift), k.number(i32, blocks.mask()));
-  }
-  Value zero = zeros ? k.widen(readAt(zeros, {row, group}), i32) : k.number(i32, blocks.middle());
-  q = arith::SubIOp::create(b, loc, q, zero);
+  Value zero = zeros ? k.widen(readAt(zeros, {row, group}), i32) : Value();
   Value scale = readAt(scales, {row, group});
   if (scale.getType() != f32)
     scale = arith::ExtFOp::create(b, loc, f32, scale);
-  return arith::MulFOp::create(b, loc, arith::SIToFPOp::create(b, loc, f32, q), scale);
+  return k.integerIn(q, bit, blocks, zero, scale);
 }

@@ -23,7 +23,7 @@ NONE = (math.inf, math.inf, -1)
 
 
 def compiled(a, model, flags, folder):
-    """The artifact, its size in bytes."""
+    """Path of the artifact."""
     path = os.path.join(folder, "model.ktm")
     target = "host" if a.device == "host" else "sm_90a,sm_89"
     subprocess.run([os.path.join(a.bin, "ktc"), "compile", model, "-o", path, "--target", target, *flags], check=True)

@@ -21,22 +21,18 @@ namespace {
 class Slab {
 public:
   Slab(KernelBuilder &k, const MmaTile &t, const GemmProblem &p)
-      : k(k), order(Blocks(k, p.blocks).order()), panelWords(t.wordBytes() / (t.bn / kPanel)), words(t.wordBytes()),
+      : k(k), blocks(k, p.blocks), panelWords(t.wordBytes() / (t.bn / kPanel)), words(t.wordBytes()),
         headers(t.headers()), headerBytes(t.form.headerBytes) {}
 
-  /// Chunk `chunk` of a row. Fragments' loads take two chunks of each of four rows at a time, which are in different
-  /// parts of a line of 128 bytes.
   Value chunkAt(Value panel, Value row, Value chunk) {
-    if (order.rows() == 4)
-      chunk = k.xor_(chunk, k.and_(row, 2));
-    return k.add(k.add(k.mul(panel, panelWords), k.shl(row, 6)), k.shl(chunk, 4));
+    return k.add(k.mul(panel, panelWords), blocks.chunkOffset(row, chunk));
   }
   Value headerAt(Value panel, unsigned number) {
     return k.add(k.mul(panel, headers * headerBytes), words + number * headerBytes);
   }
 
   KernelBuilder &k;
-  const WordOrder order;
+  Blocks blocks;
   const unsigned panelWords; // bytes
   const unsigned words;      // of all panels
   const unsigned headers, headerBytes;
@@ -124,14 +120,14 @@ public:
     Value lane = k.and_(k.tid(), 31), column = k.shl(k.shr(lane, 2), 1);
     third = k.and_(lane, 3), panel = k.mul(k.rem(k.shr(k.tid(), 5), t.warpCols), t.mi());
     // Of a window's first row, whose other rows are whole lines further.
-    words = k.add(slab.chunkAt(panel, k.div(third, slab.order.lanes()), k.shr(column, 2)),
+    words = k.add(slab.chunkAt(panel, k.div(third, blocks.order().lanes()), k.shr(column, 2)),
                   k.add(k.shl(k.and_(column, 2), 2), at));
     scales = k.add(k.add(slab.headerAt(panel, 0), k.mul(column, blocks.scaleBytes())), at);
     zeros = k.add(k.add(slab.headerAt(panel, 0), column), blocks.zerosAt() + at);
   }
 
   SmallVector<Values> load(Value slot, unsigned step) override {
-    const WordOrder &order = slab.order;
+    WordOrder order = blocks.order();
     unsigned depth = step * 16, row = depth / order.window() * order.rows();
     unsigned header = depth / blocks.group(), pair = depth % order.window() / 8;
     Value wordsAt = k.sptr(k.add(slot, words)), scalesAt = k.sptr(k.add(slot, scales)),
@@ -144,11 +140,8 @@ public:
       Values fragment;
       for (unsigned half = 0; half < 2; ++half)
         for (unsigned c = 0; c < 2; ++c) {
-          Value word = both[c];
-          if (order.lanes() > 1) // of which this lane has a part
-            word = k.shr(word, k.mul(k.rem(third, order.lanes()), 16 / order.lanes()));
-          fragment.push_back(
-              blocks.scaledPair(word, pair + half, zero.empty() ? Value() : zero[c], scale[c], p.lhsType));
+          fragment.push_back(blocks.scaledPair(blocks.ownPart(both[c], third), pair + half,
+                                               zero.empty() ? Value() : zero[c], scale[c], p.lhsType));
         }
       all.push_back(fragment);
     }

@@ -28,6 +28,17 @@ Value Blocks::shiftOf(Value inside) {
   return k.add(k.mul(pair, bits()), k.shl(k.and_(inside, 1), 4));
 }
 
+Value Blocks::chunkOffset(Value row, Value chunk) {
+  if (order().rows() == 4)
+    chunk = k.xor_(chunk, k.and_(row, 2));
+  return k.add(k.shl(row, 6), k.shl(chunk, 4));
+}
+
+Value Blocks::ownPart(Value word, Value third) {
+  unsigned lanes = order().lanes();
+  return lanes > 1 ? k.shr(word, k.mul(k.rem(third, lanes), 16 / lanes)) : word;
+}
+
 Values Blocks::scales(Value at, unsigned count) {
   Values all;
   for (Value s : k.loadElements(at, scale(), count))

@@ -36,6 +36,12 @@ public:
   Value wordOffset(Value inside);
   Value shiftOf(Value inside);
 
+  /// Where chunk `chunk` of a row of words is in shared memory, from the first row on. Fragments' loads take two chunks
+  /// of each of a window's four rows at a time, which are in different parts of a line of 128 bytes.
+  Value chunkOffset(Value row, Value chunk);
+  /// What lane 4g + `third` of a fragment multiplies, from the lowest bit on, of a word that it may share with others.
+  Value ownPart(Value word, Value third);
+
   /// From the first one's place on: scales in f32, and zero points as integers, of which there are none without
   /// `zeros`.
   Values scales(Value at, unsigned count);

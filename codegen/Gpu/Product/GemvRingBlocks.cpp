@@ -29,7 +29,7 @@ public:
     Value panel = k.div(group, groups), column = k.mul(k.rem(group, groups), columns);
     for (unsigned i = 0; i < windows; ++i) {
       Value row = k.add(k.div(third, order.lanes()), i * order.rows());
-      Value inRow = k.add(placeOf(row, k.shr(column, 2)), k.shl(k.and_(column, 3), 2));
+      Value inRow = k.add(blocks.chunkOffset(row, k.shr(column, 2)), k.shl(k.and_(column, 3), 2));
       wordsInSlot.push_back(k.add(inRow, k.mul(panel, panelWords)));
     }
     unsigned scaleBytes = blocks.scaleBytes();
@@ -133,17 +133,9 @@ private:
     Value header = k.add(k.mul(k.add(k.mul(piece.panel, t.headers()), block), t.form.headerBytes), t.weightBytes());
     Value word = k.sub(inside, t.form.headerBytes);
     Value row = k.add(k.mul(block, blocks.group() / perWord), k.shr(word, 6));
-    Value words = k.add(placeOf(row, k.and_(k.shr(word, 4), 3)), k.mul(piece.panel, panelWords));
+    Value words = k.add(blocks.chunkOffset(row, k.and_(k.shr(word, 4), 3)), k.mul(piece.panel, panelWords));
     piece.to = k.sel(k.lt(inside, t.form.headerBytes), k.add(header, inside), words);
     return piece;
-  }
-
-  /// Where a chunk of a row of words is. Eight lanes load two chunks of each row of a window at a time: four rows' lie
-  /// in different parts of a line.
-  Value placeOf(Value row, Value chunk) {
-    if (order.rows() == 4)
-      chunk = k.xor_(chunk, k.and_(row, 2));
-    return k.add(k.shl(row, 6), k.shl(chunk, 4));
   }
 
   /// The words with the lane's eight k's of a step: one window's after the other, a word a column.
@@ -152,10 +144,8 @@ private:
     int64_t row = number * kStep / order.window() * order.rows();
     for (Value base : bases) {
       Values some = k.loadElements(k.gep(base, row * kRowBytes), k.i32, columns);
-      if (order.lanes() > 1) // which part of the word is the lane's
-        for (Value &word : some)
-          word = k.shr(word, k.mul(k.rem(third, order.lanes()), 16 / order.lanes()));
-      words.append(some);
+      for (Value word : some)
+        words.push_back(blocks.ownPart(word, third));
     }
     return words;
   }
