@@ -51,8 +51,13 @@ CostModel::BlockTimes CostModel::warpgroupTimes(const MmaTile &t, bool widens, u
     return std::max({per(flops, c.wgmma), per(moved * 10 / 9, c.shared), per(t.slabBytes(), c.l2), making(t, c)}) +
            (widens ? widening(t, c) : 0);
   };
-  // Their copies take a quarter longer to arrive.
-  auto alone = [&](const CardModel &c) { return std::max(full(c), c.latency * 5 / 4 / (t.stages - 2)); };
+  // Their copies take a quarter longer to arrive. A warp's instructions for a slab are in one order: where it makes
+  // fragments those are more than what lies between two barriers else.
+  int64_t making = t.turned() ? 4 * t.steps() : 0;
+  auto alone = [&](const CardModel &c) {
+    int64_t chain = making ? making * c.step + target.constants().barrier : 0;
+    return std::max({full(c), c.latency * 5 / 4 / (t.stages - 2), chain});
+  };
   auto resident = [&](const CardModel &c) { return c.resident(t.sharedBytes(), t.threads(), t.registers()); };
   return timesOf(full, alone, resident, store);
 }

@@ -25,9 +25,8 @@ constexpr MmaTile kWarpgroupTiles[] = {
 };
 /// Of warpgroups with weights in blocks, 64 columns each.
 constexpr MmaTile kTurnedTiles[] = {
-    {32, 128, 64, 1, 8, 8, 1, true}, {64, 64, 64, 1, 4, 8, 2, true},   {64, 128, 64, 1, 8, 8, 1, true},
-    {128, 64, 64, 1, 4, 5, 2, true}, {128, 128, 64, 1, 8, 4, 2, true}, {128, 128, 64, 1, 8, 8, 1, true},
-    {256, 64, 64, 1, 4, 5, 1, true}, {256, 128, 64, 1, 8, 4, 1, true},
+    {32, 128, 64, 1, 8, 8, 1, true},  {64, 64, 64, 1, 4, 8, 2, true},   {64, 128, 64, 1, 8, 8, 1, true},
+    {128, 128, 64, 1, 8, 8, 1, true}, {256, 128, 64, 1, 8, 4, 1, true},
 };
 /// Of convolutions, whose threads keep where their rows lie in the image: few rows each, and shallow slabs.
 constexpr MmaTile kConvTiles[] = {{64, 64, 32, 2, 2, 4, 0}, {128, 64, 32, 2, 2, 4, 2}, {128, 128, 32, 2, 2, 3, 1}};
@@ -261,7 +260,9 @@ void Menu::tensorCoreProducts(const Product &given, const CostModel &cost, const
         }
       };
       Expr guard = allOf({copied, level.guard, many});
-      tryAll(p, tiles, guard);
+      // Of blocks the others are slower throughout: a warp makes fragments between its products there.
+      if (!warpgroups || !p.blocks)
+        tryAll(p, tiles, guard);
       if (warpgroups)
         tryAll(p, p.blocks ? ArrayRef(kTurnedTiles) : ArrayRef(kWarpgroupTiles), guard);
       // Of many rows a stage widens all weights first, where their halves are no more than a part of a card's memory.

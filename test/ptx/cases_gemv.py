@@ -15,13 +15,14 @@ WEIGHTS = re.compile(r'ld\.global\.nc\.L1::no_allocate\S*?(?:\.v(\d))?\.b32 ')
 
 def on_their_way(ints, kernel, ptx):
     """What a thread has on its way before it multiplies: on CUDA cores all weights that it holds, and as many again while it multiplies those; on tensor cores
-    all slots of the ring but the one that it reads."""
+    all slots of the ring, and then the one that it has read again."""
     first = re.search(r'\b(mma\.sync|fma\.rn\.f32)', ptx).start()
     if ptx.startswith('mma', first):
         copies, groups = (len(re.findall(what, ptx[:first])) for what in (r'cp\.async\.cg', r'cp\.async\.commit_group'))
         pending = int(re.search(r'cp\.async\.wait_group (\d+)', ptx)[1])
-        right = copies % groups == 0 and pending == groups - 2 and 'cp.async.cg' not in ptx[first:]
-        return None if right else f'{copies} copies in {groups} groups before the first product, which waits for all but {pending}'
+        again = len(re.findall(r'cp\.async\.cg', ptx[first:]))
+        right = copies == groups * again and pending == groups - 1
+        return None if right else f'{copies} copies in {groups} groups before the first product, which waits for all but {pending}; {again} behind it'
     ahead, after = (sum(4 * int(m[1] or 1) for m in WEIGHTS.finditer(part)) for part in (ptx[:first], ptx[first:]))
     return f'{ahead} bytes before the first product, {after} behind' if ahead < 32 or ahead != after else None
 

@@ -126,17 +126,28 @@ public:
     zeros = k.add(k.add(slab.headerAt(panel, 0), column), blocks.zerosAt() + at);
   }
 
-  SmallVector<Values> load(Value slot, unsigned step) override {
+  /// Of each panel two words, two scales and two zero points, if there are some.
+  Values fetch(Value slot, unsigned step) override {
     WordOrder order = blocks.order();
-    unsigned depth = step * 16, row = depth / order.window() * order.rows();
-    unsigned header = depth / blocks.group(), pair = depth % order.window() / 8;
+    unsigned depth = step * 16, row = depth / order.window() * order.rows(), header = depth / blocks.group();
     Value wordsAt = k.sptr(k.add(slot, words)), scalesAt = k.sptr(k.add(slot, scales)),
           zerosAt = k.sptr(k.add(slot, zeros));
-    SmallVector<Values> all;
+    Values fetched;
     for (unsigned i = 0; i < t.mi(); ++i) {
       unsigned headerAt = (i * slab.headers + header) * slab.headerBytes;
-      Values both = k.loadElements(k.gep(wordsAt, i * slab.panelWords + row * 64), k.i32, 2);
-      Values scale = blocks.scales(k.gep(scalesAt, headerAt), 2), zero = blocks.zeros(k.gep(zerosAt, headerAt), 2);
+      fetched.append(k.loadElements(k.gep(wordsAt, i * slab.panelWords + row * 64), k.i32, 2));
+      fetched.append(blocks.scales(k.gep(scalesAt, headerAt), 2));
+      fetched.append(blocks.zeros(k.gep(zerosAt, headerAt), 2));
+    }
+    return fetched;
+  }
+
+  SmallVector<Values> make(ValueRange fetched, unsigned step) override {
+    unsigned pair = step * 16 % blocks.order().window() / 8, each = fetched.size() / t.mi();
+    SmallVector<Values> all;
+    for (unsigned i = 0; i < t.mi(); ++i) {
+      ValueRange both = fetched.slice(i * each, 2), scale = fetched.slice(i * each + 2, 2),
+                 zero = fetched.slice(i * each + 4, each - 4);
       Values fragment;
       for (unsigned half = 0; half < 2; ++half)
         for (unsigned c = 0; c < 2; ++c) {

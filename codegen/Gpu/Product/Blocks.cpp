@@ -81,31 +81,31 @@ Value Blocks::splat(double value, Type type) {
   return arith::ConstantOp::create(k.b, k.loc, DenseElementsAttr::get(pair, k.b.getFloatAttr(type, value).getValue()));
 }
 
-/// In halves: bits below the exponent of 1024 are 1024 and what they say, times a power of two where they do not begin
-/// at the lowest one.
+/// The exponent of 1024 in both halves of a register, or of the power of two whose mantissa has bit `low` for ones.
+static uint32_t exponentOf(unsigned low) { return (0x6400 - low * 0x400) * 0x10001u; }
+
+/// In halves bits below such an exponent are what they say and the power of two.
+Value Blocks::withExcess(Value word, unsigned pair) {
+  unsigned low = lowBit(pair);
+  if (bits() == 8)
+    return k.permute(word, k.c(exponentOf(low)), pair ? 0x5351 : 0x5250);
+  uint32_t mask = BlocksAttr(format).mask() << low;
+  return k.maskedWith(pair * bits() >= 8 ? k.shr(word, 8) : word, mask | mask << 16, exponentOf(low));
+}
+
+Value Blocks::lessExcess(unsigned pair) {
+  return asRegister(splat(-(double)(1024 >> lowBit(pair)) - BlocksAttr(format).middle(), k.f16));
+}
+
 Value Blocks::halves(Value word, unsigned pair, Value zero) {
   if (BlocksAttr(format).getFp8())
     return halvesOfFp8(word, pair);
-  constexpr int64_t kExponent = 0x64006400;
-  unsigned first = pair * bits(), low = bits() == 8 ? 0 : first % 8;
-  Value raw;
-  if (bits() == 8) {
-    raw = k.permute(word, k.c(kExponent), pair ? 0x5351 : 0x5250);
-  } else {
-    uint32_t mask = BlocksAttr(format).mask() << low;
-    raw = k.maskedWith(first >= 8 ? k.shr(word, 8) : word, mask | mask << 16, kExponent);
-  }
-  double scale = 1.0 / (1 << low), base = 1024 * scale;
-  Value less; // in the unit of the lowest bit, negative where it is added
-  if (zero) {
-    less = asPair(k.or_(k.or_(zero, k.shl(zero, 16)), k.c(kExponent)), k.f16); // 1024 and the zero point
-    if (low)
-      less = k.subf(splat(1024 - base, k.f16), less);
-  } else {
-    less = splat((base + BlocksAttr(format).middle()) * (low ? -1 : 1), k.f16);
-  }
-  Value v = asPair(raw, k.f16);
-  return asRegister(low ? k.fma(v, splat(scale, k.f16), less) : k.subf(v, less));
+  Value v = asPair(withExcess(word, pair), k.f16);
+  if (!zero)
+    return asRegister(k.addf(v, asPair(lessExcess(pair), k.f16)));
+  unsigned low = lowBit(pair);
+  Value less = k.or_(k.shl(k.or_(zero, k.shl(zero, 16)), low), k.c(exponentOf(low)));
+  return asRegister(k.subf(v, asPair(less, k.f16)));
 }
 
 /// The bytes of two numbers as the upper ones of two halves.

@@ -53,6 +53,10 @@ public:
   /// Weights 2 `pair` and 2 `pair` + 1 of a word without their zero point (null: the middle), as two of `type` in a
   /// register: exact.
   Value pair(Value word, unsigned pair, Value zero, Type type);
+  /// The same in halves with more in them than they are, which is the same for all weights; and that with a minus sign.
+  bool hasExcess(Type type) const { return type == k.f16 && !hasZeros() && !BlocksAttr(format).getFp8(); }
+  Value withExcess(Value word, unsigned pair);
+  Value lessExcess(unsigned pair);
   /// The same times a scale in f32, rounded once.
   Value scaledPair(Value word, unsigned pair, Value zero, Value scale, Type type);
   /// One weight, whose bits begin at `shift`, as f32.
@@ -60,6 +64,8 @@ public:
 
 private:
   Value halves(Value word, unsigned pair, Value zero);
+  /// The lowest bit of a pair in its half of the word, or of two bytes of it.
+  unsigned lowBit(unsigned pair) const { return bits() == 8 ? 0 : pair * bits() % 8; }
   Value upperBytes(Value word, unsigned pair);
   Value halvesOfFp8(Value word, unsigned pair);
   Value bfloats(Value word, unsigned pair, Value zero);

@@ -89,28 +89,32 @@ Values int8Fragments(KernelBuilder &k, ArrayRef<Value> loaded);
 /// Whether two fragments side by side have their columns by turns, for that reason.
 bool columnsTakeTurns(const MmaTile &t, Layout bLayout);
 
-/// How a thread gets its fragments of the left factor that is not made of elements: those of step `step` of a slab.
+/// How a thread gets its fragments of the left factor that is not made of elements: those of step `step` of a slab are
+/// made of what it fetched from shared memory.
 class LeftFragments {
 public:
   virtual ~LeftFragments() = default;
-  virtual SmallVector<Values> load(Value slot, unsigned step) = 0;
+  virtual Values fetch(Value slot, unsigned step) = 0;
+  virtual SmallVector<Values> make(ValueRange fetched, unsigned step) = 0;
 };
 
 /// The factors of a tile, and where in a slot each has its part of a slab.
 struct Factors {
   std::unique_ptr<TileSource> left, right;
   unsigned leftAt = 0, rightAt = 0;
+  bool constantWeights = false; // no launch writes them; they are the left factor where it has fragments, else the right
   Layout rightLayout = Layout::Panels;
   std::unique_ptr<LeftFragments> fragments; // null: the left factor is rows along k of elements
   unsigned slotBytes = 0;
 };
 
-/// The main loop: answers the accumulators, [mi][ni][4].
+/// The main loop: answers the accumulators, [mi][ni][4]. Copies of the first slabs of constant weights are on their way
+/// before `wait`, which comes before anything is touched that launches before this one may still use.
 SmallVector<Value> emitMainLoop(KernelBuilder &k, const MmaTile &t, Factors &factors, const GemmProblem &p, Value k0,
-                                Value slabs);
+                                Value slabs, llvm::function_ref<void()> wait);
 /// The same by warpgroups, from the same tiles.
 SmallVector<Value> emitWarpgroupLoop(KernelBuilder &k, const MmaTile &t, Factors &factors, const GemmProblem &p,
-                                     Value k0, Value slabs);
+                                     Value k0, Value slabs, llvm::function_ref<void()> wait);
 /// Runs the epilogue over a tile through shared memory. In a kernel that can split its depth, raw sums go to `partial`
 /// instead when it does.
 void emitTileEpilogue(KernelBuilder &k, const MmaTile &t, const GemmProblem &p, GemmEpilogue &epilogue,

@@ -37,7 +37,7 @@ Ring::Ring(KernelBuilder &k, const GemmProblem &p, const GemvTile &t, const Gemv
   // The chunk of 16 bytes that a lane loads, or gives ldmatrix the address of.
   Value row = k.rem(fragmentOrder() ? lane : group, std::min(t.rows, 8u)),
         chunk = fragmentOrder() ? k.shr(lane, 3) : third;
-  rowsInSlot = k.add(k.mul(k.add(k.mul(row, 4), chunkOf(row, chunk)), 16), t.unitBytes());
+  rowsInSlot = k.add(k.mul(k.add(k.mul(row, 4), chunkOf(row, chunk)), 16), t.rowsInSlot());
   if (t.kept)
     keptRows = k.add(k.add(k.shared(), t.keptFrom()),
                      k.add(k.mul(row, t.keptPitch()), k.mul(k.add(firstK, k.mul(chunk, 8)), 2)));
@@ -62,7 +62,7 @@ void Ring::copyRows(const Place &at) {
   for (unsigned number = 0; number < steps; number += together) {
     Value from = k.add(k.add(at.k0, own), number * kStep), k0 = k.add(from, k.mul(third, 8));
     for (unsigned f = 0; f < fragments; ++f) {
-      Value to = k.add(at.slot, k.add(k.mul(place, 16), t.unitBytes() + number * t.rows * kStep * 2 + f * 512));
+      Value to = k.add(at.slot, k.add(k.mul(place, 16), t.rowsInSlot() + number * t.rows * kStep * 2 + f * 512));
       Value source = k.gep(rows[f], k.ext(k.shl(from, 1))), size = sizeWhen(k.and_(exists, k.lt(k0, rowEnds[f])));
       if (lanes * together < 32)
         k.cpAsync16When(k.lt(lane, lanes * together), to, source, size);
@@ -175,6 +175,15 @@ std::unique_ptr<Ring> kt::gpu::panelRing(KernelBuilder &k, const GemmProblem &p,
   return std::make_unique<PanelRing>(k, p, t, part, tiles);
 }
 
+/// Whether the next launch may only begin when all weights were asked for: beside a small ring its own would be in their
+/// way. Beside a larger one there is no room for another, but for attention, which reads what rings make whose rows are
+/// kept: it then has its keys on their way early. Of halves the others are a little faster so, of blocks not (chains on
+/// an H200).
+static bool beginsLate(const GemvTile &t) {
+  constexpr int64_t kHalfAMultiprocessor = 113 * 1024;
+  return !t.kept && (!t.form.bits || t.sharedBytes() <= kHalfAMultiprocessor);
+}
+
 void kt::gpu::emitGemvRing(KernelBuilder &k, const GemmProblem &p, const GemvTile &t, const GemvPart &part,
                            const GemvTiles &tiles, function_ref<void()> wait, function_ref<void()> start,
                            function_ref<void(Value tile)> finish) {
@@ -183,21 +192,26 @@ void kt::gpu::emitGemvRing(KernelBuilder &k, const GemmProblem &p, const GemvTil
   // Nothing that runs writes weights: they are on their way while launches before this one end. With the first of the
   // groups that are counted come all that were copied before.
   SmallVector<Ring::Place> places = {ring.start()};
-  for (unsigned a = 0; a + 1 < t.ahead; ++a) {
+  auto beginAfter = [&](const Ring::Place &next) {
+    if (beginsLate(t))
+      k.ifThen(k.cmp(Pred::sge, next.tile, tiles.end), [&] { k.letNextBegin(); });
+  };
+  for (unsigned a = 0; a < t.ahead; ++a) {
     ring.copyWeights(places.back());
     if (t.kept)
       k.cpAsyncCommit();
     places.push_back(ring.next(places.back()));
   }
+  beginAfter(places.back());
   wait();
   if (!t.kept)
-    for (unsigned a = 0; a + 1 < t.ahead; ++a) {
+    for (unsigned a = 0; a < t.ahead; ++a) {
       ring.copyRows(places[a]);
       k.cpAsyncCommit();
     }
-  auto flat = [](const Ring::Place &to, Value slot) { return Values{to.k0, to.tile, to.slot, slot}; };
-  Values state = flat(places.back(), ring.start().slot);
-  k.forLoop(tiles.first, tiles.end, tiles.step, state, [&](Value tile, ValueRange now) -> Values {
+  // What comes next is copied into the slot that was read last.
+  auto flat = [](const Ring::Place &to) { return Values{to.k0, to.tile, to.slot}; };
+  k.forLoop(tiles.first, tiles.end, tiles.step, flat(places.back()), [&](Value tile, ValueRange now) -> Values {
     start();
     Values inits(ring.sumCount(), k.cf(0));
     inits.append(now.begin(), now.end());
@@ -205,15 +219,18 @@ void kt::gpu::emitGemvRing(KernelBuilder &k, const GemmProblem &p, const GemvTil
       Values sums(now.take_front(ring.sumCount()));
       ValueRange rest = now.drop_front(sums.size());
       Ring::Place to{rest[0], rest[1], rest[2]};
-      // The lanes' copies are seen by all of them, and all have read the slot that comes next.
-      k.cpAsyncWait(t.ahead - 2);
+      // The lanes' copies are seen by all of them; later all have read them.
+      k.cpAsyncWait(t.ahead - 1);
+      k.warpBarrier();
+      ring.multiply(to.slot, round, sums);
       k.warpBarrier();
       ring.copyWeights(to);
       if (!t.kept)
         ring.copyRows(to);
       k.cpAsyncCommit();
-      ring.multiply(rest[3], round, sums);
-      sums.append(flat(ring.next(to), ring.bump(rest[3])));
+      Ring::Place next = ring.next(to);
+      beginAfter(next);
+      sums.append(flat(next));
       return sums;
     });
     ring.store(ValueRange(done).take_front(ring.sumCount()));

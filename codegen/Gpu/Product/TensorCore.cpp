@@ -48,7 +48,7 @@ public:
 
   SmallVector<Values> loadA(Value slot, unsigned ks) {
     if (left)
-      return left->load(slot, ks);
+      return left->make(left->fetch(slot, ks), ks);
     Value p = k.sptr(k.xor_(k.add(slot, a), ks * 32));
     SmallVector<Values> all;
     for (unsigned i = 0; i < t.mi(); ++i)
@@ -166,7 +166,7 @@ SmallVector<Values> regroup(ValueRange flat, unsigned each) {
 } // namespace
 
 SmallVector<Value> kt::gpu::emitMainLoop(KernelBuilder &k, const MmaTile &t, Factors &factors, const GemmProblem &p,
-                                         Value k0, Value slabs) {
+                                         Value k0, Value slabs, function_ref<void()> wait) {
   TileSource &a = *factors.left, &b = *factors.right;
   unsigned slotBytes = factors.slotBytes, copies = a.count + b.count, steps = t.steps();
   auto multiply = [&](const Values &x, ArrayRef<Value> y, const Values &sums) {
@@ -179,7 +179,6 @@ SmallVector<Value> kt::gpu::emitMainLoop(KernelBuilder &k, const MmaTile &t, Fac
   };
   Fragments fragments(k, t, factors);
   Values stateA = a.start(k0), stateB = b.start(k0);
-  Fetched fromA(a, stateA, a.lookahead), fromB(b, stateB, b.lookahead);
   auto put = [&](Value slot, unsigned from, unsigned to, ArrayRef<Values> fetched) {
     for (unsigned i = from; i < std::min(to, copies); ++i) {
       if (i < a.count)
@@ -188,15 +187,31 @@ SmallVector<Value> kt::gpu::emitMainLoop(KernelBuilder &k, const MmaTile &t, Fac
         b.put(i - a.count, k.add(slot, factors.rightAt), fetched[i]);
     }
   };
+  if (!factors.constantWeights)
+    wait();
+  // Weights first.
+  std::optional<Fetched> leftFetched, rightFetched;
+  auto putFirst = [&](bool left, bool commit) {
+    Fetched &from = left ? leftFetched.emplace(a, stateA, a.lookahead) : rightFetched.emplace(b, stateB, b.lookahead);
+    for (unsigned s = 0; s + 1 < t.stages; ++s) {
+      SmallVector<Values> fetched(left ? 0 : a.count);
+      llvm::append_range(fetched, from.next(left ? stateA : stateB));
+      put(k.add(first, s * slotBytes), left ? 0 : a.count, left ? a.count : copies, fetched);
+      if (commit)
+        k.cpAsyncCommit();
+    }
+  };
+  bool leftFirst = factors.fragments != nullptr;
+  putFirst(leftFirst, false);
+  if (factors.constantWeights)
+    wait();
+  putFirst(!leftFirst, true);
+  Fetched &fromA = *leftFetched, &fromB = *rightFetched;
   auto fetch = [&] {
     SmallVector<Values> all = fromA.next(stateA);
     llvm::append_range(all, fromB.next(stateB));
     return all;
   };
-  for (unsigned s = 0; s + 1 < t.stages; ++s) {
-    put(k.add(first, s * slotBytes), 0, copies, fetch());
-    k.cpAsyncCommit();
-  }
   k.cpAsyncWait(t.stages - 2);
   k.barrier();
   SmallVector<Values> fa = fragments.loadA(first, 0), fb = fragments.loadB(first, 0);
@@ -212,7 +227,10 @@ SmallVector<Value> kt::gpu::emitMainLoop(KernelBuilder &k, const MmaTile &t, Fac
   inits.push_back(k.add(first, (t.stages - 1) * slotBytes));
   unsigned sizeA = stateA.size(), sizeB = stateB.size(), perStep = (copies + steps - 2) / std::max(1u, steps - 1);
 
-  Values result = k.forLoop(k.c(0), slabs, k.c(1), inits, [&](Value, ValueRange args) {
+  // The next launch's weights would be in the way of what this one still has to ask for.
+  auto beginAfter = [&](Value asked) { k.ifThen(k.cmp(Pred::sge, asked, slabs), [&] { k.letNextBegin(); }); };
+  beginAfter(k.c(t.stages - 1));
+  Values result = k.forLoop(k.c(0), slabs, k.c(1), inits, [&](Value slab, ValueRange args) {
     SmallVector<Values> acc = regroup(args.take_front(numAcc), 4);
     ValueRange rest = args.drop_front(numAcc);
     SmallVector<Values> fa = regroup(rest.take_front(numA), 4), fb = regroup(rest.slice(numA, numB), 4);
@@ -233,8 +251,10 @@ SmallVector<Value> kt::gpu::emitMainLoop(KernelBuilder &k, const MmaTile &t, Fac
         read = bump(read);
       } else {
         put(write, ks * perStep, (ks + 1) * perStep, fetched);
-        if (ks + 2 == steps)
+        if (ks + 2 == steps) {
           k.cpAsyncCommit();
+          beginAfter(k.add(slab, t.stages));
+        }
       }
       SmallVector<Values> nextB = fragments.loadB(read, (ks + 1) % steps),
                           nextA = fragments.loadA(read, (ks + 1) % steps);

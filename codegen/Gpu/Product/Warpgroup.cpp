@@ -47,7 +47,8 @@ Value descriptor(KernelBuilder &k, const Side &side, Value slot) {
 } // namespace
 
 SmallVector<Value> kt::gpu::emitWarpgroupLoop(KernelBuilder &k, const MmaTile &t, Factors &factors,
-                                              const GemmProblem &p, Value k0, Value slabs) {
+                                              const GemmProblem &p, Value k0, Value slabs,
+                                              function_ref<void()> wait) {
   TileSource &a = *factors.left, &b = *factors.right;
   unsigned slotBytes = factors.slotBytes, steps = t.bk / 16, numAcc = t.ni() * 4;
   Value first = k.shared(), end = k.add(first, t.stages * slotBytes);
@@ -71,20 +72,34 @@ SmallVector<Value> kt::gpu::emitWarpgroupLoop(KernelBuilder &k, const MmaTile &t
       source.put(i, to, fetched[i]);
     state = source.advance(state);
   };
-  auto copySlab = [&](Value slot) {
-    copy(a, stateA, k.add(slot, factors.leftAt));
-    copy(b, stateB, k.add(slot, factors.rightAt));
-    k.cpAsyncCommit();
+  auto copyLeft = [&](Value slot) { copy(a, stateA, k.add(slot, factors.leftAt)); };
+  auto copyRight = [&](Value slot) { copy(b, stateB, k.add(slot, factors.rightAt)); };
+  // Of weights that lie there as they are.
+  bool leftFirst = factors.fragments != nullptr;
+  auto copyFirst = [&](bool left, bool commit) {
+    for (unsigned s = 0; s < ahead; ++s) {
+      Value slot = k.add(first, s * slotBytes);
+      left ? copyLeft(slot) : copyRight(slot);
+      if (commit)
+        k.cpAsyncCommit();
+    }
   };
-  for (unsigned s = 0; s < ahead; ++s)
-    copySlab(k.add(first, s * slotBytes));
+  if (!factors.constantWeights)
+    wait();
+  copyFirst(leftFirst, false);
+  if (factors.constantWeights)
+    wait();
+  copyFirst(!leftFirst, true);
   Values inits(numAcc, k.cf(0));
   inits.append(stateA);
   inits.append(stateB);
   inits.push_back(first);
   inits.push_back(k.add(first, ahead * slotBytes));
   unsigned sizeA = stateA.size(), sizeB = stateB.size();
-  Values result = k.forLoop(k.c(0), slabs, k.c(1), inits, [&](Value, ValueRange args) {
+  // The next launch's weights would be in the way of what this one still has to ask for.
+  auto beginAfter = [&](Value asked) { k.ifThen(k.cmp(Pred::sge, asked, slabs), [&] { k.letNextBegin(); }); };
+  beginAfter(k.c(ahead));
+  Values result = k.forLoop(k.c(0), slabs, k.c(1), inits, [&](Value slab, ValueRange args) {
     Values acc(args.take_front(numAcc));
     ValueRange rest = args.drop_front(numAcc);
     stateA = Values(rest.take_front(sizeA)), stateB = Values(rest.slice(sizeA, sizeB));
@@ -98,9 +113,12 @@ SmallVector<Value> kt::gpu::emitWarpgroupLoop(KernelBuilder &k, const MmaTile &t
     if (factors.fragments) {
       // While other steps are multiplied a step's fragments are made, in the registers that they had a slab before. By
       // the last of these waits the slab before is done with.
+      SmallVector<Values> fetched;
+      for (unsigned s = 0; s < steps; ++s)
+        fetched.push_back(factors.fragments->fetch(read, s));
       for (unsigned s = 0; s < steps; ++s) {
         acc = k.wgmmaWait(steps - 1, acc);
-        Values fragment = factors.fragments->load(read, s)[0];
+        Values fragment = factors.fragments->make(fetched[s], s)[0];
         k.wgmmaFence();
         acc = k.wgmma(fragment, rightOf(s), columns, acc, p.lhsType);
         k.wgmmaCommit();
@@ -112,7 +130,10 @@ SmallVector<Value> kt::gpu::emitWarpgroupLoop(KernelBuilder &k, const MmaTile &t
         acc = k.wgmma(k.add(fromA, (s * left.step) >> 4), rightOf(s), columns, acc, p.lhsType);
       k.wgmmaCommit();
     }
-    copySlab(write);
+    copyLeft(write);
+    copyRight(write);
+    k.cpAsyncCommit();
+    beginAfter(k.add(slab, ahead + 1));
     Values out = factors.fragments ? acc : k.wgmmaWait(1, acc);
     out.append(stateA);
     out.append(stateB);

@@ -123,6 +123,16 @@ std::optional<MmaTile> MmaTile::get(MmaTile t, int64_t shared, std::string *why)
   return c.ok(why) ? std::optional(t) : std::nullopt;
 }
 
+unsigned MmaTile::stagedRows() const {
+  if (!turned())
+    return 16;
+  // As many at a time as the slabs' memory has room for, since all warps wait for one another each time.
+  unsigned rows = rightRows();
+  while (rows % 32 == 0 && (int64_t)warpRows * rows * stagedPitch() * 4 > stages * slabBytes())
+    rows /= 2;
+  return rows;
+}
+
 int64_t MmaTile::sharedBytes() const {
   return std::max<int64_t>(stages * slabBytes(), (int64_t)warpRows * stagedRows() * stagedPitch() * 4) + kStash;
 }

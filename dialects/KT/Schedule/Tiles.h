@@ -74,7 +74,7 @@ struct MmaTile {
     return (wordBytes() + bn / kPanel * headers() * form.headerBytes + 1023) / 1024 * 1024;
   }
   /// Rows of a warp, and elements of one, that the epilogue has in shared memory at a time.
-  unsigned stagedRows() const { return turned() ? std::min(rightRows(), 16u) : 16; }
+  unsigned stagedRows() const;
   unsigned stagedPitch() const { return turned() ? bn + 4 : bn + 8; }
   /// The ring of slabs, or the staging of the epilogue where that is larger, and the stash behind it.
   int64_t sharedBytes() const;
@@ -124,18 +124,21 @@ struct GemvTile {
   unsigned unit() const { return !form.bits ? 32 : mma ? std::max(512 / form.bits, form.group) : 256 / form.bits; }
   /// Of weights in blocks: how many blocks a unit of a panel has, on tensor cores.
   unsigned headers() const { return form.bits && mma ? unit() / form.group : 0; }
-  /// Of a unit: its weights, then what their blocks have beside.
-  unsigned weightBytes() const { return panels * unit() * 2 * form.width(); }
-  unsigned unitBytes() const { return weightBytes() + panels * headers() * form.headerBytes; }
-  /// Of a slot of the ring: the unit, then the left side's rows, of 2 bytes an element, where they are not kept.
-  unsigned slotBytes() const { return unitBytes() + (kept ? 0 : rows * unit() * 2); }
+  /// Of a unit: its panels' weights with what their blocks have beside.
+  unsigned panelBytes() const { return unit() * 2 * form.width() + headers() * form.headerBytes; }
+  unsigned unitBytes() const { return panels * panelBytes(); }
+  /// Of a slot of the ring: the unit, each panel from a line of 128 bytes on, then the left side's rows, of 2 bytes an
+  /// element, where they are not kept.
+  unsigned panelPitch() const { return (panelBytes() + 127) / 128 * 128; }
+  unsigned rowsInSlot() const { return panels * panelPitch(); }
+  unsigned slotBytes() const { return rowsInSlot() + (kept ? 0 : rows * unit() * 2); }
   /// From one kept row to the next, each with zeros behind it up to the end of a round: rows side by side are in
   /// different halves of a line, or, where fragments are loaded of eight rows at a time, in different eighths.
   unsigned keptDepth() const { return (kept + warps * unit() - 1) / (warps * unit()) * (warps * unit()); }
   unsigned keptPitch() const { return keptDepth() * 2 + (form.bits ? 16 : 64); }
   unsigned keptBytes() const { return kept ? rows * keptPitch() : 0; }
   /// Bytes of weights that a block has on their way.
-  unsigned onTheWay() const { return warps * (mma ? ahead - 1 : ahead) * unitBytes(); }
+  unsigned onTheWay() const { return warps * ahead * unitBytes(); }
   /// Elements between two rows of a warp's sums in shared memory.
   unsigned pitch() const { return columns() + 4; }
   /// The sums of all warps, or what a norm behind the product needs. The ring comes behind them: it is being filled for

@@ -68,6 +68,11 @@ TEST(MmaTile, BlocksAreTheLeftFactor) {
   EXPECT_EQ(whyNot(t), "slabs of 32, expected whole windows of 64 weights");
   MmaTile w{256, 128, 64, 1, 8, 4, 1, true, 2, kInt4};
   EXPECT_EQ(whyNot(w, sharedPerBlock(90)), "");
+  // All rows of sums at a time where the slabs' memory has room for them, else half of them.
+  EXPECT_EQ(w.stagedRows(), 256u);
+  EXPECT_EQ(w.sharedBytes(), 4 * w.slabBytes() + 16);
+  w.stages = 3;
+  EXPECT_EQ(w.stagedRows(), 128u);
   w.bn = 256;
   EXPECT_EQ(whyNot(w, sharedPerBlock(90)), "warpgroups of four warps have 64 columns and all rows");
 }
