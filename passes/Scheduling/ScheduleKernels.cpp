@@ -31,9 +31,9 @@ constexpr int64_t kHopperSmCounts[] = {78, 114, 132};
 constexpr int64_t kUnsure = 500, kUnsureOfSteps = 100;
 
 /// Kilobytes of PTX that a candidate is about, as measured: some for each function, three eighths for each mma, as many
-/// again for all of a warpgroup's products, a twentieth for each product of a thread's slab on CUDA cores, two and more for each unit that a tile for few rows has
-/// on its way, a few for what adds up splits and for a norm that is a stage. One that blocks go on with has several
-/// rows in registers at the same time.
+/// again for all of a warpgroup's products, a twentieth for each product of a thread's slab on CUDA cores, two and more
+/// for each unit that a tile for few rows has on its way, a few for what adds up splits and for a norm that is a stage.
+/// One that blocks go on with has several rows in registers at the same time.
 int64_t codeOf(CandidateAttr c) {
   int64_t kilobytes = 10;
   if (std::optional<MmaTile> t = mmaTileOf(c))

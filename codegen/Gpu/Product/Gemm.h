@@ -102,7 +102,8 @@ public:
 struct Factors {
   std::unique_ptr<TileSource> left, right;
   unsigned leftAt = 0, rightAt = 0;
-  bool constantWeights = false; // no launch writes them; they are the left factor where it has fragments, else the right
+  bool constantWeights =
+      false; // no launch writes them; they are the left factor where it has fragments, else the right
   Layout rightLayout = Layout::Panels;
   std::unique_ptr<LeftFragments> fragments; // null: the left factor is rows along k of elements
   unsigned slotBytes = 0;

@@ -175,14 +175,11 @@ std::unique_ptr<Ring> kt::gpu::panelRing(KernelBuilder &k, const GemmProblem &p,
   return std::make_unique<PanelRing>(k, p, t, part, tiles);
 }
 
-/// Whether the next launch may only begin when all weights were asked for: beside a small ring its own would be in their
-/// way. Beside a larger one there is no room for another, but for attention, which reads what rings make whose rows are
-/// kept: it then has its keys on their way early. Of halves the others are a little faster so, of blocks not (chains on
-/// an H200).
-static bool beginsLate(const GemvTile &t) {
-  constexpr int64_t kHalfAMultiprocessor = 113 * 1024;
-  return !t.kept && (!t.form.bits || t.sharedBytes() <= kHalfAMultiprocessor);
-}
+/// Whether the next launch may only begin when all weights were asked for: beside a small ring its own would be in
+/// their way. Beside a larger one there is no room for another, but for attention, which reads what rings make whose
+/// rows are kept: it then has its keys on their way early. Of halves the others are a little faster so, of blocks not
+/// (chains on an H200).
+static bool beginsLate(const GemvTile &t) { return !t.kept && (!t.form.bits || t.sharedBytes() <= kHalfOfMostShared); }
 
 void kt::gpu::emitGemvRing(KernelBuilder &k, const GemmProblem &p, const GemvTile &t, const GemvPart &part,
                            const GemvTiles &tiles, function_ref<void()> wait, function_ref<void()> start,

@@ -1,9 +1,8 @@
 //===- GemvRingBlocks.cpp - rings of weights of few bits ------------------===//
 //
-// A slot has a unit's panels as they are in memory, blocks one after the other. Lane 4g + t has the g-th of eight groups
-// of columns and the t-th words of a window, so that nothing is exchanged. Sums of a
-// group are multiplied by its scales in single precision; groups of 16, of which a step of 32 k's has two, have their
-// weights multiplied before.
+// A slot has a unit's panels as they are in memory, blocks one after the other. Lane 4g + t has the g-th of eight
+// groups of columns and the t-th words of a window, so that nothing is exchanged. Sums of a group are multiplied by its
+// scales in single precision; groups of 16, of which a step of 32 k's has two, have their weights multiplied before.
 //
 //===----------------------------------------------------------------------===//
 
@@ -56,8 +55,7 @@ public:
         }
     };
     Value tileThere = k.lt(at.tile, tiles.end);
-    Value whole =
-        k.and_(k.cmp(Pred::sge, left, t.panelBytes()), k.cmp(Pred::sle, k.add(panel, t.panels), panels));
+    Value whole = k.and_(k.cmp(Pred::sge, left, t.panelBytes()), k.cmp(Pred::sle, k.add(panel, t.panels), panels));
     k.ifElse(
         k.and_(tileThere, whole), {},
         [&]() -> Values {
@@ -133,11 +131,9 @@ private:
     excess.assign(excess.size(), k.cf(0));
   }
 
-  /// Where a byte of a unit's panel is in the slot: rows of words are 64 bytes, and a load takes two chunks of each of a
-  /// window's four rows at a time, which have to be in different parts of a line of 128 bytes.
-  Value turned(Value inPanel) {
-    return order.rows() == 4 ? k.xor_(inPanel, k.shr(k.and_(inPanel, 128), 2)) : inPanel;
-  }
+  /// Where a byte of a unit's panel is in the slot: rows of words are 64 bytes, and a load takes two chunks of each of
+  /// a window's four rows at a time, which have to be in different parts of a line of 128 bytes.
+  Value turned(Value inPanel) { return order.rows() == 4 ? k.xor_(inPanel, k.shr(k.and_(inPanel, 128), 2)) : inPanel; }
 
   /// The words with the lane's eight k's of a step: one window's after the other, a word a column.
   Values loadWords(Value slot, unsigned number) {
@@ -175,7 +171,7 @@ private:
   unsigned columns; // of a lane
   unsigned windows; // of a step
   Value panelBytes;
-  Value chunk, chunkInSlot;            // the lane's, of each piece of a copy
+  Value chunk, chunkInSlot;          // the lane's, of each piece of a copy
   Values wordsOf, scalesOf, zerosOf; // of each block of a unit, the lane's first in the slot
 };
 

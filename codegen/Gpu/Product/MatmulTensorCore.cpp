@@ -101,9 +101,11 @@ LogicalResult kt::gpu::buildMatmulTensorCore(KernelSink &sink, const GemmProblem
     }
   }
 
-  // What passes through registers would hold them until the wait is over.
-  bool copied = (p.blocks ? factors.left : factors.right)->lookahead == 0;
-  factors.constantWeights = p.packed && !p.widenedFrom && copied;
+  // Where two blocks fit on a multiprocessor, some would get two of a launch that comes early, and others none. What
+  // passes through registers would hold them until the wait is over.
+  bool overlaps = t.sharedBytes() > kHalfOfMostShared,
+       copied = (p.blocks ? factors.left : factors.right)->lookahead == 0;
+  factors.constantWeights = overlaps && p.packed && !p.widenedFrom && copied;
   Value slabs = k.size(Expr::ceilDiv(p.k, p.number(t.bk))), k0 = k.c(0), partial;
   if (split) {
     Value first;
@@ -115,11 +117,12 @@ LogicalResult kt::gpu::buildMatmulTensorCore(KernelSink &sink, const GemmProblem
   k.store(m0, k.sptr(shared - 16), 4);
   k.store(n0, k.sptr(shared - 12), 4);
   auto wait = [&] {
-    k.waitForLaunches();
+    if (overlaps)
+      k.waitForLaunches();
     startRows(k, sink, p, {t.bm, t.bn, t.threads()}, m0);
   };
-  SmallVector<Value> acc =
-      t.warpgroups ? emitWarpgroupLoop(k, t, factors, p, k0, slabs, wait) : emitMainLoop(k, t, factors, p, k0, slabs, wait);
+  SmallVector<Value> acc = t.warpgroups ? emitWarpgroupLoop(k, t, factors, p, k0, slabs, wait)
+                                        : emitMainLoop(k, t, factors, p, k0, slabs, wait);
   m0 = k.load(k.sptr(shared - 16), k.i32, 4);
   n0 = k.load(k.sptr(shared - 12), k.i32, 4);
   emitTileEpilogue(k, t, p, epilogue, acc, factors.rightLayout, batch, m0, n0, stores, lanes, partial);

@@ -47,8 +47,7 @@ Value descriptor(KernelBuilder &k, const Side &side, Value slot) {
 } // namespace
 
 SmallVector<Value> kt::gpu::emitWarpgroupLoop(KernelBuilder &k, const MmaTile &t, Factors &factors,
-                                              const GemmProblem &p, Value k0, Value slabs,
-                                              function_ref<void()> wait) {
+                                              const GemmProblem &p, Value k0, Value slabs, function_ref<void()> wait) {
   TileSource &a = *factors.left, &b = *factors.right;
   unsigned slotBytes = factors.slotBytes, steps = t.bk / 16, numAcc = t.ni() * 4;
   Value first = k.shared(), end = k.add(first, t.stages * slotBytes);

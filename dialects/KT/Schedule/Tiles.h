@@ -18,6 +18,8 @@ namespace kt {
 
 /// Dynamic shared memory that a block may have on cards of a compute capability, in bytes.
 int64_t sharedPerBlock(unsigned capability);
+/// Of a block with more there is only one on a multiprocessor, of any card.
+constexpr int64_t kHalfOfMostShared = 113 * 1024;
 /// 89 of "sm_89", 90 of "sm_90a"; 0 for what is no GPU.
 unsigned capabilityOf(llvm::StringRef target);
 /// Whether code for the target runs on cards of its own capability alone and has their own instructions ("sm_90a").
