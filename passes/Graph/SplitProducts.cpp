@@ -49,7 +49,8 @@ public:
 
   void run() {
     auto factor = constantFactorOf(op);
-    if (!factor || op.getViews() || op.getParts() != 1 || factor->n % 2 || !llvm::hasSingleElement(owners()))
+    if (!factor || factor->quantized || op.getViews() || op.getParts() != 1 || factor->n % 2 ||
+        !llvm::hasSingleElement(owners()))
       return;
     for (Value v = op.getRhs(); v;
          v = v.getDefiningOp<ReshapeOp>() ? v.getDefiningOp<ReshapeOp>().getSource() : Value())

@@ -52,6 +52,31 @@ func.func @gate_and_up(%x: !x, %bias: !kt.tensor<[4] x f32>) -> !r {
   return %r : !r
 }
 
+// Numbers of few bits stay together: half of their bytes are not half of the columns.
+// CHECK-LABEL: @weights_of_few_bits(
+// CHECK: kt.matmul {{.*}} -> <[s, 4] x f32>
+// CHECK-NOT: kt.matmul
+// CHECK: kt.generic
+func.func @weights_of_few_bits(%x: !kt.tensor<[s, 16] x f32>) -> !r {
+  %q = kt.constant dense_resource<w> : tensor<32xi8> : <[4, 1, 8] x ui8>
+  %f = kt.constant dense_resource<f> : tensor<8xi8> : <[4, 1] x f16>
+  %w = kt.dequantize %q, %f {bits = 4 : i64, group = 16 : i64} : !kt.tensor<[4, 1, 8] x ui8>, !kt.tensor<[4, 1] x f16> -> !kt.tensor<[4, 16] x f32>
+  %c = kt.matmul %x, %w {depth = #kt.expr<16>, maps = [#mk, #nk, #mn]} : !kt.tensor<[s, 16] x f32>, !kt.tensor<[4, 16] x f32> -> !c epilogue {
+  ^bb0(%acc: f32, %i: index, %j: index):
+    kt.yield %acc : f32
+  }
+  %r = kt.generic ins(%c : !c) -> !r {
+  ^bb0(%t: !c, %i: index, %j: index):
+    %c2 = arith.constant 2 : index
+    %at = arith.addi %j, %c2 : index
+    %g = kt.read %t[%i, %j] : !c -> f32
+    %u = kt.read %t[%i, %at] : !c -> f32
+    %y = arith.mulf %g, %u : f32
+    kt.yield %y : f32
+  }
+  return %r : !r
+}
+
 // Weights as [n, k]: each half is one piece.
 // CHECK-LABEL: @rows_of_weights(
 // CHECK-COUNT-2: kt.matmul {{.*}} <[2, 2] x f32> -> <[s, 2] x f32>
@@ -126,7 +151,8 @@ func.func @leaves_alone(%x: !x) -> (!r, !r, !r, !kt.tensor<[2, 4] x f32>) {
       v: "0x040000000000803F0000004000004040000080400000A0400000C0400000E04000000041",
       w0: "0x040000000000803F0000004000004040000080400000A0400000C0400000E04000000041",
       w1: "0x040000000000803F0000004000004040000080400000A0400000C0400000E04000000041",
-      w2: "0x040000000000803F0000004000004040000080400000A0400000C0400000E04000000041"
+      w2: "0x040000000000803F0000004000004040000080400000A0400000C0400000E04000000041",
+      f: "0x04000000003C003C003C003C"
     }
   }
 #-}
