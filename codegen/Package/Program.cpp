@@ -57,6 +57,24 @@ std::optional<artifact::DType> codegen::dtypeOf(Type t) {
   return std::nullopt;
 }
 
+namespace {
+/// A constant's recipe, for the writer.
+class StoredConstant final : public artifact::WeightSource {
+public:
+  StoredConstant(MLIRContext *context, ConstantBytes bytes) : context(context), bytes(std::move(bytes)) {}
+
+  uint64_t size() const override { return bytes.size(); }
+  uint64_t unit() const override { return bytes.unit(); }
+  void read(uint64_t begin, std::span<std::byte> out) const override {
+    bytes.readInParallel(context, begin, {reinterpret_cast<char *>(out.data()), out.size()});
+  }
+
+private:
+  MLIRContext *context;
+  ConstantBytes bytes;
+};
+} // namespace
+
 artifact::SymbolId ProgramBuilder::symbol(StringRef name) {
   auto [it, fresh] = symbols.try_emplace(name, model.symbols.size());
   if (fresh) {
@@ -108,16 +126,19 @@ BufferId ProgramBuilder::bufferOf(Value v) {
     return buffers[v] = bufferOf(v.getDefiningOp()->getOperand(0));
   auto constant = v.getDefiningOp<ConstantOp>();
   assert(constant && "a value is used before it is computed");
-  ArrayRef<char> bytes = constant.bytes();
+  ConstantBytes bytes = constant.contents();
   auto type = cast<SymTensorType>(v.getType());
-  auto [it, fresh] = weights.try_emplace(bytes.data(), model.weights.size());
-  if (fresh || bytes.empty()) {
+  auto [it, fresh] = weights.try_emplace(bytes.identity(), model.weights.size());
+  if (fresh || bytes.size() == 0) {
     artifact::Weight w;
     w.name = constant.getName().value_or("").str();
     w.type = dtypeOf(type.getElementType()).value_or(artifact::DType::u8);
     for (int64_t i = 0; i < type.getRank(); ++i)
       w.dims.push_back(*type.dim(i).asConstant());
-    w.bytes = {reinterpret_cast<const std::byte *>(bytes.data()), bytes.size()};
+    if (bytes.areComputed())
+      w.source = std::make_shared<StoredConstant>(v.getContext(), bytes);
+    else
+      w.bytes = std::as_bytes(std::span(constant.bytes()));
     w.lookedUp = true;
     it->second = model.weights.size();
     model.weights.push_back(std::move(w));

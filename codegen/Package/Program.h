@@ -33,8 +33,8 @@ private:
   llvm::StringMap<artifact::SymbolId> symbols;
   llvm::StringMap<uint32_t> nodes;
   llvm::DenseMap<mlir::Value, artifact::BufferId> buffers;
-  llvm::DenseMap<const char *, artifact::WeightId> weights;
-  std::vector<int64_t> sliceOf; // of top-level instructions
+  llvm::DenseMap<const void *, artifact::WeightId> weights; // by ConstantBytes::identity
+  std::vector<int64_t> sliceOf;                             // of top-level instructions
   int64_t lastSlice = -1;
 };
 

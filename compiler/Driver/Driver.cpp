@@ -96,12 +96,12 @@ static Status checkOutputs(const import::ModelFile &model, const std::string &ou
   return kept.mayWriteAll(outputs);
 }
 
-/// Bytes of the constants that are stored, by where they lie.
-static std::map<const char *, uint64_t> constantsOf(ModuleOp module) {
-  std::map<const char *, uint64_t> constants;
+/// Bytes of the constants that are stored, by what tells them apart.
+static std::map<const void *, uint64_t> constantsOf(ModuleOp module) {
+  std::map<const void *, uint64_t> constants;
   module.walk([&](ConstantOp op) {
     if (!op.use_empty())
-      constants[op.bytes().data()] = op.bytes().size();
+      constants[op.contents().identity()] = op.contents().size();
   });
   return constants;
 }
@@ -190,6 +190,10 @@ Status kt::compile(const std::string &input, const std::string &output, const Co
   MLIRContext context(MLIRContext::Threading::DISABLED);
   context.setThreadPool(pool);
   context.printOpOnDiagnostic(false);
+  // Text has the bytes of all constants.
+  std::optional<ComputedConstants> computed;
+  if (options.compileTo.empty() && options.dumpPhases.empty())
+    computed.emplace(context);
   ScopedDiagnosticHandler handler(&context, [&](mlir::Diagnostic &diag) {
     kt::Diagnostic d;
     switch (diag.getSeverity()) {

@@ -11,7 +11,8 @@ std::optional<Band> kt::bandOf(ConstantOp constant) {
   int64_t rank = type.getRank(), bytes = type.elementBytes();
   Type scalar = type.scalarType();
   auto total = type.numElements().asConstant();
-  if (rank < 2 || !total || bytes > 8 || (int64_t)constant.bytes().size() != *total * bytes || !scalar.isIntOrFloat())
+  if (rank < 2 || !total || bytes > 8 || (int64_t)constant.contents().size() != *total * bytes ||
+      !scalar.isIntOrFloat())
     return std::nullopt;
   int64_t rows = *type.dim(rank - 2).asConstant(), columns = *type.dim(rank - 1).asConstant();
   if (rows * columns != *total || *total < 2)

@@ -54,6 +54,9 @@ ConstantOp makeConstant(mlir::OpBuilder &b, mlir::Location loc, SymTensorType ty
                         llvm::StringRef name);
 ConstantOp makeConstant(mlir::OpBuilder &b, mlir::Location loc, SymTensorType type, mlir::AsmResourceBlob bytes,
                         llvm::StringRef name);
+/// The same of bytes that are computed where they are read (dialects/KT/IR/Computed.h).
+ConstantOp makeConstant(mlir::OpBuilder &b, mlir::Location loc, SymTensorType type,
+                        std::shared_ptr<const ComputedBytes> bytes, llvm::StringRef name);
 
 /// Erases computations and views of `func` whose results nothing uses, and what was made for those alone.
 void eraseDead(mlir::func::FuncOp func);

@@ -3,6 +3,7 @@
 #include "passes/Analysis/Interpreter.h"
 #include "mlir/IR/Threading.h"
 #include "passes/Analysis/Bodies.h"
+#include "passes/Analysis/Permutation.h"
 #include "llvm/ADT/TypeSwitch.h"
 #include <atomic>
 #include <bit>
@@ -127,10 +128,11 @@ private:
 
 class Interpreter {
 public:
-  Interpreter(GenericOp op, ArrayRef<ArrayRef<char>> inputs, ArrayRef<int64_t> shape)
-      : op(op), inputs(inputs), shape(shape) {}
+  /// Of inputs that are read at the body's own indices there are the elements from `origin` on.
+  Interpreter(GenericOp op, ArrayRef<ArrayRef<char>> inputs, ArrayRef<int64_t> shape, int64_t origin = 0)
+      : op(op), inputs(inputs), shape(shape), origin(origin) {}
 
-  /// Computes elements [begin, end) of the result, in row-major order, to `out`, where the first of all lies. False
+  /// Computes elements [begin, end) of the result, in row-major order, to `out`, where element `origin` lies. False
   /// where something is not interpreted.
   bool run(int64_t begin, int64_t end, char *out) {
     Block &body = op.getBody().front();
@@ -169,7 +171,7 @@ public:
       const Lanes &result = values[yielded];
       for (int64_t l = 0; l < lanes; ++l) {
         uint64_t raw = codec ? codec->encode(result[l].f) : (uint64_t)result[l].i;
-        memcpy(out + (base + l) * width, &raw, width);
+        memcpy(out + (base - origin + l) * width, &raw, width);
       }
     }
     return true;
@@ -207,7 +209,7 @@ private:
     places.resize(lanes);
     if (readsItself(r)) {
       for (int64_t l = 0; l < lanes; ++l)
-        places[l] = base + l;
+        places[l] = base - origin + l;
     } else {
       SmallVector<const Lanes *> at;
       SmallVector<int64_t> extent;
@@ -277,6 +279,7 @@ private:
   GenericOp op;
   ArrayRef<ArrayRef<char>> inputs;
   ArrayRef<int64_t> shape;        // of the result
+  int64_t origin;                 // of the elements that are there
   int64_t base = 0, lanes = 0;    // the elements at hand
   SmallVector<int64_t, 0> places; // of a read's elements
   DenseMap<Value, Lanes> values;
@@ -456,79 +459,51 @@ bool Interpreter::step(Operation *o) {
       .Default([](Operation *) { return false; });
 }
 
-/// Copies a transposed tensor: out[i] has the element whose index along perm[d] is i[d].
-template <typename T>
-void permute(MLIRContext *context, ArrayRef<int64_t> shape, ArrayRef<int64_t> perm, const T *from, T *to) {
-  int64_t rank = shape.size(), total = 1;
-  SmallVector<int64_t> fromShape(rank), fromStride(rank), toStride(rank), step(rank);
-  for (int64_t d = 0; d < rank; ++d)
-    fromShape[perm[d]] = shape[d];
-  for (int64_t d = rank, s = 1; d-- > 0; s *= fromShape[d])
-    fromStride[d] = s;
-  for (int64_t d = rank; d-- > 0; total *= shape[d])
-    toStride[d] = total, step[d] = fromStride[perm[d]];
-  // Squares over the dimensions that are contiguous on either side keep to the cache; the other dimensions are walked.
-  constexpr int64_t side = 64;
-  int64_t last = rank - 1, other = last;
-  for (int64_t d = 0; d < rank; ++d)
-    if (perm[d] == rank - 1)
-      other = d;
-  int64_t height = other == last ? 1 : shape[other], strips = (height + side - 1) / side;
-  int64_t planes = total / (shape[last] * height);
-  parallelFor(context, 0, planes * strips, [&](size_t task) {
-    int64_t rest = task / strips, row0 = task % strips * side, row1 = std::min(row0 + side, height);
-    const T *source = from;
-    T *target = to;
-    for (int64_t d = rank; d-- > 0;)
-      if (d != last && d != other) {
-        source += rest % shape[d] * step[d], target += rest % shape[d] * toStride[d];
-        rest /= shape[d];
-      }
-    for (int64_t column0 = 0; column0 < shape[last]; column0 += side)
-      for (int64_t row = row0; row < row1; ++row)
-        for (int64_t c = column0, end = std::min(column0 + side, shape[last]); c < end; ++c)
-          target[(other == last ? 0 : row * toStride[other]) + c] =
-              source[(other == last ? 0 : row * step[other]) + c * step[last]];
-  });
-}
-
 } // namespace
 
-std::optional<std::vector<char>> kt::interpret(GenericOp op, ArrayRef<ArrayRef<char>> inputs) {
-  SymTensorType type = op.getResult().getType();
+/// Its dimensions; nothing where they are not constant.
+static std::optional<SmallVector<int64_t>> shapeOf(SymTensorType type) {
   SmallVector<int64_t> shape;
-  int64_t total = 1, width = type.elementBytes();
   for (int64_t i = 0; i < type.getRank(); ++i) {
     auto c = type.dim(i).asConstant();
     if (!c)
       return std::nullopt;
     shape.push_back(*c);
-    total *= *c;
   }
+  return shape;
+}
+
+bool kt::interpretElements(GenericOp op, int64_t begin, ArrayRef<char> input, MutableArrayRef<char> out) {
+  SymTensorType type = op.getResult().getType();
+  auto shape = shapeOf(type);
+  int64_t count = out.size() / type.elementBytes();
+  return shape && Interpreter(op, input, *shape, begin).run(begin, begin + count, out.data());
+}
+
+std::optional<std::vector<char>> kt::interpret(GenericOp op, ArrayRef<ArrayRef<char>> inputs) {
+  SymTensorType type = op.getResult().getType();
+  auto shape = shapeOf(type);
+  if (!shape)
+    return std::nullopt;
+  int64_t total = *type.numElements().asConstant(), width = type.elementBytes();
   std::vector<char> out(total * width);
   if (total == 0)
     return out;
   MLIRContext *context = op.getContext();
-  if (auto perm = asPermutation(op); perm && !shape.empty() && (int64_t)inputs[0].size() == total * width) {
-    auto as = [&](auto element) {
-      using T = decltype(element);
-      permute(context, shape, *perm, reinterpret_cast<const T *>(inputs[0].data()), reinterpret_cast<T *>(out.data()));
-    };
-    if (width == 1)
-      as(uint8_t());
-    else if (width == 2)
-      as(uint16_t());
-    else if (width == 4)
-      as(uint32_t());
-    else
-      as(uint64_t());
+  if (auto perm = asPermutation(op); perm && !shape->empty() && (int64_t)inputs[0].size() == total * width) {
+    Permutation order(*shape, *perm, width);
+    constexpr int64_t kRows = 64;
+    parallelFor(context, 0, llvm::divideCeil(order.rows(), kRows), [&](size_t i) {
+      int64_t begin = i * kRows, end = std::min(begin + kRows, order.rows());
+      order.copyRows(inputs[0].data(), begin, end, out.data() + begin * order.rowBytes());
+    });
     return out;
   }
   constexpr int64_t kChunk = 64 * kLanes;
   std::atomic<bool> known = true;
   parallelFor(context, 0, (total + kChunk - 1) / kChunk, [&](size_t i) {
     int64_t begin = i * kChunk;
-    if (known && !Interpreter(op, inputs, shape).run(begin, std::min(begin + kChunk, total), out.data()))
+    if (known && !Interpreter(op, inputs, *shape).run(begin, std::min(begin + kChunk, total), out.data()))
       known = false;
   });
   if (!known)

@@ -17,6 +17,10 @@ namespace kt {
 /// constant.
 std::optional<std::vector<char>> interpret(GenericOp op, llvm::ArrayRef<llvm::ArrayRef<char>> inputs);
 
+/// Elements [begin, begin + n) of the result of `op`, to `out`, which is as long as they are; `input` has the same
+/// elements of the operand. For bodies that read their only operand at their own indices; false as above.
+bool interpretElements(GenericOp op, int64_t begin, llvm::ArrayRef<char> input, llvm::MutableArrayRef<char> out);
+
 } // namespace kt
 
 #endif

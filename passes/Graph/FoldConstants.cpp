@@ -4,6 +4,7 @@
 #include "dialects/KT/Schedule/Lanes.h"
 #include "passes/Analysis/Bodies.h"
 #include "passes/Analysis/Interpreter.h"
+#include "passes/Analysis/Permutation.h"
 #include "passes/Passes.h"
 
 namespace kt {
@@ -29,6 +30,12 @@ ConstantOp kt::makeConstant(OpBuilder &b, Location loc, SymTensorType type, AsmR
   return ConstantOp::create(b, loc, type, value, name.empty() ? StringAttr() : b.getStringAttr(name));
 }
 
+ConstantOp kt::makeConstant(OpBuilder &b, Location loc, SymTensorType type, std::shared_ptr<const ComputedBytes> bytes,
+                            StringRef name) {
+  auto value = computedBlob(b.getContext(), name, std::move(bytes));
+  return ConstantOp::create(b, loc, type, value, name.empty() ? StringAttr() : b.getStringAttr(name));
+}
+
 namespace {
 
 constexpr int64_t kAlwaysBytes = 1 << 16; // a result of this size is folded however small its operands are
@@ -42,34 +49,53 @@ constexpr int64_t kMostAdded = 64 << 20; // and kGrowth times what the model's o
 /// The constant behind a value, through views, with its bytes.
 ConstantOp constantOf(Value v) { return throughReshapes(v).getDefiningOp<ConstantOp>(); }
 
+/// A transposition of a constant that is in memory; null for anything else.
+std::shared_ptr<const ComputedBytes> permuted(GenericOp op, ArrayRef<ConstantOp> constants) {
+  auto perm = asPermutation(op);
+  SymTensorType type = op.getResult().getType();
+  if (!perm || perm->empty() || constants.size() != 1)
+    return nullptr;
+  ConstantBytes from = ConstantOp(constants[0]).contents();
+  if (from.areComputed() || !(type.numElements() * type.elementBytes()).isConstant(from.size()))
+    return nullptr;
+  auto shape = llvm::map_to_vector(type.getDims(), [](ExprAttr dim) { return *Expr(dim).asConstant(); });
+  return std::make_shared<PermutedBytes>(ConstantOp(constants[0]).bytes(),
+                                         Permutation(shape, *perm, type.elementBytes()));
+}
+
 bool fold(GenericOp op, int64_t &budget) {
   SymTensorType type = op.getResult().getType();
   if (!type.hasStaticShape())
     return false;
   int64_t bytes = *type.numElements().asConstant() * type.elementBytes(), inputBytes = 0, freed = 0;
-  SmallVector<ArrayRef<char>> inputs;
+  SmallVector<ConstantOp> constants;
   StringRef name;
   for (Value v : op.getInputs()) {
     ConstantOp constant = constantOf(v);
     if (!constant)
       return false;
-    inputs.push_back(constant.bytes());
-    if ((int64_t)constant.bytes().size() > inputBytes && constant.getName())
+    constants.push_back(constant);
+    int64_t size = constant.contents().size();
+    if (size > inputBytes && constant.getName())
       name = *constant.getName();
-    inputBytes += constant.bytes().size();
+    inputBytes += size;
     if (constant->hasOneUse() && v.hasOneUse())
-      freed += constant.bytes().size();
+      freed += size;
   }
   if ((bytes > kAlwaysBytes && bytes > kGrowth * inputBytes) || bytes - freed > budget)
     return false;
-  auto result = interpret(op, inputs);
-  if (!result)
-    return false;
   OpBuilder b(op);
-  op.replaceAllUsesWith(makeConstant(b, op.getLoc(), type, std::move(*result), name).getResult());
-  op.erase();
-  budget -= bytes - freed;
-  return true;
+  auto replaceBy = [&](auto contents) {
+    op.replaceAllUsesWith(makeConstant(b, op.getLoc(), type, std::move(contents), name).getResult());
+    op.erase();
+    budget -= bytes - freed;
+    return true;
+  };
+  if (auto recipe = permuted(op, constants))
+    return replaceBy(std::move(recipe));
+  auto inputs = llvm::map_to_vector(constants, [](ConstantOp constant) { return constant.bytes(); });
+  auto result = interpret(op, inputs);
+  return result && replaceBy(std::move(*result));
 }
 
 /// The read of a reduction that adds up the elements of one tensor along some of its dimensions, widened to the sum's
@@ -129,7 +155,7 @@ bool foldSum(ReduceOp op) {
   ConstantOp constant = constantOf(op.getInputs()[number]);
   auto from = cast<SymTensorType>(read.getTensor().getType());
   Type sum = body.getTerminator()->getOperand(0).getType();
-  if (!constant || !from.hasStaticShape() || from.getRank() == 0 || constant.bytes().empty() ||
+  if (!constant || !from.hasStaticShape() || from.getRank() == 0 || constant.contents().size() == 0 ||
       type.scalarType() != sum || !sum.isInteger(32))
     return false;
   SmallVector<int64_t> sizes, strides, resultStrides(type.getRank(), 1);
@@ -171,7 +197,7 @@ struct FoldConstantsPass : kt::impl::FoldConstantsBase<FoldConstantsPass> {
       if (auto generic = dyn_cast<GenericOp>(op))
         ops.push_back(generic);
       else if (auto constant = dyn_cast<ConstantOp>(op))
-        own += constant.bytes().size();
+        own += constant.contents().size();
     });
     int64_t all = kMostAdded + kGrowth * std::max<int64_t>(own - added, 0) - added, left = all;
     for (GenericOp op : ops)

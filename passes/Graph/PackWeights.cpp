@@ -52,89 +52,140 @@ std::optional<ConstantFactor> kt::constantFactorOf(MatmulOp op) {
 
 namespace {
 
-/// Some columns of a factor on their way into a panel, the first of them as column `at`.
-struct Columns {
-  const ConstantFactor &factor;
-  int64_t from, count, at;
-};
-
 /// Number `i` of `bits` bits each.
 unsigned numberAt(const char *numbers, int64_t i, int64_t bits) {
   return (uint8_t)numbers[i * bits / 8] >> i * bits % 8 & ((1u << bits) - 1);
 }
 
-ArrayRef<char> bytesOf(Value v) { return throughReshapes(v).getDefiningOp<ConstantOp>().bytes(); }
+ConstantOp constantOf(Value v) { return throughReshapes(v).getDefiningOp<ConstantOp>(); }
+ArrayRef<char> bytesOf(Value v) { return constantOf(v).bytes(); }
 
-/// How the columns of a factor go into panels.
-class Packer {
-public:
-  Packer(const ConstantFactor &like, SymTensorType rhs) : k(like.k), blocks(like.blocks()), width(rhs.elementBytes()) {}
+/// What panels are of.
+struct PanelFormat {
+  PanelFormat(const ConstantFactor &like, SymTensorType rhs)
+      : k(like.k), blocks(like.blocks()), width(rhs.elementBytes()) {}
 
-  int64_t panelBytes() const { return blocks ? groups() * blocks.blockBytes() : k * kPanel * width; }
+  int64_t groups() const { return llvm::divideCeil(k, blocks.getGroup()); }
+  int64_t panelBytes() const {
+    BlocksAttr format = blocks; // attributes are handles whose getters are not const
+    return blocks ? groups() * format.blockBytes() : k * kPanel * width;
+  }
   /// [panels, k, 16] or, of few bits, [panels, groups, bytes].
   SymTensorType type(int64_t panels, Type element) const {
     MLIRContext *context = element.getContext();
     auto size = [&](int64_t v) { return Expr::constant(context, v).attr(); };
+    BlocksAttr format = blocks;
     if (blocks)
-      return SymTensorType::get(context, {size(panels), size(groups()), size(blocks.blockBytes())},
+      return SymTensorType::get(context, {size(panels), size(groups()), size(format.blockBytes())},
                                 IntegerType::get(context, 8, IntegerType::Unsigned));
     return SymTensorType::get(context, {size(panels), size(k), size(kPanel)}, element);
-  }
-
-  void copy(const Columns &columns, char *panel) const {
-    if (blocks)
-      for (int64_t c = 0; c < columns.count; ++c)
-        copyNumbers(columns.factor.quantized, columns.from + c, panel, columns.at + c);
-    else
-      copyElements(columns, panel);
-  }
-
-private:
-  int64_t groups() const { return llvm::divideCeil(k, blocks.getGroup()); }
-
-  void copyElements(const Columns &columns, char *panel) const {
-    auto &[factor, from, count, at] = columns;
-    const char *bytes = ConstantOp(factor.constant).bytes().data();
-    char *to = panel + at * width;
-    for (int64_t kk = 0; kk < k; ++kk, to += kPanel * width)
-      if (!factor.nIsFirst)
-        memcpy(to, bytes + (kk * factor.n + from) * width, count * width);
-      else
-        for (int64_t c = 0; c < count; ++c)
-          memcpy(to + c * width, bytes + ((from + c) * k + kk) * width, width);
-  }
-
-  /// Row `row` of the numbers becomes column `at`.
-  void copyNumbers(DequantizeOp from, int64_t row, char *panel, int64_t at) const {
-    BlocksAttr format = blocks; // attributes are handles whose getters are not const
-    WordOrder order = format.order();
-    int64_t bits = format.getBits(), group = format.getGroup(), perWord = format.perWord();
-    int64_t scaleBytes = format.zerosAt() / kPanel, rowBytes = group * bits / 8;
-    ArrayRef<char> numbers = bytesOf(from.getNumbers()), scales = bytesOf(from.getScales());
-    for (int64_t g = 0; g < groups(); ++g, panel += format.blockBytes()) {
-      memcpy(panel + at * scaleBytes, scales.data() + (row * groups() + g) * scaleBytes, scaleBytes);
-      unsigned zero = format.middle();
-      if (from.getZeros()) {
-        zero = (uint8_t)bytesOf(from.getZeros())[row * groups() + g];
-        panel[format.zerosAt() + at] = zero;
-      }
-      const char *source = numbers.data() + (row * groups() + g) * rowBytes;
-      for (int64_t w = 0; w < format.wordRows(); ++w) {
-        uint32_t word = 0;
-        for (int64_t i = 0; i < perWord; ++i) {
-          int64_t inside = order.firstOf(w) + order.offsetOf(i);
-          unsigned q = numberAt(source, inside, bits);
-          // What lies behind the last k is nothing.
-          word |= (g * group + inside < k ? q : zero & format.mask()) << order.shiftOf(i);
-        }
-        memcpy(panel + format.wordsAt() + (w * kPanel + at) * 4, &word, 4);
-      }
-    }
   }
 
   int64_t k;
   BlocksAttr blocks;
   int64_t width;
+};
+
+/// The columns of factors in panels, of which each is made from the factors' bytes where it is read.
+class PackedBytes final : public ComputedBytes {
+public:
+  PackedBytes(const PanelFormat &format, ArrayRef<ConstantFactor> from, int64_t panels, bool asParts)
+      : ComputedBytes(panels * format.panelBytes(), format.panelBytes()), format(format), asParts(asParts) {
+    int64_t columns = 0;
+    for (const ConstantFactor &f : from) {
+      begins.push_back(columns);
+      columns += f.n;
+      DequantizeOp quantized = f.quantized;
+      Value zeros = quantized ? quantized.getZeros() : Value();
+      factors.push_back({ConstantOp(f.constant).contents(), f.n, f.nIsFirst,
+                         quantized ? constantOf(quantized.getScales()).contents() : ConstantBytes(),
+                         zeros ? std::optional(constantOf(zeros).contents()) : std::nullopt});
+    }
+  }
+
+private:
+  struct Factor {
+    ConstantBytes numbers;
+    int64_t n;
+    bool nIsFirst;
+    ConstantBytes scales; // of few bits
+    std::optional<ConstantBytes> zeros;
+  };
+  using Scratch = SmallVector<char, 0>;
+
+  void compute(uint64_t begin, MutableArrayRef<char> out) const override {
+    llvm::fill(out, 0);
+    int64_t panel = begin / unit(), count = factors.size();
+    if (asParts) {
+      const Factor &factor = factors[panel % count];
+      int64_t from = panel / count * kPanel;
+      return copy(factor, from, std::min(kPanel, factor.n - from), out.data(), 0);
+    }
+    int64_t first = panel * kPanel, end = std::min(first + kPanel, begins.back() + factors.back().n);
+    for (int64_t column = first; column < end;) {
+      size_t number = llvm::upper_bound(begins, column) - begins.begin() - 1;
+      int64_t own = column - begins[number], some = std::min(factors[number].n - own, end - column);
+      copy(factors[number], own, some, out.data(), column - first);
+      column += some;
+    }
+  }
+
+  /// `count` columns from `from` on become those from `at` on.
+  void copy(const Factor &factor, int64_t from, int64_t count, char *panel, int64_t at) const {
+    Scratch scratch;
+    if (format.blocks)
+      for (int64_t c = 0; c < count; ++c)
+        copyNumbers(factor, from + c, panel, at + c);
+    else if (factor.nIsFirst)
+      copyRows(factor.numbers.read(from * format.k * format.width, count * format.k * format.width, scratch).data(),
+               count, panel + at * format.width);
+    else
+      for (int64_t kk = 0, width = format.width; kk < format.k; ++kk)
+        memcpy(panel + (kk * kPanel + at) * width,
+               factor.numbers.read((kk * factor.n + from) * width, count * width, scratch).data(), count * width);
+  }
+
+  void copyRows(const char *rows, int64_t count, char *to) const {
+    int64_t width = format.width;
+    for (int64_t kk = 0; kk < format.k; ++kk, to += kPanel * width)
+      for (int64_t c = 0; c < count; ++c)
+        memcpy(to + c * width, rows + (c * format.k + kk) * width, width);
+  }
+
+  /// Row `row` of the numbers becomes column `at`.
+  void copyNumbers(const Factor &from, int64_t row, char *panel, int64_t at) const {
+    BlocksAttr blocks = format.blocks; // attributes are handles whose getters are not const
+    WordOrder order = blocks.order();
+    int64_t bits = blocks.getBits(), group = blocks.getGroup(), perWord = blocks.perWord(), groups = format.groups();
+    int64_t scaleBytes = blocks.zerosAt() / kPanel, rowBytes = group * bits / 8;
+    Scratch numberScratch, scaleScratch, zeroScratch;
+    const char *source = from.numbers.read(row * groups * rowBytes, groups * rowBytes, numberScratch).data();
+    const char *scales = from.scales.read(row * groups * scaleBytes, groups * scaleBytes, scaleScratch).data();
+    const char *zeros = from.zeros ? from.zeros->read(row * groups, groups, zeroScratch).data() : nullptr;
+    for (int64_t g = 0; g < groups; ++g, panel += blocks.blockBytes(), source += rowBytes) {
+      memcpy(panel + at * scaleBytes, scales + g * scaleBytes, scaleBytes);
+      unsigned zero = blocks.middle();
+      if (zeros) {
+        zero = (uint8_t)zeros[g];
+        panel[blocks.zerosAt() + at] = zero;
+      }
+      for (int64_t w = 0; w < blocks.wordRows(); ++w) {
+        uint32_t word = 0;
+        for (int64_t i = 0; i < perWord; ++i) {
+          int64_t inside = order.firstOf(w) + order.offsetOf(i);
+          unsigned q = numberAt(source, inside, bits);
+          // What lies behind the last k is nothing.
+          word |= (g * group + inside < format.k ? q : zero & blocks.mask()) << order.shiftOf(i);
+        }
+        memcpy(panel + blocks.wordsAt() + (w * kPanel + at) * 4, &word, 4);
+      }
+    }
+  }
+
+  PanelFormat format;
+  bool asParts;
+  SmallVector<Factor> factors;
+  SmallVector<int64_t> begins; // of the factors' columns
 };
 
 } // namespace
@@ -143,29 +194,14 @@ Value kt::packedConstant(OpBuilder &b, Location loc, ArrayRef<ConstantFactor> fa
   const ConstantFactor &first = factors[0];
   auto rhs = cast<SymTensorType>(
       (first.quantized ? DequantizeOp(first.quantized).getResult() : ConstantOp(first.constant).getResult()).getType());
-  Packer packer(first, rhs);
-  int64_t panelBytes = packer.panelBytes(), columns = 0;
-  SmallVector<int64_t> begins; // of the factors' columns
-  for (const ConstantFactor &f : factors) {
-    begins.push_back(columns);
+  PanelFormat format(first, rhs);
+  int64_t columns = 0;
+  for (const ConstantFactor &f : factors)
     columns += f.n;
-  }
-  int64_t of = asParts ? (int64_t)factors.size() : 1;
-  int64_t panels = llvm::divideCeil(asParts ? first.n : columns, kPanel) * of;
-  std::vector<char> out(panels * panelBytes, 0);
-  parallelFor(b.getContext(), 0, panels, [&](size_t p) {
-    char *panel = out.data() + p * panelBytes;
-    int64_t begin = p / of * kPanel;
-    if (asParts)
-      return packer.copy({factors[p % of], begin, std::min(kPanel, first.n - begin), 0}, panel);
-    for (int64_t column = begin, end = std::min(begin + kPanel, columns); column < end;) {
-      size_t number = llvm::upper_bound(begins, column) - begins.begin() - 1;
-      int64_t own = column - begins[number], count = std::min(factors[number].n - own, end - column);
-      packer.copy({factors[number], own, count, column - begin}, panel);
-      column += count;
-    }
-  });
-  return makeConstant(b, loc, packer.type(panels, rhs.getElementType()), std::move(out), name);
+  int64_t panels =
+      asParts ? llvm::divideCeil(first.n, kPanel) * (int64_t)factors.size() : llvm::divideCeil(columns, kPanel);
+  return makeConstant(b, loc, format.type(panels, rhs.getElementType()),
+                      std::make_shared<PackedBytes>(format, factors, panels, asParts), name);
 }
 
 void kt::setPackedRhs(MatmulOp op, Value rhs, const ConstantFactor &factor) {

@@ -117,7 +117,7 @@ bool inlineScalars(Operation *op) {
       continue;
     Type type = constant.getResult().getType().scalarType();
     uint64_t raw = 0;
-    if (constant.bytes().size() > 8)
+    if (constant.contents().size() > 8)
       continue;
     memcpy(&raw, constant.bytes().data(), constant.bytes().size());
     for (ReadOp read : readsOf(op, i - first)) {

@@ -43,6 +43,34 @@ std::optional<int64_t> distance(Value index, BlockArgument at) {
   return std::nullopt;
 }
 
+/// The first or the second halves of all rows, copied where they are read.
+class Halves final : public ComputedBytes {
+public:
+  Halves(ConstantBytes rows, int64_t count, bool second)
+      : ComputedBytes(rows.size() / 2, rows.size() / 2 / std::max<int64_t>(count, 1)), rows(std::move(rows)),
+        second(second) {}
+
+  void read(uint64_t begin, MutableArrayRef<char> out) const override {
+    while (!out.empty()) {
+      uint64_t count = std::min<uint64_t>(unit() - begin % unit(), out.size());
+      compute(begin, out.take_front(count));
+      out = out.drop_front(count);
+      begin += count;
+    }
+  }
+
+private:
+  /// Any piece of a half.
+  void compute(uint64_t begin, MutableArrayRef<char> out) const override {
+    SmallVector<char, 0> scratch;
+    uint64_t from = begin + (begin / unit() + second) * unit();
+    memcpy(out.data(), rows.read(from, out.size(), scratch).data(), out.size());
+  }
+
+  ConstantBytes rows;
+  bool second;
+};
+
 class Splitter {
 public:
   explicit Splitter(MatmulOp op) : op(op), b(op) {}
@@ -108,14 +136,7 @@ private:
   /// The product of one half of the columns.
   Value product(ConstantFactor factor, bool second) {
     SymTensorType type = op.getRhs().getType();
-    int64_t width = type.elementBytes(), rows = factor.nIsFirst ? 1 : factor.k;
-    int64_t row = factor.n * width * (factor.nIsFirst ? factor.k : 1);
-    std::vector<char> bytes;
-    bytes.reserve(rows * row / 2);
-    for (int64_t r = 0; r < rows; ++r) {
-      ArrayRef<char> part = factor.constant.bytes().slice(r * row + second * row / 2, row / 2);
-      bytes.insert(bytes.end(), part.begin(), part.end());
-    }
+    auto bytes = std::make_shared<Halves>(factor.constant.contents(), factor.nIsFirst ? 1 : factor.k, second);
     // The name stays with the first: both together are what it names.
     Value weights = makeConstant(b, factor.constant.getLoc(), withDim(type, factor.nIsFirst ? 0 : 1, half),
                                  std::move(bytes), second ? "" : factor.constant.getName().value_or(""));

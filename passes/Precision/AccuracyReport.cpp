@@ -17,7 +17,7 @@ void AccuracyReport::addConstants(uint64_t all, uint64_t others) {
   bytesBefore += all, otherBefore += others;
 }
 
-void AccuracyReport::replace(const char *data, const char *by) {
+void AccuracyReport::replace(const void *data, const void *by) {
   std::lock_guard lock(mutex);
   if (data != by)
     replaced.emplace(data, by);
@@ -28,16 +28,16 @@ void AccuracyReport::clear() {
   bytesBefore = bytesAfter = otherBefore = otherAfter = 0;
 }
 
-void AccuracyReport::settle(const std::map<const char *, uint64_t> &constants) {
+void AccuracyReport::settle(const std::map<const void *, uint64_t> &constants) {
   bytesAfter = 0;
   for (auto [data, bytes] : constants)
     bytesAfter += bytes;
   otherAfter = bytesAfter;
-  std::map<const char *, const WeightAccuracy *> owners;
+  std::map<const void *, const WeightAccuracy *> owners;
   auto lookUp = [&](WeightAccuracy &w) {
     w.bytesAfter = 0;
     // What replaced something may have been replaced in turn, but never comes back.
-    std::vector<const char *> data = w.data;
+    std::vector<const void *> data = w.data;
     for (size_t i = 0; i < data.size(); ++i) {
       auto [first, last] = replaced.equal_range(data[i]);
       for (; first != last; ++first)

@@ -48,7 +48,7 @@ struct WeightAccuracy {
   std::optional<RoundingLoss> accuracy; // where it was quantised, also if it then stayed as it was
   uint64_t bytesBefore = 0, bytesAfter = 0;
   std::optional<std::string> storedWith; // the weight whose elements stand for these, so that they are stored once
-  std::vector<const char *> data;        // constants that it is stored in, elements first
+  std::vector<const void *> data;        // constants that it is stored in, elements first
 };
 
 class AccuracyReport {
@@ -58,13 +58,13 @@ public:
   /// Bytes of all constants as they are before, and of those among them that are no weights.
   void addConstants(uint64_t all, uint64_t others);
   /// A constant took the place of another one for some of its readers.
-  void replace(const char *data, const char *by);
+  void replace(const void *data, const void *by);
 
   /// Forgets everything.
   void clear();
-  /// Looks up each weight in the constants that there are in the end, by where their bytes lie, and sorts: the least
-  /// signal to noise comes first, then what was not quantised.
-  void settle(const std::map<const char *, uint64_t> &constants);
+  /// Looks up each weight in the constants that there are in the end, by what tells them apart
+  /// (ConstantBytes::identity), and sorts: the least signal to noise comes first, then what was not quantised.
+  void settle(const std::map<const void *, uint64_t> &constants);
 
   std::vector<WeightAccuracy> weights;
   /// Of all constants, the weights' and others', each counted once.
@@ -74,7 +74,7 @@ public:
 
 private:
   std::mutex mutex;
-  std::multimap<const char *, const char *> replaced;
+  std::multimap<const void *, const void *> replaced;
 };
 
 } // namespace kt

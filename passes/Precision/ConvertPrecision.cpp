@@ -14,6 +14,8 @@
 #include "passes/Analysis/Interpreter.h"
 #include "passes/Analysis/PrecisionDemand.h"
 #include "passes/Passes.h"
+#include "passes/Precision/ConvertFloats.h"
+#include "passes/Precision/Int8Places.h"
 
 namespace kt {
 #define GEN_PASS_DEF_CONVERTPRECISION
@@ -51,6 +53,47 @@ Value convertScalar(OpBuilder &b, Location loc, Value v, Type to) {
   }
   return arith::TruncFOp::create(b, loc, to, v);
 }
+
+/// A constant in another type, converted where it is read. The interpreter converts what is not finite, and is what the
+/// rest is as if it were converted by, so that it means the same as everywhere else.
+class ConvertedBytes final : public ComputedBytes {
+public:
+  ConvertedBytes(ConstantBytes from, Location loc, SymTensorType wide, Type to)
+      : ComputedBytes(from.size() / wide.elementBytes() * widthOf(to),
+                      unitOf(from) / wide.elementBytes() * widthOf(to)),
+        from(std::move(from)), fromWidth(wide.elementBytes()), toWidth(widthOf(to)),
+        formats{floatFormatOf(wide.getElementType()), floatFormatOf(to)} {
+    OpBuilder b(loc.getContext());
+    b.setInsertionPointToStart(&holder);
+    generic = GenericOp::create(b, loc, withElement(wide, to), holder.addArgument(wide, loc));
+    Block *body = addBody(generic.getBody(), {}, generic.getInputs(), wide.getRank());
+    b.setInsertionPointToStart(body);
+    Value x = ReadOp::create(b, loc, body->getArgument(0), body->getArguments().drop_front(1));
+    YieldOp::create(b, loc, convertScalar(b, loc, x, to));
+  }
+
+private:
+  static int64_t widthOf(Type type) { return type.getIntOrFloatBitWidth() / 8; }
+  /// Of bytes in memory, a piece that the second cache holds.
+  static uint64_t unitOf(const ConstantBytes &from) { return from.areComputed() ? from.unit() : 64 << 10; }
+
+  void compute(uint64_t begin, MutableArrayRef<char> out) const override {
+    SmallVector<char, 0> scratch;
+    int64_t first = begin / toWidth, count = out.size() / toWidth;
+    ArrayRef<char> source = from.read(first * fromWidth, count * fromWidth, scratch);
+    bool done =
+        (formats[0] && formats[1] && convertFinite(*formats[0], *formats[1], source.data(), count, out.data())) ||
+        interpretElements(generic, first, source, out);
+    assert(done && "conversions are interpreted");
+    (void)done;
+  }
+
+  ConstantBytes from;
+  int64_t fromWidth, toWidth;
+  std::optional<FloatFormat> formats[2];
+  Block holder; // of the conversion, which is part of no graph
+  GenericOp generic;
+};
 
 class Converter {
 public:
@@ -219,23 +262,12 @@ private:
     if (v)
       return v;
     b.setInsertionPointAfter(constant);
-    auto wide = withElement(type, elementOf(constant.getResult()));
-    // The interpreter converts, so it means the same as everywhere else.
-    auto generic = GenericOp::create(b, constant.getLoc(), withElement(type, to), constant.getResult());
-    generic.getInputsMutable().assign(ReshapeOp::create(b, constant.getLoc(), wide, constant.getResult()).getResult());
-    Block *body = addBody(generic.getBody(), {}, generic.getInputs(), type.getRank());
-    b.setInsertionPointToStart(body);
-    Value x = ReadOp::create(b, constant.getLoc(), body->getArgument(0), body->getArguments().drop_front(1));
-    YieldOp::create(b, constant.getLoc(), convertScalar(b, constant.getLoc(), x, to));
-    auto bytes = interpret(generic, {constant.bytes()});
-    b.setInsertionPointAfter(constant);
-    v = makeConstant(b, constant.getLoc(), withElement(type, to), std::move(*bytes), constant.getName().value_or(""))
+    auto bytes = std::make_shared<ConvertedBytes>(constant.contents(), constant.getLoc(),
+                                                  withElement(type, elementOf(constant.getResult())), to);
+    v = makeConstant(b, constant.getLoc(), withElement(type, to), std::move(bytes), constant.getName().value_or(""))
             .getResult();
     if (report)
-      report->replace(constant.bytes().data(), v.getDefiningOp<ConstantOp>().bytes().data());
-    Operation *view = generic.getInputs()[0].getDefiningOp();
-    generic.erase();
-    view->erase();
+      report->replace(constant.contents().identity(), v.getDefiningOp<ConstantOp>().contents().identity());
     return v;
   }
 

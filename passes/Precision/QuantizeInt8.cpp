@@ -92,8 +92,8 @@ KT_INLINE bool quantizePanel(const char *from, int64_t rows, int64_t own, int64_
     int64_t of = std::min(c, own - 1);
     if (most[of] >= F::kInfinity)
       return false;
-    scales[channel + of] = scaleOf<F>(most[of]);
-    divisors[c] = divisorOf(scales[channel + of]);
+    scales[of] = scaleOf<F>(most[of]);
+    divisors[c] = divisorOf(scales[of]);
     wraps |= divisors[c] < kLeastWhole;
   }
   Sums sums;
@@ -121,8 +121,8 @@ KT_INLINE bool quantizeRow(const char *from, int64_t length, int64_t channel, ch
   typename F::Magnitude all = mostOf<typename F::Magnitude>(most);
   if (all >= F::kInfinity)
     return false;
-  scales[channel] = scaleOf<F>(all);
-  float divisor = divisorOf(scales[channel]);
+  *scales = scaleOf<F>(all);
+  float divisor = divisorOf(*scales);
   Sums sums;
   auto roundRows = [&](const char *rows, int64_t count, char *to) KT_INLINE {
     if (divisor < kLeastWhole)
@@ -143,8 +143,6 @@ KT_INLINE bool quantizeRow(const char *from, int64_t length, int64_t channel, ch
 template <typename F>
 KT_INLINE bool quantize(const Int8Layout &layout, const char *from, int64_t block, char *to, float *scales,
                         RoundingError &error) {
-  int64_t elements = layout.blockElements();
-  from += block * elements * sizeof(typename F::Magnitude), to += block * elements;
   if (layout.inRows)
     return quantizeRow<F>(from, layout.length, block, to, scales, error);
   int64_t channel = layout.channelOf(block), left = layout.channels - channel % layout.channels;

@@ -66,9 +66,9 @@ struct RoundingError {
 /// Signal to noise in decibels; infinite where there is no error that single precision can tell.
 double decibels(double signal, double noise);
 
-/// Quantises the block `block` of a weight of `format` at `from`, of any alignment, to its place in `to` and `scales`,
-/// and adds what that cost to `error`. False where an element is infinite or not a number; what is written then means
-/// nothing.
+/// Quantises block number `block` of a weight of `format`, which is at `from`, to `to`, both of any alignment, and the
+/// scales of its channels to `scales`; adds what that cost to `error`. False where an element is infinite or not a
+/// number; what is written then means nothing.
 bool quantizeBlock(const Int8Layout &layout, FloatFormat format, const char *from, int64_t block, char *to,
                    float *scales, RoundingError &error);
 

@@ -73,7 +73,7 @@ public:
       for (const auto &weight : weights)
         if ((weight->tied != nullptr) == tied && !weight->isStoredWithProduct())
           some.push_back(weight.get());
-      inRounds(func, some);
+      quantizeAll(func.getContext(), some, minSignalToNoise);
     }
     warnOfLosses(func);
     for (const Use &use : uses)
@@ -96,45 +96,6 @@ private:
     Int8Place place;
     NodeNames nodes;
   };
-
-  /// Weights as they were are given back a round at a time, so that a model is not in memory twice. Rounds follow from
-  /// sizes.
-  void inRounds(func::FuncOp func, ArrayRef<QuantizedWeight *> some) {
-    constexpr uint64_t kRoundBytes = 256 << 20;
-    SmallPtrSet<const QuantizedWeight *, 16> readElsewhere = weightsReadElsewhere(func);
-    while (!some.empty()) {
-      size_t count = 0;
-      for (uint64_t bytes = 0; count < some.size() && bytes < kRoundBytes; ++count)
-        bytes += some[count]->constant.bytes().size();
-      quantizeAll(func.getContext(), llvm::to_vector(some.take_front(count)), minSignalToNoise);
-      for (const QuantizedWeight *weight : some.take_front(count))
-        if (!weight->kept && !readElsewhere.contains(weight))
-          weight->giveBack();
-      some = some.drop_front(count);
-    }
-  }
-
-  /// Weights whose bytes something reads that is not to read them in few bits.
-  SmallPtrSet<const QuantizedWeight *, 16> weightsReadElsewhere(func::FuncOp func) {
-    DenseMap<std::pair<Operation *, unsigned>, size_t> replaced;
-    for (const Use &use : uses)
-      replaced[{use.op, use.operand}] = use.weight;
-    DenseMap<const char *, unsigned> constants; // that have the same bytes
-    func.walk([&](ConstantOp op) { ++constants[op.bytes().data()]; });
-    bool isAlone = llvm::hasSingleElement(func->getBlock()->getOperations()); // others may have constants of its bytes
-    SmallPtrSet<const QuantizedWeight *, 16> out;
-    for (auto [number, weight] : llvm::enumerate(weights)) {
-      ConstantOp constant = weight->constant;
-      bool elsewhere = !isAlone || constants.lookup(constant.bytes().data()) != 1;
-      for (OpOperand &use : constant.getResult().getUses()) {
-        auto there = replaced.find({use.getOwner(), use.getOperandNumber()});
-        elsewhere |= there == replaced.end() || there->second != number;
-      }
-      if (elsewhere)
-        out.insert(weight.get());
-    }
-    return out;
-  }
 
   void add(OpOperand &operand, Int8Place place, bool beforeRouter) {
     Operation *op = operand.getOwner();
@@ -169,7 +130,7 @@ private:
   /// How a product's weight is stored first, unless it would be larger for it.
   std::optional<BlockFormat> blocksOf(Int8Place &place) {
     BlockFormat blocks = BlockFormat{format.bits, format.group, true, format.fp8}.fitting(place.layout->length);
-    int64_t before = place.constant.bytes().size() / place.layout->blocks();
+    int64_t before = place.constant.contents().size() / place.layout->blocks();
     if (int64_t after = blocks.panelBytes(place.layout->length); after >= before) {
       place.kept = KeptWide{WideReason::small, llvm::formatv("too small: a depth of {0} would take {1} bytes for {2}",
                                                              place.layout->length, after, before)};
@@ -230,18 +191,18 @@ private:
 
   /// Those that nothing reads are not stored.
   void countConstants(func::FuncOp func) {
-    llvm::DenseSet<const char *> listed, seen;
+    llvm::DenseSet<const void *> listed, seen;
     for (const auto &weight : weights)
-      listed.insert(weight->constant.bytes().data());
+      listed.insert(weight->constant.contents().identity());
     for (auto &[constant, entry] : wide)
-      listed.insert(entry.place.constant.bytes().data());
+      listed.insert(entry.place.constant.contents().identity());
     uint64_t all = 0, others = 0;
     func.walk([&](ConstantOp op) {
-      const char *data = op.bytes().data();
-      if (op.use_empty() || !seen.insert(data).second)
+      ConstantBytes bytes = op.contents();
+      if (op.use_empty() || !seen.insert(bytes.identity()).second)
         return;
-      all += op.bytes().size();
-      others += listed.contains(data) ? 0 : op.bytes().size();
+      all += bytes.size();
+      others += listed.contains(bytes.identity()) ? 0 : bytes.size();
     });
     report->addConstants(all, others);
   }
@@ -255,8 +216,8 @@ private:
     w.shape.assign(place.shape.begin(), place.shape.end());
     llvm::raw_string_ostream(w.type) << constant.getResult().getType().getElementType();
     w.isTable = place.isTable;
-    w.bytesBefore = constant.bytes().size();
-    w.data = {constant.bytes().data()};
+    w.bytesBefore = constant.contents().size();
+    w.data = {constant.contents().identity()};
     if (place.kept)
       w.reason = place.kept->reason, w.words = place.kept->words;
     return w;

@@ -6,7 +6,6 @@
 #include "passes/Analysis/Bodies.h"
 #include "llvm/Support/FormatVariadic.h"
 #include <cmath>
-#include <sys/mman.h>
 
 using namespace mlir;
 using namespace kt;
@@ -14,36 +13,63 @@ using namespace kt;
 namespace {
 
 constexpr int64_t kTaskElements = 1 << 16; // or a block, if that is larger: some 30 us of work
-constexpr size_t kLargePage = 2 << 20;
-constexpr uintptr_t kPage = 4096;
+using Scratch = SmallVector<char, 0>;
 
-/// Memory that the threads touch first: a vector would be filled with zeros by one. In large pages where the system has
-/// them, since faults of small ones take as long as the arithmetic.
-AsmResourceBlob allocateUntouched(size_t size) {
-  AsmResourceBlob blob = HeapAsmResourceBlob::allocate(size, alignof(std::max_align_t));
-#ifdef MADV_HUGEPAGE
-  uintptr_t data = reinterpret_cast<uintptr_t>(blob.getData().data());
-  uintptr_t begin = llvm::alignTo(data, kPage), end = (data + size) / kPage * kPage;
-  if (size >= kLargePage)
-    ::madvise(reinterpret_cast<void *>(begin), end - begin, MADV_HUGEPAGE); // a hint, which may be refused
-#endif
-  return blob;
-}
+/// A product's weights in blocks, a panel at a time.
+class BlockBytes final : public ComputedBytes {
+public:
+  BlockBytes(ConstantBytes from, FloatFormat format, const Int8Layout &layout, const BlockFormat &blocks,
+             std::vector<float> importance)
+      : ComputedBytes(layout.blocks() * blocks.panelBytes(layout.length), blocks.panelBytes(layout.length)),
+        from(std::move(from)), format(format), layout(layout), blocks(blocks), importance(std::move(importance)) {}
+
+private:
+  void compute(uint64_t begin, MutableArrayRef<char> out) const override {
+    int64_t panel = begin / unit(), fromBytes = from.size() / layout.blocks();
+    Scratch scratch;
+    RoundingError known;
+    quantizePanel(blocks, format, from.read(panel * fromBytes, fromBytes, scratch).data(), layout.length,
+                  importance.empty() ? nullptr : importance.data(), out.data(), layout.channelOf(panel), known);
+  }
+
+  ConstantBytes from;
+  FloatFormat format;
+  Int8Layout layout;
+  BlockFormat blocks;
+  std::vector<float> importance;
+};
+
+/// Weights in INT8 with a scale for each channel, a panel or a row at a time.
+class Int8Bytes final : public ComputedBytes {
+public:
+  Int8Bytes(ConstantBytes from, FloatFormat format, const Int8Layout &layout)
+      : ComputedBytes(layout.blocks() * layout.blockElements(), layout.blockElements()), from(std::move(from)),
+        format(format), layout(layout) {}
+
+private:
+  void compute(uint64_t begin, MutableArrayRef<char> out) const override {
+    int64_t block = begin / unit(), fromBytes = from.size() / layout.blocks();
+    Scratch scratch;
+    float scales[kInt8Columns];
+    RoundingError known;
+    quantizeBlock(layout, format, from.read(block * fromBytes, fromBytes, scratch).data(), block, out.data(), scales,
+                  known);
+  }
+
+  ConstantBytes from;
+  FloatFormat format;
+  Int8Layout layout;
+};
 
 } // namespace
 
 QuantizedWeight::QuantizedWeight(Int8Place &&found, std::optional<BlockFormat> blocks)
     : place(std::move(found)), constant(place.constant), layout(*place.layout), blocks(blocks),
-      format(*floatFormatOf(constant.getResult().getType().getElementType())) {}
+      format(*floatFormatOf(constant.getResult().getType().getElementType())), from(constant.contents()) {}
 
 void QuantizedWeight::begin() {
   error = {};
-  if (blocks) {
-    bytes = allocateUntouched(count() * blocks->panelBytes(layout.length));
-    return;
-  }
-  bytes = allocateUntouched(count() * elements());
-  scaleBytes = allocateUntouched(layout.scales() * sizeof(float));
+  scaleOf.resize(blocks ? 0 : layout.scales());
 }
 
 void QuantizedWeight::addMoments(ArrayRef<float> sums) {
@@ -67,38 +93,25 @@ void QuantizedWeight::widen(KeptWide why) {
   moreBits = std::move(why);
 }
 
-void QuantizedWeight::quantize(int64_t begin, int64_t end, RoundingError &cost) {
-  ArrayRef<char> from = constant.bytes();
-  char *to = bytes.getMutableData().data();
-  if (!blocks) {
-    auto *scale = reinterpret_cast<float *>(scaleBytes.getMutableData().data());
-    for (int64_t block = begin; block < end && finite.load(std::memory_order_relaxed); ++block)
-      if (!quantizeBlock(layout, format, from.data(), block, to, scale, cost))
-        finite.store(false, std::memory_order_relaxed);
-    return;
-  }
+void QuantizedWeight::measure(int64_t begin, int64_t end, RoundingError &cost) {
   const float *weights = importance.empty() ? nullptr : importance.data();
-  int64_t panelBytes = blocks->panelBytes(layout.length), fromBytes = from.size() / count();
-  for (int64_t panel = begin;
-       panel < end && finite.load(std::memory_order_relaxed) && scalesFit.load(std::memory_order_relaxed); ++panel) {
-    Blocked done = quantizePanel(*blocks, format, from.data() + panel * fromBytes, layout.length, weights,
-                                 to + panel * panelBytes, layout.channelOf(panel), cost);
+  int64_t fromBytes = from.size() / count();
+  Scratch scratch, to;
+  to.resize_for_overwrite(blocks ? blocks->panelBytes(layout.length) : elements());
+  for (int64_t block = begin;
+       block < end && finite.load(std::memory_order_relaxed) && scalesFit.load(std::memory_order_relaxed); ++block) {
+    const char *bytes = from.read(block * fromBytes, fromBytes, scratch).data();
+    int64_t channel = layout.channelOf(block);
+    Blocked done = Blocked::done;
+    if (blocks)
+      done = quantizePanel(*blocks, format, bytes, layout.length, weights, to.data(), channel, cost);
+    else if (!quantizeBlock(layout, format, bytes, block, to.data(), scaleOf.data() + channel, cost))
+      done = Blocked::notFinite;
     if (done == Blocked::notFinite)
       finite.store(false, std::memory_order_relaxed);
     if (done == Blocked::noScale)
       scalesFit.store(false, std::memory_order_relaxed);
   }
-}
-
-void QuantizedWeight::giveBack() const {
-#ifdef MADV_DONTNEED
-  // The blob lives as long as the context does, and what it was made of may be in it, too: pages are taken out of it.
-  ArrayRef<char> old = ConstantOp(constant).bytes();
-  uintptr_t data = reinterpret_cast<uintptr_t>(old.data());
-  uintptr_t begin = llvm::alignTo(data, kPage), end = (data + old.size()) / kPage * kPage;
-  if (begin < end)
-    ::madvise(reinterpret_cast<void *>(begin), end - begin, MADV_DONTNEED); // a hint, which may be refused
-#endif
 }
 
 bool QuantizedWeight::tryAgain(std::optional<double> asked) {
@@ -148,7 +161,7 @@ void QuantizedWeight::describe(WeightAccuracy &w) const {
   w.data.clear();
   for (Value v : {values, scales})
     if (v)
-      w.data.push_back(v.getDefiningOp<ConstantOp>().bytes().data());
+      w.data.push_back(v.getDefiningOp<ConstantOp>().contents().identity());
 }
 
 BlocksAttr QuantizedWeight::blocksAttr() const {
@@ -168,14 +181,16 @@ void QuantizedWeight::makeConstants() {
     auto type = SymTensorType::get(b.getContext(),
                                    {size(count()), size(blocks->groupsOf(layout.length)), size(blocks->blockBytes())},
                                    b.getIntegerType(8, /*isSigned=*/false));
-    values = makeConstant(b, constant.getLoc(), type, std::move(bytes), name);
+    values = makeConstant(b, constant.getLoc(), type,
+                          std::make_shared<BlockBytes>(from, format, layout, *blocks, importance), name);
     return;
   }
   auto type = SymTensorType::get(b.getContext(), constant.getResult().getType().getDims(), b.getIntegerType(8));
   auto scaleType = SymTensorType::get(b.getContext(), {size(layout.scales())}, b.getF32Type());
-  values = makeConstant(b, constant.getLoc(), type, std::move(bytes), name);
-  scales =
-      makeConstant(b, constant.getLoc(), scaleType, std::move(scaleBytes), name.empty() ? "" : (name + ".scale").str());
+  values = makeConstant(b, constant.getLoc(), type, std::make_shared<Int8Bytes>(from, format, layout), name);
+  auto *raw = reinterpret_cast<const char *>(scaleOf.data());
+  scales = makeConstant(b, constant.getLoc(), scaleType, std::vector<char>(raw, raw + scaleOf.size() * sizeof(float)),
+                        name.empty() ? "" : (name + ".scale").str());
 }
 
 /// Once each.
@@ -195,7 +210,7 @@ static void quantizeOnce(MLIRContext *context, ArrayRef<QuantizedWeight *> weigh
   }
   parallelForEach(context, tasks, [](Task &task) {
     RoundingError cost; // not where other threads' are, a row or a panel at a time
-    task.weight->quantize(task.begin, task.end, cost);
+    task.weight->measure(task.begin, task.end, cost);
     task.cost = cost;
   });
   for (const Task &task : tasks)

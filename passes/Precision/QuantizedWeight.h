@@ -1,7 +1,8 @@
 //===- QuantizedWeight.h - weights on their way to few bits ---------------===//
 //
-// Quantised block by block on all threads, weights of any size sharing them; beside a weight and its result nothing is
-// held. What rounding costs is known then: a weight that loses too much is stored in more bits, or stays as it is.
+// Quantised block by block on all threads, weights of any size sharing them, to see what rounding costs: a weight that
+// loses too much is stored in more bits, or stays as it is. The result is not kept. It is computed again where it is
+// read, which takes less than keeping it: a model's weights in INT8 would be half of what they were in FP16.
 //
 //===----------------------------------------------------------------------===//
 
@@ -28,18 +29,16 @@ public:
   /// What threads take: blocks of an Int8Layout, which are panels or rows, of so many elements.
   int64_t count() const { return layout.blocks(); }
   int64_t elements() const { return layout.blockElements(); }
-  /// Memory for the result, and no error so far.
+  /// No error so far.
   void begin();
   /// What the k's are multiplied by, one use more.
   void addMoments(llvm::ArrayRef<float> sums);
   /// In INT8 rather than INT4, and why; a table or a weight that is so already stays as it is.
   void widen(KeptWide why);
-  void quantize(int64_t begin, int64_t end, RoundingError &cost);
+  /// Blocks [begin, end), for what that costs and, in INT8, for the scales of channels.
+  void measure(int64_t begin, int64_t end, RoundingError &cost);
   /// With all of it done and `error` summed up: whether it is to be quantised again, in another format that it has now.
   bool tryAgain(std::optional<double> minSignalToNoise);
-
-  /// The memory of the weight as it was, which nothing reads any more; what is read there is nothing.
-  void giveBack() const;
 
   /// What its elements are in, as users say it.
   llvm::StringRef formatName() const {
@@ -72,7 +71,8 @@ public:
 
 private:
   FloatFormat format;
-  mlir::AsmResourceBlob bytes, scaleBytes;
+  ConstantBytes from;
+  std::vector<float> scaleOf; // each channel of INT8
   std::atomic<bool> finite = true, scalesFit = true;
 };
 

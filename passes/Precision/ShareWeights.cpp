@@ -87,7 +87,7 @@ struct ShareWeightsPass : kt::impl::ShareWeightsBase<ShareWeightsPass> {
       read.getIndicesMutable().assign({panel, read.getIndices()[1], inside});
     }
     if (report)
-      report->replace(table.bytes().data(), panels.bytes().data());
+      report->replace(table.contents().identity(), panels.contents().identity());
     panels->moveBefore(&getOperation().getBody().front().front());
     for (OpOperand &use : llvm::make_early_inc_range(table.getResult().getUses())) {
       Operation *op = use.getOwner();

@@ -13,19 +13,24 @@ constexpr static int64_t kLeastBytes = 1 << 20;
 
 bool kt::areTied(ConstantOp table, ConstantOp panels) {
   SymTensorType type = table.getResult().getType(), packed = panels.getResult().getType();
-  if (type.getRank() != 2 || (int64_t)table.bytes().size() < kLeastBytes || packed.getRank() != 3 ||
+  if (type.getRank() != 2 || (int64_t)table.contents().size() < kLeastBytes || packed.getRank() != 3 ||
       type.getElementType() != packed.getElementType())
     return false;
   int64_t rows = *type.dim(0).asConstant(), columns = *type.dim(1).asConstant(), width = type.elementBytes();
   int64_t count = llvm::divideCeil(rows, kPanel);
   if (!packed.dim(0).isConstant(count) || !packed.dim(1).isConstant(columns) || !packed.dim(2).isConstant(kPanel))
     return false;
-  const char *t = table.bytes().data(), *p = panels.bytes().data();
+  ConstantBytes t = table.contents(), p = panels.contents();
   std::atomic<bool> same = true;
   parallelFor(table.getContext(), 0, count, [&](size_t panel) {
+    if (!same.load(std::memory_order_relaxed))
+      return;
     int64_t first = panel * kPanel, own = std::min(kPanel, rows - first);
+    SmallVector<char, 0> rowScratch, panelScratch;
+    const char *all = t.read(first * columns * width, own * columns * width, rowScratch).data();
+    const char *there = p.read(panel * columns * kPanel * width, columns * kPanel * width, panelScratch).data();
     for (int64_t r = 0; r < own && same.load(std::memory_order_relaxed); ++r) {
-      const char *row = t + (first + r) * columns * width, *column = p + (panel * columns * kPanel + r) * width;
+      const char *row = all + r * columns * width, *column = there + r * width;
       for (int64_t c = 0; c < columns; ++c, row += width, column += kPanel * width)
         if (memcmp(row, column, width) != 0) {
           same = false;

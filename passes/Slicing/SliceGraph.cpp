@@ -55,7 +55,7 @@ struct SliceGraphPass : kt::impl::SliceGraphBase<SliceGraphPass> {
         for (Value v : inner->getOperands())
           if (auto constant = throughReshapes(v).getDefiningOp<ConstantOp>();
               constant && seen.insert(constant.getResult()).second)
-            weights[i] += constant.bytes().size();
+            weights[i] += constant.contents().size();
       });
       total += weights[i];
       for (Value v : ops[i]->getResults()) {

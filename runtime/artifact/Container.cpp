@@ -25,6 +25,19 @@ Digest digestOf(std::span<const std::byte> bytes) {
   return {hash.low64, hash.high64};
 }
 
+struct Digester::State {
+  XXH3_state_t hash;
+};
+
+Digester::Digester() : state(std::make_unique<State>()) { XXH3_128bits_reset(&state->hash); }
+Digester::~Digester() = default;
+void Digester::add(std::span<const std::byte> bytes) { XXH3_128bits_update(&state->hash, bytes.data(), bytes.size()); }
+
+Digest Digester::digest() const {
+  XXH128_hash_t hash = XXH3_128bits_digest(&state->hash);
+  return {hash.low64, hash.high64};
+}
+
 namespace {
 
 std::string number(uint64_t value) { return std::to_string(value); }

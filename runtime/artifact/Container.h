@@ -12,6 +12,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 
 namespace kt::artifact::fb {
@@ -35,6 +36,21 @@ struct Digest {
 };
 /// XXH3-128.
 Digest digestOf(std::span<const std::byte> bytes);
+
+/// The same of bytes that come in pieces.
+class Digester {
+public:
+  Digester();
+  ~Digester();
+  Digester(const Digester &) = delete;
+  Digester &operator=(const Digester &) = delete;
+  void add(std::span<const std::byte> bytes);
+  Digest digest() const;
+
+private:
+  struct State;
+  std::unique_ptr<State> state;
+};
 
 /// The first bytes of the file, little-endian. The metadata follows at once, then zeros up to `segmentBase`.
 struct Header {

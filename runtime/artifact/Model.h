@@ -147,6 +147,17 @@ struct Buffer {
   WeightId weight = kNone; // Kind::Weight only
 };
 
+/// Bytes that are made where they are written rather than kept in memory: the same ones each time.
+class WeightSource {
+public:
+  virtual ~WeightSource() = default;
+  virtual uint64_t size() const = 0;
+  /// Pieces of this many bytes, or of a multiple, are made at no loss. At least 1.
+  virtual uint64_t unit() const = 0;
+  /// Makes bytes [begin, begin + out.size()).
+  virtual void read(uint64_t begin, std::span<std::byte> out) const = 0;
+};
+
 /// Constant bytes, stored once however often used, the way the kernels read them. `bytes` is borrowed by the writer
 /// and, in a loaded model, points into the mapped file; `keep` owns what needs an owner.
 struct Weight {
@@ -155,7 +166,10 @@ struct Weight {
   std::vector<int64_t> dims; // as stored
   std::span<const std::byte> bytes;
   std::shared_ptr<const void> keep;
-  bool lookedUp = false; // runs read of it what data says, such as rows of an embedding
+  bool lookedUp = false;                                // runs read of it what data says, such as rows of an embedding
+  std::shared_ptr<const WeightSource> source = nullptr; // of a weight to be written, in place of `bytes`; else null
+
+  uint64_t size() const { return source ? source->size() : bytes.size(); }
 };
 
 /// Labels in entries of PTX that nothing jumps to, in whose places GPUs that can overlap launches get instructions.

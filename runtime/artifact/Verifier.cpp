@@ -151,7 +151,7 @@ private:
       if (buffer.weight >= m.weights.size())
         return reject(what + " is weight " + number(buffer.weight) + " but there are " + number(m.weights.size()));
       const Expr &size = m.exprs[buffer.bytes];
-      uint64_t stored = m.weights[buffer.weight].bytes.size();
+      uint64_t stored = m.weights[buffer.weight].size();
       if (size.op != Expr::Op::Const || static_cast<uint64_t>(size.imm) != stored)
         return reject(what + " has " +
                       (size.op == Expr::Op::Const ? std::to_string(size.imm) : std::string("a variable number of")) +

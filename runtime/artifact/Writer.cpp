@@ -1,6 +1,8 @@
 //===- Writer.cpp - model to .ktm file ------------------------------------===//
 //
-// Lays out segments, encodes the metadata, and puts the file in place only when it is whole and on disk.
+// Lays out segments, encodes the metadata, and puts the file in place only when it is whole and on disk. The metadata
+// come first and have the digests of what follows, so weights that are not in memory are made twice: a pipe cannot be
+// written in another order.
 //
 //===----------------------------------------------------------------------===//
 
@@ -22,10 +24,18 @@ using flatbuffers::FlatBufferBuilder;
 using flatbuffers::Offset;
 template <typename T> using VectorOf = flatbuffers::Offset<flatbuffers::Vector<T>>;
 
+/// Bytes in memory, or a weight's that are made where they are needed.
+struct Piece {
+  Bytes bytes;
+  const WeightSource *source = nullptr;
+
+  uint64_t size() const { return source ? source->size() : bytes.size(); }
+};
 /// A page-aligned part of the file, gathered from pieces that follow one another at multiples of kSmallAlignment.
 struct SegmentPlan {
-  std::vector<Bytes> pieces;
+  std::vector<Piece> pieces;
   uint64_t bytes = 0;
+  Digest digest = {};
 };
 struct Place {
   uint32_t segment = 0;
@@ -37,26 +47,87 @@ struct Layout {
   std::vector<uint32_t> modules;
 };
 
-bool sameBytes(Bytes a, Bytes b) {
-  return a.size() == b.size() && (a.empty() || a.data() == b.data() || std::memcmp(a.data(), b.data(), a.size()) == 0);
+/// What is held of a weight that is made where it is needed: much for threads to share, little beside anything else.
+constexpr uint64_t kHeldBytes = 32 << 20;
+
+/// Feeds the bytes of a piece to `sink`, part by part; stops when it answers false.
+template <typename Sink> bool forEachPart(const Piece &piece, std::vector<std::byte> &scratch, Sink sink) {
+  if (!piece.source)
+    return sink(piece.bytes);
+  uint64_t size = piece.size(), unit = piece.source->unit(), step = std::max<uint64_t>(kHeldBytes / unit, 1) * unit;
+  for (uint64_t begin = 0; begin < size; begin += step) {
+    scratch.resize(std::min(step, size - begin));
+    piece.source->read(begin, scratch);
+    if (!sink(Bytes(scratch)))
+      return false;
+  }
+  return true;
+}
+
+bool sameBytes(const Piece &a, const Piece &b) {
+  if (a.size() != b.size())
+    return false;
+  if (!a.source && !b.source)
+    return a.bytes.empty() || a.bytes.data() == b.bytes.data() ||
+           std::memcmp(a.bytes.data(), b.bytes.data(), a.bytes.size()) == 0;
+  if (!a.source)
+    return sameBytes(b, a);
+  std::vector<std::byte> scratch, other;
+  uint64_t at = 0;
+  return forEachPart(a, scratch, [&](Bytes part) {
+    Bytes against;
+    if (b.source) {
+      other.resize(part.size());
+      b.source->read(at, other);
+      against = other;
+    } else {
+      against = b.bytes.subspan(at, part.size());
+    }
+    at += part.size();
+    return std::memcmp(part.data(), against.data(), part.size()) == 0;
+  });
+}
+
+/// Feeds the bytes of a segment, alignment gaps included, to `sink` part by part; stops when it answers false.
+template <typename Sink> bool forEachPart(const SegmentPlan &segment, std::vector<std::byte> &scratch, Sink sink) {
+  static const std::byte zeros[kPage] = {};
+  uint64_t at = 0;
+  for (const Piece &piece : segment.pieces) {
+    uint64_t gap = alignUp(at, kSmallAlignment) - at;
+    if ((gap && !sink(Bytes(zeros, gap))) || !forEachPart(piece, scratch, sink))
+      return false;
+    at += gap + piece.size();
+  }
+  return true;
+}
+
+/// Of a piece or of a segment.
+template <typename T> Digest digestOfParts(const T &of) {
+  std::vector<std::byte> scratch;
+  Digester digester;
+  forEachPart(of, scratch, [&](Bytes part) {
+    digester.add(part);
+    return true;
+  });
+  return digester.digest();
 }
 
 Layout layOut(const Model &model) {
   Layout layout;
+  auto pieceOf = [&](uint32_t i) { return Piece{model.weights[i].bytes, model.weights[i].source.get()}; };
   std::multimap<std::pair<uint64_t, uint64_t>, uint32_t> seen;
   uint32_t small = kNone; // the segment that small weights are gathered in
   for (uint32_t i = 0; i < model.weights.size(); ++i) {
-    Bytes bytes = model.weights[i].bytes;
-    Digest digest = digestOf(bytes);
+    Piece piece = pieceOf(i);
+    Digest digest = digestOfParts(piece);
     auto [from, to] = seen.equal_range({digest.low, digest.high});
-    auto twin =
-        std::find_if(from, to, [&](auto &entry) { return sameBytes(model.weights[entry.second].bytes, bytes); });
+    auto twin = std::find_if(from, to, [&](auto &entry) { return sameBytes(pieceOf(entry.second), piece); });
     if (twin != to) {
       layout.weights.push_back(layout.weights[twin->second]);
       continue;
     }
     seen.emplace(std::pair(digest.low, digest.high), i);
-    bool own = bytes.size() >= kPage;
+    bool own = piece.size() >= kPage;
     if (own || small == kNone) {
       if (!own)
         small = layout.segments.size();
@@ -66,27 +137,17 @@ Layout layOut(const Model &model) {
     SegmentPlan &segment = layout.segments[index];
     uint64_t offset = alignUp(segment.bytes, kSmallAlignment);
     layout.weights.push_back({index, offset});
-    segment.pieces.push_back(bytes);
-    segment.bytes = offset + bytes.size();
+    segment.pieces.push_back(piece);
+    segment.bytes = offset + piece.size();
+    segment.digest = digest;
   }
   for (const Module &module : model.modules) {
     layout.modules.push_back(layout.segments.size());
-    layout.segments.push_back({{Bytes(module.code)}, module.code.size()});
+    layout.segments.push_back({{{Bytes(module.code)}}, module.code.size(), digestOf(Bytes(module.code))});
   }
+  if (small != kNone)
+    layout.segments[small].digest = digestOfParts(layout.segments[small]);
   return layout;
-}
-
-/// Feeds the bytes of a segment, alignment gaps included, to `sink` piece by piece; stops when it answers false.
-template <typename Sink> bool forEachPiece(const SegmentPlan &segment, Sink sink) {
-  static const std::byte zeros[kPage] = {};
-  uint64_t at = 0;
-  for (Bytes piece : segment.pieces) {
-    uint64_t gap = alignUp(at, kSmallAlignment) - at;
-    if ((gap && !sink(Bytes(zeros, gap))) || !sink(piece))
-      return false;
-    at += gap + piece.size();
-  }
-  return true;
 }
 
 /// A FlatBuffers vector of what `encodeOne` makes of each item.
@@ -130,7 +191,7 @@ public:
       Place place = layout.weights[next++];
       auto name = b.CreateString(w.name);
       auto dims = b.CreateVector(w.dims);
-      return fb::CreateWeight(b, name, static_cast<uint8_t>(w.type), dims, place.segment, place.offset, w.bytes.size(),
+      return fb::CreateWeight(b, name, static_cast<uint8_t>(w.type), dims, place.segment, place.offset, w.size(),
                               w.lookedUp);
     });
     next = 0;
@@ -167,21 +228,8 @@ private:
   VectorOf<const fb::Segment *> encodeSegments() {
     std::vector<fb::Segment> structs;
     uint64_t offset = 0;
-    std::vector<std::byte> gathered;
     for (const SegmentPlan &segment : layout.segments) {
-      Bytes whole;
-      if (segment.pieces.size() == 1) {
-        whole = segment.pieces.front();
-      } else {
-        gathered.clear();
-        forEachPiece(segment, [&](Bytes piece) {
-          gathered.insert(gathered.end(), piece.begin(), piece.end());
-          return true;
-        });
-        whole = gathered;
-      }
-      Digest digest = digestOf(whole);
-      structs.emplace_back(offset, segment.bytes, digest.low, digest.high);
+      structs.emplace_back(offset, segment.bytes, segment.digest.low, segment.digest.high);
       offset += alignUp(segment.bytes, kPage);
     }
     return b.CreateVectorOfStructs(structs);
@@ -285,8 +333,9 @@ Status write(const Model &model, const std::string &path, const std::function<St
   auto pad = [&](uint64_t bytes) { return put(Bytes(zeros, alignUp(bytes, kPage) - bytes)); };
   bool ok = put({reinterpret_cast<const std::byte *>(&header), sizeof(header)}) && put(metadata) &&
             pad(sizeof(Header) + metadata.size());
+  std::vector<std::byte> scratch;
   for (const SegmentPlan &segment : layout.segments)
-    ok = ok && forEachPiece(segment, put) && pad(segment.bytes);
+    ok = ok && forEachPart(segment, scratch, put) && pad(segment.bytes);
   KT_RETURN_IF_ERROR(file.status());
   if (beforeIsPlaced)
     KT_RETURN_IF_ERROR(beforeIsPlaced());

@@ -15,8 +15,8 @@
 namespace kt::artifact {
 
 /// Writes `model` to `path`, which keeps its old content until the new one is whole. Weights with equal bytes are
-/// stored once. Fails, with the verifier's message, on a model that a reader would reject. `beforeIsPlaced` is asked
-/// when all bytes are written; when it fails, they are given up.
+/// stored once. Those with a source are never held as a whole. Fails, with the verifier's message, on a model that a
+/// reader would reject. `beforeIsPlaced` is asked when all bytes are written; when it fails, they are given up.
 Status write(const Model &model, const std::string &path, const std::function<Status()> &beforeIsPlaced = {});
 
 } // namespace kt::artifact

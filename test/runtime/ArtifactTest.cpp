@@ -116,6 +116,47 @@ TEST(Artifact, EqualWeightsAreStoredOnceAndEqualModelsAreEqualFiles) {
   EXPECT_EQ(readFile(first), readFile(second));
 }
 
+/// Makes bytes that it has, and sees that it is asked for whole units and few at a time.
+class MadeBytes final : public WeightSource {
+public:
+  explicit MadeBytes(std::span<const std::byte> bytes) : bytes(bytes.begin(), bytes.end()) {}
+  uint64_t size() const override { return bytes.size(); }
+  uint64_t unit() const override { return 3000; }
+  void read(uint64_t begin, std::span<std::byte> out) const override {
+    EXPECT_EQ(begin % unit(), 0u);
+    EXPECT_TRUE(out.size() % unit() == 0 || begin + out.size() == size());
+    EXPECT_LE(out.size(), 32u << 20);
+    std::ranges::copy(std::span(bytes).subspan(begin, out.size()), out.begin());
+  }
+
+private:
+  std::vector<std::byte> bytes;
+};
+
+TEST(Artifact, WeightsThatAreMadeAreWhatTheyWouldBeInMemory) {
+  // Small ones, one of many parts, and twins of which none, one or both are made.
+  auto build = [](unsigned made) {
+    ModelBuilder b = everything();
+    std::vector<float> many(9 << 20), some(5000), other(5000);
+    std::iota(many.begin(), many.end(), 0.f);
+    std::iota(some.begin(), some.end(), 1.f);
+    std::iota(other.begin(), other.end(), 1.f);
+    other.back() = 0;
+    size_t first = b.model.weights.size();
+    for (const auto &values : {std::vector<float>{1, 2, 3}, some, many, some, other, std::vector<float>{1, 2, 3}, many})
+      b.weight("w", values);
+    for (size_t i = first; i < b.model.weights.size(); ++i)
+      if (Weight &w = b.model.weights[i]; made >> (i - first) & 1) {
+        w.source = std::make_shared<MadeBytes>(w.bytes);
+        w.bytes = {};
+      }
+    return writeModel(b.model);
+  };
+  std::vector<std::byte> expected = readFile(build(0));
+  for (unsigned made : {0x7f, 0x0a, 0x60})
+    EXPECT_EQ(readFile(build(made)), expected) << made;
+}
+
 TEST(Artifact, EveryFlippedByteIsNoticed) {
   std::vector<std::byte> bytes = readFile(writeModel(everything().model));
   for (size_t i = 0; i < bytes.size(); ++i)

@@ -4,12 +4,15 @@
 #include "mlir/IR/BuiltinDialect.h"
 #include "mlir/IR/DialectResourceBlobManager.h"
 
+#include <sys/mman.h>
+
 using namespace mlir;
 
-DenseResourceElementsAttr kt::namedBlob(ShapedType type, StringRef name, AsmResourceBlob blob) {
+DenseResourceElementsAttr kt::namedBlob(ShapedType type, StringRef name, std::optional<AsmResourceBlob> blob) {
   if (name.empty())
     name = "constant";
-  auto &manager = DenseResourceElementsHandle::getManagerInterface(type.getContext()).getBlobManager();
+  auto &interface = DenseResourceElementsHandle::getManagerInterface(type.getContext());
+  auto &manager = interface.getBlobManager();
   auto numbered = [&](uint64_t n) { return n == 0 ? name.str() : (name + "_" + Twine(n)).str(); };
   auto taken = [&](uint64_t n) { return manager.lookup(numbered(n)) != nullptr; };
   // Numbers are given in their order and never free again.
@@ -21,5 +24,18 @@ DenseResourceElementsAttr kt::namedBlob(ShapedType type, StringRef name, AsmReso
     uint64_t middle = low + (free - low) / 2;
     (taken(middle) ? low : free) = middle;
   }
-  return DenseResourceElementsAttr::get(type, numbered(free), std::move(blob));
+  return DenseResourceElementsAttr::get(type, interface.insert(numbered(free), std::move(blob)));
+}
+
+AsmResourceBlob kt::untouchedBlob(size_t size) {
+  constexpr size_t kLargePage = 2 << 20;
+  constexpr uintptr_t kPage = 4096;
+  AsmResourceBlob blob = HeapAsmResourceBlob::allocate(size, alignof(std::max_align_t));
+#ifdef MADV_HUGEPAGE
+  uintptr_t data = reinterpret_cast<uintptr_t>(blob.getData().data());
+  uintptr_t begin = llvm::alignTo(data, kPage), end = (data + size) / kPage * kPage;
+  if (size >= kLargePage)
+    ::madvise(reinterpret_cast<void *>(begin), end - begin, MADV_HUGEPAGE); // a hint, which may be refused
+#endif
+  return blob;
 }

@@ -31,6 +31,7 @@ void KTDialect::initialize() {
 #define GET_OP_LIST
 #include "dialects/KT/IR/KTOps.cpp.inc"
       >();
+  addInterface(makeRecipeTable(this));
 }
 
 //===----------------------------------------------------------------------===//

@@ -7,6 +7,7 @@
 #ifndef KT_DIALECTS_KT_IR_KTDIALECT_H
 #define KT_DIALECTS_KT_IR_KTDIALECT_H
 
+#include "dialects/KT/IR/Computed.h"
 #include "dialects/KT/IR/Expr.h"
 #include "dialects/KT/IR/WordOrder.h"
 #include "mlir/Bytecode/BytecodeOpInterface.h"

@@ -292,7 +292,9 @@ def KT_ConstantOp : KT_Op<"constant", [Pure, ConstantLike]> {
   let hasFolder = 1;
   let hasVerifier = 1;
   let extraClassDeclaration = [{
+    /// All of them, in memory from then on: of large constants rather `contents`.
     ::llvm::ArrayRef<char> bytes();
+    ::kt::ConstantBytes contents();
   }];
 }
 

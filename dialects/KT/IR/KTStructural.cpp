@@ -2,7 +2,6 @@
 
 #include "dialects/KT/IR/Verify.h"
 #include "mlir/IR/Builders.h"
-#include "mlir/IR/DialectResourceBlobManager.h"
 
 using namespace mlir;
 using namespace kt;
@@ -11,14 +10,9 @@ using namespace kt;
 // Constants
 //===----------------------------------------------------------------------===//
 
-llvm::ArrayRef<char> ConstantOp::bytes() {
-  if (auto resource = dyn_cast<DenseResourceElementsAttr>(getValue()))
-    if (AsmResourceBlob *blob = resource.getRawHandle().getBlob())
-      return blob->getData();
-  if (auto dense = dyn_cast<DenseElementsAttr>(getValue()))
-    return dense.getRawData();
-  return {};
-}
+llvm::ArrayRef<char> ConstantOp::bytes() { return bytesInMemory(getValue()); }
+
+ConstantBytes ConstantOp::contents() { return ConstantBytes(getValue()); }
 
 OpFoldResult ConstantOp::fold(FoldAdaptor) { return getValue(); }
 
@@ -27,9 +21,10 @@ LogicalResult ConstantOp::verify() {
   if (!type.hasStaticShape())
     return emitOpError() << "expected a constant shape but got " << type;
   Expr expected = type.numElements() * type.elementBytes();
-  if (!expected.isConstant(bytes().size()))
+  uint64_t size = contents().size();
+  if (!expected.isConstant(size))
     return emitOpError() << "expected " << (expected.poison() ? "more than 2^63" : expected.str()) << " bytes but got "
-                         << bytes().size();
+                         << size;
   return success();
 }
 

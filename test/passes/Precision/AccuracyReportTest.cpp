@@ -8,7 +8,7 @@ namespace {
 
 const char bytes[8] = {}; // where constants lie, for their addresses alone
 
-WeightAccuracy weight(const char *name, std::optional<double> decibels, std::vector<const char *> data) {
+WeightAccuracy weight(const char *name, std::optional<double> decibels, std::vector<const void *> data) {
   WeightAccuracy w;
   w.name = name;
   w.data = std::move(data);

@@ -68,12 +68,13 @@ std::optional<Quantized> reference(const Weight &w, int64_t channels, llvm::func
 std::optional<Quantized> quantized(const Weight &w, const Int8Layout &layout) {
   EXPECT_EQ((int64_t)w.bits.size(), layout.blocks() * layout.blockElements());
   std::vector<char> from = w.bytes();
+  int64_t elements = layout.blockElements(), bytes = (int64_t)(from.size() - 1) / layout.blocks();
   Quantized out{std::vector<char>(w.bits.size() + 1, 0x55), std::vector<float>(layout.scales() + 1, -1), {}};
   // In any order, as threads come; what it costs comes in two parts.
   RoundingError some;
   for (int64_t block = layout.blocks(); block-- > 0;)
-    if (!quantizeBlock(layout, w.format, from.data() + 1, block, out.values.data(), out.scales.data(),
-                       block % 2 ? some : out.error))
+    if (!quantizeBlock(layout, w.format, from.data() + 1 + block * bytes, block, out.values.data() + block * elements,
+                       out.scales.data() + layout.channelOf(block), block % 2 ? some : out.error))
       return std::nullopt;
   out.error.add(some);
   EXPECT_EQ(out.values.back(), 0x55);
