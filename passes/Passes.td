@@ -378,12 +378,14 @@ def QuantizeWeights : Pass<"kt-quantize-weights", "::mlir::func::FuncOp"> {
   let summary = "Stores the weights of products, convolutions and tables in INT8, INT4 or FP8";
   let description = [{
     **Requires** packed weights. **Guarantees** that those of products are `blocks` of `bits` bits, and those of convolutions and tables i8 with an f32 scale a channel,
-    applied in the epilogue or where they are read. **Does not** quantise activations, nor the weights of products that make angles, integers or routing decisions, nor
+    applied in the epilogue or where they are read. With `int8-rows` blocks of a column share one scale, where that leaves 30 dB, and products say that their rows may be rounded
+    to INT8 (`int8_rows`), but for those that reach a router. **Does not** quantise activations itself, nor the weights of products that make angles, integers or routing decisions, nor
     weights that rounding leaves less than `min-snr` of signal to noise.
   }];
   let options = [Option<"bits", "bits", "unsigned", "8", "of a product's weights: 4 or 8">,
                  Option<"group", "group", "int64_t", "128", "weights along k that share a scale, at most">,
                  Option<"fp8", "fp8", "bool", "false", "numbers of 8 bits are floats (E4M3) rather than integers">,
+                 Option<"int8Rows", "int8-rows", "bool", "false", "products of integers of 8 bits may round their rows as well">,
                  ListOption<"exclude", "exclude", "std::string", "nodes and weights that stay as they are, as patterns">,
                  Option<"minSnr", "min-snr", "double", "-1", "least signal to noise of a weight, in decibels; 0: any; below: as for its form">];
 }

@@ -30,11 +30,23 @@ static const llvm::Target *nvptx() {
   return target;
 }
 
+/// Whether a warpgroup multiplies signed integers and unsigned ones, which came later than all other products of them.
+static bool multipliesBothSigns(ModuleOp module) {
+  WalkResult found = module.walk([](LLVM::InlineAsmOp op) {
+    StringRef text = op.getAsmString();
+    return text.contains(".s32.u8.s8") || text.contains(".s32.s8.u8") ? WalkResult::interrupt() : WalkResult::advance();
+  });
+  return found.wasInterrupted();
+}
+
 /// The oldest PTX that has all that kernels use and knows the target: older drivers compile it too.
-static StringRef ptxVersion(StringRef target) {
+static StringRef ptxVersion(StringRef target, ModuleOp module) {
   unsigned capability = 0;
   target.drop_front(target.find('_') + 1).consumeInteger(10, capability);
-  return capability >= 120 ? "+ptx87" : capability >= 100 ? "+ptx86" : "+ptx80";
+  return capability >= 120             ? "+ptx87"
+         : capability >= 100           ? "+ptx86"
+         : multipliesBothSigns(module) ? "+ptx84"
+                                       : "+ptx80";
 }
 
 /// The same program without what only people need: comments, blank lines, columns. A sixth of the text is that.
@@ -88,8 +100,8 @@ FailureOr<std::string> kt::gpu::lowerToPtx(ModuleOp module, StringRef targetName
   llvm::TargetOptions options;
   options.MCOptions.ABIName = "shortptr"; // 32-bit shared memory addresses
   std::unique_ptr<llvm::TargetMachine> machine(
-      target->createTargetMachine(llvm::Triple("nvptx64-nvidia-cuda"), targetName, ptxVersion(targetName), options,
-                                  llvm::Reloc::PIC_, std::nullopt, llvm::CodeGenOptLevel::Default));
+      target->createTargetMachine(llvm::Triple("nvptx64-nvidia-cuda"), targetName, ptxVersion(targetName, module),
+                                  options, llvm::Reloc::PIC_, std::nullopt, llvm::CodeGenOptLevel::Default));
   code->setTargetTriple(machine->getTargetTriple());
   code->setDataLayout(machine->createDataLayout());
 

@@ -47,8 +47,8 @@ const char *nameOf(WideReason reason) {
 }
 
 /// What has a scale.
-const char *scalesOf(Form form) {
-  return form == Form::blocks ? "group" : form == Form::int8PerChannel ? "channel" : "row";
+const char *scalesOf(const WeightAccuracy &w) {
+  return w.form == Form::int8PerRow ? "row" : w.form == Form::blocks && !w.int8Rows ? "group" : "channel";
 }
 
 /// A name of the model's as a part of a line.
@@ -122,12 +122,13 @@ private:
     if (w.form != Form::wide) {
       json.attribute("bits", w.bits);
       json.attribute("fp8", w.fp8);
-      json.attribute("scales", scalesOf(w.form));
+      json.attribute("scales", scalesOf(w));
     }
     if (w.form == Form::blocks) {
       json.attribute("group", w.group);
       json.attribute("scale_type", w.halfScales ? "f16" : "f32");
       json.attribute("calibrated", w.calibrated);
+      json.attribute("activations", w.int8Rows ? "int8" : "model");
     }
     json.attribute("bytes_before", w.bytesBefore);
     json.attribute("bytes_after", w.bytesAfter);
@@ -196,10 +197,10 @@ std::string nodesOf(const WeightAccuracy &w) {
 std::string becameOf(const WeightAccuracy &w) {
   std::string text = w.type;
   if (w.form != Form::wide)
-    text = (w.fp8 ? "fp" : "int") + std::to_string(w.bits) + " per " + scalesOf(w.form);
+    text = (w.fp8 ? "fp" : "int") + std::to_string(w.bits) + " per " + scalesOf(w);
   if (w.form == Form::blocks)
-    text +=
-        " of " + std::to_string(w.group) + (w.halfScales ? "" : ", f32 scales") + (w.calibrated ? ", calibrated" : "");
+    text += (w.int8Rows ? ", activations int8" : " of " + std::to_string(w.group)) +
+            (w.halfScales ? "" : ", f32 scales") + (w.calibrated ? ", calibrated" : "");
   if (!w.words.empty())
     text += ": " + w.words;
   if (w.storedWith)

@@ -31,8 +31,8 @@ std::string listOfTargets(const std::string &last) {
 }
 
 struct CompileCommand {
-  std::string input, output, precision = "model", quant = "none", kvCache = "model", quantMinSnr, maxSliceMem, config,
-                             candidates, costModel, sample, diagnostics = "text";
+  std::string input, output, precision = "model", quant = "none", activations = "model", kvCache = "model", quantMinSnr,
+                             maxSliceMem, config, candidates, costModel, sample, diagnostics = "text";
   std::vector<std::string> targets, dims, samples;
   CompileOptions options;
 };
@@ -70,6 +70,10 @@ void addCompileOptions(CLI::App &app, CompileCommand &c) {
          "as much as what they are multiplied by; may be given several times")
       ->allow_extra_args(false)
       ->check(named);
+  app.add_option("--activations", c.activations,
+                 "products of many rows on GPUs multiply: model (as written), int8 (rows as well as weights, each row "
+                 "with a scale; weights are INT8 then, with a scale a column)")
+      ->check(CLI::IsMember({"model", "int8"}));
   app.add_option("--accuracy-report", c.options.accuracyReport,
                  "with --quant: write what each weight lost into this file, as JSON if it ends in .json")
       ->check(named);
@@ -99,6 +103,11 @@ Status finish(CompileCommand &c) {
   if (!quant.ok())
     return std::move(quant).status().in("--quant");
   o.quant = *quant;
+  o.int8Activations = c.activations == "int8";
+  if (o.int8Activations && !o.quant)
+    o.quant = QuantFormat::int8();
+  if (o.int8Activations && (o.quant.bits != 8 || o.quant.fp8))
+    return Status::usage("--activations int8: expected --quant int8 but got '" + c.quant + "'");
   o.quantCaches = c.kvCache == "int8";
   for (auto [given, option] :
        {std::pair(!o.quantExclude.empty(), "--quant-exclude"), std::pair(!c.quantMinSnr.empty(), "--quant-min-snr"),

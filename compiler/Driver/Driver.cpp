@@ -283,6 +283,7 @@ Status kt::compile(const std::string &input, const std::string &output, const Co
   pipeline.quant = options.quant;
   pipeline.quantExclude = options.quantExclude;
   pipeline.quantMinSnr = options.quantMinSnr;
+  pipeline.int8Activations = options.int8Activations;
   pipeline.quantCaches = options.quantCaches;
   pipeline.report = accuracy ? &accuracyReport : nullptr;
   pipeline.maxSliceBytes = options.maxSliceBytes;
@@ -365,6 +366,8 @@ Status kt::compile(const std::string &input, const std::string &output, const Co
                    (options.tensorCores == TensorCorePriority::low      ? "low"
                     : options.tensorCores == TensorCorePriority::normal ? "normal"
                                                                         : "high");
+  if (options.int8Activations)
+    model->options += " activations=int8";
   if (options.quantCaches)
     model->options += " kv_cache=int8";
   for (const std::string &pattern : options.quantExclude)

@@ -32,6 +32,8 @@ struct CompileOptions {
   /// Weights that would be left with less signal to noise, in decibels, are stored in more bits; 0: none. Not set: as
   /// leastSignalToNoise says.
   std::optional<double> quantMinSnr;
+  /// Products whose weights are INT8 round their rows to INT8 where there are many, on tensor cores.
+  bool int8Activations = false;
   /// Sessions keep keys and values that grow in INT8, with a scale for each head and token; a model without such a
   /// cache is an error.
   bool quantCaches = false;

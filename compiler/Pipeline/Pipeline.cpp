@@ -95,7 +95,7 @@ void kt::buildPhase(OpPassManager &pm, Phase phase, const PipelineOptions &optio
       pm.addNestedPass<func::FuncOp>(createQuantizeCaches());
     if (options.quant)
       pm.addNestedPass<func::FuncOp>(
-          createQuantizeWeights({options.quant.bits, options.quant.group, options.quant.fp8,
+          createQuantizeWeights({options.quant.bits, options.quant.group, options.quant.fp8, options.int8Activations,
                                  llvm::to_vector(options.quantExclude), options.quantMinSnr.value_or(-1)},
                                 options.report, options.moments));
     if (options.precision != Precision::model) {

@@ -31,6 +31,7 @@ struct PipelineOptions {
   QuantFormat quant;
   std::vector<std::string> quantExclude; // nodes and weights that stay as they are, as patterns
   std::optional<double> quantMinSnr;     // weights with less of it have more bits
+  bool int8Activations = false;          // products of many rows round them to INT8
   bool quantCaches = false;              // sessions keep keys and values in INT8
   AccuracyReport *report = nullptr;      // filled in where it is given
   const InputMoments *moments = nullptr; // what products are given, where that is known

@@ -34,26 +34,30 @@ CostModel::BlockTimes CostModel::timesOf(OfCard full, OfCard alone, OfCard resid
 /// took more than those of halves, less what their way through shared memory accounts for.
 static int64_t widening(const MmaTile &t, const CardModel &c) { return per((int64_t)t.bn * t.bk * 9, c.fma); }
 
-/// What warps take to make fragments of a slab of blocks in registers: seven instructions for four weights, and each
-/// warp along the rows does it again. Tensor cores go on meanwhile.
+/// What warps take to make fragments of a slab's weights in registers: seven instructions for four that become halves,
+/// three for eight that stay integers, and each warp along the rows does it again. Tensor cores go on meanwhile.
 static int64_t making(const MmaTile &t, const CardModel &c) {
-  return t.turned() ? per((int64_t)t.bn * t.bk * t.warpRows * 7 / 2, c.fma) : 0;
+  if (!t.turned())
+    return 0;
+  int64_t weights = (int64_t)t.bn * t.bk * t.warpRows;
+  return per(t.elementBytes == 1 ? weights * 3 / 4 : weights * 7 / 2, c.fma);
 }
 
 CostModel::BlockTimes CostModel::warpgroupTimes(const MmaTile &t, bool widens, unsigned lanes) const {
   // Shared memory takes what is copied and gives each warpgroup its part of the left factor and all of the right one;
   // that it is nine tenths as fast as for loads is what whole kernels of seven tiles have in common.
   int64_t flops = 2ll * t.bm * t.bn * t.bk, store = lanes >= 4 ? 60 : lanes == 2 ? 100 : 180;
-  int64_t left = t.turned() ? 2 * t.blocksBytes() : t.rowsBytes();
-  int64_t moved = left + (int64_t)t.threads() / 128 * t.rightRows() * t.bk * 2 + t.slabBytes() +
+  int64_t left = !t.turned() ? t.rowsBytes() : t.elementBytes == 1 ? t.blocksBytes() : 2 * t.blocksBytes();
+  int64_t moved = left + (int64_t)t.threads() / 128 * t.rightRows() * t.rowBytes() + t.slabBytes() +
                   (widens ? (int64_t)t.bn * t.bk * 2 : 0);
   auto full = [&](const CardModel &c) {
-    return std::max({per(flops, c.wgmma), per(moved * 10 / 9, c.shared), per(t.slabBytes(), c.l2), making(t, c)}) +
+    int64_t rate = t.elementBytes == 1 ? 2 * c.wgmma : c.wgmma;
+    return std::max({per(flops, rate), per(moved * 10 / 9, c.shared), per(t.slabBytes(), c.l2), making(t, c)}) +
            (widens ? widening(t, c) : 0);
   };
   // Their copies take a quarter longer to arrive. A warp's instructions for a slab are in one order: where it makes
   // fragments those are more than what lies between two barriers else.
-  int64_t making = t.turned() ? 4 * t.steps() : 0;
+  int64_t making = !t.turned() ? 0 : t.elementBytes == 1 ? t.steps() : 4 * t.steps();
   auto alone = [&](const CardModel &c) {
     int64_t chain = making ? making * c.step + target.constants().barrier : 0;
     return std::max({full(c), c.latency * 5 / 4 / (t.stages - 2), chain});
@@ -69,7 +73,7 @@ CostModel::Block CostModel::block(const MmaTile &t, bool async, bool widens, uns
   unsigned warps = t.threads() / 32;
   int64_t flops = 2ll * t.bm * t.bn * t.bk, steps = t.steps();
   // A warp's words are read once for each step that they are of.
-  int64_t left = t.turned() ? (int64_t)t.leftRows() * t.bk / 2 : t.leftRows() * t.rowBytes();
+  int64_t left = t.turned() && t.elementBytes == 2 ? (int64_t)t.leftRows() * t.bk / 2 : t.leftRows() * t.rowBytes();
   int64_t fragments = (int64_t)warps * (left + t.rightRows() * t.rowBytes()) + t.slabBytes();
   auto products = [&](const CardModel &c) { return per(flops, t.elementBytes == 1 ? c.int8() : c.mma); };
   auto full = [&, this](const CardModel &c) {

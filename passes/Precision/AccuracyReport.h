@@ -41,6 +41,7 @@ struct WeightAccuracy {
   bool fp8 = false;                     // which is no integer then
   int64_t group = 0;                    // of blocks, along k
   bool halfScales = false;              // of blocks: in FP16
+  bool int8Rows = false;                // of blocks: a scale a column, and what is multiplied may be INT8 as well
   bool calibrated = false;              // of blocks: by what products were given
   bool isTable = false;                 // rows are looked up in it
   std::optional<WideReason> reason;     // where it stayed as it was, or has more bits than it should

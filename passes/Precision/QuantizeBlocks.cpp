@@ -208,11 +208,14 @@ template <typename Numbers, typename F, bool Weighted>
 KT_INLINE Blocked quantize(const BlockFormat &blocks, const char *from, int64_t k, const float *importance, char *to,
                            int64_t channel, RoundingError &error) {
   Totals totals;
+  Floats ofColumn = {};
+  if (blocks.perColumn)
+    ofColumn = extremes(Source<F>{from, k});
   for (int64_t begin = 0; begin < k; begin += blocks.group, to += blocks.blockBytes()) {
     Source<F> source{from + begin * sizeof(Row<F>), std::min(blocks.group, k - begin)};
     if (any(__builtin_convertvector(largest<F>(source.from, source.rows, {}) >= F::kInfinity, Columns<int32_t>)))
       return Blocked::notFinite;
-    Floats extreme = extremes(source), scale;
+    Floats extreme = blocks.perColumn ? ofColumn : extremes(source), scale;
     if constexpr (Numbers::kBits == 4)
       scale = bestScales<F, Weighted>(source, extreme, importance ? importance + begin : nullptr);
     else

@@ -2,9 +2,9 @@
 //
 // Groups of a column's k's share a scale: w is about (q - 2^(bits - 1)) * s, in the layout of `#kt.blocks` without zero
 // points. The scale is rounded to the type that it is stored in before anything is divided by it. INT8: s = max|w| /
-// 127. INT4: q - 8 lies in -8 to 7, the scale has the sign that makes the element of largest magnitude a negative step,
-// and of several candidates, of which the larger ones cut that element off, the one that leaves the least sum of
-// squared errors is taken.
+// 127, of a group or of the whole column. INT4: q - 8 lies in -8 to 7, the scale has the sign that makes the element of
+// largest magnitude a negative step, and of several candidates, of which the larger ones cut that element off, the one
+// that leaves the least sum of squared errors is taken.
 //
 // As in QuantizeInt8.h all of it is IEEE's arithmetic in single precision, in an order of its own for each panel.
 //
@@ -23,6 +23,7 @@ struct BlockFormat {
   int64_t group = 128;    // a power of two from 16 to 256
   bool halfScales = true; // of FP16, else of FP32
   bool fp8 = false;       // numbers of E4M3, of 8 bits
+  bool perColumn = false; // of 8 bits: all groups of a column have one scale
 
   int64_t scaleBytes() const { return halfScales ? 2 : 4; }
   int64_t groupsOf(int64_t k) const { return (k + group - 1) / group; }

@@ -2,11 +2,12 @@
 //
 //   %r = matmul %x, %w {packed}                    ->   %r = matmul %x, %q {packed, blocks}
 //   %r = conv %x, %w epilogue { acc }              ->   %r = conv %x, %q epilogue { acc * s[n] }
+//   %r = matmul %x, %w {packed}                    ->   %r = matmul %x, %q {packed, blocks, int8_rows}
 //   generic { read %t[i, j] }                      ->   generic { read %q[i, j] * read %s[i] }
 //
 // Symmetric: a product's weights are blocks of INT8 or INT4, in which groups along k share a scale. Those of
 // convolutions are INT8 with a scale an output channel, applied once to the accumulator, and tables that are gathered
-// from with a scale an innermost row.
+// from with a scale an innermost row. Where products may round what they multiply as well, a column has one scale.
 //
 // What is to be quantised is found first, then quantised, then put in its place, which what loses too much is not.
 //
@@ -48,9 +49,10 @@ void scaleAccumulator(ConvOp op, Value scales) {
 
 class Quantizer {
 public:
-  Quantizer(QuantFormat format, ArrayRef<std::string> exclude, std::optional<double> minSignalToNoise,
+  Quantizer(QuantFormat format, bool int8Rows, ArrayRef<std::string> exclude, std::optional<double> minSignalToNoise,
             AccuracyReport *report, const InputMoments *moments)
-      : format(format), excluded(exclude), minSignalToNoise(minSignalToNoise), report(report), moments(moments) {}
+      : format(format), int8Rows(int8Rows), excluded(exclude), minSignalToNoise(minSignalToNoise), report(report),
+        moments(moments) {}
 
   LogicalResult run(func::FuncOp func) {
     PrecisionDemand demand(func);
@@ -90,6 +92,7 @@ private:
     Operation *op;
     unsigned operand;
     size_t weight;
+    bool beforeRouter;
   };
   /// A weight that some nodes read as it is, and why; of several reasons the first.
   struct Wide {
@@ -105,7 +108,7 @@ private:
         place.kept = KeptWide{WideReason::excluded, ("excluded by '" + *pattern + "'").str()};
     std::optional<BlockFormat> blocks;
     if (!place.kept && isa<MatmulOp>(op) && !place.isTable)
-      blocks = blocksOf(place);
+      blocks = blocksOf(place, int8Rows && !beforeRouter);
     NodeNames *nodes;
     if (place.kept) {
       nodes = &wide.try_emplace(constant, Wide{std::move(place), {}}).first->second.nodes;
@@ -121,15 +124,16 @@ private:
       if (beforeRouter)
         weights[it->second]->widen(
             {WideReason::router, "what it makes reaches a router: rounded to INT4 it would change what is chosen"});
-      uses.push_back({op, operand.getOperandNumber(), it->second});
+      uses.push_back({op, operand.getOperandNumber(), it->second, beforeRouter});
       nodes = &weights[it->second]->nodes;
     }
     forEachNode(op->getLoc(), [&](StringRef node) { nodes->insert(node); });
   }
 
   /// How a product's weight is stored first, unless it would be larger for it.
-  std::optional<BlockFormat> blocksOf(Int8Place &place) {
-    BlockFormat blocks = BlockFormat{format.bits, format.group, true, format.fp8}.fitting(place.layout->length);
+  std::optional<BlockFormat> blocksOf(Int8Place &place, bool perColumn) {
+    BlockFormat blocks =
+        BlockFormat{format.bits, format.group, true, format.fp8, perColumn}.fitting(place.layout->length);
     int64_t before = place.constant.contents().size() / place.layout->blocks();
     if (int64_t after = blocks.panelBytes(place.layout->length); after >= before) {
       place.kept = KeptWide{WideReason::small, llvm::formatv("too small: a depth of {0} would take {1} bytes for {2}",
@@ -249,14 +253,15 @@ private:
     if (use.operand >= firstBodyOperand(use.op))
       table(use.op, use.operand - firstBodyOperand(use.op), weight);
     else if (auto matmul = dyn_cast<MatmulOp>(use.op))
-      product(matmul, weight);
+      product(matmul, weight, use.beforeRouter);
     else
       convolution(cast<ConvOp>(use.op), weight);
   }
 
-  void product(MatmulOp op, QuantizedWeight &weight) {
+  void product(MatmulOp op, QuantizedWeight &weight, bool beforeRouter) {
     op.getRhsMutable().assign(weight.values);
     op.setBlocksAttr(weight.blocksAttr());
+    op.setInt8Rows(weight.takesInt8Rows() && !beforeRouter);
   }
 
   void convolution(ConvOp op, QuantizedWeight &weight) {
@@ -310,6 +315,7 @@ private:
   }
 
   QuantFormat format;
+  bool int8Rows; // of products
   NamePatterns excluded;
   std::optional<double> minSignalToNoise;
   AccuracyReport *report;      // null: nobody asks
@@ -344,8 +350,13 @@ struct QuantizeWeightsPass : kt::impl::QuantizeWeightsBase<QuantizeWeightsPass> 
           << group.getValue();
       return signalPassFailure();
     }
+    if (int8Rows && (bits != 8 || fp8)) {
+      emitError(UnknownLoc::get(&getContext()), "int8-rows: expected integers of 8 bits but got ")
+          << (fp8 ? "fp8" : "4 bits");
+      return signalPassFailure();
+    }
     std::optional<double> least = minSnr < 0 ? std::nullopt : std::optional<double>(minSnr);
-    Quantizer quantizer({bits, group, fp8}, llvm::to_vector(exclude), least, report, moments);
+    Quantizer quantizer({bits, group, fp8}, int8Rows, llvm::to_vector(exclude), least, report, moments);
     if (isGraph(getOperation()) && failed(quantizer.run(getOperation())))
       signalPassFailure();
   }

@@ -13,6 +13,10 @@ using namespace kt;
 namespace {
 
 constexpr int64_t kTaskElements = 1 << 16; // or a block, if that is larger: some 30 us of work
+/// A weight with a scale a column that has less signal to noise, in decibels, has scales for its groups, and its
+/// products' rows are not rounded: about what rows of Gaussian numbers lose is 40.
+constexpr double kLeastPerColumn = 30;
+
 using Scratch = SmallVector<char, 0>;
 
 /// A product's weights in blocks, a panel at a time.
@@ -123,6 +127,9 @@ bool QuantizedWeight::tryAgain(std::optional<double> asked) {
     scalesFit = true;
     blocks->halfScales = false;
     return true;
+  } else if (blocks && blocks->perColumn && signalToNoise() < std::max(kLeastPerColumn, least)) {
+    blocks->perColumn = false, blocks->halfScales = true;
+    return true;
   } else if (signalToNoise() < least) {
     std::string words =
         llvm::formatv("{0} loses too much: {1:f1} dB, less than {2:f1}", formatName(), signalToNoise(), least);
@@ -154,6 +161,7 @@ void QuantizedWeight::describe(WeightAccuracy &w) const {
   if (blocks) {
     w.form = WeightAccuracy::Form::blocks;
     w.bits = blocks->bits, w.fp8 = blocks->fp8, w.group = blocks->group, w.halfScales = blocks->halfScales;
+    w.int8Rows = takesInt8Rows();
     w.calibrated = blocks->bits == 4 && !importance.empty();
   }
   if (moreBits)

@@ -49,6 +49,8 @@ public:
   bool isStoredWithProduct() const { return tied && !tied->kept; }
   /// What it cost, with channels as the model has them; nothing where it could not be quantised.
   std::optional<RoundingLoss> accuracy() const;
+  /// Whether products of it may round their rows to INT8 as well.
+  bool takesInt8Rows() const { return !kept && blocks && blocks->perColumn; }
   /// How it is stored, for a report; the constants are there.
   void describe(WeightAccuracy &w) const;
   /// Makes `values` and, where those have none in them, `scales`, once.

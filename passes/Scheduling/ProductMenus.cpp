@@ -28,6 +28,12 @@ constexpr MmaTile kTurnedTiles[] = {
     {32, 128, 64, 1, 8, 8, 1, true},  {64, 64, 64, 1, 4, 8, 2, true},   {64, 128, 64, 1, 8, 8, 1, true},
     {128, 128, 64, 1, 8, 8, 1, true}, {256, 128, 64, 1, 8, 4, 1, true},
 };
+/// Of warpgroups with weights of integers, 64 columns each; as many bytes deep as all others.
+constexpr MmaTile kIntegerTiles[] = {
+    {32, 128, 64, 1, 8, 8, 1, true}, {64, 64, 64, 1, 4, 6, 2, true},   {64, 128, 64, 1, 8, 8, 1, true},
+    {128, 64, 64, 1, 4, 4, 2, true}, {128, 128, 64, 1, 8, 3, 2, true}, {128, 128, 64, 1, 8, 6, 1, true},
+    {256, 64, 64, 1, 4, 5, 1, true}, {256, 128, 64, 1, 8, 4, 1, true},
+};
 /// Of convolutions, whose threads keep where their rows lie in the image: few rows each, and shallow slabs.
 constexpr MmaTile kConvTiles[] = {{64, 64, 32, 2, 2, 4, 0}, {128, 64, 32, 2, 2, 4, 2}, {128, 128, 32, 2, 2, 3, 1}};
 /// Of operands that come an element at a time.
@@ -71,6 +77,11 @@ constexpr SimtTile kFew{16, 64, 32, 2, 4, 4}, kLarge{128, 128, 8, 8, 8}, kSmall{
 
 /// A stage that widens all weights pays from some rows on, and takes no more memory than this for them.
 constexpr int64_t kFewestWidened = 64, kMostWidenedBytes = 1 << 29;
+
+/// So does one that makes integers of all rows.
+constexpr int64_t kFewestQuantised = 64, kMostQuantisedBytes = 1 << 30;
+/// What lies between two launches that overlap, and a wait for the row and one for its largest magnitude. Not measured.
+constexpr int64_t kQuantisingNanoseconds = 1800;
 
 /// A norm's row by threads that do one after the other and wait for memory each time, and a further row at the same
 /// time. Until a block knows that it is the last one: an atomic addition; what blocks that share rows wait for one
@@ -209,9 +220,10 @@ void Menu::tensorCoreProducts(const Product &given, const CostModel &cost, const
   bool everywhere = tensorCores == TensorCorePriority::high, deep = given.canSplit(kLeastDepth);
   Expr many = everywhere ? number(1) : Expr::lt(number(16), given.m);
   auto tryTile = [&](const Product &p, MmaTile wanted, bool async, Expr guard, unsigned lanes, bool mayShare) {
-    // The same bytes hold twice the depth of integers.
+    // The same bytes hold twice the depth of integers. Left alone, ptxas saves registers for a fifth block of a first
+    // convolution's many taps, and spills.
     if (p.isInt8())
-      wanted.bk *= 2, wanted.elementBytes = 1;
+      wanted.bk *= 2, wanted.elementBytes = 1, wanted.minCtas = wanted.minCtas ? wanted.minCtas : 4;
     if (p.blocks)
       wanted.form = p.weightForm();
     std::optional<MmaTile> tile = MmaTile::get(wanted, model.sharedPerBlock());
@@ -227,6 +239,11 @@ void Menu::tensorCoreProducts(const Product &given, const CostModel &cost, const
     if (widened) {
       expected.time = expected.time + number(kStageNanoseconds) + cost.stream(given.rightBytes() + p.rightBytes(), 100);
       config = with(config, "widened", 1);
+    }
+    if (p.quantised) {
+      // Halves in, which the launch before has left in the second-level cache, and integers out.
+      expected.time = expected.time + number(kQuantisingNanoseconds) + cost.cached(p.m * p.k * 3);
+      config = with(config, "int8_rows", 1);
     }
     addProduct(tile->warpgroups ? path::kWgmma : path::kMma, config, p, cost, {tile->bm, tile->bn, tile->threads()},
                guard, expected);
@@ -249,8 +266,8 @@ void Menu::tensorCoreProducts(const Product &given, const CostModel &cost, const
                                                                   : ArrayRef(kElementsTile);
       SmallVector<MmaTile> all(tiles);
       // A warpgroup reads columns of its right side from panels only.
-      bool warpgroups = isExact(target) && model.capability() == 90 && p.left == Product::Left::strided && p.isHalf() &&
-                        (p.packed || p.rhsK.isConstant(1));
+      bool warpgroups = isExact(target) && model.capability() == 90 && p.left == Product::Left::strided &&
+                        (p.packed || (p.isHalf() && p.rhsK.isConstant(1)));
       auto tryAll = [&](const Product &p, ArrayRef<MmaTile> tiles, Expr guard) {
         for (const MmaTile &tile : tiles) {
           tryTile(p, tile, true, guard, level.lanes, false);
@@ -264,7 +281,11 @@ void Menu::tensorCoreProducts(const Product &given, const CostModel &cost, const
       if (!warpgroups || !p.blocks)
         tryAll(p, tiles, guard);
       if (warpgroups)
-        tryAll(p, p.blocks ? ArrayRef(kTurnedTiles) : ArrayRef(kWarpgroupTiles), guard);
+        tryAll(p,
+               p.blocks     ? ArrayRef(kTurnedTiles)
+               : p.isInt8() ? ArrayRef(kIntegerTiles)
+                            : ArrayRef(kWarpgroupTiles),
+               guard);
       // Of many rows a stage widens all weights first, where their halves are no more than a part of a card's memory.
       if (p.blocks && p.batch.empty()) {
         Product widened = p.widened();
@@ -273,6 +294,15 @@ void Menu::tensorCoreProducts(const Product &given, const CostModel &cost, const
         tryAll(widened, tiles, guard);
         if (warpgroups)
           tryAll(widened, kWarpgroupTiles, guard);
+      }
+      Product quantised = p.withQuantisedRows();
+      Alignment windows;
+      if (p.int8Rows && p.batch.empty() && quantised.canAlign(windows)) {
+        guard = allOf({copied, windows.condition(context), level.guard, many, Expr::lt(number(kFewestQuantised), p.m),
+                       Expr::lt(p.m * p.k, number(kMostQuantisedBytes))});
+        tryAll(quantised, tiles, guard);
+        if (warpgroups)
+          tryAll(quantised, kIntegerTiles, guard);
       }
     }
   // Whatever the guards above leave: rows that are not aligned to 16 bytes.

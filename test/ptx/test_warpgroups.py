@@ -184,6 +184,31 @@ class Layouts(unittest.TestCase):
         code += product(24, 'bf16', a='{%r30, %r31, %r32, %r33}') + COMMIT + WAIT
         np.testing.assert_array_equal(launch(code, image, [0, y.descriptor()], 24)[0], a @ b.T)
 
+    def test_integers(self):
+        random, ends = np.random.default_rng(5), {'s8': (-128, 127), 'u8': (0, 255)}
+        for left, right, columns, mode in (('s8', 's8', 24, 1), ('u8', 's8', 128, 1), ('s8', 'u8', 256, 2), ('u8', 'u8', 8, 1)):
+            a, b = (random.choice(ends[kind], (rows, 2 * DEPTH)).astype(np.int64) for kind, rows in ((left, ROWS), (right, columns)))
+            y = Tile(np.zeros((columns, DEPTH)), 0, mode, 0, 'f16')
+            y.bits = np.ascontiguousarray(b.astype(np.uint8)).view(np.uint16)
+            image = np.full(y.end + 2048, 0xFF, np.uint8)
+            y.write(image)
+            for t in range(128):  # as mma.m16n8k32 has them
+                row, k = t // 32 * 16 + t % 32 // 4, t % 4 * 4
+                image[y.end + 16 * t:y.end + 16 * t + 16] = np.concatenate([a[r, c:c + 4] for c in (k, k + 16) for r in (row, row + 8)]).astype(np.uint8)
+            code = stores(y.end) + FENCE + BARRIER + f'ld.global.v4.b32 {{%r30, %r31, %r32, %r33}}, [%rd5+{y.end}];\n' + START
+            one = (f'wgmma.mma_async.sync.aligned.m64n{columns}k32.s32.{left}.{right} {{{", ".join(PARTS[:columns // 2])}}}, {{%r30, %r31, %r32, %r33}}, '
+                   '%rd4, %p7;\n')
+            code += 'setp.ne.b32 %p7, 0, 0;\n' + one + 'setp.eq.b32 %p7, 0, 0;\n' + one + COMMIT + WAIT
+            with self.subTest(left=left, right=right, columns=columns):
+                got = launch(code, image, [0, y.descriptor()], columns)[0].view(np.int32)
+                np.testing.assert_array_equal(got, 2 * a @ b.T)
+
+    def test_unknown_integers(self):
+        for shape in ('m64n40k32.s32.s8.s8', 'm64n16k16.s32.s8.s8', 'm64n16k32.s32.s8.f16'):
+            with self.assertRaisesRegex(interp.PtxError, 'unknown product'):
+                code = START + f'wgmma.mma_async.sync.aligned.{shape} {{%r100, %r101}}, {{%r30, %r31, %r32, %r33}}, %rd4, %p1;\n'
+                launch(code, np.zeros(2048, np.uint8), [0, 0], 16)
+
     def test_pattern_that_begins_elsewhere(self):
         a, b = operands(8)
         image = np.full(16384, 0xFF, np.uint8)

@@ -11,6 +11,8 @@ from ptxtext import WARPGROUP
 from ptxtypes import PtxError, bf16_to_f32
 
 ROWS = 64
+INTEGER_COLUMNS = [8, 16, 24, *range(32, 257, 16)]
+SIGNS = {'s8': np.int8, 'u8': np.uint8}
 
 
 class Product:
@@ -121,6 +123,8 @@ class Warpgroups:
         self.read[b, p.cells], self.reader[b, p.cells] = self.epoch[b], -2
 
     def multiply(self, i, groups):
+        if '.s32.' in i.op:
+            return self.multiply_integers(i, groups)
         m = re.fullmatch(r'wgmma\.mma_async\.sync\.aligned\.(m64n(\d+)k16)\.f32\.(f16\.f16|bf16\.bf16)', i.op)
         if not m or int(m[2]) % 8 or not 8 <= int(m[2]) <= 256:
             raise PtxError('unknown product of a warpgroup')
@@ -143,6 +147,39 @@ class Warpgroups:
         self.accumulate(d, groups, self.uniform(use, np.bool_, groups, 'scale-d'), z)
         self.in_use[groups[:, None], cells] += 1
         self.products.append(Product(groups, self.committed[groups], roles, cells))
+
+    def multiply_integers(self, i, groups):
+        """Of 8 bits: both sides along the depth, 32 of it, and sums that wrap around."""
+        m = re.fullmatch(r'wgmma\.mma_async\.sync\.aligned\.(m64n(\d+)k32)\.s32\.([su]8)\.([su]8)', i.op)
+        if not m or int(m[2]) not in INTEGER_COLUMNS:
+            raise PtxError('unknown product of a warpgroup')
+        shape, columns, left, right = m[1], int(m[2]), SIGNS[m[3]], SIGNS[m[4]]
+        if len(i.args) != 4:
+            raise PtxError(f'a product of integers has 4 operands but got {len(i.args)}')
+        d, a, b, use = self.split(i.args[0]), *i.args[1:]
+        if len(d) != columns // 2:
+            raise PtxError(f'{columns} columns need {columns // 2} accumulators but got {len(d)}')
+        fragments = self.split(a) if a[0] == '{' else []
+        roles = {x: 'fragment' for x in fragments} | {x: shape for x in d}
+        self.claim_registers(groups, roles)
+        y, cells = self.integers(b, columns, groups, right)
+        if fragments:
+            v = np.ascontiguousarray(np.stack([self.held(x)[groups] for x in fragments], 2))
+            # As rows_of_fragments, with four neighbours in depth a register.
+            fours = v.view(left).reshape(len(groups), 4, 8, 4, 2, 2, 4)
+            x = fours.transpose(0, 1, 5, 2, 4, 3, 6).reshape(len(groups), ROWS, 2 * descriptors.DEPTH).astype(np.int64)
+        else:
+            x, more = self.integers(a, ROWS, groups, left)
+            cells = np.concatenate([cells, more], 1)
+        self.accumulate(d, groups, self.uniform(use, np.bool_, groups, 'scale-d'), x @ y.swapaxes(1, 2), np.uint32)
+        self.in_use[groups[:, None], cells] += 1
+        self.products.append(Product(groups, self.committed[groups], roles, cells))
+
+    def integers(self, descriptor, rows, groups, kind):
+        """Values [group, row, depth] of bytes, two of which are an element of 16 bits, and the cells that they are in."""
+        at = descriptors.element_addresses(self.uniform(descriptor, np.uint64, groups, 'a matrix descriptor'), rows, False)
+        bits, cells = self.product_reads(groups, at)
+        return np.ascontiguousarray(bits).view(kind).astype(np.int64), cells
 
     def claim_registers(self, groups, roles):
         if not self.fenced[groups].all():
@@ -183,11 +220,12 @@ class Warpgroups:
         # group, warp, row, pair, (upper depth, lower row), element
         return pairs.transpose(0, 1, 5, 2, 4, 3, 6).reshape(len(groups), ROWS, descriptors.DEPTH)
 
-    def accumulate(self, d, groups, use, z):
+    def accumulate(self, d, groups, use, z, kind=np.float32):
         """Accumulator j of a lane is of column 8 (j / 4) + j % 2 on, and eight rows further down where j & 2."""
         z = z.reshape(len(groups), 4, 2, 8, -1, 4, 2).transpose(4, 2, 6, 0, 1, 3, 5).reshape(len(d), len(groups), WARPGROUP)
         for x, sums in zip(d, z):
             old = self.held(x)
             new = old.copy()
-            new[groups] = (np.where(use[:, None], np.ascontiguousarray(old[groups]).view(np.float32), np.float32(0)) + sums).view(np.uint32)
+            before = np.where(use[:, None], np.ascontiguousarray(old[groups]).view(kind), kind(0))
+            new[groups] = (before + sums.astype(kind)).view(np.uint32)
             self.registers[x] = new.reshape(-1)

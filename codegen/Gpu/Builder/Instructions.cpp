@@ -137,14 +137,28 @@ void KernelBuilder::wgmmaCommit(Where where) {
   NVVM::WgmmaGroupSyncAlignedOp::create(b, loc);
 }
 
+/// Operands `from` on of inline PTX.
+static std::string list(size_t from, size_t count) {
+  std::string text;
+  for (size_t i = from; i < from + count; ++i)
+    text += (i > from ? ", $" : "$") + std::to_string(i);
+  return text;
+}
+
+Values KernelBuilder::wgmmaInt8(ValueRange a, bool aUnsigned, Value bs, bool bUnsigned, ValueRange acc, Where where) {
+  At here(*this, where);
+  auto element = [](bool isUnsigned) { return isUnsigned ? ".u8" : ".s8"; };
+  std::string text = "{ .reg .pred p; setp.eq.u32 p, 0, 0; wgmma.mma_async.sync.aligned.m64n" +
+                     std::to_string(2 * acc.size()) + "k32.s32" + element(aUnsigned) + element(bUnsigned) + " {" +
+                     list(0, acc.size()) + "}, {" + list(acc.size(), a.size()) + "}, $" +
+                     std::to_string(acc.size() + a.size()) + ", p; }";
+  Values operands(a);
+  operands.push_back(bs);
+  return assembly(text, "r,r,r,r,l", operands, acc);
+}
+
 Values KernelBuilder::wgmma(ValueRange a, Value bs, bool columns, ValueRange acc, Type type, Where where) {
   At here(*this, where);
-  auto list = [](size_t from, size_t count) {
-    std::string text;
-    for (size_t i = from; i < from + count; ++i)
-      text += (i > from ? ", $" : "$") + std::to_string(i);
-    return text;
-  };
   std::string element = type == f16 ? "f16" : "bf16", columnsOfB = std::to_string(2 * acc.size());
   bool registers = a.size() > 1;
   std::string left = list(acc.size(), a.size()), right = "$" + std::to_string(acc.size() + a.size());
@@ -166,7 +180,7 @@ Values KernelBuilder::assembly(StringRef text, StringRef inputs, ValueRange valu
   // Updated registers are results and, tied to them, the last operands.
   std::string constraints, tied;
   for (size_t i = 0; i < updated.size(); ++i)
-    constraints += "=f,", tied += std::to_string(i) + ",";
+    constraints += updated[i].getType() == f32 ? "=f," : "=r,", tied += std::to_string(i) + ",";
   constraints += inputs.str() + (inputs.empty() ? "" : ",") + tied + "~{memory}";
   Values operands(values);
   operands.append(updated.begin(), updated.end());

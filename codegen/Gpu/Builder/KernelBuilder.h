@@ -236,6 +236,10 @@ public:
   /// registers, which are the product's until the wait for its group. `columns`: neighbours of the right side in memory
   /// are its columns.
   Values wgmma(ValueRange a, Value b, bool columns, ValueRange acc, Type type, Where where = Where::current());
+  /// 64 x (2 acc.size()) x 32 of 8-bit integers with i32 accumulators, which wrap around: four registers of four, and a
+  /// descriptor of columns along k; unsigned ones where it is said.
+  Values wgmmaInt8(ValueRange a, bool aUnsigned, Value b, bool bUnsigned, ValueRange acc,
+                   Where where = Where::current());
   void wgmmaCommit(Where where = Where::current());
   /// Waits until at most `pending` groups are under way.
   Values wgmmaWait(unsigned pending, ValueRange acc, Where where = Where::current());

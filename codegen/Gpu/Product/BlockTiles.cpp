@@ -168,6 +168,39 @@ private:
   Value third, panel, words, scales, zeros;
 };
 
+/// Of words of 8 bits for products of integers: less their middle they are fragments, two windows of 16 k's a step.
+class IntegerFragments : public LeftFragments {
+public:
+  IntegerFragments(KernelBuilder &k, const MmaTile &t, unsigned at, const GemmProblem &p) : k(k), t(t), slab(k, t, p) {
+    Value lane = k.and_(k.tid(), 31), column = k.shl(k.shr(lane, 2), 1);
+    Value panel = k.mul(k.rem(k.shr(k.tid(), 5), t.warpCols), t.mi());
+    words = k.add(slab.chunkAt(panel, k.and_(lane, 3), k.shr(column, 2)), k.add(k.shl(k.and_(column, 2), 2), at));
+  }
+
+  Values fetch(Value slot, unsigned step) override {
+    constexpr unsigned kWindowBytes = 4 * kPanel * 4;
+    Value from = k.sptr(k.add(slot, words));
+    Values fetched;
+    for (unsigned i = 0; i < t.mi(); ++i)
+      for (unsigned half = 0; half < 2; ++half)
+        fetched.append(k.loadElements(k.gep(from, i * slab.panelWords + (step * 2 + half) * kWindowBytes), k.i32, 2));
+    return fetched;
+  }
+
+  SmallVector<Values> make(ValueRange fetched, unsigned step) override {
+    SmallVector<Values> all(t.mi());
+    for (auto [i, word] : llvm::enumerate(fetched))
+      all[i / 4].push_back(k.xor_(word, k.c((int32_t)0x80808080)));
+    return all;
+  }
+
+private:
+  KernelBuilder &k;
+  const MmaTile &t;
+  Slab slab;
+  Value words;
+};
+
 class BlockFetch : public SlabFetch {
 public:
   BlockFetch(KernelBuilder &k, const GemmProblem &p, Value base) : SlabFetch(k), p(p), blocks(k, p.blocks), base(base) {
@@ -200,6 +233,8 @@ std::unique_ptr<TileSource> kt::gpu::blockSlabs(KernelBuilder &k, const MmaTile 
 
 std::unique_ptr<LeftFragments> kt::gpu::blockFragments(KernelBuilder &k, const MmaTile &t, unsigned at,
                                                        const GemmProblem &p) {
+  if (t.elementBytes == 1)
+    return std::make_unique<IntegerFragments>(k, t, at, p);
   return std::make_unique<BlockFragments>(k, t, at, p);
 }
 

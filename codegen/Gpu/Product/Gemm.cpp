@@ -11,16 +11,18 @@ void GemmProblem::widen() {
   static_cast<Product &>(*this) = widened();
 }
 
-Expr GemmProblem::widenedBytes() const {
-  return widenedFrom ? Expr::ceilDiv(n, number(kPanel)) * k * (2 * kPanel) : number(0);
+Expr GemmProblem::stagedBytes() const {
+  return quantisedFrom ? quantisedBytes(*this)
+         : widenedFrom ? Expr::ceilDiv(n, number(kPanel)) * k * (2 * kPanel)
+                       : number(0);
 }
 
 Value kt::gpu::partialsOf(KernelBuilder &k, const GemmProblem &p) {
-  return p.widenedFrom ? k.gep(k.workspace(), k.ext(k.size(p.widenedBytes()))) : k.workspace();
+  return p.isStaged() ? k.gep(k.workspace(), k.ext(k.size(p.stagedBytes()))) : k.workspace();
 }
 
 Value kt::gpu::factorBase(KernelBuilder &k, const GemmProblem &p, unsigned factor, ArrayRef<Value> batch) {
-  if (factor == 1 && p.widenedFrom)
+  if (factor ? (bool)p.widenedFrom : p.quantisedFrom.has_value())
     return k.workspace();
   Value offset = batchOffset(k, batch, factor ? p.rhsBatch : p.lhsBatch);
   Value operand = p.op->getOperand(factor);

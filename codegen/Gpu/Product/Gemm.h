@@ -28,10 +28,16 @@ struct GemmProblem : Product {
   /// start: these are the product's right side.
   BlocksAttr widenedFrom;
 
+  /// Set where a stage before it makes integers of the rows, at the workspace's start, with a scale each.
+  std::optional<Product> quantisedFrom;
+
   /// Reads panels of the left side's type instead of blocks.
   void widen();
-  /// Bytes of those panels.
-  Expr widenedBytes() const;
+  /// Reads such integers.
+  void quantiseRows();
+  /// Bytes of what a stage before the product makes in the workspace.
+  Expr stagedBytes() const;
+  bool isStaged() const { return widenedFrom || quantisedFrom; }
 };
 
 /// Emits the epilogue region and the stores. `lanes` neighbours along n are given at once.
@@ -54,6 +60,13 @@ Value factorBase(KernelBuilder &k, const GemmProblem &p, unsigned factor, ArrayR
 Value partialsOf(KernelBuilder &k, const GemmProblem &p);
 /// Adds the stage that makes the panels of a product's `widenedFrom`.
 llvm::LogicalResult addWideningStage(KernelSink &sink, artifact::Variant &variant, const GemmProblem &p);
+/// Adds the stage that makes integers of a product's rows (QuantisedRows.cpp), and how many bytes those and their
+/// scales are. The depth is a multiple of 16.
+llvm::LogicalResult addQuantisingStage(KernelSink &sink, artifact::Variant &variant, const GemmProblem &p);
+Expr quantisedBytes(const GemmProblem &p);
+Value quantisedScales(KernelBuilder &k, const GemmProblem &p);
+/// A tile's sums of integers times the scales of rows and columns, [mi][ni][4] of f32.
+Values scaledSums(KernelBuilder &k, const MmaTile &t, const GemmProblem &p, ArrayRef<Value> sums, Value m0, Value n0);
 /// Elements from the left side's first row to row `row`.
 Value rowOffset(KernelBuilder &k, const GemmProblem &p, Value row);
 /// Batch indices and the element offset that they give with these strides.
@@ -79,16 +92,6 @@ public:
 /// Where one thread's fragments of an operand lie in its tile.
 enum class Layout { RowMajorK, RowMajorN, Panels };
 
-/// Integers of 8 bits whose neighbours in memory are columns (IntegerTensorCore.cpp). In which row of its tile a k
-/// lies:
-Value int8Row(KernelBuilder &k, Value row);
-/// Which of 32 k's this lane gives ldmatrix the address of.
-Value int8FragmentRow(KernelBuilder &k);
-/// The fragments of 16 columns, two registers each, of the four that ldmatrix brought: the first has the even columns.
-Values int8Fragments(KernelBuilder &k, ArrayRef<Value> loaded);
-/// Whether two fragments side by side have their columns by turns, for that reason.
-bool columnsTakeTurns(const MmaTile &t, Layout bLayout);
-
 /// How a thread gets its fragments of the left factor that is not made of elements: those of step `step` of a slab are
 /// made of what it fetched from shared memory.
 class LeftFragments {
@@ -97,6 +100,18 @@ public:
   virtual Values fetch(Value slot, unsigned step) = 0;
   virtual SmallVector<Values> make(ValueRange fetched, unsigned step) = 0;
 };
+
+/// Integers of 8 bits whose neighbours in memory are columns (IntegerTensorCore.cpp). In which row of its tile a k
+/// lies:
+Value int8Row(KernelBuilder &k, Value row);
+/// Which of 32 k's this lane gives ldmatrix the address of.
+Value int8FragmentRow(KernelBuilder &k);
+/// The fragments of 16 columns, two registers each, of the four that ldmatrix brought: the first has the even columns.
+Values int8Fragments(KernelBuilder &k, ArrayRef<Value> loaded);
+/// Packed panels of integers as the left factor: slabs are `at` a slot.
+std::unique_ptr<LeftFragments> int8PanelFragments(KernelBuilder &k, const MmaTile &t, unsigned at);
+/// Whether two fragments side by side have their columns by turns, for that reason.
+bool columnsTakeTurns(const MmaTile &t, Layout bLayout);
 
 /// The factors of a tile, and where in a slot each has its part of a slab.
 struct Factors {

@@ -15,7 +15,8 @@
 //
 // Weights stay as they are packed for all other kernels, copies are asynchronous, and it is half a permutation for each
 // instruction of the tensor cores in the largest tiles. A fragment has every other column of sixteen, so that a lane's
-// sums of two are of four neighbours.
+// sums of two are of four neighbours. For warpgroups the weights are the left factor: both registers are rows of one
+// fragment.
 //
 //===----------------------------------------------------------------------===//
 
@@ -42,6 +43,43 @@ Values kt::gpu::int8Fragments(KernelBuilder &k, ArrayRef<Value> loaded) {
     for (unsigned half = 0; half < 2; ++half)
       all.push_back(k.permute(loaded[half * 2], loaded[half * 2 + 1], selector));
   return all;
+}
+
+namespace {
+
+/// As a left factor a fragment has the even columns of sixteen in its upper eight rows and the odd ones below.
+class PanelFragments : public LeftFragments {
+public:
+  PanelFragments(KernelBuilder &k, const MmaTile &t, unsigned at) : k(k), t(t) {
+    Value panel = k.mul(k.rem(k.shr(k.tid(), 5), t.warpCols), t.mi());
+    place = k.add(k.shl(k.add(k.mul(panel, t.bk), int8Row(k, int8FragmentRow(k))), 4), at);
+  }
+  Values fetch(Value slot, unsigned step) override {
+    Value from = k.sptr(k.add(slot, place));
+    Values fetched;
+    for (unsigned i = 0; i < t.mi(); ++i)
+      fetched.append(k.ldmatrix4(k.gep(from, i * t.bk * 16 + step * 512), true));
+    return fetched;
+  }
+  SmallVector<Values> make(ValueRange fetched, unsigned step) override {
+    SmallVector<Values> all;
+    for (unsigned i = 0; i < t.mi(); ++i) {
+      Values f = int8Fragments(k, Values(fetched.slice(i * 4, 4)));
+      all.push_back({f[0], f[2], f[1], f[3]});
+    }
+    return all;
+  }
+
+private:
+  KernelBuilder &k;
+  const MmaTile &t;
+  Value place;
+};
+
+} // namespace
+
+std::unique_ptr<LeftFragments> kt::gpu::int8PanelFragments(KernelBuilder &k, const MmaTile &t, unsigned at) {
+  return std::make_unique<PanelFragments>(k, t, at);
 }
 
 bool kt::gpu::columnsTakeTurns(const MmaTile &t, Layout bLayout) {

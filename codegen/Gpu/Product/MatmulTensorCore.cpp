@@ -33,6 +33,14 @@ LogicalResult kt::gpu::buildMatmulTensorCore(KernelSink &sink, const GemmProblem
       return p.op->emitError() << "no kernel for " << sink.candidate << ": expected weights in blocks to widen";
     p.widen();
   }
+  if (sink.configured("int8_rows")) {
+    Alignment vectors = sink.alignment();
+    bool rounds = p.int8Rows && p.batch.empty() && p.isHalf() && p.canAlign(vectors);
+    p.quantiseRows();
+    if (vectors = sink.alignment(); !rounds || !p.canAlign(vectors))
+      return p.op->emitError() << "no kernel for " << sink.candidate
+                               << ": expected aligned rows of halves, a multiple of 16 long, that may be rounded";
+  }
   std::string why;
   std::optional<MmaTile> tile = mmaTileOf(sink.candidate, &why);
   if (!tile)
@@ -42,11 +50,11 @@ LogicalResult kt::gpu::buildMatmulTensorCore(KernelSink &sink, const GemmProblem
     return p.op->emitError() << "no kernel for " << sink.candidate << ": expected blocks as the weights have them";
   bool split = (bool)sink.candidate.getSplits();
   KernelBuilder k(sink.kernel, sink.entryName(),
-                  {t.threads(), t.minCtas, split || p.widenedFrom, split || followOf(sink, p) != Follow::stage});
+                  {t.threads(), t.minCtas, split || p.isStaged(), split || followOf(sink, p) != Follow::stage});
   Type type = p.lhsType;
   Alignment copies = sink.alignment(), stores = sink.alignment();
   bool aligned = sink.configured("async") && p.canAlign(copies), int8 = t.elementBytes == 1;
-  if (int8 ? !p.isInt8() || !(aligned || p.lhsTiles) : !p.isHalf())
+  if (int8 ? !p.isInt8() || !(aligned || p.lhsTiles) || (t.turned() && !p.packed) : !p.isHalf())
     return p.op->emitError() << "no kernel for " << sink.candidate << ": of " << p.lhsType << " and " << p.rhsType
                              << (aligned ? "" : ", which are not aligned to 16 bytes");
   GemmEpilogue epilogue(k, p);
@@ -82,6 +90,12 @@ LogicalResult kt::gpu::buildMatmulTensorCore(KernelSink &sink, const GemmProblem
     factors.left = blockSlabs(k, t, b.base, n0, p);
     factors.leftAt = t.rowsBytes();
     factors.fragments = blockFragments(k, t, factors.leftAt, p);
+    factors.right = std::move(rows);
+    factors.rightLayout = Layout::RowMajorK;
+  } else if (t.turned()) {
+    factors.left = bytePanels(k, t.bn, t.bk, t.threads(), b);
+    factors.leftAt = t.rowsBytes();
+    factors.fragments = int8PanelFragments(k, t, factors.leftAt);
     factors.right = std::move(rows);
     factors.rightLayout = Layout::RowMajorK;
   } else {
@@ -125,10 +139,13 @@ LogicalResult kt::gpu::buildMatmulTensorCore(KernelSink &sink, const GemmProblem
                                         : emitMainLoop(k, t, factors, p, k0, slabs, wait);
   m0 = k.load(k.sptr(shared - 16), k.i32, 4);
   n0 = k.load(k.sptr(shared - 12), k.i32, 4);
+  if (p.quantised)
+    acc = scaledSums(k, t, p, acc, m0, n0);
   emitTileEpilogue(k, t, p, epilogue, acc, factors.rightLayout, batch, m0, n0, stores, lanes, partial);
   finishTile(k, sink, p, epilogue, {t.bm, t.bn, t.threads()}, split, k.ctaX(), m0, n0, stores, lanes);
 
   return addProduct(sink, p, k,
-                    family.str() + " " + t.str() + (aligned ? "" : " unaligned") + (p.widenedFrom ? " widened" : ""),
+                    family.str() + " " + t.str() + (aligned ? "" : " unaligned") + (p.widenedFrom ? " widened" : "") +
+                        (p.quantised ? " quantised rows" : ""),
                     {t.bm, t.bn, t.threads()}, t.sharedBytes());
 }

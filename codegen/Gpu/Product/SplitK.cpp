@@ -50,11 +50,11 @@ LogicalResult kt::gpu::addProduct(KernelSink &sink, const GemmProblem &p, Kernel
     variant.schedule += " split";
     Expr isSplit = Expr::lt(sink.one(), splits);
     variant.workspace =
-        sink.pool.add(p.widenedBytes() + Expr::select(isSplit, splits * p.m * p.paddedColumns() * 4, none));
+        sink.pool.add(p.stagedBytes() + Expr::select(isSplit, splits * p.m * p.paddedColumns() * 4, none));
     counters = rowTiles(p, t) * columnTiles(p, t) * p.batches() * 4;
   }
-  if (p.widenedFrom && !splits)
-    variant.workspace = sink.pool.add(p.widenedBytes());
+  if (p.isStaged() && !splits)
+    variant.workspace = sink.pool.add(p.stagedBytes());
   Follow follow = followOf(sink, p);
   if (follow != Follow::stage)
     variant.schedule += follow == Follow::sharing ? ", blocks share the norm" : ", last block normalizes";
@@ -72,6 +72,8 @@ LogicalResult kt::gpu::addProduct(KernelSink &sink, const GemmProblem &p, Kernel
     variant.schedule += ", " + product;
   }
   if (p.widenedFrom && failed(addWideningStage(sink, variant, p)))
+    return failure();
+  if (p.quantisedFrom && failed(addQuantisingStage(sink, variant, p)))
     return failure();
   if (failed(sink.addStage(variant, k, {blocks, splits ? splits : sink.one(), sink.one()}, sharedBytes)))
     return failure();

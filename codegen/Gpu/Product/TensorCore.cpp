@@ -216,7 +216,7 @@ SmallVector<Value> kt::gpu::emitMainLoop(KernelBuilder &k, const MmaTile &t, Fac
   k.barrier();
   SmallVector<Values> fa = fragments.loadA(first, 0), fb = fragments.loadB(first, 0);
   unsigned mi = t.mi(), ni = t.ni(), numAcc = mi * ni * 4, numA = mi * 4, numB = ni / 2 * 4;
-  Values inits(numAcc, k.zero(p.accType));
+  Values inits(numAcc, k.zero(t.elementBytes == 1 ? k.i32 : p.accType));
   append(inits, fa);
   append(inits, fb);
   inits.append(stateA);

@@ -40,7 +40,8 @@ std::unique_ptr<TileSource> int8Panels(KernelBuilder &k, unsigned columns, unsig
 /// Weights in blocks from column `firstColumn` on, as they lie in memory.
 std::unique_ptr<TileSource> blockSlabs(KernelBuilder &k, const MmaTile &t, Value base, Value firstColumn,
                                        const GemmProblem &p);
-/// What they are, in the other side's type, as fragments of the left factor; slabs are `at` a slot.
+/// What they are, in the other side's type or as the integers that they are, as fragments of the left factor; slabs are
+/// `at` a slot.
 std::unique_ptr<LeftFragments> blockFragments(KernelBuilder &k, const MmaTile &t, unsigned at, const GemmProblem &p);
 /// Any strides and alignment, an element at a time, into a tile of rows along k.
 std::unique_ptr<TileSource> plainRows(KernelBuilder &k, unsigned rows, unsigned bk, unsigned threads,

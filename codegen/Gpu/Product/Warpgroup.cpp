@@ -3,7 +3,8 @@
 // Four warps multiply 64 rows with all columns of a tile straight from shared memory, asynchronously: while one slab is
 // under way, threads copy a later one and begin the next. The tiles are those of the other tensor-core loop, whose
 // swizzles are what the instruction's descriptors call 128 bytes for rows along k and 32 bytes for panels. Of weights
-// in blocks the warps make fragments in registers, of 64 columns; the rows are the other factor.
+// in blocks, and of integers, which the instruction reads along k alone, the warps make fragments in registers, of 64
+// columns; the rows are the other factor.
 //
 //===----------------------------------------------------------------------===//
 
@@ -21,7 +22,7 @@ int64_t descriptorOf(unsigned leading, unsigned stride, int64_t swizzle) {
   return (int64_t)(leading >> 4) << 16 | (int64_t)(stride >> 4) << 32 | swizzle << 62;
 }
 
-/// Where the sides of a slab are for one warpgroup, and what a step of 16 k's adds to an address.
+/// Where the sides of a slab are for one warpgroup, and what a step of 32 bytes of k's adds to an address.
 struct Side {
   Value offset; // from the slot
   int64_t fixed = 0;
@@ -31,13 +32,13 @@ struct Side {
 Side leftSide(KernelBuilder &k, const MmaTile &t) {
   // One lane speaks for the warp, so that the assembler sees that all have the same.
   Value group = k.shuffleIdx(k.shr(k.tid(), 7), k.c(0));
-  return {k.mul(group, 64 * t.bk * 2), descriptorOf(16, 8 * t.bk * 2, 1), 32};
+  return {k.mul(group, 64 * t.rowBytes()), descriptorOf(16, 8 * t.rowBytes(), 1), 32};
 }
 
 Side rightSide(KernelBuilder &k, const MmaTile &t, Layout layout, unsigned start) {
   if (layout == Layout::Panels)
     return {k.c(start), descriptorOf(t.bk * 32, 8 * 32, 3), 16 * 32};
-  return {k.c(start), descriptorOf(16, 8 * t.bk * 2, 1), 32};
+  return {k.c(start), descriptorOf(16, 8 * t.rowBytes(), 1), 32};
 }
 
 Value descriptor(KernelBuilder &k, const Side &side, Value slot) {
@@ -49,7 +50,7 @@ Value descriptor(KernelBuilder &k, const Side &side, Value slot) {
 SmallVector<Value> kt::gpu::emitWarpgroupLoop(KernelBuilder &k, const MmaTile &t, Factors &factors,
                                               const GemmProblem &p, Value k0, Value slabs, function_ref<void()> wait) {
   TileSource &a = *factors.left, &b = *factors.right;
-  unsigned slotBytes = factors.slotBytes, steps = t.bk / 16, numAcc = t.ni() * 4;
+  unsigned slotBytes = factors.slotBytes, steps = t.steps(), numAcc = t.ni() * 4;
   Value first = k.shared(), end = k.add(first, t.stages * slotBytes);
   auto bump = [&](Value slot) {
     Value next = k.add(slot, slotBytes);
@@ -89,7 +90,10 @@ SmallVector<Value> kt::gpu::emitWarpgroupLoop(KernelBuilder &k, const MmaTile &t
   if (factors.constantWeights)
     wait();
   copyFirst(!leftFirst, true);
-  Values inits(numAcc, k.cf(0));
+  bool int8 = t.elementBytes == 1;
+  // Of a share that has no slab no barrier below is met, and what is in shared memory is read behind the loop.
+  k.barrier();
+  Values inits(numAcc, k.zero(int8 ? k.i32 : k.f32));
   inits.append(stateA);
   inits.append(stateB);
   inits.push_back(first);
@@ -119,7 +123,8 @@ SmallVector<Value> kt::gpu::emitWarpgroupLoop(KernelBuilder &k, const MmaTile &t
         acc = k.wgmmaWait(steps - 1, acc);
         Values fragment = factors.fragments->make(fetched[s], s)[0];
         k.wgmmaFence();
-        acc = k.wgmma(fragment, rightOf(s), columns, acc, p.lhsType);
+        acc = int8 ? k.wgmmaInt8(fragment, p.isUnsigned(1), rightOf(s), p.isUnsigned(0), acc)
+                   : k.wgmma(fragment, rightOf(s), columns, acc, p.lhsType);
         k.wgmmaCommit();
       }
     } else {

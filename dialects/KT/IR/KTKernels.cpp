@@ -82,7 +82,11 @@ static LogicalResult verifyCandidate(KernelOp kernel, CandidateAttr candidate,
                                   << product->getName();
     Type left = cast<SymTensorType>(product->getOperand(0).getType()).getElementType(),
          right = cast<SymTensorType>(product->getOperand(1).getType()).getElementType();
-    if ((left.isInteger(8) && right.isInteger(8)) != (tile->elementBytes == 1))
+    auto matmul = dyn_cast<MatmulOp>(product);
+    bool rounds = configured(candidate, "int8_rows");
+    if (rounds && (!matmul || !matmul.getInt8Rows()))
+      return kernel.emitOpError() << "expected a product with int8_rows for a candidate that rounds its rows";
+    if ((rounds || (left.isInteger(8) && right.isInteger(8))) != (tile->elementBytes == 1))
       return kernel.emitOpError() << "expected a tile of " << left << " and " << right << " but got one of elements of "
                                   << tile->elementBytes << " bytes";
   }

@@ -123,11 +123,14 @@ def KT_MatmulOp : KT_ComputeOp<"matmul", ["bodies", "numFactors", "epilogueRegio
     Packed weights of few bits are `blocks`, [n ceildiv 16 * parts, k ceildiv group, bytes of a block] of bytes. Factors are the weights that they stand for, each in
     the accumulator's precision or in that of lhs.
 
+    With `int8_rows` a row of lhs may be rounded to integers of 8 bits: its largest magnitude is 127 steps, and integers are multiplied. Weights are blocks of 8 bits without
+    zero points then, and all blocks of a column have one scale.
+
     `epilogue` arguments: an accumulator for each part, `extras`, result indices; it yields the result's element.
   }];
   let arguments = (ins KT_SymTensorType:$lhs, KT_SymTensorType:$rhs, Variadic<KT_SymTensorType>:$extras,
                        AffineMapArrayAttr:$maps, KT_ExprAttr:$depth, UnitAttr:$packed, OptionalAttr<KT_ViewArrayAttr>:$views,
-                       DefaultValuedAttr<I64Attr, "1">:$parts, OptionalAttr<KT_BlocksAttr>:$blocks);
+                       DefaultValuedAttr<I64Attr, "1">:$parts, OptionalAttr<KT_BlocksAttr>:$blocks, UnitAttr:$int8_rows);
   let results = (outs KT_SymTensorType:$result);
   let regions = (region SizedRegion<1>:$epilogue);
   let assemblyFormat = [{

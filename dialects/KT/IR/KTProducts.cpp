@@ -118,6 +118,12 @@ LogicalResult MatmulOp::verify() {
   }
   if (!getBlocks() && failed(verifyFactors(*this, types[0], types[1], getPacked())))
     return failure();
+  auto blocks = getBlocksAttr();
+  if (getInt8Rows() && (!blocks || blocks.getBits() != 8 || blocks.getZeros() || blocks.getFp8())) {
+    InFlightDiagnostic error = emitOpError() << "expected int8_rows beside blocks of integers of 8 bits without zero "
+                                                "points but got ";
+    return blocks ? error << blocks : error << "none";
+  }
   SmallVector<Type> accumulators(getParts(), accumulatorType());
   return verifyBody(*this, getEpilogue(), "epilogue", accumulators, getExtras(), types[2].getRank(),
                     types[2].scalarType());

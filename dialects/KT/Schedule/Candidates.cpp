@@ -21,7 +21,7 @@ DictionaryAttr kt::makeConfig(MLIRContext *context, const MmaTile &t, bool async
                                       {"stages", {t.stages}},
                                       {"min_ctas", {t.minCtas}},
                                       {"async", {async}}};
-  if (t.turned())
+  if (t.form.bits)
     entries.push_back({"blocks", {t.form.bits, t.form.group, t.form.headerBytes, t.form.zeros}});
   if (t.elementBytes != 2)
     entries.push_back({"bytes", {t.elementBytes}});

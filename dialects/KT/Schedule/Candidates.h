@@ -24,7 +24,8 @@ constexpr llvm::StringLiteral kAll[] = {kSmCount, kSharedPerBlock, kCapability, 
 namespace path {
 constexpr llvm::StringLiteral kMma = "mma", // products on tensor cores: `tile` (m, n, k), `warps` (rows, columns),
                                             // `stages`, `min_ctas`, `async` (copies of 16 aligned bytes), `bytes`
-                                            // (1 of an element, of integers; else 2)
+                                            // (1 of an element, of integers; else 2); what stages before it make:
+                                            // `widened` weights, `int8_rows`
     kWgmma = "wgmma",                       // the same by warpgroups of four warps
     kSimt = "simt",                         // products and attention on CUDA cores; products: `tile`, `thread` (rows,
                                             // columns), `min_ctas`, `vectors`

@@ -56,6 +56,7 @@ Product kt::analyzeMatmul(MatmulOp op) {
   p.accType = op.accumulatorType();
   p.packed = op.getPacked();
   p.blocks = op.getBlocksAttr();
+  p.int8Rows = op.getInt8Rows();
   unsigned numBatch = op.numBatch(), m = numBatch, n = m + 1, k = m + 2;
   p.m = op.extent(m), p.n = op.extent(n), p.k = op.getDepth();
   p.parts = op.getParts(), p.resultColumns = p.n;
@@ -138,15 +139,26 @@ Product Product::widened() const {
   return product;
 }
 
+Product Product::withQuantisedRows() const {
+  Product product = *this;
+  product.quantised = true;
+  product.lhsType = IntegerType::get(m.context(), 8);
+  product.lhsM = k, product.lhsK = number(1), product.lhsOffset = number(0);
+  product.lhsRows.clear();
+  return product;
+}
+
 bool Product::isHalf() const {
   bool half = lhsType.isF16() || lhsType.isBF16();
   return half && (rhsType == lhsType || blocks || (packed && rhsType.isInteger(8)));
 }
 
-bool Product::isInt8() const { return accType.isInteger(32) && lhsType.isInteger(8) && rhsType.isInteger(8); }
+bool Product::isInt8() const {
+  return quantised || (accType.isInteger(32) && lhsType.isInteger(8) && rhsType.isInteger(8));
+}
 
 bool Product::isUnsigned(unsigned factor) const {
-  return cast<SymTensorType>(op->getOperand(factor).getType()).getElementType().isUnsignedInteger();
+  return !quantised && cast<SymTensorType>(op->getOperand(factor).getType()).getElementType().isUnsignedInteger();
 }
 
 bool Product::canSplit(int64_t least) const {

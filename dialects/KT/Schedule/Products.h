@@ -26,7 +26,9 @@ struct Product {
   unsigned numExtras = 0;
   mlir::Type lhsType, rhsType, accType; // scalar types
   bool packed = false;
-  BlocksAttr blocks; // of packed weights of few bits; else null
+  BlocksAttr blocks;      // of packed weights of few bits; else null
+  bool int8Rows = false;  // rows may be rounded to integers of 8 bits
+  bool quantised = false; // and are: they are integers, and a scale for each is beside them
   Left left = Left::strided;
   Expr m, n, k;
   /// With several parts, n counts the columns of all their panels, which take turns; the result has `resultColumns`.
@@ -51,6 +53,8 @@ struct Product {
   Expr rightBytes() const;
   /// The same product of panels of what its blocks stand for, in the left side's type.
   Product widened() const;
+  /// The same product of rows of integers, one behind the other in memory of their own.
+  Product withQuantisedRows() const;
   Expr number(int64_t v) const { return Expr::constant(m.context(), v); }
   /// The left side's strides between rows: one, or one a part of m.
   llvm::SmallVector<Expr> rowStrides() const;

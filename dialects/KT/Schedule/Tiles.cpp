@@ -85,22 +85,24 @@ std::optional<MmaTile> MmaTile::get(MmaTile t, int64_t shared, std::string *why)
   if (!c.ok(why))
     return std::nullopt;
   checkRows(c, "the left side", t.bm, t.rowBytes() / 16, t.threads());
-  if (t.turned()) {
-    c.require(t.elementBytes == 2, "weights in blocks become halves");
+  if (t.form.bits) {
+    c.require(t.elementBytes == 2 || (t.form.bits == 8 && !t.form.zeros),
+              "of weights in blocks those of 8 bits without zero points are multiplied as integers");
     WordOrder order{t.form.bits, t.form.group};
     c.require(t.bk >= order.window(),
               "slabs of " + number(t.bk) + ", expected whole windows of " + number(order.window()) + " weights");
+  } else if (t.turned()) {
+    checkPanels(c, t.bn, t.bk, t.threads(), 1);
   } else {
     checkRows(c, "the right side", t.bn, t.rowBytes() / 16, t.threads());
     checkRows(c, "a right side of columns", t.bk, t.bn * t.elementBytes / 16, t.threads());
-    // Where a k of integers lies in its tile is said of sixteen.
-    c.require(t.elementBytes == 2 || t.threads() / (t.bn / 16) % 16 == 0,
-              number(t.threads()) + " threads take no whole sixteen k's of " + number(t.bn) + " columns at a time");
     for (unsigned units = 1; units <= t.elementBytes; ++units) // halves may come from weights of 8 bits
       checkPanels(c, t.bn, t.bk, t.threads(), units);
   }
+  // Where a k of integers lies in its tile is said of sixteen.
+  c.require(t.elementBytes == 2 || t.form.bits || t.threads() / (t.bn / 16) % 16 == 0,
+            number(t.threads()) + " threads take no whole sixteen k's of " + number(t.bn) + " columns at a time");
   if (t.warpgroups) {
-    c.require(t.elementBytes == 2, "warpgroups multiply halves alone");
     // One instruction takes 64 rows of the left factor, all of the right one and rows of 128 bytes that are swizzled as
     // they lie in the slabs.
     unsigned warps = t.turned() ? t.warpCols : t.warpRows;
@@ -109,7 +111,8 @@ std::optional<MmaTile> MmaTile::get(MmaTile t, int64_t shared, std::string *why)
                          : "warpgroups of four warps have 64 rows and all columns");
     c.require(t.rightRows() <= 256,
               number(t.rightRows()) + (t.turned() ? " rows" : " columns") + " of a warpgroup, expected at most 256");
-    c.require(t.bk == 64, "slabs of " + number(t.bk) + " for warpgroups, expected 64");
+    unsigned depth = 128 / t.elementBytes;
+    c.require(t.bk == depth, "slabs of " + number(t.bk) + " for warpgroups, expected " + number(depth));
     c.require(t.stages >= 3, "a warpgroup reads one slab while the next ones arrive, expected 3 stages or more");
   }
   unsigned registers = t.registers();
@@ -140,7 +143,7 @@ int64_t MmaTile::sharedBytes() const {
 std::string MmaTile::str() const {
   return "tile=" + number(bm) + "x" + number(bn) + "x" + number(bk) + " warps=" + number(warpRows) + "x" +
          number(warpCols) + " stages=" + number(stages) + (warpgroups ? " wgmma" : "") +
-         (elementBytes == 1 ? " int8" : "") + (turned() ? " int" + number(form.bits) : "");
+         (elementBytes == 1 ? " int8" : "") + (form.bits ? " int" + number(form.bits) : "");
 }
 
 std::optional<SimtTile> SimtTile::get(SimtTile t, unsigned accBytes, int64_t shared, std::string *why) {

@@ -46,7 +46,9 @@ struct WeightForm {
 /// integers of 8 bits, of which a fragment of as many bytes holds twice the depth.
 ///
 /// Weights in blocks are the left factor, whose fragments come from registers: slabs have them as they lie in memory,
-/// and who multiplies them makes halves of them. The rows are the right factor then, and the tile is `turned`.
+/// and who multiplies them makes halves of them. The rows are the right factor then, and the tile is `turned`. So are
+/// those of integers: of blocks of 8 bits whose scales are a column's, which need no more than their middle taken off,
+/// and of panels, whose neighbours are columns, where warpgroups read what is in shared memory along k alone.
 struct MmaTile {
   unsigned bm = 0, bn = 0, bk = 0, warpRows = 0, warpCols = 0, stages = 0, minCtas = 0;
   bool warpgroups = false;
@@ -57,7 +59,7 @@ struct MmaTile {
   static std::optional<MmaTile> get(MmaTile wanted, int64_t shared, std::string *why = nullptr);
 
   unsigned threads() const { return warpRows * warpCols * 32; }
-  bool turned() const { return form.bits; }
+  bool turned() const { return form.bits || (warpgroups && elementBytes == 1); }
   /// What of the factors a warp multiplies, and how many of its 16x8 accumulator fragments that is, down and across.
   unsigned leftRows() const { return turned() ? bn / warpCols : bm / warpRows; }
   unsigned rightRows() const { return turned() ? bm / warpRows : bn / warpCols; }
@@ -70,8 +72,8 @@ struct MmaTile {
   /// blocks, and what makes slabs whole lines of swizzled rows.
   int64_t slabBytes() const { return turned() ? rowsBytes() + blocksBytes() : (int64_t)(bm + bn) * rowBytes(); }
   unsigned rowsBytes() const { return bm * rowBytes(); }
-  unsigned headers() const { return std::max(bk / form.group, 1u); } // of a panel
-  unsigned wordBytes() const { return bn * bk * form.bits / 8; }
+  unsigned headers() const { return elementBytes == 1 ? 0 : std::max(bk / form.group, 1u); } // of a panel
+  unsigned wordBytes() const { return bn * bk * (form.bits ? form.bits : 8) / 8; }
   unsigned blocksBytes() const {
     return (wordBytes() + bn / kPanel * headers() * form.headerBytes + 1023) / 1024 * 1024;
   }

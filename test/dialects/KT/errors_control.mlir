@@ -497,6 +497,19 @@ kt.kernel @integers_have_tiles_of_bytes ["p0"] attributes {candidates = [#kt.can
 
 // -----
 
+// expected-error @+1 {{'kt.kernel' op expected a product with int8_rows for a candidate that rounds its rows}}
+kt.kernel @who_may_not_round ["p0"] attributes {candidates = [#kt.candidate<"sm_89" "mma" {bytes = 1 : i64, int8_rows = 1 : i64, tile = array<i64: 64, 64, 128>, warps = array<i64: 2, 2>, stages = 4, blocks = array<i64: 8, 64, 32, 0>}>]} computes {
+^bb0(%a: !kt.tensor<[p0, 64] x f16>, %b: !kt.tensor<[2, 1, 1056] x ui8>):
+  %r = kt.matmul %a, %b {maps = [affine_map<(m, n, k) -> (m, k)>, affine_map<(m, n, k) -> (n, k)>, affine_map<(m, n, k) -> (m, n)>], depth = #kt.expr<64>, packed, blocks = #kt.blocks<bits = 8, group = 64, scale = f16, zeros = false>}
+      : !kt.tensor<[p0, 64] x f16>, !kt.tensor<[2, 1, 1056] x ui8> -> !kt.tensor<[p0, 32] x f32> epilogue {
+  ^bb0(%acc: f32, %i: index, %j: index):
+    kt.yield %acc : f32
+  }
+  kt.yield %r : !kt.tensor<[p0, 32] x f32>
+}
+
+// -----
+
 // expected-error @+1 {{'kt.kernel' op expected a tile of 'ui8' and 'i8' but got one of elements of 2 bytes}}
 kt.kernel @halves_have_tiles_of_halves ["p0"] attributes {candidates = [#kt.candidate<"sm_89" "mma" {tile = array<i64: 64, 64, 64>, warps = array<i64: 2, 2>, stages = 4}>]} computes {
 ^bb0(%a: !kt.tensor<[p0, 64] x ui8>, %b: !kt.tensor<[2, 64, 16] x i8>):

@@ -124,3 +124,28 @@ func.func @dequantize_zeros(%q: !kt.tensor<[3, 2, 16] x ui8>, %s: !kt.tensor<[3,
   %w = kt.dequantize %q, %s zeros %z : !kt.tensor<[3, 2] x i8> {bits = 4 : i64, group = 32 : i64} : !kt.tensor<[3, 2, 16] x ui8>, !kt.tensor<[3, 2] x f16> -> !kt.tensor<[3, 64] x f16>
   return
 }
+
+// -----
+
+func.func @int8_rows_of_few_bits(%a: !kt.tensor<[m, 64] x f32>, %b: !kt.tensor<[1, 2, 288] x ui8>) {
+  // expected-error @+1 {{'kt.matmul' op expected int8_rows beside blocks of integers of 8 bits without zero points but got #kt.blocks<bits = 4, group = 32, scale = f16, zeros = false>}}
+  %r = kt.matmul %a, %b {depth = #kt.expr<64>, maps = [affine_map<(m, n, k) -> (m, k)>, affine_map<(m, n, k) -> (n, k)>, affine_map<(m, n, k) -> (m, n)>], packed, int8_rows,
+       blocks = #kt.blocks<bits = 4, group = 32, scale = f16, zeros = false>}
+       : !kt.tensor<[m, 64] x f32>, !kt.tensor<[1, 2, 288] x ui8> -> !kt.tensor<[m, 16] x f32> epilogue {
+  ^bb0(%acc: f32, %i0: index, %i1: index):
+    kt.yield %acc : f32
+  }
+  return
+}
+
+// -----
+
+func.func @int8_rows_of_panels(%a: !kt.tensor<[m, 64] x f32>, %b: !kt.tensor<[1, 64, 16] x i8>) {
+  // expected-error @+1 {{'kt.matmul' op expected int8_rows beside blocks of integers of 8 bits without zero points but got none}}
+  %r = kt.matmul %a, %b {depth = #kt.expr<64>, maps = [affine_map<(m, n, k) -> (m, k)>, affine_map<(m, n, k) -> (n, k)>, affine_map<(m, n, k) -> (m, n)>], packed, int8_rows}
+       : !kt.tensor<[m, 64] x f32>, !kt.tensor<[1, 64, 16] x i8> -> !kt.tensor<[m, 16] x f32> epilogue {
+  ^bb0(%acc: f32, %i0: index, %i1: index):
+    kt.yield %acc : f32
+  }
+  return
+}

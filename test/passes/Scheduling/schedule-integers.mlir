@@ -12,8 +12,6 @@
 #mn = affine_map<(m, n, k) -> (m, n)>
 
 // LOW-NOT: "mma"
-// Warpgroups multiply halves.
-// HOPPER-NOT: "wgmma"
 
 module attributes {kt.bounds = {rows = array<i64: 4096, 8192>}} {
 
@@ -26,6 +24,9 @@ module attributes {kt.bounds = {rows = array<i64: 4096, 8192>}} {
 // ALL-LABEL: kt.kernel @aligned
 // ALL-SAME: "mma" {async = 1 : i64, bytes = 1 : i64, min_ctas = 1 : i64, stages = 4 : i64, tile = array<i64: 16, 64, 256>
 // ALL-SAME: tile = array<i64: 256, 128, 64>
+// Warpgroups have 64 columns each, of slabs of 128 bytes.
+// HOPPER-LABEL: kt.kernel @aligned
+// HOPPER-SAME: "wgmma" {async = 1 : i64, bytes = 1 : i64, min_ctas = 1 : i64, stages = 8 : i64, tile = array<i64: 32, 128, 128>, warps = array<i64: 1, 8>}
 kt.kernel @aligned ["p0"] computes {
 ^bb0(%a: !kt.tensor<[p0, 4096] x ui8>, %b: !kt.tensor<[256, 4096, 16] x i8>):
   %r = kt.matmul %a, %b {maps = [#mk, #nk, #mn], depth = #kt.expr<4096>, packed}
@@ -67,6 +68,8 @@ kt.kernel @wider ["p0"] computes {
 }
 
 // Taps in chunks of 16 channels, and of 8, which come an element at a time.
+// HOPPER-LABEL: kt.kernel @taps
+// HOPPER-NOT: "wgmma"
 // ALL-LABEL: kt.kernel @taps
 // ALL-SAME: "mma" {async = 1 : i64, bytes = 1 : i64, {{[^}]*}}tile = array<i64: 64, 64, 64>
 kt.kernel @taps ["p0", "p1"] computes {

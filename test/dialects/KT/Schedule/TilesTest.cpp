@@ -77,6 +77,29 @@ TEST(MmaTile, BlocksAreTheLeftFactor) {
   EXPECT_EQ(whyNot(w, sharedPerBlock(90)), "warpgroups of four warps have 64 columns and all rows");
 }
 
+TEST(MmaTile, IntegersAreTheLeftFactorOfWarpgroups) {
+  MmaTile t{128, 128, 128, 1, 8, 6, 1, true, 1};
+  EXPECT_EQ(whyNot(t, sharedPerBlock(90)), "");
+  EXPECT_TRUE(t.turned());
+  EXPECT_EQ(t.mi(), 1u);
+  EXPECT_EQ(t.ni(), 16u);
+  EXPECT_EQ(t.blocksBytes(), 128u * 128);
+  EXPECT_EQ(t.str(), "tile=128x128x128 warps=1x8 stages=6 wgmma int8");
+  t.bk = 64;
+  EXPECT_EQ(whyNot(t, sharedPerBlock(90)), "slabs of 64 for warpgroups, expected 128");
+  // Of blocks no scale of a group comes along.
+  t.bk = 128, t.form = {0, 8, 128, 32, false};
+  EXPECT_EQ(whyNot(t, sharedPerBlock(90)), "");
+  EXPECT_EQ(t.blocksBytes(), 128u * 128);
+  EXPECT_EQ(t.str(), "tile=128x128x128 warps=1x8 stages=6 wgmma int8 int8");
+  t.form.zeros = true;
+  EXPECT_EQ(whyNot(t, sharedPerBlock(90)),
+            "of weights in blocks those of 8 bits without zero points are multiplied as integers");
+  t.form = {0, 4, 128, 32, false};
+  EXPECT_EQ(whyNot(t, sharedPerBlock(90)),
+            "of weights in blocks those of 8 bits without zero points are multiplied as integers");
+}
+
 TEST(SimtTile, EachConstraintIsNamed) {
   std::string why;
   EXPECT_TRUE(SimtTile::get({16, 64, 32, 2, 4, 4}, 4, kAda, &why)) << why;

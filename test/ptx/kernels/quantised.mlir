@@ -1,0 +1,63 @@
+// RUN: kt-opt %s | kt-opt - -o /dev/null
+//
+// kt.matmul whose rows may be rounded to integers: depths that are no whole slabs and that a run decides, two parts. p0 is the number of rows.
+
+#mk = affine_map<(m, n, k) -> (m, k)>
+#nk = affine_map<(m, n, k) -> (n, k)>
+#mn = affine_map<(m, n, k) -> (m, n)>
+
+kt.kernel @int8_rows_f16_72_336 ["p0"] computes {
+^bb0(%a: !kt.tensor<[p0, 336] x f16>, %b: !kt.tensor<[5, 3, 2080] x ui8>):
+  %r = kt.matmul %a, %b {maps = [#mk, #nk, #mn], depth = #kt.expr<336>, packed, int8_rows, blocks = #kt.blocks<bits = 8, group = 128, scale = f16, zeros = false>}
+      : !kt.tensor<[p0, 336] x f16>, !kt.tensor<[5, 3, 2080] x ui8> -> !kt.tensor<[p0, 72] x f16> epilogue {
+  ^bb0(%acc0: f32, %i0: index, %i1: index):
+    %e = arith.truncf %acc0 : f32 to f16
+    kt.yield %e : f16
+  }
+  kt.yield %r : !kt.tensor<[p0, 72] x f16>
+}
+
+kt.kernel @int8_rows_f16_41_128 ["p0"] computes {
+^bb0(%a: !kt.tensor<[p0, 128] x f16>, %b: !kt.tensor<[3, 1, 2080] x ui8>):
+  %r = kt.matmul %a, %b {maps = [#mk, #nk, #mn], depth = #kt.expr<128>, packed, int8_rows, blocks = #kt.blocks<bits = 8, group = 128, scale = f16, zeros = false>}
+      : !kt.tensor<[p0, 128] x f16>, !kt.tensor<[3, 1, 2080] x ui8> -> !kt.tensor<[p0, 41] x f32> epilogue {
+  ^bb0(%acc0: f32, %i0: index, %i1: index):
+    kt.yield %acc0 : f32
+  }
+  kt.yield %r : !kt.tensor<[p0, 41] x f32>
+}
+
+kt.kernel @int8_rows_bf16_40_2064 ["p0"] computes {
+^bb0(%a: !kt.tensor<[p0, 2064] x bf16>, %b: !kt.tensor<[3, 17, 2080] x ui8>):
+  %r = kt.matmul %a, %b {maps = [#mk, #nk, #mn], depth = #kt.expr<2064>, packed, int8_rows, blocks = #kt.blocks<bits = 8, group = 128, scale = f16, zeros = false>}
+      : !kt.tensor<[p0, 2064] x bf16>, !kt.tensor<[3, 17, 2080] x ui8> -> !kt.tensor<[p0, 40] x f32> epilogue {
+  ^bb0(%acc0: f32, %i0: index, %i1: index):
+    kt.yield %acc0 : f32
+  }
+  kt.yield %r : !kt.tensor<[p0, 40] x f32>
+}
+
+kt.kernel @int8_rows_parts_f16_72_208 ["p0"] computes {
+^bb0(%a: !kt.tensor<[p0, 208] x f16>, %b: !kt.tensor<[10, 2, 2080] x ui8>):
+  %r = kt.matmul %a, %b {maps = [#mk, #nk, #mn], depth = #kt.expr<208>, packed, parts = 2, int8_rows, blocks = #kt.blocks<bits = 8, group = 128, scale = f16, zeros = false>}
+      : !kt.tensor<[p0, 208] x f16>, !kt.tensor<[10, 2, 2080] x ui8> -> !kt.tensor<[p0, 72] x f16> epilogue {
+  ^bb0(%acc0: f32, %acc1: f32, %i0: index, %i1: index):
+    %zero = arith.constant 0.0 : f32
+    %relu = arith.maximumf %acc0, %zero : f32
+    %both = arith.mulf %relu, %acc1 : f32
+    %e = arith.truncf %both : f32 to f16
+    kt.yield %e : f16
+  }
+  kt.yield %r : !kt.tensor<[p0, 72] x f16>
+}
+
+kt.kernel @int8_rows_any_depth ["p0", "p1", "p2"] computes {
+^bb0(%a: !kt.tensor<[p0, p1 * 8] x f16>, %b: !kt.tensor<[2, p2, 2080] x ui8>):
+  %r = kt.matmul %a, %b {maps = [#mk, #nk, #mn], depth = #kt.expr<p1 * 8>, packed, int8_rows, blocks = #kt.blocks<bits = 8, group = 128, scale = f16, zeros = false>}
+      : !kt.tensor<[p0, p1 * 8] x f16>, !kt.tensor<[2, p2, 2080] x ui8> -> !kt.tensor<[p0, 24] x f16> epilogue {
+  ^bb0(%acc: f32, %i0: index, %i1: index):
+    %e = arith.truncf %acc : f32 to f16
+    kt.yield %e : f16
+  }
+  kt.yield %r : !kt.tensor<[p0, 24] x f16>
+}
