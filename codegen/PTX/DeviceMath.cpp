@@ -10,6 +10,8 @@
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/IR/Builders.h"
+#include "mlir/IR/Matchers.h"
+#include <cmath>
 
 using namespace mlir;
 using namespace kt;
@@ -76,6 +78,29 @@ void kt::gpu::expandDeviceMath(ModuleOp module) {
     op->getResult(0).replaceAllUsesWith(r);
     op->erase();
   }
+}
+
+void kt::gpu::multiplyRoundedQuotients(ModuleOp module) {
+  constexpr float kLeast = 0x1p-60f, kMost = 0x1p60f, kSafe = 0x1p127f;
+  module.walk([&](arith::DivFOp op) {
+    APFloat constant(0.0f);
+    if (!op.getType().isF32() || !matchPattern(op.getRhs(), m_ConstantFloat(&constant)) || !op->hasOneUse() ||
+        !isa<math::RoundEvenOp>(*op->user_begin()))
+      return;
+    float divisor = constant.convertToFloat();
+    if (!(std::abs(divisor) >= kLeast && std::abs(divisor) <= kMost))
+      return;
+    Expander e(op);
+    Value x = op.getLhs(), inverse = e.f(1 / divisor), less = e.f(-divisor);
+    Value first = arith::MulFOp::create(e.b, e.loc, x, inverse), q = first;
+    for (unsigned step = 0; step < 2; ++step)
+      q = math::FmaOp::create(e.b, e.loc, math::FmaOp::create(e.b, e.loc, less, q, x), inverse, q);
+    // What is infinite, or no number, leaves nothing to be corrected.
+    Value magnitude = math::AbsFOp::create(e.b, e.loc, first);
+    Value finite = arith::CmpFOp::create(e.b, e.loc, arith::CmpFPredicate::OLT, magnitude, e.f(kSafe));
+    op.replaceAllUsesWith(arith::SelectOp::create(e.b, e.loc, finite, q, first).getResult());
+    op.erase();
+  });
 }
 
 bool kt::gpu::isContinuous(ModuleOp module) {

@@ -24,6 +24,12 @@ llvm::LogicalResult lowerToLLVMDialect(mlir::ModuleOp module, bool halfResults);
 bool isContinuous(mlir::ModuleOp module);
 /// Makes divisions of f32 ones that are within two units in the last place, in a fifth of the instructions.
 void approximateDivisions(mlir::ModuleOp module);
+/// Quotients of single precision by a constant that are then rounded to integers, as quantisation does, become products
+/// and fused multiply-adds with the same result (Markstein): the first product is within two units, each correction of
+/// it by its exact remainder within one and then the nearest. Remainders of numbers below 2^-103 may not be exact,
+/// whose quotients are nearly nothing and round to zero; quotients above 2^127 stay within two units. The instructions
+/// of a division leave their fast path for zeros, of which there are many behind an activation.
+void multiplyRoundedQuotients(mlir::ModuleOp module);
 /// Rewrites math functions that PTX has no instruction for.
 void expandDeviceMath(mlir::ModuleOp module);
 /// Makes what operations say of files and lines into LLVM's debug locations, which become `.file` and `.loc`.

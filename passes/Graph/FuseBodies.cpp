@@ -128,6 +128,53 @@ bool wastesLittle(GenericOp producer, ReadOp read, Operation *consumer, const Bo
   return ratio && ratio->asConstant() && *ratio->asConstant() <= kMostWasted;
 }
 
+/// The product or convolution whose epilogue may make what `v` is.
+Operation *productBehind(Value v) {
+  auto direct = [](Value v) -> Operation * {
+    v = throughReshapes(v);
+    auto op = v.getDefiningOp<ComputeOpInterface>();
+    // What was inlined into its reader is there until the pass ends.
+    auto isLive = [](Operation *user) { return !isOpTriviallyDead(user); };
+    return op && op.epilogueRegion() && llvm::count_if(v.getUsers(), isLive) == 1 ? op.getOperation() : nullptr;
+  };
+  if (Operation *op = direct(v))
+    return op;
+  if (auto generic = throughReshapes(v).getDefiningOp<GenericOp>())
+    for (Value input : generic.getInputs())
+      if (Operation *op = direct(input))
+        return op;
+  return nullptr;
+}
+
+/// Whether one body alone reads what `op` makes, where it is cheap enough to be made, or is once constants are folded.
+bool joinsItsReaders(GenericOp op) {
+  return op.getResult().hasOneUse() && bodyCost(op.getBody()) <= 2 * kCheapCost &&
+         llvm::all_of(op.getResult().getUses(), [](OpOperand &use) {
+           Operation *reader = use.getOwner();
+           return !bodiesOf(reader).empty() && use.getOperandNumber() >= firstBodyOperand(reader);
+         });
+}
+
+/// Integers of 8 bits that a product's epilogue makes are a quarter of the sums that they are made of: those are not
+/// stored for the sake of who reads the integers, unless that is the product's epilogue as well. Elementwise work is
+/// that of the last product that it reads, a reduction is none's. What widens the integers joins who reads it first.
+bool isStoredNarrow(GenericOp producer, Operation *consumer) {
+  if (!producer.getResult().getType().getElementType().isInteger(8))
+    return false;
+  Operation *product = productBehind(producer.getResult());
+  Expr elements = producer.getResult().getType().numElements();
+  if (!product || cast<SymTensorType>(product->getResult(0).getType()).elementBytes() == 1 ||
+      cast<SymTensorType>(product->getResult(0).getType()).numElements() != elements)
+    return false;
+  auto generic = dyn_cast<GenericOp>(consumer);
+  if (!generic || generic.getResult().getType().numElements() != elements || joinsItsReaders(generic))
+    return true;
+  return llvm::any_of(generic.getInputs(), [&](Value v) {
+    Operation *other = productBehind(v);
+    return other && other != product && product->isBeforeInBlock(other);
+  });
+}
+
 /// May `producer` be evaluated at each read of it in `consumer`?
 bool shouldInline(GenericOp producer, Operation *consumer, unsigned number, bool onlyUser) {
   unsigned cost = bodyCost(producer.getBody());
@@ -153,6 +200,8 @@ bool shouldInline(GenericOp producer, Operation *consumer, unsigned number, bool
     auto def = v.getDefiningOp<ComputeOpInterface>();
     return def && def.epilogueRegion() && v.hasOneUse() && cast<SymTensorType>(v.getType()).numElements() == elements;
   });
+  if (isStoredNarrow(producer, consumer))
+    return false;
   // Reading two tensors where one would do costs more than the arithmetic saves.
   unsigned wholeReads = 0;
   for (Value v : producer.getInputs())

@@ -233,10 +233,24 @@ void absorb(Operation *producer, GenericOp consumer, Value view) {
   cleanBodyOperands(producer);
 }
 
+/// Whether another product's result that `consumer` alone reads is wider than `result`, such as sums beside what was
+/// quantised: that product takes the work, so that they are not stored.
+bool isForAnother(GenericOp consumer, Value result) {
+  auto type = cast<SymTensorType>(result.getType());
+  return llvm::any_of(consumer.getInputs(), [&](Value v) {
+    auto other = v.getDefiningOp<ComputeOpInterface>();
+    auto wide = cast<SymTensorType>(v.getType());
+    return other && other.epilogueRegion() && v.hasOneUse() && wide.elementBytes() > type.elementBytes() &&
+           wide.numElements() == type.numElements() && isa<MatmulOp, ConvOp>(other);
+  });
+}
+
 bool fuse(Operation *producer) {
   Value result = producer->getResult(0), view;
   GenericOp consumer = onlyGenericUser(result, view);
   if (!consumer || consumer->getBlock() != producer->getBlock())
+    return false;
+  if (cast<SymTensorType>(result.getType()).getElementType().isInteger(8) && isForAnother(consumer, result))
     return false;
   if (llvm::range_size(cast<ComputeOpInterface>(producer).epilogueRegion()->front()) +
               llvm::range_size(consumer.getBody().front()) >

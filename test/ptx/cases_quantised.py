@@ -47,6 +47,15 @@ def rows_of(kind, m, k):
     return Tensor(v, kind)
 
 
+def quotients():
+    """Numbers whose quotients are near halves between integers, and such as are no numbers, infinite, very small and very large."""
+    divisors = np.array([0.0456720628, 1.99999988, 3, -1.17549435e-10], np.float32)
+    halves = (np.arange(-300, 300) + 0.5)[:, None, None] * divisors.astype(np.float64)[:, None]
+    near = np.float32(halves) + np.spacing(np.float32(np.abs(halves))) * np.arange(-3, 4)
+    ends = np.float32([0, -0.0, np.inf, -np.inf, np.nan, 1e-45, 1e-38, -3e-32, 1e-20, 7e37, 1e30])
+    return np.concatenate([near.astype(np.float32).ravel(), ends, np.random.default_rng(2).standard_normal(4000).astype(np.float32) * 50]), divisors
+
+
 def quantised_cases():
     def case(name, kind, out, n, depths, parts=1, rows=ROWS, only='quantised rows', **more):
         runs = []
@@ -68,6 +77,10 @@ def quantised_cases():
              case('int8_rows_parts_f16_72_208', 'f16', 'f16', 72, 208, 2)]
     hopper = [case('int8_rows_f16_72_336', 'f16', 'f16', 72, 336, rows=(70, 130)), case('int8_rows_bf16_40_2064', 'bf16', 'f32', 40, 2064, rows=(67,), order=ONE_BY_ONE),
               case('int8_rows_parts_f16_72_208', 'f16', 'f16', 72, 208, 2, rows=(260,))]
+    x, divisors = quotients()
+    with np.errstate(all='ignore'):
+        rounded = np.rint(x[:, None] / divisors)
+    cases.append(Case('rounded_quotients', [((len(x),), [Tensor(x, 'f32')], [Tensor(rounded, 'f32')])], 1e-60, check=lambda ints, kernel, ptx: 'divides' if 'div.rn' in ptx else None))
     for c in hopper:
         c.name, c.target, c.only = f'{c.name}_warpgroups', 'sm_90a', 'wgmma.*quantised rows'
     return cases + hopper

@@ -61,3 +61,35 @@ kt.kernel @int8_rows_any_depth ["p0", "p1", "p2"] computes {
   }
   kt.yield %r : !kt.tensor<[p0, 24] x f16>
 }
+
+// Quotients that are rounded to integers, by constants.
+kt.kernel @rounded_quotients ["p0"] computes {
+^bb0(%x: !kt.tensor<[p0] x f32>):
+  %r = kt.generic ins(%x : !kt.tensor<[p0] x f32>) -> !kt.tensor<[p0, 4] x f32> {
+  ^bb0(%v: !kt.tensor<[p0] x f32>, %i: index, %j: index):
+    %a = arith.constant 0.0456720628 : f32
+    %b = arith.constant 1.99999988 : f32
+    %c = arith.constant 3.0 : f32
+    %d = arith.constant -1.17549435e-10 : f32
+    %n = kt.read %v[%i] : !kt.tensor<[p0] x f32> -> f32
+    %qa = arith.divf %n, %a : f32
+    %qb = arith.divf %n, %b : f32
+    %qc = arith.divf %n, %c : f32
+    %qd = arith.divf %n, %d : f32
+    %ra = math.roundeven %qa : f32
+    %rb = math.roundeven %qb : f32
+    %rc = math.roundeven %qc : f32
+    %rd = math.roundeven %qd : f32
+    %one = arith.constant 1 : index
+    %two = arith.constant 2 : index
+    %zero = arith.constant 0 : index
+    %is0 = arith.cmpi eq, %j, %zero : index
+    %is1 = arith.cmpi eq, %j, %one : index
+    %is2 = arith.cmpi eq, %j, %two : index
+    %r2 = arith.select %is2, %rc, %rd : f32
+    %r1 = arith.select %is1, %rb, %r2 : f32
+    %r0 = arith.select %is0, %ra, %r1 : f32
+    kt.yield %r0 : f32
+  }
+  kt.yield %r : !kt.tensor<[p0, 4] x f32>
+}
