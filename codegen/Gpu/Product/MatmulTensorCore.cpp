@@ -118,7 +118,7 @@ LogicalResult kt::gpu::buildMatmulTensorCore(KernelSink &sink, const GemmProblem
   // Where two blocks fit on a multiprocessor, some would get two of a launch that comes early, and others none. What
   // passes through registers would hold them until the wait is over.
   bool overlaps = t.sharedBytes() > kHalfOfMostShared,
-       copied = (p.blocks ? factors.left : factors.right)->lookahead == 0;
+       copied = (factors.fragments ? factors.left : factors.right)->lookahead == 0;
   factors.constantWeights = overlaps && p.packed && !p.widenedFrom && copied;
   Value slabs = k.size(Expr::ceilDiv(p.k, p.number(t.bk))), k0 = k.c(0), partial;
   if (split) {
