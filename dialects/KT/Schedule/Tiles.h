@@ -141,8 +141,8 @@ struct GemvTile {
   unsigned keptDepth() const { return (kept + warps * unit() - 1) / (warps * unit()) * (warps * unit()); }
   unsigned keptPitch() const { return keptDepth() * 2 + (form.bits ? 16 : 64); }
   unsigned keptBytes() const { return kept ? rows * keptPitch() : 0; }
-  /// Bytes of weights that a block has on their way.
-  unsigned onTheWay() const { return warps * ahead * unitBytes(); }
+  /// Bytes of weights that a block has on their way while it multiplies others.
+  unsigned onTheWay() const { return warps * (mma ? ahead - 1 : ahead) * unitBytes(); }
   /// Elements between two rows of a warp's sums in shared memory.
   unsigned pitch() const { return columns() + 4; }
   /// The sums of all warps, or what a norm behind the product needs. The ring comes behind them: it is being filled for
