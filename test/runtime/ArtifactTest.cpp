@@ -232,7 +232,7 @@ TEST(Artifact, MisalignedVectorsAreRefused) {
   const auto *model = reinterpret_cast<const flatbuffers::Table *>(fb::GetModel(metadata.data()));
   const auto *exprs = fb::GetModel(metadata.data())->exprs();
   std::vector<std::byte> copy(4 + exprs->size() * sizeof(fb::Expr));
-  std::memcpy(copy.data(), exprs, copy.size());
+  std::memcpy(copy.data(), static_cast<const void *>(exprs), copy.size());
   size_t field = model->GetAddressOf(fb::Model::VT_EXPRS) - reinterpret_cast<const uint8_t *>(metadata.data());
   metadata.resize(alignUp(metadata.size(), 8));
   uint32_t offset = metadata.size() - field;

@@ -271,7 +271,9 @@ Type SymTensorType::parse(AsmParser &parser) {
     return {};
   SMLoc loc = parser.getCurrentLocation();
   StringRef word;
-  if (failed(parser.parseOptionalKeyword(&word)) || !(element = elementNamed(parser.getContext(), word)))
+  if (succeeded(parser.parseOptionalKeyword(&word)))
+    element = elementNamed(parser.getContext(), word);
+  if (!element)
     return parser.emitError(loc, "expected an element type, a number that kt knows"), Type();
   if (parser.parseGreater())
     return {};
