@@ -30,9 +30,9 @@ constexpr MmaTile kTurnedTiles[] = {
 };
 /// Of warpgroups with weights of integers, 64 columns each; as many bytes deep as all others.
 constexpr MmaTile kIntegerTiles[] = {
-    {32, 128, 64, 1, 8, 8, 1, true}, {64, 64, 64, 1, 4, 6, 2, true},   {64, 128, 64, 1, 8, 8, 1, true},
-    {128, 64, 64, 1, 4, 4, 2, true}, {128, 128, 64, 1, 8, 3, 2, true}, {128, 128, 64, 1, 8, 6, 1, true},
-    {256, 64, 64, 1, 4, 5, 1, true}, {256, 128, 64, 1, 8, 4, 1, true},
+    {32, 128, 64, 1, 8, 8, 1, true},  {64, 64, 64, 1, 4, 6, 2, true},   {64, 128, 64, 1, 8, 8, 1, true},
+    {128, 64, 64, 1, 4, 4, 2, true},  {128, 128, 64, 1, 8, 6, 1, true}, {256, 64, 64, 1, 4, 5, 1, true},
+    {256, 128, 64, 1, 8, 4, 1, true},
 };
 /// Of convolutions, whose threads keep where their rows lie in the image: few rows each, and shallow slabs.
 constexpr MmaTile kConvTiles[] = {{64, 64, 32, 2, 2, 4, 0}, {128, 64, 32, 2, 2, 4, 2}, {128, 128, 32, 2, 2, 3, 1}};

@@ -227,8 +227,13 @@ SmallVector<Value> kt::gpu::emitMainLoop(KernelBuilder &k, const MmaTile &t, Fac
   inits.push_back(k.add(first, (t.stages - 1) * slotBytes));
   unsigned sizeA = stateA.size(), sizeB = stateB.size(), perStep = (copies + steps - 2) / std::max(1u, steps - 1);
 
-  // The next launch's weights would be in the way of what this one still has to ask for.
-  auto beginAfter = [&](Value asked) { k.ifThen(k.cmp(Pred::sge, asked, slabs), [&] { k.letNextBegin(); }); };
+  // The next launch's weights would be in the way of what this one still has to ask for. Where slabs are in registers
+  // there is none for it, and it is said behind the loop.
+  bool scarce = a.lookahead || b.lookahead;
+  auto beginAfter = [&](Value asked) {
+    if (!scarce)
+      k.ifThen(k.cmp(Pred::sge, asked, slabs), [&] { k.letNextBegin(); });
+  };
   beginAfter(k.c(t.stages - 1));
   Values result = k.forLoop(k.c(0), slabs, k.c(1), inits, [&](Value slab, ValueRange args) {
     SmallVector<Values> acc = regroup(args.take_front(numAcc), 4);
@@ -279,6 +284,8 @@ SmallVector<Value> kt::gpu::emitMainLoop(KernelBuilder &k, const MmaTile &t, Fac
     out.push_back(bump(write));
     return out;
   });
+  if (scarce)
+    k.letNextBegin();
   k.cpAsyncWait(0);
   return Values(ArrayRef(result).take_front(numAcc));
 }

@@ -99,8 +99,13 @@ SmallVector<Value> kt::gpu::emitWarpgroupLoop(KernelBuilder &k, const MmaTile &t
   inits.push_back(first);
   inits.push_back(k.add(first, ahead * slotBytes));
   unsigned sizeA = stateA.size(), sizeB = stateB.size();
-  // The next launch's weights would be in the way of what this one still has to ask for.
-  auto beginAfter = [&](Value asked) { k.ifThen(k.cmp(Pred::sge, asked, slabs), [&] { k.letNextBegin(); }); };
+  // The next launch's weights would be in the way of what this one still has to ask for. Of two blocks on a
+  // multiprocessor threads have no register for it, and say so behind the loop.
+  bool scarce = t.minCtas > 1;
+  auto beginAfter = [&](Value asked) {
+    if (!scarce)
+      k.ifThen(k.cmp(Pred::sge, asked, slabs), [&] { k.letNextBegin(); });
+  };
   beginAfter(k.c(ahead));
   Values result = k.forLoop(k.c(0), slabs, k.c(1), inits, [&](Value slab, ValueRange args) {
     Values acc(args.take_front(numAcc));
@@ -144,6 +149,8 @@ SmallVector<Value> kt::gpu::emitWarpgroupLoop(KernelBuilder &k, const MmaTile &t
     out.append({bump(read), bump(write)});
     return out;
   });
+  if (scarce)
+    k.letNextBegin();
   k.cpAsyncWait(0);
   return k.wgmmaWait(0, ArrayRef(result).take_front(numAcc));
 }
