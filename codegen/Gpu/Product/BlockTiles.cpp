@@ -25,7 +25,7 @@ public:
         headers(t.headers()), headerBytes(t.form.headerBytes) {}
 
   Value chunkAt(Value panel, Value row, Value chunk) {
-    return k.add(k.mul(panel, panelWords), blocks.chunkOffset(row, chunk));
+    return k.add(k.mul(panel, panelWords), blocks.turned(k.add(k.shl(row, 6), k.shl(chunk, 4))));
   }
   Value headerAt(Value panel, unsigned number) {
     return k.add(k.mul(panel, headers * headerBytes), words + number * headerBytes);

@@ -28,11 +28,7 @@ Value Blocks::shiftOf(Value inside) {
   return k.add(k.mul(pair, bits()), k.shl(k.and_(inside, 1), 4));
 }
 
-Value Blocks::chunkOffset(Value row, Value chunk) {
-  if (order().rows() == 4)
-    chunk = k.xor_(chunk, k.and_(row, 2));
-  return k.add(k.shl(row, 6), k.shl(chunk, 4));
-}
+Value Blocks::turned(Value at) { return order().rows() == 4 ? k.xor_(at, k.shr(k.and_(at, 128), 2)) : at; }
 
 Value Blocks::ownPart(Value word, Value third) {
   unsigned lanes = order().lanes();

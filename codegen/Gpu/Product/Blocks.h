@@ -36,9 +36,10 @@ public:
   Value wordOffset(Value inside);
   Value shiftOf(Value inside);
 
-  /// Where chunk `chunk` of a row of words is in shared memory, from the first row on. Fragments' loads take two chunks
-  /// of each of a window's four rows at a time, which are in different parts of a line of 128 bytes.
-  Value chunkOffset(Value row, Value chunk);
+  /// Where a byte of blocks is in shared memory that in memory is `at` bytes behind the first one. Rows of words are 64
+  /// bytes, and fragments' loads take two chunks of each of a window's four rows at a time, which are in different
+  /// parts of a line of 128 bytes so. What is a multiple of 256 bytes further is turned alike.
+  Value turned(Value at);
   /// What lane 4g + `third` of a fragment multiplies, from the lowest bit on, of a word that it may share with others.
   Value ownPart(Value word, Value third);
 

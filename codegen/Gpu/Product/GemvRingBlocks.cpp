@@ -22,13 +22,13 @@ public:
         windows(std::max<int64_t>(kStep / order.window(), 1)) {
     panelBytes = k.size(BlocksAttr(p.blocks).panelBytes(p.k));
     chunk = k.shl(lane, 4);
-    chunkInSlot = turned(chunk);
+    chunkInSlot = blocks.turned(chunk);
     unsigned groups = 8 / t.panels; // of lanes that share a panel
     Value panel = k.mul(k.div(group, groups), t.panelPitch()), column = k.mul(k.rem(group, groups), columns);
     Value row = k.div(third, order.lanes());
     for (unsigned block = 0; block < t.headers(); ++block) {
       int64_t at = block * blocks.blockBytes();
-      auto inSlot = [&](Value inPanel) { return k.add(turned(inPanel), panel); };
+      auto inSlot = [&](Value inPanel) { return k.add(blocks.turned(inPanel), panel); };
       wordsOf.push_back(inSlot(k.add(k.add(k.shl(row, 6), k.shl(column, 2)), at + blocks.wordsAt())));
       scalesOf.push_back(inSlot(k.add(k.mul(column, blocks.scaleBytes()), at)));
       if (blocks.hasZeros())
@@ -130,10 +130,6 @@ private:
     }
     excess.assign(excess.size(), k.cf(0));
   }
-
-  /// Where a byte of a unit's panel is in the slot: rows of words are 64 bytes, and a load takes two chunks of each of
-  /// a window's four rows at a time, which have to be in different parts of a line of 128 bytes.
-  Value turned(Value inPanel) { return order.rows() == 4 ? k.xor_(inPanel, k.shr(k.and_(inPanel, 128), 2)) : inPanel; }
 
   /// The words with the lane's eight k's of a step: one window's after the other, a word a column.
   Values loadWords(Value slot, unsigned number) {
