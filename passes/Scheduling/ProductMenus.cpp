@@ -63,13 +63,19 @@ constexpr Rings kRings[] = {{0, {{4, 2, 16, 5, true}, {4, 2, 8, 5, true}}},
 constexpr Rings kKeptRings[] = {{0, {{1, 2, 16, 4, true}, {1, 2, 8, 5, true}}},
                                 {1, {{4, 2, 16, 6, true}, {4, 2, 8, 6, true}}},
                                 {4, {{8, 2, 8, 10, true}, {8, 2, 8, 6, true}}}};
-/// Of weights in blocks, whose units are longer and which take more arithmetic: as many warps as there can be.
+/// Of weights in blocks, whose units are longer and which take more arithmetic: as many warps as there can be. A row
+/// has little of them, and is asked for behind everything that is on its way: two slots are better than more in whole
+/// decoders, of 8 bits where a block makes the row, and of fewer bits always.
+constexpr Rings kKeptBlockRings[] = {{0, {{1, 2, 16, 2, true}, {1, 2, 8, 3, true}}}, kKeptRings[1], kKeptRings[2]};
 constexpr Rings kBlockRings[] = {{0, {{1, 2, 16, 3, true}, {1, 2, 8, 4, true}, {1, 2, 8, 2, true}}},
                                  {0, {{1, 1, 16, 5, true}, {1, 1, 8, 5, true}}},
                                  {1, {{4, 2, 16, 2, true}, {4, 2, 8, 3, true}}},
                                  {4, {{8, 2, 16, 2, true}, {8, 2, 8, 2, true}}},
                                  {8, {{16, 2, 8, 3, true}, {16, 2, 4, 3, true}}},
                                  {16, {{32, 2, 8, 2, true}, {32, 2, 4, 2, true}}}};
+constexpr Rings kNarrowRings[] = {{0, {{1, 2, 16, 2, true}, {1, 2, 8, 3, true}, {1, 2, 8, 2, true}}},
+                                  {0, {{1, 1, 16, 2, true}, {1, 1, 8, 3, true}}},
+                                  kBlockRings[2], kBlockRings[3], kBlockRings[4], kBlockRings[5]};
 constexpr GemvTile kGemvCoreTiles[] = {{1, 1, 8, 2}, {4, 1, 8, 2}, {1, 2, 8, 2}, {8, 2, 8, 1}};
 
 /// Left alone, ptxas saves registers for more blocks than few rows have, and spills.
@@ -198,13 +204,14 @@ void Menu::gemvProducts(const Product &p, const CostModel &cost, const TargetMod
   Expr copied = copies.condition(context);
   if (aligned && launches.ever(copied)) {
     if (leftNorm())
-      for (const Rings &rings : kKeptRings)
+      for (const Rings &rings : p.blocks ? kKeptBlockRings : kKeptRings)
         for (const GemvTile &tile : rings.tiles)
           if (std::optional<GemvTile> kept = keepingRows(tile, p, model.sharedPerBlock())) {
             tryTile(*kept, copied, rings.above);
             break;
           }
-    for (const Rings &rings : p.blocks ? ArrayRef(kBlockRings) : ArrayRef(kRings))
+    ArrayRef<Rings> lists = !p.blocks ? ArrayRef(kRings) : form.bits < 8 ? ArrayRef(kNarrowRings) : ArrayRef(kBlockRings);
+    for (const Rings &rings : lists)
       for (const GemvTile &tile : rings.tiles)
         if (GemvTile::get(tile, form, model.sharedPerBlock())) {
           tryTile(tile, copied, rings.above);

@@ -15,13 +15,14 @@ using namespace kt::gpu;
 
 /// Adds up the warps' sums of each column and runs the epilogue, or stores the block's share of them.
 static void emitColumns(KernelBuilder &k, const GemmProblem &p, const GemvTile &t, GemmEpilogue &epilogue,
-                        ArrayRef<Value> batch, Value n0, Alignment &alignment, Value partial) {
+                        ArrayRef<Value> batch, const GemvSums &of, Alignment &alignment, Value partial) {
   unsigned across = t.columns() / p.parts, plane = t.rows * t.pitch() * 4;
+  Value n0 = k.mul(of.tile, t.columns());
   Value total = k.mul(k.min(k.size(p.m), t.rows), across), firstColumn = p.parts == 1 ? n0 : k.div(n0, p.parts);
-  k.forLoop(k.tid(), total, k.c(t.threads()), {}, [&](Value at, ValueRange) -> Values {
+  k.forLoop(of.number, total, k.c(t.threads()), {}, [&](Value at, ValueRange) -> Values {
     Value m = k.div(at, across), own = k.rem(at, across), c = firstPart(k, p, own), n = k.add(firstColumn, own);
     k.ifThen(k.lt(n, k.size(p.resultColumns)), [&] {
-      Value from = k.at(k.sptr(k.shared()), k.add(k.mul(m, t.pitch()), c), 4);
+      Value from = k.at(k.sptr(k.add(k.shared(), of.place)), k.add(k.mul(m, t.pitch()), c), 4);
       Values sums;
       for (unsigned q = 0; q < p.parts; ++q) {
         Value sum = k.cf(0);
@@ -106,11 +107,11 @@ LogicalResult kt::gpu::buildGemv(KernelSink &sink, const GemmProblem &p, StringR
       keepRows(k, sink, p, t);
   };
   auto start = [&] { startRows(k, sink, p, shape, m0); };
-  auto finish = [&](Value own) {
-    Value n0 = k.mul(own, t.columns());
+  tiles.apart = t.sumPlaces() > 1 && !split && followOf(sink, p) == Follow::stage;
+  auto finish = [&](const GemvSums &sums) {
     k.barrier();
-    emitColumns(k, p, t, epilogue, batch, n0, alignment, partial);
-    finishTile(k, sink, p, epilogue, shape, split, own, m0, n0, alignment, 1);
+    emitColumns(k, p, t, epilogue, batch, sums, alignment, partial);
+    finishTile(k, sink, p, epilogue, shape, split, sums.tile, m0, k.mul(sums.tile, t.columns()), alignment, 1);
   };
   if (t.mma) {
     emitGemvRing(k, p, t, part, tiles, wait, start, finish);
@@ -119,7 +120,7 @@ LogicalResult kt::gpu::buildGemv(KernelSink &sink, const GemmProblem &p, StringR
       wait();
       start();
     });
-    finish(tiles.first);
+    finish({tiles.first, k.c(0), k.tid()});
   }
   Expr blocks = t.mma && p.batch.empty() ? Expr::symbol(sink.kernel.getContext(), fact::kSmCount) : Expr();
   return addProduct(sink, p, k, family.str() + " " + t.str(), shape, t.sharedBytes(), blocks);

@@ -83,9 +83,9 @@ SmallVector<Values> Ring::rowFragments(Value slot, Value round, unsigned number)
   return left;
 }
 
-void Ring::store(ValueRange sums) {
+void Ring::store(ValueRange sums, Value from) {
   // Of each fragment a lane has rows 2t and 2t + 1 of columns 2j and 2j + 1 of its group.
-  Value place = k.gep(k.sptr(k.shared()), k.mul(warp, t.rows * t.pitch() * 4));
+  Value place = k.gep(k.sptr(k.add(k.shared(), from)), k.mul(warp, t.rows * t.pitch() * 4));
   for (unsigned f = 0; f < fragments; ++f)
     for (unsigned h = 0; h < 2; ++h) {
       Value row = k.add(k.shl(third, 1), f * 8 + h);
@@ -175,15 +175,13 @@ std::unique_ptr<Ring> kt::gpu::panelRing(KernelBuilder &k, const GemmProblem &p,
   return std::make_unique<PanelRing>(k, p, t, part, tiles);
 }
 
-/// Whether the next launch may only begin when all weights were asked for: beside a small ring its own would be in
-/// their way. Beside a larger one there is no room for another, but for attention, which reads what rings make whose
-/// rows are kept: it then has its keys on their way early. Of halves the others are a little faster so, of blocks not
-/// (chains on an H200).
-static bool beginsLate(const GemvTile &t) { return !t.kept && (!t.form.bits || t.sharedBytes() <= kHalfOfMostShared); }
+/// Whether the next launch may only begin when all weights were asked for: its own would be in their way. What reads
+/// rows that a ring makes of kept ones begins early: attention has its keys on their way then.
+static bool beginsLate(const GemvTile &t) { return !t.kept; }
 
 void kt::gpu::emitGemvRing(KernelBuilder &k, const GemmProblem &p, const GemvTile &t, const GemvPart &part,
                            const GemvTiles &tiles, function_ref<void()> wait, function_ref<void()> start,
-                           function_ref<void(Value tile)> finish) {
+                           function_ref<void(const GemvSums &)> finish) {
   std::unique_ptr<Ring> made = p.blocks ? blockRing(k, p, t, part, tiles) : panelRing(k, p, t, part, tiles);
   Ring &ring = *made;
   // Nothing that runs writes weights: they are on their way while launches before this one end. With the first of the
@@ -206,12 +204,18 @@ void kt::gpu::emitGemvRing(KernelBuilder &k, const GemmProblem &p, const GemvTil
       ring.copyRows(places[a]);
       k.cpAsyncCommit();
     }
+  // Warps that finish a tile while others go on: as many as have some of its columns, and other ones for the next tile.
+  unsigned columns = t.rows * t.columns() / p.parts, finishing = tiles.apart ? (columns + 31) / 32 * 32 : 0;
+  bool others = finishing && finishing < t.threads();
   // What comes next is copied into the slot that was read last.
   auto flat = [](const Ring::Place &to) { return Values{to.k0, to.tile, to.slot}; };
-  k.forLoop(tiles.first, tiles.end, tiles.step, flat(places.back()), [&](Value tile, ValueRange now) -> Values {
+  Values first = flat(places.back());
+  first.append({k.c(0), k.tid()});
+  k.forLoop(tiles.first, tiles.end, tiles.step, first, [&](Value tile, ValueRange now) -> Values {
     start();
+    Value place = now[3], number = now[4];
     Values inits(ring.sumCount(), k.cf(0));
-    inits.append(now.begin(), now.end());
+    inits.append(now.begin(), now.begin() + 3);
     Values done = k.forLoop(k.c(0), part.rounds, k.c(1), inits, [&](Value round, ValueRange now) -> Values {
       Values sums(now.take_front(ring.sumCount()));
       ValueRange rest = now.drop_front(sums.size());
@@ -230,10 +234,18 @@ void kt::gpu::emitGemvRing(KernelBuilder &k, const GemmProblem &p, const GemvTil
       sums.append(flat(next));
       return sums;
     });
-    ring.store(ValueRange(done).take_front(ring.sumCount()));
-    finish(tile);
-    k.barrier(); // nobody needs the sums any more
-    return Values(ValueRange(done).drop_front(ring.sumCount()));
+    ring.store(ValueRange(done).take_front(ring.sumCount()), place);
+    finish({tile, place, number});
+    Values next(ValueRange(done).drop_front(ring.sumCount()));
+    if (tiles.apart) // who stores sums in this place again has met those who finish this tile at the next one's barrier
+      next.push_back(k.sub(k.c(t.sumPlaceBytes()), place));
+    else {
+      k.barrier(); // nobody needs the sums any more
+      next.push_back(place);
+    }
+    Value later = k.sub(number, finishing);
+    next.push_back(others ? k.sel(k.lt(later, k.c(0)), k.add(later, t.threads()), later) : number);
+    return next;
   });
   k.cpAsyncWait(0);
 }

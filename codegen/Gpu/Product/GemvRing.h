@@ -28,7 +28,8 @@ public:
   unsigned sumCount() const { return fragments * t.panels * 4; }
   /// The unit of that round.
   virtual void multiply(Value slot, Value round, Values &sums) = 0;
-  void store(ValueRange sums);
+  /// From `from` on, in bytes.
+  void store(ValueRange sums, Value from);
 
 protected:
   static constexpr unsigned kStep = 32; // k's of two products, of which a lane has eight

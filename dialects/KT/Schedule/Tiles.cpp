@@ -207,7 +207,7 @@ std::optional<GemvTile> GemvTile::get(GemvTile t, const WeightForm &form, int64_
   return c.ok(why) ? std::optional(t) : std::nullopt;
 }
 
-int64_t GemvTile::sumBytes() const { return std::max<int64_t>((int64_t)warps * rows * pitch() * 4, 4096); }
+int64_t GemvTile::sumBytes() const { return std::max<int64_t>((int64_t)sumPlaces() * sumPlaceBytes(), 4096); }
 
 int64_t GemvTile::sharedBytes() const {
   return sumBytes() + (mma ? (int64_t)warps * ahead * slotBytes() : 0) + keptBytes();

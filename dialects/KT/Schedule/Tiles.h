@@ -146,7 +146,10 @@ struct GemvTile {
   /// Elements between two rows of a warp's sums in shared memory.
   unsigned pitch() const { return columns() + 4; }
   /// The sums of all warps, or what a norm behind the product needs. The ring comes behind them: it is being filled for
-  /// the block's next tile while they are added up.
+  /// the block's next tile while they are added up. Of few rows of weights in blocks, whose arithmetic memory has to
+  /// wait for, there are two places that take turns: some warps add up while the others go on.
+  unsigned sumPlaces() const { return mma && form.bits && rows <= 4 ? 2 : 1; }
+  unsigned sumPlaceBytes() const { return warps * rows * pitch() * 4; }
   int64_t sumBytes() const;
   int64_t sharedBytes() const;
   /// Where the kept rows begin, behind the ring.

@@ -10,12 +10,12 @@
 module attributes {kt.bounds = {rows = array<i64: 1, 4096>}} {
 
 // CHECK-LABEL: kt.kernel @int4
-// CHECK-SAME: "sm_89" "gemv" {ahead = 4 : i64, mma = 1 : i64, panels = 2 : i64, rows = 1 : i64, warps = 8 : i64} if <lt(p0, 2)>
+// CHECK-SAME: "sm_89" "gemv" {ahead = 2 : i64, mma = 1 : i64, panels = 2 : i64, rows = 1 : i64, warps = 16 : i64} if <lt(p0, 2)>
 // CHECK-SAME: "sm_89" "gemv" {{{.*}}mma = 1 : i64, panels = 2 : i64, rows = 4 : i64, {{.*}} if <lt(1, p0) * lt(p0, 5)>
 // CHECK-SAME: "sm_89" "mma" {{{.*}} tile = array<i64: 64, 64, 64>, warps = array<i64: 2, 2>}
 // CHECK-SAME: "sm_89" "mma" {{{.*}} widened = 1 : i64} {{.*}}if <{{.*}}lt(64, p0)
 // EXACT-LABEL: kt.kernel @int4
-// EXACT-SAME: "sm_90a" "gemv" {ahead = 3 : i64, mma = 1 : i64, panels = 2 : i64, rows = 1 : i64, warps = 16 : i64}
+// EXACT-SAME: "sm_90a" "gemv" {ahead = 2 : i64, mma = 1 : i64, panels = 2 : i64, rows = 1 : i64, warps = 16 : i64}
 // Weights are the left factor, of 64 columns a warpgroup.
 // EXACT-SAME: "sm_90a" "wgmma" {{{.*}} blocks = array<i64: 4, 32, 32, 0>, {{.*}} tile = array<i64: 256, 128, 64>, warps = array<i64: 1, 8>}
 // EXACT-SAME: "sm_90a" "wgmma" {{{.*}} widened = 1 : i64}
