@@ -20,6 +20,7 @@ using namespace kt;
 LogicalResult kt::gpu::lowerToLLVMDialect(ModuleOp module, bool halfResults) {
   MLIRContext *context = module.getContext();
   bool approximate = halfResults && isContinuous(module);
+  shortenQuantisation(module);
   multiplyRoundedQuotients(module);
   expandDeviceMath(module);
   // Half precision stays: the hardware computes in it and LLVM widens what it does not.

@@ -24,6 +24,9 @@ llvm::LogicalResult lowerToLLVMDialect(mlir::ModuleOp module, bool halfResults);
 bool isContinuous(mlir::ModuleOp module);
 /// Makes divisions of f32 ones that are within two units in the last place, in a fifth of the instructions.
 void approximateDivisions(mlir::ModuleOp module);
+/// Has floats become integers of 8 bits, and these floats, by additions instead of conversions; quotients by a constant
+/// become two multiply-adds where all of the integers' bounds are found to lie where they did. Integers are the same.
+void shortenQuantisation(mlir::ModuleOp module);
 /// Quotients of single precision by a constant that are then rounded to integers, as quantisation does, become products
 /// and fused multiply-adds with the same result (Markstein): the first product is within two units, each correction of
 /// it by its exact remainder within one and then the nearest. Remainders of numbers below 2^-103 may not be exact,

@@ -47,13 +47,40 @@ def rows_of(kind, m, k):
     return Tensor(v, kind)
 
 
-def quotients():
+def quotients(divisors):
     """Numbers whose quotients are near halves between integers, and such as are no numbers, infinite, very small and very large."""
-    divisors = np.array([0.0456720628, 1.99999988, 3, -1.17549435e-10], np.float32)
+    divisors = np.array(divisors, np.float32)
     halves = (np.arange(-300, 300) + 0.5)[:, None, None] * divisors.astype(np.float64)[:, None]
     near = np.float32(halves) + np.spacing(np.float32(np.abs(halves))) * np.arange(-3, 4)
     ends = np.float32([0, -0.0, np.inf, -np.inf, np.nan, 1e-45, 1e-38, -3e-32, 1e-20, 7e37, 1e30])
     return np.concatenate([near.astype(np.float32).ravel(), ends, np.random.default_rng(2).standard_normal(4000).astype(np.float32) * 50]), divisors
+
+
+def byte_of(x, step, zero, low):
+    """Of a float by QuantizeLinear: what is no number is the least one."""
+    with np.errstate(all='ignore'):
+        steps = np.rint(x / np.float32(step)) + np.float32(zero)
+    return np.where(steps >= low, np.minimum(steps, low + 255), low).astype(np.int64)
+
+
+def byte_cases():
+    """What has no conversion in it that is slow."""
+    def case(name, step, out, want):
+        x = quotients([step])[0]
+        x = np.resize(x, (-(-len(x) // 8), 8))
+        y = np.random.default_rng(4).integers(-128, 128, x.shape)
+        inputs = [Tensor(x, 'f32')] + ([Tensor(y, 'i8')] if name == 'bytes_of_bytes' else [])
+        slow = ('div.rn', 'cvt.rni', 'cvt.rzi', 'cvt.rn')
+        return Case(name, [((len(x),), inputs, [Tensor(want(x, y), out)])], check=lambda ints, kernel, ptx: next((s for s in slow if s in ptx), None))
+
+    def again(x, y):
+        first = byte_of(x, 0.0441665091, 127, 0)
+        with np.errstate(all='ignore'):
+            total = (first - 127).astype(np.float32) * np.float32(0.0441665091) + (y - 5).astype(np.float32) * np.float32(0.0536787435)
+        return first ^ byte_of(total, 0.125, 136, 0)
+
+    return [case('bytes_of_floats', 0.0456720628, 'ui8', lambda x, y: byte_of(np.maximum(x, 0), 0.0456720628, 0, 0)),
+            case('signed_bytes_of_floats', 3, 'i8', lambda x, y: byte_of(x, 3, -7, -128)), case('bytes_of_bytes', 0.0441665091, 'ui8', again)]
 
 
 def quantised_cases():
@@ -77,10 +104,10 @@ def quantised_cases():
              case('int8_rows_parts_f16_72_208', 'f16', 'f16', 72, 208, 2)]
     hopper = [case('int8_rows_f16_72_336', 'f16', 'f16', 72, 336, rows=(70, 130)), case('int8_rows_bf16_40_2064', 'bf16', 'f32', 40, 2064, rows=(67,), order=ONE_BY_ONE),
               case('int8_rows_parts_f16_72_208', 'f16', 'f16', 72, 208, 2, rows=(260,))]
-    x, divisors = quotients()
+    x, divisors = quotients([0.0456720628, 1.99999988, 3, -1.17549435e-10])
     with np.errstate(all='ignore'):
         rounded = np.rint(x[:, None] / divisors)
     cases.append(Case('rounded_quotients', [((len(x),), [Tensor(x, 'f32')], [Tensor(rounded, 'f32')])], 1e-60, check=lambda ints, kernel, ptx: 'divides' if 'div.rn' in ptx else None))
     for c in hopper:
         c.name, c.target, c.only = f'{c.name}_warpgroups', 'sm_90a', 'wgmma.*quantised rows'
-    return cases + hopper
+    return cases + hopper + byte_cases()
