@@ -122,6 +122,54 @@ void BodyEmitter::giveAhead(ValueRange elements, unsigned lanes) {
       given[operandOf(read)] = Values(elements.slice(i * lanes, lanes));
 }
 
+/// Words that `lanes` elements of a tensor are.
+static unsigned wordsOf(ReadOp read, unsigned lanes) {
+  return lanes * elementBytes(cast<SymTensorType>(read.getTensor().getType()).scalarType()) / 4;
+}
+
+SmallVector<ReadOp> BodyEmitter::wholeReadsAhead(int inner, unsigned lanes, Alignment &alignment) {
+  constexpr unsigned kMostBytes = 16; // of a load
+  SmallVector<ReadOp> found;
+  unsigned firstIndex = numLeading + numTensors, indices = region.front().getNumArguments() - firstIndex;
+  for (ReadOp read : readsAhead()) {
+    Type scalar = cast<SymTensorType>(read.getTensor().getType()).scalarType();
+    unsigned bytes = lanes * elementBytes(scalar);
+    bool inOrder = read.getIndices().size() == indices;
+    for (auto [i, v] : llvm::enumerate(read.getIndices()))
+      inOrder = inOrder && cast<BlockArgument>(v).getArgNumber() == firstIndex + i;
+    if (inOrder && scalar.getIntOrFloatBitWidth() >= 8 && bytes % 4 == 0 && bytes <= kMostBytes &&
+        vectorizable(read, inner, alignment))
+      found.push_back(read);
+  }
+  return found;
+}
+
+unsigned BodyEmitter::wordsAhead(int inner, unsigned lanes, Alignment &alignment) {
+  unsigned words = 0;
+  for (ReadOp read : wholeReadsAhead(inner, lanes, alignment))
+    words += wordsOf(read, lanes);
+  return words;
+}
+
+Values BodyEmitter::loadAhead(Value when, ArrayRef<Value> indices, int inner, unsigned lanes, Alignment &alignment) {
+  Values all;
+  for (ReadOp read : wholeReadsAhead(inner, lanes, alignment))
+    all.append(k.loadWhen(when, address(read, indices), k.i32, wordsOf(read, lanes), /*once=*/false));
+  return all;
+}
+
+void BodyEmitter::giveWords(ValueRange words, int inner, unsigned lanes, Alignment &alignment) {
+  given.clear();
+  if (words.empty())
+    return;
+  for (ReadOp read : wholeReadsAhead(inner, lanes, alignment)) {
+    unsigned count = wordsOf(read, lanes);
+    given[operandOf(read)] =
+        k.elementsOf(words.take_front(count), cast<SymTensorType>(read.getTensor().getType()).scalarType());
+    words = words.drop_front(count);
+  }
+}
+
 Values BodyEmitter::emit(ArrayRef<Values> leading, ArrayRef<Value> indices, int inner, unsigned lanes,
                          Alignment &alignment) {
   struct Seen {

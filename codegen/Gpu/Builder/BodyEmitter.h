@@ -38,8 +38,16 @@ public:
   /// Has the next regions take these elements; none: read them.
   void giveAhead(ValueRange elements, unsigned lanes);
 
+  /// Of these the tensors that are read at all indices in their order, in whole words: as large as what the region
+  /// makes, and of no use to another thread. How many words of 32 bits that is, and the words, zeros without `when`.
+  unsigned wordsAhead(int inner, unsigned lanes, Alignment &alignment);
+  Values loadAhead(Value when, ArrayRef<Value> indices, int inner, unsigned lanes, Alignment &alignment);
+  /// Has the next regions take them; none: read them.
+  void giveWords(ValueRange words, int inner, unsigned lanes, Alignment &alignment);
+
 private:
   SmallVector<ReadOp> readsAhead();
+  SmallVector<ReadOp> wholeReadsAhead(int inner, unsigned lanes, Alignment &alignment);
   Value readOne(ReadOp read, ArrayRef<Value> at, Value otherwise);
   /// The condition under which a checked read is inside; null when nothing is checked.
   Value inside(ReadOp read, ArrayRef<Value> at);

@@ -340,6 +340,22 @@ Values KernelBuilder::loadElements(Value ptr, Type scalar, unsigned n, Where whe
   return values;
 }
 
+Values KernelBuilder::elementsOf(ValueRange words, Type scalar) {
+  Type storage = storageType(*this, scalar);
+  unsigned each = 4 / elementBytes(storage);
+  Values values;
+  for (Value word : words) {
+    if (each == 1) {
+      values.push_back(storage == i32 ? word : Value(arith::BitcastOp::create(b, loc, storage, word)));
+      continue;
+    }
+    Value v = LLVM::BitcastOp::create(b, loc, vec(each, storage), word);
+    for (unsigned i = 0; i < each; ++i)
+      values.push_back(fromStorage(*this, LLVM::ExtractElementOp::create(b, loc, v, c(i)), scalar));
+  }
+  return values;
+}
+
 void KernelBuilder::storeElements(ValueRange values, Value ptr, Where where) {
   unsigned n = values.size();
   Type storage = storageType(*this, values[0].getType());

@@ -159,6 +159,8 @@ public:
   /// n neighbouring elements of a scalar type, which may be a boolean or sub-byte one: by accesses of up to 16 bytes.
   Values loadElements(Value ptr, Type scalar, unsigned n, Where where = Where::current());
   void storeElements(ValueRange values, Value ptr, Where where = Where::current());
+  /// The elements of a scalar type, of at most 32 bits, that lie in words of 32 bits as in memory.
+  Values elementsOf(ValueRange words, Type scalar);
   Value loadElement(Value ptr, Type scalar, Where where = Where::current()) {
     return loadElements(ptr, scalar, 1, where)[0];
   }

@@ -60,12 +60,30 @@ static Values extraPointers(KernelBuilder &k, const GemmProblem &p) {
 GemmEpilogue::GemmEpilogue(KernelBuilder &k, const GemmProblem &p)
     : k(k), p(p), body(k, *p.epilogue, p.parts, extraPointers(k, p)), innerIndex(p.columnIndex()) {}
 
-void GemmEpilogue::emit(ValueRange acc, ArrayRef<Value> batch, Value m, Value n, Alignment &alignment) {
+Values GemmEpilogue::indicesOf(ArrayRef<Value> batch, Value m, Value n) {
   Values parts = delinearize(k, m, p.mParts), indices;
   for (int source : p.resultIndex)
     indices.push_back(source >= 0 ? parts[source] : source == -1 ? n : batch[-2 - source]);
   if (p.groupWidth && !batch.empty())
     indices[innerIndex] = k.add(n, k.mul(batch[0], k.size(p.groupWidth)));
+  return indices;
+}
+
+unsigned GemmEpilogue::wordsAhead(unsigned lanes, Alignment &alignment) {
+  return body.wordsAhead(innerIndex, lanes, alignment);
+}
+
+Values GemmEpilogue::loadAhead(Value when, ArrayRef<Value> batch, Value m, Value n, unsigned lanes,
+                               Alignment &alignment) {
+  return body.loadAhead(when, indicesOf(batch, m, n), innerIndex, lanes, alignment);
+}
+
+void GemmEpilogue::giveAhead(ValueRange words, unsigned lanes, Alignment &alignment) {
+  body.giveWords(words, innerIndex, lanes, alignment);
+}
+
+void GemmEpilogue::emit(ValueRange acc, ArrayRef<Value> batch, Value m, Value n, Alignment &alignment) {
+  Values indices = indicesOf(batch, m, n);
   size_t lanes = acc.size() / p.parts;
   SmallVector<Values> leading(lanes);
   for (auto [i, v] : llvm::enumerate(acc))

@@ -47,7 +47,15 @@ public:
   /// acc: the accumulators of columns n, n + 1, .. of row m, part by part; all inside when there are several columns.
   void emit(ValueRange acc, ArrayRef<Value> batch, Value m, Value n, Alignment &alignment);
 
+  /// Words of tensors as large as the result that `lanes` columns take, and the words at column n of row m, zeros
+  /// without `when`: for threads that ask for them before they have the sums.
+  unsigned wordsAhead(unsigned lanes, Alignment &alignment);
+  Values loadAhead(Value when, ArrayRef<Value> batch, Value m, Value n, unsigned lanes, Alignment &alignment);
+  /// What has been read so for the next columns; none: they read it.
+  void giveAhead(ValueRange words, unsigned lanes, Alignment &alignment);
+
 private:
+  Values indicesOf(ArrayRef<Value> batch, Value m, Value n);
   KernelBuilder &k;
   const GemmProblem &p;
   BodyEmitter body;

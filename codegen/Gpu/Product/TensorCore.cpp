@@ -330,20 +330,49 @@ void kt::gpu::emitTileEpilogue(KernelBuilder &k, const MmaTile &t, const GemmPro
   unsigned chunks = t.bn / p.parts / 8, total = rows * chunks, threads = t.threads();
   Value sizeM = k.size(p.m), sizeN = k.size(p.resultColumns);
   Value firstColumn = p.parts == 1 ? n0 : k.div(n0, p.parts);
-  for (unsigned i = 0; i < wm / band; ++i) {
+  // Row r of pass `pass` is row r % band of warp row r / band.
+  struct Place {
+    Value r, own, m, n, valid;
+  };
+  auto placeOf = [&](Value pass, Value q) {
+    Value r = k.div(q, chunks), own = k.shl(k.rem(q, chunks), 3);
+    Value m = k.add(m0, k.add(k.add(k.mul(k.div(r, band), wm), k.mul(pass, band)), k.rem(r, band))),
+          n = k.add(firstColumn, own);
+    Value valid = k.and_(k.lt(m, sizeM), k.lt(n, sizeN));
+    if (total % threads)
+      valid = k.and_(valid, k.lt(q, total));
+    return Place{r, own, m, n, valid};
+  };
+  // What the epilogue reads of tensors as large as the result is on its way some turns before the sums are there: few
+  // threads that wait for it in each turn leave memory idle most of the time.
+  constexpr unsigned kMostAhead = 4;
+  unsigned passes = wm / band, passTurns = llvm::divideCeil(total, threads),
+           words = !partial && lanes == 8 ? epilogue.wordsAhead(lanes, alignment) : 0,
+           ahead = words ? std::min(kMostAhead, passes * passTurns) : 0;
+  // Of the turn that begins at `at`, counted from the first of pass `pass` on, in threads.
+  auto loadAhead = [&](unsigned pass, Value at) {
+    Value later = k.div(at, passTurns * threads);
+    Place place = placeOf(k.add(later, pass), k.add(tid, k.sub(at, k.mul(later, passTurns * threads))));
+    Value when = k.and_(place.valid, k.lt(k.add(later, pass), passes));
+    return epilogue.loadAhead(when, batch, place.m, place.n, lanes, alignment);
+  };
+  Values carried;
+  for (unsigned turn = 0; turn < ahead; ++turn)
+    carried.append(loadAhead(0, k.c(turn * threads)));
+  for (unsigned i = 0; i < passes; ++i) {
     k.barrier();
     t.turned() ? storeTurned(i) : storeRows(i);
     k.barrier();
     // A loop, since the epilogue can be long; no loop of a kernel is unrolled (KernelBuilder::forLoop).
-    k.forLoop(k.c(0), k.c(total), k.c(threads), {}, [&](Value at, ValueRange) -> Values {
-      Value q = k.add(tid, at), r = k.div(q, chunks), own = k.shl(k.rem(q, chunks), 3), c = firstPart(k, p, own);
-      // Row r of the pass is row r % band of warp row r / band.
-      Value m = k.add(m0, k.add(k.add(k.mul(k.div(r, band), wm), i * band), k.rem(r, band))),
-            n = k.add(firstColumn, own);
-      Value valid = k.and_(k.lt(m, sizeM), k.lt(n, sizeN));
-      if (total % threads)
-        valid = k.and_(valid, k.lt(q, total));
-      Value source = k.gep(k.sptr(k.shared()), k.shl(k.add(k.mul(r, pitch), c), 2));
+    carried = k.forLoop(k.c(0), k.c(total), k.c(threads), carried, [&](Value at, ValueRange read) -> Values {
+      auto [r, own, m, n, valid] = placeOf(k.c(i), k.add(tid, at));
+      Value c = firstPart(k, p, own), source = k.gep(k.sptr(k.shared()), k.shl(k.add(k.mul(r, pitch), c), 2));
+      Values next;
+      if (ahead) {
+        next.append(read.begin() + words, read.end());
+        next.append(loadAhead(i, k.add(at, ahead * threads)));
+        epilogue.giveAhead(read.take_front(words), lanes, alignment);
+      }
       // The partial sums are padded to whole groups of eight columns.
       auto sumsOf = [&](unsigned part) { return k.loadElements(k.gep(source, part * kPanel * 4), p.accType, 8); };
       auto part = [&] {
@@ -377,7 +406,8 @@ void kt::gpu::emitTileEpilogue(KernelBuilder &k, const MmaTile &t, const GemmPro
         });
       };
       k.ifThen(valid, [&] { ifSplit(k, partial, part, whole); });
-      return {};
+      return next;
     });
   }
+  epilogue.giveAhead({}, lanes, alignment);
 }
