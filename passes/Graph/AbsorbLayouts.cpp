@@ -112,6 +112,28 @@ std::optional<SmallVector<int64_t>> orderOfConvolution(Operation *op) {
   return std::nullopt;
 }
 
+/// The order in which the one elementwise op that reads a reduction finds its elements, where it makes its result in
+/// another one: in its reader's order the reduction takes it in, as what quantises a pool's result for a convolution.
+std::optional<SmallVector<int64_t>> orderOfReader(Operation *op) {
+  Value result = op->getResult(0);
+  auto reader = isa<ReduceOp>(op) && result.hasOneUse() ? dyn_cast<GenericOp>(*result.getUsers().begin()) : GenericOp();
+  if (!reader)
+    return std::nullopt;
+  OpOperand &use = *result.getUses().begin();
+  SmallVector<ReadOp> reads = readsOf(reader, use.getOperandNumber());
+  unsigned rank = cast<SymTensorType>(result.getType()).getRank();
+  if (reads.size() != 1 || reads[0].getOtherwise() || reader.getResult().getType().getRank() != rank)
+    return std::nullopt;
+  SmallVector<int64_t> order(rank, -1);
+  for (auto [d, v] : llvm::enumerate(reads[0].getIndices())) {
+    auto at = plainIndex(v, reads[0]->getBlock(), reader.getInputs().size());
+    if (!at || order[*at] >= 0)
+      return std::nullopt;
+    order[*at] = d;
+  }
+  return llvm::is_sorted(order) ? std::nullopt : std::optional(order);
+}
+
 /// Gives the result of a generic or reduce the order `perm` and every reader but transpositions of that order an
 /// inverse one.
 bool permuteResult(Operation *op) {
@@ -138,6 +160,8 @@ bool permuteResult(Operation *op) {
   }
   if (!wanted)
     wanted = orderOfConvolution(op);
+  if (!wanted)
+    wanted = orderOfReader(op);
   if (!wanted)
     return false;
   SmallVector<int64_t> perm = *wanted;

@@ -120,3 +120,53 @@ func.func @after_a_convolution(%x: !kt.tensor<[n, h, w, 4] x f32>, %w: !kt.tenso
   }
   return %p : !kt.tensor<[n, 8, h, w] x f32>
 }
+
+// A pool whose one reader makes its result in another order works in that order, where its reader can join it.
+// CHECK-LABEL: @before_what_reads_it_turned
+// CHECK: %[[P:.*]] = kt.reduce max over [#kt.expr<2>] ins(%{{.*}}) -> <[n, h, w, 8] x f32>
+// CHECK-NEXT: ^bb0(%[[X:.*]]: !kt.tensor<[n, h, w, 8] x f32>, %[[I:.*]]: index, %[[J:.*]]: index, %[[K:.*]]: index, %[[L:.*]]: index, %[[R:.*]]: index):
+// CHECK: %[[AT:.*]] = arith.addi %[[J]], %[[R]]
+// CHECK: kt.read %[[X]][%[[I]], %[[AT]], %[[K]], %[[L]]]
+// CHECK: kt.generic ins(%[[P]]
+// CHECK-NEXT: ^bb0(%[[Y:.*]]: !kt.tensor<[n, h, w, 8] x f32>, %[[I:.*]]: index, %[[J:.*]]: index, %[[K:.*]]: index, %[[L:.*]]: index):
+// CHECK-NEXT: kt.read %[[Y]][%[[I]], %[[J]], %[[K]], %[[L]]]
+func.func @before_what_reads_it_turned(%x: !kt.tensor<[n, h, w, 8] x f32>) -> !kt.tensor<[n, h, w, 8] x f32> {
+  %p = kt.reduce max over [#kt.expr<2>] ins(%x : !kt.tensor<[n, h, w, 8] x f32>) -> !kt.tensor<[n, 8, h, w] x f32> {
+  ^bb0(%X: !kt.tensor<[n, h, w, 8] x f32>, %i: index, %c: index, %k: index, %l: index, %r: index):
+    %none = arith.constant 0.0 : f32
+    %at = arith.addi %k, %r : index
+    %0 = kt.read %X[%i, %at, %l, %c] else %none : f32 {check = array<i64: 1>} : !kt.tensor<[n, h, w, 8] x f32> -> f32
+    kt.yield %0 : f32
+  } epilogue {
+  ^bb0(%v: f32, %X: !kt.tensor<[n, h, w, 8] x f32>, %i: index, %c: index, %k: index, %l: index):
+    kt.yield %v : f32
+  }
+  %e = kt.generic ins(%p : !kt.tensor<[n, 8, h, w] x f32>) -> !kt.tensor<[n, h, w, 8] x f32> {
+  ^bb0(%P: !kt.tensor<[n, 8, h, w] x f32>, %i: index, %k: index, %l: index, %c: index):
+    %0 = kt.read %P[%i, %c, %k, %l] : !kt.tensor<[n, 8, h, w] x f32> -> f32
+    %1 = math.exp %0 : f32
+    kt.yield %1 : f32
+  }
+  return %e : !kt.tensor<[n, h, w, 8] x f32>
+}
+
+// With a second reader it stays.
+// CHECK-LABEL: @before_two_readers
+// CHECK: kt.reduce add over [#kt.expr<2>] ins(%{{.*}}) -> <[8, n] x f32>
+func.func @before_two_readers(%x: !kt.tensor<[n, 8, 2] x f32>) -> (!kt.tensor<[n, 8] x f32>, !kt.tensor<[8, n] x f32>) {
+  %p = kt.reduce add over [#kt.expr<2>] ins(%x : !kt.tensor<[n, 8, 2] x f32>) -> !kt.tensor<[8, n] x f32> {
+  ^bb0(%X: !kt.tensor<[n, 8, 2] x f32>, %c: index, %i: index, %r: index):
+    %0 = kt.read %X[%i, %c, %r] : !kt.tensor<[n, 8, 2] x f32> -> f32
+    kt.yield %0 : f32
+  } epilogue {
+  ^bb0(%v: f32, %X: !kt.tensor<[n, 8, 2] x f32>, %c: index, %i: index):
+    kt.yield %v : f32
+  }
+  %e = kt.generic ins(%p : !kt.tensor<[8, n] x f32>) -> !kt.tensor<[n, 8] x f32> {
+  ^bb0(%P: !kt.tensor<[8, n] x f32>, %i: index, %c: index):
+    %0 = kt.read %P[%c, %i] : !kt.tensor<[8, n] x f32> -> f32
+    %1 = math.exp %0 : f32
+    kt.yield %1 : f32
+  }
+  return %e, %p : !kt.tensor<[n, 8] x f32>, !kt.tensor<[8, n] x f32>
+}
