@@ -244,6 +244,7 @@ Status kt::compile(const std::string &input, const std::string &output, const Co
   // A CPU takes any number.
   if (llvm::all_of(options.targets, [](StringRef t) { return t == "host"; }))
     importOptions.integerChunk = 1;
+  importOptions.toHalves = options.precision == Precision::fp16 || options.precision == Precision::bf16;
   codegen::loadCodegenDialects(context);
   OwningOpRef<ModuleOp> module = import::importModel(&context, **file, importOptions);
   if (!module || mlir::failed(mlir::verify(*module)))

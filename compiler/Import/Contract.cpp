@@ -285,10 +285,11 @@ Value import::convOf(Node &n, Value input, Value weights, Value bias, Type resul
   auto window = windowOf(n, ArrayRef<Expr>(x).drop_front(2), kernel);
   if (!window)
     return {};
+  fillChannels(n, input, weights, *window, padding);
   if (padding)
     input = padSpatial(n, input, *window, padding);
-  Value packed = packConv(n, weights, groups, kernel, false);
-  return convWith(n, input, packed, bias, w[0], window->out, kernel, window->strides, window->dilations,
+  Value packed = packConv(n, weights, groups, window->kernel, false);
+  return convWith(n, input, packed, bias, w[0], window->out, window->kernel, window->strides, window->dilations,
                   SmallVector<int64_t>(kernel.size(), 1), window->padBegin, groups, resultElement);
 }
 

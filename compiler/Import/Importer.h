@@ -33,6 +33,8 @@ struct ImportOptions {
   /// Products of what was dequantised are those of its integers where their depth, or a convolution's channels, come in
   /// whole chunks of so many: tensor cores want 16.
   int64_t integerChunk = 16;
+  /// Floats of single precision will be halves.
+  bool toHalves = false;
 };
 
 /// Imports the model: one func.func @main whose arguments and results carry `kt.name`, with the module attributes

@@ -288,15 +288,6 @@ constexpr int64_t kMostDepth = INT32_MAX / (255 * 255);
 /// Channels that there are to be, at most, for one that there is.
 constexpr int64_t kMostPadding = 6;
 
-/// `x`, of which dimension 1 is as long as `channels`, with zeros behind what it has.
-Value withChannels(Node &n, Value x, int64_t channels) {
-  SmallVector<Expr> dims = n.dims(x);
-  dims[1] = n.expr(channels);
-  Type element = n.type(x).getElementType();
-  return n.generic(n.tensor(dims, element), {x},
-                   [&](Body &b) { return b.readOr(0, b.indices(), b.integer(n.type(x).scalarType(), 0), {1}); });
-}
-
 /// Both sides of a product, if these are integers with one scale on the left and constants on the right with one or
 /// with one for each output, which are along `outputs`.
 std::optional<std::pair<Dequantised, Dequantised>> dequantisedSides(Node &n, Value lhs, Value rhs, int64_t outputs) {
@@ -341,12 +332,10 @@ std::optional<Value> import::dequantisedConv(Node &n, Value x, Value w, Value bi
     return std::nullopt;
   auto [a, b] = *sides;
   if (int64_t chunk = n.importer.options.integerChunk; channels % chunk != 0) {
-    // A few channels more, of zeros: an image's three, say, whose convolution tensor cores would not take.
-    int64_t whole = llvm::alignTo(channels, chunk);
-    if (whole > kMostPadding * channels || !isZero(n, b.zero) || n.type(a.x).getRank() != n.type(w).getRank() ||
-        n.type(a.x).dim(1) != n.type(w).dim(1))
+    // Others are filled up (fillChannels): an image's three, say.
+    if ((int64_t)llvm::alignTo(channels, chunk) > kMostPadding * channels || !isZero(n, b.zero) ||
+        n.attrInt("group", 1) != 1)
       return std::nullopt;
-    a.x = withChannels(n, a.x, whole), b.x = withChannels(n, b.x, whole);
   }
   Value sum = integerConv(n, a.x, a.zero, b.x, b.zero);
   if (!sum)

@@ -28,6 +28,10 @@ struct Window {
 /// Reads the attributes; `in` are the spatial sizes.
 std::optional<Window> windowOf(Node &n, llvm::ArrayRef<Expr> in, llvm::ArrayRef<int64_t> kernel);
 
+/// Has a convolution of constant weights over few channels be one over whole chunks of them, if that is not too many
+/// products more: those of a step become channels, and zeros. Changes its input, which is padded with `padding` or zero
+/// then, its weights and its window; or nothing.
+void fillChannels(Node &n, mlir::Value &x, mlir::Value &w, Window &window, mlir::Value padding);
 /// Convolves `x` [n, c, spatial..] with `w` [o, c/g, k..] as the node's attributes say; integers give an i32
 /// `resultElement`. Pads with zero, or with the element of `padding`, a tensor of one element.
 mlir::Value convOf(Node &n, mlir::Value x, mlir::Value w, mlir::Value bias, mlir::Type resultElement,
