@@ -273,7 +273,7 @@ void Menu::tensorCoreProducts(const Product &given, const CostModel &cost, const
                                                                   : ArrayRef(kElementsTile);
       SmallVector<MmaTile> all(tiles);
       // A warpgroup reads columns of its right side from panels only.
-      bool warpgroups = isExact(target) && model.capability() == 90 && p.left == Product::Left::strided &&
+      bool warpgroups = isExact(target) && model.capability() == 90 && p.left != Product::Left::elements &&
                         (p.packed || (p.isHalf() && p.rhsK.isConstant(1)));
       auto tryAll = [&](const Product &p, ArrayRef<MmaTile> tiles, Expr guard) {
         for (const MmaTile &tile : tiles) {

@@ -129,7 +129,7 @@ def integer_cases():
     for c in every:
         c.only = 'int8'
     for c in cases:
-        if c.name in ('int8_i8_ui8', 'int8_ui8_i8', 'int8_ui8_ui8', 'int8_deep', 'int8_parts', 'int8_rows_apart', 'int8_requantised', 'conv_int8_1x1'):
+        if c.name in ('int8_i8_ui8', 'int8_ui8_i8', 'int8_ui8_ui8', 'int8_deep', 'int8_parts', 'int8_rows_apart', 'int8_requantised', 'conv_int8_1x1', 'conv_int8', 'conv_int8_groups'):
             hopper = c.compiled_with('warpgroups', ['--variants=all'], version)
             hopper.runs, hopper.target, hopper.only = hopper.runs[-2:], 'sm_90a', 'wgmma'
             every.append(hopper)

@@ -19,9 +19,9 @@ ALL = ('linear_f16_136_200', 'linear_f16_72_2048', 'int8_f16', 'scores_f16', 'co
 
 NO_GEMV = '^(?!.* gemv )'  # cases_gemv.py has those
 
-# What has warpgroups multiply: operands in panels and in rows, converted on the way, rows that lie apart, a norm behind.
+# What has warpgroups multiply: operands in panels and in rows, converted on the way, rows that lie apart, a norm behind, taps of convolutions.
 WARPGROUPS = ('linear_f16_136_200', 'linear_bf16_72_64', 'linear_f16_72_2048', 'int8_f16', 'scores_f16', 'rows_apart_f16', 'both_in_one_f16',
-              'ragged_41_104')
+              'ragged_41_104', 'conv3x3_f16', 'conv3x3_bf16', 'conv_groups_f16', 'conv_dilated_f16', 'conv_transposed_f16', 'conv_deep_f16', 'conv_int8_f16')
 
 
 # The same of weights in blocks: a word of a chunk, two words, two chunks; zero points; parts.

@@ -69,6 +69,8 @@ kt.kernel @wider ["p0"] computes {
 
 // Taps in chunks of 16 channels, and of 8, which come an element at a time.
 // HOPPER-LABEL: kt.kernel @taps
+// HOPPER-SAME: "wgmma" {async = 1 : i64, bytes = 1 : i64, {{[^}]*}}tile = array<i64: 128, 64, 128>
+// HOPPER-LABEL: kt.kernel @halves_of_chunks
 // HOPPER-NOT: "wgmma"
 // ALL-LABEL: kt.kernel @taps
 // ALL-SAME: "mma" {async = 1 : i64, bytes = 1 : i64, {{[^}]*}}tile = array<i64: 64, 64, 64>
