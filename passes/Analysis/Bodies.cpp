@@ -113,7 +113,10 @@ unsigned kt::bodyCost(Region &region) {
     if (isa<ReadOp>(op))
       cost += 2;
     else if (isa<math::MathDialect>(op.getDialect()))
-      cost += isa<math::AbsFOp, math::SqrtOp, math::RsqrtOp, math::FloorOp, math::CeilOp, math::FmaOp>(op) ? 4 : 20;
+      cost += isa<math::AbsFOp, math::SqrtOp, math::RsqrtOp, math::FloorOp, math::CeilOp, math::RoundEvenOp,
+                  math::TruncOp, math::FmaOp>(op)
+                  ? 4
+                  : 20;
     else if (isa<arith::DivFOp, arith::DivSIOp, arith::DivUIOp, arith::RemSIOp, arith::RemUIOp>(op))
       cost += 5;
     else

@@ -128,6 +128,15 @@ bool wastesLittle(GenericOp producer, ReadOp read, Operation *consumer, const Bo
   return ratio && ratio->asConstant() && *ratio->asConstant() <= kMostWasted;
 }
 
+/// What brings an image into the order of a convolution's chunks reads each element once for all that anybody knows, of
+/// about as many as there are: what makes them is computed there instead of being stored for it.
+bool bringsToConvolution(GenericOp consumer, GenericOp producer) {
+  constexpr int64_t kMostMoved = 2; // elements for one that is made
+  Expr made = producer.getResult().getType().numElements(), moved = consumer.getResult().getType().numElements();
+  return isMovement(consumer) && llvm::all_of(consumer.getResult().getUsers(), llvm::IsaPred<ConvOp>) &&
+         bodyCost(producer.getBody()) <= kScoreCost && (made * kMostMoved - moved).isNonNegative();
+}
+
 /// The product or convolution whose epilogue may make what `v` is.
 Operation *productBehind(Value v) {
   auto direct = [](Value v) -> Operation * {
@@ -210,6 +219,8 @@ bool shouldInline(GenericOp producer, Operation *consumer, unsigned number, bool
     return true;
   if (!onlyUser)
     return false;
+  if (auto generic = dyn_cast<GenericOp>(consumer); generic && !epilogue && bringsToConvolution(generic, producer))
+    return true;
   // Computed once either way? Identical reads are merged, so the first stands for all when they agree.
   ReadOp first = reads.front();
   for (ReadOp read : reads)

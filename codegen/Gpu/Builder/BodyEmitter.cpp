@@ -3,6 +3,7 @@
 #include "codegen/Gpu/Builder/BodyEmitter.h"
 #include "codegen/Common/Body.h"
 #include "codegen/Gpu/Builder/Pages.h"
+#include "mlir/IR/Matchers.h"
 
 using namespace mlir;
 using namespace kt;
@@ -198,12 +199,20 @@ Values BodyEmitter::emit(ArrayRef<Values> leading, ArrayRef<Value> indices, int 
         } else if (vectorizable(op, inner, alignment)) {
           Type scalar = cast<SymTensorType>(op.getTensor().getType()).scalarType();
           Value in = otherwise ? inside(op, position) : Value();
-          auto loads = [&] { return k.loadElements(address(op, position), scalar, lanes); };
+          // A branch answers whole words where they are: fewer registers, and what is in them is taken out at once.
+          unsigned words = scalar.getIntOrFloatBitWidth() >= 8 ? wordsOf(op, lanes) : 0,
+                   perWord = words ? lanes / words : 0;
+          bool whole = in && words && lanes % words == 0 && perWord > 1;
+          Type moved = whole ? k.i32 : scalar;
+          unsigned count = whole ? words : lanes;
+          auto loads = [&] { return k.loadElements(address(op, position), moved, count); };
           Seen now;
           now.in = in;
           now.values =
-              in ? k.ifElse(in, SmallVector<Type>(lanes, scalar), loads, [&] { return Values(lanes, k.zero(scalar)); })
+              in ? k.ifElse(in, SmallVector<Type>(count, moved), loads, [&] { return Values(count, k.zero(moved)); })
                  : loads();
+          if (whole)
+            now.values = k.elementsOf(now.values, scalar);
           seen[op] = now;
         }
       }
@@ -211,7 +220,9 @@ Values BodyEmitter::emit(ArrayRef<Values> leading, ArrayRef<Value> indices, int 
       if (s.values.empty())
         return readOne(op, position, otherwise);
       Value v = s.values.size() == 1 ? s.values[0] : s.values[lane];
-      return s.in ? k.sel(s.in, v, otherwise) : v;
+      // Elements outside are zeros already.
+      bool zero = s.in && (matchPattern(otherwise, m_Zero()) || matchPattern(otherwise, m_PosZeroFloat()));
+      return s.in && !zero ? k.sel(s.in, v, otherwise) : v;
     };
     auto size = [&](OpBuilder &, Expr e) { return k.toIndex(k.size(e)); };
     auto bounded = [&](OpBuilder &, BoundedOp op, Value value, Value when) -> Value {

@@ -675,3 +675,59 @@ func.func @computed_behind_a_view(%x: !kt.tensor<[n, 8, 2] x f32>) -> !kt.tensor
   }
   return %y : !kt.tensor<[n, 16] x f32>
 }
+
+// What brings about as many elements as there are into the order of a convolution computes them where it reads them, though no index is
+// one of its own; where it reads each several times they stay stored.
+// CHECK-LABEL: @into_what_a_convolution_reads
+// CHECK: %[[R:.*]] = kt.generic ins(%{{.*}} : !kt.tensor<[n, 6] x f32>) -> <[n, 4, 2] x f32>
+// CHECK: math.exp
+// CHECK: kt.conv %[[R]]
+func.func @into_what_a_convolution_reads(%x: !kt.tensor<[n, 6] x f32>, %w: !kt.tensor<[1, 1, 1, 2, 16] x f32>) -> !kt.tensor<[n, 4, 8] x f32> {
+  %e = kt.generic ins(%x : !kt.tensor<[n, 6] x f32>) -> !kt.tensor<[n, 6] x f32> {
+  ^bb0(%X: !kt.tensor<[n, 6] x f32>, %i: index, %j: index):
+    %0 = kt.read %X[%i, %j] : !kt.tensor<[n, 6] x f32> -> f32
+    %1 = math.exp %0 : f32
+    kt.yield %1 : f32
+  }
+  %r = kt.generic ins(%e : !kt.tensor<[n, 6] x f32>) -> !kt.tensor<[n, 4, 2] x f32> {
+  ^bb0(%E: !kt.tensor<[n, 6] x f32>, %i: index, %j: index, %s: index):
+    %none = arith.constant 0.0 : f32
+    %two = arith.constant 2 : index
+    %from = arith.muli %j, %two : index
+    %at = arith.addi %from, %s : index
+    %0 = kt.read %E[%i, %at] else %none : f32 {check = array<i64: 1>} : !kt.tensor<[n, 6] x f32> -> f32
+    kt.yield %0 : f32
+  }
+  %c = kt.conv %r, %w {dilations = array<i64: 1>, groups = 1 : i64, input_dilations = array<i64: 1>, kernel = array<i64: 1>, pads = [#kt.expr<0>], strides = array<i64: 1>}
+       : !kt.tensor<[n, 4, 2] x f32>, !kt.tensor<[1, 1, 1, 2, 16] x f32> -> !kt.tensor<[n, 4, 8] x f32> epilogue {
+  ^bb0(%acc: f32, %i: index, %j: index, %k: index):
+    kt.yield %acc : f32
+  }
+  return %c : !kt.tensor<[n, 4, 8] x f32>
+}
+
+// CHECK-LABEL: @leaves_what_is_read_often
+// CHECK: kt.generic ins(%{{.*}} : !kt.tensor<[n, 6] x f32>) -> <[n, 6] x f32>
+// CHECK: math.exp
+// CHECK: kt.generic ins(%{{.*}} : !kt.tensor<[n, 6] x f32>) -> <[n, 7, 2] x f32>
+func.func @leaves_what_is_read_often(%x: !kt.tensor<[n, 6] x f32>, %w: !kt.tensor<[1, 1, 1, 2, 16] x f32>) -> !kt.tensor<[n, 7, 8] x f32> {
+  %e = kt.generic ins(%x : !kt.tensor<[n, 6] x f32>) -> !kt.tensor<[n, 6] x f32> {
+  ^bb0(%X: !kt.tensor<[n, 6] x f32>, %i: index, %j: index):
+    %0 = kt.read %X[%i, %j] : !kt.tensor<[n, 6] x f32> -> f32
+    %1 = math.exp %0 : f32
+    kt.yield %1 : f32
+  }
+  %r = kt.generic ins(%e : !kt.tensor<[n, 6] x f32>) -> !kt.tensor<[n, 7, 2] x f32> {
+  ^bb0(%E: !kt.tensor<[n, 6] x f32>, %i: index, %j: index, %s: index):
+    %none = arith.constant 0.0 : f32
+    %at = arith.addi %j, %s : index
+    %0 = kt.read %E[%i, %at] else %none : f32 {check = array<i64: 1>} : !kt.tensor<[n, 6] x f32> -> f32
+    kt.yield %0 : f32
+  }
+  %c = kt.conv %r, %w {dilations = array<i64: 1>, groups = 1 : i64, input_dilations = array<i64: 1>, kernel = array<i64: 1>, pads = [#kt.expr<0>], strides = array<i64: 1>}
+       : !kt.tensor<[n, 7, 2] x f32>, !kt.tensor<[1, 1, 1, 2, 16] x f32> -> !kt.tensor<[n, 7, 8] x f32> epilogue {
+  ^bb0(%acc: f32, %i: index, %j: index, %k: index):
+    kt.yield %acc : f32
+  }
+  return %c : !kt.tensor<[n, 7, 8] x f32>
+}
