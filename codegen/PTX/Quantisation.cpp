@@ -18,7 +18,9 @@
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/Matchers.h"
 #include "llvm/ADT/DenseMap.h"
+#include <array>
 #include <cmath>
+#include <map>
 
 using namespace mlir;
 using namespace kt;
@@ -120,6 +122,56 @@ struct Inverse {
   }
 };
 
+/// An integer in single precision, in [least, most], times `scale`.
+struct Term {
+  Value integer;
+  float scale;
+  int least, most;
+};
+
+/// Factors of a and b whose sum rounds to the same integers as a quotient of what two terms are, each rounded.
+struct Factors {
+  float first, second;
+};
+
+/// What becomes of a quotient between two integers: the sum of kRound and the integer that it is rounded to.
+float roundedIn(float v, float least, float most) { return std::min(std::max(v, least), most) + kRound; }
+
+bool sumsRoundLike(const Term &a, const Term &b, float divisor, float least, float most, Factors factors) {
+#pragma clang fp contract(off)
+  // Middle ones first: those at the ends are often cut off.
+  for (int i = 0, n = a.most - a.least + 1; i < n; ++i) {
+    float x = (float)(a.least + (i + n / 2) % n), scaled = x * a.scale;
+    for (int j = b.least; j <= b.most; ++j) {
+      float y = (float)j, sum = scaled + y * b.scale;
+      if (roundedIn(sum / divisor, least, most) !=
+          roundedIn(std::fma(x, factors.first, y * factors.second), least, most))
+        return false;
+    }
+  }
+  return true;
+}
+
+/// All pairs are tried for each two factors near to the quotients: of some 65,000 a few are so near to a half that it
+/// depends on the last place.
+std::optional<Factors> factorsOf(const Term &a, const Term &b, float divisor, float least, float most) {
+  constexpr int kBeside = 3;
+  auto near = [&](float scale, int places) {
+    float v = (float)((double)scale / divisor);
+    for (int i = 0; i < std::abs(places); ++i)
+      v = std::nextafter(v, places < 0 ? 0.0f : INFINITY);
+    return v;
+  };
+  for (int beside = 0; beside <= kBeside; ++beside)
+    for (int i = -beside; i <= beside; ++i)
+      for (int j = -beside; j <= beside; ++j) {
+        Factors factors{near(a.scale, i), near(b.scale, j)};
+        if (std::max(std::abs(i), std::abs(j)) == beside && sumsRoundLike(a, b, divisor, least, most, factors))
+          return factors;
+      }
+  return std::nullopt;
+}
+
 class Shortener {
 public:
   explicit Shortener(ModuleOp module) : b(module.getContext()) {
@@ -131,6 +183,10 @@ public:
   }
 
   void run() {
+    // What is read comes before what is made of it: sums of both are looked for.
+    for (arith::SIToFPOp op : SmallVector<arith::SIToFPOp>(widened))
+      if (!isMade(op))
+        widen(op);
     for (Quantised &q : found)
       shorten(q);
     for (arith::SIToFPOp op : widened)
@@ -150,9 +206,10 @@ private:
 
   void shorten(Quantised &q) {
     at(q.op);
-    Value quotient = multiplied(q);
+    float least = q.least();
+    Value quotient = multiplied(q, least);
     // Of a number and what is none the instruction takes the number.
-    Value clamped = arith::MaxNumFOp::create(b, loc, quotient, f(q.least()));
+    Value clamped = arith::MaxNumFOp::create(b, loc, quotient, f(least));
     clamped = arith::MinNumFOp::create(b, loc, clamped, f(q.most()));
     SmallVector<arith::SIToFPOp> again;
     bool asByte = false;
@@ -164,7 +221,10 @@ private:
     for (arith::SIToFPOp op : again) {
       Value back = add(rounded, -kRound);
       at(op);
-      op.replaceAllUsesWith(add(back, q.zero - zeroOf(op)));
+      float zero = zeroOf(op);
+      Value integer = add(back, q.zero - zero);
+      integers[integer] = {(int)(q.low - zero), (int)(q.high - zero)};
+      op.replaceAllUsesWith(integer);
       erase(op);
       at(q.op);
     }
@@ -176,21 +236,65 @@ private:
   }
 
   /// The quotient without its division where that is known to round alike, and without an activation that the lower
-  /// bound repeats.
-  Value multiplied(const Quantised &q) {
+  /// bound repeats, or says then.
+  Value multiplied(const Quantised &q, float &least) {
     auto divided = withConstant<arith::DivFOp>(q.quotient);
     if (!divided || !(divided->second >= kLeastDivisor && divided->second <= kMostDivisor))
       return q.quotient;
     auto [x, divisor] = *divided;
-    Inverse inverse(divisor);
-    if (!inverse.roundsLike(divisor, q.least(), q.most()))
-      return q.quotient;
-    if (auto positive = withConstant<arith::MaximumFOp>(x); positive && positive->second == 0 && q.least() >= 0)
+    Value activated = x;
+    if (auto positive = withConstant<arith::MaximumFOp>(x); positive && positive->second == 0)
       x = positive->first;
+    if (auto sum = x.getDefiningOp<arith::AddFOp>()) {
+      // Integers are numbers, so what an activation cuts off is below zero.
+      float bound = activated == x ? least : std::max(least, 0.0f);
+      if (Value v = summed(sum, divisor, bound, q.most())) {
+        least = bound;
+        return v;
+      }
+    }
+    if (least < 0)
+      x = activated;
+    Inverse inverse(divisor);
+    if (!inverse.roundsLike(divisor, least, q.most()))
+      return q.quotient;
     Value high = f(inverse.high);
     if (inverse.low == 0)
       return arith::MulFOp::create(b, loc, x, high);
     return math::FmaOp::create(b, loc, x, high, arith::MulFOp::create(b, loc, x, f(inverse.low)));
+  }
+
+  std::optional<Term> termOf(Value v) {
+    auto scaled = withConstant<arith::MulFOp>(v);
+    auto range = scaled ? integers.find(scaled->first) : integers.end();
+    if (range == integers.end() || !(scaled->second >= kLeastDivisor && scaled->second <= kMostDivisor))
+      return std::nullopt;
+    return Term{scaled->first, scaled->second, range->second.first, range->second.second};
+  }
+
+  /// The quotient of a sum of what was dequantised, from the integers; null where that rounds otherwise.
+  Value summed(arith::AddFOp sum, float divisor, float least, float most) {
+    std::optional<Term> x = termOf(sum.getLhs()), y = termOf(sum.getRhs());
+    if (!x || !y)
+      return {};
+    auto [it, fresh] =
+        factors.try_emplace({x->scale, y->scale, divisor, least, most, (float)x->least, (float)y->least});
+    if (fresh)
+      it->second = factorsOf(*x, *y, divisor, least, most);
+    if (!it->second)
+      return {};
+    Value second = arith::MulFOp::create(b, loc, y->integer, f(it->second->second));
+    return math::FmaOp::create(b, loc, x->integer, f(it->second->first), second);
+  }
+
+  /// Whether `op` widens an integer that is among those found.
+  bool isMade(arith::SIToFPOp op) {
+    Value v = op.getIn();
+    if (auto less = v.getDefiningOp<arith::SubIOp>())
+      v = less.getLhs();
+    Operation *extend = v.getDefiningOp();
+    return isa_and_nonnull<arith::ExtUIOp, arith::ExtSIOp>(extend) &&
+           llvm::any_of(found, [&](const Quantised &q) { return q.op == extend->getOperand(0).getDefiningOp(); });
   }
 
   /// Takes into `all` what makes floats of the integers that `user` widens; false where `user` does something else.
@@ -240,7 +344,9 @@ private:
     bool isSigned = isa<arith::ExtSIOp>(extend);
     Value bits = placed(extend->getOperand(0), isSigned);
     Value wide = arith::BitcastOp::create(b, loc, b.getF32Type(), bits);
-    op.replaceAllUsesWith(add(wide, -(kWide + (isSigned ? 128 : 0) + zero)));
+    Value integer = add(wide, -(kWide + (isSigned ? 128 : 0) + zero));
+    integers[integer] = {(isSigned ? -128 : 0) - (int)zero, (isSigned ? 127 : 255) - (int)zero};
+    op.replaceAllUsesWith(integer);
     erase(op);
   }
 
@@ -283,6 +389,8 @@ private:
   Location loc = b.getUnknownLoc();
   SmallVector<Quantised> found;
   SmallVector<arith::SIToFPOp> widened;
+  llvm::DenseMap<Value, std::pair<int, int>> integers; // in single precision, and where they lie
+  std::map<std::array<float, 7>, std::optional<Factors>> factors;
 };
 
 } // namespace

@@ -189,3 +189,52 @@ kt.kernel @bytes_of_bytes ["p0"] computes {
   }
   kt.yield %r : !kt.tensor<[p0, 8] x ui8>
 }
+
+kt.kernel @bytes_of_activated_bytes ["p0"] computes {
+^bb0(%x: !kt.tensor<[p0, 8] x f32>, %y: !kt.tensor<[p0, 8] x i8>):
+  %r = kt.generic ins(%x, %y : !kt.tensor<[p0, 8] x f32>, !kt.tensor<[p0, 8] x i8>) -> !kt.tensor<[p0, 8] x ui8> {
+  ^bb0(%v: !kt.tensor<[p0, 8] x f32>, %u: !kt.tensor<[p0, 8] x i8>, %i: index, %j: index):
+    %step = arith.constant 0.0441665091 : f32
+    %other = arith.constant 0.0536787435 : f32
+    %last = arith.constant 0.0813 : f32
+    %zero = arith.constant 127.0 : f32
+    %even = arith.constant 136.0 : f32
+    %low = arith.constant 0.0 : f32
+    %high = arith.constant 255.0 : f32
+    %c127 = arith.constant 127 : i32
+    %c5 = arith.constant 5 : i32
+    %n = kt.read %v[%i, %j] : !kt.tensor<[p0, 8] x f32> -> f32
+    %q = arith.divf %n, %step : f32
+    %e = math.roundeven %q : f32
+    %z = arith.addf %e, %zero : f32
+    %a = arith.cmpf oge, %z, %low : f32
+    %b = arith.select %a, %z, %low : f32
+    %c = arith.cmpf ole, %b, %high : f32
+    %d = arith.select %c, %b, %high : f32
+    %w = arith.fptosi %d : f32 to i32
+    %t = arith.trunci %w : i32 to i8
+    %tw = arith.extui %t : i8 to i32
+    %tz = arith.subi %tw, %c127 : i32
+    %tf = arith.sitofp %tz : i32 to f32
+    %ts = arith.mulf %tf, %step : f32
+    %byte = kt.read %u[%i, %j] : !kt.tensor<[p0, 8] x i8> -> i8
+    %bw = arith.extsi %byte : i8 to i32
+    %bz = arith.subi %bw, %c5 : i32
+    %bf = arith.sitofp %bz : i32 to f32
+    %bs = arith.mulf %bf, %other : f32
+    %s = arith.addf %ts, %bs : f32
+    %above = arith.maximumf %s, %low : f32
+    %q2 = arith.divf %above, %last : f32
+    %e2 = math.roundeven %q2 : f32
+    %z2 = arith.addf %e2, %even : f32
+    %a2 = arith.cmpf oge, %z2, %low : f32
+    %b2 = arith.select %a2, %z2, %low : f32
+    %c2 = arith.cmpf ole, %b2, %high : f32
+    %d2 = arith.select %c2, %b2, %high : f32
+    %w2 = arith.fptosi %d2 : f32 to i32
+    %t2 = arith.trunci %w2 : i32 to i8
+    %both = arith.xori %t, %t2 : i8
+    kt.yield %both : i8
+  }
+  kt.yield %r : !kt.tensor<[p0, 8] x ui8>
+}
