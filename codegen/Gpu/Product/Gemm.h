@@ -73,8 +73,25 @@ llvm::LogicalResult addWideningStage(KernelSink &sink, artifact::Variant &varian
 llvm::LogicalResult addQuantisingStage(KernelSink &sink, artifact::Variant &variant, const GemmProblem &p);
 Expr quantisedBytes(const GemmProblem &p);
 Value quantisedScales(KernelBuilder &k, const GemmProblem &p);
-/// A tile's sums of integers times the scales of rows and columns, [mi][ni][4] of f32.
-Values scaledSums(KernelBuilder &k, const MmaTile &t, const GemmProblem &p, ArrayRef<Value> sums, Value m0, Value n0);
+
+/// What a tile's sums of integers are multiplied by: the scales of its rows, which a stage before the product has
+/// written, and of its columns.
+class TileScales {
+public:
+  TileScales(KernelBuilder &k, const MmaTile &t, const GemmProblem &p, Value m0, Value n0);
+  /// Whether threads can hold them while the tile is multiplied; they are loaded behind it otherwise.
+  static bool isFew(const MmaTile &t);
+  void load();
+  /// The sums, [mi][ni][4], in single precision.
+  Values times(ArrayRef<Value> sums);
+
+private:
+  KernelBuilder &k;
+  const MmaTile &t;
+  const GemmProblem &p;
+  Value m0, n0;
+  SmallVector<Values> ofColumns, ofRows;
+};
 /// Elements from the left side's first row to row `row`.
 Value rowOffset(KernelBuilder &k, const GemmProblem &p, Value row);
 /// Batch indices and the element offset that they give with these strides.

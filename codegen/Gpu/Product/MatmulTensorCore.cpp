@@ -130,17 +130,22 @@ LogicalResult kt::gpu::buildMatmulTensorCore(KernelSink &sink, const GemmProblem
   // The tile's origin waits in shared memory while the registers are needed.
   k.store(m0, k.sptr(shared - 16), 4);
   k.store(n0, k.sptr(shared - 12), 4);
+  std::optional<TileScales> scales;
   auto wait = [&] {
     if (overlaps)
       k.waitForLaunches();
     startRows(k, sink, p, {t.bm, t.bn, t.threads()}, m0);
+    if (p.quantised && TileScales::isFew(t))
+      scales.emplace(k, t, p, m0, n0).load();
   };
   SmallVector<Value> acc = t.warpgroups ? emitWarpgroupLoop(k, t, factors, p, k0, slabs, wait)
                                         : emitMainLoop(k, t, factors, p, k0, slabs, wait);
   m0 = k.load(k.sptr(shared - 16), k.i32, 4);
   n0 = k.load(k.sptr(shared - 12), k.i32, 4);
-  if (p.quantised)
-    acc = scaledSums(k, t, p, acc, m0, n0);
+  if (p.quantised && !scales)
+    scales.emplace(k, t, p, m0, n0).load();
+  if (scales)
+    acc = scales->times(acc);
   emitTileEpilogue(k, t, p, epilogue, acc, factors.rightLayout, batch, m0, n0, stores, lanes, partial);
   finishTile(k, sink, p, epilogue, {t.bm, t.bn, t.threads()}, split, k.ctaX(), m0, n0, stores, lanes);
 

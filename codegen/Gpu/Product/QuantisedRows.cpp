@@ -133,8 +133,15 @@ LogicalResult kt::gpu::addQuantisingStage(KernelSink &sink, artifact::Variant &v
   return sink.addStage(variant, k, {rows.m, sink.one(), sink.one()}, kThreads / 32 * 4);
 }
 
-Values kt::gpu::scaledSums(KernelBuilder &k, const MmaTile &t, const GemmProblem &p, ArrayRef<Value> sums, Value m0,
-                           Value n0) {
+TileScales::TileScales(KernelBuilder &k, const MmaTile &t, const GemmProblem &p, Value m0, Value n0)
+    : k(k), t(t), p(p), m0(m0), n0(n0) {}
+
+bool TileScales::isFew(const MmaTile &t) {
+  constexpr unsigned kMostHeld = 32; // registers, beside a loop's
+  return t.ni() * 2 + t.mi() * 2 <= kMostHeld;
+}
+
+void TileScales::load() {
   Blocks blocks(k, p.blocks);
   Value lane = k.and_(k.tid(), 31), warp = k.shr(k.tid(), 5);
   // Fragment rows g and g + 8 are columns 2g and 2g + 1; a lane's two columns of a fragment are rows of the product.
@@ -144,20 +151,21 @@ Values kt::gpu::scaledSums(KernelBuilder &k, const MmaTile &t, const GemmProblem
   Value lastPanel = k.sub(k.shr(k.add(k.size(p.n), kPanel - 1), 4), 1);
   Value lastPair = k.and_(k.sub(k.size(p.m), 1), -2);
   Value weights = factorBase(k, p, 1, {}), scales = quantisedScales(k, p);
-  SmallVector<Values> ofColumns;
   for (unsigned i = 0; i < t.mi(); ++i) {
     Value panel = k.min(k.add(firstPanel, i), lastPanel);
     ofColumns.push_back(blocks.scalesOf(k.gep(weights, blocks.panelOffset(panel, p.k)), column, 2));
   }
+  for (unsigned j = 0; j < t.ni(); ++j)
+    ofRows.push_back(k.loadElements(k.at(scales, k.min(k.add(firstRow, j * 8), lastPair), 4), k.f32, 2));
+}
+
+Values TileScales::times(ArrayRef<Value> sums) {
   Values out(sums.size());
-  for (unsigned j = 0; j < t.ni(); ++j) {
-    Value pair = k.min(k.add(firstRow, j * 8), lastPair);
-    Values ofRows = k.loadElements(k.at(scales, pair, 4), k.f32, 2);
+  for (unsigned j = 0; j < t.ni(); ++j)
     for (unsigned i = 0; i < t.mi(); ++i)
       for (unsigned e = 0; e < 4; ++e) {
         unsigned at = (i * t.ni() + j) * 4 + e;
-        out[at] = k.mulf(k.convert(sums[at], k.f32), k.mulf(ofColumns[i][e / 2], ofRows[e % 2]));
+        out[at] = k.mulf(k.convert(sums[at], k.f32), k.mulf(ofColumns[i][e / 2], ofRows[j][e % 2]));
       }
-  }
   return out;
 }
