@@ -1,12 +1,13 @@
 """A PTX interpreter on numpy: all threads of several blocks at once.
 
 Groups of threads with the same program counter run together, the one furthest behind first; barriers, shuffles and tensor-core instructions wait
-for the rest of their block or warp. Beyond computing results it finds what hardware would only sometimes show: races on memory, copies that
+for the rest of their block or warp, and who tries to wait for a phase of an mbarrier until it is over. Beyond computing results it finds what hardware would only sometimes show: races on memory, copies that
 are read before they are complete (cp.async data arrives as late as wait_group allows), accesses that are out of bounds or misaligned,
 divergent barriers, bank conflicts of ldmatrix and 16-byte copies, and whatever touches what a warpgroup's product in flight works on.
 """
 import numpy as np
 from alu import Arithmetic
+from mbarriers import Mbarriers
 from memory import BUFFER_SHIFT, Fences, Memory
 from ptxtext import WARPGROUP, Code, names_in
 from ptxtypes import DEVICE, FLOAT, PtxError, bf16_to_f32, f32_to_bf16
@@ -27,7 +28,7 @@ class Function(Code):
                 raise PtxError('unknown instruction: ' + i.text)
 
 
-class Machine(Arithmetic, Memory, Warps, Warpgroups):
+class Machine(Arithmetic, Memory, Warps, Warpgroups, Mbarriers):
     """Some blocks of one launch, of which `first` is the number of the first."""
 
     def __init__(self, function, memory, params, blocks, grid, shared_bytes, stats, writers, first, fences):
@@ -48,6 +49,7 @@ class Machine(Arithmetic, Memory, Warps, Warpgroups):
         self.specials['%smid'] = np.zeros(n, np.uint32)
         self.registers = {}
         self.prepare_memory(len(blocks), shared_bytes)
+        self.prepare_mbarriers(len(blocks))
         self.prepare_warpgroups()
         self.mask = None  # who runs the instruction at hand; None: everyone
         self.alive = np.ones(n, bool)
@@ -137,7 +139,9 @@ class Machine(Arithmetic, Memory, Warps, Warpgroups):
         groups = {0: None}  # program counter -> mask (None: everyone)
         waiting = {}
         steps = 0
-        while groups or waiting:
+        while groups or waiting or self.sleeping:
+            if not groups and self.sleeping:
+                raise PtxError(self.deadlock())
             if not groups:
                 raise PtxError('divergent barrier or warp instruction: ' + '; '.join(str(code[p]) for p in waiting))
             p = min(groups)
@@ -193,6 +197,11 @@ class Machine(Arithmetic, Memory, Warps, Warpgroups):
                 elif not ready.any():
                     waiting[p] = mask
                     continue
+            if i.parts[:2] == ['mbarrier', 'try_wait'] and (late := self.late_for(i, active)).any():
+                self.sleeping[p] = self.union(late, self.sleeping.pop(p, late))
+                mask = active = ~late if mask is None else mask & ~late
+                if not mask.any():
+                    continue
             if active is not None and not active.any():
                 pass
             else:
@@ -204,6 +213,10 @@ class Machine(Arithmetic, Memory, Warps, Warpgroups):
                         i.run(self, i, active)
                 except PtxError as e:
                     raise PtxError(f'{e} at {i} in {self.f.name}') from None
+                if self.woken:
+                    self.woken = False
+                    for q in list(self.sleeping):
+                        self.join(groups, q, self.sleeping.pop(q))
             self.join(groups, p + 1, mask)
         self.stats['instructions'] = self.stats.get('instructions', 0) + steps
         if self.copies:

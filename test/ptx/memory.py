@@ -97,8 +97,10 @@ class Memory:
         now = self.epoch[b]
         if self.pending[b, cells].any():
             raise PtxError('shared memory read while a copy into it is pending')
-        if self.together(self.writer[b, cells], self.wrote[b, cells], self.wrote_step[b, cells], lanes, me, now).any():
+        self.refuse_mbarriers(b, cells)
+        if self.unordered_writes(b, cells, lanes, me, now).any():
             raise PtxError('race: shared memory read in the same phase as another thread wrote it')
+        self.note_read(b, cells, me)
         who, several = self.reader[b, cells], SEVERAL - me // 32
         seen = (self.read[b, cells] == now) & (who != me)
         of_warp = (np.where(who >= 0, who // 32, SEVERAL - who) == me // 32)
@@ -118,11 +120,12 @@ class Memory:
         b, cells = self.span(lanes, at, size)
         me = self.tid[lanes].astype(np.int32)[:, None]
         now = self.epoch[b]
-        if self.together(self.reader[b, cells], self.read[b, cells], self.read_step[b, cells], lanes, me, now).any():
+        self.refuse_mbarriers(b, cells)
+        if self.unordered_reads(b, cells, lanes, me, now, SEVERAL).any():
             raise PtxError('race: shared memory written in the same phase as another thread read it')
         if self.pending[b, cells].any():
             raise PtxError('shared memory written while a copy into it is pending')
-        if self.together(self.writer[b, cells], self.wrote[b, cells], self.wrote_step[b, cells], lanes, me, now).any():
+        if self.unordered_writes(b, cells, lanes, me, now).any():
             raise PtxError('race: shared memory written twice in a phase')
         self.check_products_do_not_read(b, cells)
         return b, cells, me, now
@@ -135,6 +138,7 @@ class Memory:
             raise PtxError('race: lanes of one store write different values to one place')
         self.wrote[b, cells], self.writer[b, cells] = now, me
         self.wrote_step[b, cells] = self.step[lanes][:, None]
+        self.note_write(b, cells)
         self.hide_from_products(b, cells)
 
     def buffers(self, at):
@@ -277,6 +281,7 @@ class Memory:
                     self.wrote[b, cells] = self.epoch[b]
                     self.writer[b, cells] = self.tid[lanes[done]].astype(np.int32)[:, None]
                     self.wrote_step[b, cells] = self.step[lanes[done]][:, None]
+                    self.note_write(b, cells)
                     self.hide_from_products(b, cells)
                 if not done.all():
                     left.append((lanes[~done], at[~done], data[~done], group[~done]))

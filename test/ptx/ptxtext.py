@@ -84,6 +84,7 @@ class Code:
     def summarise(self):
         """What the machine wants to know before it runs anything."""
         self.fences = any(i.parts[0] in ('membar', 'fence') and i.parts[-1] in DEVICE for i in self.code)
+        self.mbarriers = any(i.parts[0] == 'mbarrier' for i in self.code)
         self.check_start()
         self.smallest_shared = 4
         for i in self.code:

@@ -60,7 +60,7 @@ class Warpgroups:
         mine = np.ones((len(self.blocks), self.threads), bool) if mask is None else mask.reshape(-1, self.threads)
         b, cells = np.nonzero(self.shown == -1)
         of = mine[b, self.writer[b, cells]]
-        self.shown[b[of], cells[of]] = self.epoch[b[of]]
+        self.shown[b[of], cells[of]] = self.fences.now if self.ordered_by_clocks else self.epoch[b[of]]
 
     def check_products_do_not_read(self, b, cells):
         if self.products and self.in_use.reshape(len(self.blocks), self.per_block, -1)[b, :, cells].any():
@@ -75,11 +75,13 @@ class Warpgroups:
         cells = at // self.grain
         if self.pending[b, cells].any():
             raise PtxError('product reads shared memory while a copy into it is pending')
-        if (self.wrote[b, cells] == self.epoch[b]).any():
+        if not self.ordered_by_clocks and (self.wrote[b, cells] == self.epoch[b]).any():
             raise PtxError('race: product reads shared memory in the same phase as it was written')
         if (self.shown[b, cells] == -1).any():
             raise PtxError('product reads shared memory that was written without fence.proxy.async by who wrote it')
-        if (self.shown[b, cells] == self.epoch[b]).any():
+        if self.ordered_by_clocks:
+            self.check_order_for_products(groups, b, cells)
+        elif (self.shown[b, cells] == self.epoch[b]).any():
             raise PtxError('product reads shared memory without a barrier after fence.proxy.async')
         bits = self.shared[b, at].astype(np.uint16) | self.shared[b, at + 1].astype(np.uint16) << np.uint16(8)
         return bits, cells.reshape(len(groups), -1)
@@ -121,6 +123,7 @@ class Warpgroups:
         # Its other warps may be at it still: only a barrier says that all are done.
         b = (p.groups // self.per_block)[:, None]
         self.read[b, p.cells], self.reader[b, p.cells] = self.epoch[b], -2
+        self.note_reads_of_products(p)
 
     def multiply(self, i, groups):
         if '.s32.' in i.op:

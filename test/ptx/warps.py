@@ -19,10 +19,11 @@ class Warps:
     def op_bar(self, i, mask):
         if i.parts[1] == 'warp':
             self.step[self.lanes(mask)] += 1
-        elif mask is None:
-            self.epoch += 1
-        else:
-            self.epoch[np.unique(self.block_of[mask])] += 1
+            self.warps_met(self.lanes(mask))
+            return
+        blocks = np.arange(len(self.blocks)) if mask is None else np.unique(self.block_of[mask])
+        self.epoch[blocks] += 1
+        self.block_met(blocks)
 
     op_barrier = op_bar
 
