@@ -48,18 +48,20 @@ CostModel::BlockTimes CostModel::warpgroupTimes(const MmaTile &t, bool widens, u
   // that it is nine tenths as fast as for loads is what whole kernels of seven tiles have in common.
   int64_t flops = 2ll * t.bm * t.bn * t.bk, store = lanes >= 4 ? 60 : lanes == 2 ? 100 : 180;
   int64_t left = !t.turned() ? t.rowsBytes() : t.elementBytes == 1 ? t.blocksBytes() : 2 * t.blocksBytes();
-  int64_t moved = left + (int64_t)t.threads() / 128 * t.rightRows() * t.rowBytes() + t.slabBytes() +
-                  (widens ? (int64_t)t.bn * t.bk * 2 : 0);
+  int64_t groups = t.multiplying() / 128;
+  int64_t moved =
+      left + groups * t.rightRows() * t.rowBytes() + t.slabBytes() + (widens ? (int64_t)t.bn * t.bk * 2 : 0);
   auto full = [&](const CardModel &c) {
     int64_t rate = t.elementBytes == 1 ? 2 * c.wgmma : c.wgmma;
     return std::max({per(flops, rate), per(moved * 10 / 9, c.shared), per(t.slabBytes(), c.l2), making(t, c)}) +
            (widens ? widening(t, c) : 0);
   };
   // Their copies take a quarter longer to arrive. A warp's instructions for a slab are in one order: where it makes
-  // fragments those are more than what lies between two barriers else.
+  // fragments those are more than what lies between two barriers else. Without barriers for all, where others copy, one
+  // warpgroup makes fragments while the other one's are multiplied (not measured).
   int64_t making = !t.turned() ? 0 : t.elementBytes == 1 ? t.steps() : 4 * t.steps();
   auto alone = [&](const CardModel &c) {
-    int64_t chain = making ? making * c.step + target.constants().barrier : 0;
+    int64_t chain = !making ? 0 : t.producers ? making * c.step / groups : making * c.step + target.constants().barrier;
     return std::max({full(c), c.latency * 5 / 4 / (t.stages - 2), chain});
   };
   auto resident = [&](const CardModel &c) { return c.resident(t.sharedBytes(), t.threads(), t.registers()); };

@@ -17,21 +17,33 @@ constexpr MmaTile kTiles[] = {
     {64, 128, 64, 2, 2, 4, 1},  {128, 128, 64, 2, 2, 3, 1}, {128, 128, 32, 2, 4, 3, 1}, {128, 256, 32, 2, 4, 3, 1},
     {256, 128, 32, 4, 2, 3, 1}, {128, 256, 64, 2, 4, 3, 1}, // cards with 163 KB a block
 };
-/// Of warpgroups, where the target has them.
+/// The same tile with warps that copy for its warpgroups.
+constexpr MmaTile produced(MmaTile tile) {
+  tile.producers = 4;
+  return tile;
+}
+/// Of warpgroups, where the target has them. With warps that copy none is slower: where both take as long by the model,
+/// those run. What has two blocks on a multiprocessor has others to go on meanwhile.
 constexpr MmaTile kWarpgroupTiles[] = {
-    {64, 64, 64, 4, 1, 8, 1, true},   {64, 128, 64, 4, 1, 4, 2, true},  {64, 128, 64, 4, 1, 8, 1, true},
-    {128, 128, 64, 8, 1, 3, 2, true}, {128, 128, 64, 8, 1, 6, 1, true}, {64, 256, 64, 4, 1, 5, 1, true},
-    {128, 256, 64, 8, 1, 4, 1, true},
+    produced({64, 64, 64, 4, 1, 12, 1, true}),  {64, 64, 64, 4, 1, 8, 1, true},   {64, 128, 64, 4, 1, 4, 2, true},
+    produced({64, 128, 64, 4, 1, 9, 1, true}),  {64, 128, 64, 4, 1, 8, 1, true},  {128, 128, 64, 8, 1, 3, 2, true},
+    produced({128, 128, 64, 8, 1, 7, 1, true}), {128, 128, 64, 8, 1, 6, 1, true}, {64, 256, 64, 4, 1, 5, 1, true},
+    produced({128, 256, 64, 8, 1, 4, 1, true}), {128, 256, 64, 8, 1, 4, 1, true},
 };
-/// Of warpgroups with weights in blocks, 64 columns each.
+/// Of warpgroups with weights in blocks, 64 columns each. Fragments and sums of 256 rows leave no registers for four
+/// warps more.
 constexpr MmaTile kTurnedTiles[] = {
-    {32, 128, 64, 1, 8, 8, 1, true},  {64, 64, 64, 1, 4, 8, 2, true},   {64, 128, 64, 1, 8, 8, 1, true},
-    {128, 128, 64, 1, 8, 8, 1, true}, {256, 128, 64, 1, 8, 4, 1, true},
+    produced({32, 128, 64, 1, 8, 12, 1, true}), {32, 128, 64, 1, 8, 8, 1, true},
+    produced({64, 64, 64, 1, 4, 8, 2, true}),   {64, 64, 64, 1, 4, 8, 2, true},
+    produced({64, 128, 64, 1, 8, 11, 1, true}), {64, 128, 64, 1, 8, 8, 1, true},
+    produced({128, 128, 64, 1, 8, 8, 1, true}), {128, 128, 64, 1, 8, 8, 1, true},
+    {256, 128, 64, 1, 8, 4, 1, true},
 };
 /// Of warpgroups with weights of integers, 64 columns each; as many bytes deep as all others.
 constexpr MmaTile kIntegerTiles[] = {
-    {32, 128, 64, 1, 8, 8, 1, true},  {64, 64, 64, 1, 4, 6, 2, true},   {64, 128, 64, 1, 8, 8, 1, true},
-    {128, 64, 64, 1, 4, 4, 2, true},  {128, 128, 64, 1, 8, 6, 1, true}, {256, 64, 64, 1, 4, 5, 1, true},
+    produced({32, 128, 64, 1, 8, 10, 1, true}), {32, 128, 64, 1, 8, 8, 1, true},  {64, 64, 64, 1, 4, 6, 2, true},
+    produced({64, 128, 64, 1, 8, 9, 1, true}),  {64, 128, 64, 1, 8, 8, 1, true},  {128, 64, 64, 1, 4, 4, 2, true},
+    produced({128, 128, 64, 1, 8, 7, 1, true}), {128, 128, 64, 1, 8, 6, 1, true}, {256, 64, 64, 1, 4, 5, 1, true},
     {256, 128, 64, 1, 8, 4, 1, true},
 };
 /// Of convolutions, whose threads keep where their rows lie in the image: few rows each, and shallow slabs.

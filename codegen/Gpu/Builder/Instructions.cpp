@@ -137,6 +137,21 @@ void KernelBuilder::wgmmaCommit(Where where) {
   NVVM::WgmmaGroupSyncAlignedOp::create(b, loc);
 }
 
+void KernelBuilder::mbarrierInit(Value at, unsigned arrivals, Where where) {
+  At here(*this, where);
+  assembly("mbarrier.init.shared::cta.b64 [$0], " + std::to_string(arrivals) + ";", "r", {at}, {});
+}
+void KernelBuilder::mbarrierArriveWhen(Value when, Value at, Where where) {
+  At here(*this, where);
+  assembly("@$1 mbarrier.arrive.shared::cta.b64 _, [$0];", "r,b", {at, when}, {});
+}
+void KernelBuilder::mbarrierWait(Value at, Value parity, Where where) {
+  At here(*this, where);
+  assembly("{ .reg .pred p; $$kt_phase_${:uid}: mbarrier.try_wait.parity.shared::cta.b64 p, [$0], $1; "
+           "@!p bra $$kt_phase_${:uid}; }",
+           "r,r", {at, parity}, {});
+}
+
 /// Operands `from` on of inline PTX.
 static std::string list(size_t from, size_t count) {
   std::string text;

@@ -246,6 +246,17 @@ public:
   /// Waits until at most `pending` groups are under way.
   Values wgmmaWait(unsigned pending, ValueRange acc, Where where = Where::current());
 
+  // Barriers in shared memory at an i32 address, a multiple of 8, for threads that do different things (PTX ISA,
+  // "mbarrier"). A phase ends with its last arrival, and the next one begins. Who has waited for a phase sees what was
+  // done before its arrivals.
+  /// Makes one, of so many arrivals a phase; others may use it behind a barrier.
+  void mbarrierInit(Value at, unsigned arrivals, Where where = Where::current());
+  /// Of threads for which `when` holds, without a branch.
+  void mbarrierArriveWhen(Value when, Value at, Where where = Where::current());
+  /// Waits for the end of the phase at hand, or of the one before it, whichever is of this parity: 0 for the first
+  /// phase. Of parity 1 there was one before the first, which has ended.
+  void mbarrierWait(Value at, Value parity, Where where = Where::current());
+
   // Regions.
   Values forLoop(Value lo, Value hi, Value step, ValueRange inits,
                  llvm::function_ref<Values(Value iv, ValueRange args)> body);

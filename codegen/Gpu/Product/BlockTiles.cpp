@@ -38,56 +38,38 @@ public:
   const unsigned headers, headerBytes;
 };
 
-/// A thread's share are chunks of words, then chunks of headers.
+/// A thread's share are chunks of words, then chunks of headers. Where a chunk is in memory is a place that is the same
+/// for all of a slab's and one that is the same in all slabs.
 class BlockSlabs : public TileSource {
 public:
-  BlockSlabs(KernelBuilder &k, const MmaTile &t, Value base, Value firstColumn, const GemmProblem &p)
-      : k(k), blocks(k, p.blocks), slab(k, t, p), bk(t.bk), threads(t.threads()), wordChunks(slab.words / 16),
-        headerChunks(t.bn / kPanel * slab.headers * slab.headerBytes / 16) {
-    count = llvm::divideCeil(wordChunks, threads) + llvm::divideCeil(headerChunks, threads);
+  BlockSlabs(KernelBuilder &k, const MmaTile &t, const Copiers &by, Value base, Value firstColumn, const GemmProblem &p)
+      : k(k), by(by), base(base), blocks(k, p.blocks), slab(k, t, p), bk(t.bk), wordChunks(slab.words / 16),
+        headerChunks(t.bn / kPanel * slab.headers * slab.headerBytes / 16), depth(p.k) {
+    count = wordCopies() + llvm::divideCeil(headerChunks, by.count);
     tileBytes = t.blocksBytes();
-    Value firstPanel = k.shr(firstColumn, 4), panels = k.shr(k.add(k.size(p.n), 15), 4);
+    firstPanel = k.shr(firstColumn, 4), panels = k.shr(k.add(k.size(p.n), 15), 4);
     groups = k.size(BlocksAttr(p.blocks).groupsOf(p.k));
-    for (unsigned i = 0; i < count; ++i) {
-      bool isWords = i < wordCopies();
-      unsigned perPanel = isWords ? slab.panelWords / 16 : slab.headers * slab.headerBytes / 16;
-      Value number = numberOf(i), panel = k.div(number, perPanel), inside = k.rem(number, perPanel);
-      Value there = k.lt(k.add(firstPanel, panel), panels);
-      Chunk chunk;
-      chunk.from = k.gep(base, blocks.panelOffset(k.add(firstPanel, panel), p.k));
-      if (isWords) {
-        chunk.row = k.shr(inside, 2), chunk.inside = k.shl(k.and_(inside, 3), 4);
-        chunk.to = slab.chunkAt(panel, chunk.row, k.and_(inside, 3));
-      } else {
-        unsigned each = slab.headerBytes / 16;
-        chunk.row = k.div(inside, each), chunk.inside = k.shl(k.rem(inside, each), 4);
-        chunk.to = k.add(k.shl(number, 4), slab.words);
-      }
-      // Panels that are not there have no groups.
-      chunk.groups = k.sel(there, groups, k.c(0));
-      chunks.push_back(chunk);
-    }
+    unsigned ofHeaders = slab.headers * slab.headerBytes / 16;
+    for (unsigned i = 0; i < count; ++i)
+      chunks.push_back(i < wordCopies() ? chunkOf(i, slab.panelWords / 16, slab.panelWords, true)
+                                        : chunkOf(i, ofHeaders, ofHeaders * 16, false));
   }
   Values start(Value k0) override { return {k0}; }
   Values advance(ValueRange s) override { return {k.add(s[0], bk)}; }
-  void beginSlab(ValueRange s) override { k0 = s[0]; }
+  void beginSlab(ValueRange s) override {
+    group = k.div(s[0], blocks.group());
+    header = k.mul(group, blocks.blockBytes());
+    words = header;
+    if (blocks.group() > bk) // a part of a block
+      words = k.add(header, k.shl(k.div(k.rem(s[0], blocks.group()), blocks.perWord()), 6));
+  }
 
   void put(unsigned i, Value slot, ValueRange) override {
     const Chunk &chunk = chunks[i];
-    Value group, from;
-    if (i < wordCopies()) {
-      int64_t rows = blocks.group() / blocks.perWord();
-      Value row = k.add(k.div(k0, blocks.perWord()), chunk.row);
-      group = k.div(row, rows);
-      from = k.add(k.shl(k.rem(row, rows), 6), blocks.wordsAt());
-    } else {
-      group = k.add(k.div(k0, blocks.group()), chunk.row), from = k.c(0);
-    }
-    from = k.add(from, k.add(k.mul(group, blocks.blockBytes()), chunk.inside));
     Value size = k.sel(k.lt(group, chunk.groups), k.c(16), k.c(0));
-    Value to = k.add(slot, chunk.to), source = k.gep(chunk.from, k.ext(from));
+    Value to = k.add(slot, chunk.to), source = k.gep(chunk.from, k.ext(i < wordCopies() ? words : header));
     unsigned all = i < wordCopies() ? wordChunks : headerChunks;
-    if (all % threads)
+    if (all % by.count)
       k.cpAsync16When(k.lt(numberOf(i), all), to, source, size);
     else
       k.cpAsync16(k.sptr(to), source, size);
@@ -95,19 +77,51 @@ public:
 
 private:
   struct Chunk {
-    Value from;        // the panel
-    Value row, inside; // of words in the slab, or of its headers; bytes
-    Value to;          // in the slab
-    Value groups;
+    Value from;   // of the first slab of the panel
+    Value to;     // in the slab
+    Value groups; // of the panel, from the one that it is of in the first slab on
   };
-  unsigned wordCopies() const { return llvm::divideCeil(wordChunks, threads); }
-  Value numberOf(unsigned i) { return k.add(k.tid(), (i < wordCopies() ? i : i - wordCopies()) * threads); }
+
+  /// Copy number `i`, of panels that have `perPanel` chunks in a slab, `bytes` of it.
+  Chunk chunkOf(unsigned i, unsigned perPanel, unsigned bytes, bool isWords) {
+    unsigned first = isWords ? 0 : wordCopies();
+    if (i > first && by.count % perPanel == 0) {
+      // The same chunk of a panel further on.
+      unsigned further = (i - first) * (by.count / perPanel);
+      const Chunk &chunk = chunks[first];
+      Value panel = k.add(k.add(firstPanel, k.div(by.thread, perPanel)), further);
+      return {k.gep(chunk.from, blocks.panelOffset(k.c(further), depth)), k.add(chunk.to, further * bytes),
+              k.sel(k.lt(panel, panels), chunk.groups, k.c(0))};
+    }
+    Value number = numberOf(i), panel = k.div(number, perPanel), inside = k.rem(number, perPanel), block, at, to;
+    if (isWords) {
+      unsigned rows = blocks.group() / blocks.perWord();
+      Value row = k.shr(inside, 2), chunk = k.and_(inside, 3);
+      block = rows * blocks.perWord() < bk ? k.div(row, rows) : k.c(0);
+      at = k.add(k.add(k.shl(k.rem(row, std::min(rows, bk / blocks.perWord())), 6), k.shl(chunk, 4)), blocks.wordsAt());
+      to = slab.chunkAt(panel, row, chunk);
+    } else {
+      unsigned each = slab.headerBytes / 16;
+      block = k.div(inside, each), at = k.shl(k.rem(inside, each), 4), to = k.add(k.shl(number, 4), slab.words);
+    }
+    panel = k.add(firstPanel, panel);
+    Value from =
+        k.gep(base, k.add(blocks.panelOffset(panel, depth), k.ext(k.add(k.mul(block, blocks.blockBytes()), at))));
+    // Panels that are not there have no groups.
+    return {from, to, k.sel(k.lt(panel, panels), k.sub(groups, block), k.c(0))};
+  }
+  unsigned wordCopies() const { return llvm::divideCeil(wordChunks, by.count); }
+  Value numberOf(unsigned i) { return k.add(by.thread, (i < wordCopies() ? i : i - wordCopies()) * by.count); }
 
   KernelBuilder &k;
+  Copiers by;
+  Value base;
   Blocks blocks;
   Slab slab;
-  unsigned bk, threads, wordChunks, headerChunks;
-  Value groups, k0;
+  unsigned bk, wordChunks, headerChunks;
+  Expr depth;
+  Value firstPanel, panels, groups;
+  Value group, header, words; // of the slab at hand: its first block, and where its headers and words are
   SmallVector<Chunk> chunks;
 };
 
@@ -226,9 +240,9 @@ private:
 
 } // namespace
 
-std::unique_ptr<TileSource> kt::gpu::blockSlabs(KernelBuilder &k, const MmaTile &t, Value base, Value firstColumn,
-                                                const GemmProblem &p) {
-  return std::make_unique<BlockSlabs>(k, t, base, firstColumn, p);
+std::unique_ptr<TileSource> kt::gpu::blockSlabs(KernelBuilder &k, const MmaTile &t, const Copiers &by, Value base,
+                                                Value firstColumn, const GemmProblem &p) {
+  return std::make_unique<BlockSlabs>(k, t, by, base, firstColumn, p);
 }
 
 std::unique_ptr<LeftFragments> kt::gpu::blockFragments(KernelBuilder &k, const MmaTile &t, unsigned at,

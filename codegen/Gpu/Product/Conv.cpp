@@ -76,14 +76,14 @@ private:
 /// Tiles of the implicit left side: the channels of one tap a chunk by asynchronous copies, or any 8 k's one at a time.
 class ConvTiles : public TileSource {
 public:
-  ConvTiles(KernelBuilder &k, ConvOp op, const MmaTile &t, Value m0, Value firstChannel, Expr channels, Expr rows,
-            Expr depth, bool chunks)
+  ConvTiles(KernelBuilder &k, ConvOp op, const MmaTile &t, const Copiers &by, Value m0, Value firstChannel,
+            Expr channels, Expr rows, Expr depth, bool chunks)
       : k(k), geometry(k, op), bk(t.bk), bytes(t.elementBytes), chunkCount(t.rowBytes() / 16),
-        step(t.threads() / chunkCount), channels(channels), chunks(chunks), firstChannel(firstChannel),
+        step(by.count / chunkCount), channels(channels), chunks(chunks), firstChannel(firstChannel),
         depth(k.size(depth)), type(op.getInput().getType().scalarType()) {
     count = t.bm / step, tileBytes = t.bm * t.rowBytes();
-    Value first = k.div(k.tid(), chunkCount);
-    chunk = k.rem(k.tid(), chunkCount);
+    Value first = k.div(by.thread, chunkCount);
+    chunk = k.rem(by.thread, chunkCount);
     place = swizzle(k, chunkCount, first, chunk);
     for (unsigned i = 0; i < count; ++i)
       rowsHere.push_back(geometry.row(k.add(k.add(m0, first), i * step), rows));
@@ -232,9 +232,9 @@ LogicalResult kt::gpu::buildConv(KernelSink &sink, ConvOp op) {
       return batch.empty() ? k.c(0) : k.mul(batch[0], k.size(channels));
     };
     bool chunks = p.left == Product::Left::chunks;
-    p.lhsTiles = [=, m = p.m, depth = p.k](KernelBuilder &k, const MmaTile &t, Value m0,
+    p.lhsTiles = [=, m = p.m, depth = p.k](KernelBuilder &k, const MmaTile &t, const Copiers &by, Value m0,
                                            ArrayRef<Value> batch) -> std::unique_ptr<TileSource> {
-      return std::make_unique<ConvTiles>(k, op, t, m0, firstChannel(k, batch), channels, m, depth, chunks);
+      return std::make_unique<ConvTiles>(k, op, t, by, m0, firstChannel(k, batch), channels, m, depth, chunks);
     };
     p.lhsFetch = [=, m = p.m, depth = p.k](KernelBuilder &k, ArrayRef<Value> batch,
                                            bool vectors) -> std::unique_ptr<SlabFetch> {

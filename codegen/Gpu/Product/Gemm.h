@@ -16,12 +16,14 @@ namespace kt::gpu {
 
 class TileSource;
 class SlabFetch;
+struct Copiers;
 
 /// A product, and where its left side comes from when that is not a strided matrix.
 struct GemmProblem : Product {
   GemmProblem(Product product) : Product(std::move(product)) {}
   /// Answers the copies of a tile from row m0 on.
-  std::function<std::unique_ptr<TileSource>(KernelBuilder &, const MmaTile &, Value m0, ArrayRef<Value> batch)>
+  std::function<std::unique_ptr<TileSource>(KernelBuilder &, const MmaTile &, const Copiers &, Value m0,
+                                            ArrayRef<Value> batch)>
       lhsTiles;
   std::function<std::unique_ptr<SlabFetch>(KernelBuilder &, ArrayRef<Value> batch, bool vectors)> lhsFetch;
   /// Set where a stage before the product makes panels of what the right side's blocks stand for, at the workspace's
@@ -97,6 +99,13 @@ Value rowOffset(KernelBuilder &k, const GemmProblem &p, Value row);
 /// Batch indices and the element offset that they give with these strides.
 Value batchOffset(KernelBuilder &k, ArrayRef<Value> at, ArrayRef<Expr> strides);
 
+/// Who copies: the number of this thread among `count`. In other threads nothing of it is used.
+struct Copiers {
+  Value thread;
+  unsigned count;
+  Copiers(KernelBuilder &k, const MmaTile &t);
+};
+
 /// Copies one operand's tile of a slab into shared memory, a thread's share of `count` 16-byte chunks. Copies that pass
 /// through registers are fetched first and put later, by loops `lookahead` slabs later: then nobody waits for memory.
 class TileSource {
@@ -153,7 +162,8 @@ struct Factors {
 /// before `wait`, which comes before anything is touched that launches before this one may still use.
 SmallVector<Value> emitMainLoop(KernelBuilder &k, const MmaTile &t, Factors &factors, const GemmProblem &p, Value k0,
                                 Value slabs, llvm::function_ref<void()> wait);
-/// The same by warpgroups, from the same tiles.
+/// The same by warpgroups, from the same tiles. Where others copy for them, `wait` comes in all threads, and the answer
+/// is in those that multiply.
 SmallVector<Value> emitWarpgroupLoop(KernelBuilder &k, const MmaTile &t, Factors &factors, const GemmProblem &p,
                                      Value k0, Value slabs, llvm::function_ref<void()> wait);
 /// Runs the epilogue over a tile through shared memory. In a kernel that can split its depth, raw sums go to `partial`

@@ -81,19 +81,20 @@ LogicalResult kt::gpu::buildMatmulTensorCore(KernelSink &sink, const GemmProblem
   a.bytes = b.bytes = t.elementBytes;
   if (!p.packed)
     b.rowStride = k.size(p.rhsN), b.kStride = k.size(p.rhsK);
-  std::unique_ptr<TileSource> rows = p.lhsTiles ? p.lhsTiles(k, t, m0, batch)
-                                     : aligned  ? asyncRows(k, t.bm, t.bk, t.threads(), a)
-                                                : plainRows(k, t.bm, t.bk, t.threads(), a, type);
+  Copiers by(k, t);
+  std::unique_ptr<TileSource> rows = p.lhsTiles ? p.lhsTiles(k, t, by, m0, batch)
+                                     : aligned  ? asyncRows(k, t.bm, t.bk, by, a)
+                                                : plainRows(k, t.bm, t.bk, by, a, type);
   Factors factors;
   factors.slotBytes = t.slabBytes();
   if (p.blocks) {
-    factors.left = blockSlabs(k, t, b.base, n0, p);
+    factors.left = blockSlabs(k, t, by, b.base, n0, p);
     factors.leftAt = t.rowsBytes();
     factors.fragments = blockFragments(k, t, factors.leftAt, p);
     factors.right = std::move(rows);
     factors.rightLayout = Layout::RowMajorK;
   } else if (t.turned()) {
-    factors.left = bytePanels(k, t.bn, t.bk, t.threads(), b);
+    factors.left = bytePanels(k, t.bn, t.bk, by, b);
     factors.leftAt = t.rowsBytes();
     factors.fragments = int8PanelFragments(k, t, factors.leftAt);
     factors.right = std::move(rows);
@@ -102,16 +103,15 @@ LogicalResult kt::gpu::buildMatmulTensorCore(KernelSink &sink, const GemmProblem
     factors.left = std::move(rows);
     factors.rightAt = t.rowsBytes();
     if (p.packed) {
-      factors.right = int8                ? bytePanels(k, t.bn, t.bk, t.threads(), b)
-                      : p.rhsType == k.i8 ? int8Panels(k, t.bn, t.bk, t.threads(), b, type)
-                                          : asyncPanels(k, t.bn, t.bk, t.threads(), b);
+      factors.right = int8                ? bytePanels(k, t.bn, t.bk, by, b)
+                      : p.rhsType == k.i8 ? int8Panels(k, t.bn, t.bk, by, b, type)
+                                          : asyncPanels(k, t.bn, t.bk, by, b);
     } else if (aligned && p.rhsN.isConstant(1) && !p.rhsK.isConstant(1)) {
       factors.rightLayout = Layout::RowMajorN;
-      factors.right = asyncColumns(k, t.bn, t.bk, t.threads(), b);
+      factors.right = asyncColumns(k, t.bn, t.bk, by, b);
     } else {
       factors.rightLayout = Layout::RowMajorK;
-      factors.right =
-          aligned ? asyncRows(k, t.bn, t.bk, t.threads(), b) : plainRows(k, t.bn, t.bk, t.threads(), b, type);
+      factors.right = aligned ? asyncRows(k, t.bn, t.bk, by, b) : plainRows(k, t.bn, t.bk, by, b, type);
     }
   }
 

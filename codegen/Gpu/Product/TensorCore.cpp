@@ -361,7 +361,11 @@ void kt::gpu::emitTileEpilogue(KernelBuilder &k, const MmaTile &t, const GemmPro
     carried.append(loadAhead(0, k.c(turn * threads)));
   for (unsigned i = 0; i < passes; ++i) {
     k.barrier();
-    t.turned() ? storeTurned(i) : storeRows(i);
+    auto stage = [&] { t.turned() ? storeTurned(i) : storeRows(i); };
+    if (t.producers) // who only copied has no sums, and stores those of others
+      k.ifThen(k.lt(tid, t.multiplying()), stage);
+    else
+      stage();
     k.barrier();
     // A loop, since the epilogue can be long; no loop of a kernel is unrolled (KernelBuilder::forLoop).
     carried = k.forLoop(k.c(0), k.c(total), k.c(threads), carried, [&](Value at, ValueRange read) -> Values {

@@ -13,17 +13,17 @@ namespace {
 struct RowShare {
   unsigned chunks, step;
   Value row, chunk, place;
-  RowShare(KernelBuilder &k, unsigned rows, unsigned chunks, unsigned threads)
-      : chunks(chunks), step(threads / chunks) {
-    row = k.div(k.tid(), chunks), chunk = k.rem(k.tid(), chunks);
+  RowShare(KernelBuilder &k, unsigned rows, unsigned chunks, const Copiers &by)
+      : chunks(chunks), step(by.count / chunks) {
+    row = k.div(by.thread, chunks), chunk = k.rem(by.thread, chunks);
     place = swizzle(k, chunks, row, chunk);
   }
 };
 
 class AsyncRows : public TileSource {
 public:
-  AsyncRows(KernelBuilder &k, unsigned rows, unsigned bk, unsigned threads, const OperandView &v)
-      : k(k), v(v), bk(bk), share(k, rows, bk / v.chunk(), threads) {
+  AsyncRows(KernelBuilder &k, unsigned rows, unsigned bk, const Copiers &by, const OperandView &v)
+      : k(k), v(v), bk(bk), share(k, rows, bk / v.chunk(), by) {
     count = rows / share.step, tileBytes = rows * bk * v.bytes;
     left = k.sub(k.sub(v.rows, v.firstRow), share.row);
     depthLeft = k.sub(v.depth, k.mul(share.chunk, v.chunk()));
@@ -66,8 +66,8 @@ private:
 
 class AsyncColumns : public TileSource {
 public:
-  AsyncColumns(KernelBuilder &k, unsigned columns, unsigned bk, unsigned threads, const OperandView &v)
-      : k(k), v(v), columns(columns), bk(bk), share(k, bk, columns / v.chunk(), threads) {
+  AsyncColumns(KernelBuilder &k, unsigned columns, unsigned bk, const Copiers &by, const OperandView &v)
+      : k(k), v(v), columns(columns), bk(bk), share(k, bk, columns / v.chunk(), by) {
     count = bk / share.step, tileBytes = columns * bk * v.bytes;
     column = k.add(v.firstRow, k.mul(share.chunk, v.chunk()));
     bytes = k.min(k.max(k.mul(k.sub(v.rows, column), v.bytes), 0), 16);
@@ -102,17 +102,17 @@ private:
 class Panels : public TileSource {
 public:
   /// `units` chunks a (panel, k): two of 16-bit elements, one of 8-bit ones.
-  Panels(KernelBuilder &k, unsigned columns, unsigned bk, unsigned threads, const OperandView &v, unsigned units)
+  Panels(KernelBuilder &k, unsigned columns, unsigned bk, const Copiers &by, const OperandView &v, unsigned units)
       : k(k), v(v), bk(bk), units(units) {
     unsigned perPanel = units * bk;
-    count = columns / 16 * perPanel / threads, tileBytes = columns * bk * 2;
-    unit = k.rem(k.tid(), units), k0Thread = k.rem(k.div(k.tid(), units), bk);
-    panel = k.div(k.tid(), perPanel);
+    count = columns / 16 * perPanel / by.count, tileBytes = columns * bk * 2;
+    unit = k.rem(by.thread, units), k0Thread = k.rem(k.div(by.thread, units), bk);
+    panel = k.div(by.thread, perPanel);
     for (unsigned i = 0; i < count; ++i) {
-      if (threads >= perPanel)
-        offsets.push_back({i * (threads / perPanel), 0});
+      if (by.count >= perPanel)
+        offsets.push_back({i * (by.count / perPanel), 0});
       else
-        offsets.push_back({i / (perPanel / threads), i % (perPanel / threads) * (threads / units)});
+        offsets.push_back({i / (perPanel / by.count), i % (perPanel / by.count) * (by.count / units)});
     }
     Value first = k.add(k.shr(v.firstRow, 4), panel);
     base = first;
@@ -154,8 +154,8 @@ protected:
 
 class AsyncPanels : public Panels {
 public:
-  AsyncPanels(KernelBuilder &k, unsigned columns, unsigned bk, unsigned threads, const OperandView &v)
-      : Panels(k, columns, bk, threads, v, 2) {}
+  AsyncPanels(KernelBuilder &k, unsigned columns, unsigned bk, const Copiers &by, const OperandView &v)
+      : Panels(k, columns, bk, by, v, 2) {}
   void put(unsigned i, Value slot, ValueRange) override {
     Value to = k.add(place(i), k.xor_(k.shl(unit, 4), half()));
     k.cpAsync16(k.sptr(k.add(slot, to)), source(i), k.sel(valid(i), k.c(16), k.c(0)));
@@ -165,8 +165,8 @@ public:
 /// A tile of panels [columns / 16][bk][16] of bytes, in the order of int8Row.
 class BytePanels : public Panels {
 public:
-  BytePanels(KernelBuilder &k, unsigned columns, unsigned bk, unsigned threads, const OperandView &v)
-      : Panels(k, columns, bk, threads, v, 1) {
+  BytePanels(KernelBuilder &k, unsigned columns, unsigned bk, const Copiers &by, const OperandView &v)
+      : Panels(k, columns, bk, by, v, 1) {
     tileBytes = columns * bk;
     first = k.shl(k.add(k.mul(panel, bk), int8Row(k, k0Thread)), 4);
   }
@@ -182,8 +182,8 @@ private:
 
 class Int8Panels : public Panels {
 public:
-  Int8Panels(KernelBuilder &k, unsigned columns, unsigned bk, unsigned threads, const OperandView &v, Type type)
-      : Panels(k, columns, bk, threads, v, 1), type(type) {
+  Int8Panels(KernelBuilder &k, unsigned columns, unsigned bk, const Copiers &by, const OperandView &v, Type type)
+      : Panels(k, columns, bk, by, v, 1), type(type) {
     lookahead = 1;
   }
   Values fetch(unsigned i) override {
@@ -212,8 +212,8 @@ private:
 
 class PlainRows : public TileSource {
 public:
-  PlainRows(KernelBuilder &k, unsigned rows, unsigned bk, unsigned threads, const OperandView &v, Type type)
-      : k(k), v(v), bk(bk), share(k, rows, bk / 8, threads), type(type) {
+  PlainRows(KernelBuilder &k, unsigned rows, unsigned bk, const Copiers &by, const OperandView &v, Type type)
+      : k(k), v(v), bk(bk), share(k, rows, bk / 8, by), type(type) {
     count = rows / share.step, tileBytes = rows * bk * 2;
     left = k.sub(k.sub(v.rows, v.firstRow), share.row);
   }
@@ -250,6 +250,9 @@ private:
 
 } // namespace
 
+Copiers::Copiers(KernelBuilder &k, const MmaTile &t)
+    : thread(t.producers ? k.and_(k.tid(), t.copying() - 1) : k.tid()), count(t.copying()) {}
+
 Value kt::gpu::widenBytes(KernelBuilder &k, Value word, unsigned pair, Type type) {
   return widenBytes(k, word, pair * 2, pair * 2 + 1, type);
 }
@@ -273,27 +276,27 @@ Value kt::gpu::widenBytes(KernelBuilder &k, Value word, unsigned first, unsigned
   return LLVM::BitcastOp::create(k.b, k.loc, k.i32, v);
 }
 
-std::unique_ptr<TileSource> kt::gpu::asyncRows(KernelBuilder &k, unsigned rows, unsigned bk, unsigned threads,
+std::unique_ptr<TileSource> kt::gpu::asyncRows(KernelBuilder &k, unsigned rows, unsigned bk, const Copiers &by,
                                                const OperandView &v) {
-  return std::make_unique<AsyncRows>(k, rows, bk, threads, v);
+  return std::make_unique<AsyncRows>(k, rows, bk, by, v);
 }
-std::unique_ptr<TileSource> kt::gpu::asyncColumns(KernelBuilder &k, unsigned columns, unsigned bk, unsigned threads,
+std::unique_ptr<TileSource> kt::gpu::asyncColumns(KernelBuilder &k, unsigned columns, unsigned bk, const Copiers &by,
                                                   const OperandView &v) {
-  return std::make_unique<AsyncColumns>(k, columns, bk, threads, v);
+  return std::make_unique<AsyncColumns>(k, columns, bk, by, v);
 }
-std::unique_ptr<TileSource> kt::gpu::asyncPanels(KernelBuilder &k, unsigned columns, unsigned bk, unsigned threads,
+std::unique_ptr<TileSource> kt::gpu::asyncPanels(KernelBuilder &k, unsigned columns, unsigned bk, const Copiers &by,
                                                  const OperandView &v) {
-  return std::make_unique<AsyncPanels>(k, columns, bk, threads, v);
+  return std::make_unique<AsyncPanels>(k, columns, bk, by, v);
 }
-std::unique_ptr<TileSource> kt::gpu::bytePanels(KernelBuilder &k, unsigned columns, unsigned bk, unsigned threads,
+std::unique_ptr<TileSource> kt::gpu::bytePanels(KernelBuilder &k, unsigned columns, unsigned bk, const Copiers &by,
                                                 const OperandView &v) {
-  return std::make_unique<BytePanels>(k, columns, bk, threads, v);
+  return std::make_unique<BytePanels>(k, columns, bk, by, v);
 }
-std::unique_ptr<TileSource> kt::gpu::int8Panels(KernelBuilder &k, unsigned columns, unsigned bk, unsigned threads,
+std::unique_ptr<TileSource> kt::gpu::int8Panels(KernelBuilder &k, unsigned columns, unsigned bk, const Copiers &by,
                                                 const OperandView &v, Type type) {
-  return std::make_unique<Int8Panels>(k, columns, bk, threads, v, type);
+  return std::make_unique<Int8Panels>(k, columns, bk, by, v, type);
 }
-std::unique_ptr<TileSource> kt::gpu::plainRows(KernelBuilder &k, unsigned rows, unsigned bk, unsigned threads,
+std::unique_ptr<TileSource> kt::gpu::plainRows(KernelBuilder &k, unsigned rows, unsigned bk, const Copiers &by,
                                                const OperandView &v, Type type) {
-  return std::make_unique<PlainRows>(k, rows, bk, threads, v, type);
+  return std::make_unique<PlainRows>(k, rows, bk, by, v, type);
 }

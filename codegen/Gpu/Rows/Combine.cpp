@@ -110,9 +110,11 @@ Values kt::gpu::acrossBlock(KernelBuilder &k, Combiner &combiner, ValueRange sta
   k.barrier();
   // Every warp combines the warps' states again, which spares a second barrier.
   Values mine;
-  Values none = combiner.neutral();
-  Value slot = k.and_(lane, warps - 1);
-  for (auto [t, place] : llvm::zip(types, places))
-    mine.push_back(k.loadElement(k.at(k.sptr(place), slot, elementBytes(t)), t));
-  return combiner.acrossLanes(mine, warps);
+  unsigned all = llvm::PowerOf2Ceil(warps);
+  Value slot = k.and_(lane, all - 1), there = k.lt(slot, warps);
+  for (auto [t, place, none] : llvm::zip(types, places, combiner.neutral())) {
+    Value one = k.loadElement(k.at(k.sptr(place), warps == all ? slot : k.min(slot, warps - 1), elementBytes(t)), t);
+    mine.push_back(warps == all ? one : k.sel(there, one, none));
+  }
+  return combiner.acrossLanes(mine, all);
 }

@@ -25,6 +25,8 @@ DictionaryAttr kt::makeConfig(MLIRContext *context, const MmaTile &t, bool async
     entries.push_back({"blocks", {t.form.bits, t.form.group, t.form.headerBytes, t.form.zeros}});
   if (t.elementBytes != 2)
     entries.push_back({"bytes", {t.elementBytes}});
+  if (t.producers)
+    entries.push_back({"producers", {t.producers}});
   return makeConfig(context, entries);
 }
 
@@ -86,6 +88,7 @@ std::optional<MmaTile> kt::mmaTileOf(CandidateAttr candidate, std::string *why) 
                  (unsigned)std::clamp<int64_t>(configured(candidate, "bytes", 2), 0, UINT16_MAX)};
   if (candidate.getConfig().contains("blocks"))
     wanted.form = {0, blocks[0], blocks[1], blocks[2], blocks[3] != 0};
+  wanted.producers = size(candidate, "producers");
   return MmaTile::get(wanted, sharedFor(candidate), why);
 }
 

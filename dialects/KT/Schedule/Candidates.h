@@ -26,7 +26,8 @@ constexpr llvm::StringLiteral kMma = "mma", // products on tensor cores: `tile` 
                                             // `stages`, `min_ctas`, `async` (copies of 16 aligned bytes), `bytes`
                                             // (1 of an element, of integers; else 2); what stages before it make:
                                             // `widened` weights, `int8_rows`
-    kWgmma = "wgmma",                       // the same by warpgroups of four warps
+    kWgmma = "wgmma",                       // the same by warpgroups of four warps; `producers`, warps that copy
+                                            // for them
     kSimt = "simt",                         // products and attention on CUDA cores; products: `tile`, `thread` (rows,
                                             // columns), `min_ctas`, `vectors`
     kGemv = "gemv",                         // products of few rows: `rows`, `panels`, `warps`, `ahead`, `mma`,

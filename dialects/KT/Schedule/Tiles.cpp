@@ -20,7 +20,6 @@ unsigned kt::capabilityOf(llvm::StringRef target) {
 
 namespace {
 constexpr unsigned kThreads = 1024, kRegisters = 64 * 1024, kMostRegisters = 255;
-constexpr unsigned kStash = 16; // bytes after the ring, where the tile's origin waits
 
 /// Collects the first reason against a tile.
 struct Checks {
@@ -81,10 +80,14 @@ std::optional<MmaTile> MmaTile::get(MmaTile t, int64_t shared, std::string *why)
   std::string expected = ", expected a power of two from " + number(least);
   c.require(llvm::isPowerOf2_32(t.bk) && t.bk >= least, "slabs of " + number(t.bk) + expected);
   c.require(llvm::isPowerOf2_32(t.bn) && t.bn >= least, number(t.bn) + " columns" + expected);
-  c.require(t.stages >= 2 && t.stages <= 8, number(t.stages) + " stages, expected 2 to 8");
+  unsigned most = t.producers ? 12 : 8;
+  c.require(t.stages >= 2 && t.stages <= most, number(t.stages) + " stages, expected 2 to " + number(most));
   if (!c.ok(why))
     return std::nullopt;
-  checkRows(c, "the left side", t.bm, t.rowBytes() / 16, t.threads());
+  c.require(!t.producers || (t.warpgroups && t.producers == 4),
+            number(t.producers) + " warps that only copy, expected " +
+                (t.warpgroups ? "none or 4" : "none without warpgroups"));
+  checkRows(c, "the left side", t.bm, t.rowBytes() / 16, t.copying());
   if (t.form.bits) {
     c.require(t.elementBytes == 2 || (t.form.bits == 8 && !t.form.zeros),
               "of weights in blocks those of 8 bits without zero points are multiplied as integers");
@@ -92,21 +95,21 @@ std::optional<MmaTile> MmaTile::get(MmaTile t, int64_t shared, std::string *why)
     c.require(t.bk >= order.window(),
               "slabs of " + number(t.bk) + ", expected whole windows of " + number(order.window()) + " weights");
   } else if (t.turned()) {
-    checkPanels(c, t.bn, t.bk, t.threads(), 1);
+    checkPanels(c, t.bn, t.bk, t.copying(), 1);
   } else {
-    checkRows(c, "the right side", t.bn, t.rowBytes() / 16, t.threads());
-    checkRows(c, "a right side of columns", t.bk, t.bn * t.elementBytes / 16, t.threads());
+    checkRows(c, "the right side", t.bn, t.rowBytes() / 16, t.copying());
+    checkRows(c, "a right side of columns", t.bk, t.bn * t.elementBytes / 16, t.copying());
     for (unsigned units = 1; units <= t.elementBytes; ++units) // halves may come from weights of 8 bits
-      checkPanels(c, t.bn, t.bk, t.threads(), units);
+      checkPanels(c, t.bn, t.bk, t.copying(), units);
   }
   // Where a k of integers lies in its tile is said of sixteen.
-  c.require(t.elementBytes == 2 || t.form.bits || t.threads() / (t.bn / 16) % 16 == 0,
-            number(t.threads()) + " threads take no whole sixteen k's of " + number(t.bn) + " columns at a time");
+  c.require(t.elementBytes == 2 || t.form.bits || t.copying() / (t.bn / 16) % 16 == 0,
+            number(t.copying()) + " threads take no whole sixteen k's of " + number(t.bn) + " columns at a time");
   if (t.warpgroups) {
     // One instruction takes 64 rows of the left factor, all of the right one and rows of 128 bytes that are swizzled as
     // they lie in the slabs.
     unsigned warps = t.turned() ? t.warpCols : t.warpRows;
-    c.require(t.mi() == 1 && warps % 4 == 0 && t.threads() == warps * 32,
+    c.require(t.mi() == 1 && warps % 4 == 0 && t.multiplying() == warps * 32,
               t.turned() ? "warpgroups of four warps have 64 columns and all rows"
                          : "warpgroups of four warps have 64 rows and all columns");
     c.require(t.rightRows() <= 256,
@@ -114,6 +117,10 @@ std::optional<MmaTile> MmaTile::get(MmaTile t, int64_t shared, std::string *why)
     unsigned depth = 128 / t.elementBytes;
     c.require(t.bk == depth, "slabs of " + number(t.bk) + " for warpgroups, expected " + number(depth));
     c.require(t.stages >= 3, "a warpgroup reads one slab while the next ones arrive, expected 3 stages or more");
+    // Beside the sums a slab's fragments are in registers, or its products wait for one another.
+    unsigned wanted = t.registers() + (t.turned() ? t.steps() * 4 : 0), room = kRegisters / t.threads() / 8 * 8;
+    c.require(!t.producers || wanted <= room, "about " + number(wanted) + " registers a thread, expected at most " +
+                                                  number(room) + " beside warps that only copy");
   }
   unsigned registers = t.registers();
   c.require(registers <= kMostRegisters,
@@ -136,14 +143,15 @@ unsigned MmaTile::stagedRows() const {
   return rows;
 }
 
-int64_t MmaTile::sharedBytes() const {
-  return std::max<int64_t>(stages * slabBytes(), (int64_t)warpRows * stagedRows() * stagedPitch() * 4) + kStash;
+int64_t MmaTile::barriersAt() const {
+  return std::max<int64_t>(stages * slabBytes(), (int64_t)warpRows * stagedRows() * stagedPitch() * 4);
 }
 
 std::string MmaTile::str() const {
   return "tile=" + number(bm) + "x" + number(bn) + "x" + number(bk) + " warps=" + number(warpRows) + "x" +
          number(warpCols) + " stages=" + number(stages) + (warpgroups ? " wgmma" : "") +
-         (elementBytes == 1 ? " int8" : "") + (form.bits ? " int" + number(form.bits) : "");
+         (producers ? " producers=" + number(producers) : "") + (elementBytes == 1 ? " int8" : "") +
+         (form.bits ? " int" + number(form.bits) : "");
 }
 
 std::optional<SimtTile> SimtTile::get(SimtTile t, unsigned accBytes, int64_t shared, std::string *why) {

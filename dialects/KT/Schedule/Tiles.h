@@ -10,6 +10,7 @@
 
 #include "dialects/KT/IR/KTDialect.h"
 #include "llvm/ADT/StringRef.h"
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -49,16 +50,28 @@ struct WeightForm {
 /// and who multiplies them makes halves of them. The rows are the right factor then, and the tile is `turned`. So are
 /// those of integers: of blocks of 8 bits whose scales are a column's, which need no more than their middle taken off,
 /// and of panels, whose neighbours are columns, where warpgroups read what is in shared memory along k alone.
+///
+/// With `producers`, so many warps more copy the slabs while those of the warpgroups only multiply: a slot of shared
+/// memory goes from the ones to the others and back through two mbarriers, and no barrier has all wait for the slowest.
+/// A multiprocessor gives out registers for four warps at a time, so they are none or four.
 struct MmaTile {
   unsigned bm = 0, bn = 0, bk = 0, warpRows = 0, warpCols = 0, stages = 0, minCtas = 0;
   bool warpgroups = false;
   unsigned elementBytes = 2;
+  unsigned producers = 0;
   WeightForm form = {}; // of weights in blocks; of others nothing is said
 
   /// The tile, if kernels of it can be built for a card with `shared` bytes a block; else nothing, and `why`.
   static std::optional<MmaTile> get(MmaTile wanted, int64_t shared, std::string *why = nullptr);
 
-  unsigned threads() const { return warpRows * warpCols * 32; }
+  /// Of a block, the first of which multiply; the others copy, or, where there are none, all do.
+  unsigned threads() const { return multiplying() + producers * 32; }
+  unsigned multiplying() const { return warpRows * warpCols * 32; }
+  unsigned copying() const { return producers ? producers * 32 : multiplying(); }
+  /// Slabs that are on their way at a time: all but two, one that is read and one whose products are not done. Where
+  /// others copy, two thirds of them: one more is asked for before a slab is handed over, and what it takes to see that
+  /// its slot was read and to ask lies in the time of the others then, which are full.
+  unsigned onTheWay() const { return producers ? std::max((stages - 2) * 2 / 3, 1u) : stages - 2; }
   bool turned() const { return form.bits || (warpgroups && elementBytes == 1); }
   /// What of the factors a warp multiplies, and how many of its 16x8 accumulator fragments that is, down and across.
   unsigned leftRows() const { return turned() ? bn / warpCols : bm / warpRows; }
@@ -80,8 +93,12 @@ struct MmaTile {
   /// Rows of a warp, and elements of one, that the epilogue has in shared memory at a time.
   unsigned stagedRows() const;
   unsigned stagedPitch() const { return turned() ? bn + 4 : bn + 8; }
-  /// The ring of slabs, or the staging of the epilogue where that is larger, and the stash behind it.
-  int64_t sharedBytes() const;
+  /// The ring of slabs, or the staging of the epilogue where that is larger, the slots' mbarriers, and the stash.
+  int64_t sharedBytes() const { return barriersAt() + barrierBytes() + kStashBytes; }
+  /// Where the mbarriers are, two of 8 bytes a slot: whether its slab is there, and whether it was read.
+  int64_t barriersAt() const;
+  unsigned barrierBytes() const { return producers ? stages * 16 : 0; }
+  static constexpr unsigned kStashBytes = 16; // where the tile's origin waits
   /// Registers a thread: accumulators, two sets of fragments where there are some, and what addresses and loops take
   /// (measured: 36).
   unsigned registers() const { return mi() * ni() * 4 + (warpgroups ? 0 : 2 * (mi() * 4 + ni() * 2)) + 36; }

@@ -484,6 +484,26 @@ kt.kernel @tiles_can_be_built ["p0"]
 
 // -----
 
+// expected-error @+1 {{'kt.kernel' op expected a tile that can be built for "sm_90a" but got 3 warps that only copy, expected none or 4}}
+kt.kernel @whole_warpgroups_copy ["p0"]
+    attributes {candidates = [#kt.candidate<"sm_90a" "wgmma" {tile = array<i64: 64, 128, 64>, warps = array<i64: 4, 1>, stages = 8, producers = 3}>]} computes {
+^bb0(%x: !kt.tensor<[p0] x f32>):
+  %r = kt.scan add %x : !kt.tensor<[p0] x f32> -> !kt.tensor<[p0] x f32>
+  kt.yield %r : !kt.tensor<[p0] x f32>
+}
+
+// -----
+
+// expected-error @+1 {{'kt.kernel' op expected a tile that can be built for "sm_89" but got 4 warps that only copy, expected none without warpgroups}}
+kt.kernel @warps_copy_for_themselves ["p0"]
+    attributes {candidates = [#kt.candidate<"sm_89" "mma" {tile = array<i64: 64, 64, 64>, warps = array<i64: 2, 2>, stages = 4, producers = 4}>]} computes {
+^bb0(%x: !kt.tensor<[p0] x f32>):
+  %r = kt.scan add %x : !kt.tensor<[p0] x f32> -> !kt.tensor<[p0] x f32>
+  kt.yield %r : !kt.tensor<[p0] x f32>
+}
+
+// -----
+
 // expected-error @+1 {{'kt.kernel' op expected a tile of 'f16' and 'i8' but got one of elements of 1 bytes}}
 kt.kernel @integers_have_tiles_of_bytes ["p0"] attributes {candidates = [#kt.candidate<"sm_89" "mma" {bytes = 1 : i64, tile = array<i64: 64, 64, 128>, warps = array<i64: 2, 2>, stages = 4}>]} computes {
 ^bb0(%a: !kt.tensor<[p0, 64] x f16>, %b: !kt.tensor<[2, 64, 16] x i8>):

@@ -66,7 +66,7 @@ TEST(MmaTile, BlocksAreTheLeftFactor) {
   EXPECT_EQ(whyNot(t), "blocks of no format");
   t.form = {0, 2, 64, 32, false}, t.bk = 32;
   EXPECT_EQ(whyNot(t), "slabs of 32, expected whole windows of 64 weights");
-  MmaTile w{256, 128, 64, 1, 8, 4, 1, true, 2, kInt4};
+  MmaTile w{256, 128, 64, 1, 8, 4, 1, true, 2, 0, kInt4};
   EXPECT_EQ(whyNot(w, sharedPerBlock(90)), "");
   // All rows of sums at a time where the slabs' memory has room for them, else half of them.
   EXPECT_EQ(w.stagedRows(), 256u);
@@ -98,6 +98,40 @@ TEST(MmaTile, IntegersAreTheLeftFactorOfWarpgroups) {
   t.form = {0, 4, 128, 32, false};
   EXPECT_EQ(whyNot(t, sharedPerBlock(90)),
             "of weights in blocks those of 8 bits without zero points are multiplied as integers");
+}
+
+TEST(MmaTile, WarpsThatOnlyCopyComeByFours) {
+  MmaTile t{128, 128, 64, 8, 1, 6, 1, true, 2, 4};
+  EXPECT_EQ(whyNot(t, sharedPerBlock(90)), "");
+  EXPECT_EQ(t.threads(), 384u);
+  EXPECT_EQ(t.multiplying(), 256u);
+  EXPECT_EQ(t.copying(), 128u);
+  // Two mbarriers a slot.
+  EXPECT_EQ(t.barriersAt(), 6 * t.slabBytes());
+  EXPECT_EQ(t.sharedBytes(), 6 * t.slabBytes() + 6 * 16 + 16);
+  EXPECT_EQ(t.str(), "tile=128x128x64 warps=8x1 stages=6 wgmma producers=4");
+  EXPECT_EQ(t.onTheWay(), 2u);
+  t.producers = 0;
+  EXPECT_EQ(t.onTheWay(), 4u);
+  EXPECT_EQ(t.threads(), 256u);
+  EXPECT_EQ(t.copying(), 256u);
+  EXPECT_EQ(t.sharedBytes(), 6 * t.slabBytes() + 16);
+  t.producers = 2;
+  EXPECT_EQ(whyNot(t, sharedPerBlock(90)), "2 warps that only copy, expected none or 4");
+  // Rings may be deeper.
+  t = {64, 64, 64, 4, 1, 12, 1, true, 2, 4};
+  EXPECT_EQ(whyNot(t, sharedPerBlock(90)), "");
+  EXPECT_EQ(t.onTheWay(), 6u);
+  t.stages = 13;
+  EXPECT_EQ(whyNot(t, sharedPerBlock(90)), "13 stages, expected 2 to 12");
+  t.stages = 3;
+  EXPECT_EQ(whyNot(t, sharedPerBlock(90)), "");
+  EXPECT_EQ(t.onTheWay(), 1u);
+  MmaTile alone = kGood;
+  alone.producers = 4;
+  EXPECT_EQ(whyNot(alone), "4 warps that only copy, expected none without warpgroups");
+  EXPECT_EQ(whyNot({256, 128, 64, 1, 8, 4, 1, true, 2, 4, kInt4}, sharedPerBlock(90)),
+            "about 180 registers a thread, expected at most 168 beside warps that only copy");
 }
 
 TEST(SimtTile, EachConstraintIsNamed) {
