@@ -22,7 +22,7 @@ constexpr MmaTile produced(MmaTile tile) {
   tile.producers = 4;
   return tile;
 }
-/// Of warpgroups, where the target has them. With warps that copy none is slower: where both take as long by the model,
+/// Of warpgroups, where the target has them. With warps that copy none is slower by the model: where both take as long,
 /// those run. What has two blocks on a multiprocessor has others to go on meanwhile.
 constexpr MmaTile kWarpgroupTiles[] = {
     produced({64, 64, 64, 4, 1, 12, 1, true}),  {64, 64, 64, 4, 1, 8, 1, true},   {64, 128, 64, 4, 1, 4, 2, true},
@@ -87,7 +87,10 @@ constexpr Rings kBlockRings[] = {{0, {{1, 2, 16, 3, true}, {1, 2, 8, 4, true}, {
                                  {16, {{32, 2, 8, 2, true}, {32, 2, 4, 2, true}}}};
 constexpr Rings kNarrowRings[] = {{0, {{1, 2, 16, 2, true}, {1, 2, 8, 3, true}, {1, 2, 8, 2, true}}},
                                   {0, {{1, 1, 16, 2, true}, {1, 1, 8, 3, true}}},
-                                  kBlockRings[2], kBlockRings[3], kBlockRings[4], kBlockRings[5]};
+                                  kBlockRings[2],
+                                  kBlockRings[3],
+                                  kBlockRings[4],
+                                  kBlockRings[5]};
 constexpr GemvTile kGemvCoreTiles[] = {{1, 1, 8, 2}, {4, 1, 8, 2}, {1, 2, 8, 2}, {8, 2, 8, 1}};
 
 /// Left alone, ptxas saves registers for more blocks than few rows have, and spills.
@@ -222,7 +225,9 @@ void Menu::gemvProducts(const Product &p, const CostModel &cost, const TargetMod
             tryTile(*kept, copied, rings.above);
             break;
           }
-    ArrayRef<Rings> lists = !p.blocks ? ArrayRef(kRings) : form.bits < 8 ? ArrayRef(kNarrowRings) : ArrayRef(kBlockRings);
+    ArrayRef<Rings> lists = !p.blocks       ? ArrayRef(kRings)
+                            : form.bits < 8 ? ArrayRef(kNarrowRings)
+                                            : ArrayRef(kBlockRings);
     for (const Rings &rings : lists)
       for (const GemvTile &tile : rings.tiles)
         if (GemvTile::get(tile, form, model.sharedPerBlock())) {
