@@ -251,7 +251,8 @@ void Menu::tensorCoreProducts(const Product &given, const CostModel &cost, const
     if (p.blocks)
       wanted.form = p.weightForm();
     std::optional<MmaTile> tile = MmaTile::get(wanted, model.sharedPerBlock());
-    if (!tile)
+    // Beside 128 sums a thread has no registers for the scales of its rows.
+    if (!tile || (p.quantised && tile->mi() * tile->ni() * 4 >= 128))
       return;
     bool widened = p.blocks != given.blocks;
     // Newer cards of another kind may have less: what the target's own has is not what the run meets.

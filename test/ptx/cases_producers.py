@@ -68,6 +68,6 @@ def producer_cases():
     rounded.kernel = 'producers_int8_blocks'
     # Twelve warps of a block, for a row or for twelve.
     norms = [Case(name, runs, flags=FLAGS, kernel=kernel, only='tile=128x128x64.*wgmma producers=4.*norm', target='sm_90a') for name, kernel, runs in (
-        ('producers_rows_f16_3080_8', None, row_runs('f16', True, 3080, 8, (5, 130))),
+        ('producers_rows_f16_2056_8', None, row_runs('f16', True, 2056, 8, (5, 130))),
         ('producers_rows_f16_200_1536', 'rows_f16_200_1536', row_runs('f16', True, 200, 1536, (70,))))]
     return [*cases, rounded, *norms]

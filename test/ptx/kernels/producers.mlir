@@ -61,26 +61,26 @@ kt.kernel @producers_int8 ["p0", "p1"] computes {
   kt.yield %r : !kt.tensor<[p0, 72] x i32>
 }
 
-kt.kernel @producers_rows_f16_3080_8 ["p0"] computes {
-^bb0(%a: !kt.tensor<[p0, 8] x f16>, %b: !kt.tensor<[193, 8, 16] x f16>, %w: !kt.tensor<[3080] x f32>):
+kt.kernel @producers_rows_f16_2056_8 ["p0"] computes {
+^bb0(%a: !kt.tensor<[p0, 8] x f16>, %b: !kt.tensor<[129, 8, 16] x f16>, %w: !kt.tensor<[2056] x f32>):
   %x = kt.matmul %a, %b {maps = [#mk, #nk, #mn], depth = #kt.expr<8>, packed}
-      : !kt.tensor<[p0, 8] x f16>, !kt.tensor<[193, 8, 16] x f16> -> !kt.tensor<[p0, 3080] x f16> epilogue {
+      : !kt.tensor<[p0, 8] x f16>, !kt.tensor<[129, 8, 16] x f16> -> !kt.tensor<[p0, 2056] x f16> epilogue {
   ^bb0(%acc: f32, %i: index, %j: index):
     %e = arith.truncf %acc : f32 to f16
     kt.yield %e : f16
   }
-  %y = kt.normalize layer ins(%x, %w : !kt.tensor<[p0, 3080] x f16>, !kt.tensor<[3080] x f32>) {axes = 1 : i64, epsilon = 1.0e-5 : f64}
-      -> !kt.tensor<[p0, 3080] x f16> {
-  ^bb0(%X: !kt.tensor<[p0, 3080] x f16>, %W: !kt.tensor<[3080] x f32>, %i: index, %j: index):
-    %0 = kt.read %X[%i, %j] : !kt.tensor<[p0, 3080] x f16> -> f16
+  %y = kt.normalize layer ins(%x, %w : !kt.tensor<[p0, 2056] x f16>, !kt.tensor<[2056] x f32>) {axes = 1 : i64, epsilon = 1.0e-5 : f64}
+      -> !kt.tensor<[p0, 2056] x f16> {
+  ^bb0(%X: !kt.tensor<[p0, 2056] x f16>, %W: !kt.tensor<[2056] x f32>, %i: index, %j: index):
+    %0 = kt.read %X[%i, %j] : !kt.tensor<[p0, 2056] x f16> -> f16
     %1 = arith.extf %0 : f16 to f32
     kt.yield %1 : f32
   } epilogue {
-  ^bb0(%v: f32, %X: !kt.tensor<[p0, 3080] x f16>, %W: !kt.tensor<[3080] x f32>, %i: index, %j: index):
-    %0 = kt.read %W[%j] : !kt.tensor<[3080] x f32> -> f32
+  ^bb0(%v: f32, %X: !kt.tensor<[p0, 2056] x f16>, %W: !kt.tensor<[2056] x f32>, %i: index, %j: index):
+    %0 = kt.read %W[%j] : !kt.tensor<[2056] x f32> -> f32
     %1 = arith.mulf %v, %0 : f32
     %2 = arith.truncf %1 : f32 to f16
     kt.yield %2 : f16
   }
-  kt.yield %x, %y : !kt.tensor<[p0, 3080] x f16>, !kt.tensor<[p0, 3080] x f16>
+  kt.yield %x, %y : !kt.tensor<[p0, 2056] x f16>, !kt.tensor<[p0, 2056] x f16>
 }
