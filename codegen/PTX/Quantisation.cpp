@@ -208,6 +208,8 @@ private:
     at(q.op);
     float least = q.least();
     Value quotient = multiplied(q, least);
+    if (!quotient) // multiplyRoundedQuotients corrects it
+      return;
     // Of a number and what is none the instruction takes the number.
     Value clamped = arith::MaxNumFOp::create(b, loc, quotient, f(least));
     clamped = arith::MinNumFOp::create(b, loc, clamped, f(q.most()));
@@ -235,8 +237,8 @@ private:
     }
   }
 
-  /// The quotient without its division where that is known to round alike, and without an activation that the lower
-  /// bound repeats, or says then.
+  /// The quotient without its division where that is known to round alike, else null, and without an activation that
+  /// the lower bound repeats, or says then. What is divided by no constant is as it was.
   Value multiplied(const Quantised &q, float &least) {
     auto divided = withConstant<arith::DivFOp>(q.quotient);
     if (!divided || !(divided->second >= kLeastDivisor && divided->second <= kMostDivisor))
@@ -257,7 +259,7 @@ private:
       x = activated;
     Inverse inverse(divisor);
     if (!inverse.roundsLike(divisor, least, q.most()))
-      return q.quotient;
+      return {};
     Value high = f(inverse.high);
     if (inverse.low == 0)
       return arith::MulFOp::create(b, loc, x, high);

@@ -188,10 +188,10 @@ private:
 
 /// The slots of a ring in turn, and the mbarriers of each: one for slabs that are there, and one for those that were
 /// read, whose phases' parity changes each time around.
-class Ring {
+class SlotRing {
 public:
   static constexpr unsigned kSize = 3, kRead = 8;
-  Ring(KernelBuilder &k, const MmaTile &t, unsigned slotBytes)
+  SlotRing(KernelBuilder &k, const MmaTile &t, unsigned slotBytes)
       : k(k), slotBytes(slotBytes), first(k.shared()), end(k.add(first, t.stages * slotBytes)),
         barriers(k.add(first, t.barriersAt())), stages(t.stages) {}
 
@@ -228,7 +228,7 @@ void arrive(KernelBuilder &k, Value barrier, Value when = {}) {
 }
 
 /// What the warps do that copy; the first `first` slabs are on their way, a group of copies each.
-void emitProducers(KernelBuilder &k, Ring &ring, Copies &copies, Value slabs, unsigned first, unsigned ahead) {
+void emitProducers(KernelBuilder &k, SlotRing &ring, Copies &copies, Value slabs, unsigned first, unsigned ahead) {
   // The oldest slab on its way becomes visible to products; `behind` follow it.
   auto hand = [&](ValueRange place, unsigned behind) {
     k.cpAsyncWait(behind);
@@ -246,19 +246,19 @@ void emitProducers(KernelBuilder &k, Ring &ring, Copies &copies, Value slabs, un
   // Slots that no slab was in yet are free: of parity 1 the phase before the first one has ended.
   inits.append(ring.at(first, 1));
   Values now = k.forLoop(next, further, k.c(1), inits, [&](Value, ValueRange args) {
-    ValueRange places = copies.goOnFrom(args), write = places.drop_front(Ring::kSize);
-    k.mbarrierWait(k.add(write[1], Ring::kRead), write[2]);
+    ValueRange places = copies.goOnFrom(args), write = places.drop_front(SlotRing::kSize);
+    k.mbarrierWait(k.add(write[1], SlotRing::kRead), write[2]);
     copies.copyLeft(write[0]);
     copies.copyRight(write[0]);
     k.cpAsyncCommit();
-    Values out = copies.state(), handed = hand(places.take_front(Ring::kSize), ahead);
+    Values out = copies.state(), handed = hand(places.take_front(SlotRing::kSize), ahead);
     out.append(handed);
     out.append(ring.next(write));
     return out;
   });
   // The next launch's weights would be in the way of what this one still had to ask for.
   k.letNextBegin();
-  oldest = Values(ArrayRef(now).slice(copies.state().size(), Ring::kSize));
+  oldest = Values(ArrayRef(now).slice(copies.state().size(), SlotRing::kSize));
   k.forLoop(further, slabs, k.c(1), oldest, [&](Value, ValueRange place) {
     k.cpAsyncCommit(); // of nothing: what is behind the oldest slab counts as many groups as before
     return hand(place, ahead);
@@ -267,16 +267,16 @@ void emitProducers(KernelBuilder &k, Ring &ring, Copies &copies, Value slabs, un
 }
 
 /// What those do that multiply.
-Values emitConsumers(KernelBuilder &k, Ring &ring, Products &products, Value slabs) {
+Values emitConsumers(KernelBuilder &k, SlotRing &ring, Products &products, Value slabs) {
   Values inits = products.zeros();
   unsigned sums = inits.size();
   inits.append(ring.at(0, 0));
   inits.push_back(inits[sums + 1]);
   Values result = k.forLoop(k.c(0), slabs, k.c(1), inits, [&](Value slab, ValueRange args) {
     ValueRange place = args.drop_front(sums);
-    Value before = place[Ring::kSize];
+    Value before = place[SlotRing::kSize];
     k.mbarrierWait(place[1], place[2]);
-    auto release = [&] { arrive(k, k.add(before, Ring::kRead), k.cmp(Pred::ne, slab, 0)); };
+    auto release = [&] { arrive(k, k.add(before, SlotRing::kRead), k.cmp(Pred::ne, slab, 0)); };
     Values out = products.begin(place[0], Values(args.take_front(sums)), release);
     out = products.end(out, release);
     out.append(ring.next(place));
@@ -292,7 +292,7 @@ Values emitWithProducers(KernelBuilder &k, const MmaTile &t, Factors &factors, c
   // A slot is read until the products of the next slab were begun: all but two may be full or on their way. With more
   // on their way than those, producers would wait for a slab to be read that nobody reaches without the next one.
   unsigned first = t.stages - 2, ahead = t.onTheWay();
-  Ring ring(k, t, factors.slotBytes);
+  SlotRing ring(k, t, factors.slotBytes);
   ring.makeBarriers(t.producers, t.multiplying() / 32);
   // One lane speaks for the warp, so that the assembler sees that all go the same way.
   Value multiplies = k.lt(k.shuffleIdx(k.shr(k.tid(), 5), k.c(0)), t.multiplying() / 32);
