@@ -159,16 +159,49 @@ Values BodyEmitter::loadAhead(Value when, ArrayRef<Value> indices, int inner, un
   return all;
 }
 
-void BodyEmitter::giveWords(ValueRange words, int inner, unsigned lanes, Alignment &alignment) {
-  given.clear();
-  if (words.empty())
-    return;
-  for (ReadOp read : wholeReadsAhead(inner, lanes, alignment)) {
-    unsigned count = wordsOf(read, lanes);
-    given[operandOf(read)] =
-        k.elementsOf(words.take_front(count), cast<SymTensorType>(read.getTensor().getType()).scalarType());
-    words = words.drop_front(count);
+SmallVector<ReadOp> BodyEmitter::columnReads(int inner, unsigned lanes, Alignment &alignment) {
+  constexpr unsigned kMostWords = 20;
+  SmallVector<ReadOp> found;
+  unsigned firstIndex = numLeading + numTensors, words = 0;
+  for (ReadOp read : readsAhead()) {
+    Type scalar = cast<SymTensorType>(read.getTensor().getType()).scalarType();
+    bool ofColumn = !read.getIndices().empty() && llvm::all_of(read.getIndices(), [&](Value v) {
+      return (int)(cast<BlockArgument>(v).getArgNumber() - firstIndex) == inner;
+    });
+    if (!ofColumn || scalar.getIntOrFloatBitWidth() < 8 || lanes * elementBytes(scalar) % 4 ||
+        words + wordsOf(read, lanes) > kMostWords || !vectorizable(read, inner, alignment))
+      continue;
+    words += wordsOf(read, lanes);
+    found.push_back(read);
   }
+  return found;
+}
+
+Values BodyEmitter::loadColumns(Value when, ArrayRef<Value> indices, int inner, unsigned lanes, Alignment &alignment) {
+  constexpr unsigned kMost = 4; // words of a load
+  Values all;
+  for (ReadOp read : columnReads(inner, lanes, alignment)) {
+    Value from = address(read, Values(read.getIndices().size(), indices[inner]));
+    for (unsigned at = 0, words = wordsOf(read, lanes); at < words; at += kMost)
+      all.append(k.loadWhen(when, k.gep(from, at * 4), k.i32, std::min(kMost, words - at), /*once=*/false));
+  }
+  return all;
+}
+
+void BodyEmitter::giveWords(ValueRange words, ValueRange columns, int inner, unsigned lanes, Alignment &alignment) {
+  given.clear();
+  auto give = [&](ValueRange from, ArrayRef<ReadOp> reads) {
+    for (ReadOp read : from.empty() ? ArrayRef<ReadOp>() : reads) {
+      unsigned count = wordsOf(read, lanes);
+      given[operandOf(read)] =
+          k.elementsOf(from.take_front(count), cast<SymTensorType>(read.getTensor().getType()).scalarType());
+      from = from.drop_front(count);
+    }
+  };
+  if (!words.empty())
+    give(words, wholeReadsAhead(inner, lanes, alignment));
+  if (!columns.empty())
+    give(columns, columnReads(inner, lanes, alignment));
 }
 
 Values BodyEmitter::emit(ArrayRef<Values> leading, ArrayRef<Value> indices, int inner, unsigned lanes,

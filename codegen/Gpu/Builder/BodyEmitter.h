@@ -42,12 +42,16 @@ public:
   /// makes, and of no use to another thread. How many words of 32 bits that is, and the words, zeros without `when`.
   unsigned wordsAhead(int inner, unsigned lanes, Alignment &alignment);
   Values loadAhead(Value when, ArrayRef<Value> indices, int inner, unsigned lanes, Alignment &alignment);
-  /// Has the next regions take them; none: read them.
-  void giveWords(ValueRange words, int inner, unsigned lanes, Alignment &alignment);
+  /// The same of what is read at `inner` alone, which is there once for all that differ in other indices only. Of many
+  /// such tensors some are left to the region, which the registers would not hold.
+  Values loadColumns(Value when, ArrayRef<Value> indices, int inner, unsigned lanes, Alignment &alignment);
+  /// Has the next regions take the words of loadAhead and those of loadColumns; none: read them.
+  void giveWords(ValueRange words, ValueRange columns, int inner, unsigned lanes, Alignment &alignment);
 
 private:
   SmallVector<ReadOp> readsAhead();
   SmallVector<ReadOp> wholeReadsAhead(int inner, unsigned lanes, Alignment &alignment);
+  SmallVector<ReadOp> columnReads(int inner, unsigned lanes, Alignment &alignment);
   Value readOne(ReadOp read, ArrayRef<Value> at, Value otherwise);
   /// The condition under which a checked read is inside; null when nothing is checked.
   Value inside(ReadOp read, ArrayRef<Value> at);

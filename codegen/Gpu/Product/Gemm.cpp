@@ -78,8 +78,12 @@ Values GemmEpilogue::loadAhead(Value when, ArrayRef<Value> batch, Value m, Value
   return body.loadAhead(when, indicesOf(batch, m, n), innerIndex, lanes, alignment);
 }
 
-void GemmEpilogue::giveAhead(ValueRange words, unsigned lanes, Alignment &alignment) {
-  body.giveWords(words, innerIndex, lanes, alignment);
+Values GemmEpilogue::loadColumns(Value when, ArrayRef<Value> batch, Value n, unsigned lanes, Alignment &alignment) {
+  return body.loadColumns(when, indicesOf(batch, k.c(0), n), innerIndex, lanes, alignment);
+}
+
+void GemmEpilogue::giveAhead(ValueRange words, ValueRange columns, unsigned lanes, Alignment &alignment) {
+  body.giveWords(words, columns, innerIndex, lanes, alignment);
 }
 
 void GemmEpilogue::emit(ValueRange acc, ArrayRef<Value> batch, Value m, Value n, Alignment &alignment) {

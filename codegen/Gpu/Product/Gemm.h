@@ -53,8 +53,10 @@ public:
   /// without `when`: for threads that ask for them before they have the sums.
   unsigned wordsAhead(unsigned lanes, Alignment &alignment);
   Values loadAhead(Value when, ArrayRef<Value> batch, Value m, Value n, unsigned lanes, Alignment &alignment);
+  /// Words at column n of tensors that all rows have the same of.
+  Values loadColumns(Value when, ArrayRef<Value> batch, Value n, unsigned lanes, Alignment &alignment);
   /// What has been read so for the next columns; none: they read it.
-  void giveAhead(ValueRange words, unsigned lanes, Alignment &alignment);
+  void giveAhead(ValueRange words, ValueRange columns, unsigned lanes, Alignment &alignment);
 
 private:
   Values indicesOf(ArrayRef<Value> batch, Value m, Value n);

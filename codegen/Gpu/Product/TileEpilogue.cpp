@@ -1,7 +1,9 @@
 //===- TileEpilogue.cpp - what becomes of a tile's sums -------------------===//
 //
 // A tile's sums go through shared memory, so that threads own neighbouring columns, a band of rows at a time where not
-// all fit. What the epilogue reads beside them is on its way some turns before.
+// all fit. A thread takes eight columns as two times four: of every other 32 columns each two fours have changed
+// places, so that the fours that neighbouring threads take at once lie in different banks. What the epilogue reads
+// beside the sums is on its way some turns before, and what is the same for all rows is read once.
 //
 //===----------------------------------------------------------------------===//
 
@@ -10,6 +12,9 @@
 using namespace mlir;
 using namespace kt;
 using namespace kt::gpu;
+
+/// Of a thread.
+constexpr unsigned kMostSumsBesideColumns = 64;
 
 void kt::gpu::emitTileEpilogue(KernelBuilder &k, const MmaTile &t, const GemmProblem &p, GemmEpilogue &epilogue,
                                ArrayRef<Value> acc, Layout bLayout, ArrayRef<Value> batch, Value m0, Value n0,
@@ -22,14 +27,23 @@ void kt::gpu::emitTileEpilogue(KernelBuilder &k, const MmaTile &t, const GemmPro
   if (t.turned())
     std::swap(row, col);
   row = k.add(k.mul(wr, band), t.turned() ? k.shl(row, 1) : row);
-  col = k.add(k.mul(wc, wn), k.shl(col, byTurns ? 2 : 1));
-  Value place = k.gep(k.sptr(k.shared()), k.shl(k.add(k.mul(row, pitch), col), 2));
+  col = k.shl(col, byTurns ? 2 : 1);
+  // Where the warp's columns that are a multiple of 64 before this thread's are, and where those 32 behind them are.
+  Value rowAt = k.gep(k.sptr(k.shared()), k.shl(k.add(k.mul(row, pitch), k.mul(wc, wn)), 2));
+  Value places[2] = {k.gep(rowAt, k.shl(col, 2)), k.gep(rowAt, k.shl(k.xor_(col, 4), 2))};
+  if (wn < 64) { // all of a warp's columns are of the same 32
+    Value odd = k.cmp(Pred::ne, k.and_(k.mul(wc, wn), 32), 0);
+    places[0] = places[1] = k.sel(odd, places[1], places[0]);
+  }
+  auto columnAt = [&](unsigned rows, unsigned column) {
+    return k.gep(places[column / 32 % 2], (rows * pitch + column) * 4);
+  };
   auto sumAt = [&](unsigned i, unsigned j, unsigned e) { return acc[(i * t.ni() + j) * 4 + e]; };
   // The fragments that have rows i * band on of each warp.
   auto storeRows = [&](unsigned i) {
     for (unsigned j = 0; j < t.ni(); ++j)
       for (unsigned h = 0; h < 2; ++h) {
-        Value to = k.gep(place, (h * 8 * pitch + j * 8) * 4);
+        Value to = columnAt(h * 8, j * 8);
         if (!byTurns)
           k.storeElements({sumAt(i, j, h * 2), sumAt(i, j, h * 2 + 1)}, to);
         else if (j % 2 == 0)
@@ -43,8 +57,7 @@ void kt::gpu::emitTileEpilogue(KernelBuilder &k, const MmaTile &t, const GemmPro
       for (unsigned panel = 0; panel < t.mi(); ++panel)
         for (unsigned h = 0; h < 2; ++h) {
           unsigned j = i * band / 8 + eight;
-          k.storeElements({sumAt(panel, j, h), sumAt(panel, j, 2 + h)},
-                          k.gep(place, ((eight * 8 + h) * pitch + panel * 16) * 4));
+          k.storeElements({sumAt(panel, j, h), sumAt(panel, j, 2 + h)}, columnAt(eight * 8 + h, panel * 16));
         }
   };
   // Threads take chunks of eight columns in the second half.
@@ -77,7 +90,10 @@ void kt::gpu::emitTileEpilogue(KernelBuilder &k, const MmaTile &t, const GemmPro
     Value when = k.and_(place.valid, k.lt(k.add(later, pass), passes));
     return epilogue.loadAhead(when, batch, place.m, place.n, lanes, alignment);
   };
-  Values carried;
+  // The same columns in all turns, that is; sums that are still in registers leave no room for them.
+  bool sameColumns = !partial && lanes == 8 && threads % chunks == 0 &&
+                     (passes == 1 || t.mi() * t.ni() * 4 <= kMostSumsBesideColumns);
+  Values carried, columns;
   for (unsigned turn = 0; turn < ahead; ++turn)
     carried.append(loadAhead(0, k.c(turn * threads)));
   for (unsigned i = 0; i < passes; ++i) {
@@ -88,18 +104,28 @@ void kt::gpu::emitTileEpilogue(KernelBuilder &k, const MmaTile &t, const GemmPro
     else
       stage();
     k.barrier();
+    if (sameColumns) {
+      Place first = placeOf(k.c(i), tid);
+      columns = epilogue.loadColumns(k.lt(first.n, sizeN), batch, first.n, lanes, alignment);
+    }
     // A loop, since the epilogue can be long; no loop of a kernel is unrolled (KernelBuilder::forLoop).
     carried = k.forLoop(k.c(0), k.c(total), k.c(threads), carried, [&](Value at, ValueRange read) -> Values {
       auto [r, own, m, n, valid] = placeOf(k.c(i), k.add(tid, at));
-      Value c = firstPart(k, p, own), source = k.gep(k.sptr(k.shared()), k.shl(k.add(k.mul(r, pitch), c), 2));
+      Value c = firstPart(k, p, own), source = k.gep(k.sptr(k.shared()), k.shl(k.mul(r, pitch), 2));
       Values next;
       if (ahead) {
         next.append(read.begin() + words, read.end());
         next.append(loadAhead(i, k.add(at, ahead * threads)));
-        epilogue.giveAhead(read.take_front(words), lanes, alignment);
       }
+      epilogue.giveAhead(read.take_front(ahead ? words : 0), columns, lanes, alignment);
       // The partial sums are padded to whole groups of eight columns.
-      auto sumsOf = [&](unsigned part) { return k.loadElements(k.gep(source, part * kPanel * 4), p.accType, 8); };
+      auto swapOf = [&](Value column) { return k.and_(k.shr(column, 3), 4); };
+      auto sumsOf = [&](unsigned part) {
+        Value first = k.add(c, part * kPanel), swap = swapOf(first);
+        Values eight = k.loadElements(k.gep(source, k.shl(k.add(first, swap), 2)), p.accType, 4);
+        eight.append(k.loadElements(k.gep(source, k.shl(k.add(first, k.xor_(swap, 4)), 2)), p.accType, 4));
+        return eight;
+      };
       auto part = [&] {
         for (unsigned i = 0; i < p.parts; ++i)
           k.storeElements(sumsOf(i), partialPlace(k, p, partial, m, k.add(k.add(n0, c), i * kPanel)));
@@ -124,8 +150,10 @@ void kt::gpu::emitTileEpilogue(KernelBuilder &k, const MmaTile &t, const GemmPro
         Value count = k.min(k.sub(sizeN, n), 8);
         k.forLoop(k.c(0), count, k.c(1), {}, [&](Value e, ValueRange) -> Values {
           Values some;
-          for (unsigned i = 0; i < p.parts; ++i)
-            some.push_back(k.loadElement(k.gep(k.at(source, e, 4), i * kPanel * 4), p.accType));
+          for (unsigned i = 0; i < p.parts; ++i) {
+            Value first = k.add(c, i * kPanel);
+            some.push_back(k.loadElement(k.gep(source, k.shl(k.add(first, k.xor_(swapOf(first), e)), 2)), p.accType));
+          }
           epilogue.emit(some, batch, m, k.add(n, e), alignment);
           return {};
         });
@@ -134,5 +162,5 @@ void kt::gpu::emitTileEpilogue(KernelBuilder &k, const MmaTile &t, const GemmPro
       return next;
     });
   }
-  epilogue.giveAhead({}, lanes, alignment);
+  epilogue.giveAhead({}, {}, lanes, alignment);
 }
