@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
 """Runs every GPU kernel family on a real GPU and compares with numpy, as run_kernels.py does in the interpreter.
 
-run_device.py compile DIR [TARGET...]   writes the code (sm_89 and sm_90 unless given), with build/bin/kt-compile-kernel or $KT_COMPILE_KERNEL
-run_device.py check DIR                 needs Python, numpy, libcuda and what `compile` wrote, nothing else of the build
+run_device.py compile DIR [TARGET...] [--only NAME]   writes the code (sm_89 and sm_90 unless given), with build/bin/kt-compile-kernel or $KT_COMPILE_KERNEL
+run_device.py check DIR [TARGET...] [--only NAME]     needs Python, numpy, libcuda and what `compile` wrote, nothing else of the build
 
-`check` runs the code for sm_89, which the driver compiles for newer cards, and that for the card itself; both have to be there. Cases run in
+`check` runs the code for sm_89, which the driver compiles for newer cards, and that for the card itself, unless given; it has to be there. With
+`--only`, to both, the cases of names that have NAME in them. Cases run in
 processes of their own, since an illegal access ends all that its process can do with the device: what crashed, hangs or was not run is named and
 counts as wrong. The status is 0 when all was run and right."""
+import argparse
 import json
 import os
 import queue
@@ -22,9 +24,9 @@ SELF = [sys.executable, os.path.abspath(__file__)]
 LONGEST = 120  # seconds without a word of a case; most take a hundredth of one
 
 
-def run(folder, first):
+def run(folder, first, only):
     """The process that has the device: a line of JSON when a case begins and one when it ends, for the cases from number `first` on."""
-    cases = run_kernels.all_cases(run_kernels.families())
+    cases = run_kernels.all_cases(run_kernels.families(only))
     kernels = harness.load_kernels(cases, folder)
     gpu = Device()
     runner = gpu.runner(folder)
@@ -87,7 +89,7 @@ def outcomes(command, cases, longest=LONGEST):
             return  # the process cannot even begin, and said why; what did not run is reported as such
 
 
-def check(folder):
+def check(folder, targets, only):
     text = subprocess.run([*SELF, 'about'], capture_output=True, text=True)
     if text.returncode:
         print('FAIL', text.stderr.strip().splitlines()[-1])
@@ -95,16 +97,16 @@ def check(folder):
     about = json.loads(text.stdout)
     own = f"sm_{about['capability']}"
     print(f"{about['name']}, {own}, {about['sms']} multiprocessors")
-    of, failed = run_kernels.families(), 0
+    of, failed = run_kernels.families(only), 0
     cases = run_kernels.all_cases(of)
-    for target in dict.fromkeys(['sm_89', own]):
+    for target in targets or dict.fromkeys(['sm_89', own]):
         if not os.path.exists(f'{folder}/{target}/kernels.json'):
             print(f'FAIL {target}: {folder} has no code for it; run_device.py compile {folder} sm_89 {own}')
             failed = 1
             continue
         print(f'== code for {target}')
         seen = []
-        for o in outcomes([*SELF, 'run', f'{folder}/{target}'], cases):
+        for o in outcomes([*SELF, 'run', f'{folder}/{target}', '--only', only, '--first'], cases):
             seen.append(o)
             if o.error:
                 print('FAIL', o.error, flush=True)
@@ -113,23 +115,28 @@ def check(folder):
 
 
 def main(argv):
-    mode, *rest = argv[1:] or ['help']
-    if mode == 'compile' and rest:
-        tool = os.environ.get('KT_COMPILE_KERNEL', 'build/bin/kt-compile-kernel')
-        cases = run_kernels.all_cases(run_kernels.families())
-        for target in rest[1:] or ['sm_89', 'sm_90']:
-            harness.compile_cases(cases, tool, f'{rest[0]}/{target}', target)
-        return 0
-    if mode == 'check' and len(rest) == 1:
-        return check(rest[0])
-    if mode == 'run':
-        return run(rest[0], int(rest[1]))
-    if mode == 'about':
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('mode', choices=['compile', 'check', 'run', 'about'])
+    parser.add_argument('folder', nargs='?', default='')
+    parser.add_argument('targets', nargs='*')
+    parser.add_argument('--only', default='')
+    parser.add_argument('--first', type=int, default=0)
+    a = parser.parse_args(argv[1:])
+    if a.mode == 'about':
         gpu = Device()
         print(json.dumps({'name': gpu.name, 'capability': gpu.capability, 'sms': gpu.sms}))
         return 0
-    print(__doc__)
-    return 2
+    if not a.folder:
+        parser.error('no folder')
+    if a.mode == 'run':
+        return run(a.folder, a.first, a.only)
+    if a.mode == 'check':
+        return check(a.folder, a.targets, a.only)
+    tool = os.environ.get('KT_COMPILE_KERNEL', 'build/bin/kt-compile-kernel')
+    cases = run_kernels.all_cases(run_kernels.families(a.only))
+    for target in a.targets or ['sm_89', 'sm_90']:
+        harness.compile_cases(cases, tool, f'{a.folder}/{target}', target)
+    return 0
 
 
 if __name__ == '__main__':
