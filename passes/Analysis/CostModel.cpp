@@ -53,15 +53,18 @@ CostModel::BlockTimes CostModel::warpgroupTimes(const MmaTile &t, bool widens, u
       left + groups * t.rightRows() * t.rowBytes() + t.slabBytes() + (widens ? (int64_t)t.bn * t.bk * 2 : 0);
   auto full = [&](const CardModel &c) {
     int64_t rate = t.elementBytes == 1 ? 2 * c.wgmma : c.wgmma;
+    // Whoever waits for a slot, and says that it was read, does nothing else meanwhile.
     return std::max({per(flops, rate), per(moved * 10 / 9, c.shared), per(t.slabBytes(), c.l2), making(t, c)}) +
-           (widens ? widening(t, c) : 0);
+           (widens ? widening(t, c) : 0) + (t.producers ? target.constants().barrier * 3 / 4 : 0);
   };
   // Their copies take a quarter longer to arrive. A warp's instructions for a slab are in one order: where it makes
-  // fragments those are more than what lies between two barriers else. Without barriers for all, where others copy, one
-  // warpgroup makes fragments while the other one's are multiplied (not measured).
+  // fragments those are more than what lies between two barriers else. Without barriers for all, where others copy,
+  // three fifths of that are left.
   int64_t making = !t.turned() ? 0 : t.elementBytes == 1 ? t.steps() : 4 * t.steps();
   auto alone = [&](const CardModel &c) {
-    int64_t chain = !making ? 0 : t.producers ? making * c.step / groups : making * c.step + target.constants().barrier;
+    int64_t chain = !making       ? 0
+                    : t.producers ? making * c.step * 3 / 5
+                                  : making * c.step + target.constants().barrier;
     return std::max({full(c), c.latency * 5 / 4 / (t.stages - 2), chain});
   };
   auto resident = [&](const CardModel &c) { return c.resident(t.sharedBytes(), t.threads(), t.registers()); };

@@ -263,10 +263,8 @@ struct ScheduleKernelsPass : kt::impl::ScheduleKernelsBase<ScheduleKernelsPass> 
       if (auto older = cast<CandidateAttr>(attr); runsOlder(target, older.getTarget()))
         all.push_back(older);
     size_t given = all.size();
-    // Tiles with warps that copy were not measured on a card: those who ask for all can have them tried there.
-    auto isTried = [&](CandidateAttr c) { return variants == Variants::all || !c.getConfig().contains("producers"); };
     for (CandidateAttr c : menu.take())
-      if (isTried(c) && llvm::none_of(offered, [&](CandidateAttr older) {
+      if (llvm::none_of(offered, [&](CandidateAttr older) {
             return runsOlder(target, older.getTarget()) && older.getPath() == c.getPath() &&
                    older.getConfig() == c.getConfig() && !older.getSplits() == !c.getSplits();
           }))

@@ -43,11 +43,10 @@ class Rows:
             if not kind.startswith('f') or kind.endswith('norm') or not tile or 'unaligned' in candidate:
                 continue
             mma, wgmma, split = 'warps=' in candidate, ' wgmma' in candidate, candidate.endswith(' split')
-            producers = int((re.search(r'producers=(\d+)', candidate) or [0, 0])[1])
             a, b = map(int, re.search(r'(?:warps|thread)=(\d+)x(\d+)', candidate).groups())
             stages = int(re.search(r'stages=(\d+)', candidate).group(1)) if mma else 2
-            records.append((group, kind, int(m), int(n), int(k), *map(int, tile.groups()), a, b, stages, mma, wgmma, producers, split, int(splits), int(predicted), int(measured)))
-        names = ('group', 'kind', 'm', 'n', 'k', 'bm', 'bn', 'bk', 'a', 'b', 'stages', 'mma', 'wgmma', 'producers', 'split', 'splits', 'predicted', 'measured')
+            records.append((group, kind, int(m), int(n), int(k), *map(int, tile.groups()), a, b, stages, mma, wgmma, split, int(splits), int(predicted), int(measured)))
+        names = ('group', 'kind', 'm', 'n', 'k', 'bm', 'bn', 'bk', 'a', 'b', 'stages', 'mma', 'wgmma', 'split', 'splits', 'predicted', 'measured')
         for name, column in zip(names, zip(*records)):
             setattr(self, name, np.array(column))
         _, self.problem = np.unique([f'{r[0]} {r[1]} {r[2:5]}' for r in records], return_inverse=True)
@@ -55,8 +54,8 @@ class Rows:
         self.starts = np.flatnonzero(np.r_[True, np.diff(self.problem[self.order]) > 0])
         self.held_out = self.group == 'random'
         # The same tile whose blocks never share: the same launch where they do not.
-        tiles = {r[:14]: i for i, r in enumerate(records) if not r[14]}
-        self.whole = np.array([tiles.get(r[:14], i) for i, r in enumerate(records)])
+        tiles = {r[:13]: i for i, r in enumerate(records) if not r[13]}
+        self.whole = np.array([tiles.get(r[:13], i) for i, r in enumerate(records)])
         alike = self.splits == 1
         lesser = self.measured.copy()
         np.minimum.at(lesser, self.whole[alike], self.measured[alike])
@@ -68,10 +67,9 @@ class Rows:
         m, n, k, bm, bn, bk, a, b, mma = self.m, self.n, self.k, self.bm, self.bn, self.bk, self.a, self.b, self.mma
         size = np.where(mma, 2, 4)
         flops, slab = 2 * bm * bn * bk, (bm + bn) * bk * size
-        multiplying = np.where(mma, a * b * 32, bm // a * (bn // b))
-        threads = multiplying + self.producers * 32
+        threads = np.where(mma, a * b * 32, bm // a * (bn // b))
         # Tensor cores
-        warps = np.maximum(multiplying // 32, 1)
+        warps = np.maximum(threads // 32, 1)
         fragments = warps * (bm // a + bn // b) * bk * 2 + slab
         x, y = per(flops, v['mma']), per(fragments, v['shared'])
         full_mma = np.maximum(np.maximum(x, y) + np.minimum(x, y) * v['overlap'] // 100, per(slab, v['l2']))
@@ -84,7 +82,7 @@ class Rows:
         full_mma, alone_mma = np.where(self.wgmma, full_wgmma, full_mma), np.where(self.wgmma, alone_wgmma, alone_mma)
         mi, ni = bm // a // 16, bn // b // 8
         registers_mma = mi * ni * 4 + np.where(self.wgmma, 0, 2 * (mi * 4 + ni * 2)) + 36
-        shared_mma = np.maximum(self.stages * slab, a * 16 * (bn + 8) * 4) + np.where(self.producers > 0, self.stages * 16, 0) + STASH
+        shared_mma = np.maximum(self.stages * slab, a * 16 * (bn + 8) * 4) + STASH
         # CUDA cores
         full_simt = np.maximum(per(flops, v['fma']) * 5 // 4, per(slab, v['l2']))
         alone_simt = np.maximum(full_simt, v['latency'])

@@ -6,9 +6,9 @@
 // in blocks, and of integers, which the instruction reads along k alone, the warps make fragments in registers, of 64
 // columns; the rows are the other factor.
 //
-// Either all threads copy and meet at a barrier for each slab, or four warps do nothing else and the warpgroups drift
-// apart, so that one makes fragments while another one's are multiplied. A slot then has two mbarriers, `full` and
-// `read`:
+// Either all threads copy and meet at a barrier for each slab, or, of weights in blocks, four warps do nothing else and
+// the warpgroups drift apart, so that one makes fragments while another one's are multiplied. A slot then has two
+// mbarriers, `full` and `read`:
 //
 //   who copies                          who multiplies
 //
@@ -138,7 +138,7 @@ public:
   Values zeros() { return Values(t.ni() * 4, k.zero(t.elementBytes == 1 ? k.i32 : k.f32)); }
 
   /// Begins those of the slab at `slot` and answers the sums that they make of `acc`. Where fragments are made, `done`
-  /// comes when those of the slab before have ended; else it does in `end`.
+  /// comes when those of the slab before have ended.
   Values begin(Value slot, Values acc, function_ref<void()> done) {
     bool int8 = t.elementBytes == 1, columns = factors.rightLayout == Layout::Panels;
     Value fromB = descriptor(k, right, slot);
@@ -170,13 +170,7 @@ public:
     return acc;
   }
   /// Comes behind what else there is to do meanwhile.
-  Values end(Values acc, function_ref<void()> done) {
-    if (factors.fragments)
-      return acc;
-    acc = k.wgmmaWait(1, acc);
-    done();
-    return acc;
-  }
+  Values end(Values acc) { return factors.fragments ? acc : k.wgmmaWait(1, acc); }
 
 private:
   KernelBuilder &k;
@@ -278,7 +272,6 @@ Values emitConsumers(KernelBuilder &k, SlotRing &ring, Products &products, Value
     k.mbarrierWait(place[1], place[2]);
     auto release = [&] { arrive(k, k.add(before, SlotRing::kRead), k.cmp(Pred::ne, slab, 0)); };
     Values out = products.begin(place[0], Values(args.take_front(sums)), release);
-    out = products.end(out, release);
     out.append(ring.next(place));
     out.push_back(place[1]);
     return out;
@@ -364,7 +357,7 @@ SmallVector<Value> kt::gpu::emitWarpgroupLoop(KernelBuilder &k, const MmaTile &t
     copies.copyRight(write);
     k.cpAsyncCommit();
     beginAfter(k.add(slab, ahead + 1));
-    out = products.end(out, [] {});
+    out = products.end(out);
     out.append(copies.state());
     out.append({bump(read), bump(write)});
     return out;

@@ -84,9 +84,9 @@ std::optional<MmaTile> MmaTile::get(MmaTile t, int64_t shared, std::string *why)
   c.require(t.stages >= 2 && t.stages <= most, number(t.stages) + " stages, expected 2 to " + number(most));
   if (!c.ok(why))
     return std::nullopt;
-  c.require(!t.producers || (t.warpgroups && t.producers == 4),
+  c.require(!t.producers || (t.warpgroups && t.form.bits && t.producers == 4),
             number(t.producers) + " warps that only copy, expected " +
-                (t.warpgroups ? "none or 4" : "none without warpgroups"));
+                (t.warpgroups && t.form.bits ? "none or 4" : "none without warpgroups that have weights in blocks"));
   checkRows(c, "the left side", t.bm, t.rowBytes() / 16, t.copying());
   if (t.form.bits) {
     c.require(t.elementBytes == 2 || (t.form.bits == 8 && !t.form.zeros),

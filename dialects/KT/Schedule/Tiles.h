@@ -53,7 +53,8 @@ struct WeightForm {
 ///
 /// With `producers`, so many warps more copy the slabs while those of the warpgroups only multiply: a slot of shared
 /// memory goes from the ones to the others and back through two mbarriers, and no barrier has all wait for the slowest.
-/// A multiprocessor gives out registers for four warps at a time, so they are none or four.
+/// A multiprocessor gives out registers for four warps at a time, so they are none or four. Only weights in blocks have
+/// them, whose fragments are made between the products: other loops are as fast without.
 struct MmaTile {
   unsigned bm = 0, bn = 0, bk = 0, warpRows = 0, warpCols = 0, stages = 0, minCtas = 0;
   bool warpgroups = false;

@@ -484,7 +484,7 @@ kt.kernel @tiles_can_be_built ["p0"]
 
 // -----
 
-// expected-error @+1 {{'kt.kernel' op expected a tile that can be built for "sm_90a" but got 3 warps that only copy, expected none or 4}}
+// expected-error @+1 {{'kt.kernel' op expected a tile that can be built for "sm_90a" but got 3 warps that only copy, expected none without warpgroups that have weights in blocks}}
 kt.kernel @whole_warpgroups_copy ["p0"]
     attributes {candidates = [#kt.candidate<"sm_90a" "wgmma" {tile = array<i64: 64, 128, 64>, warps = array<i64: 4, 1>, stages = 8, producers = 3}>]} computes {
 ^bb0(%x: !kt.tensor<[p0] x f32>):
@@ -494,7 +494,7 @@ kt.kernel @whole_warpgroups_copy ["p0"]
 
 // -----
 
-// expected-error @+1 {{'kt.kernel' op expected a tile that can be built for "sm_89" but got 4 warps that only copy, expected none without warpgroups}}
+// expected-error @+1 {{'kt.kernel' op expected a tile that can be built for "sm_89" but got 4 warps that only copy, expected none without warpgroups that have weights in blocks}}
 kt.kernel @warps_copy_for_themselves ["p0"]
     attributes {candidates = [#kt.candidate<"sm_89" "mma" {tile = array<i64: 64, 64, 64>, warps = array<i64: 2, 2>, stages = 4, producers = 4}>]} computes {
 ^bb0(%x: !kt.tensor<[p0] x f32>):

@@ -101,7 +101,7 @@ TEST(MmaTile, IntegersAreTheLeftFactorOfWarpgroups) {
 }
 
 TEST(MmaTile, WarpsThatOnlyCopyComeByFours) {
-  MmaTile t{128, 128, 64, 8, 1, 6, 1, true, 2, 4};
+  MmaTile t{128, 128, 64, 1, 8, 6, 1, true, 2, 4, kInt4};
   EXPECT_EQ(whyNot(t, sharedPerBlock(90)), "");
   EXPECT_EQ(t.threads(), 384u);
   EXPECT_EQ(t.multiplying(), 256u);
@@ -109,7 +109,7 @@ TEST(MmaTile, WarpsThatOnlyCopyComeByFours) {
   // Two mbarriers a slot.
   EXPECT_EQ(t.barriersAt(), 6 * t.slabBytes());
   EXPECT_EQ(t.sharedBytes(), 6 * t.slabBytes() + 6 * 16 + 16);
-  EXPECT_EQ(t.str(), "tile=128x128x64 warps=8x1 stages=6 wgmma producers=4");
+  EXPECT_EQ(t.str(), "tile=128x128x64 warps=1x8 stages=6 wgmma producers=4 int4");
   EXPECT_EQ(t.onTheWay(), 2u);
   t.producers = 0;
   EXPECT_EQ(t.onTheWay(), 4u);
@@ -119,7 +119,7 @@ TEST(MmaTile, WarpsThatOnlyCopyComeByFours) {
   t.producers = 2;
   EXPECT_EQ(whyNot(t, sharedPerBlock(90)), "2 warps that only copy, expected none or 4");
   // Rings may be deeper.
-  t = {64, 64, 64, 4, 1, 12, 1, true, 2, 4};
+  t = {64, 64, 64, 1, 4, 12, 1, true, 2, 4, kInt4};
   EXPECT_EQ(whyNot(t, sharedPerBlock(90)), "");
   EXPECT_EQ(t.onTheWay(), 6u);
   t.stages = 13;
@@ -129,7 +129,9 @@ TEST(MmaTile, WarpsThatOnlyCopyComeByFours) {
   EXPECT_EQ(t.onTheWay(), 1u);
   MmaTile alone = kGood;
   alone.producers = 4;
-  EXPECT_EQ(whyNot(alone), "4 warps that only copy, expected none without warpgroups");
+  EXPECT_EQ(whyNot(alone), "4 warps that only copy, expected none without warpgroups that have weights in blocks");
+  EXPECT_EQ(whyNot({128, 128, 64, 8, 1, 6, 1, true, 2, 4}, sharedPerBlock(90)),
+            "4 warps that only copy, expected none without warpgroups that have weights in blocks");
   EXPECT_EQ(whyNot({256, 128, 64, 1, 8, 4, 1, true, 2, 4, kInt4}, sharedPerBlock(90)),
             "about 180 registers a thread, expected at most 168 beside warps that only copy");
 }
