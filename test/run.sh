@@ -118,6 +118,7 @@ if wanted ptx; then
   part ptx-interpreter "$python" test/ptx/test_interp.py
   part ptx-warpgroups "$python" test/ptx/test_warpgroups.py
   part ptx-mbarriers "$python" test/ptx/test_mbarriers.py
+  part ptx-clusters "$python" test/ptx/test_clusters.py
   part ptx-harness "$python" test/ptx/test_harness.py
   part ptx-lines "$python" test/ptx/test_lines.py "$bin/kt-compile-kernel"
   part ptx env KT_KERNEL_DIR="$work" "$python" test/ptx/run_kernels.py "$bin/kt-compile-kernel"

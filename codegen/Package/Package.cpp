@@ -38,7 +38,7 @@ void append(artifact::Kernel &kernel, std::vector<artifact::Module> &modules, Ex
       move(*id);
     for (artifact::Stage &s : v.stages) {
       s.module += modules.size();
-      for (artifact::ExprId *id : {&s.grid[0], &s.grid[1], &s.grid[2], &s.shared, &s.scratch})
+      for (artifact::ExprId *id : {&s.grid[0], &s.grid[1], &s.grid[2], &s.shared, &s.scratch, &s.cluster})
         move(*id);
     }
     kernel.variants.push_back(std::move(v));

@@ -53,9 +53,9 @@ Status verifyHeader(std::span<const std::byte> file, Header &header) {
   std::memcpy(&header, file.data(), sizeof(Header));
   if (std::memcmp(header.magic, kMagic, sizeof(kMagic)) != 0)
     return Status::rejected("not a .ktm file: the first eight bytes are not its magic number");
-  if (header.version != kVersion)
-    return Status::rejected("format version " + number(header.version) + " but this runtime reads version " +
-                            number(kVersion));
+  if (header.version < kOldestVersion || header.version > kVersion)
+    return Status::rejected("format version " + number(header.version) + " but this runtime reads versions " +
+                            number(kOldestVersion) + " to " + number(kVersion));
   if (digestOf(file.first(offsetof(Header, header))) != header.header)
     return Status::rejected("the header is damaged: its digest does not match");
   if (header.headerBytes != sizeof(Header))

@@ -22,7 +22,8 @@ struct Model;
 namespace kt::artifact {
 
 constexpr uint64_t kPage = 4096;
-constexpr uint32_t kVersion = 5;
+/// What is written; files since `kOldestVersion` are read as they are. Version 6 has clusters of blocks.
+constexpr uint32_t kVersion = 6, kOldestVersion = 5;
 /// Weights below a page share segments, each at a multiple of this.
 constexpr uint64_t kSmallAlignment = 64;
 /// If and Loop may nest this deep.

@@ -187,6 +187,9 @@ struct Module {
   std::vector<std::byte> code;
 };
 
+/// Most blocks of a cluster that every GPU with clusters takes, and the first compute capability that has them.
+constexpr int64_t kMostClusterBlocks = 8, kFirstClusterCapability = 90;
+
 /// One launch of a variant. On a GPU the entry gets the buffer addresses (u64 each), the workspace address (u64, only
 /// when the variant has one), the address of the fault record (u64, only when the kernel reports faults), that of the
 /// session's table of pages (u64, only when the variant is paged), then the integer arguments (i32 each; a value that
@@ -200,6 +203,9 @@ struct Stage {
   std::array<uint32_t, 3> block{1, 1, 1}; // threads a block (GPU)
   ExprId shared = kNone;                  // bytes of dynamic shared memory (GPU); kNone: none
   ExprId scratch = kNone;                 // bytes of private memory a worker, 64-byte aligned (host); kNone: none
+  /// Blocks of a cluster, neighbours along the grid's second dimension, which they divide: they run at the same time
+  /// and reach one another's shared memory. 1 to kMostClusterBlocks, on GPUs that have clusters; kNone: there are none.
+  ExprId cluster = kNone;
 };
 
 /// Rows of a page of a state that grows: a multiple of the rows that kernels take at a time.

@@ -328,6 +328,8 @@ std::string printKernel(const Model &model, const Kernel &k) {
       if (!host)
         text += " x " + printExpr(k, s.grid[1]) + " x " + printExpr(k, s.grid[2]) + " block " +
                 std::to_string(s.block[0]) + " x " + std::to_string(s.block[1]) + " x " + std::to_string(s.block[2]);
+      if (s.cluster != kNone)
+        text += " cluster 1 x " + printExpr(k, s.cluster) + " x 1";
       if (s.shared != kNone)
         text += " shared " + printExpr(k, s.shared);
       if (s.scratch != kNone)

@@ -188,6 +188,7 @@ private:
         }
         stage.shared = s->shared();
         stage.scratch = s->scratch();
+        stage.cluster = s->cluster();
         variant.stages.push_back(std::move(stage));
       }
       kernel.variants.push_back(std::move(variant));

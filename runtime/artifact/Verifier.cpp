@@ -8,7 +8,9 @@
 #include "runtime/artifact/Verifier.h"
 
 #include <algorithm>
+#include <charconv>
 #include <set>
+#include <string_view>
 
 namespace kt::artifact {
 
@@ -54,6 +56,15 @@ namespace {
 
 std::string number(uint64_t value) { return std::to_string(value); }
 std::string quoted(const std::string &name) { return "'" + name + "'"; }
+
+/// 90 of "sm_90a"; 0 of what is no code for GPUs.
+int64_t capabilityOf(const Module &module) {
+  constexpr std::string_view kPrefix = "sm_";
+  int64_t capability = 0;
+  if (module.kind != Module::Kind::HostImage && module.target.starts_with(kPrefix))
+    std::from_chars(module.target.data() + kPrefix.size(), module.target.data() + module.target.size(), capability);
+  return capability;
+}
 
 class TableVerifier {
 public:
@@ -344,6 +355,10 @@ private:
         KT_RETURN_IF_ERROR(optional(id, "grid"));
       KT_RETURN_IF_ERROR(optional(stage.shared, "shared memory size"));
       KT_RETURN_IF_ERROR(optional(stage.scratch, "scratch size"));
+      KT_RETURN_IF_ERROR(optional(stage.cluster, "cluster"));
+      if (stage.cluster != kNone && capabilityOf(module) < kFirstClusterCapability)
+        return reject("a stage for " + quoted(variant.target) + " has clusters of blocks, which GPUs have from sm_" +
+                      number(kFirstClusterCapability) + " on");
       if (stage.grid[0] == kNone)
         return reject("a stage has no grid");
       if (module.kind == Module::Kind::HostImage) {

@@ -245,7 +245,7 @@ private:
         auto entry = b.CreateString(s.entry);
         auto grid = b.CreateVector(s.grid.data(), s.grid.size());
         auto block = b.CreateVector(s.block.data(), s.block.size());
-        return fb::CreateStage(b, s.module, entry, s.entryOffset, grid, block, s.shared, s.scratch);
+        return fb::CreateStage(b, s.module, entry, s.entryOffset, grid, block, s.shared, s.scratch, s.cluster);
       });
       auto schedule = b.CreateString(v.schedule);
       return fb::CreateVariant(b, target, v.guard, v.workspace, v.workspaceZeroed, stages, schedule, v.cost, v.counters,

@@ -68,7 +68,7 @@ constexpr int kMaxSharedPerBlock = 8, kMultiprocessors = 16, kL2Bytes = 38, kMaj
 // CUfunction_attribute
 constexpr int kFunctionMaxDynamicShared = 8, kFunctionCarveout = 9;
 // CUlaunchAttributeID
-constexpr int kProgrammaticStreamSerialization = 6;
+constexpr int kClusterDimension = 4, kProgrammaticStreamSerialization = 6;
 // CUjit_option
 constexpr int kJitInfoLog = 3, kJitInfoLogBytes = 4, kJitErrorLog = 5, kJitErrorLogBytes = 6;
 // CUpointer_attribute and CUmemorytype

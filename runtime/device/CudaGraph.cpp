@@ -17,6 +17,7 @@ void KernelCall::set(const StageLaunch &stage, const LaunchArguments &a) {
   for (size_t i = 0; i < 3; ++i)
     grid[i] = static_cast<unsigned>(stage.grid[i]);
   block = stage.stage->block;
+  cluster = static_cast<unsigned>(stage.cluster);
   shared = static_cast<unsigned>(stage.shared);
   values.clear();
   for (uint32_t i = 0; i < a.numBuffers; ++i)
@@ -66,8 +67,9 @@ void CudaGraph::change(size_t node) {
 Status CudaGraph::update(size_t node, const StageLaunch &stage, const LaunchArguments &arguments) {
   next.set(stage, arguments);
   auto *call = at<KernelCall>(node);
-  // Other sizes may have chosen another kernel; only what it waits for is the graph's and not the node's.
-  if (!call || call->function->overlaps != next.function->overlaps ||
+  // Other sizes may have chosen another kernel; only what it waits for is the graph's and not the node's, and clusters
+  // are what the driver cannot change in a graph that is executable.
+  if (!call || call->function->overlaps != next.function->overlaps || call->cluster != next.cluster ||
       (call->function == next.function && call->values.size() != next.values.size()))
     return unlike(node);
   if (*call == next)

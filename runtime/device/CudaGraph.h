@@ -20,7 +20,7 @@ namespace kt::device {
 struct KernelCall {
   const CudaFunction *function = nullptr;
   std::array<unsigned, 3> grid{}, block{};
-  unsigned shared = 0;
+  unsigned cluster = 0, shared = 0;
   std::vector<uint64_t> values; // of the parameters; an integer is the lower half
 
   /// Keeps its memory.
@@ -28,8 +28,8 @@ struct KernelCall {
   /// Where the values are. Valid until they change.
   void **parameters();
   bool operator==(const KernelCall &other) const {
-    return function == other.function && grid == other.grid && block == other.block && shared == other.shared &&
-           values == other.values;
+    return function == other.function && grid == other.grid && block == other.block && cluster == other.cluster &&
+           shared == other.shared && values == other.values;
   }
 
 private:

@@ -71,18 +71,23 @@ public:
     KT_RETURN_IF_ERROR(enter());
     // The driver copies the values out while it is called.
     call.set(stage, arguments);
-    if (!call.function->overlaps || isFirst) {
+    cuda::LaunchAttribute attributes[2];
+    unsigned count = 0;
+    if (call.function->overlaps && !isFirst)
+      attributes[count++] = {cuda::kProgrammaticStreamSerialization, {1}};
+    if (call.cluster)
+      attributes[count++] = {cuda::kClusterDimension, {1, static_cast<int>(call.cluster), 1}};
+    if (!count) {
       KT_CUDA(driver, LaunchKernel, call.function->handle, call.grid[0], call.grid[1], call.grid[2], call.block[0],
               call.block[1], call.block[2], call.shared, compute, call.parameters(), nullptr);
       return recorded(call);
     }
-    cuda::LaunchAttribute overlap{cuda::kProgrammaticStreamSerialization, {1}};
     cuda::LaunchConfig config{{call.grid[0], call.grid[1], call.grid[2]},
                               {call.block[0], call.block[1], call.block[2]},
                               call.shared,
                               compute,
-                              &overlap,
-                              1};
+                              attributes,
+                              count};
     KT_CUDA(driver, LaunchKernelEx, &config, call.function->handle, call.parameters(), nullptr);
     return recorded(call);
   }

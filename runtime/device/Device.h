@@ -37,6 +37,7 @@ struct StageLaunch {
   const artifact::Stage *stage = nullptr;
   const void *function = nullptr; // from Device::function
   int64_t grid[3] = {0, 0, 0};    // a zero skips the stage
+  int64_t cluster = 0;            // blocks of one, along grid[1], which it divides; 0: there are none
   uint64_t shared = 0, scratch = 0;
 };
 

@@ -298,6 +298,25 @@ static Status badValue(const Kernel &kernel, Value value, ExprId id, const char 
       .in("kernel '" + artifact::escaped(kernel.name) + "': the " + what);
 }
 
+/// Blocks of a cluster, once the grid is known.
+static Status clusterOf(const Kernel &kernel, const Stage &stage, const std::vector<Value> &values,
+                        device::StageLaunch &out) {
+  out.cluster = 0;
+  if (stage.cluster == kNone)
+    return {};
+  Value value = values[stage.cluster];
+  if (!value.ok())
+    return badValue(kernel, value, stage.cluster, "cluster");
+  if (value.value < 1 || value.value > artifact::kMostClusterBlocks)
+    return Status::failed(badValue(kernel, value, stage.cluster, "cluster").message() + " blocks, expected 1 to " +
+                          std::to_string(artifact::kMostClusterBlocks));
+  if (out.grid[1] % value.value)
+    return Status::failed(badValue(kernel, value, stage.cluster, "cluster").message() +
+                          " blocks, which do not divide the grid's " + std::to_string(out.grid[1]));
+  out.cluster = value.value;
+  return {};
+}
+
 Status prepareLaunch(const Program &program, const Launch &launch, const ExprValues &values,
                      std::vector<Value> &scratch, PreparedLaunch &prepared, bool paged) {
   const Kernel &kernel = program.model().kernels[launch.kernel];
@@ -379,6 +398,7 @@ Status prepareVariant(const Program &program, const Kernel &kernel, const Candid
         return badValue(kernel, value, stage.grid[d], "grid");
       out.grid[d] = value.value;
     }
+    KT_RETURN_IF_ERROR(clusterOf(kernel, stage, values, out));
     KT_RETURN_IF_ERROR(size(stage.shared, "shared memory", out.shared));
     KT_RETURN_IF_ERROR(size(stage.scratch, "scratch", out.scratch));
   }

@@ -139,7 +139,8 @@ std::string kernelDigest(const artifact::Model &model, uint32_t number) {
       artifact::Digest code = artifact::digestOf(model.modules[stage.module].code);
       add(code.low), add(code.high), add(stage.entryOffset);
       addText(stage.entry);
-      for (artifact::ExprId id : {stage.grid[0], stage.grid[1], stage.grid[2], stage.shared, stage.scratch})
+      for (artifact::ExprId id :
+           {stage.grid[0], stage.grid[1], stage.grid[2], stage.shared, stage.scratch, stage.cluster})
         add(id);
       for (uint32_t n : stage.block)
         add(n);

@@ -50,7 +50,8 @@ static Object describe(KernelOp kernel, const codegen::KernelCode &code, const c
                               {"entry", s.entry},
                               {"grid", Array{id(s.grid[0]), id(s.grid[1]), id(s.grid[2])}},
                               {"block", Array{s.block[0], s.block[1], s.block[2]}},
-                              {"shared", id(s.shared)}});
+                              {"shared", id(s.shared)},
+                              {"cluster", id(s.cluster)}});
     ways.push_back(Object{{"guard", id(v.guard)},
                           {"cost", id(v.cost)},
                           {"workspace", id(v.workspace)},

@@ -45,7 +45,7 @@ public:
         text(v.target), number(v.guard), number(v.cost), number(v.workspace);
         list(v.stages, [&](StageT &s) {
           number(s.module_), wide(s.entry_offset), numbers(s.grid), numbers(s.block), number(s.shared),
-              number(s.scratch), text(s.entry);
+              number(s.scratch), number(s.cluster), text(s.entry);
         });
       });
     });

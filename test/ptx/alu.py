@@ -152,11 +152,15 @@ class Arithmetic:
             return np.fmod(x, y)
         self.arithmetic(i, mask, remainder, 2)
 
+    def clamped(self, i, mask, of_integers, of_floats):
+        fn = of_integers if 'NaN' in i.parts or i.parts[-1] in INT else of_floats
+        self.arithmetic(i, mask, (lambda x, y: np.maximum(fn(x, y), 0)) if 'relu' in i.parts else fn, 2)
+
     def op_min(self, i, mask):
-        self.arithmetic(i, mask, np.minimum if 'NaN' in i.parts or i.parts[-1] in INT else np.fmin, 2)
+        self.clamped(i, mask, np.minimum, np.fmin)
 
     def op_max(self, i, mask):
-        self.arithmetic(i, mask, np.maximum if 'NaN' in i.parts or i.parts[-1] in INT else np.fmax, 2)
+        self.clamped(i, mask, np.maximum, np.fmax)
 
     def unary(self, i, mask, fn):
         self.arithmetic(i, mask, fn, 1)

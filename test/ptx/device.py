@@ -7,6 +7,20 @@ import numpy as np
 ZONE = 512  # bytes on both sides of a buffer that no kernel may write
 
 
+class Attribute(ctypes.Structure):
+    """CUlaunchAttribute."""
+    _fields_ = [('id', ctypes.c_int), ('value', ctypes.c_uint64 * 8)]
+
+
+class Config(ctypes.Structure):
+    """CUlaunchConfig."""
+    _fields_ = [('grid', ctypes.c_uint * 3), ('block', ctypes.c_uint * 3), ('shared', ctypes.c_uint), ('stream', ctypes.c_void_p),
+                ('attributes', ctypes.POINTER(Attribute)), ('count', ctypes.c_uint)]
+
+
+CLUSTER_DIMENSION = 4  # of CUlaunchAttributeID; its value is three unsigned numbers
+
+
 class CudaError(RuntimeError):
     """The driver's. After most of them nothing else runs in this process."""
 
@@ -65,9 +79,12 @@ class Device:
         if a.nbytes:
             self.call('cuMemcpyDtoH_v2', ctypes.c_void_p(a.ctypes.data), ctypes.c_uint64(p), ctypes.c_size_t(a.nbytes))
 
-    def launch(self, f, args, grid, block, shared, stream=None):
-        """`args` are pointers as ints wrapped in c_uint64, integers in c_int32."""
+    def launch(self, f, args, grid, block, shared, stream=None, cluster=0):
+        """`args` are pointers as ints wrapped in c_uint64, integers in c_int32. `cluster`: blocks of one along the grid's second dimension, or 0."""
         pointers = (ctypes.c_void_p * len(args))(*[ctypes.cast(ctypes.byref(a), ctypes.c_void_p) for a in args])
+        if cluster:
+            attribute = Attribute(CLUSTER_DIMENSION, (ctypes.c_uint64 * 8)(1 | cluster << 32, 1))
+            return self.call('cuLaunchKernelEx', ctypes.byref(Config(tuple(grid), tuple(block), shared, stream, ctypes.pointer(attribute), 1)), f, pointers, None)
         self.call('cuLaunchKernel', f, *[ctypes.c_uint(g) for g in grid], *[ctypes.c_uint(b) for b in block], ctypes.c_uint(shared), stream, pointers, None)
 
     def sync(self):
@@ -75,7 +92,7 @@ class Device:
 
     def runner(self, out):
         """A runner for harness.run_case: copies everything in and out for each stage, and looks at what lies around the buffers."""
-        def run(stage, arguments, grid, shared):
+        def run(stage, arguments, grid, shared, cluster):
             args, held = [], []
             for a in arguments:
                 if isinstance(a, np.ndarray):
@@ -87,7 +104,7 @@ class Device:
                     args.append(ctypes.c_uint64(p + ZONE))
                 else:
                     args.append(ctypes.c_int32(a))
-            self.launch(self.function(f"{out}/{stage['file']}", stage['entry'], shared), args, grid, stage['block'], shared)
+            self.launch(self.function(f"{out}/{stage['file']}", stage['entry'], shared), args, grid, stage['block'], shared, cluster=cluster)
             self.sync()
             for number, (p, a, block) in enumerate(held):
                 self.download(block, p)

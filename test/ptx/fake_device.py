@@ -11,12 +11,12 @@ import ptxtypes
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..'))
 from sessions import Failed, Model
 
-LAUNCH = ctypes.CFUNCTYPE(None, ctypes.c_char_p, ctypes.c_char_p, ctypes.POINTER(ctypes.c_uint), ctypes.c_uint, ctypes.c_uint,
+LAUNCH = ctypes.CFUNCTYPE(None, ctypes.c_char_p, ctypes.c_char_p, ctypes.POINTER(ctypes.c_uint), ctypes.c_uint, ctypes.c_uint, ctypes.c_uint,
                           ctypes.POINTER(ctypes.c_uint64))
 
 
 class Gpu:
-    """One a process. `wrong` is what the interpreter found in the latest run, `launches` and `threads` count what there has been of either."""
+    """One a process. `wrong` is what the interpreter found in the latest run, `launches` and `threads` count what there has been of either; `clusters` are the sizes that launches had, 0 of those without."""
 
     def __init__(self, build):
         # The runtime asks the dynamic linker for libcuda.so.1, and gets what was loaded under this name before.
@@ -27,9 +27,9 @@ class Gpu:
         self.driver.fakeCudaBytesFrom.argtypes = [ctypes.c_uint64]
         self.hook = LAUNCH(self.launch)
         self.driver.fakeCudaRunKernels(self.hook)
-        self.functions, self.wrong, self.launches, self.threads = {}, None, 0, 0
+        self.functions, self.wrong, self.launches, self.threads, self.clusters = {}, None, 0, 0, set()
 
-    def launch(self, module, entry, grid, threads, shared, parameters):
+    def launch(self, module, entry, grid, threads, shared, cluster, parameters):
         try:
             key = (module, entry)
             if key not in self.functions:
@@ -42,8 +42,9 @@ class Gpu:
                 size = ptxtypes.size_of(kind)
                 value = parameters[number]
                 arguments.append(self.memory(value) if size == 8 else ctypes.c_int32(value).value)
-            interp.launch(f, arguments, tuple(grid[:3]), shared, batch_threads=16384)
+            interp.launch(f, arguments, tuple(grid[:3]), shared, batch_threads=16384, cluster=cluster)
             self.launches += 1
+            self.clusters.add(cluster)
             self.threads += grid[0] * grid[1] * grid[2] * threads
         except Exception as e:  # it cannot pass through the driver's caller
             self.wrong = self.wrong or f'{type(e).__name__}: {e}'

@@ -69,6 +69,10 @@ class Case:
         """The same under another name and with other flags of the compiler."""
         return Case(f'{self.name}_{label}', self.runs, self.tolerance, flags=flags, check=check, kernel=self.kernel, pages=self.pages)
 
+    def of_target(self, label, target, only):
+        """The same under another name, of code for one target, and of that the variants whose schedule `only` matches."""
+        return Case(f'{self.name}_{label}', self.runs, self.tolerance, self.banks, ('--variants=all',), kernel=self.kernel, only=only, target=target, pages=self.pages)
+
 
 def compile_cases(cases, tool, out, target='sm_89', more=(), library=CASES):
     """Compiles all cases into one folder; answers what kernels.json there says, by name. A case without code is an error."""
@@ -119,12 +123,12 @@ def compare(name, got, want, tolerance):
 def interpret(out, order={}):
     functions = {}
 
-    def run(stage, arguments, grid, shared):
+    def run(stage, arguments, grid, shared, cluster):
         key = stage['file']
         if key not in functions:
             with open(f'{out}/{key}') as f:
                 functions[key] = interp.Function(f.read())
-        return interp.launch(functions[key], arguments, grid, shared, **order)
+        return interp.launch(functions[key], arguments, grid, shared, cluster=cluster, **order)
     run.folder = out
     return run
 
@@ -195,13 +199,13 @@ def run_variant(case, kernel, number, runner, values, facts, ints, inputs, expec
     done = []
     for at, stage in enumerate(variant['stages']):
         grid = [values[g] for g in stage['grid']]
-        shared = values[stage['shared']] if stage['shared'] >= 0 else 0
+        shared, cluster = (values[stage[of]] if stage[of] >= 0 else 0 for of in ('shared', 'cluster'))
         if shared > facts[1]:
             raise AssertionError(f'{label}: {shared} bytes of shared memory')
         if 0 in grid:
             continue
         try:
-            stats = runner(stage, buffers + results + extra + list(ints), grid, shared) or {}
+            stats = runner(stage, buffers + results + extra + list(ints), grid, shared, cluster) or {}
         except (interp.PtxError, RuntimeError) as e:
             raise AssertionError(f'{label}: {e}') from e
         done.append(at)

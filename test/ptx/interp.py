@@ -7,6 +7,7 @@ divergent barriers, bank conflicts of ldmatrix and 16-byte copies, and whatever 
 """
 import numpy as np
 from alu import Arithmetic
+from clusters import MOST_BLOCKS, Clusters
 from mbarriers import Mbarriers
 from memory import BUFFER_SHIFT, Fences, Memory
 from ptxtext import WARPGROUP, Code, names_in
@@ -28,10 +29,10 @@ class Function(Code):
                 raise PtxError('unknown instruction: ' + i.text)
 
 
-class Machine(Arithmetic, Memory, Warps, Warpgroups, Mbarriers):
+class Machine(Arithmetic, Memory, Warps, Warpgroups, Mbarriers, Clusters):
     """Some blocks of one launch, of which `first` is the number of the first."""
 
-    def __init__(self, function, memory, params, blocks, grid, shared_bytes, stats, writers, first, fences):
+    def __init__(self, function, memory, params, blocks, grid, shared_bytes, stats, writers, first, fences, cluster):
         self.f, self.memory, self.params, self.grid, self.stats, self.writers = function, memory, params, grid, stats, writers
         self.fences, self.first = fences, first
         t = self.threads = function.threads
@@ -51,6 +52,7 @@ class Machine(Arithmetic, Memory, Warps, Warpgroups, Mbarriers):
         self.prepare_memory(len(blocks), shared_bytes)
         self.prepare_mbarriers(len(blocks))
         self.prepare_warpgroups()
+        self.prepare_clusters(len(blocks), cluster)
         self.mask = None  # who runs the instruction at hand; None: everyone
         self.alive = np.ones(n, bool)
 
@@ -179,11 +181,13 @@ class Machine(Arithmetic, Memory, Warps, Warpgroups, Mbarriers):
                     if rest.any():
                         self.join(groups, p + 1, rest)
                 self.alive &= False if active is None else ~active
+                self.threads_ended()
                 # Who waited for the threads that left may go on now.
+                self.wake(groups)
                 for q in list(waiting):
                     self.join(groups, q, waiting.pop(q))
                 continue
-            unit = 32 if i.parts[:2] == ['bar', 'warp'] else self.TOGETHER.get(o)
+            unit = 32 if i.parts[:2] in (['bar', 'warp'], ['barrier', 'cluster']) else self.TOGETHER.get(o)
             if unit and mask is not None:
                 unit = min(unit, self.threads)
                 here, living = mask.reshape(-1, unit), self.alive.reshape(-1, unit)
@@ -197,7 +201,7 @@ class Machine(Arithmetic, Memory, Warps, Warpgroups, Mbarriers):
                 elif not ready.any():
                     waiting[p] = mask
                     continue
-            if i.parts[:2] == ['mbarrier', 'try_wait'] and (late := self.late_for(i, active)).any():
+            if (late := self.late_for(i, active)) is not None and late.any():
                 self.sleeping[p] = self.union(late, self.sleeping.pop(p, late))
                 mask = active = ~late if mask is None else mask & ~late
                 if not mask.any():
@@ -213,16 +217,25 @@ class Machine(Arithmetic, Memory, Warps, Warpgroups, Mbarriers):
                         i.run(self, i, active)
                 except PtxError as e:
                     raise PtxError(f'{e} at {i} in {self.f.name}') from None
-                if self.woken:
-                    self.woken = False
-                    for q in list(self.sleeping):
-                        self.join(groups, q, self.sleeping.pop(q))
+                self.wake(groups)
             self.join(groups, p + 1, mask)
         self.stats['instructions'] = self.stats.get('instructions', 0) + steps
         if self.copies:
             raise PtxError('copies still pending at the end of the kernel')
         if self.products:
             raise PtxError('products of warpgroups still in flight at the end of the kernel')
+
+    def late_for(self, i, mask):
+        """Who has to wait at the instruction for what others do; None where nobody ever has."""
+        if i.parts[:2] == ['mbarrier', 'try_wait']:
+            return self.late_for_phase(i, mask)
+        return self.late_for_cluster(i, mask) if i.parts[:3] == ['barrier', 'cluster', 'wait'] else None
+
+    def wake(self, groups):
+        if self.woken:
+            self.woken = False
+            for q in list(self.sleeping):
+                self.join(groups, q, self.sleeping.pop(q))
 
     def union(self, a, b):
         if a is None or b is None:
@@ -246,6 +259,7 @@ class Machine(Arithmetic, Memory, Warps, Warpgroups, Mbarriers):
     def op_fence(self, i, mask):
         if 'proxy' not in i.parts:
             self.op_membar(i, mask)
+            self.fence_in_cluster(mask)
         elif i.parts[2:] in (['async'], ['async', 'shared::cta']):
             self.show_to_products(mask)
 
@@ -255,9 +269,10 @@ class Machine(Arithmetic, Memory, Warps, Warpgroups, Mbarriers):
     op_ret = op_prefetch = op_griddepcontrol = op_bra # launches run one after the other
 
 
-def launch(function, arguments, grid, shared_bytes=0, batch_threads=4096, turn=0):
+def launch(function, arguments, grid, shared_bytes=0, batch_threads=4096, turn=0, cluster=0):
     """Runs a grid. `arguments` are uint8 arrays (buffers, changed in place) and integers. Blocks of `batch_threads` threads run together, one such group
-    after the other; with `turn` all groups run by turns, the first for so many instructions, the second for twice as many, .... Answers statistics."""
+    after the other; with `turn` all groups run by turns, the first for so many instructions, the second for twice as many, ....
+    `cluster`: neighbours along the grid's second dimension that are one; 0: the launch has none. Answers statistics."""
     memory, params = {}, []
     for number, a in enumerate(arguments):
         if isinstance(a, np.ndarray):
@@ -267,13 +282,18 @@ def launch(function, arguments, grid, shared_bytes=0, batch_threads=4096, turn=0
             params.append(int(a))
     if len(params) != len(function.params):
         raise PtxError(f'{function.name} takes {len(function.params)} parameters but got {len(params)}')
+    if not 0 <= cluster <= MOST_BLOCKS or (cluster and grid[1] % cluster):
+        raise PtxError(f'clusters of {cluster} blocks in a grid of {grid[1]}')
+    if function.launched_in_clusters and not cluster:
+        raise PtxError(f'{function.name} is launched without clusters')
     stats, writers, fences = {}, {}, Fences(grid[0] * grid[1] * grid[2])
-    all_blocks = [(x, y, z) for z in range(grid[2]) for y in range(grid[1]) for x in range(grid[0])]
-    per = max(1, batch_threads // function.threads)
+    together = max(cluster, 1)
+    all_blocks = [(x, first + y, z) for z in range(grid[2]) for first in range(0, grid[1], together) for x in range(grid[0]) for y in range(together)]
+    per = max(1, batch_threads // function.threads // together) * together
 
     def group(start):
         yield from Machine(function, memory, params, all_blocks[start:start + per], grid, shared_bytes, stats, writers, start,
-                           fences).run(turn * (start // per + 1))
+                           fences, cluster).run(turn * (start // per + 1))
     running = [group(start) for start in range(0, len(all_blocks), per)]
     while running:
         running = [g for g in running if next(g, running) is None]

@@ -185,7 +185,7 @@ class Mbarriers:
             raise PtxError(f'a parity of {parity.max()}')
         return np.array([self.mbarrier_of(self.block_of[lane], self.tid[lane] // WARP, where).phase & 1 != p for lane, where, p in zip(lanes, at, parity)], bool)
 
-    def late_for(self, i, mask):
+    def late_for_phase(self, i, mask):
         """Who of try_wait sleeps: it is asked again when a phase is over."""
         lanes = self.lanes(mask)
         over = self.phases_are_over(i, lanes, self.address(i.args[1])[lanes])
@@ -199,8 +199,12 @@ class Mbarriers:
         for p, mask in self.sleeping.items():
             i = self.f.code[p]
             lane = self.lanes(mask)[0]
+            who = f'thread {self.tid[lane]} of block {self.first + self.block_of[lane]}, and {len(self.lanes(mask)) - 1} more, wait for'
+            if i.parts[0] != 'mbarrier':
+                texts.append(f'{who} their cluster, of which {self.lack_of(self.cluster_of[lane])} threads have not come, at {i}')
+                continue
             where, parity = self.address(i.args[1])[lane], np.broadcast_to(self.get(i.args[2], np.int32), self.n)[lane]
             barrier = self.mbarriers[self.block_of[lane], where]
-            texts.append(f'thread {self.tid[lane]} of block {self.first + self.block_of[lane]}, and {len(self.lanes(mask)) - 1} more, wait for parity {parity} of the mbarrier at '
+            texts.append(f'{who} parity {parity} of the mbarrier at '
                          f'{int(where) - self.base}, which lacks {barrier.pending} of {barrier.count} arrivals in phase {barrier.phase}, at {i}')
         return 'deadlock: ' + '; '.join(texts)

@@ -76,14 +76,16 @@ class Memory:
         v = v.astype(np.int64) if v.dtype == np.uint32 else v.view(np.int64)
         return v + int(m[2] or 0)
 
-    def span(self, lanes, at, size):
+    def cells(self, at, size):
         """Cells of shared memory that [at, at + size) of each lane covers."""
         if (at % min(size, 16) != 0).any():
             raise PtxError('misaligned shared access')
         if (at < self.base).any() or (at + size > self.shared.shape[1]).any():
             raise PtxError(f'shared access out of bounds: {at.max() - self.base} + {size} of {self.shared.shape[1] - self.base}')
-        cells = (at // self.grain)[:, None] + np.arange(max(1, size // self.grain))
-        return self.block_of[lanes][:, None], cells
+        return (at // self.grain)[:, None] + np.arange(max(1, size // self.grain))
+
+    def span(self, lanes, at, size):
+        return self.block_of[lanes][:, None], self.cells(at, size)
 
     def together(self, who, when, step, lanes, me, now):
         """Whether accesses by `who` (a thread or several) in phase `when` and step `step` are not ordered with the lanes' own."""
@@ -101,6 +103,7 @@ class Memory:
         if self.unordered_writes(b, cells, lanes, me, now).any():
             raise PtxError('race: shared memory read in the same phase as another thread wrote it')
         self.note_read(b, cells, me)
+        self.own_load(b, cells, lanes)
         who, several = self.reader[b, cells], SEVERAL - me // 32
         seen = (self.read[b, cells] == now) & (who != me)
         of_warp = (np.where(who >= 0, who // 32, SEVERAL - who) == me // 32)
@@ -128,6 +131,7 @@ class Memory:
         if self.unordered_writes(b, cells, lanes, me, now).any():
             raise PtxError('race: shared memory written twice in a phase')
         self.check_products_do_not_read(b, cells)
+        self.own_store(b, cells, lanes)
         return b, cells, me, now
 
     def shared_write(self, lanes, at, data):
@@ -198,7 +202,8 @@ class Memory:
         if i.early and (at >> BUFFER_SHIFT != max(self.memory)).any():  # a table of pages comes last
             raise PtxError('a load of something else than weights and pages before $kt_wait')
         size = each * len(names)
-        raw = self.shared_read(lanes, at, size) if 'shared' in space else self.global_read(lanes, at, size)
+        read = self.cluster_read if space == 'shared::cluster' else self.shared_read if 'shared' in space else self.global_read
+        raw = read(lanes, at, size)
         if 'shared' not in space:
             self.stats['global_read'] = self.stats.get('global_read', 0) + raw.size
         values = np.ascontiguousarray(raw).view(INT['u%d' % (8 * each)]).reshape(len(lanes), len(names))
@@ -224,6 +229,8 @@ class Memory:
             v = np.asarray(self.get(name, kind if name[0] != '%' else self.f.registers[name])).astype(kind)
             columns.append(np.broadcast_to(v, self.n)[lanes])
         data = np.ascontiguousarray(np.stack(columns, 1)).view(np.uint8).reshape(len(lanes), -1)
+        if space == 'shared::cluster':
+            return self.cluster_write(lanes, at, data)
         if 'shared' in space:
             return self.shared_write(lanes, at, data)
         self.global_write(lanes, at, data)
@@ -282,6 +289,7 @@ class Memory:
                     self.writer[b, cells] = self.tid[lanes[done]].astype(np.int32)[:, None]
                     self.wrote_step[b, cells] = self.step[lanes[done]][:, None]
                     self.note_write(b, cells)
+                    self.own_store(b, cells, lanes[done])
                     self.hide_from_products(b, cells)
                 if not done.all():
                     left.append((lanes[~done], at[~done], data[~done], group[~done]))

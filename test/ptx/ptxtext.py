@@ -40,6 +40,7 @@ class Code:
         head, body = text[start:text.index('{', start)], text[text.index('{', start) + 1:text.rindex('}')]
         self.params = re.findall(r'\.param \.([usbf]\d+)', head)
         self.threads = int(re.search(r'\.reqntid (\d+)', head)[1])
+        self.launched_in_clusters = '.explicitcluster' in head
         if '.local' in body:
             raise PtxError('uses local memory')
         body = re.sub(r'//[^\n]*', '', body)
@@ -85,6 +86,7 @@ class Code:
         """What the machine wants to know before it runs anything."""
         self.fences = any(i.parts[0] in ('membar', 'fence') and i.parts[-1] in DEVICE for i in self.code)
         self.mbarriers = any(i.parts[0] == 'mbarrier' for i in self.code)
+        self.clusters = any(i.parts[:2] == ['barrier', 'cluster'] or i.parts[0] == 'mapa' or 'shared::cluster' in i.parts for i in self.code)
         self.check_start()
         self.smallest_shared = 4
         for i in self.code:

@@ -17,14 +17,14 @@ ONE, SIZE, FEW = [0, 1, -1, -1, -1], [1, 0, -1, -1, -1], [13, 0, 1, 0, -1]
 
 def variant(guard=-1, grid=0):
     return {'guard': guard, 'paged': False, 'workspace': -1, 'workspaceZeroed': False, 'counters': -1, 'schedule': f'guard={guard}',
-            'stages': [{'file': 'k.ptx', 'entry': 'k', 'grid': [grid, 0, 0], 'block': [32, 1, 1], 'shared': -1}]}
+            'stages': [{'file': 'k.ptx', 'entry': 'k', 'grid': [grid, 0, 0], 'block': [32, 1, 1], 'shared': -1, 'cluster': -1}]}
 
 
 def kernel(*variants):
     return {'name': 'k', 'reportsFaults': False, 'exprs': [ONE, SIZE, FEW], 'variants': list(variants)}
 
 
-def doubled(stage, arguments, grid, shared):
+def doubled(stage, arguments, grid, shared, cluster):
     arguments[1].view(np.float32)[:] = 2 * arguments[0].view(np.float32)
 
 
@@ -58,8 +58,8 @@ class Runs(unittest.TestCase):
         self.fails('wrong, first at', kernel(variant()), lambda *_: None)
 
     def test_operand_that_is_written(self):
-        def writes(stage, arguments, grid, shared):
-            doubled(stage, arguments, grid, shared)
+        def writes(stage, arguments, grid, shared, cluster):
+            doubled(stage, arguments, grid, shared, cluster)
             arguments[0][-1] += 1
         self.fails('writes to an operand', kernel(variant()), writes)
 

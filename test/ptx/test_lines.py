@@ -57,7 +57,7 @@ class Lines(unittest.TestCase):
             functions[s['file']], broken = interp.Function(text), broken + n
         self.assertGreater(broken, 0)
         with self.assertRaises(AssertionError) as caught:
-            harness.run_case(case, kernel, lambda stage, arguments, grid, shared: interp.launch(functions[stage['file']], arguments, grid, shared))
+            harness.run_case(case, kernel, lambda stage, arguments, grid, shared, cluster: interp.launch(functions[stage['file']], arguments, grid, shared))
         message = str(caught.exception)
         m = re.search(r'built at (codegen/Gpu/\w+/\w+\.cpp):(\d+)', message)
         self.assertTrue(m, message)

@@ -17,6 +17,8 @@ class Warps:
         f[1] += int((units < several).sum())
 
     def op_bar(self, i, mask):
+        if i.parts[1] == 'cluster':
+            return self.cluster_barrier(i, mask)
         if i.parts[1] == 'warp':
             self.step[self.lanes(mask)] += 1
             self.warps_met(self.lanes(mask))

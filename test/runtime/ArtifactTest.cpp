@@ -191,6 +191,21 @@ void reseal(std::vector<std::byte> &bytes) {
   std::memcpy(bytes.data(), &header, sizeof(header));
 }
 
+TEST(Artifact, FilesOfTheVersionBeforeAreRead) {
+  std::vector<std::byte> bytes = readFile(writeModel(everything().model));
+  auto message = [&](uint32_t version) {
+    std::memcpy(bytes.data() + offsetof(Header, version), &version, sizeof(version));
+    reseal(bytes);
+    return artifact::readBytes(bytes).status().message();
+  };
+  EXPECT_EQ(message(5), "");
+  EXPECT_EQ(message(6), "");
+  EXPECT_NE(message(4).find("format version 4 but this runtime reads versions 5 to 6"), std::string::npos)
+      << message(4);
+  EXPECT_NE(message(7).find("format version 7 but this runtime reads versions 5 to 6"), std::string::npos)
+      << message(7);
+}
+
 TEST(Artifact, HostileMetadataWithRightDigestsDoesNoHarm) {
   const std::vector<std::byte> good = readFile(writeModel(everything().model));
   Header header;
@@ -309,6 +324,15 @@ TEST(Verifier, RejectsUnsoundModels) {
        [](M &m) { m.kernels[0].variants[0].stages[0].entryOffset = 99999999; }},
       {"an entry is at ", [](M &m) { m.kernels[0].variants[0].stages[0].entryOffset = m.modules[0].code.size(); }},
       {"a stage has no grid", [](M &m) { m.kernels[0].variants[0].stages[0].grid[0] = kNone; }},
+      {"the cluster is expression 50", [](M &m) { m.kernels[0].variants[0].stages[0].cluster = 50; }},
+      {"a stage for 'host-v3' has clusters of blocks, which GPUs have from sm_90 on",
+       [](M &m) { m.kernels[0].variants[0].stages[0].cluster = 0; }},
+      {"a stage for 'sm_89' has clusters of blocks, which GPUs have from sm_90 on",
+       [](M &m) {
+         Variant &v = m.kernels[0].variants[0];
+         v.target = "sm_89", v.stages[0].module = m.modules.size(), v.stages[0].cluster = 0;
+         m.modules.push_back({Module::Kind::Ptx, "sm_89", {std::byte{' '}}});
+       }},
       {"the guard is expression 50", [](M &m) { m.kernels[0].variants[0].guard = 50; }},
       {"the cost is expression 50", [](M &m) { m.kernels[0].variants[0].cost = 50; }},
       {"which is for 'host-v3'", [](M &m) { m.kernels[0].variants[0].target = "host-v4"; }},

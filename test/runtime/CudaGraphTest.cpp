@@ -133,6 +133,26 @@ TEST_P(Cuda, ANodeIsGivenOtherIntegersAndAnotherGrid) {
   EXPECT_EQ(r.result(2)[0], 1.0f);
 }
 
+/// How many blocks are a cluster is the node's for good.
+TEST_P(Cuda, ANodeKeepsItsClusters) {
+  Recorded r;
+  r.stage.grid[1] = 4, r.stage.cluster = 2;
+  r.record();
+  EXPECT_TRUE(r.replay().ok());
+  void *buffers[] = {r.blocks[0], r.blocks[1]};
+  int64_t ints[] = {16, 7};
+  device::LaunchArguments arguments{buffers, 2, 2, ints};
+  r.stage.grid[1] = 6;
+  EXPECT_TRUE(r.graph->update(0, r.stage, arguments).ok());
+  EXPECT_TRUE(r.replay().ok());
+  EXPECT_EQ(r.result(1), std::vector<float>(16, 7));
+  for (int64_t other : {0, 3}) {
+    r.stage.cluster = other;
+    EXPECT_EQ(r.graph->update(0, r.stage, arguments).message(), "the run is not like the recorded one at node 0");
+  }
+  EXPECT_EQ(fake().clusters, std::vector<unsigned>{2});
+}
+
 /// As where an odd length asks for a kernel with other vectors.
 TEST_P(Cuda, ANodeBecomesAnotherKernels) {
   Recorded r;

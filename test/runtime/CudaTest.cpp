@@ -172,6 +172,35 @@ TEST_P(Cuda, GridsThatAreTooLargeAreToldBeforeALaunch) {
   EXPECT_EQ(fake().launches, 1u);
 }
 
+TEST_P(Cuda, LaunchesSayWhatIsACluster) {
+  ModelBuilder b = chain(1, {Entry::add});
+  uint32_t scale = b.kernel(Entry::scale);
+  addGpuVariant(b.model, scale, "clusters", kNone, "sm_90a");
+  Kernel &kernel = b.model.kernels[scale];
+  Stage &stage = kernel.variants[0].stages[0];
+  // The grid's second dimension, and what of it is a cluster.
+  kernel.exprs.push_back({Op::Const, 12});
+  stage.grid[1] = kernel.exprs.size() - 1;
+  kernel.exprs.push_back({Op::Const, 0});
+  stage.cluster = kernel.exprs.size() - 1;
+  auto run = [&](int64_t blocks) {
+    kernel.exprs.back().imm = blocks;
+    auto session = *loadModel(b.model, kGpu)->createSession();
+    std::vector<float> x(4);
+    return session->run(std::vector{tensor("x", x)}).message();
+  };
+  EXPECT_EQ(run(4), "");
+  EXPECT_EQ(run(1), "");
+  EXPECT_EQ(fake().clusters, (std::vector<unsigned>{4, 1}));
+  for (const auto &[blocks, expected] :
+       {std::pair(0, "kernel 'scale': the cluster '0' is 0 blocks, expected 1 to 8"),
+        std::pair(12, "kernel 'scale': the cluster '12' is 12 blocks, expected 1 to 8"),
+        std::pair(-1, "kernel 'scale': the cluster '-1' is -1 blocks, expected 1 to 8"),
+        std::pair(5, "kernel 'scale': the cluster '5' is 5 blocks, which do not divide the grid's 12")})
+    EXPECT_NE(run(blocks).find(expected), std::string::npos) << run(blocks);
+  EXPECT_EQ(fake().clusters.size(), 2u);
+}
+
 TEST_P(Cuda, TheCallersContextStays) {
   using GetContext = int (*)(void **);
   using SetContext = int (*)(void *);

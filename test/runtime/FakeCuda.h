@@ -34,7 +34,8 @@ struct FakeCudaState {
   uint64_t failingCopy = 0;        // the copy to the device that fails, counted from 1 by `copiesIn`
   uint64_t failingLaunch = 0;      // the kernel launch that fails, counted from 1 by `launches`
   std::vector<std::string> calls;
-  uint64_t blocks = 0; // launched so far: between events each is a microsecond
+  uint64_t blocks = 0;            // launched so far: between events each is a microsecond
+  std::vector<unsigned> clusters; // blocks of one, of each launch that said so
   uint64_t launches = 0, copiesIn = 0, bytesIn = 0, graphLaunches = 0;
   uint64_t patches = 0;                // nodes of executable graphs that were given other parameters
   std::map<void *, int> contexts;      // foreign contexts, with their devices
@@ -43,9 +44,10 @@ struct FakeCudaState {
 };
 
 /// Runs one launch: the module's text, the function's name, the grid, the threads of a block, its bytes of shared
-/// memory and the parameters' bits, as many as the function has.
+/// memory, the blocks of a cluster along the grid's second dimension (0: there are none) and the parameters' bits, as
+/// many as the function has.
 using FakeCudaKernels = void (*)(const char *module, const char *entry, const unsigned *grid, unsigned threads,
-                                 unsigned shared, const uint64_t *parameters);
+                                 unsigned shared, unsigned cluster, const uint64_t *parameters);
 
 extern "C" {
 /// The driver's state.

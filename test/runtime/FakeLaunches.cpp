@@ -119,8 +119,11 @@ struct KernelParams { // CUDA_KERNEL_NODE_PARAMS
   unsigned grid[3], block[3], shared;
   void **parameters, **extra;
 };
-int makeKernelWork(const KernelParams &p, Work &work) {
+/// `cluster` is an attribute of the launch, or of its node: other parameters leave it as it was.
+int makeKernelWork(const KernelParams &p, unsigned cluster, Work &work) {
   unsigned x = p.grid[0], y = p.grid[1], z = p.grid[2], threads = p.block[0], shared = p.shared;
+  if (cluster > 8 || (cluster && y % cluster))
+    return kInvalidValue;
   if (x == 0 || y == 0 || z == 0 || threads == 0 || threads > 1024 || shared > 99 * 1024)
     return kInvalidValue;
   void **parameters = p.parameters;
@@ -133,7 +136,7 @@ int makeKernelWork(const KernelParams &p, Work &work) {
     auto text = static_cast<LoadedModule *>(function.module)->text;
     work = {"cuLaunchKernel",
             [=, name = function.name] {
-              kernels(text->c_str(), name.c_str(), grid.data(), threads, shared, values.data());
+              kernels(text->c_str(), name.c_str(), grid.data(), threads, shared, cluster, values.data());
             },
             {},
             function.module};
@@ -198,18 +201,19 @@ int makeKernelWork(const KernelParams &p, Work &work) {
 }
 } // namespace
 
-EXPORT int cuLaunchKernel(void *function, unsigned x, unsigned y, unsigned z, unsigned bx, unsigned by, unsigned bz,
-                          unsigned shared, void *stream, void **parameters, void **) {
-  CALL("cuLaunchKernel");
+namespace {
+int launch(const KernelParams &params, unsigned cluster, void *stream) {
   Work work;
-  if (int failed = makeKernelWork({function, {x, y, z}, {bx, by, bz}, shared, parameters, nullptr}, work))
+  if (int failed = makeKernelWork(params, cluster, work))
     return failed;
   if (++state.launches == state.failingLaunch)
     return kUnknown;
-  state.blocks += uint64_t(x) * y * z;
+  state.blocks += uint64_t(params.grid[0]) * params.grid[1] * params.grid[2];
+  work.cluster = cluster;
+  if (cluster)
+    state.clusters.push_back(cluster);
   return enqueue(stream, std::move(work));
 }
-namespace {
 struct LaunchConfig { // CUlaunchConfig
   unsigned grid[3], block[3], shared;
   void *stream;
@@ -220,16 +224,33 @@ struct LaunchConfig { // CUlaunchConfig
   unsigned numAttributes;
 };
 } // namespace
+EXPORT int cuLaunchKernel(void *function, unsigned x, unsigned y, unsigned z, unsigned bx, unsigned by, unsigned bz,
+                          unsigned shared, void *stream, void **parameters, void **) {
+  CALL("cuLaunchKernel");
+  return launch({function, {x, y, z}, {bx, by, bz}, shared, parameters, nullptr}, 0, stream);
+}
 EXPORT int cuLaunchKernelEx(const LaunchConfig *c, void *function, void **parameters, void **extra) {
   CALL("cuLaunchKernelEx");
-  constexpr int kProgrammaticStreamSerialization = 6;
-  if (c->numAttributes != 1 || c->attributes->id != kProgrammaticStreamSerialization || c->attributes->value[0] != 1)
-    return kInvalidValue;
+  constexpr int kClusterDimension = 4, kProgrammaticStreamSerialization = 6;
+  unsigned cluster = 0;
+  bool overlaps = false;
+  for (unsigned i = 0; i < c->numAttributes; ++i) {
+    const auto &[id, value] = c->attributes[i];
+    if (id == kProgrammaticStreamSerialization && value[0] == 1 && !overlaps)
+      overlaps = true;
+    else if (id == kClusterDimension && value[0] == 1 && value[1] > 0 && value[2] == 1 && !cluster)
+      cluster = value[1];
+    else
+      return kInvalidValue;
+  }
   auto text = static_cast<LoadedModule *>(static_cast<Function *>(function)->module)->text;
-  if (state.computeCapability < 90 || text->find("griddepcontrol.wait;") == std::string::npos)
+  if (overlaps && (state.computeCapability < 90 || text->find("griddepcontrol.wait;") == std::string::npos))
     state.violations.push_back("a kernel that does not wait for launches before it overlaps them");
-  return cuLaunchKernel(function, c->grid[0], c->grid[1], c->grid[2], c->block[0], c->block[1], c->block[2], c->shared,
-                        c->stream, parameters, extra);
+  if (cluster && state.computeCapability < 90)
+    state.violations.push_back("clusters on a card that has none");
+  const auto &[grid, block, shared, stream, attributes, count] = *c;
+  return launch({function, {grid[0], grid[1], grid[2]}, {block[0], block[1], block[2]}, shared, parameters, nullptr},
+                cluster, stream);
 }
 EXPORT int cuStreamBeginCapture_v2(void *stream, int) {
   CALL("cuStreamBeginCapture");
@@ -275,6 +296,13 @@ int patch(void *handle, void *node, Work work) {
   ++state.patches;
   return 0;
 }
+
+/// That a node's launch was captured with, and keeps.
+unsigned clusterOf(void *handle, void *node) {
+  const Graph &graph = *static_cast<Exec *>(handle)->graph;
+  size_t number = graph.number(node);
+  return number < graph.nodes.size() ? graph.nodes[number].work.cluster : 0;
+}
 } // namespace
 
 EXPORT int cuGraphInstantiateWithFlags(void **exec, void *graph, unsigned long long) {
@@ -287,8 +315,9 @@ EXPORT int cuGraphInstantiateWithFlags(void **exec, void *graph, unsigned long l
 EXPORT int cuGraphExecKernelNodeSetParams(void *exec, void *node, const KernelParams *params) {
   CALL("cuGraphExecKernelNodeSetParams");
   Work work;
-  if (int failed = makeKernelWork(*params, work))
+  if (int failed = makeKernelWork(*params, clusterOf(exec, node), work))
     return failed;
+  work.cluster = clusterOf(exec, node);
   return patch(exec, node, std::move(work));
 }
 EXPORT int cuGraphExecMemcpyNodeSetParams(void *exec, void *node, const MemcpyParams *params, void *context) {

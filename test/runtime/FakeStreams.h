@@ -30,6 +30,7 @@ struct Work {
   std::function<void()> run;
   std::vector<Touched> touched;
   void *module = nullptr; // that has to be loaded then
+  unsigned cluster = 0;   // blocks of one, of a launch that has clusters
 };
 
 /// Work with the order that was captured, by index; a node comes after those it names.

@@ -115,6 +115,9 @@ TEST_F(PrintTest, HostAndGpuStagesDiffer) {
           "shared 64\n"),
       std::string::npos)
       << gpu;
+  s.cluster = 6;
+  gpu = printKernel(b.model, k);
+  EXPECT_NE(gpu.find("block 128 x 1 x 1 cluster 1 x 1 x 1 shared 64\n"), std::string::npos) << gpu;
 }
 
 } // namespace
