@@ -339,14 +339,24 @@ Expr CostModel::decodeShares(const AttentionProblem &p) const {
   return Expr::max(number(1), Expr::min(number(kMostDecodeShares), Expr::min(room, deep)));
 }
 
+Expr CostModel::decodeWalk(const AttentionProblem &p, Expr shares) const {
+  Expr slabs = Expr::ceilDiv(Expr::ceilDiv(walkedBy(p), number(decodeKeys(p))), shares);
+  return Expr::max(rounds(decodeTiles(p) * shares, slabs, decodeTimes(p)), memory(keyBytes(p)));
+}
+
+Expr CostModel::decodeInCluster(const AttentionProblem &p, Expr shares) const {
+  // All blocks meet twice, and in between each reads what the others have. Not measured: each meeting counts as two
+  // barriers of a block, and the reading as one in the second-level cache.
+  Expr adding = pick([&](const CardModel &c) { return c.latency / 3 + 4 * target.constants().barrier; });
+  return nanoseconds(decodeWalk(p, shares) + adding + target.constants().launch);
+}
+
 Expr CostModel::decode(const AttentionProblem &p, Expr shares) const {
-  Expr tiles = decodeTiles(p), slabs = Expr::ceilDiv(Expr::ceilDiv(walkedBy(p), number(decodeKeys(p))), shares);
-  Expr work = rounds(tiles * shares, slabs, decodeTimes(p));
   // The last block of a tile waits for all shares of a row, sixteen at a time, and knows by then that it is the last.
   Expr adding = pick([](const CardModel &c) { return c.latency / 3; }) * Expr::ceilDiv(shares, number(16)) +
                 target.constants().arrival;
-  return nanoseconds(Expr::max(work, memory(keyBytes(p))) +
-                     Expr::select(Expr::lt(number(1), shares), adding, number(0)) + target.constants().launch);
+  return nanoseconds(decodeWalk(p, shares) + Expr::select(Expr::lt(number(1), shares), adding, number(0)) +
+                     target.constants().launch);
 }
 
 Expr CostModel::attention(const AttentionProblem &p) const {

@@ -36,6 +36,8 @@ public:
   Expr attention(const AttentionProblem &p) const;
   /// The same with a tile for the heads that share keys, of which each block has a share.
   Expr decodeShares(const AttentionProblem &p) const;
+  /// What it takes where the blocks of a tile, `shares`, are a cluster.
+  Expr decodeInCluster(const AttentionProblem &p, Expr shares) const;
   Expr decode(const AttentionProblem &p, Expr shares) const;
 
   /// Work that memory bounds: `bytes` moved, `percent` of the bandwidth reached.
@@ -69,6 +71,8 @@ private:
   BlockTimes timesOf(OfCard full, OfCard alone, OfCard resident, int64_t store) const;
   BlockTimes flashTimes(const AttentionProblem &p, unsigned warps, bool async) const;
   BlockTimes decodeTimes(const AttentionProblem &p) const;
+  /// Picoseconds until all shares have walked their keys.
+  Expr decodeWalk(const AttentionProblem &p, Expr shares) const;
   BlockTimes warpgroupTimes(const MmaTile &t, bool widens, unsigned lanes) const;
   Block block(const SimtTile &t, unsigned accBytes, bool vectors, unsigned lanes) const;
   Block block(const GemvTile &t, const Product &p) const;

@@ -196,9 +196,14 @@ void Menu::attention(AttentionOp op, const CostModel &cost) {
       Expr few = Expr::lt(p->i, number(kMostDecodeQueries + 1));
       if (!makers.empty()) // without queries there is no block, and windows are made all the same
         few = allOf({few, Expr::lt(number(0), p->i)});
-      if (everywhere && p->d <= kMostDecodeWidth && p->e <= kMostDecodeWidth)
-        add(path::kDecode, makeConfig(context, {}), allOf({guard, few}),
-            cost.decode(*p, shares) + cost.waits(number(makers.empty() ? 0 : 1)), shares);
+      if (everywhere && p->d <= kMostDecodeWidth && p->e <= kMostDecodeWidth) {
+        Expr first = cost.waits(number(makers.empty() ? 0 : 1));
+        add(path::kDecode, makeConfig(context, {}), allOf({guard, few}), cost.decode(*p, shares) + first, shares);
+        Expr ofCluster = Expr::min(number(kMostClusterShares), shares);
+        if (hasClusters(target))
+          add(path::kDecode, makeConfig(context, {{"cluster", {1}}}), allOf({guard, few}),
+              cost.decodeInCluster(*p, ofCluster) + first, ofCluster);
+      }
       if (everywhere)
         add(path::kFlash, config(1, true), allOf({guard, Expr::lt(number(511), p->j)}),
             before + cost.flash(*p, 1, true, splits), splits);

@@ -16,6 +16,7 @@ import fake_device
 
 PROMPT, COUNT = '3,5,7,11,13', 5
 LONG = ','.join(str(1 + 7 * i % 40) for i in range(126))  # what follows it is in a second page
+MANY = ','.join(str(1 + 7 * i % 40) for i in range(300))  # of which two blocks read a share
 SEVERAL = ['--tokens', PROMPT, '--tokens', '4,6,8', '--tokens', '20,1,9,33']
 DRAWS = ['--temperature', '1.5', '--top-k', '20', '--top-p', '0.9', '--seed', '6']
 
@@ -93,7 +94,23 @@ def attempt(build, folder):
                     return f'{kind}: {recorded} graphs were recorded for {COUNT} tokens', ''
                 if made['tokens'] != tokens or made['held'] != len(PROMPT.split(',')) + len(tokens) - 1:
                     return f'{kind} {more}: {made} instead of {tokens}', ''
+        if 'optimum' in folder and not caches:
+            if wrong := in_clusters(build, folder, device, work):
+                return wrong, ''
     return None, f'{device.gpu.launches} launches'
+
+
+def in_clusters(build, folder, device, work):
+    """In half precision a token reads so many keys that shares of them meet in a cluster, where the GPU has those."""
+    artifact = f'{work}/clusters.ktm'
+    subprocess.run([f'{build}/bin/ktc', 'compile', f'{folder}/model.onnx', '-o', artifact, '--target', 'sm_89,sm_90a,host', '--precision', 'fp16', '--sample', 'greedy'], check=True)
+    arguments = [artifact, '--tokens', MANY, '--max-new', str(COUNT), '--format', 'json']
+    wanted = json.loads(subprocess.run([f'{build}/bin/ktrun', 'generate', *arguments, '--device', 'host'], check=True, capture_output=True, text=True).stdout)['tokens']
+    device.gpu.clusters.clear()
+    made = device.generate(arguments)['tokens']
+    if made != wanted or max(device.gpu.clusters) < 2:
+        return f'in clusters of {device.gpu.clusters}: {made} instead of {wanted}'
+    return None
 
 
 def main(build, folders):

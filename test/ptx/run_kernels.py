@@ -10,6 +10,7 @@ import time
 import cases_attention
 import cases_beside
 import cases_blocks
+import cases_clusters
 import cases_conv
 import cases_faults
 import cases_gemv
@@ -32,7 +33,7 @@ import report
 
 FAMILIES = {'generic': cases_structured.generic_cases, 'reduce': cases_structured.reduce_cases, 'normalize': cases_structured.normalize_cases,
             'matmul': cases_matmul.matmul_cases, 'gemv': cases_gemv.gemv_cases, 'blocks': cases_blocks.block_cases, 'conv': cases_conv.conv_cases, 'attention': cases_attention.attention_cases, 'pages': cases_attention.page_cases, 'caches': cases_attention.cache_cases,
-            'makers': cases_makers.maker_cases, 'integers': cases_integers.integer_cases, 'quantised': cases_quantised.quantised_cases, 'producers': cases_producers.producer_cases,
+            'makers': cases_makers.maker_cases, 'clusters': cases_clusters.cluster_cases, 'integers': cases_integers.integer_cases, 'quantised': cases_quantised.quantised_cases, 'producers': cases_producers.producer_cases,
             'views': cases_views.view_cases, 'order': cases_order.order_cases, 'rows': cases_rows.row_cases, 'results': cases_results.result_cases,
             'states': cases_states.state_cases, 'beside': cases_beside.beside_cases, 'faults': cases_faults.fault_cases, 'settings': cases_settings.settings_cases}
 

@@ -2,8 +2,9 @@
 //
 // The queries of the heads that share keys are the rows of one tile, so that keys and values are read once for all of
 // them; what counts is how fast they come. A block walks a share of the keys through a ring in shared memory, each warp
-// with 16 keys of every 64 and with sums of its own. In the end the block adds up those of its warps, and the last
-// block of a tile those of all shares, in their order: whoever comes last, the result is the same.
+// with 16 keys of every 64 and with sums of its own. In the end the block adds up those of its warps, and of all shares
+// are added up in their order, whoever comes last: by the last block of a tile, which reads them in a workspace, or,
+// where a tile's blocks are a cluster, by all of them, each a part of the tile, in one another's shared memory.
 //
 // Keys and values that are integers have scales, which are asked for a block before. Scores are multiplied with the
 // keys' scales, and weights with those of values in terms of the largest so far, so that no product of a small weight
@@ -18,12 +19,16 @@ using namespace mlir;
 using namespace kt;
 using namespace kt::gpu;
 
+static_assert(kMostClusterShares <= artifact::kMostClusterBlocks);
+
 /// Where a decoder's step has it, blocks of the next launches come beside it, whose registers it leaves.
 static unsigned minCtasOf(const AttentionProblem &p) { return (p.d + p.e > 128 ? 2 : 3) + (makersOf(p.op) ? 1 : 0); }
 
 Decode::Decode(KernelSink &sink, const AttentionProblem &p)
-    : sink(sink), p(p), op(p.op),
-      k(sink.kernel, sink.entryName(), {kThreads, minCtasOf(p), /*workspace=*/true, /*counters=*/true, sink.paged}),
+    : sink(sink), p(p), op(p.op), inCluster(sink.configured("cluster")),
+      k(sink.kernel, sink.entryName(),
+        {kThreads, minCtasOf(p), /*workspace=*/!inCluster,
+         /*counters=*/!inCluster, sink.paged, inCluster ? kMostClusterShares : 0}),
       type(op.getQuery().getType().scalarType()), score(k, op.getScore(), 1, extraBuffers(k, p)),
       tileType(p.scaled() ? k.i8 : type), blockKeys(decodeKeys(p)), chunksD(rowChunks(p.d, p.keyBytes())),
       chunksE(rowChunks(p.e, p.keyBytes())), chunksQ(rowChunks(p.d)), bytesK(blockKeys * chunksD * 16),
@@ -265,49 +270,29 @@ LogicalResult Decode::build() {
   }
   walkKeys();
   keepWarp();
-  Value share = k.mul(k.ext(k.gridY()), pitch), isSplit = k.lt(k.c(1), k.gridY());
-  // The tile's first row; rows are as far apart as all shares of one take.
-  Value tileRow = k.add(k.mul(k.add(k.mul(batch, k.size(groups())), group), k.size(rowsOfGroup())), row0);
-  Value left = k.gep(k.workspace(), k.bin<arith::MulIOp>(k.ext(tileRow), share));
-  auto ofShare = [&](Value part, Value row) {
-    return k.gep(k.gep(left, k.bin<arith::MulIOp>(k.ext(row), share)), k.mul(k.ext(part), pitch));
-  };
-  auto ofWarp = [&](Value part, Value row) {
-    return k.sptr(k.add(ring, k.add(k.mul(part, kRows * pitch), k.mul(row, pitch))));
-  };
-  auto finish = [&](Value row, Value column, ValueRange four, Value most, Value sum) {
-    store(row, column, four, most, sum);
-  };
-  addUp(k.c(kWarps), kWarps, ofWarp, [&](Value row, Value column, ValueRange four, Value most, Value sum) {
-    auto keep = [&]() -> Values {
-      Value place = ofShare(k.ctaY(), row);
-      k.storeElements(four, k.gep(place, k.ext(k.shl(column, 2))));
-      k.ifThen(k.cmp(Pred::eq, column, 0), [&] { k.storeElements({most, sum}, k.gep(place, tilesE * 32)); });
-      return {};
-    };
-    auto whole = [&]() -> Values {
-      finish(row, column, four, most, sum);
-      return {};
-    };
-    k.ifElse(isSplit, ArrayRef<Type>(), keep, whole);
-  });
-  k.ifThen(isSplit, [&] {
-    k.ifThen(k.isLastBlock(k.ctaX(), k.gridY()), [&] { addUp(k.gridY(), kMostDecodeShares, ofShare, finish); });
-  });
+  if (inCluster)
+    addUpInCluster();
+  else
+    addUpInWorkspace();
 
   artifact::Variant variant;
   variant.schedule = "attention decode rows=" + std::to_string(kRows) + " keys=" + std::to_string(blockKeys) +
-                     " stages=" + std::to_string(kStages) + " split";
+                     " stages=" + std::to_string(kStages) + (inCluster ? " cluster" : " split");
   if (makers)
     variant.schedule += " results=" + std::to_string(makers.count() + 1);
   Expr shares = sink.candidate.getSplits(), none = sink.number(0), blocks = p.b * groups() * tiles();
-  variant.workspace = sink.pool.add(Expr::select(Expr::lt(sink.one(), shares), shares * p.b * p.h * p.i * pitch, none));
-  variant.counters = sink.pool.add(blocks * 4);
+  if (!inCluster) {
+    Expr ofShares = shares * p.b * p.h * p.i * pitch;
+    variant.workspace = sink.pool.add(Expr::select(Expr::lt(sink.one(), shares), ofShares, none));
+    variant.counters = sink.pool.add(blocks * 4);
+  }
   Expr ofQueries = makers.makesQueries() ? beforeQueries() + kRows * chunksQ * 16 : none;
   Expr shared = Expr::max(Expr::max(slots() * slotBytes, ofQueries), sink.number(kWarps * kRows * pitch));
   if (shared.poison() || failed(sink.addStage(variant, k, {blocks, shares, sink.one()})))
     return failure();
   variant.stages.back().shared = sink.pool.add(shared);
+  if (inCluster) // all shares of a tile
+    variant.stages.back().cluster = sink.pool.add(shares);
   sink.addVariant(std::move(variant));
   return success();
 }

@@ -18,11 +18,17 @@ private:
   static constexpr unsigned kRows = kDecodeRows, kWarps = 4, kThreads = kWarps * 32, kStages = kDecodeStages;
 
   /// Sums of a row that belong together: its exponentials' products with values, and behind those the score that they
-  /// are distances from and their own sum.
-  using Place = llvm::function_ref<Value(Value part, Value row)>;
+  /// are distances from and their own sum. `n` numbers that so many bytes behind a part's row begin.
+  using Read = llvm::function_ref<Values(Value part, Value row, Value bytes, unsigned n)>;
   using Emit = llvm::function_ref<void(Value row, Value column, ValueRange four, Value most, Value sum)>;
-  /// Adds up `count` parts, at most `most`, of each of the tile's rows, and emits four columns at a time.
-  void addUp(Value count, unsigned most, Place place, Emit emit);
+  struct Parts {
+    Value count;
+    unsigned most; // there are
+    Read read;
+    unsigned pairAt; // so many bytes from a row to its score and sum
+  };
+  /// Adds up the parts of items [begin, end) of the tile, each four columns of a row, and emits them.
+  void addUp(Value begin, Value end, const Parts &parts, Emit emit);
 
   void locate();
   /// What the block has of the keys, and copies of the first of these.
@@ -38,6 +44,13 @@ private:
   /// Scores of this warp's keys in the block at `slot`, whose first one is `j0`: accumulator tiles of 16x8.
   Values scores(Value slot, Value j0, llvm::ArrayRef<Value> ofKeys);
   void keepWarp();
+  /// Adds up what the block's warps have kept.
+  void addUpWarps(Emit emit);
+  /// Adds up all shares of the tile and stores the results.
+  void addUpInWorkspace();
+  void addUpInCluster();
+  /// Leaves four columns at `place`, a row's, and, with the first, score and sum.
+  void keepRow(Value place, unsigned pairAt, Value column, ValueRange four, Value most, Value sum);
   void store(Value row, Value column, ValueRange four, Value most, Value sum);
 
   Expr rowsOfGroup() { return p.i * p.group; }
@@ -55,6 +68,8 @@ private:
     Value most = k.div(k.add(blocks, k.sub(k.gridY(), 1)), k.gridY());
     return k.add(ring, k.mul(k.min(k.max(most, 1), kStages - 1), slotBytes));
   }
+  /// Bytes from a row of sums to its score and sum, behind which there is room for another such pair.
+  unsigned pairAt() const { return tilesE * 32; }
   Expr tiles() { return Expr::ceilDiv(rowsOfGroup(), sink.number(kRows)); }
   unsigned warpKeys() const { return blockKeys / kWarps; }
   /// Batch, head and query of a row of the tile.
@@ -66,6 +81,7 @@ private:
   KernelSink &sink;
   const AttentionProblem &p;
   AttentionOp op;
+  bool inCluster; // the shares of a tile are the blocks of a cluster
   KernelBuilder k;
   Type type;
   BodyEmitter score;

@@ -24,26 +24,26 @@ void Decode::keepWarp() {
     }
     k.ifThen(k.cmp(Pred::eq, k.and_(lane, 3), 0), [&] {
       Value most = k.mulf(running.most[r], k.cf(plainScale(op).value_or(1)));
-      k.storeElements({most, total}, k.gep(k.sptr(row), tilesE * 32));
+      k.storeElements({most, total}, k.gep(k.sptr(row), pairAt()));
     });
   }
   k.barrier();
 }
 
-void Decode::addUp(Value count, unsigned most, Place place, Emit emit) {
+void Decode::addUp(Value begin, Value end, const Parts &all, Emit emit) {
   // Each thread finds for itself what the parts of its row count: asking for sums and scores at the same time is less
   // than telling one another.
-  unsigned fours = p.e / 4, together = std::min(most, 16u);
-  k.forLoop(k.tid(), k.mul(rows, fours), k.c(kThreads), {}, [&](Value item, ValueRange) -> Values {
+  unsigned fours = p.e / 4, together = std::min(all.most, 16u);
+  k.forLoop(k.add(begin, k.tid()), end, k.c(kThreads), {}, [&](Value item, ValueRange) -> Values {
     Value row = k.div(item, fours), column = k.shl(k.rem(item, fours), 2);
     Values inits(5, k.cf(0)); // four columns and the row's own sum
     inits.push_back(k.cf(-INFINITY));
-    Values done = k.forLoop(k.c(0), count, k.c(together), inits, [&](Value first, ValueRange now) {
+    Values done = k.forLoop(k.c(0), all.count, k.c(together), inits, [&](Value first, ValueRange now) {
       SmallVector<Values> parts, pairs;
       for (unsigned i = 0; i < together; ++i) {
-        Value part = k.add(first, i), there = k.lt(part, count), from = place(k.sel(there, part, k.c(0)), row);
-        parts.push_back(k.loadElements(k.gep(from, k.ext(k.shl(column, 2))), k.f32, 4));
-        pairs.push_back(k.loadElements(k.gep(from, tilesE * 32), k.f32, 2));
+        Value part = k.add(first, i), there = k.lt(part, all.count), from = k.sel(there, part, k.c(0));
+        parts.push_back(all.read(from, row, k.shl(column, 2), 4));
+        pairs.push_back(all.read(from, row, k.c(all.pairAt), 2));
         parts.back().push_back(pairs.back()[1]);
         for (Value &v : parts.back())
           v = k.sel(there, v, k.cf(0));
@@ -68,6 +68,73 @@ void Decode::addUp(Value count, unsigned most, Place place, Emit emit) {
     emit(row, column, ValueRange(done).take_front(4), done[5], done[4]);
     return {};
   });
+}
+
+void Decode::addUpWarps(Emit emit) {
+  auto ofWarp = [&](Value part, Value row, Value bytes, unsigned n) {
+    Value place = k.sptr(k.add(ring, k.add(k.mul(part, kRows * pitch), k.mul(row, pitch))));
+    return k.loadElements(k.gep(place, k.ext(bytes)), k.f32, n);
+  };
+  addUp(k.c(0), k.mul(rows, p.e / 4), {k.c(kWarps), kWarps, ofWarp, pairAt()}, emit);
+}
+
+void Decode::keepRow(Value place, unsigned pairAt, Value column, ValueRange four, Value most, Value sum) {
+  k.storeElements(four, k.gep(place, k.ext(k.shl(column, 2))));
+  k.ifThen(k.cmp(Pred::eq, column, 0), [&] { k.storeElements({most, sum}, k.gep(place, pairAt)); });
+}
+
+void Decode::addUpInWorkspace() {
+  Value share = k.mul(k.ext(k.gridY()), pitch), isSplit = k.lt(k.c(1), k.gridY());
+  // The tile's first row; rows are as far apart as all shares of one take.
+  Value tileRow = k.add(k.mul(k.add(k.mul(batch, k.size(groups())), group), k.size(rowsOfGroup())), row0);
+  Value left = k.gep(k.workspace(), k.bin<arith::MulIOp>(k.ext(tileRow), share));
+  auto ofShare = [&](Value part, Value row) {
+    return k.gep(k.gep(left, k.bin<arith::MulIOp>(k.ext(row), share)), k.mul(k.ext(part), pitch));
+  };
+  auto readShare = [&](Value part, Value row, Value bytes, unsigned n) {
+    return k.loadElements(k.gep(ofShare(part, row), k.ext(bytes)), k.f32, n);
+  };
+  addUpWarps([&](Value row, Value column, ValueRange four, Value most, Value sum) {
+    auto keep = [&]() -> Values {
+      keepRow(ofShare(k.ctaY(), row), pairAt(), column, four, most, sum);
+      return {};
+    };
+    auto whole = [&]() -> Values {
+      store(row, column, four, most, sum);
+      return {};
+    };
+    k.ifElse(isSplit, ArrayRef<Type>(), keep, whole);
+  });
+  k.ifThen(isSplit, [&] {
+    k.ifThen(k.isLastBlock(k.ctaX(), k.gridY()), [&] {
+      addUp(k.c(0), k.mul(rows, p.e / 4), {k.gridY(), kMostDecodeShares, readShare, pairAt()},
+            [&](Value row, Value column, ValueRange four, Value most, Value sum) {
+              store(row, column, four, most, sum);
+            });
+    });
+  });
+}
+
+void Decode::addUpInCluster() {
+  // The block's sums take the place of its first warp's: who reads that one's columns is who writes them. Score and sum
+  // all threads of a row read, so the block's are behind those of the warp.
+  unsigned ownPairAt = pairAt() + 8;
+  auto own = [&](Value row) { return k.add(ring, k.mul(row, pitch)); };
+  addUpWarps([&](Value row, Value column, ValueRange four, Value most, Value sum) {
+    keepRow(k.sptr(own(row)), ownPairAt, column, four, most, sum);
+  });
+  k.clusterArrive();
+  k.clusterWait();
+  // Each block stores a part of the tile: from all others it reads that alone.
+  Value items = k.mul(rows, p.e / 4);
+  auto itemsBefore = [&](Value share) { return k.div(k.mul(items, share), k.gridY()); };
+  auto readShare = [&](Value part, Value row, Value bytes, unsigned n) {
+    return k.loadOfCluster(k.add(k.ofCluster(own(row), part), bytes), n);
+  };
+  addUp(itemsBefore(k.ctaY()), itemsBefore(k.add(k.ctaY(), 1)), {k.gridY(), kMostClusterShares, readShare, ownPairAt},
+        [&](Value row, Value column, ValueRange four, Value most, Value sum) { store(row, column, four, most, sum); });
+  k.clusterArrive();
+  k.clusterWait(); // what others still read is not given up
 }
 
 void Decode::store(Value row, Value column, ValueRange four, Value most, Value sum) {

@@ -160,6 +160,32 @@ static std::string list(size_t from, size_t count) {
   return text;
 }
 
+// Pointers into the cluster's window have 64 bits where those to shared memory have 32, so these are no operations.
+Value KernelBuilder::ofCluster(Value address, Value rank) {
+  return LLVM::InlineAsmOp::create(b, loc, TypeRange(i32), ValueRange{address, rank},
+                                   "mapa.shared::cluster.u32 $0, $1, $2;", "=r,r,r", /*has_side_effects=*/false,
+                                   /*is_align_stack=*/false, LLVM::TailCallKind::None, LLVM::AsmDialectAttr(),
+                                   ArrayAttr())
+      ->getResult(0);
+}
+
+Values KernelBuilder::loadOfCluster(Value address, unsigned n, Where where) {
+  At here(*this, where);
+  std::string constraints;
+  for (unsigned i = 0; i < n; ++i)
+    constraints += "=f,";
+  std::string text =
+      "ld.shared::cluster.v" + std::to_string(n) + ".b32 {" + list(0, n) + "}, [$" + std::to_string(n) + "];";
+  Type type = LLVM::LLVMStructType::getLiteral(b.getContext(), SmallVector<Type>(n, f32));
+  auto op = LLVM::InlineAsmOp::create(b, loc, TypeRange(type), ValueRange{address}, text, constraints + "r,~{memory}",
+                                      /*has_side_effects=*/true, /*is_align_stack=*/false, LLVM::TailCallKind::None,
+                                      LLVM::AsmDialectAttr(), ArrayAttr());
+  Values results;
+  for (unsigned i = 0; i < n; ++i)
+    results.push_back(LLVM::ExtractValueOp::create(b, loc, op->getResult(0), i));
+  return results;
+}
+
 Values KernelBuilder::wgmmaInt8(ValueRange a, bool aUnsigned, Value bs, bool bUnsigned, ValueRange acc, Where where) {
   At here(*this, where);
   auto element = [](bool isUnsigned) { return isUnsigned ? ".u8" : ".s8"; };

@@ -41,6 +41,10 @@ KernelBuilder::KernelBuilder(KernelOp kernel, StringRef entryName, LaunchBounds 
       b.getNamedAttr("nvvm.reqntid", b.getDenseI32ArrayAttr({(int32_t)bounds.threads, 1, 1}))};
   if (bounds.minCtas)
     attributes.push_back(b.getNamedAttr("nvvm.minctasm", b.getI32IntegerAttr(bounds.minCtas)));
+  if (bounds.cluster) { // of no size that is known, but a launch without clusters is refused
+    attributes.push_back(b.getNamedAttr("nvvm.cluster_dim", b.getDenseI32ArrayAttr({0, 0, 0})));
+    attributes.push_back(b.getNamedAttr("nvvm.cluster_max_blocks", b.getI32IntegerAttr(bounds.cluster)));
+  }
   function =
       LLVM::LLVMFuncOp::create(b, loc, entry, LLVM::LLVMFunctionType::get(LLVM::LLVMVoidType::get(context), types),
                                LLVM::Linkage::External, false, LLVM::CConv::C, SymbolRefAttr(), attributes);
@@ -404,6 +408,20 @@ void KernelBuilder::barrier(Where where) {
 void KernelBuilder::warpBarrier(Where where) {
   At here(*this, where);
   NVVM::SyncWarpOp::create(b, loc, c(-1));
+}
+
+void KernelBuilder::clusterArrive(Where where) {
+  At here(*this, where);
+  // Of an arrival that releases, or a fence of the cluster, ptxas makes one of the device, which waits for global
+  // memory as well. What is in shared memory the block's fence has there for whoever reads it: that is what ptxas makes
+  // of the fence for such memory alone, which newer PTX has (fence.release.sync_restrict::shared::cta.cluster).
+  LLVM::FenceOp::create(b, loc, LLVM::AtomicOrdering::acq_rel, "block");
+  NVVM::ClusterArriveRelaxedOp::create(b, loc, /*aligned=*/b.getUnitAttr());
+}
+
+void KernelBuilder::clusterWait(Where where) {
+  At here(*this, where);
+  NVVM::ClusterWaitOp::create(b, loc, /*aligned=*/b.getUnitAttr());
 }
 
 void KernelBuilder::fence(Where where) {

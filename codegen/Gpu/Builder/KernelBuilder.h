@@ -37,6 +37,7 @@ struct LaunchBounds {
   bool workspace = false; // the kernel takes a workspace pointer
   bool counters = false;  // and one to counters, which are zero when it begins and when it ends
   bool pages = false;     // and one to the session's table of pages, in which its states lie
+  unsigned cluster = 0;   // most blocks of a cluster, of which launches say how many it has; 0: there are none
 };
 
 class KernelBuilder {
@@ -206,6 +207,15 @@ public:
   /// others stored before they came is seen by it. Every thread of the block comes; what the first four bytes of shared
   /// memory held is lost.
   Value isLastBlock(Value counter, Value count, Where where = Where::current());
+  /// A barrier of the cluster in two halves, each for all threads of all its blocks: what they did in shared memory
+  /// before they came is seen by who has waited. It is there for as long as its block is, so nobody leaves before the
+  /// last one has read it.
+  void clusterArrive(Where where = Where::current());
+  void clusterWait(Where where = Where::current());
+  /// Where block `rank` of the cluster has what is at `address` (i32) in the shared memory of this one.
+  Value ofCluster(Value address, Value rank);
+  /// `n` neighbours of f32 (2 or 4, aligned together) at such an address.
+  Values loadOfCluster(Value address, unsigned n, Where where = Where::current());
   /// The value of the lane whose number differs in the bits of `mask`.
   Value shuffleXor(Value value, int64_t mask, Where where = Where::current()) {
     return shuffle(value, mask, mlir::NVVM::ShflKind::bfly, where);

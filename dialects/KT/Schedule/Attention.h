@@ -61,6 +61,8 @@ AttentionMakers makersOf(AttentionOp op);
 
 /// Attention of few queries: rows of a tile, shares of a row's keys, and blocks of keys and values in shared memory.
 constexpr unsigned kDecodeRows = 16, kMostDecodeShares = 64, kDecodeStages = 3;
+/// Shares of a tile that are the blocks of a cluster: as many as every card with clusters takes.
+constexpr unsigned kMostClusterShares = 8;
 /// Bytes from one row of a head to the next in shared memory, a power of two, so that a swizzle stays inside.
 unsigned headPitch(int64_t columns, int64_t elementBytes = 2);
 /// Keys of a block: 32 KB of them and their values take as long to come as to be worked on, whose steps wait for one

@@ -35,7 +35,8 @@ constexpr llvm::StringLiteral kMma = "mma", // products on tensor cores: `tile` 
     kDepthwise = "depthwise",               // convolutions of one channel a group
                                             // products with a norm of their rows: `follow`, a Follow
     kFlash = "flash",                       // attention on tensor cores: `warps`, `async`
-    kDecode = "decode",                     // the same of few queries, a tile for all heads that share keys
+    kDecode = "decode",                     // the same of few queries, a tile for all heads that share keys;
+                                            // `cluster` of blocks that share a tile's keys
     kRows = "rows",                         // reductions and norms: `threads` a row, `vectors`; norms: `held` elements
                                             // a thread and `block` threads
     kColumns = "columns",                   // reductions of columns: `across` threads each, `vectors`

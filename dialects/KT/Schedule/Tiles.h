@@ -23,6 +23,8 @@ int64_t sharedPerBlock(unsigned capability);
 constexpr int64_t kHalfOfMostShared = 113 * 1024;
 /// 89 of "sm_89", 90 of "sm_90a"; 0 for what is no GPU.
 unsigned capabilityOf(llvm::StringRef target);
+/// Whether cards of the target have clusters of blocks.
+inline bool hasClusters(llvm::StringRef target) { return capabilityOf(target) >= 90; }
 /// Whether code for the target runs on cards of its own capability alone and has their own instructions ("sm_90a").
 inline bool isExact(llvm::StringRef target) { return capabilityOf(target) && target.ends_with("a"); }
 
