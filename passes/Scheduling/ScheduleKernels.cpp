@@ -263,8 +263,10 @@ struct ScheduleKernelsPass : kt::impl::ScheduleKernelsBase<ScheduleKernelsPass> 
       if (auto older = cast<CandidateAttr>(attr); runsOlder(target, older.getTarget()))
         all.push_back(older);
     size_t given = all.size();
+    // Clusters were not measured on a card: those who ask for all candidates can have them tried there.
+    auto isTried = [&](CandidateAttr c) { return variants == Variants::all || !c.getConfig().contains("cluster"); };
     for (CandidateAttr c : menu.take())
-      if (llvm::none_of(offered, [&](CandidateAttr older) {
+      if (isTried(c) && llvm::none_of(offered, [&](CandidateAttr older) {
             return runsOlder(target, older.getTarget()) && older.getPath() == c.getPath() &&
                    older.getConfig() == c.getConfig() && !older.getSplits() == !c.getSplits();
           }))

@@ -103,7 +103,7 @@ def attempt(build, folder):
 def in_clusters(build, folder, device, work):
     """In half precision a token reads so many keys that shares of them meet in a cluster, where the GPU has those."""
     artifact = f'{work}/clusters.ktm'
-    subprocess.run([f'{build}/bin/ktc', 'compile', f'{folder}/model.onnx', '-o', artifact, '--target', 'sm_89,sm_90a,host', '--precision', 'fp16', '--sample', 'greedy'], check=True)
+    subprocess.run([f'{build}/bin/ktc', 'compile', f'{folder}/model.onnx', '-o', artifact, '--target', 'sm_89,sm_90a,host', '--precision', 'fp16', '--sample', 'greedy', '--candidates', 'all'], check=True)
     arguments = [artifact, '--tokens', MANY, '--max-new', str(COUNT), '--format', 'json']
     wanted = json.loads(subprocess.run([f'{build}/bin/ktrun', 'generate', *arguments, '--device', 'host'], check=True, capture_output=True, text=True).stdout)['tokens']
     device.gpu.clusters.clear()

@@ -1,7 +1,8 @@
-// Shares of the keys of few queries are the blocks of a cluster in code for GPUs that have clusters, beside the way of all others.
-// RUN: kt-opt --kt-schedule-kernels=targets=sm_89,sm_90a,host %s | FileCheck %s
-// RUN: kt-opt --kt-schedule-kernels=targets=sm_90 %s | FileCheck %s --check-prefix=ALONE
-// RUN: kt-opt --kt-schedule-kernels=targets=sm_80,sm_89 %s | FileCheck %s --check-prefix=OLDER
+// Shares of the keys of few queries are the blocks of a cluster in code for GPUs that have clusters, beside the way of all others, for who asks for all.
+// RUN: kt-opt --kt-schedule-kernels="targets=sm_89,sm_90a,host variants=all" %s | FileCheck %s
+// RUN: kt-opt --kt-schedule-kernels="targets=sm_90 variants=all" %s | FileCheck %s --check-prefix=ALONE
+// RUN: kt-opt --kt-schedule-kernels="targets=sm_80,sm_89 variants=all" %s | FileCheck %s --check-prefix=OLDER
+// RUN: kt-opt --kt-schedule-kernels="targets=sm_89,sm_90a,host" %s | FileCheck %s --check-prefix=OLDER
 
 // CHECK-LABEL: kt.kernel @few
 // CHECK-SAME: "sm_89" "decode" {} splits <
