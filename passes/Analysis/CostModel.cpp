@@ -62,9 +62,7 @@ CostModel::BlockTimes CostModel::warpgroupTimes(const MmaTile &t, bool widens, u
   // three fifths of that are left.
   int64_t making = !t.turned() ? 0 : t.elementBytes == 1 ? t.steps() : 4 * t.steps();
   auto alone = [&](const CardModel &c) {
-    int64_t chain = !making       ? 0
-                    : t.producers ? making * c.step * 3 / 5
-                                  : making * c.step + target.constants().barrier;
+    int64_t chain = !making ? 0 : t.producers ? making * c.step * 3 / 5 : making * c.step + target.constants().barrier;
     return std::max({full(c), c.latency * 5 / 4 / (t.stages - 2), chain});
   };
   auto resident = [&](const CardModel &c) { return c.resident(t.sharedBytes(), t.threads(), t.registers()); };

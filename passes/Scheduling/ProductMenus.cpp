@@ -40,8 +40,8 @@ constexpr MmaTile kTurnedTiles[] = {
 /// Of warpgroups with weights of integers, 64 columns each; as many bytes deep as all others. Where there is little
 /// depth most of the time goes into what becomes of the sums: several blocks on a multiprocessor do that at once.
 constexpr MmaTile kIntegerTiles[] = {
-    {32, 128, 64, 1, 8, 8, 1, true}, {64, 64, 64, 1, 4, 6, 2, true},  {64, 64, 64, 1, 4, 3, 4, true},
-    {64, 128, 64, 1, 8, 4, 2, true}, {64, 128, 64, 1, 8, 8, 1, true}, {128, 64, 64, 1, 4, 3, 4, true},
+    {32, 128, 64, 1, 8, 8, 1, true},  {64, 64, 64, 1, 4, 6, 2, true},   {64, 64, 64, 1, 4, 3, 4, true},
+    {64, 128, 64, 1, 8, 4, 2, true},  {64, 128, 64, 1, 8, 8, 1, true},  {128, 64, 64, 1, 4, 3, 3, true},
     {128, 128, 64, 1, 8, 3, 2, true}, {128, 128, 64, 1, 8, 6, 1, true}, {256, 64, 64, 1, 4, 5, 1, true},
     {256, 128, 64, 1, 8, 4, 1, true},
 };
@@ -250,8 +250,8 @@ void Menu::tensorCoreProducts(const Product &given, const CostModel &cost, const
     if (p.blocks)
       wanted.form = p.weightForm();
     std::optional<MmaTile> tile = MmaTile::get(wanted, model.sharedPerBlock());
-    // Beside 128 sums a thread has no registers for the scales of its rows.
-    if (!tile || (p.quantised && tile->mi() * tile->ni() * 4 >= 128))
+    // Beside 128 sums a thread has no registers for the scales of its rows, nor beside 64 where blocks share them.
+    if (!tile || (p.quantised && tile->mi() * tile->ni() * 4 >= (tile->minCtas > 1 ? 64u : 128u)))
       return;
     bool widened = p.blocks != given.blocks;
     // Newer cards of another kind may have less: what the target's own has is not what the run meets.

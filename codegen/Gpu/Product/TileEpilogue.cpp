@@ -91,8 +91,8 @@ void kt::gpu::emitTileEpilogue(KernelBuilder &k, const MmaTile &t, const GemmPro
     return epilogue.loadAhead(when, batch, place.m, place.n, lanes, alignment);
   };
   // The same columns in all turns, that is; sums that are still in registers leave no room for them.
-  bool sameColumns = !partial && lanes == 8 && threads % chunks == 0 &&
-                     (passes == 1 || t.mi() * t.ni() * 4 <= kMostSumsBesideColumns);
+  bool sameColumns =
+      !partial && lanes == 8 && threads % chunks == 0 && (passes == 1 || t.mi() * t.ni() * 4 <= kMostSumsBesideColumns);
   Values carried, columns;
   for (unsigned turn = 0; turn < ahead; ++turn)
     carried.append(loadAhead(0, k.c(turn * threads)));
