@@ -78,7 +78,7 @@ Status Session::Impl::takeOutput(const Binding &binding) {
   if (onHost && onDevice)
     return wrong("is wanted in memory of a device, but the session runs on the host");
   if (binding.owned) {
-    if (tensor.data)
+    if (tensor.data || binding.allocate)
       return wrong("is to be the session's but is given memory");
     request.place = onHost || onDevice ? Place::session : Place::host;
     if (binding.copied && request.place != Place::session)
@@ -88,12 +88,17 @@ Status Session::Impl::takeOutput(const Binding &binding) {
   }
   if (binding.copied)
     return wrong("is given memory, expected none for an output that is copied to the host as well");
-  if (!onHost && !onDevice)
+  if (binding.allocate && (tensor.data || binding.capacity))
+    return wrong("is given memory, expected none for an output that is to be allocated");
+  if (!onHost && !onDevice && !binding.allocate)
     return wrong(
         "is given memory of the host, expected memory of the device, or none for an output that the session owns");
   if (!tensor.data && binding.capacity)
     return wrong("has no memory");
-  request = {.place = Place::caller, .data = const_cast<void *>(tensor.data), .capacity = binding.capacity};
+  request = {.place = onHost || onDevice ? Place::caller : Place::host,
+             .data = const_cast<void *>(tensor.data),
+             .capacity = binding.capacity,
+             .allocate = binding.allocate ? &binding.allocate : nullptr};
   return {};
 }
 

@@ -7,6 +7,8 @@
 #include "runtime/api/Internal.h"
 #include "runtime/artifact/Print.h"
 
+#include <algorithm>
+
 namespace kt {
 
 static_assert(static_cast<int>(DataType::string) == static_cast<int>(artifact::DType::string) &&
@@ -77,6 +79,20 @@ Result<std::shared_ptr<Model>> Model::loadModel(const std::string &path, const O
 const std::vector<PortInfo> &Model::inputs() const { return impl->inputs; }
 const std::vector<PortInfo> &Model::outputs() const { return impl->outputs; }
 std::string Model::device() const { return impl->program->device->name(); }
+
+Result<std::shared_ptr<void>> Model::allocate(uint64_t bytes) {
+  return guarded([&]() -> Result<std::shared_ptr<void>> {
+    device::CallerContext keep;
+    uint64_t size = std::max<uint64_t>(bytes, 1);
+    auto memory = impl->program->account->allocate(size, "memory of the caller");
+    if (!memory.ok())
+      return std::move(memory).status();
+    return std::shared_ptr<void>(*memory, [model = shared_from_this(), size](void *freed) {
+      device::CallerContext keepAgain;
+      model->impl->program->account->release(freed, size);
+    });
+  });
+}
 
 Result<std::unique_ptr<Session>> Model::createSession(const SessionOptions &options) {
   return guarded([&]() -> Result<std::unique_ptr<Session>> { return makeSession(options); });
@@ -175,7 +191,7 @@ void Session::profile(bool on) { impl->executor->profile(on); }
 std::vector<ProfileEvent> Session::profileEvents() const {
   std::vector<ProfileEvent> events;
   for (const exec::ProfileEvent &e : impl->executor->events())
-    events.push_back({e.name, e.node, e.device, e.schedule, e.startMicroseconds, e.microseconds});
+    events.push_back({e.name, e.node, e.device, e.schedule, e.startMicroseconds, e.microseconds, e.bytes, e.slice});
   return events;
 }
 

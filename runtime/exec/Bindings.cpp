@@ -75,26 +75,68 @@ Status Executor::checkBindings(std::span<const InputView> inputs, std::span<cons
   for (size_t i = 0; i < inputs.size(); ++i)
     if ((inputs[i].onDevice || onHost) && !keepsInput(i) && inputBytes(i))
       KT_RETURN_IF_ERROR(checkInput(inputs[i]).in(portText("input", m.inputs[i])));
+  KT_RETURN_IF_ERROR(checkOutputPlaces(requests));
+  std::vector<int64_t> dims;
+  for (size_t i = 0; i < requests.size(); ++i)
+    if (requests[i].place == Place::caller && !requests[i].allocate && earlyDims(i, dims))
+      if (auto bytes = tensorBytes(m.outputs[i].type, dims))
+        KT_RETURN_IF_ERROR(checkCapacity(i, *bytes, requests[i]));
+  return {};
+}
+
+/// The dimensions of an output, where they follow from those of inputs.
+bool Executor::earlyDims(size_t output, std::vector<int64_t> &dims) const {
+  dims.clear();
+  for (ExprId id : m.outputs[output].dims) {
+    Value dim = values.peek(id);
+    if (!program.graph->early[id] || !dim.ok())
+      return false;
+    dims.push_back(dim.value);
+  }
+  return true;
+}
+
+/// Memory of the caller for outputs, as far as there is some already.
+Status Executor::checkOutputPlaces(std::span<const OutputRequest> requests) const {
   for (size_t i = 0; i < requests.size(); ++i) {
     const OutputRequest &request = requests[i];
-    if (request.place != Place::caller)
+    if (!request.capacity)
       continue;
-    const Port &port = m.outputs[i];
-    if (!onHost && request.capacity)
-      KT_RETURN_IF_ERROR(checkDeviceMemory(*program.device, request.data).in(portText("output", port)));
+    if (request.place == Place::caller && !program.device->isHost())
+      KT_RETURN_IF_ERROR(checkDeviceMemory(*program.device, request.data).in(portText("output", m.outputs[i])));
     for (size_t k = 0; k < i; ++k)
-      if (requests[k].place == Place::caller &&
-          overlap(requests[k].data, requests[k].capacity, request.data, request.capacity))
-        return Status::usage(portText("output", port) + " and " + portText("output", m.outputs[k]) +
+      if (requests[k].capacity && overlap(requests[k].data, requests[k].capacity, request.data, request.capacity))
+        return Status::usage(portText("output", m.outputs[i]) + " and " + portText("output", m.outputs[k]) +
                              " are given memory that overlaps");
-    std::vector<int64_t> dims;
-    for (ExprId id : port.dims)
-      if (Value dim = values.peek(id); program.graph->early[id] && dim.ok())
-        dims.push_back(dim.value);
-    if (auto bytes = tensorBytes(port.type, dims); bytes && dims.size() == port.dims.size())
-      KT_RETURN_IF_ERROR(checkCapacity(i, *bytes, request));
   }
   return {};
+}
+
+Status Executor::obtainOutput(size_t output, std::span<const int64_t> dims, OutputRequest &request) const {
+  auto bytes = tensorBytes(m.outputs[output].type, dims);
+  if (!bytes) // the run itself says so
+    return {};
+  auto memory = (*request.allocate)(dims, *bytes);
+  if (!memory.ok())
+    return std::move(memory).status().in(portText("output", m.outputs[output]));
+  if (!*memory && *bytes)
+    return Status::usage(portText("output", m.outputs[output]) + " has no memory");
+  request.data = *memory;
+  request.capacity = *bytes;
+  request.allocate = nullptr;
+  return {};
+}
+
+/// Memory for those outputs whose dimensions are known before the program runs.
+Status Executor::obtainOutputs(std::span<OutputRequest> requests) const {
+  std::vector<int64_t> dims;
+  bool any = false;
+  for (size_t i = 0; i < requests.size(); ++i)
+    if (requests[i].allocate && earlyDims(i, dims)) {
+      KT_RETURN_IF_ERROR(obtainOutput(i, dims, requests[i]));
+      any = true;
+    }
+  return any ? checkOutputPlaces(requests) : Status();
 }
 
 Status Executor::ensurePinned(Pinned &area, uint64_t bytes) {
@@ -246,15 +288,19 @@ Status Executor::measureOutput(size_t output) {
 }
 
 /// Enqueues what brings outputs to where they are wanted and are not yet.
-Status Executor::collectOutputs(std::span<const OutputRequest> requests) {
+Status Executor::collectOutputs(std::span<OutputRequest> requests) {
   uint64_t onHost = 0; // bytes of host memory for outputs of a device
   bool any = false;
   for (size_t i = 0; i < m.outputs.size(); ++i) {
     KT_RETURN_IF_ERROR(measureOutput(i));
+    if (requests[i].allocate) {
+      KT_RETURN_IF_ERROR(obtainOutput(i, results[i].dims, requests[i]));
+      KT_RETURN_IF_ERROR(checkOutputPlaces(requests));
+    }
     KT_RETURN_IF_ERROR(checkCapacity(i, results[i].bytes, requests[i]));
     if (keepsOutput(i))
       continue;
-    if (requests[i].place == Place::host && !program.device->isHost()) {
+    if (requests[i].place == Place::host && !requests[i].data && !program.device->isHost()) {
       onHost += alignedUp(results[i].bytes);
       any = true;
     }
@@ -273,6 +319,13 @@ Status Executor::collectOutputs(std::span<const OutputRequest> requests) {
     case Place::none:
       break;
     case Place::host:
+      if (void *given = requests[i].data) {
+        KT_RETURN_IF_ERROR(fetchOutput(i, static_cast<char *>(given)));
+        if (view.data != given && view.bytes)
+          std::memcpy(given, view.data, view.bytes);
+        view.data = given;
+        break;
+      }
       KT_RETURN_IF_ERROR(fetchOutput(i, host));
       if (view.data == host)
         host += alignedUp(view.bytes);

@@ -288,7 +288,7 @@ Status Executor::takeFault() {
                                      : ", but there is nothing to choose from"));
 }
 
-Status Executor::run(std::span<const InputView> inputs, std::span<const OutputRequest> requests) {
+Status Executor::run(std::span<const InputView> inputs, std::span<OutputRequest> requests) {
   bool before = unfinished;
   auto done = [&]() -> Status {
     KT_RETURN_IF_ERROR(enqueueOnce(inputs, requests, /*waits=*/true));
@@ -297,7 +297,7 @@ Status Executor::run(std::span<const InputView> inputs, std::span<const OutputRe
   return settled(guarded(done), before);
 }
 
-Status Executor::enqueue(std::span<const InputView> inputs, std::span<const OutputRequest> requests, void *other) {
+Status Executor::enqueue(std::span<const InputView> inputs, std::span<OutputRequest> requests, void *other) {
   bool before = unfinished;
   auto given = [&]() -> Status {
     if (other) {
@@ -330,7 +330,7 @@ Status Executor::settled(Status status, bool unfinishedBefore) {
   return status;
 }
 
-Status Executor::enqueueOnce(std::span<const InputView> inputs, std::span<const OutputRequest> requests, bool waits) {
+Status Executor::enqueueOnce(std::span<const InputView> inputs, std::span<OutputRequest> requests, bool waits) {
   for (OutputView &view : results)
     view.data = view.copy = nullptr;
   if (!unfinished)
@@ -340,6 +340,7 @@ Status Executor::enqueueOnce(std::span<const InputView> inputs, std::span<const 
   bool changed = false;
   KT_RETURN_IF_ERROR(bind(inputs, changed));
   KT_RETURN_IF_ERROR(checkBindings(inputs, requests));
+  KT_RETURN_IF_ERROR(obtainOutputs(requests));
   if (changed)
     KT_RETURN_IF_ERROR(plan());
   else if (!graph) // what a recorded run has set holds for its replays

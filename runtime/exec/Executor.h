@@ -31,13 +31,16 @@ struct InputView {
 struct OutputRequest {
   enum class Place : uint8_t {
     none,    // nobody asked for it
-    host,    // host memory of the session, until its next run
+    host,    // host memory of the session, until its next run; on a device, of the caller where `allocate` gives it
     session, // memory of the session where it runs, until the run after the next
     caller   // `data`, memory of `capacity` bytes where the session runs
   } place = Place::host;
   void *data = nullptr;
   uint64_t capacity = 0;
   bool copied = false; // with Place::session: host memory gets a copy that stays as long
+  /// With Place::caller or host: gives `data` once dimensions are known; until then there is none. Borrowed for the
+  /// call.
+  const std::function<Result<void *>(std::span<const int64_t> dims, uint64_t bytes)> *allocate = nullptr;
 };
 
 /// An output where the request wanted it; null where there was none.
@@ -56,6 +59,8 @@ std::optional<uint64_t> tensorBytes(artifact::DType type, std::span<const int64_
 struct ProfileEvent {
   std::string name, node, device, schedule;
   double startMicroseconds = 0, microseconds = 0;
+  uint64_t bytes = 0; // of all that it is given
+  size_t slice = 0;
 };
 
 /// Counted since the session began.
@@ -77,10 +82,10 @@ public:
 
   /// `inputs` in the order of the model's inputs, `requests` in that of its outputs. Returns when the outputs are
   /// there.
-  Status run(std::span<const InputView> inputs, std::span<const OutputRequest> requests);
+  Status run(std::span<const InputView> inputs, std::span<OutputRequest> requests);
   /// Returns when the work is enqueued, behind that of earlier runs and what `stream`, a caller's or null, has been
   /// given so far; what that is given later comes after it. A program with steps that depend on data waits for these.
-  Status enqueue(std::span<const InputView> inputs, std::span<const OutputRequest> requests, void *stream);
+  Status enqueue(std::span<const InputView> inputs, std::span<OutputRequest> requests, void *stream);
   /// Until all that was enqueued is done; answers what went wrong in it.
   Status wait();
   /// The place behind what was enqueued; `again` is an event that nobody waits for any more, or null.
@@ -126,7 +131,7 @@ private:
 
   // Executor.cpp: binding, planning, running
   Status bind(std::span<const InputView> inputs, bool &changed);
-  Status enqueueOnce(std::span<const InputView> inputs, std::span<const OutputRequest> requests, bool waits);
+  Status enqueueOnce(std::span<const InputView> inputs, std::span<OutputRequest> requests, bool waits);
   Status repeatOnce();
   Status finish();
   Status ensureCounters(uint64_t bytes);
@@ -142,6 +147,10 @@ private:
   // Bindings.cpp
   Status checkBindings(std::span<const InputView> inputs, std::span<const OutputRequest> requests) const;
   Status checkInput(const InputView &input) const;
+  bool earlyDims(size_t output, std::vector<int64_t> &dims) const;
+  Status checkOutputPlaces(std::span<const OutputRequest> requests) const;
+  Status obtainOutput(size_t output, std::span<const int64_t> dims, OutputRequest &request) const;
+  Status obtainOutputs(std::span<OutputRequest> requests) const;
   Status checkCapacity(size_t output, uint64_t bytes, const OutputRequest &request) const;
   bool overlapsInput(const void *memory, uint64_t bytes, std::span<const InputView> inputs) const;
   uint64_t inputBytes(size_t input) const;
@@ -152,7 +161,7 @@ private:
     return capacity && homes[id] ? homes[id] : static_cast<char *>(arena) + shapes.offsets[id];
   }
   Status measureOutput(size_t output);
-  Status collectOutputs(std::span<const OutputRequest> requests);
+  Status collectOutputs(std::span<OutputRequest> requests);
   Status fetchOutput(size_t output, char *host);
   Status lendOutput(size_t output);
   Status copyOutput(size_t output, void *to);
@@ -333,6 +342,7 @@ private:
   bool profiling = false;
   std::vector<ProfileEvent> profileEvents;
   std::chrono::steady_clock::time_point profileStart;
+  size_t runningSlice = 0; // where the program is
 
   // What is not finite
   Numerics numerics = Numerics::unchecked;

@@ -177,9 +177,12 @@ Status Executor::step(const Launch &i, const InstructionInfo &info) {
       return std::move(done).in(nodeText(i.node) + ": kernel '" + escaped(kernel.name) + "'");
     using Micro = std::chrono::duration<double, std::micro>;
     auto end = std::chrono::steady_clock::now();
+    uint64_t bytes = 0;
+    for (BufferId id : i.buffers)
+      bytes += bound[id]->bytes;
     profileEvents.push_back({kernel.name, i.node == kNone ? "" : m.nodes[i.node], prepared.candidate->variant->target,
                              prepared.candidate->variant->schedule, Micro(start - profileStart).count(),
-                             Micro(end - start).count()});
+                             Micro(end - start).count(), bytes, runningSlice});
   }
   return numerics == Numerics::unchecked ? Status() : lookAtResults(i, prepared, given);
 }

@@ -133,6 +133,7 @@ Status Executor::runProgram() {
   }
   for (size_t s = 0; s < m.slices.size(); ++s) {
     KT_RETURN_IF_ERROR(streamSlice(s));
+    runningSlice = s;
     KT_RETURN_IF_ERROR(range(m.program, program.info->top, m.slices[s].begin, m.slices[s].end));
   }
   return {};

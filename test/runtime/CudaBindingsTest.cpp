@@ -15,8 +15,11 @@ namespace {
 constexpr size_t kCount = 16;
 constexpr uint64_t kBytes = kCount * sizeof(float);
 
-/// Runs `model` on x = 1 with its outputs in memory of the caller and in the session's, and gives both to `check`.
-template <typename Check> void runBothWays(const Model &model, const Options &options, Check check) {
+enum class Way : uint8_t { given, owned, allocated };
+
+/// Runs `model` on x = 1 with its outputs in memory of the caller, in the session's, and in what the caller allocates
+/// when it knows their sizes, and gives all to `check`.
+template <typename Check> void runAllWays(const Model &model, const Options &options, Check check) {
   auto loaded = loadModel(model, options);
   ASSERT_TRUE(loaded);
   auto session = *loaded->createSession();
@@ -26,12 +29,20 @@ template <typename Check> void runBothWays(const Model &model, const Options &op
   for (const PortInfo &port : loaded->outputs())
     names.push_back(port.name);
   for (int round = 0; round < 3; ++round)
-    for (bool owned : {false, true}) {
+    for (Way way : {Way::given, Way::owned, Way::allocated}) {
       std::vector<Binding> bindings{Binding::input("x", onDevice("", x, kCount))};
+      std::vector<const void *> allocated;
+      auto allocate = [&](std::span<const int64_t> dims, uint64_t bytes) -> Result<void *> {
+        EXPECT_EQ(bytes, dims[0] * sizeof(float));
+        allocated.push_back(caller.floats(std::vector<float>(dims[0], -1)));
+        return const_cast<void *>(allocated.back());
+      };
       for (const std::string &name : names)
         bindings.push_back(
-            owned ? Binding::ownedOutput(name, Memory::device)
-                  : Binding::output(name, caller.floats(std::vector<float>(kCount, -1)), kBytes, Memory::device));
+            way == Way::owned ? Binding::ownedOutput(name, Memory::device)
+            : way == Way::allocated
+                ? Binding::allocatedOutput(name, allocate, Memory::device)
+                : Binding::output(name, caller.floats(std::vector<float>(kCount, -1)), kBytes, Memory::device));
       Status status = session->enqueue(bindings);
       ASSERT_TRUE(status.ok()) << status.message();
       status = session->wait();
@@ -40,6 +51,8 @@ template <typename Check> void runBothWays(const Model &model, const Options &op
       for (const TensorView &output : session->outputs()) {
         EXPECT_EQ(output.memory, Memory::device);
         EXPECT_NE(output.data, x) << "a result of its own";
+        if (way == Way::allocated)
+          EXPECT_NE(std::find(allocated.begin(), allocated.end(), output.data), allocated.end());
         values.push_back(caller.read(output.data, output.dims[0]));
       }
       check(values);
@@ -60,8 +73,8 @@ TEST_P(Cuda, OutputsThatTheProgramDoesNotWriteAreCopied) {
   b.asOutput("weight", DType::f32, n, w); // a weight
   b.asOutput("alias", DType::f32, n, v);  // of memory that the program writes
   addGpuCode(b.model, {Entry::scale}, b);
-  runBothWays(b.model, kGpu,
-              [](const auto &values) { EXPECT_EQ(values, (std::vector{all(2), all(2), all(1), all(9), all(3)})); });
+  runAllWays(b.model, kGpu,
+             [](const auto &values) { EXPECT_EQ(values, (std::vector{all(2), all(2), all(1), all(9), all(3)})); });
 }
 
 TEST_P(Cuda, OutputsOfTheHostAndOfThePrologueAreBroughtToTheDevice) {
@@ -75,7 +88,33 @@ TEST_P(Cuda, OutputsOfTheHostAndOfThePrologueAreBroughtToTheDevice) {
     std::get<Launch>(once).once = true;
     b.emit(std::move(once), b.add(x, table, z, n), b.scale(x, y, n, b.constant(2)));
     addGpuCode(b.model, onGpu, b);
-    runBothWays(b.model, kGpu, [](const auto &values) { EXPECT_EQ(values, (std::vector{all(2), all(19), all(18)})); });
+    runAllWays(b.model, kGpu, [](const auto &values) { EXPECT_EQ(values, (std::vector{all(2), all(19), all(18)})); });
+  }
+}
+
+TEST_P(Cuda, OutputsGoToHostMemoryThatIsAllocatedForThem) {
+  ModelBuilder b;
+  ExprId n = b.constant(kCount);
+  BufferId x = b.input("x", DType::f32, n), y = b.output("y", DType::f32, n), w = b.weight("w", all(3));
+  b.emit(b.scale(x, y, n, b.constant(2)));
+  b.asOutput("z", DType::f32, n, w);
+  addGpuCode(b.model, {Entry::scale}, b);
+  auto session = *loadModel(b.model, kGpu)->createSession();
+  for (int round = 0; round < 3; ++round) {
+    std::vector<float> in(kCount, 1.0f + round), memory[2] = {all(0), all(0)};
+    auto giving = [&](size_t number) {
+      return [&memory, number](std::span<const int64_t>, uint64_t) -> Result<void *> { return memory[number].data(); };
+    };
+    Status status = session->enqueue(std::vector{Binding::input("x", {"", DataType::f32, {kCount}, in.data()}),
+                                                 Binding::allocatedOutput("y", giving(0), Memory::host),
+                                                 Binding::allocatedOutput("z", giving(1), Memory::host)});
+    ASSERT_TRUE(status.ok()) << status.message();
+    ASSERT_TRUE(session->wait().ok());
+    EXPECT_EQ(memory[0], all(2.0f + 2 * round));
+    EXPECT_EQ(memory[1], all(3));
+    EXPECT_EQ(session->outputs()[0].data, memory[0].data());
+    EXPECT_EQ(session->outputs()[1].data, memory[1].data());
+    EXPECT_EQ(session->outputs()[0].memory, Memory::host);
   }
 }
 
@@ -90,7 +129,7 @@ TEST_P(Cuda, OutputsWhoseSizeIsDataAreHandedOver) {
   b.emit(b.scale(x, z, n, b.constant(5)), ReadScalar{s, z, DType::f32, kNone}, Copy{x, y, kNone, kNone, bytes},
          Copy{z, y, kNone, bytes, b.constant(16)});
   addGpuCode(b.model, {Entry::scale}, b);
-  runBothWays(b.model, kGpu, [](const auto &values) {
+  runAllWays(b.model, kGpu, [](const auto &values) {
     EXPECT_EQ(values[0], (std::vector<float>{1, 1, 1, 1, 1, 5, 5, 5, 5}));
     EXPECT_EQ(values[1], all(5));
   });

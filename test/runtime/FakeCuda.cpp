@@ -20,6 +20,16 @@ Queues queues;
 FakeCudaKernels kernels = nullptr;
 std::recursive_mutex mutex;
 thread_local void *current = nullptr;
+std::map<void *, StreamHandle> legacyStreams; // by context
+
+StreamHandle &streamOf(void *handle) {
+  if (handle != reinterpret_cast<void *>(1))
+    return *static_cast<StreamHandle *>(handle);
+  StreamHandle &legacy = legacyStreams[current];
+  if (!legacy)
+    legacy = queues.create(current);
+  return legacy;
+}
 
 int answer(const char *call) {
   std::lock_guard lock(mutex);
@@ -50,6 +60,7 @@ EXPORT FakeCudaState *fakeCudaState() { return &state; }
 EXPORT void fakeCudaReset(const FakeCudaState *to) {
   std::lock_guard lock(mutex);
   state = *to;
+  legacyStreams.clear();
   queues.reset(state);
 }
 EXPORT uint64_t fakeCudaPending() {

@@ -23,7 +23,8 @@ extern thread_local void *current; // the thread's context
 int answer(const char *call);
 
 using StreamHandle = std::shared_ptr<Stream>;
-inline StreamHandle &streamOf(void *handle) { return *static_cast<StreamHandle *>(handle); }
+/// CU_STREAM_LEGACY is a stream of the current context like others: nothing waits for it that does not say so.
+StreamHandle &streamOf(void *handle);
 int enqueue(void *stream, Work work);
 
 inline Touched onDevice(unsigned long long address, size_t bytes) { return {address, bytes, true}; }

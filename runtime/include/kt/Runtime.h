@@ -24,6 +24,7 @@
 #include "kt/Status.h"
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <span>
@@ -93,6 +94,10 @@ struct TensorView {
   }
 };
 
+/// Answers memory of `bytes` bytes for an output of these dimensions, or why there is none. It throws nothing and uses
+/// the session for nothing.
+using OutputAllocator = std::function<Result<void *>(std::span<const int64_t> dims, uint64_t bytes)>;
+
 /// What a run does with one of its inputs or outputs.
 struct Binding {
   enum class Port : uint8_t { input, output } port = Port::input;
@@ -105,6 +110,10 @@ struct Binding {
   bool owned = false;
   /// Of an output that the session owns on the device: host memory gets it as well (Session::copyOf).
   bool copied = false;
+  /// Of an output that is given memory once its dimensions are known, which is asked for once a run: before anything is
+  /// computed where they follow from those of inputs, else behind the program. What it answers where there is no memory
+  /// fails the run. Host memory is good on a GPU as well: the result is copied there, which enqueue may wait for.
+  OutputAllocator allocate = {};
 
   /// `value` may be an output of the run before, as it stands in Session::outputs().
   static Binding input(const std::string &name, TensorView value) {
@@ -113,6 +122,9 @@ struct Binding {
   }
   static Binding output(const std::string &name, void *data, uint64_t capacity, Memory memory) {
     return {Port::output, {name, DataType::f32, {}, data, memory}, capacity};
+  }
+  static Binding allocatedOutput(const std::string &name, OutputAllocator allocate, Memory memory) {
+    return {Port::output, {name, DataType::f32, {}, nullptr, memory}, 0, false, false, std::move(allocate)};
   }
   static Binding ownedOutput(const std::string &name, Memory memory) {
     return {Port::output, {name, DataType::f32, {}, nullptr, memory}, 0, true};
@@ -234,6 +246,10 @@ struct Stats {
 struct ProfileEvent {
   std::string kernel, node, target, schedule;
   double startMicroseconds = 0, microseconds = 0;
+  /// Of the memory of all tensors that the launch reads or writes, as if it touched all of it once.
+  uint64_t bytes = 0;
+  /// The slice of the program that it is in.
+  uint64_t slice = 0;
 };
 
 /// A place in the work that was enqueued in a session. It may outlive the session. Thread-safe but for its end.
@@ -368,6 +384,9 @@ public:
   const std::vector<PortInfo> &outputs() const;
   /// "host (AVX-512, 8 threads)"
   std::string device() const;
+  /// Memory where the model runs, counted as its own, for inputs and outputs that stay there. What is left of it keeps
+  /// the model alive; giving it back waits for work on the device that may use it. Code::failed where there is none.
+  Result<std::shared_ptr<void>> allocate(uint64_t bytes);
   /// A session keeps its model alive. The caller owns the session.
   Result<std::unique_ptr<Session>> createSession(const SessionOptions &options = {});
 
