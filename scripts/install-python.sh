@@ -24,7 +24,7 @@ list() { # EXPRESSION: requirements in pyproject.toml
   "$python" -c "import tomllib; project = tomllib.load(open('pyproject.toml', 'rb')); print(*$1, sep='\n')"
 }
 mapfile -t builds < <(list 'project["build-system"]["requires"]')
-mapfile -t uses < <(list '[*project["project"]["dependencies"], *project["project"]["optional-dependencies"]["dtypes"]]')
+mapfile -t uses < <(list '[*project["project"]["dependencies"], *project["project"]["optional-dependencies"]["dtypes"], *project["project"]["optional-dependencies"]["text"]]')
 obtain() {
   if ! "$folder/bin/python" -m pip install --quiet --disable-pip-version-check --only-binary :all: "$@" >"$folder/pip.log" 2>&1; then
     tail -n 3 "$folder/pip.log" >&2

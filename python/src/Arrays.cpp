@@ -73,8 +73,8 @@ std::string shapeText(nb::handle array) {
   return text + "]";
 }
 
-[[noreturn]] void mismatch(const Port &port, const std::string &got) {
-  raise(Status::usage("input '" + port.info.name + "': expected " + port.text() + " but got " + got));
+[[noreturn]] void mismatch(const Port &port, const std::string &got, const char *what = "input") {
+  raise(Status::usage(std::string(what) + " '" + port.info.name + "': expected " + port.text() + " but got " + got));
 }
 
 /// True for what is an array to numpy, or holds one, so that asarray does not wrap it as an object.
@@ -158,7 +158,32 @@ std::string Port::text() const {
   return text + "]";
 }
 
-void Borrowed::borrow(nb::handle value, Port &port) {
+void checkArray(nb::handle value, Port &port, const char *what) {
+  nb::object array = value.type().is(numpy().ndarray) ? nb::borrow(value) : numpy().asarray(value);
+  nb::object dtype = array.attr("dtype"), shape = array.attr("shape");
+  nb::handle expected = port.numpyType();
+  bool same = (dtype.is(expected) || dtype.equal(expected)) && nb::len(shape) == port.info.dims.size();
+  for (size_t i = 0; same && i < port.info.dims.size(); ++i)
+    same = port.info.dims[i] < 0 || nb::cast<int64_t>(shape[i]) == port.info.dims[i];
+  if (!same)
+    mismatch(port, std::string(nb::str(dtype).c_str()) + shapeText(array), what);
+}
+
+void checkTensor(const GpuTensor &tensor, const Port &port, const char *what) {
+  bool same = tensor.isOf(port.info.type) && tensor.dims().size() == port.info.dims.size();
+  for (size_t i = 0; same && i < port.info.dims.size(); ++i)
+    same = port.info.dims[i] < 0 || tensor.dims()[i] == port.info.dims[i];
+  if (!same)
+    mismatch(port, tensor.text(), what);
+}
+
+void Borrowed::borrow(nb::handle value, Port &port, const Place &place) {
+  if (!value.type().is(numpy().ndarray) && kt::python::isOnGpu(value)) {
+    gpu = GpuTensor(value, place, "input '" + port.info.name + "'", /*writes=*/false);
+    checkTensor(gpu, port, "input");
+    type = port.info.type;
+    return;
+  }
   nb::object array = asArray(value, port);
   nb::object dtype = array.attr("dtype");
   nb::handle expected = port.numpyType();
@@ -173,14 +198,22 @@ void Borrowed::borrow(nb::handle value, Port &port) {
   }
   if (static_cast<size_t>(buffer.ndim) != port.info.dims.size())
     mismatch(port, dtypeName(port.info.type) + shapeText(array));
-  tensor = {port.info.name, port.info.type, {buffer.shape, buffer.shape + buffer.ndim}, buffer.buf, Memory::host};
+  type = port.info.type;
 }
 
-nb::object emptyArray(const TensorView &tensor, Port &port) {
+namespace {
+nb::object shapeOf(const TensorView &tensor) {
   nb::object shape = nb::steal(PyTuple_New(static_cast<Py_ssize_t>(tensor.dims.size())));
   for (size_t i = 0; i < tensor.dims.size(); ++i)
     PyTuple_SetItem(shape.ptr(), static_cast<Py_ssize_t>(i), PyLong_FromLongLong(tensor.dims[i]));
-  return numpy().empty(shape, port.numpyType());
+  return shape;
+}
+} // namespace
+
+nb::object emptyArray(const TensorView &tensor, Port &port) { return numpy().empty(shapeOf(tensor), port.numpyType()); }
+
+nb::object arrayOver(nb::object owner, const TensorView &tensor, Port &port) {
+  return numpy().ndarray(shapeOf(tensor), port.numpyType(), owner);
 }
 
 void *dataOf(nb::handle array) {

@@ -8,7 +8,7 @@
 #ifndef KT_PYTHON_ARRAYS_H
 #define KT_PYTHON_ARRAYS_H
 
-#include "kt/Runtime.h"
+#include "python/src/Dlpack.h"
 
 #include <nanobind/nanobind.h>
 
@@ -46,18 +46,36 @@ public:
   Borrowed(const Borrowed &) = delete;
   Borrowed &operator=(const Borrowed &) = delete;
 
-  /// Looks at `value` as an array of the port's type and rank, and copies it only where it is not contiguous. Raises
-  /// UsageError for everything else.
-  void borrow(nb::handle value, Port &port);
-  const TensorView &view() const { return tensor; }
+  /// Looks at `value` as an array of the port's type and rank, and copies it only where it is not contiguous; on the
+  /// GPU it is used where it is. Raises UsageError for everything else.
+  void borrow(nb::handle value, Port &port, const Place &place);
+  bool isOnGpu() const { return gpu.valid(); }
+  /// Says what there is, but for the name.
+  void show(TensorView &tensor) const {
+    tensor.type = type;
+    if (gpu.valid())
+      tensor.dims.assign(gpu.dims().begin(), gpu.dims().end());
+    else
+      tensor.dims.assign(buffer.shape, buffer.shape + buffer.ndim);
+    tensor.data = gpu.valid() ? gpu.data() : buffer.buf;
+    tensor.memory = gpu.valid() ? Memory::device : Memory::host;
+  }
 
 private:
   Py_buffer buffer = {};
-  TensorView tensor;
+  GpuTensor gpu;
+  DataType type = DataType::f32;
 };
 
+/// Raises UsageError unless an array has the port's type, its rank, and those of its dimensions that are constant;
+/// `what` is "input" or "output".
+void checkArray(nb::handle array, Port &port, const char *what);
+/// The same of a tensor on the GPU.
+void checkTensor(const GpuTensor &tensor, const Port &port, const char *what);
 /// A new array of numpy's for an output, without its elements.
 nb::object emptyArray(const TensorView &tensor, Port &port);
+/// An array for an output over memory that `owner` shows by the buffer protocol, which it keeps.
+nb::object arrayOver(nb::object owner, const TensorView &tensor, Port &port);
 /// Where the elements of a new array are; it has to be contiguous.
 void *dataOf(nb::handle array);
 

@@ -48,7 +48,7 @@ PyModel::PyModel(const std::string &path, const Options &options) : path(path) {
 nb::tuple PyModel::inputs() { return describe(ports, ports->inputs); }
 nb::tuple PyModel::outputs() { return describe(ports, ports->outputs); }
 
-nb::dict PyModel::run(nb::handle inputs) {
+nb::dict PyModel::run(nb::handle inputs, const RunOptions &options) {
   std::shared_ptr<PySession> session;
   Status status;
   {
@@ -56,14 +56,25 @@ nb::dict PyModel::run(nb::handle inputs) {
     std::lock_guard<std::mutex> lock(mutex);
     if (!own) {
       if (auto made = model->createSession({}); made.ok())
-        own = std::make_shared<PySession>(ports, *std::move(made));
+        own = std::make_shared<PySession>(model, ports, *std::move(made));
       else
         status = std::move(made).status();
     }
     session = own;
   }
   check(status);
-  return session->run(inputs);
+  return session->run(inputs, options);
+}
+
+void PyModel::cancelRun(uint64_t ticket) {
+  std::shared_ptr<PySession> session;
+  {
+    nb::gil_scoped_release released;
+    std::lock_guard<std::mutex> lock(mutex);
+    session = own;
+  }
+  if (session)
+    session->cancelRun(ticket);
 }
 
 std::unique_ptr<PySession> PyModel::session(const SessionOptions &options) {
@@ -71,7 +82,7 @@ std::unique_ptr<PySession> PyModel::session(const SessionOptions &options) {
     nb::gil_scoped_release released;
     return model->createSession(options);
   }();
-  return std::make_unique<PySession>(ports, take(std::move(made)));
+  return std::make_unique<PySession>(model, ports, take(std::move(made)));
 }
 
 std::string PyModel::repr() {

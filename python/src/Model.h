@@ -24,7 +24,8 @@ public:
   nb::tuple outputs();
   std::string device() const { return model->device(); }
   /// In a session of the model's own, which the first run makes.
-  nb::dict run(nb::handle inputs);
+  nb::dict run(nb::handle inputs, const RunOptions &options);
+  void cancelRun(uint64_t ticket);
   std::unique_ptr<PySession> session(const SessionOptions &options);
   const std::shared_ptr<kt::Model> &get() const { return model; }
   std::string repr();

@@ -1,5 +1,6 @@
 """Compiles what the tests of the Python package run, each model once."""
 import os
+import shutil
 import subprocess
 import sys
 
@@ -13,6 +14,7 @@ import run_models  # noqa: E402
 # The numbers of ONNX's element types.
 TYPES = {"float32": 1, "uint8": 2, "int8": 3, "uint16": 4, "int16": 5, "int32": 6, "int64": 7, "bool": 9, "float16": 10, "float64": 11,
          "uint32": 12, "uint64": 13, "bfloat16": 16, "float8_e4m3fn": 17, "float8_e5m2": 19}
+TARGETS = "host"
 _tools, _work = None, None
 
 
@@ -28,8 +30,9 @@ def tools():
 
 def _compile(model, name):
     path = os.path.join(_work, name + ".ktm")
+    os.makedirs(os.path.dirname(path), exist_ok=True)
     if not os.path.exists(path):
-        done = subprocess.run([f"{_tools}/ktc", "compile", model, "-o", path, "--target", "host"], capture_output=True, text=True)
+        done = subprocess.run([f"{_tools}/ktc", "compile", model, "-o", path, "--target", TARGETS], capture_output=True, text=True)
         if done.returncode:
             raise AssertionError(f"{name}: {done.stderr}")
     return path
@@ -38,6 +41,15 @@ def _compile(model, name):
 def of(name):
     """The artifact of a folder of test/models."""
     return _compile(os.path.join(TESTS, "models", name, "model.onnx"), name)
+
+
+def learnt():
+    """A folder with the language model of examples/learnt, its configuration and its tokenizer."""
+    source, folder = os.path.join(TESTS, "..", "examples", "learnt", "model"), os.path.join(_work, "learnt")
+    _compile(os.path.join(source, "model.onnx"), "learnt/model")
+    for name in ("genai_config.json", "tokenizer.json"):
+        shutil.copy(os.path.join(source, name), folder)
+    return folder
 
 
 def references(name):
@@ -83,3 +95,19 @@ def loop():
                       [onnx.value("on", 9, ()), onnx.value("w", 1, (4,))], [onnx.tensor("one", 1, (1,), floats=[1.0])], name="body")
     return made("loop", [onnx.node("Loop", ["count", "", "x"], ["y"], body=("graph", body))],
                 [("count", "int64", ()), ("x", "float32", (4,))], [("y", "float32", (4,))])
+
+
+def slow():
+    """Doubles x to z, of float32[n], and takes as long as `count` says behind that."""
+    body = onnx.graph([onnx.node("Identity", ["go"], ["on"]), onnx.node("Add", ["v", "one"], ["w"])],
+                      [onnx.value("i", 7, ()), onnx.value("go", 9, ()), onnx.value("v", 1, (1,))],
+                      [onnx.value("on", 9, ()), onnx.value("w", 1, (1,))], [onnx.tensor("one", 1, (1,), floats=[1.0])], name="body")
+    nodes = [onnx.node("Add", ["x", "x"], ["z"]), onnx.node("ReduceMax", ["z"], ["first"]),
+             onnx.node("Loop", ["count", "", "first"], ["y"], body=("graph", body))]
+    return made("slow", nodes, [("count", "int64", ()), ("x", "float32", ("n",))], [("z", "float32", ("n",)), ("y", "float32", (1,))])
+
+
+def nonzero():
+    """Where x of float32[n] is not zero, as int64[1, found], and x + x."""
+    return made("nonzero", [onnx.node("NonZero", ["x"], ["where"]), onnx.node("Add", ["x", "x"], ["z"])],
+                [("x", "float32", ("n",))], [("where", "int64", (1, "found")), ("z", "float32", ("n",))])

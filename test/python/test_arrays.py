@@ -107,7 +107,7 @@ class Inputs(unittest.TestCase):
         self.assertTrue((self.model.run({"x": broadcast, "y": broadcast})["z"] == 8).all())
 
     def test_contiguous_arrays_are_not_copied(self):
-        # numpy tells tracemalloc of each array's memory; 12 MB in, 12 MB out.
+        # numpy tells tracemalloc of each array that it makes; 12 MB in, 12 MB out, which the runtime allocates once.
         x = np.ones((1 << 20, 3), np.float32)
         out = self.model.run({"x": x, "y": x})["z"].nbytes
         for value, copies in ((x, 0), (memoryview(x), 0), (OnlyDLPack(x), 0), (np.asfortranarray(x), 1)):
@@ -115,7 +115,7 @@ class Inputs(unittest.TestCase):
             self.model.run({"x": x, "y": value})
             peak = tracemalloc.get_traced_memory()[1]
             tracemalloc.stop()
-            self.assertAlmostEqual(peak / out, 1 + copies, delta=0.1)
+            self.assertAlmostEqual(peak / out, copies, delta=0.1)
 
     def test_scalars_of_python(self):
         types = ["bool", "int8", "uint64", "float16", "float32", "float64"]
@@ -162,8 +162,7 @@ class Refused(unittest.TestCase):
 
     def test_what_is_no_array(self):
         self.refuses({"x": [[1.0], [1.0, 2.0]], "y": self.x}, "input 'x': ")  # older versions of numpy see an array of objects
-        refused = self.refuses({"x": OnlyDLPack(self.x, on_gpu=True), "y": self.x}, "input 'x': numpy does not see an array in it: not on the CPU")
-        self.assertIsInstance(refused.__cause__, BufferError)
+        self.refuses({"x": OnlyDLPack(self.x, on_gpu=True), "y": self.x}, "input 'x': it is on cuda:0, but the model runs on the host")
 
         class Interrupted:
             def __array__(self, *_, **__):

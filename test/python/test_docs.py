@@ -24,6 +24,7 @@ class Document(unittest.TestCase):
             os.makedirs(f"{folder}/build")
             os.symlink(artifacts.tools(), f"{folder}/build/bin")
             os.symlink(artifacts.TESTS, f"{folder}/test")
+            os.symlink(os.path.join(artifacts.TESTS, "..", "examples"), f"{folder}/examples")
             self.addCleanup(os.chdir, back)
             os.chdir(folder)
             for kind, text in blocks:

@@ -63,15 +63,15 @@ class Description(unittest.TestCase):
         folder = pathlib.Path(ktransformers.__file__).parent
         self.assertTrue((folder / "py.typed").exists())
         classes = {c.name: c for c in ast.parse((folder / "_runtime.pyi").read_text()).body if isinstance(c, ast.ClassDef)}
-        self.assertEqual(set(classes), {"Model", "Session", "StatePool", "TensorInfo"})
+        self.assertEqual(set(classes), {"DeviceArray", "HostMemory", "Model", "Session", "State", "StatePool", "TensorInfo", "TokenGenerator"})
         for name, stub in classes.items():
             self.assertIsNotNone(ast.get_docstring(stub), name)
-            there = {n for n in vars(getattr(ktransformers, name)) if not n.startswith("_")}
+            there = {n for n in vars(getattr(ktransformers._runtime, name)) if not n.startswith("_")}
             said = {n.name for n in stub.body if isinstance(n, ast.FunctionDef) and not n.name.startswith("_")}
             said |= {n.target.id for n in stub.body if isinstance(n, ast.AnnAssign)}
             self.assertEqual(there, said)
             for member in there:
-                self.assertTrue(getattr(ktransformers, name).__dict__[member].__doc__, f"{name}.{member}")
+                self.assertTrue(getattr(ktransformers._runtime, name).__dict__[member].__doc__, f"{name}.{member}")
 
 
 class States(unittest.TestCase):
@@ -100,6 +100,35 @@ class States(unittest.TestCase):
         np.testing.assert_allclose(self.step(other, [7, 11], 2), whole, atol=1e-4)
         other.reset()
         self.assertEqual(other.held, 0)
+
+    def test_the_state_is_an_object(self):
+        session = self.model.session(capacity=16)
+        state = session.state
+        self.step(session, [3, 5, 7], 0)
+        self.assertEqual((state.held, state.capacity, repr(state)), (3, 16, "<ktransformers.State: 3 of 16>"))
+        other = state.fork()
+        state.truncate(2)
+        np.testing.assert_allclose(self.step(session, [7, 11], 2), self.step(other, [11], 3), atol=1e-4)
+        self.assertEqual((session.held, other.state.held), (4, 4))
+        state.reset()
+        self.assertEqual((state.held, other.held), (0, 4))
+        for wrong in (1, 17, -1):
+            with self.assertRaises((ktransformers.UsageError, TypeError)):
+                state.truncate(wrong)
+        self.assertIsNone(self.model.session().state)
+        del session  # the state is its own session's
+        self.assertEqual(state.capacity, 16)
+
+    def test_outputs_go_into_the_next_call(self):
+        names = {o.tied: o.name for o in self.model.outputs if o.tied}
+        session, kept = self.model.session(), self.model.session(capacity=16)
+        past = {name: np.zeros((1, 4, 0, 32), np.float32) for name in names}
+        for held, tokens in ((0, [3, 5]), (2, [7]), (3, [11, 2])):
+            inputs = {"input_ids": np.array([tokens]), "attention_mask": np.ones((1, held + len(tokens)), np.int64),
+                      "position_ids": np.arange(held, held + len(tokens))[None]}
+            outputs = session.run({**inputs, **past})
+            past = {name: outputs[output] for name, output in names.items()}
+            np.testing.assert_allclose(outputs["logits"][0, -1], self.step(kept, tokens, held), atol=1e-4)
 
     def test_pages_are_shared_and_given_back(self):
         pool = ktransformers.StatePool(self.model, 4)

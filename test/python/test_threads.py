@@ -129,7 +129,7 @@ class Lifetimes(unittest.TestCase):
         self.assertEqual(pool.unused, 2)
 
     def test_objects_that_were_never_made(self):
-        for kind in (ktransformers.Model, ktransformers.Session, ktransformers.StatePool, ktransformers.TensorInfo):
+        for kind in (ktransformers.Model, ktransformers.Session, ktransformers.State, ktransformers.StatePool, ktransformers.TensorInfo):
             with self.subTest(kind), self.assertRaises(TypeError):
                 kind()
         with warnings.catch_warnings():
