@@ -170,7 +170,7 @@ public:
     return acc;
   }
   /// Comes behind what else there is to do meanwhile.
-  Values end(Values acc) { return factors.fragments ? acc : k.wgmmaWait(1, acc); }
+  Values end(const Values &acc) { return factors.fragments ? acc : k.wgmmaWait(1, acc); }
 
 private:
   KernelBuilder &k;
