@@ -108,6 +108,7 @@ class States(unittest.TestCase):
         self.assertEqual((state.held, state.capacity, repr(state)), (3, 16, "<ktransformers.State: 3 of 16>"))
         other = state.fork()
         state.truncate(2)
+        # Two tokens at once and one after the other are sums in other orders.
         np.testing.assert_allclose(self.step(session, [7, 11], 2), self.step(other, [11], 3), atol=1e-4)
         self.assertEqual((session.held, other.state.held), (4, 4))
         state.reset()
@@ -128,6 +129,7 @@ class States(unittest.TestCase):
                       "position_ids": np.arange(held, held + len(tokens))[None]}
             outputs = session.run({**inputs, **past})
             past = {name: outputs[output] for name, output in names.items()}
+            # A cache with room is walked in other pieces than one without: sums in other orders.
             np.testing.assert_allclose(outputs["logits"][0, -1], self.step(kept, tokens, held), atol=1e-4)
 
     def test_pages_are_shared_and_given_back(self):

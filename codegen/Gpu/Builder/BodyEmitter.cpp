@@ -128,18 +128,21 @@ static unsigned wordsOf(ReadOp read, unsigned lanes) {
   return lanes * elementBytes(cast<SymTensorType>(read.getTensor().getType()).scalarType()) / 4;
 }
 
+bool BodyEmitter::comesInWords(ReadOp read, int inner, unsigned lanes, Alignment &alignment) {
+  Type scalar = cast<SymTensorType>(read.getTensor().getType()).scalarType();
+  return scalar.getIntOrFloatBitWidth() >= 8 && lanes * elementBytes(scalar) % 4 == 0 &&
+         vectorizable(read, inner, alignment);
+}
+
 SmallVector<ReadOp> BodyEmitter::wholeReadsAhead(int inner, unsigned lanes, Alignment &alignment) {
-  constexpr unsigned kMostBytes = 16; // of a load
+  constexpr unsigned kMostWords = 4; // of a load
   SmallVector<ReadOp> found;
   unsigned firstIndex = numLeading + numTensors, indices = region.front().getNumArguments() - firstIndex;
   for (ReadOp read : readsAhead()) {
-    Type scalar = cast<SymTensorType>(read.getTensor().getType()).scalarType();
-    unsigned bytes = lanes * elementBytes(scalar);
     bool inOrder = read.getIndices().size() == indices;
     for (auto [i, v] : llvm::enumerate(read.getIndices()))
       inOrder = inOrder && cast<BlockArgument>(v).getArgNumber() == firstIndex + i;
-    if (inOrder && scalar.getIntOrFloatBitWidth() >= 8 && bytes % 4 == 0 && bytes <= kMostBytes &&
-        vectorizable(read, inner, alignment))
+    if (inOrder && wordsOf(read, lanes) <= kMostWords && comesInWords(read, inner, lanes, alignment))
       found.push_back(read);
   }
   return found;
@@ -164,12 +167,10 @@ SmallVector<ReadOp> BodyEmitter::columnReads(int inner, unsigned lanes, Alignmen
   SmallVector<ReadOp> found;
   unsigned firstIndex = numLeading + numTensors, words = 0;
   for (ReadOp read : readsAhead()) {
-    Type scalar = cast<SymTensorType>(read.getTensor().getType()).scalarType();
     bool ofColumn = !read.getIndices().empty() && llvm::all_of(read.getIndices(), [&](Value v) {
       return (int)(cast<BlockArgument>(v).getArgNumber() - firstIndex) == inner;
     });
-    if (!ofColumn || scalar.getIntOrFloatBitWidth() < 8 || lanes * elementBytes(scalar) % 4 ||
-        words + wordsOf(read, lanes) > kMostWords || !vectorizable(read, inner, alignment))
+    if (!ofColumn || words + wordsOf(read, lanes) > kMostWords || !comesInWords(read, inner, lanes, alignment))
       continue;
     words += wordsOf(read, lanes);
     found.push_back(read);

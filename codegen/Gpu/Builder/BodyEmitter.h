@@ -51,6 +51,8 @@ public:
 private:
   SmallVector<ReadOp> readsAhead();
   SmallVector<ReadOp> wholeReadsAhead(int inner, unsigned lanes, Alignment &alignment);
+  /// Whether `lanes` elements from one on are whole words that one load may bring.
+  bool comesInWords(ReadOp read, int inner, unsigned lanes, Alignment &alignment);
   SmallVector<ReadOp> columnReads(int inner, unsigned lanes, Alignment &alignment);
   Value readOne(ReadOp read, ArrayRef<Value> at, Value otherwise);
   /// The condition under which a checked read is inside; null when nothing is checked.

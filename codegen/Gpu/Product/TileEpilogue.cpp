@@ -16,6 +16,9 @@ using namespace kt::gpu;
 /// Of a thread.
 constexpr unsigned kMostSumsBesideColumns = 64;
 
+/// What a column's place in its row differs by from its number: fours change places in every other 32.
+static Value swapOf(KernelBuilder &k, Value column) { return k.and_(k.shr(column, 3), 4); }
+
 void kt::gpu::emitTileEpilogue(KernelBuilder &k, const MmaTile &t, const GemmProblem &p, GemmEpilogue &epilogue,
                                ArrayRef<Value> acc, Layout bLayout, ArrayRef<Value> batch, Value m0, Value n0,
                                Alignment &alignment, unsigned lanes, Value partial) {
@@ -28,13 +31,11 @@ void kt::gpu::emitTileEpilogue(KernelBuilder &k, const MmaTile &t, const GemmPro
     std::swap(row, col);
   row = k.add(k.mul(wr, band), t.turned() ? k.shl(row, 1) : row);
   col = k.shl(col, byTurns ? 2 : 1);
-  // Where the warp's columns that are a multiple of 64 before this thread's are, and where those 32 behind them are.
-  Value rowAt = k.gep(k.sptr(k.shared()), k.shl(k.add(k.mul(row, pitch), k.mul(wc, wn)), 2));
-  Value places[2] = {k.gep(rowAt, k.shl(col, 2)), k.gep(rowAt, k.shl(k.xor_(col, 4), 2))};
-  if (wn < 64) { // all of a warp's columns are of the same 32
-    Value odd = k.cmp(Pred::ne, k.and_(k.mul(wc, wn), 32), 0);
-    places[0] = places[1] = k.sel(odd, places[1], places[0]);
-  }
+  // Where the thread's column in the warp's first 32 columns is, and where the one in the next 32 would be there.
+  Value firstOfWarp = k.mul(wc, wn), rowAt = k.gep(k.sptr(k.shared()), k.shl(k.add(k.mul(row, pitch), firstOfWarp), 2));
+  Value places[2];
+  for (unsigned next = 0; next < 2; ++next)
+    places[next] = k.gep(rowAt, k.shl(k.xor_(col, swapOf(k, k.add(firstOfWarp, next * 32))), 2));
   auto columnAt = [&](unsigned rows, unsigned column) {
     return k.gep(places[column / 32 % 2], (rows * pitch + column) * 4);
   };
@@ -104,7 +105,7 @@ void kt::gpu::emitTileEpilogue(KernelBuilder &k, const MmaTile &t, const GemmPro
     else
       stage();
     k.barrier();
-    if (sameColumns) {
+    if (sameColumns && i == 0) {
       Place first = placeOf(k.c(i), tid);
       columns = epilogue.loadColumns(k.lt(first.n, sizeN), batch, first.n, lanes, alignment);
     }
@@ -117,11 +118,10 @@ void kt::gpu::emitTileEpilogue(KernelBuilder &k, const MmaTile &t, const GemmPro
         next.append(read.begin() + words, read.end());
         next.append(loadAhead(i, k.add(at, ahead * threads)));
       }
-      epilogue.giveAhead(read.take_front(ahead ? words : 0), columns, lanes, alignment);
+      epilogue.giveAhead(read.take_front(words), columns, lanes, alignment);
       // The partial sums are padded to whole groups of eight columns.
-      auto swapOf = [&](Value column) { return k.and_(k.shr(column, 3), 4); };
       auto sumsOf = [&](unsigned part) {
-        Value first = k.add(c, part * kPanel), swap = swapOf(first);
+        Value first = k.add(c, part * kPanel), swap = swapOf(k, first);
         Values eight = k.loadElements(k.gep(source, k.shl(k.add(first, swap), 2)), p.accType, 4);
         eight.append(k.loadElements(k.gep(source, k.shl(k.add(first, k.xor_(swap, 4)), 2)), p.accType, 4));
         return eight;
@@ -152,7 +152,8 @@ void kt::gpu::emitTileEpilogue(KernelBuilder &k, const MmaTile &t, const GemmPro
           Values some;
           for (unsigned i = 0; i < p.parts; ++i) {
             Value first = k.add(c, i * kPanel);
-            some.push_back(k.loadElement(k.gep(source, k.shl(k.add(first, k.xor_(swapOf(first), e)), 2)), p.accType));
+            some.push_back(
+                k.loadElement(k.gep(source, k.shl(k.add(first, k.xor_(swapOf(k, first), e)), 2)), p.accType));
           }
           epilogue.emit(some, batch, m, k.add(n, e), alignment);
           return {};
